@@ -1,0 +1,1 @@
+"""Inference without PyTorch: an ONNX file and tomograms in, picks out."""

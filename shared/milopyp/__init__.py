@@ -1,0 +1,1 @@
+"""The face: the command group `milopyp` and its commands."""

@@ -1,0 +1,77 @@
+"""Write to a temporary name in the same folder, then rename: a reader sees the old file or the new one."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import InputError
+
+SUFFIX = ".part"
+
+
+@contextmanager
+def replacing(target: str | Path) -> Iterator[Path]:
+    """Yield a temporary path next to `target`; rename it to `target` when the block succeeds.
+
+    The temporary file ends in ``.part``; when the block raises it is removed and `target` stays as it was.
+
+    Raises
+    ------
+    InputError
+        The folder of `target` cannot be made or written.
+    """
+    target = Path(target)
+    make_folder(target.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=SUFFIX, dir=target.parent)
+    except OSError as error:
+        raise _unwritable(target.parent, error) from error
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        part.chmod(0o666 & ~_umask())
+        part.replace(target)
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(target: str | Path, text: str) -> None:
+    """Write UTF-8 `text` to `target` in one step."""
+    with replacing(target) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` and its parents; an `InputError` says why it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the ``.part`` files that a killed run has left directly in `folder`."""
+    for part in folder.glob(f".*{SUFFIX}"):
+        part.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _unwritable(path: Path, error: OSError) -> InputError:
+    return InputError(
+        f"cannot be written ({error.strerror or error})",
+        where=path,
+        expected="a writable folder with free space",
+        remedy="Choose another output place.",
+    )

@@ -1,0 +1,1 @@
+"""Readers and writers of coordinate files, one module per format."""

@@ -1,0 +1,1 @@
+"""Training, with PyTorch: labels and tomograms in, checkpoints out."""
