@@ -1,0 +1,105 @@
+"""From a PyTorch network to one ONNX graph with the project's interface.
+
+Inputs ``sections`` uint8 ``(1, z, y, x)`` and ``levels`` float32 ``(2,)``; output ``heatmap`` float32
+``(1, z, ceil(y/2), ceil(x/2))`` in 0..1. Scaling of the grey levels, the network and the sigmoid are inside; all
+three sizes are dynamic; weights are inside the file.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnx
+import torch
+from milopyp_shared.recipe import METADATA_KEY, Recipe
+from milopyp_training.networks import picking_logits
+from torch import Tensor, nn
+
+OPSET = 20
+INPUTS = ("sections", "levels")
+OUTPUT = "heatmap"
+
+# Traced sizes are odd and distinct, so that no size can be mistaken for a constant or for another one.
+_EXAMPLE = (1, 9, 37, 43)
+
+
+class PickingGraph(nn.Module):
+    """Grey levels in, heat map out.
+
+    Parameters
+    ----------
+    network
+        In evaluation mode; one that `picking_logits` knows.
+    clamp
+        Limits of the probability (published networks: 1e-4), 0 for none.
+    """
+
+    def __init__(self, network: nn.Module, clamp: float) -> None:
+        super().__init__()
+        self.network, self.clamp = network, clamp
+
+    def forward(self, sections: Tensor, levels: Tensor) -> Tensor:
+        """Heat map ``(1, z, ceil(y/2), ceil(x/2))``."""
+        low, high = levels[0], levels[1]
+        logits = picking_logits(self.network, (sections.to(torch.float32) - low) / (high - low))
+        heat = torch.sigmoid(logits)
+        return heat.clamp(self.clamp, 1.0 - self.clamp) if self.clamp else heat
+
+
+def write_graph(graph: PickingGraph, recipe: Recipe, path: Path) -> None:
+    """Export `graph` to `path` with the recipe in its metadata, and check the file."""
+    sections = torch.zeros(_EXAMPLE, dtype=torch.uint8)
+    levels = torch.tensor([0.0, 255.0])
+    sizes = {axis: torch.export.Dim.DYNAMIC for axis in (1, 2, 3)}
+    with _quiet(), torch.no_grad():
+        program = torch.onnx.export(
+            graph.eval(),
+            (sections, levels),
+            dynamo=True,
+            dynamic_shapes={"sections": sizes, "levels": None},
+            input_names=list(INPUTS),
+            output_names=[OUTPUT],
+            opset_version=OPSET,
+            external_data=False,
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    _name_sizes(model)
+    del model.metadata_props[:]
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA_KEY, recipe.to_json()
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, str(path))
+
+
+def _name_sizes(model: onnx.ModelProto) -> None:
+    """Call the dynamic sizes z, y and x, as people do; the output's follow from them."""
+    for value in (*model.graph.input, *model.graph.output):
+        dims = value.type.tensor_type.shape.dim
+        if len(dims) != 4:
+            continue
+        suffix = "" if value.name in INPUTS else "_out"
+        for name, dim in zip("zyx", dims[1:], strict=True):
+            dim.dim_param = name if name == "z" else name + suffix
+    del model.graph.value_info[:]  # they speak of the old names; shape inference makes them anew
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter's progress notes and deprecation warnings are not for our users."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "torch.export")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

@@ -1,0 +1,59 @@
+"""Which tomograms to pick: paths, globs or an image list, each under one name."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+
+from milopyp_shared.errors import InputError, UsageError
+from milopyp_shared.lists import ImageEntry, check_image_name, read_image_list
+
+LIST_SUFFIXES = (".txt", ".tsv")
+_PACKED = (".gz", ".bz2")
+
+
+def gather(inputs: Sequence[str]) -> list[ImageEntry]:
+    """Tomograms of the command line, in its order.
+
+    Parameters
+    ----------
+    inputs
+        Paths or globs of tomograms, or image lists (``.txt``, ``.tsv``).
+
+    Raises
+    ------
+    UsageError
+        Nothing given, or a glob without a match.
+    InputError
+        A bad list, or two tomograms of one name: their outputs would overwrite each other.
+    """
+    images: list[ImageEntry] = []
+    for text in inputs:
+        if text.endswith(LIST_SUFFIXES):
+            images += read_image_list(text)
+        elif Path(text).exists() or not glob.has_magic(text):
+            images.append(_entry(Path(text)))
+        else:
+            matches = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 - absolute patterns
+            if not matches:
+                raise UsageError("matches no file", where=text, expected="tomograms or an image list")
+            images += [_entry(Path(match)) for match in matches]
+    if not images:
+        raise UsageError("no tomogram given", expected="paths, globs or an image list", remedy="See milopyp-infer --help.")
+    seen: dict[str, Path] = {}
+    for image in images:
+        if image.name in seen:
+            raise InputError(
+                f"two tomograms are called {image.name}: {seen[image.name]} and {image.path}",
+                expected="different names, since outputs are named after them",
+                remedy="Name them in an image list.",
+            )
+        seen[image.name] = image.path
+    return images
+
+
+def _entry(path: Path) -> ImageEntry:
+    name = path.with_suffix("") if path.suffix in _PACKED else path
+    check_image_name(name.stem, path)
+    return ImageEntry(name.stem, path)

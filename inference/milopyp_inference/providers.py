@@ -1,0 +1,99 @@
+"""Model files opened for picking: the recipe read and checked, an onnxruntime session that says what it runs on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from milopyp_shared.errors import InputError, MissingDependency
+from milopyp_shared.recipe import METADATA_KEY, Recipe
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model file in use.
+
+    Attributes
+    ----------
+    path, sha256
+        The file and its hash.
+    recipe
+        What the file says of itself.
+    provider
+        The onnxruntime provider that runs it.
+    session
+        onnxruntime's session.
+    """
+
+    path: Path
+    sha256: str
+    recipe: Recipe
+    provider: str
+    session: Any
+
+    def heat_map(self, sections: NDArray[np.uint8], levels: tuple[float, float]) -> NDArray[np.float32]:
+        """Heat map ``(z, ceil(y/2), ceil(x/2))`` of grey levels ``(z, y, x)``."""
+        inputs = {"sections": sections[None], "levels": np.array(levels, dtype=np.float32)}
+        result: NDArray[np.float32] = self.session.run(["heatmap"], inputs)[0]
+        return result[0]
+
+
+def allowed_threads() -> int:
+    """Threads that this process may use: its CPU affinity, which clusters restrict, not the machine's cores."""
+    return len(os.sched_getaffinity(0))
+
+
+def open_model(path: str | Path, threads: int | None = None) -> Model:
+    """Open an ONNX file made by ``milopyp-export``.
+
+    Raises
+    ------
+    InputError
+        No such file, a checkpoint instead of an ONNX file, or a file without a recipe.
+    MissingDependency
+        No onnxruntime is installed.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError("no such file", where=path, expected="a model made by milopyp-export (.onnx)")
+    if path.suffix in (".pth", ".pt"):
+        raise InputError(
+            "is a PyTorch checkpoint",
+            where=path,
+            expected="an ONNX file",
+            remedy=f"Export it once, where PyTorch is: milopyp-export {path}",
+        )
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingDependency(
+            "onnxruntime is not installed", remedy="Run: pip install 'milopyp[cpu]' (or [gpu])."
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or allowed_threads()
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has no common base class for what a bad file raises
+        raise InputError(
+            f"onnxruntime cannot read it ({str(error).splitlines()[0][:100]})",
+            where=path,
+            expected="an ONNX file made by milopyp-export",
+        ) from error
+    metadata = session.get_modelmeta().custom_metadata_map
+    if METADATA_KEY not in metadata:
+        raise InputError(
+            "the ONNX file has no milopyp recipe",
+            where=path,
+            expected="a file made by milopyp-export",
+            remedy="Export the checkpoint again: milopyp-export CHECKPOINT.",
+        )
+    recipe = Recipe.from_json(metadata[METADATA_KEY], path)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Model(path, sha256, recipe, session.get_providers()[0], session)

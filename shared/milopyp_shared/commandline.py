@@ -1,0 +1,108 @@
+"""What all commands share at their edge: option spellings, exit codes, one-line errors."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from .errors import MilopypError
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+INTERNAL_ERROR = 70
+INTERRUPTED = 130
+DEBUG_TRACE = "--debug-trace"
+CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True}
+
+
+class _Option(click.Option):
+    """An option that also answers to the published program's spelling, shown once in the help.
+
+    `group` is the heading it stands under in the help.
+    """
+
+    def __init__(self, *arguments: Any, group: str = "Options", **settings: Any) -> None:
+        self.group = group
+        super().__init__(*arguments, **settings)
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        shown, self.opts = self.opts, [name for name in self.opts if "_" not in name]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = shown
+
+
+class Command(click.Command):
+    """A command whose help lists its options by what a person decides."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options under the headings of their groups, in the order of declaration."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                groups.setdefault(getattr(parameter, "group", "Options"), []).append(record)
+        for heading, records in groups.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+
+def command(name: str | None = None) -> Callable[[Callable[..., Any]], Command]:
+    """``click.command`` with grouped help, ``-h``, and defaults shown."""
+    return click.command(name, cls=Command, context_settings=dict(CONTEXT))
+
+
+def option(*names: str, **settings: Any) -> Callable[[Decorated], Decorated]:
+    """``click.option`` in which every long name with dashes is also accepted with underscores."""
+    spellings = list(names)
+    for name in names:
+        for part in name.split("/"):
+            if part.startswith("--") and "-" in part[2:] and "/" not in name:
+                spellings.append("--" + part[2:].replace("-", "_"))
+    return click.option(*spellings, cls=_Option, **settings)
+
+
+def run(program: click.Command, arguments: list[str] | None = None) -> NoReturn:
+    """Run a click command and leave with the documented exit code.
+
+    0 done; 1 finished with failures; 2 refused before doing anything; 3 a check failed while running;
+    70 a bug; 130 interrupted. ``--debug-trace`` anywhere on the line shows the stack of an error.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    trace = DEBUG_TRACE in arguments
+    arguments = [word for word in arguments if word != DEBUG_TRACE]
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = program.main(args=arguments, standalone_mode=False)
+    except click.exceptions.Exit as leave:
+        code = leave.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; the same command goes on where it stopped", err=True)
+        code = INTERRUPTED
+    except MilopypError as error:
+        if trace:
+            traceback.print_exc()
+        click.echo(f"error: {error}", err=True)
+        code = error.exit_code
+    except BrokenPipeError:
+        code = INTERRUPTED
+    except Exception as error:
+        if trace:
+            traceback.print_exc()
+        hint = "" if trace else f" ({DEBUG_TRACE} shows where)"
+        click.echo(f"internal error: {type(error).__name__}: {error}{hint}. This is a bug: please report it.", err=True)
+        code = INTERNAL_ERROR
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise KeyboardInterrupt

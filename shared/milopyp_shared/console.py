@@ -1,0 +1,66 @@
+"""Messages and progress: rich on a terminal, one plain line per item elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import click
+
+
+@dataclass
+class Console:
+    """Where a command speaks; `quiet` leaves only warnings and errors."""
+
+    quiet: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+    def say(self, text: str) -> None:
+        """One line of normal output."""
+        if not self.quiet:
+            click.echo(text)
+
+    def warn(self, text: str) -> None:
+        """One line of warning, on standard error; also kept for the run's record."""
+        self.warnings.append(text)
+        click.echo(f"warning: {text}", err=True)
+
+    @contextmanager
+    def progress(self, title: str, total: int) -> Iterator[Progress]:
+        """A bar with ETA on a terminal; plain lines elsewhere."""
+        if self.quiet or not sys.stdout.isatty():
+            yield Progress(self, title, total)
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Bar(*columns) as bar:
+            task = bar.add_task(title, total=total)
+            yield Progress(self, title, total, lambda text: bar.update(task, advance=1, description=text))
+
+
+class Progress:
+    """Counts finished items of one job and says how long the rest will take."""
+
+    def __init__(self, console: Console, title: str, total: int, bar: object = None) -> None:
+        self._console, self._title, self._total, self._bar = console, title, total, bar
+        self._done, self._start = 0, time.monotonic()
+
+    def step(self, text: str) -> None:
+        """One more item is done; `text` says what there is to say about it."""
+        self._done += 1
+        if callable(self._bar):
+            self._bar(f"{self._title}: {text}")
+            return
+        left = (time.monotonic() - self._start) / self._done * (self._total - self._done)
+        eta = f", {_duration(left)} left" if self._done < self._total else ""
+        self._console.say(f"{self._title} {self._done}/{self._total}: {text}{eta}")
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

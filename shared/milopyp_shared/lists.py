@@ -1,0 +1,223 @@
+"""Image and coordinate lists: which tomograms, and where the particles in them are.
+
+Both are text with a header line, tab- or space-separated (tabs where names or paths hold spaces); ``#`` comments,
+blank lines, a byte order mark and CRLF are accepted:
+
+    image_name  rec_path                        image_name  x_coord  y_coord  z_coord
+    TS_01       tomograms/TS_01.rec             TS_01       146      163      26
+
+Coordinates are voxels in the inside frame (x, y, z; the centre of the first voxel is 0.0), whatever the axis order of
+the tomogram's file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .atomic import write_text
+from .errors import InputError
+from .formats.text import fixed, read_lines, to_number
+
+IMAGE_COLUMNS = ("image_name", "rec_path")
+COORDINATE_COLUMNS = ("image_name", "x_coord", "y_coord", "z_coord")
+
+
+@dataclass(frozen=True)
+class ImageEntry:
+    """A tomogram: the name its results are called by, and its file."""
+
+    name: str
+    path: Path
+
+
+def find_list(name: str | Path) -> Path:
+    """Path of a list; one given without a folder is looked up in the working directory, then in ``data/``.
+
+    Raises
+    ------
+    InputError
+        There is no such file; the message says where it was looked for.
+    """
+    path = Path(name)
+    # in the published program's folder layout all lists lie in data/
+    places = [path, Path("data") / path] if path.name == str(path) else [path]
+    for place in places:
+        if _is_file(place):
+            return place
+    raise InputError(
+        "no such file",
+        where=path,
+        expected=f"a list at {' or '.join(str(place.absolute()) for place in places)}",
+        remedy="Check the name, or write the list with `milopyp prepare`.",
+    )
+
+
+def read_image_list(path: str | Path) -> list[ImageEntry]:
+    """Tomograms of an image list, in its order; a line that says the same as an earlier one is dropped.
+
+    Relative tomogram paths are relative to the list's own folder, then to the working directory.
+
+    Raises
+    ------
+    InputError
+        Unreadable, without the header ``image_name rec_path``, or empty; a name that cannot be part of a file name,
+        two tomograms of one name, a tomogram that does not exist (all with the line).
+    """
+    folder = Path(path).parent
+    images: dict[str, Path] = {}
+    for where, (name, rec_path) in _rows(path, IMAGE_COLUMNS):
+        check_image_name(name, where)
+        tomogram = _find_tomogram(rec_path, folder, where)
+        if not images.setdefault(name, tomogram).samefile(tomogram):
+            raise InputError(
+                f"two tomograms of one name: {name!r} is {images[name]} and {tomogram}",
+                where=where,
+                expected="one name per tomogram",
+                remedy="Rename one of them here and in the coordinate list.",
+            )
+    return [ImageEntry(name, tomogram) for name, tomogram in images.items()]
+
+
+def read_coordinate_list(path: str | Path) -> dict[str, NDArray[np.float64]]:
+    """Labels by image name, in the list's order.
+
+    Returns
+    -------
+    For each name ``(n, 3)`` float64 x, y, z, voxels, inside frame; n > 0.
+
+    Raises
+    ------
+    InputError
+        Unreadable, without the header ``image_name x_coord y_coord z_coord``, or empty; a name that cannot be part of
+        a file name, a coordinate that is no finite number (both with the line).
+    """
+    points: dict[str, list[list[float]]] = {}
+    for where, (name, *coordinates) in _rows(path, COORDINATE_COLUMNS):
+        check_image_name(name, where)
+        points.setdefault(name, []).append([to_number(word, where) for word in coordinates])
+    return {name: np.array(rows, dtype=np.float64) for name, rows in points.items()}
+
+
+def write_image_list(path: str | Path, entries: Iterable[ImageEntry]) -> None:
+    """Write an image list; tomograms below the list's folder get relative paths, so that both can be moved together.
+
+    Raises
+    ------
+    InputError
+        A name or path that would not read back, or the file cannot be written.
+    """
+    folder = Path(path).absolute().parent
+    lines = ["\t".join(IMAGE_COLUMNS)]
+    for entry in entries:
+        check_image_name(entry.name, path)
+        tomogram = entry.path.absolute()
+        if tomogram.is_relative_to(folder):
+            tomogram = tomogram.relative_to(folder)
+        text = str(tomogram)
+        if text != text.strip() or not text.isprintable():
+            raise InputError(f"path {text!r}", where=path, expected="no tabs, line breaks or outer spaces in it")
+        lines.append(f"{entry.name}\t{text}")
+    write_text(path, "".join(line + "\n" for line in lines))
+
+
+def write_coordinate_list(path: str | Path, coordinates: Mapping[str, ArrayLike]) -> None:
+    """Write labels by image name: ``(n, 3)`` x, y, z, voxels, inside frame; two decimals where a value needs them.
+
+    Raises
+    ------
+    InputError
+        A name that would not read back, coordinates that are not finite (n, 3), or the file cannot be written.
+    """
+    lines = ["\t".join(COORDINATE_COLUMNS)]
+    for name, xyz in coordinates.items():
+        check_image_name(name, path)
+        points = np.asarray(xyz, dtype=np.float64)
+        points = points.reshape(-1, 3) if points.size == 0 else points
+        if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
+            raise InputError(f"coordinates of {name} of shape {points.shape}", where=path, expected="finite (n, 3)")
+        for point in points.tolist():
+            lines.append("\t".join([name, *(fixed(value, 0 if value.is_integer() else 2) for value in point)]))
+    write_text(path, "".join(line + "\n" for line in lines))
+
+
+def check_image_name(name: str, where: object) -> None:
+    """Refuse names that cannot stand in a list or in the file names of results.
+
+    Raises
+    ------
+    InputError
+        Empty, with ``/``, ``\\``, ``..`` or control characters, beginning with ``#``, or with spaces around it.
+    """
+    bad = not name or name == "." or name != name.strip() or name.startswith("#") or not name.isprintable()
+    if bad or any(part in name for part in ("/", "\\", "..")):
+        raise InputError(
+            f"image name {name!r}",
+            where=where,
+            expected="a name without '/', '..' and control characters, because results are named after it",
+            remedy="Rename the image here and in the other list.",
+        )
+
+
+def _rows(path: str | Path, columns: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
+    """Place ("list, line n") and the cells of `columns` for each row below the header; never none at all."""
+    lines = [(number, line) for number, line in read_lines(path) if line.strip() and not line.lstrip().startswith("#")]
+    if not lines:
+        raise InputError("is empty", where=path, expected=f"the header {' '.join(columns)!r} and rows below it")
+    number, header = lines[0]
+    with_tabs = "\t" in header
+    names = [cell.lower() for cell in _cells(header, with_tabs)]
+    wrong = [column for column in columns if names.count(column) != 1]
+    if wrong:
+        raise InputError(
+            f"column {', '.join(wrong)} is missing or there twice",
+            where=f"{path}, line {number}",
+            expected=f"the header {' '.join(columns)!r}, found {header.strip()[:80]!r}",
+            remedy="Add the header line, its words separated by tabs or spaces.",
+        )
+    if len(lines) == 1:
+        raise InputError("has a header and no rows", where=path, expected="at least one row")
+    indices = [names.index(column) for column in columns]
+    for number, line in lines[1:]:
+        where = f"{path}, line {number}"
+        cells = _cells(line, with_tabs and "\t" in line)
+        # without tabs an empty cell cannot be seen and a space in a path makes two: then every column must be there
+        fits = len(cells) > max(indices) if "\t" in line and with_tabs else len(cells) == len(names)
+        if not fits or not all(cells[index] for index in indices):
+            raise InputError(
+                f"{len([cell for cell in cells if cell])} values for {len(names)} columns",
+                where=where,
+                expected=f"values for {' '.join(columns)}",
+                remedy="Separate columns by tabs where names or paths hold spaces.",
+            )
+        yield where, [cells[index] for index in indices]
+
+
+def _cells(line: str, with_tabs: bool) -> list[str]:
+    return [cell.strip() for cell in line.split("\t")] if with_tabs else line.split()
+
+
+def _find_tomogram(text: str, folder: Path, where: str) -> Path:
+    path = Path(text)
+    places = [path] if path.is_absolute() else [folder / path, path]
+    for place in places:
+        if _is_file(place):
+            return place
+    looked = "" if path.is_absolute() else f" (looked in {folder.absolute()} and {Path.cwd()})"
+    raise InputError(
+        f"there is no tomogram {text}{looked}",
+        where=where,
+        expected="an existing file",
+        remedy="Paths are relative to the list's folder, then to the working directory.",
+    )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # e.g. a name longer than the file system allows
+        return False

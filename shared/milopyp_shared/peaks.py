@@ -1,0 +1,143 @@
+"""From a heat map to picks: local maxima, sub-voxel positions, suppression of close neighbours.
+
+Positions leave this module in full-resolution voxels, x y z, with the centre of the first voxel at 0.0: heat-map
+voxel k of an axis with factor f covers input voxels fk .. fk + f - 1, so its centre is at fk + (f - 1)/2.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from .picks import Picks
+
+CANDIDATE_FLOOR = 0.01
+_TINY = 1e-6  # keeps the logarithm of a heat-map value finite
+
+
+def find_candidates(
+    heat: NDArray[np.float32], voxel_per_output: tuple[int, int, int], floor: float = CANDIDATE_FLOOR
+) -> Picks:
+    """All local maxima of a heat map above `floor`, best first, with sub-voxel positions.
+
+    A voxel is a local maximum when none of its 26 neighbours is larger; of equal neighbours the one with the lowest
+    index counts. The position is refined along each axis by the parabola through the logarithms of three values
+    (exact for a Gaussian peak), clamped to one heat-map voxel.
+
+    Parameters
+    ----------
+    heat
+        ``(z, y, x)`` float32, 0..1.
+    voxel_per_output
+        Full-resolution voxels per heat-map voxel, ``(z, y, x)``.
+    """
+    index = _local_maxima(np.ascontiguousarray(heat, dtype=np.float32), np.float32(floor))
+    z, y, x = (index[:, axis] for axis in range(3))
+    score = heat[z, y, x].astype(np.float64)
+    best_first = np.argsort(-score, kind="stable")
+    factor = np.array(voxel_per_output, dtype=np.float64)
+    zyx = (index + _parabola_offsets(heat, index)) * factor + (factor - 1.0) / 2.0
+    return Picks(zyx[best_first, ::-1].copy(), score[best_first])
+
+
+def suppress(candidates: Picks, distance: float) -> Picks:
+    """Greedy suppression: best first, a candidate closer than `distance` voxels to a kept one is dropped.
+
+    Parameters
+    ----------
+    candidates
+        Best first.
+    distance
+        Full-resolution voxels; 0 keeps all.
+    """
+    if distance <= 0 or len(candidates) == 0:
+        return candidates
+    return candidates[_keep(np.ascontiguousarray(candidates.xyz), float(distance))]
+
+
+def select(candidates: Picks, threshold: float, limit: int | None = None) -> Picks:
+    """Candidates with a score above `threshold`, the best `limit` of them at most."""
+    return candidates[candidates.score > threshold][:limit]
+
+
+def _parabola_offsets(heat: NDArray[np.float32], index: NDArray[np.int64]) -> NDArray[np.float64]:
+    """``(n, 3)`` offsets z, y, x in heat-map voxels; 0 along an axis where a neighbour is missing."""
+    offsets = np.zeros(index.shape, dtype=np.float64)
+    for axis in range(3):
+        inside = (index[:, axis] > 0) & (index[:, axis] < heat.shape[axis] - 1)
+        below, above = index[inside].copy(), index[inside].copy()
+        below[:, axis] -= 1
+        above[:, axis] += 1
+        a, b, c = (np.log(np.maximum(heat[tuple(i.T)].astype(np.float64), _TINY)) for i in (below, index[inside], above))
+        curvature = a - 2.0 * b + c
+        flat = curvature > -1e-9
+        shift = np.where(flat, 0.0, 0.5 * (a - c) / np.where(flat, 1.0, curvature))
+        offsets[inside, axis] = np.clip(shift, -1.0, 1.0)
+    return offsets
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _local_maxima(heat: NDArray[np.float32], floor: np.float32) -> NDArray[np.int64]:
+    depth, rows, columns = heat.shape
+    found = numba.typed.List.empty_list(numba.int64)
+    for z in range(depth):
+        for y in range(rows):
+            for x in range(columns):
+                value = heat[z, y, x]
+                if value <= floor:
+                    continue
+                peak = True
+                for dz in range(max(-1, -z), min(2, depth - z)):
+                    for dy in range(max(-1, -y), min(2, rows - y)):
+                        for dx in range(max(-1, -x), min(2, columns - x)):
+                            other = heat[z + dz, y + dy, x + dx]
+                            earlier = dz < 0 or (dz == 0 and (dy < 0 or (dy == 0 and dx < 0)))
+                            if other > value or (earlier and other == value):
+                                peak = False
+                                break
+                        if not peak:
+                            break
+                    if not peak:
+                        break
+                if peak:
+                    found.append((z * rows + y) * columns + x)
+    index = np.empty((len(found), 3), dtype=np.int64)
+    for i, flat in enumerate(found):
+        index[i, 0] = flat // (rows * columns)
+        index[i, 1] = flat // columns % rows
+        index[i, 2] = flat % columns
+    return index
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _keep(xyz: NDArray[np.float64], distance: float) -> NDArray[np.bool_]:
+    """Greedy suppression with kept points in a grid of cells of edge `distance`: 27 cells to look at."""
+    n = len(xyz)
+    low = np.array([xyz[:, axis].min() for axis in range(3)])
+    cells = np.empty((n, 3), dtype=np.int64)
+    for i in range(n):
+        for axis in range(3):
+            cells[i, axis] = int((xyz[i, axis] - low[axis]) // distance) + 1
+    sx, sy, sz = cells[:, 0].max() + 2, cells[:, 1].max() + 2, cells[:, 2].max() + 2
+    newest = np.full(sx * sy * sz, -1, dtype=np.int64)  # last kept point of a cell; `older` chains the rest
+    older = np.full(n, -1, dtype=np.int64)
+    kept = np.zeros(n, dtype=np.bool_)
+    for i in range(n):
+        free = True
+        for cz in range(cells[i, 2] - 1, cells[i, 2] + 2):
+            for cy in range(cells[i, 1] - 1, cells[i, 1] + 2):
+                for cx in range(cells[i, 0] - 1, cells[i, 0] + 2):
+                    j = newest[(cz * sy + cy) * sx + cx]
+                    while j >= 0 and free:
+                        d2 = 0.0
+                        for axis in range(3):
+                            d2 += (xyz[i, axis] - xyz[j, axis]) ** 2
+                        free = d2 >= distance * distance
+                        j = older[j]
+        if free:
+            kept[i] = True
+            cell = (cells[i, 2] * sy + cells[i, 1]) * sx + cells[i, 0]
+            older[i] = newest[cell]
+            newest[cell] = i
+    return kept

@@ -1,0 +1,56 @@
+"""The default method: compact 3D U-Net, focal loss, averaged weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+
+from .data import LabelledVolume
+from .losses import soft_focal_loss
+from .patches import Batch, draw_batch, patch_shape
+from .presets import DefaultPreset
+from .unet3d import UNet3d
+
+
+class DefaultMethod:
+    """See `milopyp_training.method.Method` and, for every number, `DefaultPreset`."""
+
+    def __init__(
+        self, preset: DefaultPreset, volumes: Sequence[LabelledVolume], diameter: float, device: torch.device
+    ) -> None:
+        self.preset = preset
+        network = UNet3d(grey_limits=preset.grey.limits)
+        self.network: nn.Module = network.to(device)
+        self.geometry = network.geometry()
+        self.architecture_options = {"channels": network.channels, "levels": network.levels}
+        self.averaging: float | None = preset.averaging
+        self._volumes, self._diameter, self._device = volumes, diameter, device
+        self._patch = patch_shape(preset, volumes)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps per epoch."""
+        return self.preset.steps
+
+    def epoch(self, rng: np.random.Generator) -> Iterator[Batch]:
+        """Draw the batches of one epoch."""
+        for _ in range(self.preset.steps):
+            yield draw_batch(self._volumes, self.preset, self._diameter, self._patch, rng)
+
+    def losses(self, network: Callable[..., Any], batch: Batch) -> dict[str, Tensor]:
+        """Focal loss against Gaussians; unlabelled voxels are background."""
+        sections, target, positive = (
+            torch.from_numpy(part).to(self._device) for part in (batch.sections, batch.target, batch.positive)
+        )
+        return {"loss": soft_focal_loss(network(sections), target, positive)}
+
+    def optimizer(self, steps: int) -> tuple[Optimizer, LRScheduler]:
+        """AdamW with a one-cycle schedule."""
+        optimizer = AdamW(self.network.parameters(), lr=self.preset.lr, weight_decay=self.preset.weight_decay)
+        return optimizer, OneCycleLR(optimizer, self.preset.lr, total_steps=steps + 1)

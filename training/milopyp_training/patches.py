@@ -1,0 +1,121 @@
+"""Patches of the default preset: where they are cut, what they show, what they should give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .data import LabelledVolume
+from .presets import DefaultPreset
+from .targets import gaussian_targets, nearest_voxels
+
+_GRID = (1, 2, 2)  # input voxels per heat-map voxel (z, y, x)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Patches and what the network should give.
+
+    Attributes
+    ----------
+    sections
+        ``(b, z, y, x)`` float32 grey levels in 0..1, augmented.
+    target
+        ``(b, z, y/2, x/2)`` float32 Gaussians around the sub-voxel label positions.
+    positive
+        The same shape; True at the voxel nearest to a label.
+    """
+
+    sections: NDArray[np.float32]
+    target: NDArray[np.float32]
+    positive: NDArray[np.bool_]
+
+
+def patch_shape(preset: DefaultPreset, volumes: Sequence[LabelledVolume]) -> tuple[int, int, int]:
+    """The preset's patch, cut down to what the smallest volume holds (whole heat-map voxels)."""
+    smallest = np.min([volume.grey.shape for volume in volumes], axis=0)
+    z, y, x = (int(min(want, have // step * step)) for want, have, step in zip(preset.patch, smallest, _GRID, strict=True))
+    return (z, y, x)
+
+
+def draw_batch(
+    volumes: Sequence[LabelledVolume],
+    preset: DefaultPreset,
+    diameter: float,
+    shape: tuple[int, int, int],
+    rng: np.random.Generator,
+) -> Batch:
+    """Draw one batch: patches around labels and anywhere, flipped and with noise.
+
+    Parameters
+    ----------
+    diameter
+        Of the particle, full-resolution voxels.
+    shape
+        From `patch_shape`.
+    """
+    factor = (volumes[0].grey.pairing_factor, 2, 2)
+    sigma = np.array([preset.target_sigma * diameter / 2 / f for f in factor])
+    weights = np.array([len(volume.xyz) for volume in volumes], dtype=float)
+    drawn = []
+    for _ in range(preset.batch):
+        volume = volumes[rng.choice(len(volumes), p=weights / weights.sum())]
+        centres = volume.grid_zyx(factor)
+        start = _start(volume, centres, preset, shape, rng)
+        drawn.append(_patch(volume, centres, start, shape, sigma, preset, rng))
+    sections, target, positive = (np.stack(parts) for parts in zip(*drawn, strict=True))
+    return Batch(sections, target, positive)
+
+
+def _start(
+    volume: LabelledVolume,
+    centres: NDArray[np.float64],
+    preset: DefaultPreset,
+    shape: tuple[int, int, int],
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:
+    """First voxel of a patch (input voxels), even in the plane so that it lies on the heat map's grid."""
+    room = np.array(volume.grey.shape) - shape
+    if rng.random() < preset.centred:
+        around = centres[rng.integers(len(centres))] * _GRID
+        shift = rng.uniform(-preset.jitter, preset.jitter, 3) * shape
+        start = np.rint(around + shift - np.array(shape) / 2)
+    else:
+        start = rng.integers(0, room + 1)
+    start = np.clip(start, 0, room).astype(np.int64)
+    aligned: NDArray[np.int64] = start // _GRID * _GRID
+    return aligned
+
+
+def _patch(
+    volume: LabelledVolume,
+    centres: NDArray[np.float64],
+    start: NDArray[np.int64],
+    shape: tuple[int, int, int],
+    sigma: NDArray[np.float64],
+    preset: DefaultPreset,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    sections = volume.grey.box(start, start + shape).astype(np.float32) / np.float32(255)
+    grid = tuple(int(n) // step for n, step in zip(shape, _GRID, strict=True))
+    local = centres - start // _GRID
+    target = gaussian_targets(local, grid, sigma.tolist())
+    positive = nearest_voxels(local, grid)
+    flip = tuple(axis for axis in range(3) if rng.random() < 0.5)
+    sections, target, positive = (np.flip(part, flip) for part in (sections, target, positive))
+    return _augment(sections, preset, rng), np.ascontiguousarray(target), np.ascontiguousarray(positive)
+
+
+def _augment(sections: NDArray[np.float32], preset: DefaultPreset, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Brightness, contrast and noise, given in z-scores and applied to levels in 0..1."""
+    low, high = preset.grey.limits
+    unit = np.float32(1.0 / (high - low))
+    scale = np.float32(1.0 + rng.uniform(-preset.contrast, preset.contrast))
+    shift = np.float32(rng.uniform(-preset.brightness, preset.brightness))
+    noise = rng.standard_normal(sections.shape, dtype=np.float32) * np.float32(preset.noise)
+    zero = np.float32(-low) * unit
+    augmented: NDArray[np.float32] = (sections - zero) * scale + zero + (noise + shift) * unit
+    return augmented

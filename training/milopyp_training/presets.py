@@ -1,0 +1,70 @@
+"""The two presets as data: every number of a method has its one place here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from milopyp_shared import grey
+from milopyp_shared.grey import GreyParameters
+
+
+@dataclass(frozen=True)
+class DefaultPreset:
+    """A compact 3D U-Net with focal loss in which every unlabelled voxel counts as background.
+
+    Attributes
+    ----------
+    epochs, steps
+        An epoch is a fixed number of steps, so that training time does not depend on the number of labels.
+    lr
+        Peak of the one-cycle schedule.
+    patch
+        ``(z, y, x)``: sections after pairing, full-resolution pixels.
+    centred, jitter
+        Share of the patches that hold a label, and how far its place varies, in parts of the patch.
+    noise
+        Standard deviation of white noise on the input, z-scores: keeps small label sets from being learned by heart.
+    brightness, contrast
+        Ranges of the random shift (z-scores) and scale of a patch.
+    averaging
+        Decay per step of the averaged weights, which are the ones that pick.
+    target_sigma
+        Width of the Gaussian target in particle radii.
+    """
+
+    name: str = "default"
+    architecture: str = "unet3d"
+    grey: GreyParameters = field(default_factory=GreyParameters)
+    epochs: int = 10
+    steps: int = 50
+    lr: float = 3e-3
+    weight_decay: float = 1e-2
+    batch: int = 4
+    patch: tuple[int, int, int] = (16, 64, 64)
+    centred: float = 0.6
+    jitter: float = 0.4
+    noise: float = 0.4
+    brightness: float = 0.2
+    contrast: float = 0.2
+    averaging: float = 0.99
+    target_sigma: float = 0.4
+
+
+@dataclass(frozen=True)
+class PublishedPreset:
+    """The published method; names as in its options.
+
+    An epoch is one pass over the labels, one pair of patches per step.
+    """
+
+    name: str = "published"
+    architecture: str = "unet_4"
+    grey: GreyParameters = field(default_factory=grey.published)
+    epochs: int = 10
+    lr: float = 5e-4
+    tau: float = 0.01
+    last_k: int = 3
+    translation_ratio: float = 0.5
+
+
+Preset = DefaultPreset | PublishedPreset

@@ -1,0 +1,99 @@
+"""The default network: a compact 3D U-Net on the half-resolution grid.
+
+A strided first convolution takes 2 x 2 pixels to one grid voxel; three levels of two 3 x 3 x 3 convolutions each,
+pooled by 2 along all axes, nearest-neighbour up-sampling and concatenated skips give one logit per grid voxel.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from milopyp_shared.recipe import Geometry
+from torch import Tensor, nn
+from torch.nn import functional
+
+INITIAL_LOGIT = -4.0  # the prior that a voxel is a particle centre is small; starting there saves the first steps
+
+
+class UNet3d(nn.Module):
+    """Compact 3D U-Net.
+
+    Parameters
+    ----------
+    channels
+        Of the finest level; doubled per level.
+    levels
+        Number of levels; ``levels - 1`` poolings.
+    grey_limits
+        z-scores that inputs 0 and 1 stand for; the network works on z-scores, whose mean of 0 agrees with its zero
+        padding.
+    """
+
+    def __init__(self, channels: int = 16, levels: int = 3, grey_limits: tuple[float, float] = (-4.0, 4.0)) -> None:
+        super().__init__()
+        self.channels, self.levels, self.grey_limits = channels, levels, grey_limits
+        widths = [channels * 2**level for level in range(levels)]
+        # 6 x 6 with stride 2 is a 3 x 3 convolution over blocks of 2 x 2 pixels
+        self.stem = nn.Conv3d(1, widths[0], (3, 6, 6), stride=(1, 2, 2), padding=(1, 2, 2), bias=False)
+        self.stem_norm = nn.BatchNorm3d(widths[0])
+        self.down = nn.ModuleList([_convolution(widths[0], widths[0])])
+        self.down.extend(_double(widths[i - 1], widths[i]) for i in range(1, levels))
+        self.up = nn.ModuleList(_double(widths[i] + widths[i + 1], widths[i]) for i in reversed(range(levels - 1)))
+        self.head = nn.Conv3d(widths[0], 1, 1)
+        nn.init.constant_(self.head.bias, INITIAL_LOGIT)  # type: ignore[arg-type]
+
+    def forward(self, sections: Tensor) -> Tensor:
+        """Logits ``(B, z, ceil(y/2), ceil(x/2))`` of grey levels ``(B, z, y, x)`` in 0..1."""
+        low, high = self.grey_limits
+        x = (sections * (high - low) + low).unsqueeze(1)
+        x = functional.pad(x, (0, 1, 0, 1))  # odd sizes round up
+        x = functional.relu(self.stem_norm(self.stem(x)), inplace=True)
+        skips = []
+        for level, block in enumerate(self.down):
+            if level:
+                x = functional.max_pool3d(x, 2, ceil_mode=True)
+            x = block(x)
+            skips.append(x)
+        skips.pop()
+        for block in self.up:
+            skip = skips.pop()
+            x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
+            x = x[:, :, : skip.shape[2], : skip.shape[3], : skip.shape[4]]
+            x = block(torch.cat((skip, x), dim=1))
+        logits: Tensor = self.head(x)
+        return logits.squeeze(1)
+
+    def geometry(self) -> Geometry:
+        """Halo, alignment and stride; the receptive field is followed through the layers, not guessed."""
+        poolings = len(self.down) - 1
+        alignment = 2**poolings
+        grid_halo = max(_reach(position, poolings) for position in range(alignment))
+        in_plane = 2 * grid_halo + 2  # the stem reads 2 pixels before and 3 after its block of 2
+        return Geometry((grid_halo, in_plane, in_plane), (alignment, 2 * alignment, 2 * alignment), (1, 2, 2))
+
+
+def _convolution(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv3d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm3d(outputs), nn.ReLU(inplace=True)
+    )
+
+
+def _double(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(_convolution(inputs, outputs), _convolution(outputs, outputs))
+
+
+def _reach(position: int, poolings: int) -> int:
+    """How far from `position` the output there depends on the grid, in grid voxels (the larger side)."""
+    # needed[level]: interval that is read from the result of that level's down block
+    needed: list[tuple[int, int]] = []
+    low = high = position
+    for _ in range(poolings):
+        low, high = low - 2, high + 2  # two convolutions of the up block, on skip and up-sampled
+        needed.append((low, high))
+        low, high = math.floor(low / 2), math.floor(high / 2)
+    for skip_low, skip_high in reversed(needed):
+        low, high = low - 2, high + 2  # two convolutions of the down block
+        low, high = min(2 * low, skip_low), max(2 * high + 1, skip_high)
+    low, high = low - 2, high + 2
+    return max(position - low, high - position)
