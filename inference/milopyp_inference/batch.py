@@ -76,6 +76,8 @@ def pick_all(
     summary = {
         "model": str(model.path),
         "model_sha256": model.sha256,
+        "diameter": model.recipe.diameter,
+        "suppression_distance": model.recipe.suppression_distance,
         "options": asdict(options),
         "done": sum(record["status"] == "done" for record in records),
         "failed": {record["name"]: record["error"] for record in records if record["status"] == "failed"},

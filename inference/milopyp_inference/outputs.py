@@ -8,15 +8,11 @@ from pathlib import Path
 import numpy as np
 from milopyp_shared import axes
 from milopyp_shared.atomic import replacing, write_text
-from milopyp_shared.formats.mod import write_mod
+from milopyp_shared.formats.mod import CENTRE, write_mod
 from milopyp_shared.formats.text import write_points
 from milopyp_shared.picks import Picks
 from milopyp_shared.tomogram import Tomogram, write_mrc
 from numpy.typing import NDArray
-
-# IMOD counts the centre of the first voxel as 0.5 along the two fast axes and 0 along the slow one
-# (IMOD's description of model coordinates).
-MODEL_SHIFT = np.array([0.5, 0.5, 0.0])
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,7 @@ def write_picks(
     """
     columns = axes.xyz_to_columns(picks.xyz, tomogram.order)
     write_points(
-        files.text, columns + MODEL_SHIFT if model2point else columns, scores=picks.score if with_score else None
+        files.text, columns + CENTRE if model2point else columns, scores=picks.score if with_score else None
     )
     z, y, x = tomogram.stored.shape
     write_mod(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ContradictionError, InputError
+from .errors import ContradictionError, InputError, UsageError
 
 ORDERS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx")
 AUTO = "auto"
@@ -77,11 +77,15 @@ def resolve_order(word: str, file_shape: Sequence[int], where: object) -> str:
 
     Raises
     ------
+    UsageError
+        Not an order word.
     ContradictionError
         ``auto``, and no axis is clearly thinnest.
     """
-    if word != AUTO:
+    if word in ORDERS:
         return word
+    if word != AUTO:
+        raise UsageError(f"order {word!r}", where=where, expected=f"{AUTO} or one of {', '.join(ORDERS)}")
     thin = int(np.argmin(file_shape))
     others = [size for axis, size in enumerate(file_shape) if axis != thin]
     if file_shape[thin] >= CLEARLY_THINNER * min(others):

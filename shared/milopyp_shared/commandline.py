@@ -31,11 +31,12 @@ class _Option(click.Option):
         super().__init__(*arguments, **settings)
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        shown, self.opts = self.opts, [name for name in self.opts if "_" not in name]
+        every = self.opts, self.secondary_opts
+        self.opts, self.secondary_opts = ([name for name in names if "_" not in name] for names in every)
         try:
             return super().get_help_record(ctx)
         finally:
-            self.opts = shown
+            self.opts, self.secondary_opts = every
 
 
 class Command(click.Command):
@@ -62,10 +63,15 @@ def option(*names: str, **settings: Any) -> Callable[[Decorated], Decorated]:
     """``click.option`` in which every long name with dashes is also accepted with underscores."""
     spellings = list(names)
     for name in names:
-        for part in name.split("/"):
-            if part.startswith("--") and "-" in part[2:] and "/" not in name:
-                spellings.append("--" + part[2:].replace("-", "_"))
+        halves = [_underscored(half.strip()) for half in name.split("/")]  # two for a flag like --with-x/--without-x
+        if any(halves):
+            spellings.append("/".join(halves))
     return click.option(*spellings, cls=_Option, **settings)
+
+
+def _underscored(name: str) -> str:
+    """A long name with dashes as the published program spells it; empty for other names."""
+    return "--" + name[2:].replace("-", "_") if name.startswith("--") and "-" in name[2:] else ""
 
 
 def run(program: click.Command, arguments: list[str] | None = None) -> NoReturn:
@@ -85,9 +91,12 @@ def run(program: click.Command, arguments: list[str] | None = None) -> NoReturn:
     except click.ClickException as error:
         error.show()
         code = 2
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; the same command goes on where it stopped", err=True)
-        code = INTERRUPTED
+    except (click.Abort, KeyboardInterrupt) as stop:
+        if isinstance(stop.__cause__, EOFError):  # click takes the end of any file for the end of a dialogue
+            code = _internal_error(stop.__cause__, trace)
+        else:
+            click.echo("interrupted; the same command goes on where it stopped", err=True)
+            code = INTERRUPTED
     except MilopypError as error:
         if trace:
             traceback.print_exc()
@@ -96,12 +105,16 @@ def run(program: click.Command, arguments: list[str] | None = None) -> NoReturn:
     except BrokenPipeError:
         code = INTERRUPTED
     except Exception as error:
-        if trace:
-            traceback.print_exc()
-        hint = "" if trace else f" ({DEBUG_TRACE} shows where)"
-        click.echo(f"internal error: {type(error).__name__}: {error}{hint}. This is a bug: please report it.", err=True)
-        code = INTERNAL_ERROR
+        code = _internal_error(error, trace)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _internal_error(error: Exception, trace: bool) -> int:
+    if trace:
+        traceback.print_exception(error)
+    hint = "" if trace else f" ({DEBUG_TRACE} shows where)"
+    click.echo(f"internal error: {type(error).__name__}: {error}{hint}. This is a bug: please report it.", err=True)
+    return INTERNAL_ERROR
 
 
 def _terminate(*_: object) -> NoReturn:

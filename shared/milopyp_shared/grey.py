@@ -116,7 +116,7 @@ def grey_levels(
     parameters
         From the recipe or a preset.
     contrast
-        ``bright`` negates the numbers first, so that particles are dark as in training.
+        ``bright`` negates the numbers before anything else, so that particles are dark as in training.
     spool_folder
         Where the temporary file of 4 bytes per paired voxel goes; the system's by default. It vanishes with the
         returned object.
@@ -124,25 +124,13 @@ def grey_levels(
     Raises
     ------
     InputError
-        NaN or infinite voxels, or a constant volume.
+        NaN or infinite voxels, a constant volume, or no room for the temporary file.
     """
     depth, rows, columns = tomogram.shape
     pairs = -(-depth // parameters.sections_per_pair)
     spool = _spool((pairs, rows, columns), spool_folder)
-    offset, total, squares, lowest, highest = None, 0.0, 0.0, np.inf, -np.inf
-    for first, block in _filtered_slabs(tomogram, parameters, pairs):
-        if not np.all(np.isfinite(block)):
-            raise InputError(
-                f"NaN or infinite voxels near section {first * parameters.sections_per_pair}",
-                where=tomogram.path,
-                expected="finite numbers",
-                remedy="Replace them, e.g. by the mean, before picking.",
-            )
-        if contrast == "bright":
-            np.negative(block, out=block)
-        if offset is None:  # numbers far from zero would lose their small differences in float32
-            offset = float(block.mean(dtype=np.float64))
-        block -= offset
+    total, squares, lowest, highest = 0.0, 0.0, np.inf, -np.inf
+    for first, block in _filtered_slabs(tomogram, parameters, contrast, pairs):
         spool[first : first + len(block)] = block
         total += float(block.sum(dtype=np.float64))
         squares += float(np.einsum("zyx,zyx->", block, block, dtype=np.float64))
@@ -176,18 +164,33 @@ def pair_sections(sections: NDArray[Any], pairing: Pairing) -> NDArray[Any]:
 
 
 def _filtered_slabs(
-    tomogram: Tomogram, parameters: GreyParameters, pairs: int
+    tomogram: Tomogram, parameters: GreyParameters, contrast: Contrast, pairs: int
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Yield (first paired section, filtered slab); slabs overlap by the filter's radius on reading."""
+    """Yield (first paired section, filtered slab less an offset); slabs overlap by the filter's radius on reading."""
     from scipy.ndimage import gaussian_filter1d
 
     per_pair = parameters.sections_per_pair
     radius = int(4.0 * parameters.sigma[0] + 0.5)
+    offset = None
     for first in range(0, pairs, SLAB):
         last = min(first + SLAB, pairs)
         low, high = max(first - radius, 0), min(last + radius, pairs)
         raw = tomogram.sections(low * per_pair, min(high * per_pair, tomogram.shape[0]))
-        block = pair_sections(raw, parameters.pairing).astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # refused just below
+            if contrast == "bright":
+                raw = np.negative(raw, dtype=np.float32)
+            block = pair_sections(raw, parameters.pairing).astype(np.float32)
+            if offset is None:  # numbers far from zero would lose their small differences in the float32 filter
+                offset = np.nan_to_num(np.float32(block.mean(dtype=np.float64)), posinf=0.0, neginf=0.0)
+            block -= offset
+        finite = np.isfinite(block).all(axis=(1, 2))
+        if not finite.all():
+            raise InputError(
+                f"NaN or infinite voxels near section {(low + int(finite.argmin())) * per_pair}",
+                where=tomogram.path,
+                expected="finite numbers",
+                remedy="Replace them, e.g. by the mean, before picking.",
+            )
         for axis in (1, 2):
             if parameters.sigma[axis] > 0:
                 block = gaussian_filter1d(block, parameters.sigma[axis], axis=axis, mode="reflect", truncate=4.0)
@@ -218,14 +221,14 @@ def _quantise(
 def _spool(shape: tuple[int, int, int], folder: Path | None) -> NDArray[np.float32]:
     """A float32 memory map on an unlinked temporary file whose space is reserved (no SIGBUS on a full disk)."""
     bytes_needed = 4 * shape[0] * shape[1] * shape[2]
-    stream = tempfile.TemporaryFile(prefix="milopyp-grey-", dir=folder)
     try:
-        os.posix_fallocate(stream.fileno(), 0, bytes_needed)
+        with tempfile.TemporaryFile(prefix="milopyp-grey-", dir=folder) as stream:
+            os.posix_fallocate(stream.fileno(), 0, bytes_needed)
+            return np.memmap(stream, dtype=np.float32, mode="r+", shape=shape)
     except OSError as error:
         raise InputError(
             f"{bytes_needed / 2**20:.0f} MiB of temporary space cannot be had ({error.strerror})",
-            where=folder or tempfile.gettempdir(),
+            where=folder or "the temporary folder",
             expected="room for the grey levels of one tomogram",
             remedy="Set TMPDIR to a folder with free space.",
         ) from error
-    return np.memmap(stream, dtype=np.float32, mode="r+", shape=shape)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .picks import Picks
 
 CANDIDATE_FLOOR = 0.01
+CELLS_PER_AXIS = 256  # of the grid that finds neighbours
 _TINY = 1e-6  # keeps the logarithm of a heat-map value finite
 
 
@@ -112,13 +113,16 @@ def _local_maxima(heat: NDArray[np.float32], floor: np.float32) -> NDArray[np.in
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _keep(xyz: NDArray[np.float64], distance: float) -> NDArray[np.bool_]:
-    """Greedy suppression with kept points in a grid of cells of edge `distance`: 27 cells to look at."""
+    """Greedy suppression with kept points in a grid of cells of edge `distance` or more: 27 cells to look at."""
     n = len(xyz)
     low = np.array([xyz[:, axis].min() for axis in range(3)])
+    edge = distance
+    for axis in range(3):  # bounds the grid when the points are few and far between
+        edge = max(edge, (xyz[:, axis].max() - low[axis]) / CELLS_PER_AXIS)
     cells = np.empty((n, 3), dtype=np.int64)
     for i in range(n):
         for axis in range(3):
-            cells[i, axis] = int((xyz[i, axis] - low[axis]) // distance) + 1
+            cells[i, axis] = int((xyz[i, axis] - low[axis]) // edge) + 1
     sx, sy, sz = cells[:, 0].max() + 2, cells[:, 1].max() + 2, cells[:, 2].max() + 2
     newest = np.full(sx * sy * sz, -1, dtype=np.int64)  # last kept point of a cell; `older` chains the rest
     older = np.full(n, -1, dtype=np.int64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import tempfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,10 +89,21 @@ def open_tomogram(path: str | Path, order: str = axes.AUTO, voxel_size: float | 
     InputError
         Missing, truncated, not an MRC file, a number type without grey levels, sizes that the file cannot hold,
         or an axis shorter than 8 voxels.
+    UsageError
+        `order` is no order word.
     ContradictionError
         ``auto``, and no axis is clearly thinnest.
     """
     path = Path(path)
+    try:
+        return _open(path, order, voxel_size)
+    except OSError as error:
+        raise InputError(
+            f"cannot be read ({error.strerror or error})", where=path, remedy="Check the path and its permissions."
+        ) from error
+
+
+def _open(path: Path, order: str, voxel_size: float | None) -> Tomogram:
     if not path.exists():
         raise InputError("no such file", where=path, expected="a tomogram", remedy="Check the path.")
     if not path.is_file():
@@ -153,11 +165,14 @@ def _header(path: Path, start: bytes) -> Any:
             expected=f"an MRC header of {HEADER_BYTES} bytes",
             remedy="Give a tomogram in MRC format.",
         )
+    plausible = []
     for byte_order in "<>":
         header = np.frombuffer(start, dtype=HEADER_DTYPE.newbyteorder(byte_order))[0]
         known = int(header["mode"]) in _MODES or int(header["mode"]) in _REFUSED_MODES
         if known and all(0 < int(header[n]) < 2**24 for n in ("nx", "ny", "nz")) and 0 <= int(header["nsymbt"]) < 2**30:
-            return header
+            plausible.append(header)
+    if plausible:  # both for bytes of, say, 512 x 512 x 256, which swapped are 131072 x 131072 x 65536
+        return min(plausible, key=lambda header: _voxels(_file_shape(path, header)))
     little = np.frombuffer(start, dtype=HEADER_DTYPE.newbyteorder("<"))[0]
     raise InputError(
         f"no MRC header (mode {int(little['mode'])}, sizes {int(little['nx'])} x {int(little['ny'])} x "
@@ -225,7 +240,8 @@ def _unpack(path: Path, opener: Callable[..., Any], spool: IO[bytes]) -> tuple[b
             while size < needed and (block := packed.read(min(1 << 22, needed - size))):
                 spool.write(block)
                 size += len(block)
-    except (OSError, EOFError) as error:
+            packed.read(1)  # the end of the packed data is where its check sum is looked at
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"cannot be unpacked ({error})", where=path, remedy="Unpack it by hand, or copy it again.") from error
     spool.flush()
     return start, size

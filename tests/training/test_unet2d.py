@@ -95,22 +95,21 @@ def test_training_mode(case: tuple[SectionUNet, dict[str, np.ndarray]], name: st
 
 def test_halves_can_be_cut_and_rolled() -> None:
     """2D features one section at a time and the head on overlapping slabs give the whole result."""
-    torch.manual_seed(0)
     network = SectionUNet(4).eval()
     fill_by_formula(network)
-    x = torch.rand(1, 9, 35, 42)
+    x = torch.rand(1, 7, 35, 42, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        logits, _ = network(x)
-        alone = torch.cat([network.features(x[:, k : k + 1]) for k in range(9)], dim=2)
-        whole, nothing = network.head(alone, embed=False)
-        slab, _ = network.head(alone[:, :, 1:], embed=False)  # sections 4.. lie three inside this slab
-        short, none = network(x, embed=False)
-    assert nothing is None and none is None
-    torch.testing.assert_close(alone, network.features(x), rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(whole, logits, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(short, logits, rtol=0, atol=0)
-    torch.testing.assert_close(slab[:, :, 3:], logits[:, :, 4:], rtol=1e-5, atol=1e-5)
-    assert not torch.allclose(slab[:, :, 2], logits[:, :, 3], atol=1e-3)
+        whole = network.features(x)
+        alone = torch.cat([network.features(x[:, k : k + 1]) for k in range(7)], dim=2)
+        logits, _ = network.head(whole)
+        short, nothing = network(x, embed=False)
+        slab, _ = network.head(alone[:, :, 1:], embed=False)
+    assert nothing is None
+    torch.testing.assert_close(alone, whole, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(short, logits, rtol=0, atol=LOGITS)
+    # The head reads three sections to either side: from section 4 on the slab is as good as the whole.
+    torch.testing.assert_close(slab[:, :, 3:], logits[:, :, 4:], rtol=0, atol=LOGITS)
+    assert float((slab[:, :, 2] - logits[:, :, 3]).abs().max()) > 0.1
 
 
 def test_last_k_sets_the_last_kernel_and_its_reach() -> None:

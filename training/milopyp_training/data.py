@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 from milopyp_shared import axes
-from milopyp_shared.errors import ContradictionError, InputError
+from milopyp_shared.errors import InputError
 from milopyp_shared.grey import Contrast, GreyParameters, GreyVolume, grey_levels
+from milopyp_shared.labels import check_labels
 from milopyp_shared.lists import ImageEntry
-from milopyp_shared.tomogram import Tomogram, open_tomogram
+from milopyp_shared.tomogram import open_tomogram
 from numpy.typing import NDArray
 
 
@@ -93,26 +94,3 @@ def load_volumes(
     if not volumes:
         raise InputError("no tomogram has labels", where=where, expected="at least one labelled tomogram")
     return volumes
-
-
-def check_labels(xyz: NDArray[np.float64], tomogram: Tomogram, where: object) -> None:
-    """Refuse labels outside the volume, and name the order in which they would fit.
-
-    Raises
-    ------
-    ContradictionError
-        At least one label lies outside.
-    """
-    outside = ~axes.inside(xyz, tomogram.shape)
-    if not outside.any():
-        return
-    z, y, x = tomogram.shape
-    first = ", ".join(f"{value:g}" for value in xyz[outside][0])
-    words = [word for word in axes.file_orders_that_fit(xyz, tomogram.stored.shape) if word != tomogram.order]
-    remedy = f"All of them fit with --order {' or '.join(words)}." if words else "Check the labels' binning and order."
-    raise ContradictionError(
-        f"{outside.sum()} of {len(xyz)} labels of {tomogram.path.name} lie outside, the first at ({first})",
-        where=where,
-        expected=f"x, y, z inside {x} x {y} x {z} (order {tomogram.order})",
-        remedy=remedy,
-    )

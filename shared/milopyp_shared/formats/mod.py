@@ -40,6 +40,7 @@ from ._mod_layout import (
 from ._mod_write import write_mod
 
 __all__ = [
+    "CENTRE",
     "ImodContour",
     "ImodModel",
     "ImodObject",

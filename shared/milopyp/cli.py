@@ -1,0 +1,49 @@
+"""The command group ``milopyp``; a command's module is imported when it is named."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+from milopyp_shared.commandline import CONTEXT, run
+
+COMMANDS = ("demo", "prepare", "evaluate", "phantom")
+
+
+class LazyGroup(click.Group):
+    """Commands by module name: ``milopyp.NAME`` holds the command ``NAME``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands, in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"milopyp.{cmd_name}"), cmd_name)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings=CONTEXT)
+@click.version_option(package_name="milopyp")
+def milopyp() -> None:
+    """Pick particles in cryo-electron tomograms from a few dozen clicks.
+
+    \b
+    From clicks to picks:
+      milopyp prepare -d FOLDER -e .rec -o NAME
+      milopyp-train   --train-img-txt FOLDER/NAME_train_imgs.txt --train-coord-txt FOLDER/NAME_train_coords.txt \\
+                      --bbox DIAMETER --exp-id NAME
+      milopyp-export  exp/semi/NAME/model_last_contrastive.pth -o NAME.onnx
+      milopyp-infer   TOMOGRAM... --model NAME.onnx --out PICKS
+    """
+
+
+def main() -> None:
+    """Entry point."""
+    run(milopyp)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""``milopyp evaluate``: picks against known positions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from milopyp_shared.atomic import write_text
+from milopyp_shared.commandline import command, option
+from milopyp_shared.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from milopyp_shared.matching import Evaluation
+    from milopyp_shared.picks import Picks
+
+CANDIDATES = ".candidates.csv"
+TABLE_ROWS = 10
+
+
+@command("evaluate")
+@click.argument("picks", type=click.Path(path_type=Path))
+@option("--truth", required=True, type=click.Path(path_type=Path), help="Coordinate list with all particles.")
+@option("--radius", required=True, type=click.FloatRange(min=0, min_open=True), help="Largest distance of a match, voxels: half the particle diameter.")
+@option("--distance", type=click.FloatRange(min=0), help="Drop candidates closer than this to a better one, voxels.  [default: the run's, else 1.2 radii]")
+@option("--json", "json_file", type=click.Path(path_type=Path), help="Write all figures and the curve as JSON.")
+@click.version_option(package_name="milopyp")
+def evaluate(picks: Path, truth: Path, radius: float, distance: float | None, json_file: Path | None) -> None:
+    """Compare PICKS (a run folder of milopyp-infer, or a NAME.candidates.csv) with known positions.
+
+    Matching is one to one, best score first, within --radius. AUPRC is the average precision over all particles.
+
+    \b
+    Example:
+      milopyp evaluate picks --truth coords_test.tsv --radius 10.5 --json figures.json
+    """
+    from milopyp_shared.lists import read_coordinate_list
+    from milopyp_shared.matching import evaluate_many
+    from milopyp_shared.peaks import suppress
+
+    found, run_distance = read_run(picks)
+    distance = next(value for value in (distance, run_distance, 1.2 * radius) if value is not None)
+    known = read_coordinate_list(truth)
+    common = [name for name in found if name in known]
+    if not common:
+        raise InputError(
+            f"no tomogram of {picks} ({', '.join(list(found)[:3])}) is in the list",
+            where=truth,
+            expected="the same names in both",
+        )
+    if missing := sorted(set(known) - set(found)):
+        click.echo(f"warning: not picked, left out: {', '.join(missing)}", err=True)
+    kept = {name: suppress(found[name], distance) for name in common}
+    result = evaluate_many([(kept[name], known[name]) for name in common], radius)
+    click.echo(describe(result, common))
+    if json_file is not None:
+        write_text(json_file, json.dumps(result.to_dict() | {"tomograms": common, "distance": distance}, indent=1) + "\n")
+
+
+def read_run(path: Path) -> tuple[dict[str, Picks], float | None]:
+    """Candidates by tomogram name, and the run's suppression distance when it is known.
+
+    Raises
+    ------
+    InputError
+        No candidates there.
+    """
+    if path.is_dir():
+        files = sorted(path.glob(f"*{CANDIDATES}"))
+        if not files:
+            raise InputError(f"no *{CANDIDATES} in it", where=path, expected="a folder written by milopyp-infer")
+        return {file.name.removesuffix(CANDIDATES): read_candidates(file) for file in files}, _distance(path)
+    if not path.name.endswith(CANDIDATES):
+        raise UsageError("is no candidate table", where=path, expected=f"a run folder or NAME{CANDIDATES}")
+    return {path.name.removesuffix(CANDIDATES): read_candidates(path)}, _distance(path.parent)
+
+
+def read_candidates(path: Path) -> Picks:
+    """Read a table of ``milopyp-infer``: x, y, z, score in the inside frame.
+
+    Raises
+    ------
+    InputError
+        Not such a table.
+    """
+    import numpy as np
+    from milopyp_shared.formats.text import read_lines, to_number
+    from milopyp_shared.picks import Picks
+
+    lines = [(number, line) for number, line in read_lines(path) if line.strip() and not line.startswith("#")]
+    if not lines or "".join(lines[0][1].split()) != "x,y,z,score":
+        raise InputError("has no line 'x,y,z,score'", where=path, expected="a table written by milopyp-infer")
+    rows = []
+    for number, line in lines[1:]:
+        cells = line.split(",")
+        if len(cells) != 4:
+            raise InputError(f"{len(cells)} columns", where=f"{path}, line {number}", expected="x,y,z,score")
+        rows.append([to_number(cell, f"{path}, line {number}") for cell in cells])
+    table = np.array(rows, dtype=np.float64).reshape(-1, 4)
+    return Picks(table[:, :3].copy(), table[:, 3].copy())
+
+
+def describe(result: Evaluation, names: list[str]) -> str:
+    """A table for people."""
+    best = result.best
+    offset = " ".join(f"{value:+.2f}" for value in result.mean_offset)
+    lines = [
+        f"tomograms   {', '.join(names)}",
+        f"particles   {result.n_truth}, matched within {result.radius:g} voxels: {result.n_hits} of {result.n_picks} candidates",
+        f"AUPRC       {result.auprc:.3f}",
+        f"best F1     {best.f1:.3f} at score {best.threshold:.3f} (precision {best.precision:.3f}, recall {best.recall:.3f})",
+        f"RMSE        {result.rmse:.2f} voxels",
+        f"mean offset {offset} voxels (x y z, pick minus truth)",
+        "",
+        "score   precision  recall",
+    ]
+    curve: Any = result.curve
+    step = max(1, len(curve.threshold) // (5 * TABLE_ROWS))
+    useful = [i for i in range(0, len(curve.threshold), step) if curve.precision[i] >= 0.1]
+    rows = useful[:: max(1, len(useful) // TABLE_ROWS)]
+    lines += [f"{curve.threshold[i]:.3f}   {curve.precision[i]:.3f}      {curve.recall[i]:.3f}" for i in rows]
+    return "\n".join(lines)
+
+
+def _distance(folder: Path) -> float | None:
+    try:
+        value = json.loads((folder / "run.json").read_text(encoding="utf-8"))["suppression_distance"]
+        return float(value)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
