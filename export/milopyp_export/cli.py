@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+
 from milopyp_shared.commandline import command, option, run
 from milopyp_shared.errors import MissingDependency, UsageError
 

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import onnx
+
 from milopyp_shared.atomic import replacing
 from milopyp_shared.errors import InputError
 from milopyp_shared.recipe import METADATA_KEY, Recipe

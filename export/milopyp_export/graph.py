@@ -15,9 +15,10 @@ from pathlib import Path
 
 import onnx
 import torch
+from torch import Tensor, nn
+
 from milopyp_shared.recipe import METADATA_KEY, Recipe
 from milopyp_training.networks import picking_logits
-from torch import Tensor, nn
 
 OPSET = 20
 INPUTS = ("sections", "levels")
@@ -54,7 +55,7 @@ def write_graph(graph: PickingGraph, recipe: Recipe, path: Path) -> None:
     """Export `graph` to `path` with the recipe in its metadata, and check the file."""
     sections = torch.zeros(_EXAMPLE, dtype=torch.uint8)
     levels = torch.tensor([0.0, 255.0])
-    sizes = {axis: torch.export.Dim.DYNAMIC for axis in (1, 2, 3)}
+    sizes = dict.fromkeys((1, 2, 3), torch.export.Dim.DYNAMIC)
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             graph.eval(),
@@ -70,7 +71,7 @@ def write_graph(graph: PickingGraph, recipe: Recipe, path: Path) -> None:
     assert program is not None
     model = program.model_proto
     _name_sizes(model)
-    del model.metadata_props[:]
+    _forget_origin(model)
     entry = model.metadata_props.add()
     entry.key, entry.value = METADATA_KEY, recipe.to_json()
     onnx.checker.check_model(model, full_check=True)
@@ -87,6 +88,14 @@ def _name_sizes(model: onnx.ModelProto) -> None:
         for name, dim in zip("zyx", dims[1:], strict=True):
             dim.dim_param = name if name == "z" else name + suffix
     del model.graph.value_info[:]  # they speak of the old names; shape inference makes them anew
+
+
+def _forget_origin(model: onnx.ModelProto) -> None:
+    """Remove the exporter's notes: source lines and folders of the machine it ran on, half of a small file."""
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
+
 from milopyp_shared.errors import CheckError
 from milopyp_shared.recipe import Geometry
 

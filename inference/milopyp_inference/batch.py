@@ -88,9 +88,7 @@ def pick_all(
     return summary
 
 
-def _pick_one(
-    image: ImageEntry, model: Model, options: PickOptions, folder: Path, console: Console
-) -> dict[str, Any]:
+def _pick_one(image: ImageEntry, model: Model, options: PickOptions, folder: Path, console: Console) -> dict[str, Any]:
     start = time.perf_counter()
     record: dict[str, Any] = _identity(image, model, options)
     try:

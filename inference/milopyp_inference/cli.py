@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+
 from milopyp_shared.commandline import command, option, run
 from milopyp_shared.console import Console
 from milopyp_shared.errors import CheckError, InputError, MilopypError, UsageError
@@ -15,7 +16,15 @@ ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
 
 @command("milopyp-infer")
 @click.argument("inputs", nargs=-1, metavar="INPUT...")
-@option("--model", "--load-model", "model", required=True, type=click.Path(path_type=Path), group="Model", help="ONNX file of milopyp-export.")
+@option(
+    "--model",
+    "--load-model",
+    "model",
+    required=True,
+    type=click.Path(path_type=Path),
+    group="Model",
+    help="ONNX file of milopyp-export.",
+)
 @option("--out", type=click.Path(path_type=Path), default=Path("picks"), group="Output", help="Folder for all outputs.")
 @option("--with-score", is_flag=True, group="Output", help="Add the score as a fourth column of the text.")
 @option(
@@ -24,10 +33,29 @@ ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
 )  # fmt: skip
 @option("--overwrite", is_flag=True, group="Output", help="Pick again what is already done.")
 @option("--out-thresh", default="auto", group="Picks", help="Score threshold 0..1; auto takes the model's suggestion.")
-@option("--K", "limit", type=click.IntRange(min=1), group="Picks", help="Picks per tomogram at most.  [default: no limit]")
-@option("--order", "--ord", type=click.Choice(ORDER_WORDS), default="auto", group="Tomograms", help="File axes from fastest to slowest; auto takes the clearly thinnest axis as z.")
-@option("--voxel-size", type=click.FloatRange(min=0, min_open=True), group="Tomograms", help="Angstrom; overrides the header.")
-@option("--contrast", type=click.Choice(["dark", "bright"]), group="Tomograms", help="Of the particles.  [default: as in training]")
+@option(
+    "--K", "limit", type=click.IntRange(min=1), group="Picks", help="Picks per tomogram at most.  [default: no limit]"
+)
+@option(
+    "--order",
+    "--ord",
+    type=click.Choice(ORDER_WORDS),
+    default="auto",
+    group="Tomograms",
+    help="File axes from fastest to slowest; auto takes the clearly thinnest axis as z.",
+)
+@option(
+    "--voxel-size",
+    type=click.FloatRange(min=0, min_open=True),
+    group="Tomograms",
+    help="Angstrom; overrides the header.",
+)
+@option(
+    "--contrast",
+    type=click.Choice(["dark", "bright"]),
+    group="Tomograms",
+    help="Of the particles.  [default: as in training]",
+)
 @option("--threads", type=click.IntRange(min=1), group="Machine", help="CPU threads.  [default: all that are allowed]")
 @option("-q", "--quiet", is_flag=True, group="Machine", help="Say only what is wrong.")
 @click.version_option(package_name="milopyp")

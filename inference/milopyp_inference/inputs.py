@@ -40,7 +40,9 @@ def gather(inputs: Sequence[str]) -> list[ImageEntry]:
                 raise UsageError("matches no file", where=text, expected="tomograms or an image list")
             images += [_entry(Path(match)) for match in matches]
     if not images:
-        raise UsageError("no tomogram given", expected="paths, globs or an image list", remedy="See milopyp-infer --help.")
+        raise UsageError(
+            "no tomogram given", expected="paths, globs or an image list", remedy="See milopyp-infer --help."
+        )
     seen: dict[str, Path] = {}
     for image in images:
         if image.name in seen:

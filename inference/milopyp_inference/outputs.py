@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+
 from milopyp_shared import axes
 from milopyp_shared.atomic import replacing, write_text
 from milopyp_shared.formats.mod import CENTRE, write_mod
 from milopyp_shared.formats.text import write_points
 from milopyp_shared.picks import Picks
 from milopyp_shared.tomogram import Tomogram, write_mrc
-from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,7 @@ def write_picks(
         Text in IMOD model coordinates (what ``point2model`` expects); False: plain voxel indices.
     """
     columns = axes.xyz_to_columns(picks.xyz, tomogram.order)
-    write_points(
-        files.text, columns + CENTRE if model2point else columns, scores=picks.score if with_score else None
-    )
+    write_points(files.text, columns + CENTRE if model2point else columns, scores=picks.score if with_score else None)
     z, y, x = tomogram.stored.shape
     write_mod(
         files.model,

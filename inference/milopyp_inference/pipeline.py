@@ -6,13 +6,14 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from milopyp_shared.errors import CheckError
 from milopyp_shared.grey import Contrast, grey_levels
 from milopyp_shared.peaks import find_candidates
 from milopyp_shared.picks import Picks
 from milopyp_shared.slabs import heat_map
 from milopyp_shared.tomogram import Tomogram
-from numpy.typing import NDArray
 
 from .providers import Model
 
@@ -59,9 +60,7 @@ def run_network(
     start = time.perf_counter()
     grey = grey_levels(tomogram, recipe.grey, contrast or recipe.contrast)
     prepared = time.perf_counter()
-    heat = heat_map(
-        grey.sections, grey.shape, lambda s: model.heat_map(s, grey.levels), recipe.geometry, own_sections
-    )
+    heat = heat_map(grey.sections, grey.shape, lambda s: model.heat_map(s, grey.levels), recipe.geometry, own_sections)
     if not np.isfinite(heat.max()):
         raise CheckError("the network gives NaN", where=tomogram.path, remedy="Report the model file.")
     computed = time.perf_counter()

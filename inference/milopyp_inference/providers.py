@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from milopyp_shared.errors import InputError, MissingDependency
 from milopyp_shared.recipe import METADATA_KEY, Recipe
-from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class Model:
     def heat_map(self, sections: NDArray[np.uint8], levels: tuple[float, float]) -> NDArray[np.float32]:
         """Heat map ``(z, ceil(y/2), ceil(x/2))`` of grey levels ``(z, y, x)``."""
         inputs = {"sections": sections[None], "levels": np.array(levels, dtype=np.float32)}
-        result: NDArray[np.float32] = self.session.run(["heatmap"], inputs)[0]
-        return result[0]
+        result: NDArray[np.float32] = self.session.run(["heatmap"], inputs)[0][0]
+        return result
 
 
 def allowed_threads() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 import click
+
 from milopyp_shared.commandline import CONTEXT, run
 
 COMMANDS = ("demo", "prepare", "evaluate", "phantom")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
 from milopyp_shared.commandline import command, option
 from milopyp_shared.errors import MissingDependency
 
@@ -22,7 +23,9 @@ NAME = "demo"
 
 
 @command("demo")
-@option("--out", type=click.Path(path_type=Path), default=Path("milopyp_demo"), help="Folder for everything that is made.")
+@option(
+    "--out", type=click.Path(path_type=Path), default=Path("milopyp_demo"), help="Folder for everything that is made."
+)
 @option("--seed", type=click.IntRange(min=0), default=1, help="Of the tomograms and of the training.")
 @option("--num-epochs", type=click.IntRange(min=1), default=8, help="Epochs of 50 steps.")
 @click.version_option(package_name="milopyp")
@@ -36,11 +39,11 @@ def demo(out: Path, seed: int, num_epochs: int) -> None:
       milopyp demo --out milopyp_demo
     """
     try:
+        import onnx  # noqa: F401 - only to see that it is there
+
         from milopyp_export.cli import export_command
         from milopyp_inference.cli import infer_command
         from milopyp_training.cli import train_command
-
-        import onnx  # noqa: F401 - only to see that it is there
     except ImportError as error:
         raise MissingDependency(
             f"the package {error.name} is not installed", remedy="Run: pip install 'milopyp[export,cpu]'."
@@ -61,7 +64,9 @@ def demo(out: Path, seed: int, num_epochs: int) -> None:
         last = f"exp/semi/{NAME}/model_last_contrastive.pth"
         _run("milopyp-export", export_command, f"{last} -o {NAME}.onnx --overwrite")
         _run("milopyp-infer", infer_command, f"{files.tomograms[2]} --model {NAME}.onnx --out picks --overwrite")
-        _run("milopyp evaluate", evaluate, f"picks --truth test_coords.txt --radius {DIAMETER / 2:g} --json figures.json")
+        _run(
+            "milopyp evaluate", evaluate, f"picks --truth test_coords.txt --radius {DIAMETER / 2:g} --json figures.json"
+        )
         figures = json.loads(Path("figures.json").read_text(encoding="utf-8"))
         picture = _overview(files.tomograms[2], figures["best"]["threshold"])
     best = figures["best"]
@@ -75,6 +80,7 @@ def demo(out: Path, seed: int, num_epochs: int) -> None:
 def _phantoms(seed: int) -> PhantomFiles:
     """Three tomograms; labels for 30 % of the particles of two, the truth of the third."""
     import numpy as np
+
     from milopyp_shared.lists import ImageEntry, read_coordinate_list, write_coordinate_list, write_image_list
     from milopyp_shared.phantom import PhantomSettings, draw_labels, write_phantoms
 
@@ -84,7 +90,9 @@ def _phantoms(seed: int) -> PhantomFiles:
     rng = np.random.default_rng(seed)
     train = files.tomograms[:2]
     write_image_list("train_imgs.txt", [ImageEntry(path.stem, path) for path in train])
-    write_coordinate_list("train_coords.txt", {path.stem: draw_labels(truth[path.stem], LABELLED, rng) for path in train})
+    write_coordinate_list(
+        "train_coords.txt", {path.stem: draw_labels(truth[path.stem], LABELLED, rng) for path in train}
+    )
     write_coordinate_list("test_coords.txt", {files.tomograms[2].stem: truth[files.tomograms[2].stem]})
     return files
 

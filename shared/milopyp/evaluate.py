@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from milopyp_shared.atomic import write_text
 from milopyp_shared.commandline import command, option
 from milopyp_shared.errors import InputError, UsageError
@@ -22,8 +23,17 @@ TABLE_ROWS = 10
 @command("evaluate")
 @click.argument("picks", type=click.Path(path_type=Path))
 @option("--truth", required=True, type=click.Path(path_type=Path), help="Coordinate list with all particles.")
-@option("--radius", required=True, type=click.FloatRange(min=0, min_open=True), help="Largest distance of a match, voxels: half the particle diameter.")
-@option("--distance", type=click.FloatRange(min=0), help="Drop candidates closer than this to a better one, voxels.  [default: the run's, else 1.2 radii]")
+@option(
+    "--radius",
+    required=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Largest distance of a match, voxels: half the particle diameter.",
+)
+@option(
+    "--distance",
+    type=click.FloatRange(min=0),
+    help="Drop candidates closer than this to a better one, voxels.  [default: the run's, else 1.2 radii]",
+)
 @option("--json", "json_file", type=click.Path(path_type=Path), help="Write all figures and the curve as JSON.")
 @click.version_option(package_name="milopyp")
 def evaluate(picks: Path, truth: Path, radius: float, distance: float | None, json_file: Path | None) -> None:
@@ -55,7 +65,9 @@ def evaluate(picks: Path, truth: Path, radius: float, distance: float | None, js
     result = evaluate_many([(kept[name], known[name]) for name in common], radius)
     click.echo(describe(result, common))
     if json_file is not None:
-        write_text(json_file, json.dumps(result.to_dict() | {"tomograms": common, "distance": distance}, indent=1) + "\n")
+        write_text(
+            json_file, json.dumps(result.to_dict() | {"tomograms": common, "distance": distance}, indent=1) + "\n"
+        )
 
 
 def read_run(path: Path) -> tuple[dict[str, Picks], float | None]:
@@ -85,6 +97,7 @@ def read_candidates(path: Path) -> Picks:
         Not such a table.
     """
     import numpy as np
+
     from milopyp_shared.formats.text import read_lines, to_number
     from milopyp_shared.picks import Picks
 
@@ -104,12 +117,13 @@ def read_candidates(path: Path) -> Picks:
 def describe(result: Evaluation, names: list[str]) -> str:
     """A table for people."""
     best = result.best
+    at_best = f"at score {best.threshold:.3f} (precision {best.precision:.3f}, recall {best.recall:.3f})"
     offset = " ".join(f"{value:+.2f}" for value in result.mean_offset)
     lines = [
         f"tomograms   {', '.join(names)}",
-        f"particles   {result.n_truth}, matched within {result.radius:g} voxels: {result.n_hits} of {result.n_picks} candidates",
+        f"particles   {result.n_truth}; {result.n_hits} matched within {result.radius:g} voxels ({result.n_picks} picks)",
         f"AUPRC       {result.auprc:.3f}",
-        f"best F1     {best.f1:.3f} at score {best.threshold:.3f} (precision {best.precision:.3f}, recall {best.recall:.3f})",
+        f"best F1     {best.f1:.3f} {at_best}",
         f"RMSE        {result.rmse:.2f} voxels",
         f"mean offset {offset} voxels (x y z, pick minus truth)",
         "",

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from milopyp_shared.atomic import replacing
 from milopyp_shared.tomogram import Tomogram
-from numpy.typing import NDArray
 
 AVERAGED = 5  # sections; a single one is too noisy for the eye
 PICK, TRUTH = "#ff8c1a", "#22c1e6"
@@ -67,7 +68,9 @@ def _fullest_section(xyz: NDArray[np.float64], depth: int, radius: float) -> int
     return int(np.argmax([(np.abs(xyz[:, 2] - z) < radius / 2).sum() for z in range(depth)]))
 
 
-def _circles(panel: Any, xyz: NDArray[np.float64], z: int, radius: float, colour: str, width: float, label: str) -> None:
+def _circles(
+    panel: Any, xyz: NDArray[np.float64], z: int, radius: float, colour: str, width: float, label: str
+) -> None:
     from matplotlib.collections import EllipseCollection
 
     cut = xyz[np.abs(xyz[:, 2] - z) < radius]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from milopyp_shared.commandline import command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import InputError, UsageError
@@ -22,11 +23,31 @@ LIST_ENDINGS = ("_train_imgs.txt", "_train_coords.txt", "_test_imgs.txt")
 
 
 @command("prepare")
-@option("-d", "--dir", "folder", required=True, type=click.Path(path_type=Path), help="Folder with the tomograms and their picks.")
+@option(
+    "-d",
+    "--dir",
+    "folder",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder with the tomograms and their picks.",
+)
 @option("-e", "--ext", default=".rec", help="Ending of the tomograms.")
 @option("-o", "--out", required=True, help="Beginning of the lists' names.")
-@option("-r", "--ord", "--order", "order", type=click.Choice(ORDER_WORDS), default="auto", help="File axes from fastest to slowest, of the tomograms and of the columns of their picks.")
-@option("--coords", type=click.Choice(["model2point", "voxel"]), default="model2point", help="What a coordinate text counts: IMOD model coordinates, or plain voxel indices from 0.")
+@option(
+    "-r",
+    "--ord",
+    "--order",
+    "order",
+    type=click.Choice(ORDER_WORDS),
+    default="auto",
+    help="File axes from fastest to slowest, of the tomograms and of the columns of their picks.",
+)
+@option(
+    "--coords",
+    type=click.Choice(["model2point", "voxel"]),
+    default="model2point",
+    help="What a coordinate text counts: IMOD model coordinates, or plain voxel indices from 0.",
+)
 @option("--inference", is_flag=True, help="Only list the tomograms, for picking.")
 @click.version_option(package_name="milopyp")
 def prepare(folder: Path, ext: str, out: str, order: str, coords: Any, inference: bool) -> None:

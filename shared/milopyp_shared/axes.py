@@ -116,16 +116,14 @@ def doubt_about_order(order: str, file_shape: Sequence[int]) -> str | None:
 
 
 def inside(xyz: NDArray[np.float64], shape: Sequence[int]) -> NDArray[np.bool_]:
-    """Which of the ``(n, 3)`` x, y, z voxel coordinates lie in a volume of sizes ``(z, y, x)``, its outer faces included."""
+    """Which of the ``(n, 3)`` x, y, z voxel coordinates lie in a volume of sizes ``(z, y, x)``, faces included."""
     sizes = np.array(shape[::-1], dtype=float)
     return np.asarray(np.all((xyz >= -0.5) & (xyz <= sizes - 0.5), axis=1))
 
 
 def file_orders_that_fit(xyz: NDArray[np.float64], file_shape: Sequence[int]) -> list[str]:
     """Words for a file of numpy shape `file_shape` under which all x, y, z labels lie inside the volume."""
-    return [
-        order for order in ORDERS if inside(xyz, [file_shape[axis] for axis in to_zyx(order)]).all()
-    ]
+    return [order for order in ORDERS if inside(xyz, [file_shape[axis] for axis in to_zyx(order)]).all()]
 
 
 def column_orders_that_fit(columns: NDArray[np.float64], shape: Sequence[int]) -> list[str]:

@@ -209,13 +209,12 @@ def _reflect(index: NDArray[np.intp], size: int) -> NDArray[np.intp]:
     return np.where(index < size, index, 2 * size - 1 - index)
 
 
-def _quantise(
-    filtered: NDArray[np.float32], mean: float, std: float, limits: tuple[float, float]
-) -> NDArray[np.uint8]:
+def _quantise(filtered: NDArray[np.float32], mean: float, std: float, limits: tuple[float, float]) -> NDArray[np.uint8]:
     low, high = limits
     scale = 255.0 / (high - low)
     level = (filtered.astype(np.float32) - np.float32(mean)) * np.float32(scale / std) - np.float32(low * scale)
-    return np.rint(np.clip(level, 0.0, 255.0)).astype(np.uint8)
+    quantised: NDArray[np.uint8] = np.rint(np.clip(level, 0.0, 255.0)).astype(np.uint8)
+    return quantised
 
 
 def _spool(shape: tuple[int, int, int], folder: Path | None) -> NDArray[np.float32]:

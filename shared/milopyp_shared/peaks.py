@@ -70,7 +70,9 @@ def _parabola_offsets(heat: NDArray[np.float32], index: NDArray[np.int64]) -> ND
         below, above = index[inside].copy(), index[inside].copy()
         below[:, axis] -= 1
         above[:, axis] += 1
-        a, b, c = (np.log(np.maximum(heat[tuple(i.T)].astype(np.float64), _TINY)) for i in (below, index[inside], above))
+        a, b, c = (
+            np.log(np.maximum(heat[tuple(i.T)].astype(np.float64), _TINY)) for i in (below, index[inside], above)
+        )
         curvature = a - 2.0 * b + c
         flat = curvature > -1e-9
         shift = np.where(flat, 0.0, 0.5 * (a - c) / np.where(flat, 1.0, curvature))
@@ -78,7 +80,7 @@ def _parabola_offsets(heat: NDArray[np.float32], index: NDArray[np.int64]) -> ND
     return offsets
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def _local_maxima(heat: NDArray[np.float32], floor: np.float32) -> NDArray[np.int64]:
     depth, rows, columns = heat.shape
     found = numba.typed.List.empty_list(numba.int64)
@@ -111,7 +113,7 @@ def _local_maxima(heat: NDArray[np.float32], floor: np.float32) -> NDArray[np.in
     return index
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def _keep(xyz: NDArray[np.float64], distance: float) -> NDArray[np.bool_]:
     """Greedy suppression with kept points in a grid of cells of edge `distance` or more: 27 cells to look at."""
     n = len(xyz)

@@ -242,7 +242,9 @@ def _unpack(path: Path, opener: Callable[..., Any], spool: IO[bytes]) -> tuple[b
                 size += len(block)
             packed.read(1)  # the end of the packed data is where its check sum is looked at
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"cannot be unpacked ({error})", where=path, remedy="Unpack it by hand, or copy it again.") from error
+        raise InputError(
+            f"cannot be unpacked ({error})", where=path, remedy="Unpack it by hand, or copy it again."
+        ) from error
     spool.flush()
     return start, size
 

@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
 from milopyp_shared.errors import CheckError, InputError, UsageError
+from milopyp_training.criterion import PublishedLoss, published_criterion
 from milopyp_training.losses import (
-    PublishedLoss,
     consistency_loss,
     focal_loss,
     pu_focal_loss,
-    published_criterion,
     puge_loss,
     soft_focal_loss,
 )
-from torch import Tensor
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
 DTYPES = pytest.mark.parametrize("dtype", list(TOLERANCE), ids=["float64", "float32"])

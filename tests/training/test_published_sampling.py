@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import chi2_contingency
+
 from milopyp_shared.errors import InputError
 from milopyp_training.published_sampling import PatchPair, clip_centre, cut_pair, cut_patch, draw_pair
-from scipy.stats import chi2_contingency
 
 SHAPE = (60, 200, 240)
 DRAWS = 6000

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from milopyp_shared.errors import InputError, UsageError
 from milopyp_training.targets import (
     gaussian_targets,

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from formula_weights import fill_by_formula
-from milopyp_training.losses import PublishedLoss, focal_loss, published_criterion
+from milopyp_training.criterion import PublishedLoss, published_criterion
+from milopyp_training.losses import focal_loss
 from milopyp_training.unet2d import SectionUNet, clamped_probability
 
 
@@ -36,9 +38,8 @@ def test_training_step(golden: Path, kind: str, flip: str) -> None:
     if kind == "pn":
         # The reference compares each patch with the other one's target too, the mended loss does not.
         p = clamped_probability(logits)
-        heat_map = 2 * focal_loss(
-            p.expand(2, *p.shape), target.transpose(0, 1)[None].expand(2, *p.shape).transpose(0, 1)
-        )
+        every_target = target[0][:, None, None].expand(2, *p.shape)
+        heat_map = 2 * focal_loss(p.expand(2, *p.shape), every_target)
         total = parts.total - parts.heat_map + heat_map
     optimizer.zero_grad()
     total.backward()

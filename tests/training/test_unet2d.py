@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional
+
 from formula_weights import fill_by_formula, published_entries
 from milopyp_shared.errors import InputError, UsageError
 from milopyp_training.unet2d import SectionUNet, clamped_probability
-from torch import nn
-from torch.nn import functional
 
 # Twice the difference between the stored float32 values and a float64 run.
 LOGITS, PROJ, TRAIN_LOGITS, RUNSTATS = 1e-4, 2e-6, 2.8e-4, 2.4e-6

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from milopyp_shared.atomic import replacing
 from milopyp_shared.errors import InputError
 from milopyp_shared.recipe import Recipe
@@ -96,8 +97,9 @@ def read_plain(path: Path) -> dict[str, Any]:
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
         raise InputError(
-            f"cannot be read as a checkpoint ({str(error).splitlines()[0][:80] if str(error) else type(error).__name__})",
+            f"cannot be read as a checkpoint ({reason})",
             where=path,
             expected="tensors and plain types written by torch.save",
             remedy="Copy it again; files with code in them are never loaded.",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import click
+
 from milopyp_shared import axes
 from milopyp_shared.commandline import command, option, run
 from milopyp_shared.console import Console
@@ -28,8 +28,19 @@ from milopyp_shared.errors import MissingDependency, UsageError
     help="Are particles darker or brighter than their surroundings?",
 )  # fmt: skip
 @option("--num-epochs", type=click.IntRange(min=1), group="Training", help="Epochs.  [default: the preset's, 10]")
-@option("--lr", type=click.FloatRange(min=0, min_open=True), group="Training", help="Peak learning rate.  [default: the preset's]")
-@option("--seed", type=click.IntRange(min=0), default=317, group="Training", help="Equal seeds give equal models on one machine.")
+@option(
+    "--lr",
+    type=click.FloatRange(min=0, min_open=True),
+    group="Training",
+    help="Peak learning rate.  [default: the preset's]",
+)
+@option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=317,
+    group="Training",
+    help="Equal seeds give equal models on one machine.",
+)
 @option("--save-all", is_flag=True, group="Training", help="Keep model_{epoch}.pth of every epoch.")
 @option("--resume", is_flag=True, group="Training", help="Go on after the last finished epoch of this --exp-id.")
 @option("--gpus", default="auto", group="Machine", help="GPU number, -1 for the CPU, auto for a GPU if there is one.")

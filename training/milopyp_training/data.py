@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+
 from milopyp_shared import axes
 from milopyp_shared.errors import InputError
 from milopyp_shared.grey import Contrast, GreyParameters, GreyVolume, grey_levels
 from milopyp_shared.labels import check_labels
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.tomogram import open_tomogram
-from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,9 @@ def load_volumes(
     names = {image.name for image in images}
     unknown = [name for name in coordinates if name not in names]
     if unknown:
+        some = ", ".join(unknown[:3]) + (" ..." if len(unknown) > 3 else "")
         raise InputError(
-            f"labels of {', '.join(unknown[:3])}{' ...' if len(unknown) > 3 else ''}, which the image list does not name",
+            f"labels of {some}, which the image list does not name",
             where=where,
             expected=f"image names such as {', '.join(sorted(names)[:3])}",
             remedy="Use the same names in both lists.",

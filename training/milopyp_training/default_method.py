@@ -24,7 +24,7 @@ class DefaultMethod:
     def __init__(
         self, preset: DefaultPreset, volumes: Sequence[LabelledVolume], diameter: float, device: torch.device
     ) -> None:
-        self.preset = preset
+        self._preset = preset
         network = UNet3d(grey_limits=preset.grey.limits)
         self.network: nn.Module = network.to(device)
         self.geometry = network.geometry()
@@ -34,14 +34,19 @@ class DefaultMethod:
         self._patch = patch_shape(preset, volumes)
 
     @property
+    def preset(self) -> DefaultPreset:
+        """The numbers it was made with."""
+        return self._preset
+
+    @property
     def steps_per_epoch(self) -> int:
         """Optimiser steps per epoch."""
-        return self.preset.steps
+        return self._preset.steps
 
     def epoch(self, rng: np.random.Generator) -> Iterator[Batch]:
         """Draw the batches of one epoch."""
-        for _ in range(self.preset.steps):
-            yield draw_batch(self._volumes, self.preset, self._diameter, self._patch, rng)
+        for _ in range(self._preset.steps):
+            yield draw_batch(self._volumes, self._preset, self._diameter, self._patch, rng)
 
     def losses(self, network: Callable[..., Any], batch: Batch) -> dict[str, Tensor]:
         """Focal loss against Gaussians; unlabelled voxels are background."""
@@ -52,5 +57,5 @@ class DefaultMethod:
 
     def optimizer(self, steps: int) -> tuple[Optimizer, LRScheduler]:
         """AdamW with a one-cycle schedule."""
-        optimizer = AdamW(self.network.parameters(), lr=self.preset.lr, weight_decay=self.preset.weight_decay)
-        return optimizer, OneCycleLR(optimizer, self.preset.lr, total_steps=steps + 1)
+        optimizer = AdamW(self.network.parameters(), lr=self._preset.lr, weight_decay=self._preset.weight_decay)
+        return optimizer, OneCycleLR(optimizer, self._preset.lr, total_steps=steps + 1)

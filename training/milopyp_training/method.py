@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
-from milopyp_shared.recipe import Geometry
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+
+from milopyp_shared.recipe import Geometry
 
 from .presets import Preset
 
@@ -17,12 +18,15 @@ from .presets import Preset
 class Method(Protocol):
     """A way to train: a network, its batches, its loss, its optimiser."""
 
-    preset: Preset
     network: nn.Module
     geometry: Geometry
     architecture_options: dict[str, int]
     averaging: float | None
     """Decay per step of averaged weights, or None when the plain weights pick."""
+
+    @property
+    def preset(self) -> Preset:
+        """Every number of the method."""
 
     @property
     def steps_per_epoch(self) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from torch import Tensor, nn
+
 from milopyp_shared.errors import InputError
 from milopyp_shared.recipe import Recipe
-from torch import Tensor, nn
 
 from .unet2d import SectionUNet
 from .unet3d import UNet3d

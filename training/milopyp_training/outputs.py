@@ -44,16 +44,18 @@ class Log:
         self.folder = experiment / time.strftime("logs_%Y-%m-%d-%H-%M-%S")
         make_folder(self.folder)
         self._rows: list[dict[str, float]] = []
-        self._events = SummaryWriter(str(self.folder))  # type: ignore[no-untyped-call]
+        self._events = SummaryWriter(str(self.folder))
         self._text = (self.folder / "log.txt").open("a", encoding="utf-8")
 
     def __enter__(self) -> Log:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is not None:
             self.line(f"stopped: {error}")
-        self._events.close()  # type: ignore[no-untyped-call]
+        self._events.close()
         self._text.close()
 
     def line(self, text: str) -> None:
@@ -64,7 +66,7 @@ class Log:
     def losses(self, epoch: int, terms: Losses) -> None:
         """The mean of every loss term of one epoch."""
         for name, value in terms.items():
-            self._events.add_scalar(name, value, epoch)  # type: ignore[no-untyped-call]
+            self._events.add_scalar(name, value, epoch)
         self._rows.append({"epoch": epoch, **terms})
         self.line(f"epoch {epoch}: " + ", ".join(f"{name} {value:.5g}" for name, value in terms.items()))
         text = io.StringIO()

@@ -37,7 +37,9 @@ class Batch:
 def patch_shape(preset: DefaultPreset, volumes: Sequence[LabelledVolume]) -> tuple[int, int, int]:
     """The preset's patch, cut down to what the smallest volume holds (whole heat-map voxels)."""
     smallest = np.min([volume.grey.shape for volume in volumes], axis=0)
-    z, y, x = (int(min(want, have // step * step)) for want, have, step in zip(preset.patch, smallest, _GRID, strict=True))
+    z, y, x = (
+        int(min(want, have // step * step)) for want, have, step in zip(preset.patch, smallest, _GRID, strict=True)
+    )
     return (z, y, x)
 
 
@@ -78,13 +80,13 @@ def _start(
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
     """First voxel of a patch (input voxels), even in the plane so that it lies on the heat map's grid."""
-    room = np.array(volume.grey.shape) - shape
+    room: NDArray[np.int64] = np.array(volume.grey.shape, dtype=np.int64) - shape
     if rng.random() < preset.centred:
         around = centres[rng.integers(len(centres))] * _GRID
         shift = rng.uniform(-preset.jitter, preset.jitter, 3) * shape
         start = np.rint(around + shift - np.array(shape) / 2)
     else:
-        start = rng.integers(0, room + 1)
+        start = rng.integers(0, room + 1).astype(np.float64)
     start = np.clip(start, 0, room).astype(np.int64)
     aligned: NDArray[np.int64] = start // _GRID * _GRID
     return aligned

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from milopyp_shared import grey
 from milopyp_shared.grey import GreyParameters
 
+from .criterion import PublishedLoss
+
 
 @dataclass(frozen=True)
 class DefaultPreset:
@@ -52,9 +54,16 @@ class DefaultPreset:
 
 @dataclass(frozen=True)
 class PublishedPreset:
-    """The published method; names as in its options.
+    """The published method; names and values as in its manual.
 
-    An epoch is one pass over the labels, one pair of patches per step.
+    Attributes
+    ----------
+    epochs
+        An epoch is one pass over the labels, a pair of patches per step.
+    drop
+        Factor on the learning rate after each of the epochs `lr_step`.
+    exact
+        Evaluate the contrastive loss over all voxel pairs; False: over a sample of them.
     """
 
     name: str = "published"
@@ -62,9 +71,13 @@ class PublishedPreset:
     grey: GreyParameters = field(default_factory=grey.published)
     epochs: int = 10
     lr: float = 5e-4
-    tau: float = 0.01
+    lr_step: tuple[int, ...] = (200, 400, 600)
+    drop: float = 0.1
+    loss: PublishedLoss = field(default_factory=lambda: PublishedLoss(contrastive=False))
+    exact: bool = False
     last_k: int = 3
     translation_ratio: float = 0.5
+    fibre: bool = False
 
 
 Preset = DefaultPreset | PublishedPreset

@@ -8,6 +8,7 @@ another annotation or, in positive-negative training, anywhere. All positions ar
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +21,17 @@ MARGIN, MARGIN_Z = 17, 3
 """Centres keep this distance from the border of the grid."""
 
 Patch = NDArray[np.float32]
+
+
+class GreyLevels(Protocol):
+    """What patches are cut from: an array, or anything that is cut like one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(D, H, W)."""
+
+    def __getitem__(self, cut: tuple[slice, slice, slice], /) -> NDArray[np.floating]:
+        """The voxels of a box."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +204,7 @@ def _second_centre(
     return annotation + np.array([*rng.integers(-wide, wide, size=2), rng.integers(-5, 5)])
 
 
-def cut_patch(volume: NDArray[np.floating], target: Patch, centre_xyz: tuple[int, int, int]) -> tuple[Patch, Patch]:
+def cut_patch(volume: GreyLevels, target: Patch, centre_xyz: tuple[int, int, int]) -> tuple[Patch, Patch]:
     """Cut one patch and its target.
 
     Parameters
@@ -232,7 +244,7 @@ def cut_patch(volume: NDArray[np.floating], target: Patch, centre_xyz: tuple[int
 
 def cut_pair(
     pair: PatchPair,
-    volumes: tuple[NDArray[np.floating], NDArray[np.floating]],
+    volumes: tuple[GreyLevels, GreyLevels],
     targets: tuple[Patch, Patch],
 ) -> PairBatch:
     """Cut the two patches of a sample and make their mirror image.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from milopyp_shared.console import Console
 from milopyp_shared.grey import Contrast
 from milopyp_shared.recipe import Recipe, Threshold

@@ -24,9 +24,10 @@ class Similarity:
 
     def __init__(self, features: Tensor, labels: Tensor, temperature: float) -> None:
         self.features, self.labels, self.temperature = features, labels, temperature
-        self.count, self.channels = features.shape
+        self.count = len(features)
         self.device = features.device
-        self.partner = torch.arange(self.count, device=self.device).roll(self.count // 2)
+        self.everything = torch.arange(self.count, device=self.device)
+        self.partner = self.everything.roll(self.count // 2)
         fixed = features.detach()
         self.maximum = _row_maxima(fixed, temperature)
         # One more channel subtracts m_i within the product, and sums the rows within the next one.
@@ -37,6 +38,14 @@ class Similarity:
     def partner_term(self, rows: Tensor) -> Tensor:
         """E_{i j(i)} for the given rows."""
         return (self.left[rows] * self.right[self.partner[rows]]).sum(1).exp()
+
+    def scale(self, rows: Tensor, columns: Tensor, with_partner: bool) -> Tensor:
+        """Factor (R,) that makes each row's sum in `reduce` an unbiased estimate of that over all columns."""
+        drawn = torch.zeros_like(self.maximum)
+        drawn[columns] = 1.0
+        left_out = drawn[rows] if with_partner else drawn[rows] + drawn[self.partner[rows]]
+        possible = self.count - (1 if with_partner else 2)
+        return possible / (len(columns) - left_out).clamp(min=1.0)
 
     @torch.no_grad()
     def reduce(
@@ -60,13 +69,13 @@ class Similarity:
         column_gradient = torch.zeros_like(right[:, :-1])
         # Absent voxels are looked up in a last line that nothing reads.
         position = torch.full((self.count,), len(columns), device=self.device)
-        position[columns] = torch.arange(len(columns), device=self.device)
+        position[columns] = self.everything[: len(columns)]
         buffer = right.new_empty((len(columns) + 1) * width)
         for start in range(0, len(rows), width):
             block = slice(start, min(start + width, len(rows)))
             index = rows[block]
             table = buffer[: (len(columns) + 1) * len(index)].view(-1, len(index))
-            term, here = table[:-1], torch.arange(len(index), device=self.device)
+            term, here = table[:-1], self.everything[: len(index)]
             # Columns first: this layout makes all three products fast (1.3 instead of 1.6 s).
             torch.mm(right, self.left[index].T, out=term)
             term.exp_()

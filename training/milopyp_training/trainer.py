@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from milopyp_shared.errors import CheckError
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from milopyp_shared.errors import CheckError
 
 from .method import Method
 
@@ -53,9 +54,7 @@ def new_state(method: Method, epochs: int) -> TrainingState:
     """State before the first epoch of a run of `epochs` epochs."""
     averaged = None
     if method.averaging is not None:
-        averaged = AveragedModel(
-            method.network, multi_avg_fn=get_ema_multi_avg_fn(method.averaging), use_buffers=True
-        )
+        averaged = AveragedModel(method.network, multi_avg_fn=get_ema_multi_avg_fn(method.averaging), use_buffers=True)
     optimizer, scheduler = method.optimizer(epochs * method.steps_per_epoch)
     return TrainingState(method.network, averaged, optimizer, scheduler)
 

@@ -16,6 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from milopyp_shared.errors import InputError, UsageError
+from milopyp_shared.recipe import Geometry
+
+from .receptive_field import unet_halo
 
 WIDTH = 32
 """Channels of the first level, of the features and of the embedding."""
@@ -23,6 +26,8 @@ STEM = 16
 """Channels of the stem convolution, which halves y and x."""
 HEAD_STD = 0.001
 """Standard deviation of the head's initial weights in the published program."""
+DILATION = 4
+"""Of the feature head's convolutions, in the plane."""
 LOWEST = 1e-4
 """The published probability map stays this far from 0 and 1."""
 
@@ -233,6 +238,14 @@ class SectionUNet(nn.Module):
         """
         return self.head(self.features(x), embed)
 
+    def geometry(self) -> Geometry:
+        """Halo, alignment and stride for tiles: three sections to either side, a wide field in the plane."""
+        poolings = self.levels - 1
+        head = DILATION * (1 + self.last_k // 2)
+        in_plane = 2 * unet_halo(poolings, head) + 3  # the stem reads 3 pixels to either side
+        alignment = 2 * 2**poolings
+        return Geometry((3, in_plane, in_plane), (1, alignment, alignment), (1, 2, 2))
+
 
 def _head_conv(kernel: int) -> nn.Conv3d:
     """Convolution of the feature head that keeps the size; dilation 4 in the plane as published."""
@@ -240,7 +253,7 @@ def _head_conv(kernel: int) -> nn.Conv3d:
         WIDTH,
         WIDTH,
         (3, kernel, kernel),
-        dilation=(1, 4, 4),
-        padding=(1, 4 * (kernel // 2), 4 * (kernel // 2)),
+        dilation=(1, DILATION, DILATION),
+        padding=(1, DILATION * (kernel // 2), DILATION * (kernel // 2)),
         bias=False,
     )

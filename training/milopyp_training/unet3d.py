@@ -6,12 +6,13 @@ pooled by 2 along all axes, nearest-neighbour up-sampling and concatenated skips
 
 from __future__ import annotations
 
-import math
-
 import torch
-from milopyp_shared.recipe import Geometry
 from torch import Tensor, nn
 from torch.nn import functional
+
+from milopyp_shared.recipe import Geometry
+
+from .receptive_field import unet_halo
 
 INITIAL_LOGIT = -4.0  # the prior that a voxel is a particle centre is small; starting there saves the first steps
 
@@ -65,11 +66,11 @@ class UNet3d(nn.Module):
         return logits.squeeze(1)
 
     def geometry(self) -> Geometry:
-        """Halo, alignment and stride; the receptive field is followed through the layers, not guessed."""
-        poolings = len(self.down) - 1
+        """Halo, alignment and stride for tiles."""
+        poolings = self.levels - 1
         alignment = 2**poolings
-        grid_halo = max(_reach(position, poolings) for position in range(alignment))
-        in_plane = 2 * grid_halo + 2  # the stem reads 2 pixels before and 3 after its block of 2
+        grid_halo = unet_halo(poolings)
+        in_plane = 2 * grid_halo  # the stem is one of the convolutions, over blocks of 2 x 2 pixels
         return Geometry((grid_halo, in_plane, in_plane), (alignment, 2 * alignment, 2 * alignment), (1, 2, 2))
 
 
@@ -81,19 +82,3 @@ def _convolution(inputs: int, outputs: int) -> nn.Sequential:
 
 def _double(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(_convolution(inputs, outputs), _convolution(outputs, outputs))
-
-
-def _reach(position: int, poolings: int) -> int:
-    """How far from `position` the output there depends on the grid, in grid voxels (the larger side)."""
-    # needed[level]: interval that is read from the result of that level's down block
-    needed: list[tuple[int, int]] = []
-    low = high = position
-    for _ in range(poolings):
-        low, high = low - 2, high + 2  # two convolutions of the up block, on skip and up-sampled
-        needed.append((low, high))
-        low, high = math.floor(low / 2), math.floor(high / 2)
-    for skip_low, skip_high in reversed(needed):
-        low, high = low - 2, high + 2  # two convolutions of the down block
-        low, high = min(2 * low, skip_low), max(2 * high + 1, skip_high)
-    low, high = low - 2, high + 2
-    return max(position - low, high - position)

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import nn
+
 from milopyp_shared.peaks import find_candidates, suppress
 from milopyp_shared.picks import Picks
 from milopyp_shared.recipe import Geometry, Recipe, Threshold
 from milopyp_shared.slabs import heat_map
-from numpy.typing import NDArray
-from torch import nn
 
 from .data import LabelledVolume
 from .networks import picking_logits
@@ -19,7 +20,9 @@ from .networks import picking_logits
 RECALL_OF_LABELS = 0.9
 
 
-def predict(network: nn.Module, volume: LabelledVolume, geometry: Geometry, device: torch.device) -> NDArray[np.float32]:
+def predict(
+    network: nn.Module, volume: LabelledVolume, geometry: Geometry, device: torch.device
+) -> NDArray[np.float32]:
     """Heat map ``(z, y, x)`` of a whole tomogram in evaluation mode."""
     low, high = volume.grey.levels
     was_training = network.training

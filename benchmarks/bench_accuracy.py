@@ -1,0 +1,133 @@
+"""How good are the picks? Trains, exports, picks and evaluates every task with the real command lines.
+
+Every finished run is kept in --work, so that an interrupted benchmark goes on where it stopped. Test tomograms are
+only ever evaluated here, never used to choose anything; --split val gives the figures for choosing.
+
+    python benchmarks/bench_accuracy.py --tasks ribosome70S,betagal --seeds 1,2 --presets default
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from machine import describe_machine
+from tasks import TASKS, Task, reference_data
+
+from milopyp.evaluate import read_run
+from milopyp_shared.lists import read_coordinate_list
+from milopyp_shared.matching import evaluate
+from milopyp_shared.peaks import suppress
+
+# Where the published program never picks: 20 voxels in x and y, 10 heat-map sections (20 voxels) in z.
+MARGIN_XYZ = np.array([20.0, 20.0, 20.0])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="folder with dev/ and mid/; MILOPYP_REFERENCE/data by default")
+    parser.add_argument("--tasks", default=",".join(task.species for task in TASKS))
+    parser.add_argument("--presets", default="default")
+    parser.add_argument("--labels", default="30pct", help="30pct, 15 or all")
+    parser.add_argument("--seeds", default="1,2", help="label draws (30pct only); the training seed is fixed")
+    parser.add_argument("--split", choices=["val", "test"], default="test")
+    parser.add_argument("--extra", default="", help="more options for milopyp-train")
+    parser.add_argument("--work", type=Path, default=Path("bench_accuracy"))
+    options = parser.parse_args()
+    data = options.data or reference_data()
+    wanted = options.tasks.split(",")
+    rows = []
+    for task in (task for task in TASKS if task.species in wanted):
+        for preset in options.presets.split(","):
+            labels = [f"30pct_seed{seed}" for seed in options.seeds.split(",")]
+            labels = labels if options.labels == "30pct" else [options.labels]
+            runs = [
+                run_one(task, preset, name, data, options.work.resolve(), options.split, options.extra)
+                for name in labels
+            ]
+            rows.append((task, preset, runs))
+            print(describe_row(*rows[-1]), file=sys.stderr, flush=True)
+    print(f"{describe_machine()}; {options.split} tomograms, labels {options.labels}, label seeds {options.seeds}\n")
+    print("| task | preset | labels | AUPRC | best F1 | RMSE | interior AUPRC | training, min | s per tomogram |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for row in rows:
+        print(describe_row(*row))
+
+
+def run_one(task: Task, preset: str, labels: str, data: Path, work: Path, split: str, extra: str) -> dict[str, Any]:
+    """Train (once), pick and evaluate; the figures of one run."""
+    lists = data / task.dataset / "lists" / task.species
+    name = "_".join([task.species, preset, labels, *extra.replace("-", "").split()])
+    folder, result = work / name, work / f"{name}_{split}.json"
+    if result.exists():
+        return json.loads(result.read_text())
+    folder.mkdir(parents=True, exist_ok=True)
+    timing = folder / "seconds.json"
+    if not timing.exists():
+        start = time.perf_counter()
+        coordinates = lists / f"coords_train_{labels}.tsv"
+        call(
+            folder, "milopyp-train", "--train-img-txt", lists / "images_train.tsv", "--train-coord-txt", coordinates,
+            "--bbox", task.diameter, "--exp-id", "run", *([] if preset == "default" else ["--preset", preset]),
+            *extra.split(),
+        )  # fmt: skip
+        timing.write_text(json.dumps(time.perf_counter() - start))
+        call(folder, "milopyp-export", "exp/semi/run/model_last_contrastive.pth", "-o", "model.onnx", "--overwrite")
+    call(
+        folder, "milopyp-infer", lists / f"images_{split}.tsv", "--model", "model.onnx", "--out", split, "--overwrite"
+    )  # fmt: skip
+    figures = judge(folder / split, lists / f"coords_{split}.tsv", task.radius)
+    figures["training_seconds"] = json.loads(timing.read_text())
+    figures["labels"] = sum(len(xyz) for xyz in read_coordinate_list(lists / f"coords_train_{labels}.tsv").values())
+    result.write_text(json.dumps(figures))
+    return figures
+
+
+def judge(run: Path, coordinates: Path, radius: float) -> dict[str, Any]:
+    """Figures over all particles of the run's only tomogram, and over those inside the published margins."""
+    ((name, candidates),), distance = (lambda found: (found[0].items(), found[1]))(read_run(run))
+    truth = read_coordinate_list(coordinates)[name]
+    record = json.loads((run / "records" / f"{name}.json").read_text())
+    picks = suppress(candidates, distance or 1.2 * radius)
+    whole = evaluate(picks, truth, radius)
+    size = np.array(record["shape_zyx"][::-1])
+    inside = np.all((truth > MARGIN_XYZ) & (truth < size - MARGIN_XYZ), axis=1)
+    # localisation of what one would keep: candidates far below any threshold match by chance
+    kept = evaluate(picks[picks.score >= whole.best.threshold], truth, radius)
+    return {
+        "auprc": whole.auprc,
+        "f1": whole.best.f1,
+        "rmse": kept.rmse,
+        "offset": [float(value) for value in kept.mean_offset],
+        "interior": evaluate(picks, truth, radius, counted=inside).auprc,
+        "seconds": record["seconds"]["total"],
+    }
+
+
+def describe_row(task: Task, preset: str, runs: list[dict[str, Any]]) -> str:
+    """One line of the table: means over the runs."""
+    mean = {key: statistics.mean(run[key] for run in runs) for key in runs[0] if key != "offset"}
+    each = ", ".join(f"{run['auprc']:.2f}" for run in runs)
+    return (
+        f"| {task.species} | {preset} | {mean['labels']:.0f} | {mean['auprc']:.3f} ({each}) | {mean['f1']:.3f} | "
+        f"{mean['rmse']:.2f} | {mean['interior']:.3f} | {mean['training_seconds'] / 60:.1f} | {mean['seconds']:.1f} |"
+    )
+
+
+def call(folder: Path, program: str, *arguments: object) -> None:
+    """Run one of the programs of this environment in `folder`."""
+    command = [str(Path(sys.executable).parent / program), *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
+
+
+if __name__ == "__main__":
+    main()

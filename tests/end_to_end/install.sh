@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Installs milopyp as a deployment machine does, pip install '.[cpu]', into a fresh environment: no PyTorch may come
+# along, and milopyp-infer must pick a tomogram there with the committed toy model. Needs a package index.
+set -euo pipefail
+root="$(cd "$(dirname "$0")/../.." && pwd)"
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+
+"${PYTHON:-python3}" -m venv "$work/venv"
+"$work/venv/bin/pip" install --quiet --disable-pip-version-check -c "$root/constraints.txt" "$root[cpu]"
+for package in torch onnx matplotlib pandas; do
+    if "$work/venv/bin/python" -c "import $package" 2>/dev/null; then
+        echo "FAILED: pip install '.[cpu]' brought $package along"
+        exit 1
+    fi
+done
+
+cd "$work"
+venv/bin/milopyp phantom --out phantoms --count 1 --size 32,64,64 --particles 4 --distractors 0 --noise 0
+venv/bin/milopyp-infer phantoms/phantom_1.mrc --model "$root/tests/data/toy.onnx" --out picks --out-thresh 0.1
+for file in phantom_1.txt phantom_1.mod phantom_1_hm.mrc phantom_1.candidates.csv run.json records/phantom_1.json; do
+    test -s "picks/$file" || { echo "FAILED: picks/$file is missing or empty"; exit 1; }
+done
+picks="$(wc -l < picks/phantom_1.txt)"
+if [ "$picks" -lt 1 ]; then
+    echo "FAILED: no particle was picked"
+    exit 1
+fi
+echo "picked $picks particles without PyTorch"
+echo "1 passed, 0 failed"

@@ -1,0 +1,130 @@
+"""Slabs through the real networks: the joined heat map is that of the whole volume, and the halo is just enough."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from milopyp_shared.recipe import Geometry
+from milopyp_shared.slabs import heat_map
+from milopyp_training.networks import picking_logits
+from milopyp_training.unet2d import SectionUNet
+from milopyp_training.unet3d import UNet3d
+
+TOLERANCE = 1e-5
+SECTIONS = Geometry((3, 0, 0), (1, 2, 2), (1, 2, 2))  # three convolutions of three sections each
+
+
+def trained_looking(network: nn.Module, seed: int = 0) -> nn.Module:
+    """Random weights, and statistics as training leaves them, so that the heat map has peaks and background."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d):
+            fan = module.weight.shape[0] if isinstance(module, nn.ConvTranspose2d) else module.weight[0].numel()
+            nn.init.normal_(module.weight, std=(2 / fan) ** 0.5, generator=generator)
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
+            for values, low, high in (
+                (module.running_mean, -0.3, 0.3),
+                (module.running_var, 0.5, 1.5),
+                (module.weight, 0.7, 1.3),
+                (module.bias, -0.2, 0.4),
+            ):
+                nn.init.uniform_(values, low, high, generator=generator)
+    network.eval()
+    last = network.hm if isinstance(network, SectionUNet) else network.head
+    with torch.inference_mode():
+        spread = picking_logits(network, torch.rand(1, 16, 32, 32, generator=generator)).std()
+    with torch.no_grad():
+        last.weight /= spread  # type: ignore[operator]
+    return network
+
+
+def probabilities(network: nn.Module, sections: np.ndarray) -> np.ndarray:
+    with torch.inference_mode():
+        levels = torch.from_numpy(sections.astype(np.float32) / 255).unsqueeze(0)
+        return picking_logits(network, levels)[0].sigmoid().numpy()
+
+
+@pytest.fixture(scope="module", params=["unet3d", "unet3d of four levels", "unet_4", "unet_4 last_k 5"])
+def case(request: pytest.FixtureRequest) -> tuple[nn.Module, Geometry]:
+    torch.manual_seed(0)
+    if request.param.startswith("unet3d"):
+        network = UNet3d() if request.param == "unet3d" else UNet3d(channels=4, levels=4)
+        nn.init.zeros_(network.head.bias)  # type: ignore[arg-type]
+        return trained_looking(network), network.geometry()
+    return trained_looking(SectionUNet(4, last_k=5 if "5" in request.param else 3)), SECTIONS
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(1, 70), st.integers(9, 26), st.integers(9, 26), st.data())
+def test_any_slabs_give_the_heat_map_of_the_whole(
+    case: tuple[nn.Module, Geometry], depth: int, rows: int, columns: int, data: st.DataObject
+) -> None:
+    network, geometry = case
+    own = data.draw(st.integers(1 if depth < 20 else 5, depth))
+    volume = np.random.default_rng(depth).integers(0, 256, (depth, rows, columns), np.uint8)
+    joined = heat_map(
+        lambda first, last: volume[first:last], volume.shape, lambda s: probabilities(network, s), geometry, own
+    )
+    whole = probabilities(network, volume)
+    assert joined.shape == (depth, -(-rows // 2), -(-columns // 2))
+    np.testing.assert_allclose(joined, whole, rtol=0, atol=TOLERANCE)
+
+
+def test_the_whole_is_one_slab_by_default(case: tuple[nn.Module, Geometry]) -> None:
+    network, geometry = case
+    volume = np.random.default_rng(1).integers(0, 256, (23, 21, 18), np.uint8)
+    whole = probabilities(network, volume)
+    assert whole.std() > 0.05  # the comparisons above have something to compare
+    joined = heat_map(
+        lambda first, last: volume[first:last], volume.shape, lambda s: probabilities(network, s), geometry
+    )
+    assert np.array_equal(joined, whole)
+
+
+@pytest.mark.parametrize(("levels", "size"), [(2, 64), (3, 136)])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_halo_is_the_receptive_field(levels: int, size: int, axis: int) -> None:
+    """In a network that only adds, whatever reaches an output raises it: the reach is what the geometry says.
+
+    In the plane the geometry may say one stride more.
+    """
+    network = UNet3d(channels=1, levels=levels).double().eval()
+    for name, parameter in network.named_parameters():
+        nn.init.constant_(parameter, 0.1 if "weight" in name else 0.0)
+    geometry = network.geometry()
+    halo, stride, alignment = geometry.halo[axis], geometry.stride[axis], geometry.alignment[axis]
+    shape = [16, 16, 16]
+    shape[axis] = size
+    flat = torch.full((1, *shape), 0.5, dtype=torch.float64)
+    reaches = []
+    for position in range(size // 2, size // 2 + alignment):
+        changed = flat.clone()
+        changed[(0, *(position if a == axis else slice(None) for a in range(3)))] = 1e6
+        with torch.inference_mode():
+            raised = (network(changed) - network(flat))[0] > 0
+        outputs = raised.amax(dim=[a for a in range(3) if a != axis]).nonzero().flatten().numpy()
+        before_own, behind_own = outputs * stride - position, position - (outputs * stride + stride - 1)
+        reaches += [before_own.max(), behind_own.max()]
+    assert halo - (stride if axis else 0) <= max(reaches) <= halo
+    assert size // 2 - halo > 0 and size // 2 + halo + alignment < size  # nothing was cut off by the volume's ends
+
+
+@pytest.mark.parametrize("change", ["halo", "alignment"])
+def test_less_would_show(case: tuple[nn.Module, Geometry], change: str) -> None:
+    network, geometry = case
+    halo, alignment = geometry.halo[0], geometry.alignment[0]
+    if change == "alignment" and alignment == 1:
+        pytest.skip("this network takes sections one by one")
+    less = replace(geometry, **({"halo": (halo // 3, 0, 0)} if change == "halo" else {"alignment": (1, 1, 1)}))
+    volume = np.random.default_rng(1).integers(0, 256, (2 * halo + 10, 16, 16), np.uint8)
+    joined = heat_map(
+        lambda first, last: volume[first:last], volume.shape, lambda s: probabilities(network, s), less, 5
+    )
+    assert np.abs(joined - probabilities(network, volume)).max() > 10 * TOLERANCE
