@@ -37,7 +37,7 @@ def export(checkpoint: Path, output: Path) -> Recipe:
     """
     loaded = load(checkpoint)
     recipe = loaded.recipe
-    network = build_network(recipe)
+    network = build_network(recipe, checkpoint)
     try:
         network.load_state_dict(loaded.state_dict)
     except RuntimeError as error:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from milopyp_shared.commandline import command, option, run
+from milopyp_shared.commandline import Number, command, option, run
 from milopyp_shared.console import Console
 from milopyp_shared.errors import CheckError, InputError, MilopypError, UsageError
 
@@ -46,7 +46,7 @@ ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
 )
 @option(
     "--voxel-size",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     group="Tomograms",
     help="Angstrom; overrides the header.",
 )
@@ -77,6 +77,7 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
     console = Console(quiet=options["quiet"])
     threshold = _threshold(options["out_thresh"])
     images = gather(tuple(word for word in inputs if word != "semi"))
+    _refuse_folder_of_inputs(images, options["out"])
     model = open_model(options["model"], options["threads"])
     suggestion = model.recipe.threshold
     if threshold is None:
@@ -111,6 +112,18 @@ def _threshold(text: str) -> float | None:
     if not 0.0 <= value <= 1.0:
         raise UsageError(f"{text}", where="--out-thresh", expected="a score from 0 to 1, or auto")
     return value
+
+
+def _refuse_folder_of_inputs(images: Any, out: Path) -> None:
+    """Outputs must not replace what lies beside the tomograms: NAME.txt and NAME.mod are often a person's clicks."""
+    for image in images:
+        if image.path.parent.resolve() == out.resolve():
+            raise UsageError(
+                f"holds the tomogram {image.path.name}",
+                where=out,
+                expected="a folder of its own, because outputs replace files of the same names (.txt, .mod)",
+                remedy="Give another --out.",
+            )
 
 
 def _refuse_if_all_bad(images: Any, options: Any) -> None:

@@ -96,5 +96,13 @@ def open_model(path: str | Path, threads: int | None = None) -> Model:
             remedy="Export the checkpoint again: milopyp-export CHECKPOINT.",
         )
     recipe = Recipe.from_json(metadata[METADATA_KEY], path)
+    names = [value.name for value in (*session.get_inputs(), *session.get_outputs())]
+    if names != ["sections", "levels", "heatmap"]:
+        raise InputError(
+            f"inputs and outputs are called {', '.join(names)}",
+            where=path,
+            expected="sections, levels, heatmap",
+            remedy="Export the checkpoint again: milopyp-export CHECKPOINT.",
+        )
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return Model(path, sha256, recipe, session.get_providers()[0], session)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from milopyp_shared.atomic import write_text
-from milopyp_shared.commandline import command, option
+from milopyp_shared.commandline import Number, command, option
 from milopyp_shared.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -26,12 +26,12 @@ TABLE_ROWS = 10
 @option(
     "--radius",
     required=True,
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     help="Largest distance of a match, voxels: half the particle diameter.",
 )
 @option(
     "--distance",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     help="Drop candidates closer than this to a better one, voxels.  [default: the run's, else 1.2 radii]",
 )
 @option("--json", "json_file", type=click.Path(path_type=Path), help="Write all figures and the curve as JSON.")
@@ -83,6 +83,8 @@ def read_run(path: Path) -> tuple[dict[str, Picks], float | None]:
         if not files:
             raise InputError(f"no *{CANDIDATES} in it", where=path, expected="a folder written by milopyp-infer")
         return {file.name.removesuffix(CANDIDATES): read_candidates(file) for file in files}, _distance(path)
+    if not path.exists():
+        raise InputError("no such file or folder", where=path, expected=f"a run folder or NAME{CANDIDATES}")
     if not path.name.endswith(CANDIDATES):
         raise UsageError("is no candidate table", where=path, expected=f"a run folder or NAME{CANDIDATES}")
     return {path.name.removesuffix(CANDIDATES): read_candidates(path)}, _distance(path.parent)
@@ -121,7 +123,7 @@ def describe(result: Evaluation, names: list[str]) -> str:
     offset = " ".join(f"{value:+.2f}" for value in result.mean_offset)
     lines = [
         f"tomograms   {', '.join(names)}",
-        f"particles   {result.n_truth}; {result.n_hits} matched within {result.radius:g} voxels ({result.n_picks} picks)",
+        f"particles   {result.n_truth}; {result.n_hits} within {result.radius:g} voxels of {result.n_picks} picks",
         f"AUPRC       {result.auprc:.3f}",
         f"best F1     {best.f1:.3f} {at_best}",
         f"RMSE        {result.rmse:.2f} voxels",

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from milopyp_shared.atomic import replacing
 from milopyp_shared.tomogram import Tomogram
 
 AVERAGED = 5  # sections; a single one is too noisy for the eye
-PICK, TRUTH = "#ff8c1a", "#22c1e6"
 
 
 def draw_overview(
@@ -34,10 +32,7 @@ def draw_overview(
     radius
         Of the particles, voxels: circles show where their spheres cut the section.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib.figure import Figure
+    from milopyp_training.pictures import LABEL, PICK, circles, new_figure, save
 
     depth, rows, columns = tomogram.shape
     z = _fullest_section(truth_xyz if len(truth_xyz) else picks_xyz, depth, radius)
@@ -46,19 +41,20 @@ def draw_overview(
     factor = depth / heat.shape[0]
     hot = heat.sections(int(low // factor), max(int(-(-high // factor)), 1)).max(axis=0)
     limits = np.percentile(grey, (1, 99))
-    figure = Figure(figsize=(15, 5.4), layout="constrained")
+    figure = new_figure(15, 5.4)
     panels: Any = figure.subplots(1, 3)
     extent = (-0.5, columns - 0.5, -0.5, rows - 0.5)
     for panel, title in zip(panels, (f"tomogram, z = {z}", "heat map", "picks and truth"), strict=True):
         panel.set(title=title, xticks=[], yticks=[], aspect="equal")
     panels[0].imshow(grey, cmap="gray", origin="lower", extent=extent, vmin=limits[0], vmax=limits[1])
-    panels[1].imshow(hot, cmap="magma", origin="lower", extent=extent, vmin=0, vmax=1)
+    panels[1].imshow(hot, cmap="magma", origin="lower", extent=extent, vmin=0, vmax=float(hot.max()))
     panels[2].imshow(grey, cmap="gray", origin="lower", extent=extent, vmin=limits[0], vmax=limits[1])
-    _circles(panels[2], truth_xyz, z, radius, TRUTH, 3.2, "truth")
-    _circles(panels[2], picks_xyz, z, radius, PICK, 1.4, "pick")
+    circles(panels[2], truth_xyz, z, radius, LABEL, 3.2)
+    circles(panels[2], picks_xyz, z, radius, PICK)
+    for colour, name in ((LABEL, "truth"), (PICK, "pick")):
+        panels[2].plot([], [], "o", markerfacecolor="none", markeredgecolor=colour, label=name)
     panels[2].legend(loc="upper right", fontsize=9)
-    with replacing(path) as part:
-        figure.savefig(part, dpi=110, format="png", metadata={"Software": None})
+    save(figure, path)
 
 
 def _fullest_section(xyz: NDArray[np.float64], depth: int, radius: float) -> int:
@@ -66,18 +62,3 @@ def _fullest_section(xyz: NDArray[np.float64], depth: int, radius: float) -> int
     if len(xyz) == 0:
         return depth // 2
     return int(np.argmax([(np.abs(xyz[:, 2] - z) < radius / 2).sum() for z in range(depth)]))
-
-
-def _circles(
-    panel: Any, xyz: NDArray[np.float64], z: int, radius: float, colour: str, width: float, label: str
-) -> None:
-    from matplotlib.collections import EllipseCollection
-
-    cut = xyz[np.abs(xyz[:, 2] - z) < radius]
-    across = 2 * np.sqrt(radius**2 - (cut[:, 2] - z) ** 2)
-    rings = EllipseCollection(
-        across, across, np.zeros(len(cut)), units="xy", offsets=cut[:, :2], transOffset=panel.transData,
-        facecolors="none", edgecolors=colour, linewidths=width,
-    )  # fmt: skip
-    panel.add_collection(rings)
-    panel.plot([], [], "o", markerfacecolor="none", markeredgecolor=colour, markeredgewidth=width, label=label)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import traceback
@@ -10,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from .errors import MilopypError
+from .errors import CheckError, MilopypError
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -59,6 +60,17 @@ def command(name: str | None = None) -> Callable[[Callable[..., Any]], Command]:
     return click.command(name, cls=Command, context_settings=dict(CONTEXT))
 
 
+class Number(click.FloatRange):
+    """A range of finite numbers; ``click.FloatRange`` lets NaN through, which compares false with every limit."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """`value` as a number within the range."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
+
+
 def option(*names: str, **settings: Any) -> Callable[[Decorated], Decorated]:
     """``click.option`` in which every long name with dashes is also accepted with underscores."""
     spellings = list(names)
@@ -102,6 +114,11 @@ def run(program: click.Command, arguments: list[str] | None = None) -> NoReturn:
             traceback.print_exc()
         click.echo(f"error: {error}", err=True)
         code = error.exit_code
+    except MemoryError as error:
+        click.echo(
+            f"error: not enough memory ({str(error) or 'none left'}). Use smaller files or another machine.", err=True
+        )
+        code = CheckError.exit_code
     except BrokenPipeError:
         code = INTERRUPTED
     except Exception as error:

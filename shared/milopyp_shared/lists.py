@@ -60,7 +60,8 @@ def find_list(name: str | Path) -> Path:
 def read_image_list(path: str | Path) -> list[ImageEntry]:
     """Tomograms of an image list, in its order; a line that says the same as an earlier one is dropped.
 
-    Relative tomogram paths are relative to the list's own folder, then to the working directory.
+    The list is looked up by `find_list`; relative tomogram paths are relative to its folder, then to the working
+    directory.
 
     Raises
     ------
@@ -68,7 +69,8 @@ def read_image_list(path: str | Path) -> list[ImageEntry]:
         Unreadable, without the header ``image_name rec_path``, or empty; a name that cannot be part of a file name,
         two tomograms of one name, a tomogram that does not exist (all with the line).
     """
-    folder = Path(path).parent
+    path = find_list(path)
+    folder = path.parent
     images: dict[str, Path] = {}
     for where, (name, rec_path) in _rows(path, IMAGE_COLUMNS):
         check_image_name(name, where)
@@ -96,6 +98,7 @@ def read_coordinate_list(path: str | Path) -> dict[str, NDArray[np.float64]]:
         Unreadable, without the header ``image_name x_coord y_coord z_coord``, or empty; a name that cannot be part of
         a file name, a coordinate that is no finite number (both with the line).
     """
+    path = find_list(path)
     points: dict[str, list[list[float]]] = {}
     for where, (name, *coordinates) in _rows(path, COORDINATE_COLUMNS):
         check_image_name(name, where)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .picks import Picks
 
 CANDIDATE_FLOOR = 0.01
-CELLS_PER_AXIS = 256  # of the grid that finds neighbours
+CELLS_PER_AXIS = 128  # of the grid that finds neighbours
 _TINY = 1e-6  # keeps the logarithm of a heat-map value finite
 
 

@@ -19,7 +19,7 @@ from .recipe import Geometry
 Network = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 # Voxels that go through a network at once; a 3D U-Net of 16 channels holds about 100 bytes of results per voxel.
-VOXELS_AT_ONCE = 12_000_000
+VOXELS_AT_ONCE = 24_000_000
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,8 @@ def open_tomogram(path: str | Path, order: str = axes.AUTO, voxel_size: float | 
 def _open(path: Path, order: str, voxel_size: float | None) -> Tomogram:
     if not path.exists():
         raise InputError("no such file", where=path, expected="a tomogram", remedy="Check the path.")
+    if path.is_dir():
+        raise InputError("is a folder", where=path, expected="tomograms", remedy=f"Give {path}/*.mrc or an image list.")
     if not path.is_file():
         raise InputError("is not a file", where=path, expected="a tomogram (.mrc, .rec)")
     with path.open("rb") as stream:

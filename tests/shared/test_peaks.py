@@ -13,7 +13,7 @@ from scipy.spatial import KDTree
 from milopyp_shared.peaks import find_candidates, select, suppress
 from milopyp_shared.picks import Picks
 
-HEAT_SHAPE = (40, 60, 60)
+HEAT_SHAPE = (30, 50, 50)
 GAUSSIAN_CASES = [
     ((0.7, 0.7, 0.7), (2, 2, 2)),
     ((1.0, 1.0, 1.0), (1, 2, 2)),
@@ -26,8 +26,8 @@ GAUSSIAN_CASES = [
 def scattered(rng: np.random.Generator, distance: float, low: float) -> np.ndarray:
     """``(n, 3)`` z, y, x heat-map positions with at least `distance` between any two, `low` or more from the ends."""
     kept: list[np.ndarray] = []
-    for place in rng.uniform(low, np.array(HEAT_SHAPE) - 1 - low, (3000, 3)):
-        if all(np.sum((place - other) ** 2) > distance**2 for other in kept):
+    for place in rng.uniform(low, np.array(HEAT_SHAPE) - 1 - low, (1500, 3)):
+        if len(kept) < 100 and all(np.sum((place - other) ** 2) > distance**2 for other in kept):
             kept.append(place)
     return np.array(kept)
 
@@ -48,12 +48,13 @@ def in_full_resolution(places: np.ndarray, factor: tuple[int, int, int]) -> np.n
 
 
 def errors_of(found: Picks, places: np.ndarray, factor: tuple[int, int, int]) -> np.ndarray:
-    """``(n, 3)`` z, y, x errors in output voxels, after a check that every target was found once and nothing else."""
+    """``(n, 3)`` z, y, x errors in output voxels, in the order of `places`; each was found once, and nothing else."""
     truth = in_full_resolution(places, factor)
     distance, nearest = KDTree(truth).query(found.xyz)
     assert sorted(nearest) == list(range(len(truth)))
     assert distance.max() < 2 * max(factor)
-    return ((found.xyz - truth[nearest]) / np.array(factor)[::-1])[:, ::-1]
+    errors = (found.xyz - truth[nearest])[:, ::-1] / np.array(factor)
+    return errors[np.argsort(nearest)]
 
 
 @pytest.mark.parametrize(("sigma", "factor"), GAUSSIAN_CASES)
@@ -61,7 +62,7 @@ def test_drawn_gaussians_are_found_where_they_are(
     sigma: tuple[float, float, float], factor: tuple[int, int, int]
 ) -> None:
     places = scattered(np.random.default_rng(0), distance=8 * max(sigma), low=0.51)  # the peak voxel has neighbours
-    assert len(places) >= 25
+    assert len(places) >= 12
     found = find_candidates(drawn(places, sigma), factor, floor=0.1)
     errors = errors_of(found, places, factor)
     assert np.abs(errors).max() < 1e-3  # a parabola through logarithms is exact
@@ -72,7 +73,7 @@ def test_drawn_gaussians_are_found_where_they_are(
 def test_noisy_gaussians_have_no_bias(sigma: tuple[float, float, float], factor: tuple[int, int, int]) -> None:
     rng = np.random.default_rng(1)
     errors = []
-    for _ in range(4):
+    for _ in range(3):
         places = scattered(rng, distance=8 * max(sigma), low=2 * max(sigma))
         heat = drawn(places, sigma) + rng.normal(0, 0.004, HEAT_SHAPE).astype(np.float32)
         errors.append(errors_of(suppress(find_candidates(heat, factor, floor=0.4), 4.0 * max(sigma)), places, factor))
@@ -87,14 +88,9 @@ def test_a_peak_on_the_outermost_voxels_stays_there_along_that_axis(factor: tupl
     places = np.array([[0.2, 20.3, 30.4], [ends[0] - 0.4, 40.3, 10.4], [20.3, 0.4, 44.7], [9.6, 33.3, ends[2] + 0.3]])
     errors = errors_of(find_candidates(drawn(places, (1.0, 1.0, 1.0)), factor, 0.1), places, factor)
     at_end = (np.round(places) <= 0) | (np.round(places) >= ends)
-    assert np.abs(errors[~at_end_in_order(errors, at_end)]).max() < 1e-3
-    assert np.abs(errors).max() <= 0.5
-
-
-def at_end_in_order(errors: np.ndarray, at_end: np.ndarray) -> np.ndarray:
-    """`at_end` has one True per row; the errors come best first, so rows are told by their one large entry."""
-    del at_end
-    return np.abs(errors) == np.abs(errors).max(axis=1, keepdims=True)
+    assert at_end.sum() == 4
+    assert np.abs(errors[~at_end]).max() < 1e-3
+    assert errors[at_end] == pytest.approx([-0.2, 0.4, -0.4, -0.3], abs=1e-6)
 
 
 def scipy_maxima(heat: np.ndarray, floor: float) -> set[tuple[int, ...]]:
@@ -104,11 +100,6 @@ def scipy_maxima(heat: np.ndarray, floor: float) -> set[tuple[int, ...]]:
     above_earlier = heat > maximum_filter(heat, footprint=earlier, mode="constant", cval=-np.inf)
     not_below_later = heat >= maximum_filter(heat, footprint=later, mode="constant", cval=-np.inf)
     return set(map(tuple, np.argwhere(above_earlier & not_below_later & (heat > floor)).tolist()))
-
-
-def voxels_of(found: Picks) -> list[tuple[int, ...]]:
-    """Peak voxels z, y, x of candidates whose positions moved by less than half a voxel."""
-    return [tuple(row) for row in np.round(found.xyz[:, ::-1]).astype(int).tolist()]
 
 
 @settings(max_examples=150, deadline=None)
@@ -131,13 +122,12 @@ def test_local_maxima_by_another_definition(heat: np.ndarray, floor: float) -> N
         assert np.abs(offsets).max(axis=2).min(axis=1).max() <= 1.0
 
 
-def test_local_maxima_of_smooth_noise() -> None:
-    rng = np.random.default_rng(2)
-    heat = rng.random((30, 40, 50), dtype=np.float32)
+def test_local_maxima_of_noise_without_equal_values() -> None:
+    heat = (np.random.default_rng(2).permutation(60_000).reshape(30, 40, 50) / 60_000).astype(np.float32)
     found = find_candidates(heat, (1, 1, 1), floor=0.2)
     expected = scipy_maxima(heat, 0.2)
     assert len(expected) > 1000
-    assert {tuple(v) for v in np.argwhere(np.isin(heat, found.score.astype(np.float32))).tolist()} == expected
+    assert set(map(tuple, np.argwhere(np.isin(heat, found.score.astype(np.float32))).tolist())) == expected
     assert found.score.tolist() == sorted(found.score.tolist(), reverse=True)
 
 
@@ -180,11 +170,15 @@ whole_numbers = st.integers(-6, 6).map(float)
 coordinates = st.one_of(whole_numbers, st.floats(-50, 50), st.sampled_from([0.0, 1e5, -1e5]))
 
 
-@settings(max_examples=300, deadline=None)
+def tables(elements: st.SearchStrategy[float]) -> st.SearchStrategy[np.ndarray]:
+    return arrays(np.float64, st.tuples(st.integers(0, 60), st.just(3)), elements=elements)
+
+
+@settings(max_examples=150, deadline=None)
 @given(
-    st.one_of(*(arrays(np.float64, st.tuples(st.integers(0, 60), st.just(3)), elements=e) for e in (whole_numbers, coordinates))),
-    st.one_of(st.sampled_from([1.0, 2.0, 3.0, 5.0]), st.floats(1e-6, 200)),
-)  # fmt: skip
+    tables(whole_numbers) | tables(coordinates),
+    st.sampled_from([1.0, 2.0, 3.0, 5.0]) | st.floats(1e-6, 200),
+)
 def test_suppression_is_greedy(points: np.ndarray, distance: float) -> None:
     """Whole numbers give many pairs at exactly the distance, which is far enough."""
     score = np.linspace(1, 0.5, len(points))

@@ -313,7 +313,7 @@ def test_places_that_are_no_file(tmp_path: Path) -> None:
     for place, message in [
         (tmp_path / "none.mrc", "no such file"),
         (path / "below.mrc", "no such file"),
-        (tmp_path, "is not a file"),
+        (tmp_path, r"is a folder.* Give .*/\*.mrc"),
         (tmp_path / ("n" * 300), "cannot be read"),
     ]:
         with pytest.raises(InputError, match=message) as caught:

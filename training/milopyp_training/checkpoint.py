@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from milopyp_shared.atomic import replacing
 from milopyp_shared.errors import InputError
@@ -53,6 +55,7 @@ def save(path: Path, state: TrainingState, recipe: Recipe, options: dict[str, An
         "recipe": recipe.to_json(),
         "options": options,
         "history": state.history,
+        "validation": state.validation,
     }
     with replacing(path) as part:
         torch.save(content, part)
@@ -78,10 +81,13 @@ def load(path: Path) -> Checkpoint:
             expected=f"{SCHEMA} or older",
             remedy="Update milopyp.",
         )
-    try:
-        return Checkpoint(stored["state_dict"], Recipe.from_json(stored["recipe"], path), stored)
-    except KeyError as error:
-        raise InputError(f"the checkpoint lacks {error}", where=path, expected="a complete checkpoint") from error
+    for name, kind in (("state_dict", dict), ("recipe", str)):
+        if name not in stored:
+            raise InputError(f"the checkpoint lacks {name!r}", where=path, expected="a complete checkpoint")
+        if not isinstance(stored[name], kind):
+            found = f"the checkpoint's {name} is a {type(stored[name]).__name__}"
+            raise InputError(found, where=path, expected="a complete checkpoint")
+    return Checkpoint(stored["state_dict"], Recipe.from_json(stored["recipe"], path), stored)
 
 
 def read_plain(path: Path) -> dict[str, Any]:
@@ -95,7 +101,9 @@ def read_plain(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError("no such file", where=path, expected="a checkpoint (.pth)")
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles that are refused anyway
+            stored = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
         raise InputError(
@@ -109,15 +117,58 @@ def read_plain(path: Path) -> dict[str, Any]:
     return stored
 
 
-def restore(state: TrainingState, checkpoint: Checkpoint) -> None:
-    """Put a stored run back into a fresh state, so that training goes on where it stopped."""
+def restore(state: TrainingState, checkpoint: Checkpoint, path: Path) -> None:
+    """Put a stored run back into a fresh state, so that training goes on where it stopped.
+
+    Raises
+    ------
+    InputError
+        The stored run is of another network or another method.
+    """
     stored = checkpoint.stored
-    if state.averaged is None:
-        state.network.load_state_dict(checkpoint.state_dict)
-    else:
-        state.network.load_state_dict(stored["training_state_dict"])
-        state.averaged.module.load_state_dict(checkpoint.state_dict)
-        state.averaged.n_averaged.fill_(stored["averaged_steps"])
-    state.optimizer.load_state_dict(stored["optimizer"])
-    state.scheduler.load_state_dict(stored["scheduler"])
+    try:
+        if state.averaged is None:
+            state.network.load_state_dict(checkpoint.state_dict)
+        else:
+            state.network.load_state_dict(stored["training_state_dict"])
+            state.averaged.module.load_state_dict(checkpoint.state_dict)
+            state.averaged.n_averaged.fill_(stored["averaged_steps"])
+        state.optimizer.load_state_dict(stored["optimizer"])
+        state.scheduler.load_state_dict(stored["scheduler"])
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"is a run of another method ({_first_line(error)})",
+            where=path,
+            expected="the same --preset, --arch and --num-epochs as now",
+            remedy="Resume with the options in opt.txt, or begin anew with another --exp-id.",
+        ) from error
     state.epoch, state.history = stored["epoch"], list(stored["history"])
+    state.validation = list(stored["validation"])
+
+
+def load_initial_weights(network: nn.Module, path: Path) -> None:
+    """Begin with the weights of a checkpoint of milopyp or of the published program.
+
+    Raises
+    ------
+    InputError
+        The file is no checkpoint, or one of another network.
+    """
+    stored = read_plain(path)
+    weights = stored.get("training_state_dict") or stored.get("state_dict")
+    if not isinstance(weights, dict):
+        raise InputError("has no state_dict", where=path, expected="a checkpoint")
+    weights = {name.removeprefix("module."): value for name, value in weights.items()}
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(
+            f"does not fit the network ({_first_line(error)})",
+            where=path,
+            expected=f"the {len(network.state_dict())} entries of the network that --arch names",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:100]

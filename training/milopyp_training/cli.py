@@ -2,137 +2,306 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
 
-from milopyp_shared import axes
-from milopyp_shared.commandline import command, option, run
+from milopyp_shared.commandline import Number, command, option, run
 from milopyp_shared.console import Console
 from milopyp_shared.errors import MissingDependency, UsageError
+
+ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
+PRESETS = "  [default: the preset's]"
+
+DATA, PARTICLE, TRAINING, PUBLISHED, OUTPUT, MACHINE = (
+    "Data", "Particle", "Training", "Published method (any of these selects --preset published)", "Output", "Machine",
+)  # fmt: skip
+
+
+class Epochs(click.ParamType[tuple[int, ...]]):
+    """Epochs separated by commas."""
+
+    name = "EPOCH,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """``"200,400"`` -> ``(200, 400)``."""
+        if isinstance(value, tuple):
+            return value
+        parts = str(value).split(",")
+        if not all(part.strip().isdigit() and int(part) > 0 for part in parts):
+            self.fail(f"{value!r} is no list of epochs such as 200,400,600", param, ctx)
+        return tuple(int(part) for part in parts)
 
 
 @command("milopyp-train")
 @click.argument("task", required=False, type=click.Choice(["semi"]))
-@option("--train-img-txt", required=True, group="Data", help="Image list of the training tomograms.")
-@option("--train-coord-txt", required=True, group="Data", help="Coordinate list with the labels.")
+@option("--train-img-txt", required=True, group=DATA, help="Image list of the training tomograms.")
+@option("--train-coord-txt", required=True, group=DATA, help="Coordinate list with the labels.")
+@option("--val-img-txt", group=DATA, help="Image list of the validation tomograms.")
+@option("--val-coord-txt", group=DATA, help="Coordinate list of the validation tomograms.")
 @option(
-    "--order", type=click.Choice([*axes.ORDERS, axes.AUTO]), default=axes.AUTO, group="Data",
+    "--val-fully-labelled",
+    is_flag=True,
+    group=DATA,
+    help="Every particle of the validation tomograms is in their list.",
+)
+@option(
+    "--order",
+    type=click.Choice(ORDER_WORDS),
+    default="auto",
+    group=DATA,
     help="File axes from fastest to slowest; auto takes the clearly thinnest axis as z.",
-)  # fmt: skip
-@option("--exp-id", default="default", group="Data", help="Name of the run: files go to exp/semi/EXP_ID.")
-@option("--bbox", required=True, type=float, group="Particle", help="Particle diameter in voxels.")
+)
+@option("--dataset", type=click.Choice(["semi"]), default="semi", group=DATA, help="Way of sampling; there is one.")
+@option("--bbox", required=True, type=float, group=PARTICLE, help="Particle diameter in voxels.")
 @option(
-    "--contrast", type=click.Choice(["dark", "bright"]), default="dark", group="Particle",
+    "--contrast",
+    type=click.Choice(["dark", "bright"]),
+    default="dark",
+    group=PARTICLE,
     help="Are particles darker or brighter than their surroundings?",
-)  # fmt: skip
-@option("--num-epochs", type=click.IntRange(min=1), group="Training", help="Epochs.  [default: the preset's, 10]")
+)
+@option(
+    "--fiber", is_flag=True, default=None, group=PARTICLE, help="Filaments: binary targets (published preset only)."
+)
+@option("--gauss", type=Number(min=0), group=PARTICLE, help="Sigma of the Gaussian filter in voxels." + PRESETS)
+@option("--compress/--no-compress", default=None, group=PARTICLE, help="Make one section of every two." + PRESETS)
+@option(
+    "--preset",
+    type=click.Choice(["default", "published"]),
+    group=TRAINING,
+    help="Method; an option of the published one selects it.  [default: default]",
+)
+@option(
+    "--arch",
+    type=click.Choice(["unet3d", "unet_4", "unet_5"]),
+    group=TRAINING,
+    help="Network; unet_4 and unet_5 select the published preset.",
+)
+@option("--num-epochs", type=click.IntRange(min=1), group=TRAINING, help="Epochs." + PRESETS)
 @option(
     "--lr",
-    type=click.FloatRange(min=0, min_open=True),
-    group="Training",
-    help="Peak learning rate.  [default: the preset's]",
+    type=Number(min=0, min_open=True),
+    group=TRAINING,
+    help="Learning rate (default preset: its peak)." + PRESETS,
+)
+@option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    group=TRAINING,
+    help="Patches per step (published preset: 1, a pair)." + PRESETS,
 )
 @option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 2**63 - 1),
     default=317,
-    group="Training",
+    group=TRAINING,
     help="Equal seeds give equal models on one machine.",
 )
-@option("--save-all", is_flag=True, group="Training", help="Keep model_{epoch}.pth of every epoch.")
-@option("--resume", is_flag=True, group="Training", help="Go on after the last finished epoch of this --exp-id.")
-@option("--gpus", default="auto", group="Machine", help="GPU number, -1 for the CPU, auto for a GPU if there is one.")
-@option("--threads", type=click.IntRange(min=1), group="Machine", help="CPU threads.  [default: all that are allowed]")
-@option("-q", "--quiet", is_flag=True, group="Machine", help="Say only what is wrong.")
+@option(
+    "--load-model", type=click.Path(path_type=Path), group=TRAINING, help="Begin with the weights of this checkpoint."
+)
+@option("--resume", is_flag=True, group=TRAINING, help="Go on after the last finished epoch of this --exp-id.")
+@option(
+    "--contrastive/--no-contrastive",
+    default=None,
+    group=PUBLISHED,
+    help="Contrastive regularisation and consistency of mirrored branches.",
+)
+@option(
+    "--exact-contrastive",
+    is_flag=True,
+    default=None,
+    group=PUBLISHED,
+    help="Over all voxel pairs instead of a sample of them; slower.",
+)
+@option("--tau", type=Number(0, 1, min_open=True, max_open=True), group=PUBLISHED, help="Class prior probability.")
+@option("--thresh", type=Number(min=0), group=PUBLISHED, help="Target value above which a voxel is a positive.")
+@option("--temp", type=Number(min=0, min_open=True), group=PUBLISHED, help="Temperature of the contrastive term.")
+@option("--cr-weight", type=Number(min=0), group=PUBLISHED, help="Weight of the contrastive term.")
+@option("--last-k", type=click.IntRange(min=1), group=PUBLISHED, help="Kernel of the last 3D convolution, odd.")
+@option("--pn", is_flag=True, default=None, group=PUBLISHED, help="Unlabelled voxels are negatives.")
+@option("--ge", is_flag=True, default=None, group=PUBLISHED, help="Generalised expectation on the unlabelled voxels.")
+@option(
+    "--lr-step", type=Epochs(), group=PUBLISHED, help="Epochs after which the rate drops to a tenth (does not select)."
+)
+@option(
+    "--translation-ratio",
+    type=Number(min=0),
+    group=PUBLISHED,
+    help="Wide shift of the second patch, parts of --bbox (does not select).",
+)
+@option("--down-ratio", type=int, default=2, group=PUBLISHED, help="Always 2 (does not select).")
+@option("--exp-id", default="default", group=OUTPUT, help="Name of the run: files go to exp/semi/EXP_ID.")
+@option("--save-all", is_flag=True, group=OUTPUT, help="Keep model_{epoch}.pth of every validated epoch.")
+@option(
+    "--val-intervals",
+    "--val-interval",
+    "val_interval",
+    type=click.IntRange(min=1),
+    default=1,
+    group=OUTPUT,
+    help="Epochs between validations.",
+)
+@option(
+    "--metric",
+    type=click.Choice(["auto", "auprc", "f1", "labels", "loss"]),
+    default="auto",
+    group=OUTPUT,
+    help="What makes an epoch the best; auto: auprc with --val-fully-labelled, else labels.",
+)
+@option(
+    "--debug", type=click.Choice(["0", "4"]), default="0", group=OUTPUT, help="4 draws validation pictures into debug/."
+)
+@option(
+    "--K",
+    "limit",
+    type=click.IntRange(min=1),
+    group=OUTPUT,
+    help="Picks per tomogram in debug/ at most.  [default: no limit]",
+)
+@option(
+    "--print-iter",
+    type=click.IntRange(min=0),
+    default=0,
+    group=OUTPUT,
+    help="Print the losses every so many steps; 0 for never.",
+)
+@option("--gpus", default="auto", group=MACHINE, help="GPU number, -1 for the CPU, auto for a GPU if there is one.")
+@option("--amp/--no-amp", default=None, group=MACHINE, help="Mixed precision (bfloat16).  [default: on GPUs]")
+@option("--threads", type=click.IntRange(min=1), group=MACHINE, help="CPU threads.  [default: all that are allowed]")
+@option(
+    "--num-workers",
+    type=click.IntRange(min=0),
+    default=2,
+    group=MACHINE,
+    help="Batches prepared ahead in the background.",
+)
+@option("-q", "--quiet", is_flag=True, group=MACHINE, help="Say only what is wrong.")
 @click.version_option(package_name="milopyp")
 def train_command(task: str | None, **options: Any) -> None:
     """Train a picker from sparse labels.
 
     \b
-    Example:
+    Examples:
       milopyp-train --train-img-txt ribo_train_imgs.txt --train-coord-txt ribo_train_coords.txt \\
           --bbox 21 --exp-id ribosome
-    """
+      milopyp-train --train-img-txt ribo_train_imgs.txt --train-coord-txt ribo_train_coords.txt \\
+          --bbox 24 --exp-id old --preset published --num-epochs 5
+    """  # fmt: skip
     try:
         import torch
     except ImportError as error:
         raise MissingDependency(
             "PyTorch is not installed", where="milopyp-train", remedy="Run: pip install 'milopyp[train]'."
         ) from error
-    from milopyp_shared.lists import read_coordinate_list, read_image_list
-
-    from . import outputs
-    from .data import load_volumes
-    from .default_method import DefaultMethod
+    from . import outputs, processes
+    from .checkpoint import load_initial_weights
     from .presets import DefaultPreset
-    from .run import LAST, recipe_of, train
+    from .run import LAST, Run, Schedule, recipe_of
+    from .settings import choose_preset
 
-    console = Console(quiet=options["quiet"])
-    if not 2 <= options["bbox"] <= 1000:
-        raise UsageError(f"{options['bbox']:g}", where="--bbox", expected="a diameter of 2 to 1000 voxels")
+    context = click.get_current_context()
+    on_line = click.core.ParameterSource.COMMANDLINE
+    given = {name for name in options if context.get_parameter_source(name) == on_line}
+    _check(options)
+    preset = choose_preset(options, given)
     folder = outputs.experiment_folder(options["exp_id"])
-    last = folder / LAST
-    if options["resume"] and not last.is_file():
-        raise UsageError("nothing to resume", where=last, expected="the checkpoint of an earlier run")
-    images = read_image_list(options["train_img_txt"])
-    coordinates = read_coordinate_list(options["train_coord_txt"])
-    device = _device(options["gpus"])
+    if options["resume"] and not (folder / LAST).is_file():
+        raise UsageError("nothing to resume", where=folder / LAST, expected="the checkpoint of an earlier run")
     if options["threads"]:
         torch.set_num_threads(options["threads"])
-
-    preset = DefaultPreset()
-    given = {"epochs": options["num_epochs"], "lr": options["lr"]}
-    preset = replace(preset, **{name: value for name, value in given.items() if value is not None})
-    volumes = load_volumes(
-        images, coordinates, preset.grey, order=options["order"], contrast=options["contrast"],
-        where=options["train_coord_txt"], say=console.say, warn=console.warn,
-    )  # fmt: skip
-    torch.manual_seed(options["seed"])
-    method = DefaultMethod(preset, volumes, options["bbox"], device)
-    recipe = recipe_of(method, volumes, options["bbox"], options["contrast"])
-    outputs.write_options(folder / "opt.txt", _described(options, preset))
-    recipe = train(
-        method, volumes, recipe, folder, epochs=preset.epochs, seed=options["seed"], save_all=options["save_all"],
-        device=device, options={name: value for name, value in options.items() if value is not None},
-        console=console, resume=last if options["resume"] else None,
-    )  # fmt: skip
-    console.say(f"wrote {last}; suggested threshold {recipe.threshold.score:.2f} ({recipe.threshold.method})")
-    console.say(f"next: milopyp-export {last}")
-
-
-def _device(gpus: str) -> Any:
-    """The torch device that ``--gpus`` names."""
-    import torch
-
-    if gpus == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if gpus == "-1":
-        return torch.device("cpu")
-    if not gpus.isdigit():
-        raise UsageError(f"{gpus!r}", where="--gpus", expected="a GPU number, -1 or auto")
-    if not torch.cuda.is_available() or int(gpus) >= torch.cuda.device_count():
-        raise UsageError(
-            f"GPU {gpus} is not there ({torch.cuda.device_count()} found)",
-            where="--gpus",
-            expected="a GPU that PyTorch sees",
-            remedy="Give -1 for the CPU.",
+    with processes.joined(options["gpus"]) as (device, share):
+        console = Console(quiet=options["quiet"] or share.rank > 0)
+        volumes, validation = _load(options, preset, console)
+        if not isinstance(preset, DefaultPreset) and options["preset"] is None:
+            console.say("published preset, selected by its options (--preset default is the other method)")
+        torch.manual_seed(options["seed"])
+        method = _method(preset, volumes, options["bbox"], device)
+        if options["load_model"]:
+            load_initial_weights(method.network, options["load_model"])
+        schedule = Schedule(
+            epochs=preset.epochs,
+            seed=options["seed"],
+            interval=options["val_interval"],
+            save_all=options["save_all"],
+            metric=options["metric"],
+            fully_labelled=options["val_fully_labelled"],
+            pictures=options["debug"] == "4",
+            limit=options["limit"],
+            print_every=options["print_iter"],
+            ahead=options["num_workers"],
+            mixed_precision=device.type == "cuda" if options["amp"] is None else options["amp"],
         )
-    return torch.device("cuda", int(gpus))
+        recipe = recipe_of(method, volumes, options["bbox"], options["contrast"])
+        plain = {name: str(value) for name, value in options.items() if value is not None}
+        training = Run(method, volumes, validation, recipe, folder, schedule, plain, device, console, share)
+        if options["resume"]:
+            training.resume(folder / LAST)
+        if share.rank == 0:
+            outputs.write_options(folder / "opt.txt", outputs.described(options, given, preset))
+        recipe = training.train()
+    console.say(f"suggested threshold {recipe.threshold.score:.2f} ({recipe.threshold.method}, uncalibrated)")
+    console.say(f"wrote {folder}; which model to use: {folder / 'model_selection.md'}")
+    console.say(f"next: milopyp-export {folder / LAST}")
 
 
-def _described(options: dict[str, Any], preset: Any) -> dict[str, tuple[Any, str]]:
-    """Every option with its value and source, the preset's own numbers included."""
-    context = click.get_current_context()
-    described: dict[str, tuple[Any, str]] = {
-        f"preset.{name}": (value, "preset") for name, value in vars(preset).items()
-    }
-    for name, value in options.items():
-        given = context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
-        if given or value is not None:
-            described[name] = (value, "given" if given else "default")
-    return described
+def _check(options: dict[str, Any]) -> None:
+    """Refuse what makes no sense, whatever the method."""
+    if not 2 <= options["bbox"] <= 1000:
+        raise UsageError(f"{options['bbox']:g}", where="--bbox", expected="a diameter of 2 to 1000 voxels")
+    if options["down_ratio"] != 2:
+        raise UsageError(
+            f"{options['down_ratio']}",
+            where="--down-ratio",
+            expected="2: both networks halve y and x, nothing else is trained",
+        )
+    if bool(options["val_img_txt"]) != bool(options["val_coord_txt"]):
+        raise UsageError(
+            "one validation list without the other", expected="--val-img-txt and --val-coord-txt together, or neither"
+        )
+    if not options["val_img_txt"]:
+        if options["val_fully_labelled"]:
+            raise UsageError("no validation tomograms", where="--val-fully-labelled", expected="--val-img-txt as well")
+        if options["metric"] != "auto":
+            raise UsageError("no validation tomograms", where="--metric", expected="--val-img-txt as well")
+    elif options["metric"] in ("auprc", "f1") and not options["val_fully_labelled"]:
+        raise UsageError(
+            f"{options['metric']} counts unlabelled particles as wrong picks",
+            where="--metric",
+            expected="--val-fully-labelled as well",
+            remedy="Use --metric labels for sparse labels.",
+        )
+
+
+def _load(options: dict[str, Any], preset: Any, console: Console) -> tuple[Any, Any]:
+    """Training and validation tomograms with their labels."""
+    from milopyp_shared.lists import read_coordinate_list, read_image_list
+
+    from .data import load_volumes
+
+    loaded = []
+    for part in ("train", "val"):
+        images, coordinates = options[f"{part}_img_txt"], options[f"{part}_coord_txt"]
+        loaded.append(
+            load_volumes(
+                read_image_list(images), read_coordinate_list(coordinates), preset.grey, diameter=options["bbox"],
+                order=options["order"], contrast=options["contrast"], where=coordinates,
+                say=console.say, warn=console.warn,
+            )
+            if images
+            else []
+        )  # fmt: skip
+    return loaded[0], loaded[1]
+
+
+def _method(preset: Any, volumes: Any, diameter: float, device: Any) -> Any:
+    from .default_method import DefaultMethod
+    from .presets import DefaultPreset
+    from .published_method import PublishedMethod
+
+    return (DefaultMethod if isinstance(preset, DefaultPreset) else PublishedMethod)(preset, volumes, diameter, device)
 
 
 def main() -> None:

@@ -7,14 +7,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 from .data import LabelledVolume
 from .losses import soft_focal_loss
+from .method import ALONE, Share
 from .patches import Batch, draw_batch, patch_shape
 from .presets import DefaultPreset
+from .targets import gaussian_targets, nearest_voxels
 from .unet3d import UNet3d
 
 
@@ -43,10 +46,21 @@ class DefaultMethod:
         """Optimiser steps per epoch."""
         return self._preset.steps
 
-    def epoch(self, rng: np.random.Generator) -> Iterator[Batch]:
-        """Draw the batches of one epoch."""
-        for _ in range(self._preset.steps):
-            yield draw_batch(self._volumes, self._preset, self._diameter, self._patch, rng)
+    def epoch(self, rng: np.random.Generator, share: Share = ALONE) -> Iterator[Batch]:
+        """Draw this process's batches of one epoch."""
+        own = rng.spawn(share.world)[share.rank]
+        for _ in range(share.of(self.steps_per_epoch)):
+            yield draw_batch(self._volumes, self._preset, self._diameter, self._patch, own)
+
+    def target(self, volume: LabelledVolume) -> NDArray[np.float32]:
+        """Gaussians around the labels, 1 at the voxels nearest to them."""
+        factor = (volume.grey.pairing_factor, 2, 2)
+        centres = volume.grid_zyx(factor)
+        z, y, x = volume.grey.shape
+        shape = (z, -(-y // 2), -(-x // 2))
+        target = gaussian_targets(centres, shape, [self._preset.target_sigma * self._diameter / 2 / f for f in factor])
+        target[nearest_voxels(centres, shape)] = 1.0
+        return target
 
     def losses(self, network: Callable[..., Any], batch: Batch) -> dict[str, Tensor]:
         """Focal loss against Gaussians; unlabelled voxels are background."""

@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from milopyp_shared.recipe import Geometry
 
+from .data import LabelledVolume
 from .presets import Preset
+
+
+@dataclass(frozen=True)
+class Share:
+    """Part of the work that one process does when several train together: number `rank` of `world`."""
+
+    rank: int = 0
+    world: int = 1
+
+    def of(self, steps: int) -> int:
+        """Steps per process: the same for all, at least one."""
+        return max(steps // self.world, 1)
+
+
+ALONE = Share()
 
 
 class Method(Protocol):
@@ -30,10 +48,13 @@ class Method(Protocol):
 
     @property
     def steps_per_epoch(self) -> int:
-        """Optimiser steps per epoch."""
+        """Optimiser steps per epoch of a single process."""
 
-    def epoch(self, rng: np.random.Generator) -> Iterator[Any]:
-        """The batches of one epoch; equal generators give equal batches."""
+    def epoch(self, rng: np.random.Generator, share: Share = ALONE) -> Iterator[Any]:
+        """Batches of one epoch for one process; equal generators give equal batches."""
+
+    def target(self, volume: LabelledVolume) -> NDArray[np.float32]:
+        """Wanted heat map ``(z, y, x)`` of a whole tomogram: 1 at particles, 0 at background."""
 
     def losses(self, network: Callable[..., Any], batch: Any) -> dict[str, Tensor]:
         """Named loss terms of one batch; ``loss`` is the one to minimise."""

@@ -13,21 +13,33 @@ from .unet3d import UNet3d
 SECTION_UNETS = {"unet_4": 4, "unet_5": 5}
 
 
-def build_network(recipe: Recipe) -> nn.Module:
-    """The untrained network that a recipe names.
+def build_network(recipe: Recipe, where: object = "recipe") -> nn.Module:
+    """The untrained network that a recipe names; `where` is the file it comes from.
 
     Raises
     ------
     InputError
-        An unknown architecture.
+        An unknown architecture, or parameters that it does not have.
     """
     options = recipe.architecture_options
-    if recipe.architecture == "unet3d":
-        return UNet3d(**options, grey_limits=recipe.grey.limits)
-    if recipe.architecture in SECTION_UNETS:
-        return SectionUNet(SECTION_UNETS[recipe.architecture], **options)
+    try:
+        if recipe.architecture == "unet3d":
+            return UNet3d(**options, grey_limits=recipe.grey.limits)
+        if recipe.architecture in SECTION_UNETS:
+            return SectionUNet(SECTION_UNETS[recipe.architecture], **options)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"{recipe.architecture} with {options} cannot be built ({error})",
+            where=where,
+            expected="what milopyp-train writes into its recipe",
+        ) from error
     known = ", ".join(["unet3d", *SECTION_UNETS])
-    raise InputError(f"unknown architecture {recipe.architecture!r}", where="recipe", expected=f"one of {known}")
+    raise InputError(
+        f"unknown architecture {recipe.architecture!r}",
+        where=where,
+        expected=f"one of {known}",
+        remedy="Update milopyp: pip install -U milopyp.",
+    )
 
 
 def picking_logits(network: nn.Module, sections: Tensor) -> Tensor:

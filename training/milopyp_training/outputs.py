@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -43,7 +43,8 @@ class Log:
 
         self.folder = experiment / time.strftime("logs_%Y-%m-%d-%H-%M-%S")
         make_folder(self.folder)
-        self._rows: list[dict[str, float]] = []
+        self._rows: list[Losses] = []
+        self._judged: list[Losses] = []
         self._events = SummaryWriter(str(self.folder))
         self._text = (self.folder / "log.txt").open("a", encoding="utf-8")
 
@@ -63,15 +64,38 @@ class Log:
         self._text.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
         self._text.flush()
 
+    def earlier(self, history: Sequence[Losses], validation: Sequence[Losses]) -> None:
+        """Take over the epochs of the run that is resumed, so that the tables are complete."""
+        self._rows = [{"epoch": epoch, **terms} for epoch, terms in enumerate(history, 1)]
+        self._judged = [dict(row) for row in validation]
+
     def losses(self, epoch: int, terms: Losses) -> None:
         """The mean of every loss term of one epoch."""
-        for name, value in terms.items():
-            self._events.add_scalar(name, value, epoch)
         self._rows.append({"epoch": epoch, **terms})
-        self.line(f"epoch {epoch}: " + ", ".join(f"{name} {value:.5g}" for name, value in terms.items()))
+        self._write("losses.csv", self._rows, f"epoch {epoch}", terms, epoch)
+
+    def validation(self, row: Losses) -> None:
+        """The figures of one validated epoch."""
+        self._judged.append(row)
+        epoch = int(row["epoch"])
+        figures = {f"validation {name}": value for name, value in row.items() if name != "epoch"}
+        self._write("validation.csv", self._judged, f"epoch {epoch}", figures, epoch)
+
+    def _write(self, name: str, rows: list[Losses], title: str, terms: Losses, epoch: int) -> None:
+        for term, value in terms.items():
+            self._events.add_scalar(term.replace(" ", "/"), value, epoch)
+        self.line(f"{title}: " + ", ".join(f"{term} {value:.5g}" for term, value in terms.items()))
         text = io.StringIO()
-        names = list(dict.fromkeys(name for row in self._rows for name in row))
-        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(self._rows)
-        write_text(self.folder / "losses.csv", text.getvalue())
+        writer.writerows(rows)
+        write_text(self.folder / name, text.getvalue())
+
+
+def described(options: Mapping[str, Any], given: Collection[str], preset: Any) -> dict[str, tuple[Any, str]]:
+    """Every option with its value and source, and every number of the preset."""
+    rows: dict[str, tuple[Any, str]] = {f"preset.{name}": (value, "preset") for name, value in vars(preset).items()}
+    for name, value in options.items():
+        if value is not None:
+            rows[name] = (value, "given" if name in given else "default")
+    return rows

@@ -24,6 +24,7 @@ from milopyp_shared.recipe import Geometry
 from .contrastive import Sampling
 from .criterion import published_criterion
 from .data import LabelledVolume
+from .method import ALONE, Share
 from .networks import SECTION_UNETS
 from .presets import PublishedPreset
 from .published_sampling import PairBatch, cut_pair, draw_pair
@@ -46,15 +47,10 @@ class PublishedMethod:
         self.architecture_options = {"last_k": preset.last_k}
         self.averaging: float | None = None
         self._device, self._bbox = device, round(diameter)
-        compress = preset.grey.sections_per_pair == 2
-        centres = [published_grid_centres(volume.xyz, compress) for volume in volumes]
+        centres = [self._grid_centres(volume) for volume in volumes]
         rest = 0.0 if preset.loss.kind == "pn" else UNLABELLED
         self._shapes = [volume.grey.shape for volume in volumes]
-        maps = [(z, -(-y // 2), -(-x // 2)) for z, y, x in self._shapes]
-        self._targets = [
-            published_targets(points, shape, self._bbox, fibre=preset.fibre, unlabelled=rest)
-            for points, shape in zip(centres, maps, strict=True)
-        ]
+        self._targets = [self._target(volume, rest) for volume in volumes]
         self._levels = [_Scaled(volume.grey) for volume in volumes]
         self._centres = np.concatenate(centres)
         self._owner = np.repeat(np.arange(len(volumes)), [len(points) for points in centres])
@@ -69,10 +65,16 @@ class PublishedMethod:
         """One per label."""
         return len(self._centres)
 
-    def epoch(self, rng: np.random.Generator) -> Iterator[PairBatch]:
-        """Every label once, shuffled, each with a second patch of its own."""
-        for index in rng.permutation(len(self._centres)):
-            yield self._pair(int(index), rng)
+    def epoch(self, rng: np.random.Generator, share: Share = ALONE) -> Iterator[PairBatch]:
+        """Every label once, shuffled, each with a second patch of its own; processes take turns."""
+        order = rng.permutation(len(self._centres))
+        own = rng.spawn(share.world)[share.rank]
+        for index in order[share.rank :: share.world][: share.of(self.steps_per_epoch)]:
+            yield self._pair(int(index), own)
+
+    def target(self, volume: LabelledVolume) -> NDArray[np.float32]:
+        """The published target of a validation tomogram: background is 0."""
+        return self._target(volume, 0.0)
 
     def losses(self, network: Callable[..., Any], batch: PairBatch) -> dict[str, Tensor]:
         """Heat-map loss; with the contrastive option also its term and the consistency of the two branches."""
@@ -102,6 +104,15 @@ class PublishedMethod:
         optimizer = Adam(self.network.parameters(), lr=self._preset.lr)
         milestones = [epoch * self.steps_per_epoch for epoch in self._preset.lr_step]
         return optimizer, MultiStepLR(optimizer, milestones, gamma=self._preset.drop)
+
+    def _grid_centres(self, volume: LabelledVolume) -> NDArray[np.int64]:
+        return published_grid_centres(volume.xyz, compress=volume.grey.pairing_factor == 2)
+
+    def _target(self, volume: LabelledVolume, unlabelled: float) -> NDArray[np.float32]:
+        z, y, x = volume.grey.shape
+        shape = (z, -(-y // 2), -(-x // 2))
+        centres = self._grid_centres(volume)
+        return published_targets(centres, shape, self._bbox, fibre=self._preset.fibre, unlabelled=unlabelled)
 
     def _pair(self, index: int, rng: np.random.Generator) -> PairBatch:
         for _ in range(DRAWS):

@@ -1,30 +1,72 @@
-"""A training run from lists to checkpoints."""
+"""A training run from labelled tomograms to checkpoints, logs and pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from milopyp_shared.atomic import make_folder, remove_leftovers, write_text
 from milopyp_shared.console import Console
+from milopyp_shared.formats.text import write_points
 from milopyp_shared.grey import Contrast
+from milopyp_shared.peaks import select
 from milopyp_shared.recipe import Recipe, Threshold
 
-from . import checkpoint
+from . import checkpoint, selection
 from .data import LabelledVolume
-from .method import Method
+from .method import ALONE, Method, Share
 from .outputs import Log
-from .trainer import TrainingState, new_state, train_epoch
-from .validation import candidates, predict, threshold_of_labels
+from .selection import Metric, Validation
+from .trainer import Losses, TrainingState, new_state, train_epoch
+from .validation import Prediction, judge, predict_all, suggest_threshold
 
 LAST = "model_last_contrastive.pth"
+BEST = "model_best_contrastive.pth"
 
 # Whole-tomogram predictions for the suggested threshold: enough to be stable, few enough to be quick.
 TOMOGRAMS_FOR_THRESHOLD = 4
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a run goes, apart from its method.
+
+    Attributes
+    ----------
+    interval
+        Epochs between validations.
+    save_all
+        Keep the checkpoint of every validated epoch.
+    metric
+        Figure that makes an epoch the best.
+    fully_labelled
+        The validation tomograms are labelled completely.
+    pictures
+        Draw validation pictures into ``debug/``.
+    limit
+        Picks per tomogram in pictures and texts at most.
+    print_every
+        Steps between printed loss lines, 0 for none.
+    ahead
+        Batches prepared ahead.
+    """
+
+    epochs: int
+    seed: int
+    interval: int = 1
+    save_all: bool = False
+    metric: Metric = "auto"
+    fully_labelled: bool = False
+    pictures: bool = False
+    limit: int | None = None
+    print_every: int = 0
+    ahead: int = 0
+    mixed_precision: bool = False
 
 
 def recipe_of(method: Method, volumes: Sequence[LabelledVolume], diameter: float, contrast: Contrast) -> Recipe:
@@ -45,45 +87,149 @@ def recipe_of(method: Method, volumes: Sequence[LabelledVolume], diameter: float
     )
 
 
-def train(
-    method: Method,
-    volumes: Sequence[LabelledVolume],
-    recipe: Recipe,
-    folder: Path,
-    *,
-    epochs: int,
-    seed: int,
-    save_all: bool,
-    device: torch.device,
-    options: dict[str, Any],
-    console: Console,
-    resume: Path | None = None,
-) -> Recipe:
-    """Train, leaving checkpoints and logs in `folder`; returns the final recipe.
+class Run:
+    """One training run: what goes into which file, and when.
 
-    The last checkpoint is written after every epoch, so that a run that dies can be resumed.
+    Parameters
+    ----------
+    method, volumes, validation
+        What is trained, on what, and the tomograms it is judged by (may be none).
+    recipe
+        Of the model, its threshold still open.
+    folder
+        ``exp/semi/EXP_ID``.
+    options
+        As given, for the checkpoint.
+    share
+        This process's part; only number 0 writes.
     """
-    state = new_state(method, epochs)
-    if resume is not None:
-        checkpoint.restore(state, checkpoint.load(resume))
-        console.say(f"going on after epoch {state.epoch} of {resume}")
-    with Log(folder) as log, console.progress("epoch", epochs - state.epoch) as progress:
-        while state.epoch < epochs:
-            terms = train_epoch(method, state, seed)
-            log.losses(state.epoch, terms)
-            if state.epoch == epochs:
-                recipe = replace(recipe, threshold=suggest_threshold(state, volumes, recipe, device))
-            for name in [LAST, f"model_{state.epoch}.pth"] if save_all else [LAST]:
-                checkpoint.save(folder / name, state, recipe, options, seed)
-            progress.step(", ".join(f"{name} {value:.4g}" for name, value in terms.items()))
-    return recipe
+
+    def __init__(
+        self,
+        method: Method,
+        volumes: Sequence[LabelledVolume],
+        validation: Sequence[LabelledVolume],
+        recipe: Recipe,
+        folder: Path,
+        schedule: Schedule,
+        options: dict[str, Any],
+        device: torch.device,
+        console: Console,
+        share: Share = ALONE,
+    ) -> None:
+        self.method, self.volumes, self.validation, self.recipe = method, volumes, validation, recipe
+        self.folder, self.schedule, self.options, self.device = folder, schedule, options, device
+        self.console, self.share = console, share
+        self.figure = selection.criterion(schedule.metric, schedule.fully_labelled)
+        self.state = new_state(method, schedule.epochs, share)
+
+    def resume(self, path: Path) -> None:
+        """Go on after the last finished epoch of a checkpoint."""
+        checkpoint.restore(self.state, checkpoint.load(path), path)
+        self.console.say(f"going on after epoch {self.state.epoch} of {path}")
+
+    def train(self) -> Recipe:
+        """Train to the last epoch; returns the recipe of the last checkpoint."""
+        if self.share.rank:
+            while self.state.epoch < self.schedule.epochs:
+                self._epoch()
+            return self.recipe
+        make_folder(self.folder)
+        remove_leftovers(self.folder)
+        left = self.schedule.epochs - self.state.epoch
+        with Log(self.folder) as log, self.console.progress("epoch", left) as progress:
+            log.earlier(self.state.history, self.state.validation)
+            while self.state.epoch < self.schedule.epochs:
+                terms = self._epoch(log.line)
+                log.losses(self.state.epoch, terms)
+                text = ", ".join(f"{name} {value:.4g}" for name, value in terms.items())
+                due = self.state.epoch % self.schedule.interval == 0 or self.state.epoch == self.schedule.epochs
+                if due and self.validation:
+                    text += self._validate(log)
+                self._save(due)
+                progress.step(text)
+        self._report()
+        return self.recipe
+
+    def _epoch(self, line: Callable[[str], None] = lambda text: None) -> Losses:
+        every = self.schedule.print_every
+
+        def tell(step: int, terms: Losses) -> None:
+            if every and step % every == 0:
+                text = f"  step {step}: " + ", ".join(f"{name} {value:.4g}" for name, value in terms.items())
+                self.console.say(text)
+                line(text.strip())
+
+        return train_epoch(
+            self.method,
+            self.state,
+            self.schedule.seed,
+            tell,
+            share=self.share,
+            mixed_precision=self.schedule.mixed_precision,
+            ahead=self.schedule.ahead,
+        )
+
+    def _validate(self, log: Log) -> str:
+        """Judge the epoch; keep it when it is the best so far; returns the figures as text."""
+        state, radius = self.state, self.recipe.diameter / 2
+        predictions = predict_all(self.method, state.picking_network, self.validation, self.recipe, self.device)
+        row = judge(state.epoch, predictions, radius, self.schedule.fully_labelled)
+        state.validation.append(asdict(row))
+        log.validation(asdict(row))
+        threshold = suggest_threshold(predictions, radius, "validation")
+        self.recipe = replace(self.recipe, threshold=threshold)
+        is_best = selection.best(_rows(state), self.figure).epoch == state.epoch
+        if is_best:
+            checkpoint.save(self.folder / BEST, state, self.recipe, self.options, self.schedule.seed)
+        if self.schedule.pictures:
+            if is_best:  # pictures of single sections are kept for the best and the last epoch only
+                for old in (self.folder / "debug").glob("*_pred_*.png"):
+                    old.unlink()
+            self._draw(predictions, is_best or state.epoch == self.schedule.epochs)
+        value = getattr(row, self.figure)
+        return f"; validation loss {row.loss:.4g}, {self.figure} {value:.3g}{' (best so far)' if is_best else ''}"
+
+    def _save(self, due: bool) -> None:
+        """The last checkpoint after every epoch, so that a run that dies can be resumed; one per epoch if asked."""
+        state = self.state
+        if state.epoch == self.schedule.epochs and not self.validation:
+            used = self.volumes[:TOMOGRAMS_FOR_THRESHOLD]
+            predictions = predict_all(self.method, state.picking_network, used, self.recipe, self.device)
+            threshold = suggest_threshold(predictions, self.recipe.diameter / 2, "training")
+            self.recipe = replace(self.recipe, threshold=threshold)
+            checkpoint.save(self.folder / BEST, state, self.recipe, self.options, self.schedule.seed)
+            if self.schedule.pictures:
+                self._draw(predictions, True)
+        names = [LAST] + [f"model_{state.epoch}.pth"] * (self.schedule.save_all and due)
+        for name in names:
+            checkpoint.save(self.folder / name, state, self.recipe, self.options, self.schedule.seed)
+
+    def _draw(self, predictions: Sequence[Prediction], sections: bool) -> None:
+        """Contact sheet and picks of every epoch; a picture per section where the epoch matters."""
+        from . import pictures
+
+        debug, epoch, radius = self.folder / "debug", self.state.epoch, self.recipe.diameter / 2
+        make_folder(debug)
+        for p in predictions:
+            picks = select(p.picks, self.recipe.threshold.score, self.schedule.limit)
+            title = f"{p.volume.name}, epoch {epoch}, score above {self.recipe.threshold.score:.2f}"
+            sheet = debug / f"{epoch}_{p.volume.name}.png"
+            pictures.contact_sheet(sheet, p.volume, p.heat, p.target, picks, radius, title)
+            write_points(debug / f"{epoch}_{p.volume.name}.txt", picks.xyz, scores=picks.score)
+            if sections:
+                pictures.section_pictures(debug, epoch, p.volume, p.heat, p.target, picks, radius)
+
+    def _report(self) -> None:
+        from . import pictures
+
+        state = self.state
+        write_text(self.folder / "model_selection.md", selection.report(_rows(state), self.figure, state.epoch))
+        pictures.curves(self.folder / "summary.png", state.history, state.validation)
 
 
-def suggest_threshold(
-    state: TrainingState, volumes: Sequence[LabelledVolume], recipe: Recipe, device: torch.device
-) -> Threshold:
-    """The score that finds 90 % of the labels of the first few training tomograms."""
-    used = volumes[:TOMOGRAMS_FOR_THRESHOLD]
-    heats = (predict(state.picking_network, volume, recipe.geometry, device) for volume in used)
-    found = [candidates(heat, recipe) for heat in heats]
-    return threshold_of_labels(found, [volume.xyz for volume in used], recipe.diameter / 2)
+def _rows(state: TrainingState) -> list[Validation]:
+    return [
+        Validation(int(row["epoch"]), *(row[name] for name in ("loss", "labels", "auprc", "f1")))
+        for row in state.validation
+    ]

@@ -1,23 +1,47 @@
-"""What a network in training would pick: heat maps of whole tomograms, and the score that finds its labels."""
+"""What a network in training would pick: heat maps of whole tomograms, figures, suggested threshold."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from milopyp_shared.matching import evaluate_many
 from milopyp_shared.peaks import find_candidates, suppress
 from milopyp_shared.picks import Picks
 from milopyp_shared.recipe import Geometry, Recipe, Threshold
 from milopyp_shared.slabs import heat_map
 
 from .data import LabelledVolume
+from .losses import focal_loss
+from .method import Method
 from .networks import picking_logits
+from .selection import Validation, rank_of_labels, summarise
 
 RECALL_OF_LABELS = 0.9
+CLAMP = 1e-4  # of probabilities in the validation loss, as in the published program
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A whole tomogram as the network sees it.
+
+    Attributes
+    ----------
+    heat, target
+        ``(z, y, x)`` predicted and wanted heat map.
+    picks
+        Peaks, best first, close neighbours suppressed.
+    """
+
+    volume: LabelledVolume
+    heat: NDArray[np.float32]
+    target: NDArray[np.float32]
+    picks: Picks
 
 
 def predict(
@@ -39,19 +63,43 @@ def predict(
     return result
 
 
-def candidates(heat: NDArray[np.float32], recipe: Recipe) -> Picks:
-    """Peaks of a heat map, close neighbours suppressed at the recipe's distance."""
-    return suppress(find_candidates(heat, recipe.voxel_per_output), recipe.suppression_distance)
+def predict_all(
+    method: Method, network: nn.Module, volumes: Sequence[LabelledVolume], recipe: Recipe, device: torch.device
+) -> list[Prediction]:
+    """Heat maps, targets and picks of several tomograms."""
+    predictions = []
+    for volume in volumes:
+        heat = predict(network, volume, recipe.geometry, device)
+        picks = suppress(find_candidates(heat, recipe.voxel_per_output), recipe.suppression_distance)
+        predictions.append(Prediction(volume, heat, method.target(volume), picks))
+    return predictions
 
 
-def threshold_of_labels(found: Sequence[Picks], labels: Sequence[NDArray[np.float64]], radius: float) -> Threshold:
-    """The score above which 90 % of the training labels have a pick within `radius` voxels.
+def judge(epoch: int, predictions: Sequence[Prediction], radius: float, fully_labelled: bool) -> Validation:
+    """Figures of one epoch on the validation tomograms.
 
-    It says nothing about false positives, and training labels score higher than new particles: uncalibrated.
+    The loss is the focal loss of the whole heat map, unlabelled voxels counting as background, averaged over the
+    tomograms (the published validation loss).
+    """
+    losses = [
+        float(focal_loss(torch.from_numpy(p.heat)[None].clamp(CLAMP, 1 - CLAMP), torch.from_numpy(p.target)[None]))
+        for p in predictions
+    ]
+    labels = rank_of_labels([p.picks for p in predictions], [p.volume.xyz for p in predictions], radius)
+    pairs = [(p.picks, p.volume.xyz) for p in predictions]
+    evaluation = evaluate_many(pairs, radius) if fully_labelled else None
+    return summarise(epoch, float(np.mean(losses)), labels, evaluation)
+
+
+def suggest_threshold(predictions: Sequence[Prediction], radius: float, kind: str) -> Threshold:
+    """The score above which 90 % of the labels have a pick within `radius` voxels.
+
+    It says nothing about false positives: uncalibrated. `kind` names the labels, e.g. ``training``, whose scores are
+    too high for new particles.
     """
     scores = []
-    for picks, xyz in zip(found, labels, strict=True):
-        distance = np.linalg.norm(picks.xyz[None] - xyz[:, None], axis=2)
-        scores.extend(np.where(distance <= radius, picks.score[None], 0.0).max(axis=1, initial=0.0))
+    for p in predictions:
+        distance = np.linalg.norm(p.picks.xyz[None] - p.volume.xyz[:, None], axis=2)
+        scores.extend(np.where(distance <= radius, p.picks.score[None], 0.0).max(axis=1, initial=0.0))
     score = float(np.quantile(scores, 1.0 - RECALL_OF_LABELS, method="lower"))
-    return Threshold(score, f"finds {RECALL_OF_LABELS:.0%} of the training labels", calibrated=False)
+    return Threshold(score, f"finds {RECALL_OF_LABELS:.0%} of the {kind} labels", calibrated=False)

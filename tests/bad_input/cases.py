@@ -1,0 +1,580 @@
+"""Bad input, one row per kind: files, command line, exit code, and the four parts of the line that must come back."""
+
+from __future__ import annotations
+
+import gzip
+import pickle
+import shutil
+import struct
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from milopyp_shared.formats.mod import write_mod
+from milopyp_shared.recipe import METADATA_KEY, Recipe
+from toys import TOY, noise, write_tomogram
+
+Build = Callable[[Path], None]
+
+IMAGES = "image_name rec_path\n"
+COORDINATES = "image_name x_coord y_coord z_coord\n"
+TRAIN = "milopyp-train --train-img-txt images.txt --train-coord-txt coords.txt --bbox 10 --num-epochs 1 --gpus -1"
+INFER = "milopyp-infer --model toy.onnx --out picks --threads 1"
+PREPARE = "milopyp prepare -d data -e .rec -o run"
+EVALUATE = "milopyp evaluate picks --truth coords.txt --radius 5"
+MRC = "Give a tomogram in MRC format"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table.
+
+    Attributes
+    ----------
+    line
+        Command line, run in the folder that `build` has filled.
+    where, found, expected, remedy
+        Parts of the one error line, in this order; empty where another part says it already.
+    code
+        Exit code.
+    usage
+        The option parser's own message, which has two lines of usage above it.
+    leaves
+        Files that a command leaves that could not know before it began (exit codes 1 and 3).
+    also
+        Further words on standard error, e.g. the list of failed items.
+    frugal
+        The refusal must not cost more memory than the header (files that claim absurd sizes).
+    """
+
+    id: str
+    line: str
+    where: str
+    found: str
+    expected: str = ""
+    remedy: str = ""
+    build: Build = lambda folder: None
+    code: int = 2
+    usage: bool = False
+    leaves: frozenset[str] = frozenset()
+    also: str = ""
+    frugal: bool = False
+
+
+# ---------------------------------------------------------------- builders
+
+
+def both(*builds: Build) -> Build:
+    """Several builders one after the other."""
+
+    def build(folder: Path) -> None:
+        for part in builds:
+            part(folder)
+
+    return build
+
+
+def text(name: str, content: str | bytes) -> Build:
+    """A file with this content."""
+
+    def build(folder: Path) -> None:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    return build
+
+
+def volume(name: str, zyx: np.ndarray[Any, Any] | None = None, order: str = "xyz") -> Build:
+    """A tomogram; noise of 16 x 32 x 32 voxels (z, y, x) when no volume is given."""
+    return lambda folder: void(write_tomogram(folder / name, noise() if zyx is None else zyx, order))
+
+
+def void(_: object) -> None:
+    """Forget a result."""
+
+
+def edited(name: str, edit: Callable[[bytes], bytes]) -> Build:
+    """Change the bytes of a file that is there."""
+
+    def build(folder: Path) -> None:
+        path = folder / name
+        path.write_bytes(edit(path.read_bytes()))
+
+    return build
+
+
+def claims(nx: int, ny: int, nz: int) -> Build:
+    """``a.mrc`` whose header says these sizes."""
+    return both(volume("a.mrc"), edited("a.mrc", lambda data: struct.pack("<3i", nx, ny, nz) + data[12:]))
+
+
+def lists(images: str = "a a.mrc\n", coordinates: str = "a 10 12 8\n") -> Build:
+    """Two lists with these rows below good headers, and the tomogram ``a.mrc``."""
+    return both(volume("a.mrc"), text("images.txt", IMAGES + images), text("coords.txt", COORDINATES + coordinates))
+
+
+def model(name: str = "toy.onnx") -> Build:
+    """The toy model."""
+    return lambda folder: void(shutil.copy(TOY, folder / name))
+
+
+def picking(*builds: Build) -> Build:
+    """The toy model beside what `builds` make."""
+    return both(model(), *builds)
+
+
+def recipe_edited(edit: Callable[[Any], None]) -> Build:
+    """The toy model with another recipe; `edit` gets the model's protobuf."""
+
+    def build(folder: Path) -> None:
+        import onnx
+
+        proto = onnx.load(str(TOY))
+        edit(proto)
+        onnx.save(proto, str(folder / "toy.onnx"))
+
+    return both(volume("a.mrc"), build)
+
+
+def rename_output(proto: Any) -> None:
+    """Call the heat map ``h``."""
+    proto.graph.output[0].name = "h"
+    next(node for node in proto.graph.node if "heatmap" in node.output).output[0] = "h"
+
+
+def toy_recipe() -> Recipe:
+    """The toy model's own recipe."""
+    import onnx
+
+    properties = {entry.key: entry.value for entry in onnx.load(str(TOY)).metadata_props}
+    return Recipe.from_json(properties[METADATA_KEY], TOY)
+
+
+def checkpoint(**changes: Any) -> Build:
+    """A checkpoint of the toy's architecture without training, with some entries changed (None: left out)."""
+
+    def build(folder: Path) -> None:
+        import torch
+
+        from milopyp_training.unet3d import UNet3d
+
+        recipe = changes.get("recipe", lambda recipe: recipe.to_json())(toy_recipe())
+        content = {"format": "milopyp-checkpoint", "schema": 1, "state_dict": UNet3d(2, 2).state_dict()}
+        content |= changes | {"recipe": recipe}
+        torch.save({key: value for key, value in content.items() if value is not None}, folder / "model.pth")
+
+    return build
+
+
+class Trap:
+    """Unpickling it makes a file."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.marker,))
+
+
+def trapped(folder: Path) -> None:
+    """Code in a file that is called a checkpoint; `test_bad_input` looks for what it would leave."""
+    (folder / "model.pth").write_bytes(pickle.dumps({"format": "milopyp-checkpoint", "state": Trap(folder / "ran")}))
+
+
+def trapped_archive(folder: Path) -> None:
+    """The same in the form that torch.save writes."""
+    import torch
+
+    torch.save({"format": "milopyp-checkpoint", "state": Trap(folder / "ran")}, folder / "model.pth")
+
+
+def candidates(content: str) -> Build:
+    """A run folder with one table of candidates and the list of the truth."""
+    return both(text("picks/a.candidates.csv", content), text("coords.txt", COORDINATES + "a 1 2 3\n"))
+
+
+def mod_outside(folder: Path) -> None:
+    """``data/a.rec`` of 16 x 32 x 32 voxels (z, y, x) with an IMOD model whose second column is the thickness."""
+    write_tomogram(folder / "data" / "a.rec", noise())
+    write_mod(folder / "data" / "a.mod", np.array([[20.0, 5.0, 25.0]]), size_xyz=(32, 16, 32), radius=5.0)
+
+
+def not_a_number(name: str) -> Build:
+    """A tomogram with one NaN in section 9."""
+
+    def build(folder: Path) -> None:
+        zyx = noise().astype(np.float32)
+        zyx[9, 3, 4] = np.nan
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # mrcfile has seen it, too
+            write_tomogram(folder / name, zyx)
+
+    return build
+
+
+failed_run = frozenset({"picks", "picks/records", "picks/records/a.json", "picks/run.json"})
+
+# ---------------------------------------------------------------- the table
+
+LISTS = [
+    Case(
+        "missing file in a list", f"{INFER} images.txt", "images.txt, line 3", "there is no tomogram gone.mrc",
+        "an existing file", "relative to the list's folder", picking(lists("a a.mrc\nb gone.mrc\n")),
+    ),
+    Case(
+        "list without header", f"{INFER} images.txt", "images.txt, line 1", "image_name, rec_path is missing",
+        "the header 'image_name rec_path'", "Add the header line",
+        picking(volume("a.mrc"), text("images.txt", "a a.mrc\n")),
+    ),
+    Case(
+        "image list that is not there", TRAIN, "images.txt", "no such file", "a list at", "milopyp prepare",
+        text("coords.txt", COORDINATES + "a 1 2 3\n"),
+    ),
+    Case(
+        "binary file as a list", f"{INFER} images.txt", "images.txt", "is not UTF-8 text", "a text file", "Save it as",
+        picking(text("images.txt", bytes(range(256)))),
+    ),
+    Case(
+        "two tomograms of one name in a list", f"{INFER} images.txt",
+        "images.txt, line 3", "two tomograms of one name: 'a' is a.mrc and b.mrc", "one name per tomogram",
+        "Rename one", picking(lists("a a.mrc\na b.mrc\n"), volume("b.mrc")),
+    ),
+    Case(
+        "name that climbs out of the folder", f"{INFER} images.txt",
+        "images.txt, line 2", "image name '../a'", "a name without '/', '..'", "Rename the image",
+        picking(lists("../a a.mrc\n")),
+    ),
+]  # fmt: skip
+
+LABELS = [
+    Case(
+        "label outside the volume", TRAIN,
+        "coords.txt", "1 of 2 labels of a.mrc lie outside, the first at x, y, z = 40, 40, 40",
+        "coordinates inside 32 x 32 x 16 voxels (order xyz)", "Check the labels' binning and order",
+        lists(coordinates="a 10 12 8\na 40 40 40\n"),
+    ),
+    Case(
+        "labels that fit another order only", TRAIN,
+        "coords.txt", "2 of 2 labels of a.mrc lie outside", "coordinates inside 32 x 32 x 16 voxels (order xyz)",
+        "All of them fit with --order xzy or zyx or zxy or yzx.",
+        lists(coordinates="a 10 12 28\na 3 15 16\n"),
+    ),
+    Case(
+        "empty coordinate list", TRAIN, "coords.txt", "is empty", "the header 'image_name x_coord y_coord z_coord'", "",
+        both(lists(), text("coords.txt", "")),
+    ),
+    Case(
+        "coordinate list of a header alone", TRAIN, "coords.txt", "has a header and no rows", "at least one row", "",
+        lists(coordinates=""),
+    ),
+    Case(
+        "word for a coordinate", TRAIN, "coords.txt, line 3", "'twelve'", "a finite number", "",
+        lists(coordinates="a 10 12 8\na 10 twelve 8\n"),
+    ),
+    Case(
+        "NaN for a coordinate", TRAIN, "coords.txt, line 2", "'nan'", "a finite number", "",
+        lists(coordinates="a 10 nan 8\n"),
+    ),
+    Case(
+        "missing column", TRAIN, "coords.txt, line 3", "3 values for 4 columns", "image_name x_coord y_coord z_coord",
+        "Separate columns by tabs", lists(coordinates="a 10 12 8\na 10 12\n"),
+    ),
+    Case(
+        "coordinate list without z", TRAIN, "coords.txt, line 1", "column z_coord is missing",
+        "found 'image_name x_coord y_coord'", "Add the header line",
+        both(lists(), text("coords.txt", "image_name x_coord y_coord\na 1 2\n")),
+    ),
+    Case(
+        "labels of unknown tomograms only", TRAIN,
+        "coords.txt", "labels of A, tomo, which the image list does not name", "image names such as a",
+        "Use the same names in both lists", lists(coordinates="A 1 2 3\ntomo 1 2 3\n"),
+    ),
+]  # fmt: skip
+
+TOMOGRAMS = [
+    Case(
+        "no such tomogram", f"{INFER} gone.mrc", "gone.mrc", "no such file", "a tomogram", "Check the path", model(),
+    ),
+    Case(
+        "folder as a tomogram", f"{INFER} data", "data", "is a folder", "tomograms", "Give data/*.mrc",
+        picking(volume("data/a.mrc")),
+    ),
+    Case(
+        "truncated MRC", f"{INFER} a.mrc",
+        "a.mrc", "the file has 16384 bytes", "33792 for the 32 x 32 x 16 voxels", "copy it again",
+        picking(volume("a.mrc"), edited("a.mrc", lambda data: data[:16384])),
+    ),
+    Case(
+        "MRC cut inside its header", f"{INFER} a.mrc",
+        "a.mrc", "the file ends after 512 bytes", "an MRC header of 1024 bytes", MRC,
+        picking(volume("a.mrc"), edited("a.mrc", lambda data: data[:512])),
+    ),
+    Case(
+        "truncated gz", f"{INFER} a.mrc.gz", "a.mrc.gz", "cannot be unpacked", "", "copy it again",
+        picking(volume("a.mrc"), lambda folder: void((folder / "a.mrc.gz").write_bytes(
+            gzip.compress((folder / "a.mrc").read_bytes())[:9999]))),
+    ),
+    Case(
+        "not an MRC", f"{INFER} a.mrc", "a.mrc", "no MRC header", "an MRC file of mode 0, 1, 2, 6 or 12", MRC,
+        picking(text("a.mrc", "Dear diary, " * 200)),
+    ),
+    Case(
+        "complex numbers", f"{INFER} a.mrc", "a.mrc", "mode 4 (complex float32) has no grey levels",
+        "mode 0, 1, 2, 6 or 12", "newstack -mode 1",
+        picking(volume("a.mrc"), edited("a.mrc", lambda data: data[:12] + struct.pack("<i", 4) + data[16:])),
+    ),
+    Case(
+        "absurd size", f"{INFER} a.mrc",
+        "a.mrc", "the file has 33792 bytes", "voxels its header claims", "truncated or its header is wrong",
+        picking(claims(2**24 - 1, 2**24 - 1, 2**24 - 1)), frugal=True,
+    ),
+    Case(
+        "size of thousands of bytes more", f"{INFER} a.mrc",
+        "a.mrc", "the file has 33792 bytes", "8389632 for the 2048 x 2048 x 1 voxels", "truncated or",
+        picking(claims(2048, 2048, 1)), frugal=True,
+    ),
+    Case(
+        "negative size", f"{INFER} a.mrc", "a.mrc", "no MRC header (mode 1, sizes -5 x 32 x 16)", "positive sizes", MRC,
+        picking(claims(-5, 32, 16)),
+    ),
+    Case(
+        "3 x 3 x 3 volume", f"{INFER} a.mrc", "a.mrc", "the volume has 3 x 3 x 3 voxels", "at least 8 along every axis",
+        "not an image or a crop", picking(volume("a.mrc", noise((3, 3, 3)))),
+    ),
+    Case(
+        "cube", f"{INFER} a.mrc", "a.mrc", "the thickness cannot be told from the size 24 x 24 x 24",
+        "an axis clearly thinner", "Give --order xyz", picking(volume("a.mrc", noise((24, 24, 24)))),
+    ),
+    Case(
+        "every tomogram bad", f"{INFER} a.mrc b.mrc", "", "none of the 2 tomograms can be read; the first: a.mrc",
+        "", "", picking(text("a.mrc", "no"), text("b.mrc", "no")),
+    ),
+    Case(
+        "NaN voxels when picking", f"{INFER} a.mrc", "picks", "every tomogram failed", "", "The lines above say why",
+        picking(not_a_number("a.mrc")), code=3, leaves=failed_run,
+        also="failed: a: a.mrc: NaN or infinite voxels near section 8; expected finite numbers. Replace them",
+    ),
+    Case(
+        "NaN voxels when training", TRAIN, "a.mrc", "NaN or infinite voxels near section 8", "finite numbers",
+        "Replace them", both(lists(), not_a_number("a.mrc")),
+    ),
+    Case(
+        "constant volume when picking", f"{INFER} a.mrc", "picks", "every tomogram failed", "", "lines above",
+        picking(volume("a.mrc", np.full((16, 32, 32), 7, np.int16))), code=3, leaves=failed_run,
+        also="failed: a: a.mrc: all voxels are equal; expected a tomogram with contrast",
+    ),
+    Case(
+        "constant volume when training", TRAIN, "a.mrc", "all voxels are equal", "a tomogram with contrast", "",
+        both(lists(), volume("a.mrc", np.zeros((16, 32, 32), np.float32))),
+    ),
+    Case(
+        "two tomograms of one name", f"{INFER} x/a.mrc y/a.rec",
+        "", "two tomograms are called a: x/a.mrc and y/a.rec", "different names", "Name them in an image list",
+        picking(volume("x/a.mrc"), volume("y/a.rec")),
+    ),
+    Case(
+        "glob without a match", f"{INFER} 'data/*.mrc'", "data/*.mrc", "matches no file", "an image list", "",
+        picking(text("data/a.txt", "")),
+    ),
+    Case("nothing to pick", INFER, "", "no tomogram given", "paths, globs or an image list", "--help", model()),
+]  # fmt: skip
+
+MODELS = [
+    Case(
+        "checkpoint for picking", "milopyp-infer a.mrc --model model.pth",
+        "model.pth", "is a PyTorch checkpoint", "an ONNX file", "milopyp-export model.pth",
+        both(volume("a.mrc"), text("model.pth", "")),
+    ),
+    Case(
+        "no such model", "milopyp-infer a.mrc --model gone.onnx", "gone.onnx", "no such file",
+        "a model made by milopyp-export", "", volume("a.mrc"),
+    ),
+    Case(
+        "ONNX file of another program", f"{INFER} a.mrc", "toy.onnx", "the ONNX file has no milopyp recipe",
+        "a file made by milopyp-export", "Export the checkpoint again",
+        recipe_edited(lambda proto: proto.ClearField("metadata_props")),
+    ),
+    Case(
+        "ONNX file with other inputs", f"{INFER} a.mrc",
+        "toy.onnx", "inputs and outputs are called sections, levels, h", "sections, levels, heatmap",
+        "Export the checkpoint again", recipe_edited(rename_output),
+    ),
+    Case(
+        "text as a model", f"{INFER} a.mrc", "toy.onnx", "onnxruntime cannot read it", "made by milopyp-export", "",
+        both(volume("a.mrc"), text("toy.onnx", "not a model\n")),
+    ),
+    Case(
+        "recipe of a newer milopyp", f"{INFER} a.mrc", "toy.onnx", "written by a newer milopyp", "schema 1 or older",
+        "pip install -U milopyp",
+        recipe_edited(lambda proto: setattr(proto.metadata_props[0], "value", '{"schema": 99}')),
+    ),
+    Case(
+        "recipe with a word for a number", f"{INFER} a.mrc", "toy.onnx", "the recipe's diameter is 'large'",
+        "what milopyp writes there", "",
+        recipe_edited(lambda proto: setattr(proto.metadata_props[0], "value", proto.metadata_props[0].value.replace(
+            '"diameter": 10.0', '"diameter": "large"'))),
+    ),
+]  # fmt: skip
+
+OPTIONS = [
+    Case("threshold 7", f"{INFER} a.mrc --out-thresh 7", "--out-thresh", "7", "a score from 0 to 1, or auto", "",
+         picking(volume("a.mrc"))),
+    Case("threshold that is no number", f"{INFER} a.mrc --out-thresh nan", "--out-thresh", "nan", "0 to 1", "",
+         picking(volume("a.mrc"))),
+    Case("voxel size that is no number", f"{INFER} a.mrc --voxel-size nan", "--voxel-size", "not a finite number",
+         build=picking(volume("a.mrc")), usage=True),
+    Case("infinite voxel size", f"{INFER} a.mrc --voxel-size inf", "--voxel-size", "not a finite number",
+         build=picking(volume("a.mrc")), usage=True),
+    Case(
+        "output folder below a file", f"{INFER} a.mrc --out notes.txt/picks", "notes.txt/picks", "cannot be written",
+        "a writable folder", "Choose another output place", picking(volume("a.mrc"), text("notes.txt", "mine")),
+    ),
+    Case(
+        "output folder with the tomograms", f"{INFER} data/a.mrc --out data", "data", "holds the tomogram a.mrc",
+        "a folder of its own", "--out", picking(volume("data/a.mrc"), text("data/a.txt", "1 2 3\n")),
+    ),
+    Case("negative diameter", f"{TRAIN} --bbox -5", "--bbox", "-5", "a diameter of 2 to 1000 voxels", "", lists()),
+    Case("diameter that is no number", f"{TRAIN} --bbox nan", "--bbox", "nan", "", "", lists()),
+    Case("learning rate that is no number", f"{TRAIN} --lr nan", "--lr", "not a finite number", usage=True,
+         build=lists()),
+    Case("seed beyond 64 bits", f"{TRAIN} --seed {10**30}", "--seed", "is not in the range", build=lists(), usage=True),
+    Case(
+        "experiment outside its folder", f"{TRAIN} --exp-id ../../x", "--exp-id", "'../../x'",
+        "a plain name without slashes", "", lists(),
+    ),
+    Case(
+        "resuming what never began", f"{TRAIN} --resume", "exp/semi/default/model_last_contrastive.pth",
+        "nothing to resume", "the checkpoint of an earlier run", "", lists(),
+    ),
+    Case("GPU that is a word", f"{TRAIN} --gpus first", "--gpus", "'first'", "a GPU number, -1 or auto", "", lists()),
+    Case("GPU that is not there", f"{TRAIN} --gpus 999", "--gpus", "GPU 999 is not there", "PyTorch sees", "Give -1",
+         lists()),
+    Case("option without a value", TRAIN.replace("--bbox 10", ""), "", "Missing option '--bbox'", usage=True,
+         build=lists()),
+    Case("unknown order word", f"{INFER} a.mrc --order abc", "--order", "'abc' is not one of", usage=True,
+         build=model()),
+]  # fmt: skip
+
+EXPORT = [
+    Case("no such checkpoint", "milopyp-export model.pth", "model.pth", "no such file", "a checkpoint (.pth)"),
+    Case(
+        "text as a checkpoint", "milopyp-export model.pth", "model.pth", "cannot be read as a checkpoint",
+        "tensors and plain types written by torch.save", "Copy it again", text("model.pth", "not a checkpoint\n"),
+    ),
+    Case(
+        "empty file as a checkpoint", "milopyp-export model.pth", "model.pth", "cannot be read as a checkpoint",
+        "tensors and plain types", "Copy it again", text("model.pth", ""),
+    ),
+    Case(
+        "truncated checkpoint", "milopyp-export model.pth", "model.pth", "cannot be read as a checkpoint",
+        "tensors and plain types", "Copy it again", both(checkpoint(), edited("model.pth", lambda data: data[:-3000])),
+    ),
+    Case(
+        "checkpoint of another program", "milopyp-export model.pth", "model.pth", "is no checkpoint of milopyp",
+        "format 'milopyp-checkpoint'", "Give a model_*.pth", checkpoint(format="other"),
+    ),
+    Case(
+        "code in a pickle", "milopyp-export model.pth", "model.pth", "cannot be read as a checkpoint",
+        "tensors and plain types", "files with code in them are never loaded", trapped,
+    ),
+    Case(
+        "code in a torch archive", "milopyp-export model.pth", "model.pth", "cannot be read as a checkpoint",
+        "tensors and plain types", "files with code in them are never loaded", trapped_archive,
+    ),
+    Case(
+        "checkpoint of a newer milopyp", "milopyp-export model.pth", "model.pth", "checkpoint schema 99", "1 or older",
+        "Update milopyp", checkpoint(schema=99),
+    ),
+    Case(
+        "checkpoint without weights", "milopyp-export model.pth", "model.pth", "the checkpoint lacks 'state_dict'",
+        "a complete checkpoint", "", checkpoint(state_dict=None),
+    ),
+    Case(
+        "list of numbers for weights", "milopyp-export model.pth", "model.pth", "the checkpoint's state_dict is a list",
+        "a complete checkpoint", "", checkpoint(state_dict=[1, 2, 3]),
+    ),
+    Case(
+        "number for a recipe", "milopyp-export model.pth", "model.pth", "the checkpoint's recipe is a int",
+        "a complete checkpoint", "", checkpoint(recipe=lambda recipe: 7),
+    ),
+    Case(
+        "unknown architecture", "milopyp-export model.pth", "model.pth", "unknown architecture 'resnet'",
+        "one of unet3d, unet_4, unet_5", "Update milopyp",
+        checkpoint(recipe=lambda recipe: replace(recipe, architecture="resnet").to_json()),
+    ),
+    Case(
+        "unknown parameter of the architecture", "milopyp-export model.pth", "model.pth",
+        "unet3d with {'width': 3} cannot be built", "its recipe", "",
+        checkpoint(recipe=lambda recipe: replace(recipe, architecture_options={"width": 3}).to_json()),
+    ),
+    Case(
+        "weights of another network", "milopyp-export model.pth", "model.pth", "the weights do not fit unet3d",
+        "the weights of the network its recipe names", "",
+        checkpoint(recipe=lambda recipe: replace(recipe, architecture_options={"channels": 3, "levels": 2}).to_json()),
+    ),
+    Case(
+        "export over a file", "milopyp-export model.pth -o mine.onnx", "mine.onnx", "exists already", "", "--overwrite",
+        both(checkpoint(), text("mine.onnx", "precious")),
+    ),
+    Case(
+        "export below a file", "milopyp-export model.pth -o notes.txt/a.onnx", "notes.txt", "cannot be written",
+        "a writable folder", "Choose another", both(checkpoint(), text("notes.txt", "mine")),
+    ),
+]  # fmt: skip
+
+PREPARE_AND_EVALUATE = [
+    Case("no folder to prepare", PREPARE, "data", "is no folder", "a folder with tomograms"),
+    Case("no tomograms to prepare", PREPARE, "data", "no file ends in .rec", "tomograms", "Give --ext",
+         volume("data/a.mrc")),
+    Case(
+        "tomograms without picks", PREPARE, "data", "no tomogram has picks", "tomo_coord.txt, tomo.txt, tomo.mod",
+        "Give --inference", volume("data/a.rec"), also="warning: a.rec has no picks (a_coord.txt, a.txt, a.mod)",
+    ),
+    Case(
+        "picks in columns of another order", PREPARE, "data/a.txt", "2 of 2 labels of a.rec lie outside",
+        "coordinates inside 32 x 32 x 16 voxels (order xyz)",
+        "All of them fit when the columns are read as x z y or",
+        both(volume("data/a.rec"), text("data/a.txt", "10.5 15.5 20\n12.5 3.5 30\n")),
+    ),
+    Case("picks outside in every order", PREPARE, "data/a.txt", "1 of 1 labels of a.rec lie outside", "", "binning",
+         both(volume("data/a.rec"), text("data/a.txt", "10.5 100.5 4\n"))),
+    Case("model drawn on the other order", PREPARE, "data/a.mod", "1 of 1 labels of a.rec lie outside", "",
+         "All of them fit when the columns are read as x z y or", mod_outside),
+    Case("text as a model of IMOD", PREPARE, "data/a.mod", "begins with b'object 1'", "a binary IMOD model",
+         "Save it with 3dmod", both(volume("data/a.rec"), text("data/a.mod", "object 1 contour 1\n1 2 3\n"))),
+    Case("words among picks", PREPARE, "data/a.txt, line 2", "'x'", "a finite number", "",
+         both(volume("data/a.rec"), text("data/a.txt", "1 2 3\nx y z\n"))),
+    Case("picks with a score", PREPARE, "data/a.txt, line 1", "4 columns", "3 numbers", "Is the last column a score?",
+         both(volume("data/a.rec"), text("data/a.txt", "1 2 3 0.5\n"))),
+    Case("lists outside the folder", f"{PREPARE[:-3]} ../run", "--out", "'../run'", "without '/'", "",
+         both(volume("data/a.rec"), text("data/a.txt", "1 2 3\n"))),
+    Case("folder that is no run", EVALUATE, "picks", "no *.candidates.csv in it", "a folder written by", "",
+         both(text("picks/a.txt", "1 2 3\n"), text("coords.txt", COORDINATES + "a 1 2 3\n"))),
+    Case("run that is not there", EVALUATE, "picks", "no such file or folder", "a run folder or NAME.candidates.csv"),
+    Case("truth of other tomograms", EVALUATE, "coords.txt", "no tomogram of picks (a) is in the list",
+         "the same names in both", "",
+         both(candidates("x,y,z,score\n1,2,3,0.5\n"), text("coords.txt", COORDINATES + "b 1 2 3\n"))),
+    Case("candidates without their header", EVALUATE, "picks/a.candidates.csv", "has no line 'x,y,z,score'",
+         "a table written by milopyp-infer", "", candidates("1,2,3,0.5\n")),
+    Case("candidates with a short line", EVALUATE, "picks/a.candidates.csv, line 3", "3 columns", "x,y,z,score", "",
+         candidates("x,y,z,score\n1,2,3,0.5\n1,2,3\n")),
+    Case("radius that is no number", f"{EVALUATE} --radius nan", "--radius", "not a finite number", usage=True,
+         build=candidates("x,y,z,score\n")),
+    Case("distance that is no number", f"{EVALUATE} --distance nan", "--distance", "not a finite number", usage=True,
+         build=candidates("x,y,z,score\n")),
+    Case("phantom without room", "milopyp phantom --out p --size 32,64,64 --diameter 18 --particles 90", "",
+         "of 115 particles and distractors", "room for all without overlap", "Ask for fewer"),
+    Case("phantom larger than memory", "milopyp phantom --out p --size 90000,90000,90000 --particles 0", "",
+         "not enough memory", "", "Use smaller", code=3),
+    Case("phantom of two sizes", "milopyp phantom --out p --size 32,64", "--size", "not three whole numbers",
+         usage=True),
+    Case("unknown command", "milopyp prepair", "", "No such command 'prepair'", usage=True),
+]  # fmt: skip
+
+CASES = [*LISTS, *LABELS, *TOMOGRAMS, *MODELS, *OPTIONS, *EXPORT, *PREPARE_AND_EVALUATE]
+__all__ = ["CASES", "Case"]

@@ -1,0 +1,114 @@
+"""The bad-input table: one line that helps, the documented exit code, and nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shlex
+import subprocess
+import sys
+import time
+import tracemalloc
+from pathlib import Path
+
+import pytest
+import torch
+
+from bad_input import cases
+from bad_input.cases import CASES, Case
+from running import run_line, tree
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, two levels below the test's own folder so that climbing out of it would be seen."""
+    work = tmp_path / "home" / "work"
+    work.mkdir(parents=True)
+    monkeypatch.chdir(work)
+    return work
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_bad_input(case: Case, folder: Path, tmp_path: Path) -> None:
+    case.build(folder)
+    before = tree(tmp_path)
+    if case.frugal:
+        tracemalloc.start()
+    start = time.monotonic()
+    try:
+        outcome = run_line(case.line)
+        seconds, peak = time.monotonic() - start, tracemalloc.get_traced_memory()[1] if case.frugal else 0
+    finally:
+        tracemalloc.stop()
+
+    assert outcome.code == case.code, outcome.err
+    if case.usage:
+        *_, line = outcome.err.splitlines()
+        assert line.startswith("Error: ")
+    else:
+        assert len(outcome.errors) == 1, outcome.err
+        [line] = outcome.errors
+        assert line.startswith("error: ")
+    at = len("error: ")
+    for part in (case.where, case.found, case.expected, case.remedy):
+        assert part in line[at:], f"{part!r} is not, or not in its place, in: {line}"
+        at = line.index(part, at) + len(part)
+    assert case.also in outcome.err
+
+    after = tree(tmp_path)
+    left = {f"home/work/{name}" for name in case.leaves}
+    assert {name: content for name, content in after.items() if name not in left} == before
+    assert left <= set(after)
+    assert not [name for name in after if name.endswith(".part")]
+    if case.frugal:
+        assert peak < 40e6, "memory was taken for what a header only claims"
+        assert seconds < 5
+
+
+def test_the_traps_would_spring(folder: Path) -> None:
+    """Loaded by anything that runs code in pickles, the two trapped files leave what the table looks for."""
+    cases.trapped(folder)
+    pickle.loads((folder / "model.pth").read_bytes())
+    assert (folder / "ran").exists()
+    (folder / "ran").unlink()
+    cases.trapped_archive(folder)
+    torch.load(folder / "model.pth", weights_only=False)
+    assert (folder / "ran").exists()
+
+
+def test_one_bad_tomogram_among_good_ones(folder: Path) -> None:
+    cases.picking(cases.volume("1.mrc"), cases.not_a_number("2.mrc"), cases.volume("4.mrc"))(folder)
+    cases.text("3.mrc", "no tomogram")(folder)
+    outcome = run_line("milopyp-infer 1.mrc 2.mrc 3.mrc 4.mrc --model toy.onnx --out picks --threads 1")
+    assert outcome.code == 1
+    assert not outcome.errors
+    bad = [line for line in outcome.err.splitlines() if line.startswith("failed: ")]
+    assert [line.split(": ")[1:3] for line in bad] == [["2", "2.mrc"], ["3", "3.mrc"]]
+    assert "in 2 of 4 tomograms" in outcome.out
+    whole = {f"{name}{ending}" for name in "14" for ending in (".txt", ".mod", "_hm.mrc", ".candidates.csv")}
+    assert {path.name for path in (folder / "picks").iterdir()} == whole | {"records", "run.json"}
+    status = {path.stem: json.loads(path.read_text())["status"] for path in (folder / "picks/records").iterdir()}
+    assert status == {"1": "done", "2": "failed", "3": "failed", "4": "done"}
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("milopyp.cli", "picks in columns of another order"),
+        ("milopyp_training.cli", "experiment outside its folder"),
+        ("milopyp_export.cli", "code in a pickle"),
+        ("milopyp_inference.cli", "truncated MRC"),
+    ],
+)
+def test_programs_leave_as_their_commands_do(module: str, name: str, folder: Path) -> None:
+    """A process of its own: the exit code and the line reach the shell."""
+    [case] = [case for case in CASES if case.id == name]
+    case.build(folder)
+    before = tree(folder)
+    words = [sys.executable, "-m", module, *shlex.split(case.line)[1:]]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    [line] = ended.stderr.splitlines()
+    assert ended.returncode == case.code
+    assert line.startswith(f"error: {case.where}")
+    assert case.found in line
+    assert tree(folder) == before

@@ -1,0 +1,68 @@
+"""Real command lines in this process, and what they leave behind."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import shlex
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+
+from milopyp_shared import commandline
+
+PROGRAMS = {
+    "milopyp": ("milopyp.cli", "milopyp"),
+    "milopyp-train": ("milopyp_training.cli", "train_command"),
+    "milopyp-export": ("milopyp_export.cli", "export_command"),
+    "milopyp-infer": ("milopyp_inference.cli", "infer_command"),
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Exit code and what was printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def errors(self) -> list[str]:
+        """The lines of standard error that are neither warnings nor the list of failed items."""
+        return [line for line in self.err.splitlines() if not line.startswith(("warning: ", "failed: "))]
+
+
+def run_line(line: str, *more: str | Path) -> Outcome:
+    """Run a command line as a shell would split it, with `more` as further words."""
+    name, *words = shlex.split(line)
+    return run_program(name, [*words, *map(str, more)])
+
+
+def run_program(name: str, arguments: Sequence[str]) -> Outcome:
+    """Run one of `PROGRAMS` in this process as its console script does."""
+    module, attribute = PROGRAMS[name]
+    program: click.Command = getattr(import_module(module), attribute)
+    out, err = io.StringIO(), io.StringIO()
+    terminate = signal.getsignal(signal.SIGTERM)
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as leave:
+            commandline.run(program, list(arguments))
+    finally:
+        signal.signal(signal.SIGTERM, terminate)
+    assert isinstance(leave.value.code, int)
+    return Outcome(leave.value.code, out.getvalue(), err.getvalue())
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """Every file and folder below `folder` by relative path, with a hash of its content ("folder" for folders)."""
+    return {
+        str(path.relative_to(folder)): "folder" if path.is_dir() else hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+    }

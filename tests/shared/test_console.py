@@ -1,0 +1,73 @@
+"""What a command says: lines, warnings, progress with and without a terminal."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+
+import pytest
+
+from milopyp_shared.console import Console
+
+
+class Terminal(io.StringIO):
+    """An output that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_lines_and_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+    for quiet, spoken in ((False, "12 picks\n"), (True, "")):
+        console = Console(quiet)
+        console.say("12 picks")
+        console.warn("W03 contrast looks inverted")
+        assert capsys.readouterr() == (spoken, "warning: W03 contrast looks inverted\n")
+        assert console.warnings == ["W03 contrast looks inverted"]
+    assert Console().warnings == []
+
+
+def test_plain_progress_is_one_line_per_item(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([100.0, 140.0, 190.0, 400.0])  # started, then after each item
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    with Console().progress("tomogram", 3) as progress:
+        progress.step("TS_01, 40 picks")
+        progress.step("TS_02, 38 picks")
+        progress.step("TS_03 failed")
+    assert capsys.readouterr().out.splitlines() == [
+        "tomogram 1/3: TS_01, 40 picks, 1 min 20 s left",
+        "tomogram 2/3: TS_02, 38 picks, 45 s left",
+        "tomogram 3/3: TS_03 failed",
+    ]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_quiet_progress_says_nothing(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
+    output = Terminal() if terminal else io.StringIO()
+    monkeypatch.setattr(sys, "stdout", output)
+    with Console(quiet=True).progress("tomogram", 2) as progress:
+        progress.step("TS_01")
+        progress.step("TS_02")
+    assert output.getvalue() == ""
+
+
+def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    output = Terminal()
+    monkeypatch.setattr(sys, "stdout", output)
+    with Console().progress("tomogram", 2) as progress:
+        progress.step("TS_01")
+        progress.step("TS_02")
+    shown = output.getvalue()
+    assert "tomogram: TS_02" in shown and "2/2" in shown and "━" in shown
+    assert "left" not in shown  # no plain lines beside the bar
+
+
+def test_an_error_inside_progress_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    with pytest.raises(ValueError, match="bug"), Console().progress("tomogram", 2) as progress:
+        progress.step("TS_01")
+        raise ValueError("bug")

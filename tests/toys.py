@@ -1,0 +1,44 @@
+"""Small tomograms and the toy model that picks them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from milopyp_shared import axes
+from milopyp_shared.phantom import Phantom, PhantomSettings, make_phantom
+from milopyp_shared.tomogram import write_mrc
+
+TOY = Path(__file__).parent / "data" / "toy.onnx"
+DIAMETER = 10.0  # of the particles that it finds
+VOXEL_SIZE = 10.0
+
+
+def clean_phantom(seed: int = 1, shape_zyx: tuple[int, int, int] = (32, 64, 80), particles: int = 10) -> Phantom:
+    """A phantom in which the toy model finds every particle and nothing else."""
+    settings = PhantomSettings(
+        shape_zyx=shape_zyx,
+        voxel_size=VOXEL_SIZE,
+        n_particles=particles,
+        n_distractors=0,
+        diameter=DIAMETER,
+        noise=0.0,
+        missing_wedge_degrees=None,
+        background=0.0,
+        seed=seed,
+    )
+    return make_phantom(settings)
+
+
+def write_tomogram(path: Path, zyx: np.ndarray[Any, Any], order: str = "xyz", **header: Any) -> Path:
+    """Write a volume ``(z, y, x)`` with its axes in `order`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_mrc(path, zyx.transpose(axes.from_zyx(order)), **header)
+    return path
+
+
+def noise(shape_zyx: tuple[int, int, int] = (16, 32, 32), seed: int = 1) -> np.ndarray[Any, Any]:
+    """int16 noise: a volume that can be read, where what is in it does not matter."""
+    return np.random.default_rng(seed).normal(0, 1000, shape_zyx).astype(np.int16)

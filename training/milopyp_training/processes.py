@@ -1,0 +1,64 @@
+"""Which device, and which part of the work: one process, or several started by ``torchrun``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from milopyp_shared.errors import UsageError
+
+from .method import Share
+
+
+@contextmanager
+def joined(gpus: str) -> Iterator[tuple[torch.device, Share]]:
+    """Device and share of this process; under ``torchrun`` it joins the others for the time of the block.
+
+    Parameters
+    ----------
+    gpus
+        A GPU number, ``-1`` for the CPU, or ``auto``.
+
+    Raises
+    ------
+    UsageError
+        No such GPU.
+    """
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        yield _device(gpus), Share()
+        return
+    local = os.environ.get("LOCAL_RANK", "0")
+    device = _device(local if gpus == "auto" and torch.cuda.is_available() else gpus)
+    torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield device, Share(torch.distributed.get_rank(), world)
+        torch.distributed.barrier()
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def _device(gpus: str) -> torch.device:
+    """The device that ``--gpus`` names."""
+    if gpus == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if gpus == "-1":
+        return torch.device("cpu")
+    if not gpus.isdigit():
+        raise UsageError(
+            f"{gpus!r}",
+            where="--gpus",
+            expected="a GPU number, -1 or auto",
+            remedy="Several GPUs are used through torchrun --nproc-per-node N.",
+        )
+    if not torch.cuda.is_available() or int(gpus) >= torch.cuda.device_count():
+        raise UsageError(
+            f"GPU {gpus} is not there ({torch.cuda.device_count()} found)",
+            where="--gpus",
+            expected="a GPU that PyTorch sees",
+            remedy="Give -1 for the CPU.",
+        )
+    return torch.device("cuda", int(gpus))
