@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from milopyp_shared.errors import InputError, MissingDependency
+from milopyp_shared.errors import CheckError, InputError, MissingDependency
 from milopyp_shared.recipe import METADATA_KEY, Recipe
 
 
@@ -38,9 +38,23 @@ class Model:
     session: Any
 
     def heat_map(self, sections: NDArray[np.uint8], levels: tuple[float, float]) -> NDArray[np.float32]:
-        """Heat map ``(z, ceil(y/2), ceil(x/2))`` of grey levels ``(z, y, x)``."""
+        """Heat map ``(z, ceil(y/2), ceil(x/2))`` of grey levels ``(z, y, x)``.
+
+        Raises
+        ------
+        CheckError
+            onnxruntime stops, e.g. for want of memory.
+        """
         inputs = {"sections": sections[None], "levels": np.array(levels, dtype=np.float32)}
-        result: NDArray[np.float32] = self.session.run(["heatmap"], inputs)[0][0]
+        try:
+            result: NDArray[np.float32] = self.session.run(["heatmap"], inputs)[0][0]
+        except Exception as error:  # onnxruntime has no common base class for what it raises
+            z, y, x = sections.shape
+            raise CheckError(
+                f"onnxruntime stopped ({str(error).partition(chr(10))[0][:200]}) at {x} x {y} x {z} voxels",
+                where=self.path,
+                remedy="If it is the memory, close other programs; else report it.",
+            ) from error
         return result
 
 

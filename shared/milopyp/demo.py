@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LABELLED = 0.3
 DIAMETER = 18
+NOISE = 1.0
 NAME = "demo"
 
 
@@ -27,7 +28,7 @@ NAME = "demo"
     "--out", type=click.Path(path_type=Path), default=Path("milopyp_demo"), help="Folder for everything that is made."
 )
 @option("--seed", type=click.IntRange(min=0), default=1, help="Of the tomograms and of the training.")
-@option("--num-epochs", type=click.IntRange(min=1), default=8, help="Epochs of 50 steps.")
+@option("--num-epochs", type=click.IntRange(min=1), default=10, help="Epochs of 50 steps.")
 @click.version_option(package_name="milopyp")
 def demo(out: Path, seed: int, num_epochs: int) -> None:
     """Make three synthetic tomograms, train on two, pick the third, and show how well that went.
@@ -85,7 +86,7 @@ def _phantoms(seed: int) -> PhantomFiles:
     from milopyp_shared.phantom import PhantomSettings, draw_labels, write_phantoms
 
     click.echo(f"making three tomograms with {PhantomSettings().n_particles} particles and look-alikes each")
-    files = write_phantoms("tomograms", 3, PhantomSettings(diameter=DIAMETER, seed=seed))
+    files = write_phantoms("tomograms", 3, PhantomSettings(diameter=DIAMETER, noise=NOISE, seed=seed))
     truth = read_coordinate_list(files.coordinates)
     rng = np.random.default_rng(seed)
     train = files.tomograms[:2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from milopyp_shared.picks import Picks
 
 CANDIDATES = ".candidates.csv"
-TABLE_ROWS = 10
+TABLE_SCORES = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05)
 
 
 @command("evaluate")
@@ -118,6 +118,8 @@ def read_candidates(path: Path) -> Picks:
 
 def describe(result: Evaluation, names: list[str]) -> str:
     """A table for people."""
+    import numpy as np
+
     best = result.best
     at_best = f"at score {best.threshold:.3f} (precision {best.precision:.3f}, recall {best.recall:.3f})"
     offset = " ".join(f"{value:+.2f}" for value in result.mean_offset)
@@ -131,11 +133,12 @@ def describe(result: Evaluation, names: list[str]) -> str:
         "",
         "score   precision  recall",
     ]
-    curve: Any = result.curve
-    step = max(1, len(curve.threshold) // (5 * TABLE_ROWS))
-    useful = [i for i in range(0, len(curve.threshold), step) if curve.precision[i] >= 0.1]
-    rows = useful[:: max(1, len(useful) // TABLE_ROWS)]
-    lines += [f"{curve.threshold[i]:.3f}   {curve.precision[i]:.3f}      {curve.recall[i]:.3f}" for i in rows]
+    for score in TABLE_SCORES:
+        above = int(np.searchsorted(-result.curve.threshold, -score, side="right"))
+        if above:
+            lines.append(
+                f"{score:5.2f}   {result.curve.precision[above - 1]:.3f}      {result.curve.recall[above - 1]:.3f}"
+            )
     return "\n".join(lines)
 
 

@@ -41,7 +41,12 @@ class _Option(click.Option):
 
 
 class Command(click.Command):
-    """A command whose help lists its options by what a person decides."""
+    """A command whose help lists its options by what a person decides.
+
+    `after_interrupt` says how to go on with a run that was interrupted.
+    """
+
+    after_interrupt = "the same command goes on where it stopped"
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options under the headings of their groups, in the order of declaration."""
@@ -55,9 +60,17 @@ class Command(click.Command):
                 formatter.write_dl(records)
 
 
-def command(name: str | None = None) -> Callable[[Callable[..., Any]], Command]:
+def command(
+    name: str | None = None, after_interrupt: str = Command.after_interrupt
+) -> Callable[[Callable[..., Any]], Command]:
     """``click.command`` with grouped help, ``-h``, and defaults shown."""
-    return click.command(name, cls=Command, context_settings=dict(CONTEXT))
+
+    def decorate(function: Callable[..., Any]) -> Command:
+        made = click.command(name, cls=Command, context_settings=dict(CONTEXT))(function)
+        made.after_interrupt = after_interrupt
+        return made
+
+    return decorate
 
 
 class Number(click.FloatRange):
@@ -107,7 +120,7 @@ def run(program: click.Command, arguments: list[str] | None = None) -> NoReturn:
         if isinstance(stop.__cause__, EOFError):  # click takes the end of any file for the end of a dialogue
             code = _internal_error(stop.__cause__, trace)
         else:
-            click.echo("interrupted; the same command goes on where it stopped", err=True)
+            click.echo(f"interrupted; {getattr(program, 'after_interrupt', Command.after_interrupt)}", err=True)
             code = INTERRUPTED
     except MilopypError as error:
         if trace:

@@ -65,7 +65,7 @@ def test_drawn_gaussians_are_found_where_they_are(
     assert len(places) >= 12
     found = find_candidates(drawn(places, sigma), factor, floor=0.1)
     errors = errors_of(found, places, factor)
-    assert np.abs(errors).max() < 1e-3  # a parabola through logarithms is exact
+    assert np.abs(errors).max() < 0.01  # the smoothing before the parabola is cut at three voxels
     assert found.score == pytest.approx(np.sort(found.score)[::-1]) and found.score.max() <= 0.9
 
 

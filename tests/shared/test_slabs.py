@@ -73,7 +73,7 @@ def test_own_sections_bound_what_goes_through_the_network_at_once() -> None:
 
 
 def test_sections_per_slab_are_chosen_when_not_given() -> None:
-    shape = (30, 1500, 1300)  # 6 sections fit in at once
+    shape = (30, 2100, 1900)  # 6 sections fit in at once
     values = np.arange(30, dtype=np.uint8)
     reads = []
 
@@ -83,5 +83,5 @@ def test_sections_per_slab_are_chosen_when_not_given() -> None:
 
     joined = heat_map(sections, shape, lambda s: s[:, ::2, ::2].astype(np.float32), along_z(0, 1))
     assert reads == [(0, 8), (8, 16), (16, 24), (24, 30)]
-    assert joined.shape == (30, 750, 650)
+    assert joined.shape == (30, 1050, 950)
     assert np.array_equal(joined[:, 0, 0], values)

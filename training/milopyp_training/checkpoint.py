@@ -126,6 +126,7 @@ def restore(state: TrainingState, checkpoint: Checkpoint, path: Path) -> None:
         The stored run is of another network or another method.
     """
     stored = checkpoint.stored
+    planned = getattr(state.scheduler, "total_steps", None)
     try:
         if state.averaged is None:
             state.network.load_state_dict(checkpoint.state_dict)
@@ -135,9 +136,11 @@ def restore(state: TrainingState, checkpoint: Checkpoint, path: Path) -> None:
             state.averaged.n_averaged.fill_(stored["averaged_steps"])
         state.optimizer.load_state_dict(stored["optimizer"])
         state.scheduler.load_state_dict(stored["scheduler"])
+        if (steps := getattr(state.scheduler, "total_steps", None)) != planned:
+            raise ValueError(f"its learning rates are planned for {steps} steps, not {planned}")
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"is a run of another method ({_first_line(error)})",
+            f"is a run with other options ({_first_line(error)})",
             where=path,
             expected="the same --preset, --arch and --num-epochs as now",
             remedy="Resume with the options in opt.txt, or begin anew with another --exp-id.",

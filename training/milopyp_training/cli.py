@@ -34,7 +34,7 @@ class Epochs(click.ParamType[tuple[int, ...]]):
         return tuple(int(part) for part in parts)
 
 
-@command("milopyp-train")
+@command("milopyp-train", after_interrupt="the same command with --resume goes on after the last finished epoch")
 @click.argument("task", required=False, type=click.Choice(["semi"]))
 @option("--train-img-txt", required=True, group=DATA, help="Image list of the training tomograms.")
 @option("--train-coord-txt", required=True, group=DATA, help="Coordinate list with the labels.")

@@ -125,7 +125,10 @@ class Run:
 
     def resume(self, path: Path) -> None:
         """Go on after the last finished epoch of a checkpoint."""
-        checkpoint.restore(self.state, checkpoint.load(path), path)
+        stored = checkpoint.load(path)
+        checkpoint.restore(self.state, stored, path)
+        if self.state.epoch >= self.schedule.epochs:  # nothing is left that would find a threshold
+            self.recipe = stored.recipe
         self.console.say(f"going on after epoch {self.state.epoch} of {path}")
 
     def train(self) -> Recipe:

@@ -101,5 +101,6 @@ def suggest_threshold(predictions: Sequence[Prediction], radius: float, kind: st
     for p in predictions:
         distance = np.linalg.norm(p.picks.xyz[None] - p.volume.xyz[:, None], axis=2)
         scores.extend(np.where(distance <= radius, p.picks.score[None], 0.0).max(axis=1, initial=0.0))
-    score = float(np.quantile(scores, 1.0 - RECALL_OF_LABELS, method="lower"))
+    # picks score above the threshold, so it must lie a little below the weakest label that is to be found
+    score = 0.999 * float(np.quantile(scores, 1.0 - RECALL_OF_LABELS, method="lower"))
     return Threshold(score, f"finds {RECALL_OF_LABELS:.0%} of the {kind} labels", calibrated=False)

@@ -1,0 +1,210 @@
+"""Runs over many tomograms: records, what a second run skips and what it does again, and runs that were cut short."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from milopyp_inference import batch
+from milopyp_inference.providers import Model
+from running import Outcome, run_line, tree
+from toys import TOY, clean_phantom, write_tomogram
+
+NAMES = ("a", "b", "c")
+LINE = "milopyp-infer tomograms/a.mrc tomograms/b.mrc tomograms/c.mrc --model toy.onnx --out picks --threads 1"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three tomograms with 4, 5 and 6 particles and the toy model; the working directory."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(TOY, "toy.onnx")
+    for number, name in enumerate(NAMES):
+        phantom = clean_phantom(seed=number + 1, shape_zyx=(24, 48, 64), particles=4 + number)
+        write_tomogram(Path("tomograms") / f"{name}.mrc", phantom.volume, voxel_size=10.0)
+    return tmp_path
+
+
+def pick(*more: str) -> Outcome:
+    outcome = run_line(LINE, *more)
+    assert outcome.code == 0, outcome.err
+    return outcome
+
+
+def record(name: str) -> dict[str, Any]:
+    stored: dict[str, Any] = json.loads(Path(f"picks/records/{name}.json").read_text())
+    return stored
+
+
+def skipped(outcome: Outcome) -> list[str]:
+    """Names of the tomograms that a run said it left as they were."""
+    return [line.split()[2] for line in outcome.out.splitlines() if "is already done" in line]
+
+
+def written() -> dict[str, int]:
+    """Time of writing of every output."""
+    return {path.name: path.stat().st_mtime_ns for path in Path("picks").glob("*.*") if path.name != "run.json"}
+
+
+def test_records_say_what_was_done(folder: Path) -> None:
+    outcome = pick()
+    assert "15 picks in 3 of 3 tomograms: picks" in outcome.out
+    assert "threshold 0.50 (chosen by hand, uncalibrated)" in outcome.out
+    facts = Path("tomograms/b.mrc").stat()
+    b = record("b")
+    assert b["input"] == {"path": "tomograms/b.mrc", "size": facts.st_size, "mtime_ns": facts.st_mtime_ns}
+    assert (b["name"], b["status"], b["picks"], b["provider"]) == ("b", "done", 5, "CPUExecutionProvider")
+    assert (b["order"], b["shape_zyx"], b["voxel_size"], b["warnings"]) == ("xyz", [24, 48, 64], 10.0, [])
+    assert b["options"]["threshold"] == 0.5
+    assert b["candidates"] >= b["picks"]
+    assert sum(b["seconds"][stage] for stage in ("preprocess", "network", "peaks", "write")) <= b["seconds"]["total"]
+    assert 20 < b["peak_memory_mib"] < 4000
+    run = json.loads(Path("picks/run.json").read_text())
+    assert run["tomograms"] == [record(name) for name in NAMES]
+    assert (run["done"], run["failed"], run["picks"], run["diameter"]) == (3, {}, 15, 10.0)
+    assert run["model_sha256"] == b["model_sha256"]
+    assert run["suppression_distance"] == 6.0
+
+
+def test_a_second_run_leaves_everything_as_it_is() -> None:
+    pick()
+    before, times = tree(Path("picks")), written()
+    again = pick("--threads", "2")  # how fast, not what
+    assert skipped(again) == list(NAMES)
+    assert tree(Path("picks")) == before
+    assert written() == times
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("--out-thresh", "0.6"),
+        ("--K", "2"),
+        ("--with-score",),
+        ("--coords", "voxel"),
+        ("--order", "xyz"),
+        ("--voxel-size", "9"),
+        ("--contrast", "bright"),
+        ("--overwrite",),
+    ],
+    ids=lambda more: more[0],
+)
+def test_options_that_change_results_are_not_skipped(more: tuple[str, ...]) -> None:
+    pick()
+    times = written()
+    again = pick(*more)
+    assert skipped(again) == []
+    assert all(written()[name] > then for name, then in times.items())
+    if more != ("--overwrite",):
+        assert skipped(pick(*more)) == list(NAMES)
+        assert skipped(pick()) == []  # and back
+
+
+def test_only_what_changed_is_done_again() -> None:
+    pick()
+    os.utime("tomograms/b.mrc", ns=(1, 1))
+    assert skipped(pick()) == ["a", "c"]
+    Path("picks/c_hm.mrc").unlink()
+    assert skipped(pick()) == ["a", "b"]
+    Path("picks/records/a.json").write_text('{"status": "do')
+    assert skipped(pick()) == ["b", "c"]
+    Path("picks/records/a.json").write_text("[]")
+    assert skipped(pick()) == ["b", "c"]
+    assert skipped(pick()) == list(NAMES)
+
+
+def test_another_model_is_not_skipped() -> None:
+    import onnx
+
+    pick()
+    proto = onnx.load("toy.onnx")
+    proto.doc_string = "another file"
+    onnx.save(proto, "toy.onnx")
+    assert skipped(pick()) == []
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, seen = batch.run_network, []
+
+    def interrupted(tomogram: Any, *arguments: Any) -> Any:
+        seen.append(tomogram.path.stem)
+        if seen == ["a", "b"]:
+            raise KeyboardInterrupt
+        return whole(tomogram, *arguments)
+
+    monkeypatch.setattr(batch, "run_network", interrupted)
+    outcome = run_line(LINE)
+    assert outcome.code == 130
+    assert outcome.err.strip() == "interrupted; the same command goes on where it stopped"
+    assert {path.name.split(".")[0].split("_")[0] for path in Path("picks").glob("?[._]*")} == {"a"}
+    assert [path.name for path in Path("picks/records").iterdir()] == ["a.json"]
+    # what a killed process leaves
+    leftovers = [Path("picks/.b.txt.x.part"), Path("picks/records/.b.json.x.part")]
+    for part in leftovers:
+        part.write_text("half")
+    assert skipped(pick()) == ["a"]
+    assert seen == ["a", "b", "b", "c"]
+    assert not any(part.exists() for part in leftovers)
+
+
+def test_a_failed_tomogram_is_tried_again_and_the_record_follows() -> None:
+    whole = Path("tomograms/b.mrc").read_bytes()
+    Path("tomograms/b.mrc").write_bytes(whole[:5000])
+    outcome = run_line(LINE)
+    assert outcome.code == 1
+    assert "in 2 of 3 tomograms" in outcome.out
+    b = record("b")
+    assert b["status"] == "failed"
+    assert b["error"].startswith("tomograms/b.mrc: the file has 5000 bytes")
+    assert json.loads(Path("picks/run.json").read_text())["failed"] == {"b": b["error"]}
+    Path("tomograms/b.mrc").write_bytes(whole)
+    assert skipped(pick()) == ["a", "c"]
+    assert record("b")["picks"] == 5
+    assert "error" not in record("b")
+
+
+class Full:
+    """A session on a device without memory; onnxruntime's errors have no common base class of their own."""
+
+    def run(self, *_: Any) -> Any:
+        raise RuntimeError("Failed to allocate memory for requested buffer of size 4294967296\nand more lines")
+
+
+def test_an_error_of_onnxruntime_stops_only_its_tomogram(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = batch.run_network
+
+    def full_at_b(tomogram: Any, model: Model, *arguments: Any) -> Any:
+        return whole(tomogram, replace(model, session=Full()) if tomogram.path.stem == "b" else model, *arguments)
+
+    monkeypatch.setattr(batch, "run_network", full_at_b)
+    outcome = run_line(LINE)
+    assert outcome.code == 1
+    assert outcome.err.startswith("failed: b: toy.onnx: onnxruntime stopped (Failed to allocate memory")
+    assert [record(name)["status"] for name in NAMES] == ["done", "failed", "done"]
+
+
+def test_names_of_a_list_and_globs_and_the_manual_s_words() -> None:
+    Path("images.txt").write_text("image_name\trec_path\nfirst\ttomograms/a.mrc\nsecond\ttomograms/b.mrc\n")
+    outcome = run_line("milopyp-infer semi images.txt --load_model toy.onnx --out one --out_thresh 0.5 --quiet")
+    assert (outcome.code, outcome.out, outcome.err) == (0, "", "")
+    assert {path.stem for path in Path("one").glob("*.mod")} == {"first", "second"}
+    outcome = run_line("milopyp-infer 'tomograms/*.mrc' --model toy.onnx --out two")
+    assert outcome.code == 0
+    assert {path.stem for path in Path("two").glob("*.mod")} == set(NAMES)
+    for ours, theirs in (("a", "first"), ("b", "second")):
+        assert Path(f"two/{ours}.txt").read_bytes() == Path(f"one/{theirs}.txt").read_bytes()
+
+
+def test_a_voxel_size_unlike_the_training_s_is_a_warning() -> None:
+    outcome = pick("--voxel-size", "13")
+    warnings = [line for line in outcome.err.splitlines() if line.startswith("warning: ")]
+    assert len(warnings) == 3
+    assert "a: voxels of 13 A, but the model was trained at 10 A" in warnings[0]
+    assert record("a")["warnings"] == [warnings[0].removeprefix("warning: ")]
+    assert pick("--voxel-size", "10.4").err == ""

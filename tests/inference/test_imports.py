@@ -1,0 +1,72 @@
+"""Picking runs where PyTorch is not: what the inference package loads, and what it must never load."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from toys import TOY, clean_phantom, write_tomogram
+
+FRAMEWORKS = {"torch", "onnx"}
+HEAVY = {"scipy.stats", "matplotlib", "pandas"}  # each costs a tenth of a second or more at the start
+
+LOADED = """
+import contextlib, io, json, sys
+{body}
+print(json.dumps(sorted(sys.modules)))
+"""
+RUN = """
+from milopyp_shared.commandline import run
+from {module} import {program}
+with contextlib.redirect_stdout(io.StringIO()) as out:
+    try:
+        run({program}, {arguments!r})
+    except SystemExit as leave:
+        code = leave.code
+assert code == 0, out.getvalue()
+"""
+
+
+def loaded_after(body: str, folder: Path) -> set[str]:
+    """Names of all modules that a fresh interpreter holds after `body`."""
+    words = [sys.executable, "-c", LOADED.format(body=body)]
+    ended = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return set(json.loads(ended.stdout.splitlines()[-1]))
+
+
+def running(module: str, program: str, *arguments: str) -> str:
+    return RUN.format(module=module, program=program, arguments=list(arguments))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "import milopyp_inference",
+        "import milopyp_inference.cli",
+        running("milopyp_inference.cli", "infer_command", "--help"),
+        running("milopyp.cli", "milopyp", "--help"),
+    ],
+    ids=["the package", "its command line", "milopyp-infer --help", "milopyp --help"],
+)
+def test_the_start_is_light(body: str, tmp_path: Path) -> None:
+    loaded = loaded_after(body, tmp_path)
+    assert not loaded & (FRAMEWORKS | HEAVY | {"onnxruntime", "numba", "scipy"})
+
+
+@pytest.mark.parametrize("module", ["batch", "inputs", "outputs", "pipeline", "providers"])
+def test_no_module_of_the_package_loads_a_framework(module: str, tmp_path: Path) -> None:
+    assert not loaded_after(f"import milopyp_inference.{module}", tmp_path) & (FRAMEWORKS | HEAVY)
+
+
+def test_picking_needs_onnxruntime_and_no_framework(tmp_path: Path) -> None:
+    write_tomogram(tmp_path / "a.mrc", clean_phantom().volume)
+    arguments = ("a.mrc", "--model", str(TOY), "--out", "picks", "--threads", "1")
+    loaded = loaded_after(running("milopyp_inference.cli", "infer_command", *arguments), tmp_path)
+    assert "onnxruntime" in loaded
+    assert not loaded & (FRAMEWORKS | HEAVY)
+    assert (tmp_path / "picks" / "a.txt").stat().st_size > 0

@@ -1,0 +1,130 @@
+"""`milopyp evaluate`: figures that can be worked out by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from milopyp_shared.lists import write_coordinate_list
+from running import Outcome, run_line
+
+TRUTH = [[10.0, 10.0, 10.0], [40.0, 10.0, 10.0], [10.0, 40.0, 10.0], [40.0, 40.0, 10.0]]
+# hit, false, hit, false, hit; the last particle is never found
+CANDIDATES = [
+    (10.0, 10.0, 11.0, 0.9),
+    (80.0, 80.0, 10.0, 0.8),
+    (40.0, 12.0, 10.0, 0.7),
+    (80.0, 10.0, 10.0, 0.6),
+    (13.0, 40.0, 10.0, 0.5),
+]
+AUPRC = (1 / 1 + 2 / 3 + 3 / 5) / 4
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with the truth of one tomogram."""
+    monkeypatch.chdir(tmp_path)
+    write_coordinate_list("truth.txt", {"a": TRUTH})
+    return tmp_path
+
+
+def save(path: str, rows: list[tuple[float, ...]]) -> None:
+    """A table as ``milopyp-infer`` writes it."""
+    Path(path).parent.mkdir(exist_ok=True)
+    lines = ["# comment", "x,y,z,score", *(",".join(str(value) for value in row) for row in rows)]
+    Path(path).write_text("\n".join(lines) + "\n")
+
+
+def evaluate(picks: str = "picks", *more: str) -> Outcome:
+    outcome = run_line(f"milopyp evaluate {picks} --truth truth.txt --radius 5 --json out/figures.json", *more)
+    assert outcome.code == 0, outcome.err
+    return outcome
+
+
+def figures() -> dict[str, Any]:
+    stored: dict[str, Any] = json.loads(Path("out/figures.json").read_text())
+    return stored
+
+
+def test_figures_of_a_hand_made_run() -> None:
+    save("picks/a.candidates.csv", CANDIDATES)
+    outcome = evaluate()
+    assert outcome.err == ""
+    found = figures()
+    assert found["auprc"] == pytest.approx(AUPRC)
+    assert (found["n_truth"], found["n_picks"], found["n_hits"]) == (4, 5, 3)
+    # F1 = 2 hits / (picks + particles): 2/5, 2/6, 4/7, 4/8, 6/9
+    assert found["best"] == pytest.approx({"f1": 6 / 9, "threshold": 0.5, "precision": 3 / 5, "recall": 3 / 4})
+    assert found["rmse"] == pytest.approx(((1 + 4 + 9) / 3) ** 0.5)
+    assert found["mean_offset"] == pytest.approx([3 / 3, 2 / 3, 1 / 3])
+    assert found["curve"]["precision"] == pytest.approx([1, 1 / 2, 2 / 3, 1 / 2, 3 / 5])
+    assert found["curve"]["recall"] == pytest.approx([1 / 4, 1 / 4, 1 / 2, 1 / 2, 3 / 4])
+    assert (found["tomograms"], found["distance"]) == (["a"], 6.0)  # 1.2 radii, since no run says otherwise
+    for text in ("AUPRC       0.567", "best F1     0.667 at score 0.500", "RMSE        2.16", "+1.00 +0.67 +0.33"):
+        assert text in outcome.out
+
+
+def test_a_table_of_one_tomogram_is_enough() -> None:
+    save("picks/a.candidates.csv", CANDIDATES)
+    save("picks/b.candidates.csv", [])
+    evaluate("picks/a.candidates.csv")
+    assert figures()["auprc"] == pytest.approx(AUPRC)
+
+
+def test_close_candidates_are_dropped_at_the_run_s_distance() -> None:
+    """The second-best lies 4 voxels from the best, on the same particle."""
+    save("picks/a.candidates.csv", [CANDIDATES[0], (14.0, 10.0, 11.0, 0.85), *CANDIDATES[1:]])
+    for words, distance, value in (
+        (("--distance", "0"), 0.0, (1 / 1 + 2 / 4 + 3 / 6) / 4),
+        (("--distance", "3.9"), 3.9, (1 / 1 + 2 / 4 + 3 / 6) / 4),
+        (("--distance", "4.1"), 4.1, AUPRC),
+        ((), 6.0, AUPRC),
+    ):
+        evaluate("picks", *words)
+        assert (figures()["distance"], figures()["auprc"]) == (distance, pytest.approx(value))
+    Path("picks/run.json").write_text('{"suppression_distance": 3.5}')
+    evaluate()
+    assert (figures()["distance"], figures()["n_picks"]) == (3.5, 6)
+    evaluate("picks", "--distance", "4.1")
+    assert (figures()["distance"], figures()["n_picks"]) == (4.1, 5)
+    Path("picks/run.json").write_text("cut off {")
+    evaluate()
+    assert figures()["distance"] == 6.0
+
+
+def test_scores_are_ranked_over_all_tomograms() -> None:
+    """In each alone the hit comes first; together a false pick of one stands above the hit of the other."""
+    write_coordinate_list("truth.txt", {"a": TRUTH[:1], "b": TRUTH[:1]})
+    save("picks/a.candidates.csv", [(10, 10, 10, 0.9), (50, 50, 10, 0.8)])
+    save("picks/b.candidates.csv", [(10, 10, 10, 0.7), (50, 50, 10, 0.6)])
+    evaluate()
+    assert figures()["auprc"] == pytest.approx((1 / 1 + 2 / 3) / 2)
+    assert figures()["tomograms"] == ["a", "b"]
+
+
+def test_names_on_one_side_only() -> None:
+    """Particles of a tomogram that was not picked are left out, said aloud; picks without a truth say nothing."""
+    write_coordinate_list("truth.txt", {"a": TRUTH, "never picked": TRUTH})
+    save("picks/a.candidates.csv", CANDIDATES)
+    save("picks/no truth.candidates.csv", CANDIDATES)
+    outcome = evaluate()
+    assert outcome.err == "warning: not picked, left out: never picked\n"
+    assert (figures()["n_truth"], figures()["n_picks"]) == (4, 5)
+
+
+@pytest.mark.parametrize("rows", [[], [(80.0, 80.0, 10.0, 0.8)]], ids=["no candidates", "no hits"])
+def test_a_run_that_found_nothing(rows: list[tuple[float, ...]]) -> None:
+    save("picks/a.candidates.csv", rows)
+    outcome = evaluate()
+    assert "AUPRC       0.000" in outcome.out
+    found = figures()
+    assert (found["auprc"], found["best"]["f1"], found["rmse"], found["n_hits"]) == (0.0, 0.0, None, 0)
+
+
+def test_the_limit_of_the_radius_counts() -> None:
+    save("picks/a.candidates.csv", [(15.0, 10.0, 10.0, 0.9), (40.0, 15.01, 10.0, 0.8)])
+    evaluate()
+    assert figures()["n_hits"] == 1

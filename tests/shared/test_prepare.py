@@ -1,0 +1,162 @@
+"""`milopyp prepare`: which picks belong to which tomogram, and where they land in the lists."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from milopyp_shared import axes
+from milopyp_shared.formats.mod import write_mod
+from milopyp_shared.lists import read_coordinate_list, read_image_list
+from running import Outcome, run_line, tree
+from toys import noise, write_tomogram
+
+SHAPE = (16, 24, 40)  # z, y, x
+POINTS = np.array([[30.25, 20.5, 4.0], [1.0, 2.0, 15.0], [39.0, 23.0, 0.0]])  # x, y, z, inside frame
+HALF = np.array([0.5, 0.5, 0.0])  # of IMOD's model coordinates, along the file's axes
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+def columns(order: str, points: np.ndarray = POINTS) -> np.ndarray:
+    """Voxel indices along the axes of a file, by the letters of the order word alone."""
+    column = dict(zip("xyz", points.T, strict=True))
+    return np.stack([column[letter] for letter in order], axis=1)
+
+
+def save_text(path: Path, table: np.ndarray) -> None:
+    np.savetxt(path, table, fmt="%12.2f")
+
+
+def prepare(folder: Path, words: str = "") -> Outcome:
+    outcome = run_line(f"milopyp prepare -o run {words}", "-d", folder)
+    assert outcome.code == 0, outcome.err
+    return outcome
+
+
+def labels(folder: Path) -> dict[str, np.ndarray]:
+    return read_coordinate_list(folder / "run_train_coords.txt")
+
+
+def test_picks_are_found_by_the_tomogram_s_name(folder: Path) -> None:
+    """The manual's name comes first; each of the three kinds gives the same labels."""
+    for name in ("a", "b", "c", "d", "without"):
+        write_tomogram(folder / f"{name}.rec", noise(SHAPE))
+    save_text(folder / "a_coord.txt", columns("xyz") + HALF)
+    save_text(folder / "a.txt", columns("xyz", POINTS[:1]))  # the other name counts
+    save_text(folder / "b.txt", columns("xyz") + HALF)
+    write_mod(folder / "b.mod", POINTS[:1], size_xyz=SHAPE[::-1], radius=5.0)
+    write_mod(folder / "c.mod", POINTS, size_xyz=SHAPE[::-1], radius=5.0)
+    save_text(folder / "d.txt", columns("xyz", POINTS[1:]) + HALF)
+    outcome = prepare(folder)
+    assert outcome.err == "warning: without.rec has no picks (without_coord.txt, without.txt, without.mod)\n"
+    assert "11 labels in 4 tomograms" in outcome.out
+    for name in ("a_coord.txt", "b.txt", "c.mod", "d.txt"):
+        assert f"labels from {name}" in outcome.out
+    found = labels(folder)
+    assert list(found) == ["a", "b", "c", "d"]
+    for name in "abc":
+        assert np.abs(found[name] - POINTS).max() < 1e-6
+    assert np.abs(found["d"] - POINTS[1:]).max() < 1e-6
+    images = read_image_list(folder / "run_train_imgs.txt")
+    assert [(image.name, image.path) for image in images] == [(name, folder / f"{name}.rec") for name in "abcd"]
+
+
+@pytest.mark.parametrize("order", axes.ORDERS)
+@pytest.mark.parametrize("coords", ["model2point", "voxel"])
+def test_columns_follow_the_axes_of_the_file(order: str, coords: str, folder: Path) -> None:
+    write_tomogram(folder / "a.rec", noise(SHAPE), order)
+    save_text(folder / "a.txt", columns(order) + (HALF if coords == "model2point" else 0))
+    outcome = prepare(folder, f"--ord {order} --coords {coords}")
+    assert outcome.err == ""
+    assert f"(order {order})" in outcome.out
+    assert labels(folder)["a"] == pytest.approx(POINTS)
+
+
+@pytest.mark.parametrize("order", ["xyz", "xzy"])
+def test_models_drawn_on_a_volume_with_an_origin(order: str, folder: Path) -> None:
+    """What picking writes comes back as the same labels, wherever the volume's header puts its corner."""
+    header = {"voxel_size": 13.48, "origin": (-270.0, 33.7, 1000.0)}
+    tomogram = write_tomogram(folder / "a.rec", noise(SHAPE), order, **header)
+    before = tomogram.read_bytes()
+    size = columns(order, np.array([SHAPE[::-1]]))[0]
+    write_mod(
+        folder / "a.mod",
+        columns(order),
+        size_xyz=(int(size[0]), int(size[1]), int(size[2])),
+        radius=5.0,
+        pixel_size=13.48,
+        origin=header["origin"],
+    )
+    outcome = prepare(folder)  # the order is found from the size
+    assert f"order {order}" in outcome.out
+    assert labels(folder)["a"] == pytest.approx(POINTS, abs=0.006)  # two decimals in the list
+    assert tomogram.read_bytes() == before
+
+
+def test_a_word_that_stands_the_volume_on_its_side_is_doubted(folder: Path) -> None:
+    """The published program calls this file zxy; its word xyz means another turn."""
+    write_tomogram(folder / "a.rec", noise(SHAPE), "zxy")
+    save_text(folder / "a.txt", columns("xyz", np.array([[3.0, 4.0, 5.0]])))
+    outcome = prepare(folder, "-r xyz")
+    assert outcome.err.startswith("warning: a.rec: --order xyz makes an axis of 24 voxels the thickness, although ")
+    assert "what the published program calls xyz is zxy here" in outcome.err
+
+
+def test_lists_of_tomograms_to_pick(folder: Path) -> None:
+    for name in ("b", "a"):
+        write_tomogram(folder / f"{name}.rec", noise(SHAPE))
+    write_tomogram(folder / "other.mrc", noise(SHAPE))
+    save_text(folder / "a.txt", POINTS)
+    before = tree(folder)
+    outcome = prepare(folder, "--inference")
+    assert "2 tomograms" in outcome.out
+    after = tree(folder)
+    assert set(after) - set(before) == {"run_test_imgs.txt"}
+    assert [image.name for image in read_image_list(folder / "run_test_imgs.txt")] == ["a", "b"]
+    prepare(folder, "--inference -e .mrc")
+    assert [image.name for image in read_image_list(folder / "run_test_imgs.txt")] == ["other"]
+
+
+def test_its_own_lists_are_never_picks(folder: Path) -> None:
+    """A tomogram whose picks would be called as a list of an earlier run."""
+    for name in ("a", "run_train_imgs", "run_train_coords", "run_test_imgs"):
+        write_tomogram(folder / f"{name}.rec", noise(SHAPE))
+    save_text(folder / "a.txt", POINTS + HALF)
+    write_mod(folder / "run_train_coords.mod", POINTS[:1], size_xyz=SHAPE[::-1], radius=5.0)
+    prepare(folder, "--inference")
+    prepare(folder)
+    first = tree(folder)
+    assert {name: len(xyz) for name, xyz in labels(folder).items()} == {"a": 3, "run_train_coords": 1}
+    prepare(folder)
+    assert tree(folder) == first
+
+
+def test_the_lists_move_with_their_folder(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_tomogram(folder / "a.rec", noise(SHAPE))
+    save_text(folder / "a.txt", POINTS + HALF)
+    prepare(folder)
+    moved = folder.rename(tmp_path / "elsewhere")
+    monkeypatch.chdir("/")
+    [image] = read_image_list(moved / "run_train_imgs.txt")
+    assert image.path.is_file()
+
+
+@pytest.mark.parametrize("species", ["ribosome70S", "proteasome26S", "thyroglobulin"])
+def test_model2point_text_of_the_reference_data(species: str, reference: Path, folder: Path) -> None:
+    """IMOD's raw reconstruction (xzy) and the text of model2point give back the integers that were clicked."""
+    data = reference / "data" / "dev"
+    folder.mkdir()
+    (folder / "dev01.rec").symlink_to((data / "dev01.rec").resolve())
+    (folder / "dev01_coord.txt").write_bytes((data / "model2point" / f"dev01_{species}.txt").read_bytes())
+    outcome = prepare(folder)
+    assert "dev01.rec (order xzy)" in outcome.out
+    clicked = read_coordinate_list(data / "lists" / species / "coords_train_30pct_seed1.tsv")["dev01"]
+    assert np.array_equal(labels(folder)["dev01"], clicked)
+    # written as whole numbers, as they were clicked
+    assert "." not in (folder / "run_train_coords.txt").read_text()
