@@ -95,13 +95,13 @@ def open_model(path: str | Path, threads: int | None = None) -> Model:
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        metadata = session.get_modelmeta().custom_metadata_map
     except Exception as error:  # onnxruntime has no common base class for what a bad file raises
         raise InputError(
             f"onnxruntime cannot read it ({str(error).splitlines()[0][:100]})",
             where=path,
             expected="an ONNX file made by milopyp-export",
         ) from error
-    metadata = session.get_modelmeta().custom_metadata_map
     if METADATA_KEY not in metadata:
         raise InputError(
             "the ONNX file has no milopyp recipe",

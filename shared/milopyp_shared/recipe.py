@@ -16,6 +16,7 @@ from .errors import InputError
 from .grey import Contrast, GreyParameters
 
 SCHEMA = 1
+_HUGE = 1e30  # no size, score or figure is as large; NaN fails the comparison, too
 METADATA_KEY = "milopyp"
 
 
@@ -139,6 +140,13 @@ class Recipe:
                 remedy="Update milopyp: pip install -U milopyp.",
             )
         recipe: Recipe = _build(cls, stored, where)
+        sizes = recipe.geometry
+        if min(*sizes.alignment, *sizes.stride) < 1 or min(sizes.halo) < 0 or recipe.diameter <= 0:
+            raise InputError(
+                f"the recipe's geometry is {sizes} for particles of {recipe.diameter:g} voxels",
+                where=where,
+                expected="strides and alignments from 1, halos from 0, a positive diameter",
+            )
         return recipe
 
 
@@ -172,7 +180,7 @@ def _value(kind: Any, stored: Any, where: object, name: str) -> Any:
         if not fits:
             return _value(arguments[0], stored, where, name)
     elif kind is float:
-        fits = isinstance(stored, int | float) and not isinstance(stored, bool)
+        fits = isinstance(stored, int | float) and not isinstance(stored, bool) and abs(stored) < _HUGE
         stored = float(stored) if fits else stored
     else:
         fits = isinstance(stored, kind) and (kind is bool or not isinstance(stored, bool))

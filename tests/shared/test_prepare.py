@@ -99,6 +99,15 @@ def test_models_drawn_on_a_volume_with_an_origin(order: str, folder: Path) -> No
     assert tomogram.read_bytes() == before
 
 
+def test_a_model_drawn_on_the_whole_of_a_trimmed_volume(folder: Path) -> None:
+    """Volume and model agree in space: the header says where the crop begins, the model where the whole did."""
+    size, begin = 10.0, np.array([5.0, 3.0, 2.0])
+    write_tomogram(folder / "a.rec", noise(SHAPE), voxel_size=size, origin=tuple(begin * size))
+    write_mod(folder / "a.mod", POINTS + begin, size_xyz=(60, 40, 30), radius=5.0, pixel_size=size)
+    prepare(folder)
+    assert labels(folder)["a"] == pytest.approx(POINTS, abs=0.006)
+
+
 def test_a_word_that_stands_the_volume_on_its_side_is_doubted(folder: Path) -> None:
     """The published program calls this file zxy; its word xyz means another turn."""
     write_tomogram(folder / "a.rec", noise(SHAPE), "zxy")

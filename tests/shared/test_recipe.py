@@ -27,10 +27,11 @@ RECIPE = Recipe(
     versions={"milopyp": "0.1.0", "torch": "2.13"},
 )
 
-numbers = st.floats(allow_nan=False, allow_infinity=False)
+numbers = st.floats(-1e29, 1e29)
+positive = st.floats(1e-6, 1e6)
 counts = st.integers(-(2**70), 2**70)
 words = st.text(max_size=12)
-three = st.tuples(counts, counts, counts)
+three = st.tuples(*[st.integers(1, 2**70)] * 3)
 recipes = st.builds(
     Recipe,
     architecture=words,
@@ -43,7 +44,7 @@ recipes = st.builds(
         stretch=st.booleans(),
     ),
     geometry=st.builds(Geometry, three, three, three),
-    diameter=numbers,
+    diameter=positive,
     threshold=st.builds(Threshold, numbers, words, st.booleans()),
     architecture_options=st.dictionaries(words, counts, max_size=3),
     contrast=st.sampled_from(["dark", "bright"]),
@@ -205,3 +206,20 @@ def test_any_value_in_any_field_is_read_or_refused(field: str, value: object) ->
         assert str(error).startswith("model.onnx: the recipe")
     else:
         assert isinstance(recipe, Recipe)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"diameter": float("nan")},
+        {"diameter": float("inf")},
+        {"diameter": 0.0},
+        {"threshold__score": float("nan")},
+        {"geometry__stride": [1, 0, 2]},
+        {"geometry__alignment": [-4, 8, 8]},
+        {"geometry__halo": [-1, 44, 44]},
+    ],
+)
+def test_numbers_that_no_engine_could_use_are_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"model\.onnx: .*(diameter|score|geometry)"):
+        read(stored(**change))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -102,5 +103,5 @@ def suggest_threshold(predictions: Sequence[Prediction], radius: float, kind: st
         distance = np.linalg.norm(p.picks.xyz[None] - p.volume.xyz[:, None], axis=2)
         scores.extend(np.where(distance <= radius, p.picks.score[None], 0.0).max(axis=1, initial=0.0))
     # picks score above the threshold, so it must lie a little below the weakest label that is to be found
-    score = 0.999 * float(np.quantile(scores, 1.0 - RECALL_OF_LABELS, method="lower"))
+    score = 0.999 * float(np.sort(scores)[-math.ceil(RECALL_OF_LABELS * len(scores))])
     return Threshold(score, f"finds {RECALL_OF_LABELS:.0%} of the {kind} labels", calibrated=False)
