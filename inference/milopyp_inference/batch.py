@@ -36,6 +36,8 @@ class PickOptions:
         Picks per tomogram at most; None for no limit.
     order, voxel_size, contrast
         As given: ``auto`` and None mean what the file and the recipe say.
+    flips
+        Mirrored copies to average over; None: the recipe's.
     with_score
         Scores as a fourth column of the text.
     coords
@@ -47,6 +49,7 @@ class PickOptions:
     order: str = axes.AUTO
     voxel_size: float | None = None
     contrast: Contrast | None = None
+    flips: int | None = None
     with_score: bool = False
     coords: str = "model2point"
 
@@ -95,7 +98,7 @@ def _pick_one(image: ImageEntry, model: Model, options: PickOptions, folder: Pat
         tomogram = open_tomogram(image.path, options.order, options.voxel_size)
         record |= {"order": tomogram.order, "shape_zyx": tomogram.shape, "voxel_size": tomogram.voxel_size}
         record["warnings"] = _warn(image.name, tomogram, model, console)
-        result = run_network(tomogram, model, options.contrast)
+        result = run_network(tomogram, model, options.contrast, options.flips)
         recipe = model.recipe
         picks = select(suppress(result.candidates, recipe.suppression_distance), options.threshold, options.limit)
         files = OutputFiles.of(folder, image.name)
@@ -151,7 +154,7 @@ def _warn(name: str, tomogram: Tomogram, model: Model, console: Console) -> list
         warnings.append(f"{name}: {doubt}")
     trained = model.recipe.voxel_size
     if trained and tomogram.voxel_size and abs(tomogram.voxel_size / trained - 1) > 0.05:
-        warnings.append(f"{name}: voxels of {tomogram.voxel_size:.3g} A, but the model was trained at {trained:.3g} A")
+        warnings.append(f"{name}: W02 voxels of {tomogram.voxel_size:.3g} A, but the model was trained at {trained:.3g} A")
     for text in warnings:
         console.warn(text)
     return warnings

@@ -56,6 +56,12 @@ ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
     group="Tomograms",
     help="Of the particles.  [default: as in training]",
 )
+@option(
+    "--flips",
+    type=click.Choice(["1", "2", "4"]),
+    group="Picks",
+    help="Mirrored copies to average over.  [default: the model's]",
+)
 @option("--threads", type=click.IntRange(min=1), group="Machine", help="CPU threads.  [default: all that are allowed]")
 @option("-q", "--quiet", is_flag=True, group="Machine", help="Say only what is wrong.")
 @click.version_option(package_name="milopyp")
@@ -89,6 +95,7 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
         order=options["order"],
         voxel_size=options["voxel_size"],
         contrast=options["contrast"],
+        flips=options["flips"] and int(options["flips"]),
         with_score=options["with_score"],
         coords=options["coords"],
     )

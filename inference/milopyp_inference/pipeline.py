@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milopyp_shared.errors import CheckError
+from milopyp_shared.flips import averaged_heat_map
 from milopyp_shared.grey import Contrast, grey_levels
 from milopyp_shared.peaks import find_candidates
 from milopyp_shared.picks import Picks
-from milopyp_shared.slabs import heat_map
 from milopyp_shared.tomogram import Tomogram
 
 from .providers import Model
@@ -38,7 +38,11 @@ class Result:
 
 
 def run_network(
-    tomogram: Tomogram, model: Model, contrast: Contrast | None = None, own_sections: int | None = None
+    tomogram: Tomogram,
+    model: Model,
+    contrast: Contrast | None = None,
+    flips: int | None = None,
+    own_sections: int | None = None,
 ) -> Result:
     """Grey levels, heat map and candidates of one tomogram.
 
@@ -46,6 +50,8 @@ def run_network(
     ----------
     contrast
         Of the particles; the recipe's when None.
+    flips
+        Mirrored copies to average over, 1, 2 or 4; the recipe's when None.
     own_sections
         Sections per slab; chosen from the size when None. The result does not depend on it.
 
@@ -60,7 +66,14 @@ def run_network(
     start = time.perf_counter()
     grey = grey_levels(tomogram, recipe.grey, contrast or recipe.contrast)
     prepared = time.perf_counter()
-    heat = heat_map(grey.sections, grey.shape, lambda s: model.heat_map(s, grey.levels), recipe.geometry, own_sections)
+    heat = averaged_heat_map(
+        grey.sections,
+        grey.shape,
+        lambda sections: model.heat_map(sections, grey.levels),
+        recipe.geometry,
+        flips or recipe.flips,
+        own_sections,
+    )
     if not np.isfinite(heat.max()):
         raise CheckError("the network gives NaN", where=tomogram.path, remedy="Report the model file.")
     computed = time.perf_counter()

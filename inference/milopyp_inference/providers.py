@@ -92,13 +92,13 @@ def open_model(path: str | Path, threads: int | None = None) -> Model:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or allowed_threads()
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # its errors come back as exceptions, and those as one line
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         metadata = session.get_modelmeta().custom_metadata_map
     except Exception as error:  # onnxruntime has no common base class for what a bad file raises
         raise InputError(
-            f"onnxruntime cannot read it ({str(error).splitlines()[0][:100]})",
+            f"onnxruntime cannot read it ({str(error).partition(chr(10))[0][:100]})",
             where=path,
             expected="an ONNX file made by milopyp-export",
         ) from error

@@ -106,7 +106,7 @@ def doubt_about_order(order: str, file_shape: Sequence[int]) -> str | None:
     if file_shape[thickness] <= file_shape[thin]:
         return None
     text = (
-        f"--order {order} makes an axis of {file_shape[thickness]} voxels the thickness, although another has only "
+        f"W04 --order {order} makes an axis of {file_shape[thickness]} voxels the thickness, although another has only "
         f"{file_shape[thin]}; {' or '.join(_WORDS_OF_THIN_AXIS[thin])} would take the thinnest"
     )
     published = _FROM_PUBLISHED.get(order)

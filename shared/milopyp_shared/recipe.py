@@ -80,6 +80,8 @@ class Recipe:
         Figures of the export's comparison; empty in a checkpoint.
     checkpoint_sha256
         Of the checkpoint an ONNX file was made from; empty in a checkpoint.
+    flips
+        Mirrored copies that picking averages over: 1, 2 or 4.
     precision
         Of the weights: ``fp32`` (``fp16`` and ``int8`` are reserved).
     """
@@ -97,6 +99,7 @@ class Recipe:
     versions: dict[str, str] = field(default_factory=dict)
     parity: dict[str, float] = field(default_factory=dict)
     checkpoint_sha256: str = ""
+    flips: int = 1
     precision: str = "fp32"
 
     @property

@@ -409,6 +409,14 @@ MODELS = [
         both(volume("a.mrc"), text("toy.onnx", "not a model\n")),
     ),
     Case(
+        "ONNX file with a damaged recipe", f"{INFER} a.mrc", "toy.onnx", "onnxruntime cannot read it", "made by", "",
+        picking(volume("a.mrc"), edited("toy.onnx", lambda data: data.replace(b"architecture", b"\xffrchitecture"))),
+    ),
+    Case(
+        "ONNX file with damaged nodes", f"{INFER} a.mrc", "toy.onnx", "onnxruntime cannot read it", "made by", "",
+        picking(volume("a.mrc"), edited("toy.onnx", lambda data: data.replace(b"Concat", b"Konkat"))),
+    ),
+    Case(
         "recipe of a newer milopyp", f"{INFER} a.mrc", "toy.onnx", "written by a newer milopyp", "schema 1 or older",
         "pip install -U milopyp",
         recipe_edited(lambda proto: setattr(proto.metadata_props[0], "value", '{"schema": 99}')),
@@ -547,6 +555,9 @@ PREPARE_AND_EVALUATE = [
          "All of them fit when the columns are read as x z y or", mod_outside),
     Case("text as a model of IMOD", PREPARE, "data/a.mod", "begins with b'object 1'", "a binary IMOD model",
          "Save it with 3dmod", both(volume("data/a.rec"), text("data/a.mod", "object 1 contour 1\n1 2 3\n"))),
+    Case("model with a signalling NaN", PREPARE, "data/a.mod", "holds points that are not finite numbers", "",
+         "Save it again", both(mod_outside, edited("data/a.mod", lambda data: data.replace(
+             struct.pack(">f", 25.0), b"\x7f\x80\x00\x01")))),
     Case("words among picks", PREPARE, "data/a.txt, line 2", "'x'", "a finite number", "",
          both(volume("data/a.rec"), text("data/a.txt", "1 2 3\nx y z\n"))),
     Case("picks with a score", PREPARE, "data/a.txt, line 1", "4 columns", "3 numbers", "Is the last column a score?",

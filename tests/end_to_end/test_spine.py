@@ -17,6 +17,7 @@ from milopyp_shared.formats.mod import write_mod
 from milopyp_shared.lists import read_coordinate_list
 from milopyp_shared.recipe import Recipe
 from milopyp_training import run as training_run
+from milopyp_training import trainer
 from running import Outcome, run_line
 
 DIAMETER = 8
@@ -98,7 +99,8 @@ def test_what_training_leaves() -> None:
 def test_a_run_that_is_stopped_goes_on_as_if_nothing_had_happened(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which shows, too, that equal seeds give equal models."""
     with monkeypatch.context() as patch:
-        whole, epochs = training_run.train_epoch, []
+        whole = trainer.train_epoch
+        epochs: list[int] = []
 
         def stopped(*arguments: Any, **options: Any) -> Any:
             epochs.append(len(epochs) + 1)

@@ -41,8 +41,9 @@ def remade(maker: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def heat_of(path: Path, sections: np.ndarray, levels: tuple[float, float]) -> np.ndarray:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    [heat] = session.run(["heatmap"], {"sections": sections[None], "levels": np.array(levels, np.float32)})
-    return heat[0]
+    inputs = {"sections": sections[None], "levels": np.array(levels, np.float32)}
+    heat: np.ndarray = session.run(["heatmap"], inputs)[0][0]
+    return heat
 
 
 def recipe_of(path: Path) -> Recipe:

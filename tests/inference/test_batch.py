@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from milopyp_inference import batch
+from milopyp_inference import batch, pipeline
 from milopyp_inference.providers import Model
 from running import Outcome, run_line, tree
 from toys import TOY, clean_phantom, write_tomogram
@@ -130,7 +130,8 @@ def test_another_model_is_not_skipped() -> None:
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole, seen = batch.run_network, []
+    whole = pipeline.run_network
+    seen: list[str] = []
 
     def interrupted(tomogram: Any, *arguments: Any) -> Any:
         seen.append(tomogram.path.stem)
@@ -177,7 +178,7 @@ class Full:
 
 
 def test_an_error_of_onnxruntime_stops_only_its_tomogram(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = batch.run_network
+    whole = pipeline.run_network
 
     def full_at_b(tomogram: Any, model: Model, *arguments: Any) -> Any:
         return whole(tomogram, replace(model, session=Full()) if tomogram.path.stem == "b" else model, *arguments)
@@ -205,6 +206,6 @@ def test_a_voxel_size_unlike_the_training_s_is_a_warning() -> None:
     outcome = pick("--voxel-size", "13")
     warnings = [line for line in outcome.err.splitlines() if line.startswith("warning: ")]
     assert len(warnings) == 3
-    assert "a: voxels of 13 A, but the model was trained at 10 A" in warnings[0]
+    assert "a: W02 voxels of 13 A, but the model was trained at 10 A" in warnings[0]
     assert record("a")["warnings"] == [warnings[0].removeprefix("warning: ")]
     assert pick("--voxel-size", "10.4").err == ""

@@ -91,7 +91,7 @@ def test_doubt_only_about_a_thickness_that_is_not_the_thinnest(order: str, zyx: 
     doubt = axes.doubt_about_order(order, file_shape_of(order, zyx))
     assert (doubt is not None) == (zyx[0] > min(zyx))
     if doubt:
-        assert doubt.startswith(f"--order {order} makes an axis of {zyx[0]} voxels the thickness")
+        assert doubt.startswith(f"W04 --order {order} makes an axis of {zyx[0]} voxels the thickness")
         assert f"another has only {min(zyx)};" in doubt
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def save(path: str, rows: list[tuple[float, ...]]) -> None:
+def save(path: str, rows: Sequence[tuple[float, ...]]) -> None:
     """A table as ``milopyp-infer`` writes it."""
     Path(path).parent.mkdir(exist_ok=True)
     lines = ["# comment", "x,y,z,score", *(",".join(str(value) for value in row) for row in rows)]

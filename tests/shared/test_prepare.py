@@ -81,8 +81,8 @@ def test_columns_follow_the_axes_of_the_file(order: str, coords: str, folder: Pa
 @pytest.mark.parametrize("order", ["xyz", "xzy"])
 def test_models_drawn_on_a_volume_with_an_origin(order: str, folder: Path) -> None:
     """What picking writes comes back as the same labels, wherever the volume's header puts its corner."""
-    header = {"voxel_size": 13.48, "origin": (-270.0, 33.7, 1000.0)}
-    tomogram = write_tomogram(folder / "a.rec", noise(SHAPE), order, **header)
+    origin = (-270.0, 33.7, 1000.0)
+    tomogram = write_tomogram(folder / "a.rec", noise(SHAPE), order, voxel_size=13.48, origin=origin)
     before = tomogram.read_bytes()
     size = columns(order, np.array([SHAPE[::-1]]))[0]
     write_mod(
@@ -91,7 +91,7 @@ def test_models_drawn_on_a_volume_with_an_origin(order: str, folder: Path) -> No
         size_xyz=(int(size[0]), int(size[1]), int(size[2])),
         radius=5.0,
         pixel_size=13.48,
-        origin=header["origin"],
+        origin=origin,
     )
     outcome = prepare(folder)  # the order is found from the size
     assert f"order {order}" in outcome.out
@@ -113,7 +113,7 @@ def test_a_word_that_stands_the_volume_on_its_side_is_doubted(folder: Path) -> N
     write_tomogram(folder / "a.rec", noise(SHAPE), "zxy")
     save_text(folder / "a.txt", columns("xyz", np.array([[3.0, 4.0, 5.0]])))
     outcome = prepare(folder, "-r xyz")
-    assert outcome.err.startswith("warning: a.rec: --order xyz makes an axis of 24 voxels the thickness, although ")
+    assert outcome.err.startswith("warning: a.rec: W04 --order xyz makes an axis of 24 voxels the thickness, although ")
     assert "what the published program calls xyz is zxy here" in outcome.err
 
 

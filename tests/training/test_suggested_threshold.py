@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,8 @@ def prediction(scores: np.ndarray) -> Prediction:
     order = np.argsort(-scores)
     picks = Picks(np.concatenate([[[0.0, 90.0, 90.0]], xyz[order] + (0.0, 3.0, 0.0)]), np.append(0.999, scores[order]))
     empty = np.zeros((1, 1, 1), np.float32)
-    return Prediction(SimpleNamespace(xyz=xyz), empty, empty, picks)
+    volume: Any = SimpleNamespace(xyz=xyz)  # all that is asked of it
+    return Prediction(volume, empty, empty, picks)
 
 
 @pytest.mark.parametrize("n", [1, 2, 8, 9, 10, 11, 13, 40])

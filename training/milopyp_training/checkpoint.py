@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +60,12 @@ def save(path: Path, state: TrainingState, recipe: Recipe, options: dict[str, An
         torch.save(content, part)
 
 
+def replace_recipe(path: Path, checkpoint: Checkpoint, recipe: Recipe) -> None:
+    """Write a loaded checkpoint again with another recipe."""
+    with replacing(path) as part:
+        torch.save(checkpoint.stored | {"recipe": recipe.to_json()}, part)
+
+
 def load(path: Path) -> Checkpoint:
     """Read a checkpoint of milopyp.
 
@@ -104,7 +109,7 @@ def read_plain(path: Path) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickles that are refused anyway
             stored = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError) as error:
+    except Exception as error:  # a damaged file can make the unpickler raise anything
         reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
         raise InputError(
             f"cannot be read as a checkpoint ({reason})",

@@ -87,7 +87,7 @@ def load_volumes(
     volumes = []
     for image in images:
         if image.name not in coordinates:
-            warn(f"W05 {image.name} has no labels and is left out")
+            warn(f"{image.name}: W05 has no labels and is left out")
             continue
         tomogram = open_tomogram(image.path, order)
         if doubt := axes.doubt_about_order(tomogram.order, tomogram.stored.shape):

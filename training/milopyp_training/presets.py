@@ -32,6 +32,8 @@ class DefaultPreset:
         Decay per step of the averaged weights, which are the ones that pick.
     target_sigma
         Width of the Gaussian target in particle radii.
+    flips
+        Mirrored copies that picking averages over.
     """
 
     name: str = "default"
@@ -50,6 +52,7 @@ class DefaultPreset:
     contrast: float = 0.2
     averaging: float = 0.99
     target_sigma: float = 0.4
+    flips: int = 4
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class PublishedPreset:
     last_k: int = 3
     translation_ratio: float = 0.5
     fibre: bool = False
+    flips: int = 1
 
 
 Preset = DefaultPreset | PublishedPreset

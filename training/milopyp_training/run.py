@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -10,7 +12,7 @@ from typing import Any
 
 import torch
 
-from milopyp_shared.atomic import make_folder, remove_leftovers, write_text
+from milopyp_shared.atomic import make_folder, remove_leftovers, replacing, write_text
 from milopyp_shared.console import Console
 from milopyp_shared.formats.text import write_points
 from milopyp_shared.grey import Contrast
@@ -80,6 +82,7 @@ def recipe_of(method: Method, volumes: Sequence[LabelledVolume], diameter: float
         contrast=contrast,
         geometry=method.geometry,
         diameter=diameter,
+        flips=method.preset.flips,
         voxel_size=sizes[0] if sizes else None,
         threshold=Threshold(0.25, "not determined: training had not ended"),
         labels={volume.name: len(volume.xyz) for volume in volumes},
@@ -151,7 +154,7 @@ class Run:
                     text += self._validate(log)
                 self._save(due)
                 progress.step(text)
-        self._report()
+        self._finish()
         return self.recipe
 
     def _epoch(self, line: Callable[[str], None] = lambda text: None) -> Losses:
@@ -196,17 +199,23 @@ class Run:
     def _save(self, due: bool) -> None:
         """The last checkpoint after every epoch, so that a run that dies can be resumed; one per epoch if asked."""
         state = self.state
-        if state.epoch == self.schedule.epochs and not self.validation:
-            used = self.volumes[:TOMOGRAMS_FOR_THRESHOLD]
-            predictions = predict_all(self.method, state.picking_network, used, self.recipe, self.device)
-            threshold = suggest_threshold(predictions, self.recipe.diameter / 2, "training")
-            self.recipe = replace(self.recipe, threshold=threshold)
-            checkpoint.save(self.folder / BEST, state, self.recipe, self.options, self.schedule.seed)
-            if self.schedule.pictures:
-                self._draw(predictions, True)
-        names = [LAST] + [f"model_{state.epoch}.pth"] * (self.schedule.save_all and due)
-        for name in names:
+        for name in [LAST] + [f"model_{state.epoch}.pth"] * (self.schedule.save_all and due):
             checkpoint.save(self.folder / name, state, self.recipe, self.options, self.schedule.seed)
+
+    def _settle(self, path: Path) -> None:
+        """Give a kept checkpoint its threshold, found the way its model will pick: over all mirrored copies."""
+        stored = checkpoint.load(path)
+        used, kind = (self.validation, "validation") if self.validation else (self.volumes, "training")
+        network = copy.deepcopy(self.method.network)
+        network.load_state_dict(stored.state_dict)
+        predictions = predict_all(
+            self.method, network, used[:TOMOGRAMS_FOR_THRESHOLD], self.recipe, self.device, self.recipe.flips
+        )
+        threshold = suggest_threshold(predictions, self.recipe.diameter / 2, kind)
+        self.recipe = replace(stored.recipe, threshold=threshold)
+        checkpoint.replace_recipe(path, stored, self.recipe)
+        if self.schedule.pictures and not self.validation and path.name == LAST:
+            self._draw(predictions, True)
 
     def _draw(self, predictions: Sequence[Prediction], sections: bool) -> None:
         """Contact sheet and picks of every epoch; a picture per section where the epoch matters."""
@@ -223,10 +232,18 @@ class Run:
             if sections:
                 pictures.section_pictures(debug, epoch, p.volume, p.heat, p.target, picks, radius)
 
-    def _report(self) -> None:
+    def _finish(self) -> None:
+        """Thresholds of the two checkpoints that people use, and the summary."""
         from . import pictures
 
         state = self.state
+        other = bool(state.validation) and selection.best(_rows(state), self.figure).epoch != state.epoch
+        if other:
+            self._settle(self.folder / BEST)
+        self._settle(self.folder / LAST)
+        if not other:
+            with replacing(self.folder / BEST) as part:
+                shutil.copyfile(self.folder / LAST, part)
         write_text(self.folder / "model_selection.md", selection.report(_rows(state), self.figure, state.epoch))
         pictures.curves(self.folder / "summary.png", state.history, state.validation)
 

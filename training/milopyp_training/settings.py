@@ -43,7 +43,7 @@ def choose_preset(options: Mapping[str, Any], given: Collection[str]) -> Preset:
     named = options["preset"]
     if named == "default" and selecting:
         raise _other_method(selecting, "published")
-    if named == "published" and arch == DefaultPreset.architecture:
+    if arch == DefaultPreset.architecture and (named == "published" or selecting):
         raise _other_method(["arch"], "default")
     if named == "published" or selecting:
         return _published(options, named is not None)

@@ -99,8 +99,8 @@ def train_epoch(
     for batch in prepared_ahead(method.epoch(np.random.default_rng([seed, state.epoch]), share), ahead):
         terms = method.losses(network, batch)
         values = {name: float(term.detach()) for name, term in terms.items()}
-        if not all(math.isfinite(value) for value in values.values()):
-            broken = next(name for name, value in values.items() if not math.isfinite(value))
+        if bad := [name for name, value in values.items() if not math.isfinite(value)]:
+            broken = min(bad, key=lambda name: name == "loss")  # the sum says least about the cause
             raise CheckError(
                 f"the term {broken!r} is {values[broken]} at step {steps + 1} of epoch {state.epoch + 1}",
                 where="training loss",

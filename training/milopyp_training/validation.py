@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from milopyp_shared.flips import averaged_heat_map
 from milopyp_shared.matching import evaluate_many
 from milopyp_shared.peaks import find_candidates, suppress
 from milopyp_shared.picks import Picks
 from milopyp_shared.recipe import Geometry, Recipe, Threshold
-from milopyp_shared.slabs import heat_map
 
 from .data import LabelledVolume
 from .losses import focal_loss
@@ -46,9 +46,9 @@ class Prediction:
 
 
 def predict(
-    network: nn.Module, volume: LabelledVolume, geometry: Geometry, device: torch.device
+    network: nn.Module, volume: LabelledVolume, geometry: Geometry, device: torch.device, flips: int = 1
 ) -> NDArray[np.float32]:
-    """Heat map ``(z, y, x)`` of a whole tomogram in evaluation mode."""
+    """Heat map ``(z, y, x)`` of a whole tomogram in evaluation mode, averaged over `flips` mirrored copies."""
     low, high = volume.grey.levels
     was_training = network.training
     network.eval()
@@ -59,18 +59,23 @@ def predict(
         return heat
 
     with torch.inference_mode():
-        result = heat_map(volume.grey.sections, volume.grey.shape, run, geometry)
+        result = averaged_heat_map(volume.grey.sections, volume.grey.shape, run, geometry, flips)
     network.train(was_training)
     return result
 
 
 def predict_all(
-    method: Method, network: nn.Module, volumes: Sequence[LabelledVolume], recipe: Recipe, device: torch.device
+    method: Method,
+    network: nn.Module,
+    volumes: Sequence[LabelledVolume],
+    recipe: Recipe,
+    device: torch.device,
+    flips: int = 1,
 ) -> list[Prediction]:
     """Heat maps, targets and picks of several tomograms."""
     predictions = []
     for volume in volumes:
-        heat = predict(network, volume, recipe.geometry, device)
+        heat = predict(network, volume, recipe.geometry, device, flips)
         picks = suppress(find_candidates(heat, recipe.voxel_per_output), recipe.suppression_distance)
         predictions.append(Prediction(volume, heat, method.target(volume), picks))
     return predictions

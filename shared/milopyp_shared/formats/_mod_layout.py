@@ -74,7 +74,8 @@ class Cursor:
         return layout.unpack(self.take(layout.size, what))
 
     def floats(self, count: int, what: str) -> NDArray[np.float64]:
-        values = np.frombuffer(self.take(4 * count, what), ">f4").astype(np.float64)
+        with np.errstate(invalid="ignore"):  # a signalling NaN is found below like any other
+            values = np.frombuffer(self.take(4 * count, what), ">f4").astype(np.float64)
         if not np.isfinite(values).all():
             raise self.error(f"holds {what} that are not finite numbers")
         return values

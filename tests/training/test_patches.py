@@ -1,0 +1,226 @@
+"""Patches of the default preset, found again in the volumes they were cut from.
+
+With augmentation off a patch is a flipped box of grey levels. Noise makes every box unique, so a search over all
+places and flips tells where a patch comes from; what it should give follows from the labels by the definition.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from milopyp_shared.grey import GreyParameters, grey_levels
+from milopyp_shared.tomogram import open_tomogram
+from milopyp_training.data import LabelledVolume
+from milopyp_training.patches import Batch, draw_batch, patch_shape
+from milopyp_training.presets import DefaultPreset
+from toys import noise, write_tomogram
+
+DIAMETER = 9.0
+PLAIN = DefaultPreset(noise=0.0, brightness=0.0, contrast=0.0, patch=(4, 16, 20), batch=40, jitter=0.3)
+FLIPS = [tuple(axis for axis in range(3) if word[axis]) for word in product((0, 1), repeat=3)]
+
+
+def labelled(
+    folder: Path,
+    shape_zyx: tuple[int, int, int],
+    xyz: list[tuple[float, float, float]],
+    seed: int = 1,
+    parameters: GreyParameters = PLAIN.grey,
+) -> LabelledVolume:
+    """A volume of noise with these labels."""
+    path = write_tomogram(folder / f"{seed}.mrc", noise(shape_zyx, seed))
+    return LabelledVolume(path.stem, grey_levels(open_tomogram(path, "xyz"), parameters), np.array(xyz), 10.0)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where a patch comes from: volume, first voxel (z, y, x), flipped axes."""
+
+    volume: int
+    start: tuple[int, int, int]
+    flip: tuple[int, ...]
+
+
+def levels(volume: LabelledVolume) -> np.ndarray:
+    return volume.grey.sections(0, volume.grey.shape[0])
+
+
+def find(patch: np.ndarray, volumes: list[LabelledVolume]) -> Found:
+    """The only place and flip at which the grey levels of a patch occur."""
+    wanted = np.rint(patch * 255).astype(np.int64)
+    np.testing.assert_allclose(wanted / 255, patch, atol=1e-6)
+    found = []
+    for number, volume in enumerate(volumes):
+        grey = levels(volume)
+        starts = [size - part + 1 for size, part in zip(grey.shape, patch.shape, strict=True)]
+        for flip in FLIPS:
+            box = np.flip(wanted, flip)
+            fits = np.ones(starts, bool)
+            for offset in np.ndindex(2, 3, 4):
+                part = grey[tuple(slice(o, o + n) for o, n in zip(offset, starts, strict=True))]
+                fits &= part == box[offset]
+            for start in np.argwhere(fits):
+                end = start + patch.shape
+                if np.array_equal(grey[tuple(slice(a, b) for a, b in zip(start, end, strict=True))], box):
+                    found.append(Found(number, tuple(start.tolist()), flip))
+    assert len(found) == 1, f"a patch occurs {len(found)} times"
+    return found[0]
+
+
+def wanted_heat(volume: LabelledVolume, start: tuple[int, int, int], shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+    """Target and positives of a box (before flipping) by their definition, in full-resolution voxels."""
+    pairing = volume.grey.pairing_factor
+    z = (np.arange(shape[0]) + start[0]) * pairing + (pairing - 1) / 2
+    y = start[1] + 2 * np.arange(shape[1] // 2) + 0.5
+    x = start[2] + 2 * np.arange(shape[2] // 2) + 0.5
+    centres = np.stack(np.meshgrid(z, y, x, indexing="ij"), -1)
+    sigma = PLAIN.target_sigma * DIAMETER / 2
+    target, positive = np.zeros(centres.shape[:3]), np.zeros(centres.shape[:3], bool)
+    for label in volume.xyz[:, ::-1]:
+        q = (((centres - label) / sigma) ** 2).sum(-1)
+        target = np.maximum(target, np.where(q <= 9, np.exp(-q / 2), 0))
+        inside = np.all(np.abs(centres - label) <= np.array([pairing, 2, 2]) / 2, axis=-1)
+        positive |= inside
+    return target, positive
+
+
+def batch_of(volumes: list[LabelledVolume], preset: DefaultPreset = PLAIN, seed: int = 3) -> Batch:
+    shape = patch_shape(preset, volumes)
+    return draw_batch(volumes, preset, DIAMETER, shape, np.random.default_rng(seed))
+
+
+LABELS = [(7.3, 20.1, 9.2), (28.9, 11.7, 4.4), (30.2, 33.3, 13.1), (18.6, 6.2, 17.8), (2.3, 3.2, 1.1)]
+
+
+@pytest.mark.parametrize("pairing", ["mean", "none"])
+def test_targets_lie_where_the_labels_are(tmp_path: Path, pairing: str) -> None:
+    parameters = replace(PLAIN.grey, pairing=pairing)  # type: ignore[arg-type]
+    volumes = [
+        labelled(tmp_path, (20, 38, 42), LABELS, 1, parameters),
+        labelled(tmp_path, (22, 40, 36), LABELS[1:4], 2, parameters),
+    ]
+    batch = batch_of(volumes)
+    assert batch.sections.dtype == batch.target.dtype == np.float32
+    assert batch.sections.shape == (40, 4, 16, 20) and batch.target.shape == batch.positive.shape == (40, 4, 8, 10)
+    places, marks = [], 0
+    for patch, target, positive in zip(batch.sections, batch.target, batch.positive, strict=True):
+        place = find(patch, volumes)
+        places.append(place)
+        assert place.start[1] % 2 == place.start[2] % 2 == 0  # on the grid of the whole heat map
+        heat, mark = wanted_heat(volumes[place.volume], place.start, patch.shape)
+        np.testing.assert_allclose(np.flip(target, place.flip), heat, atol=1e-5)
+        np.testing.assert_array_equal(np.flip(positive, place.flip), mark)
+        if mark.any():
+            assert mark[np.unravel_index(heat.argmax(), heat.shape)]  # the largest voxel is a positive
+        marks += int(mark.sum())
+    assert marks > 20  # there was something to compare
+    assert {place.flip for place in places} == set(FLIPS)
+    assert {place.volume for place in places} == {0, 1}
+
+
+def test_volumes_are_drawn_in_proportion_to_their_labels(tmp_path: Path) -> None:
+    volumes = [
+        labelled(tmp_path, (12, 24, 26), [(12.0, 12.0, 6.0)] * 4, 1),
+        labelled(tmp_path, (12, 24, 26), [(12.0, 12.0, 6.0)], 2),
+    ]
+    preset = replace(PLAIN, batch=200)
+    count = Counter(find(patch, volumes).volume for patch in batch_of(volumes, preset).sections)
+    assert count[0] / 200 == pytest.approx(0.8, abs=4 * (0.8 * 0.2 / 200) ** 0.5)
+
+
+@pytest.mark.parametrize("centred", [0.0, 0.6, 1.0])
+def test_share_of_patches_around_labels(tmp_path: Path, centred: float) -> None:
+    """Patches drawn anywhere meet the one label of a wide volume seldom, and as often as they should."""
+    volume = labelled(tmp_path, (32, 96, 96), [(70.3, 31.6, 15.7)])
+    preset = replace(PLAIN, batch=1000, patch=(8, 24, 24), centred=centred)
+    batch = batch_of([volume], preset)
+    share = batch.positive.any(axis=(1, 2, 3)).mean()
+    # The label is in section 8 of 16, row 16 and column 35 of 48 of the heat map. First sections 1 to 8 of 0 to 8 hold
+    # it, and 12 of the first rows and columns 0, 2, ... 72, each drawn twice as often as the last.
+    anywhere = 8 / 9 * (24 / 73) ** 2
+    expected = centred + (1 - centred) * anywhere
+    assert share == pytest.approx(expected, abs=4 * (expected * (1 - expected) / 1000) ** 0.5)
+
+
+def test_a_label_is_anywhere_in_its_patch_within_the_jitter(tmp_path: Path) -> None:
+    volume = labelled(tmp_path, (40, 96, 96), [(48.0, 50.0, 20.0)])
+    preset = replace(PLAIN, batch=600, patch=(8, 24, 32), centred=1.0, jitter=0.25)
+    positive = batch_of([volume], preset).positive
+    assert (positive.sum(axis=(1, 2, 3)) == 1).all()
+    places = np.argwhere(positive)[:, 1:] + 0.5
+    for axis, size in enumerate((8, 12, 16)):
+        offset = places[:, axis] - size / 2
+        assert np.abs(offset).max() <= 0.25 * size + 1
+        assert offset.min() < -0.15 * size and offset.max() > 0.15 * size
+        assert abs(offset.mean()) < 0.04 * size  # flips leave no side preferred
+
+
+@pytest.mark.parametrize("shape", [(8, 24, 26), (9, 25, 27), (40, 13, 90)])
+def test_volumes_smaller_than_a_patch(tmp_path: Path, shape: tuple[int, int, int]) -> None:
+    """The patch shrinks to whole heat-map voxels of what there is."""
+    preset = replace(PLAIN, patch=(16, 64, 64), batch=6)
+    volume = labelled(tmp_path, shape, [(12.2, 11.4, 3.9), (3.1, 5.5, 4.2)])
+    depth, rows, columns = volume.grey.shape
+    assert patch_shape(preset, [volume]) == (min(depth, 16), min(rows, 64) // 2 * 2, min(columns, 64) // 2 * 2)
+    batch = batch_of([volume], preset)
+    for patch, target in zip(batch.sections, batch.target, strict=True):
+        place = find(patch, [volume])
+        heat, _ = wanted_heat(volume, place.start, patch.shape)
+        np.testing.assert_allclose(np.flip(target, place.flip), heat, atol=1e-5)
+    # the smallest volume of several decides
+    wide = labelled(tmp_path, (48, 80, 80), [(20.0, 20.0, 20.0)], 2)
+    assert patch_shape(preset, [wide]) == (16, 64, 64)
+    assert patch_shape(preset, [wide, volume]) == patch_shape(preset, [volume])
+
+
+# ---------------------------------------------------------------- augmentation, in z-scores
+
+
+def z_scores(sections: np.ndarray) -> np.ndarray:
+    low, high = PLAIN.grey.limits
+    return sections.astype(np.float64) * (high - low) + low
+
+
+@pytest.fixture
+def volumes(tmp_path: Path) -> list[LabelledVolume]:
+    return [labelled(tmp_path, (20, 38, 42), LABELS)]
+
+
+def test_the_same_generator_draws_the_same_batch(volumes: list[LabelledVolume]) -> None:
+    noisy = DefaultPreset(patch=(4, 16, 20))
+    first, again, other = (batch_of(volumes, noisy, seed) for seed in (3, 3, 4))
+    for name in ("sections", "target", "positive"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
+    assert not np.array_equal(first.sections, other.sections)
+
+
+def test_noise_is_white_and_as_strong_as_the_preset_says(volumes: list[LabelledVolume]) -> None:
+    clean, noisy = (z_scores(batch_of(volumes, replace(PLAIN, noise=strength)).sections) for strength in (0.0, 0.5))
+    difference = noisy - clean
+    count = difference.size
+    assert difference.std() == pytest.approx(0.5, abs=5 * 0.5 / (2 * count) ** 0.5)
+    assert abs(difference.mean()) < 5 * 0.5 / count**0.5
+    for axis in (1, 2, 3):
+        one, next_to_it = np.split(difference, [-1], axis)[0], np.split(difference, [1], axis)[1]
+        assert abs((one * next_to_it).mean()) < 5 * 0.25 / one.size**0.5
+
+
+def test_brightness_and_contrast_change_a_patch_as_a_whole(volumes: list[LabelledVolume]) -> None:
+    """A z-score becomes scale * z + shift, both of a patch's own, so a tomogram's mean is the pivot."""
+    preset = replace(PLAIN, brightness=0.3, contrast=0.2)
+    clean, changed = (z_scores(batch_of(volumes, which).sections) for which in (PLAIN, preset))
+    lines = []
+    for before, after in zip(clean, changed, strict=True):
+        scale, shift = np.polyfit(before.ravel(), after.ravel(), 1)
+        np.testing.assert_allclose(after, scale * before + shift, atol=1e-5)
+        lines.append((scale, shift))
+    scales, shifts = np.array(lines).T
+    for values, half in ((scales - 1, 0.2), (shifts, 0.3)):
+        assert np.abs(values).max() <= half + 1e-5
+        assert values.min() < -0.5 * half and values.max() > 0.5 * half
