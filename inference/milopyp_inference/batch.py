@@ -19,9 +19,11 @@ from milopyp_shared.lists import ImageEntry
 from milopyp_shared.peaks import select, suppress
 from milopyp_shared.tomogram import Tomogram, open_tomogram
 
-from .outputs import OutputFiles, write_candidates, write_heat_map, write_picks
-from .pipeline import run_network
+from .outputs import OutputFiles, write_candidates, write_heat_map, write_picks, write_published_picks
+from .pipeline import Result, run_network
 from .providers import Model
+from .published import MARGIN, PublishedOptions, pick
+from .published import ORDER as PUBLISHED_ORDER
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class PickOptions:
     threshold
         Picks score above this.
     limit
-        Picks per tomogram at most; None for no limit.
+        Picks per tomogram at most; None for no limit. Not asked with `published`, which has its own.
     order, voxel_size, contrast
         As given: ``auto`` and None mean what the file and the recipe say.
     flips
@@ -41,7 +43,9 @@ class PickOptions:
     with_score
         Scores as a fourth column of the text.
     coords
-        ``model2point`` or ``voxel``: the convention of the text.
+        ``model2point`` or ``voxel``: the convention of the text; not asked with `published`.
+    published
+        Decode and write as the published program does; None: as this one does.
     """
 
     threshold: float
@@ -52,6 +56,7 @@ class PickOptions:
     flips: int | None = None
     with_score: bool = False
     coords: str = "model2point"
+    published: PublishedOptions | None = None
 
 
 def pick_all(
@@ -97,14 +102,30 @@ def _pick_one(image: ImageEntry, model: Model, options: PickOptions, folder: Pat
     try:
         tomogram = open_tomogram(image.path, options.order, options.voxel_size)
         record |= {"order": tomogram.order, "shape_zyx": tomogram.shape, "voxel_size": tomogram.voxel_size}
-        record["warnings"] = _warn(image.name, tomogram, model, console)
+        record["warnings"] = _warn(image.name, tomogram, model, options, console)
         result = run_network(tomogram, model, options.contrast, options.flips)
-        recipe = model.recipe
-        picks = select(suppress(result.candidates, recipe.suppression_distance), options.threshold, options.limit)
-        files = OutputFiles.of(folder, image.name)
         written = time.perf_counter()
+        picks = _write(OutputFiles.of(folder, image.name), result, tomogram, model, options)
+    except MilopypError as error:
+        return record | {"status": "failed", "error": str(error)}
+    seconds = result.seconds | {"write": time.perf_counter() - written, "total": time.perf_counter() - start}
+    return record | {
+        "status": "done",
+        "provider": model.provider,
+        "candidates": len(result.candidates),
+        "picks": picks,
+        "seconds": {stage: round(value, 4) for stage, value in seconds.items()},
+        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+
+
+def _write(files: OutputFiles, result: Result, tomogram: Tomogram, model: Model, options: PickOptions) -> int:
+    """Write one tomogram's outputs; returns the number of picks."""
+    recipe, published = model.recipe, options.published
+    write_candidates(files.candidates, result.candidates)
+    if published is None:
+        picks = select(suppress(result.candidates, recipe.suppression_distance), options.threshold, options.limit)
         write_heat_map(files.heat, result.heat, tomogram, recipe.voxel_per_output)
-        write_candidates(files.candidates, result.candidates)
         write_picks(
             files,
             picks,
@@ -113,17 +134,11 @@ def _pick_one(image: ImageEntry, model: Model, options: PickOptions, folder: Pat
             with_score=options.with_score,
             model2point=options.coords == "model2point",
         )
-    except MilopypError as error:
-        return record | {"status": "failed", "error": str(error)}
-    seconds = result.seconds | {"write": time.perf_counter() - written, "total": time.perf_counter() - start}
-    return record | {
-        "status": "done",
-        "provider": model.provider,
-        "candidates": len(result.candidates),
-        "picks": len(picks),
-        "seconds": {stage: round(value, 4) for stage, value in seconds.items()},
-        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-    }
+        return len(picks)
+    xyz, score = pick(result.heat, published, options.threshold, recipe.voxel_per_output)
+    write_heat_map(files.heat, result.heat, tomogram, recipe.voxel_per_output, PUBLISHED_ORDER)
+    write_published_picks(files, xyz, score, tomogram, recipe.diameter / 2, with_score=options.with_score)
+    return len(xyz)
 
 
 def _identity(image: ImageEntry, model: Model, options: PickOptions) -> dict[str, Any]:
@@ -148,13 +163,22 @@ def _finished(path: Path, image: ImageEntry, model: Model, options: PickOptions,
     return record if same and OutputFiles.of(folder, image.name).all_exist() else None
 
 
-def _warn(name: str, tomogram: Tomogram, model: Model, console: Console) -> list[str]:
+def _warn(name: str, tomogram: Tomogram, model: Model, options: PickOptions, console: Console) -> list[str]:
     warnings = []
     if doubt := axes.doubt_about_order(tomogram.order, tomogram.stored.shape):
         warnings.append(f"{name}: {doubt}")
     trained = model.recipe.voxel_size
     if trained and tomogram.voxel_size and abs(tomogram.voxel_size / trained - 1) > 0.05:
-        warnings.append(f"{name}: W02 voxels of {tomogram.voxel_size:.3g} A, but the model was trained at {trained:.3g} A")
+        warnings.append(
+            f"{name}: W02 voxels of {tomogram.voxel_size:.3g} A, but the model was trained at {trained:.3g} A"
+        )
+    published = options.published
+    if published and published.leaves_nothing(tomogram.shape, model.recipe.voxel_per_output):
+        z, y, x = tomogram.shape
+        warnings.append(
+            f"{name}: W06 the published margins leave nothing of {x} x {y} x {z} voxels ({MARGIN} voxels at either "
+            f"end of x and y, {published.cutoff_z} heat-map sections of z)"
+        )
     for text in warnings:
         console.warn(text)
     return warnings

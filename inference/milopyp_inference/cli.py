@@ -9,9 +9,13 @@ import click
 
 from milopyp_shared.commandline import Number, command, option, run
 from milopyp_shared.console import Console
-from milopyp_shared.errors import CheckError, InputError, MilopypError, UsageError
+from milopyp_shared.errors import CheckError
+
+from . import checks
 
 ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
+CHECKED = "As in training (the model file knows; a contradiction is refused)"
+PUBLISHED = "As the published program picks (with --published only)"
 
 
 @command("milopyp-infer")
@@ -23,19 +27,23 @@ ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
     required=True,
     type=click.Path(path_type=Path),
     group="Model",
-    help="ONNX file of milopyp-export.",
+    help="ONNX file of milopyp-export, or the checkpoint it lies beside.",
 )
-@option("--out", type=click.Path(path_type=Path), default=Path("picks"), group="Output", help="Folder for all outputs.")
+@option("--out", type=click.Path(path_type=Path), group="Output", help="Folder for all outputs.  [default: picks]")
+@option("--exp-id", group="Output", help="With --out-id, instead of --out: outputs go to exp/semi/EXP_ID/OUT_ID.")
+@option("--out-id", group="Output", help="See --exp-id.")
 @option("--with-score", is_flag=True, group="Output", help="Add the score as a fourth column of the text.")
 @option(
-    "--coords", type=click.Choice(["model2point", "voxel"]), default="model2point", group="Output",
-    help="Text as IMOD's point2model expects it, or as plain voxel indices.",
+    "--coords", type=click.Choice(["model2point", "voxel"]), group="Output",
+    help="Text as IMOD's point2model expects it, or as plain voxel indices.  [default: model2point]",
 )  # fmt: skip
 @option("--overwrite", is_flag=True, group="Output", help="Pick again what is already done.")
 @option("--out-thresh", default="auto", group="Picks", help="Score threshold 0..1; auto takes the model's suggestion.")
 @option(
-    "--K", "limit", type=click.IntRange(min=1), group="Picks", help="Picks per tomogram at most.  [default: no limit]"
-)
+    "--K", "limit", type=click.IntRange(min=1), group="Picks",
+    help="Picks per tomogram at most; with --published, candidates before all filters.  [default: no limit; 900]",
+)  # fmt: skip
+@option("--test-img-txt", metavar="LIST", group="Tomograms", help="Image list, beside or instead of INPUT.")
 @option(
     "--order",
     "--ord",
@@ -62,6 +70,28 @@ ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
     group="Picks",
     help="Mirrored copies to average over.  [default: the model's]",
 )
+@option("--arch", metavar="NAME", group=CHECKED, help="Network.")
+@option("--gauss", type=Number(min=0), group=CHECKED, help="Sigma of the Gaussian filter.")
+@option("--compress/--no-compress", default=None, group=CHECKED, help="One section of every two.")
+@option("--last-k", type=int, group=CHECKED, help="Kernel of the last 3D convolution.")
+@option("--down-ratio", type=int, group=CHECKED, help="Voxels per heat-map voxel in x and y.")
+@option("--dataset", type=click.Choice(["semi"]), group=CHECKED, help="There is one.")
+@option("--published", is_flag=True, group=PUBLISHED, help="Its peaks, margins and text: whole numbers x z y.")
+@option("--nms", type=click.IntRange(min=1), group=PUBLISHED, help="Window of a peak in x and y, odd.  [default: 3]")
+@option(
+    "--cutoff-z", type=click.IntRange(min=0), group=PUBLISHED,
+    help="Heat-map sections without picks at either end.  [default: 10]",
+)  # fmt: skip
+@option("--fiber", is_flag=True, default=None, group=PUBLISHED, help="Picks are chained to fibres along x.")
+@option(
+    "--distance-cutoff", type=Number(min=0), group=PUBLISHED, help="Voxels from pick to pick at most.  [default: 15]"
+)
+@option("--r2-cutoff", type=Number(min=0), group=PUBLISHED, help="Mean squared residual at most.  [default: 30]")
+@option("--curvature-cutoff", type=Number(min=0), group=PUBLISHED, help="Curvature at most.  [default: 0.003]")
+@option(
+    "--distance-scale", type=Number(min=0.01), group=PUBLISHED, help="Voxels in x from point to point.  [default: 2]"
+)
+@option("--gpus", group="Machine", help="-1: the CPU. This build has nothing else.")
 @option("--threads", type=click.IntRange(min=1), group="Machine", help="CPU threads.  [default: all that are allowed]")
 @option("-q", "--quiet", is_flag=True, group="Machine", help="Say only what is wrong.")
 @click.version_option(package_name="milopyp")
@@ -81,72 +111,41 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
     from .providers import open_model
 
     console = Console(quiet=options["quiet"])
-    threshold = _threshold(options["out_thresh"])
-    images = gather(tuple(word for word in inputs if word != "semi"))
-    _refuse_folder_of_inputs(images, options["out"])
+    checks.devices(options["gpus"])
+    threshold = checks.threshold(options["out_thresh"])
+    published = checks.published_options(options)
+    out = checks.output_folder(options["out"], options["exp_id"], options["out_id"])
+    images = gather(inputs[1:] if inputs[:1] == ("semi",) else inputs, options["test_img_txt"])
+    checks.outputs_apart(images, out)
     model = open_model(options["model"], options["threads"])
+    if model.path != options["model"]:
+        console.say(f"{model.path} is the export of {options['model']}: picking with it")
+    checks.against_recipe(options, model.recipe, model.path)
     suggestion = model.recipe.threshold
     if threshold is None:
         note = "" if suggestion.calibrated else ", uncalibrated"
         console.say(f"threshold {suggestion.score:.2f} ({suggestion.method}{note})")
+    if options["fiber"] and options["with_score"]:
+        console.say("points of fibres have no score: --with-score changes nothing")
     pick_options = PickOptions(
         threshold=suggestion.score if threshold is None else threshold,
-        limit=options["limit"],
+        limit=None if published else options["limit"],
         order=options["order"],
         voxel_size=options["voxel_size"],
         contrast=options["contrast"],
         flips=options["flips"] and int(options["flips"]),
         with_score=options["with_score"],
-        coords=options["coords"],
+        coords=options["coords"] or "model2point",
+        published=published,
     )
-    _refuse_if_all_bad(images, pick_options)
-    summary = pick_all(images, model, pick_options, options["out"], console, options["overwrite"])
-    console.say(f"{summary['picks']} picks in {summary['done']} of {len(images)} tomograms: {options['out']}")
+    checks.one_is_readable(images, pick_options.order)
+    summary = pick_all(images, model, pick_options, out, console, options["overwrite"])
+    console.say(f"{summary['picks']} picks in {summary['done']} of {len(images)} tomograms: {out}")
     for name, error in summary["failed"].items():
         click.echo(f"failed: {name}: {error}", err=True)
     if len(summary["failed"]) == len(images):
-        raise CheckError("every tomogram failed", where=options["out"], remedy="The lines above say why.")
+        raise CheckError("every tomogram failed", where=out, remedy="The lines above say why.")
     return 1 if summary["failed"] else 0
-
-
-def _threshold(text: str) -> float | None:
-    if text == "auto":
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0.0 <= value <= 1.0:
-        raise UsageError(f"{text}", where="--out-thresh", expected="a score from 0 to 1, or auto")
-    return value
-
-
-def _refuse_folder_of_inputs(images: Any, out: Path) -> None:
-    """Outputs must not replace what lies beside the tomograms: NAME.txt and NAME.mod are often a person's clicks."""
-    for image in images:
-        if image.path.parent.resolve() == out.resolve():
-            raise UsageError(
-                f"holds the tomogram {image.path.name}",
-                where=out,
-                expected="a folder of its own, because outputs replace files of the same names (.txt, .mod)",
-                remedy="Give another --out.",
-            )
-
-
-def _refuse_if_all_bad(images: Any, options: Any) -> None:
-    """Look at every header before any work: when none is usable, nothing is begun."""
-    from milopyp_shared.tomogram import open_tomogram
-
-    errors = []
-    for image in images:
-        try:
-            open_tomogram(image.path, options.order)
-        except MilopypError as error:
-            errors.append(error)
-    if len(errors) == len(images):
-        if len(errors) == 1:
-            raise errors[0]
-        raise InputError(f"none of the {len(errors)} tomograms can be read; the first: {errors[0]}")
 
 
 def main() -> None:

@@ -13,13 +13,15 @@ LIST_SUFFIXES = (".txt", ".tsv")
 _PACKED = (".gz", ".bz2")
 
 
-def gather(inputs: Sequence[str]) -> list[ImageEntry]:
+def gather(inputs: Sequence[str], image_list: str | None = None) -> list[ImageEntry]:
     """Tomograms of the command line, in its order.
 
     Parameters
     ----------
     inputs
         Paths or globs of tomograms, or image lists (``.txt``, ``.tsv``).
+    image_list
+        One more image list, of any name.
 
     Raises
     ------
@@ -39,6 +41,8 @@ def gather(inputs: Sequence[str]) -> list[ImageEntry]:
             if not matches:
                 raise UsageError("matches no file", where=text, expected="tomograms or an image list")
             images += [_entry(Path(match)) for match in matches]
+    if image_list is not None:
+        images += read_image_list(image_list)
     if not images:
         raise UsageError(
             "no tomogram given", expected="paths, globs or an image list", remedy="See milopyp-infer --help."

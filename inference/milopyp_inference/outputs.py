@@ -15,6 +15,8 @@ from milopyp_shared.formats.text import write_points
 from milopyp_shared.picks import Picks
 from milopyp_shared.tomogram import Tomogram, write_mrc
 
+from .published import write_text as write_text_of_published
+
 
 @dataclass(frozen=True)
 class OutputFiles:
@@ -53,11 +55,42 @@ def write_picks(
     """
     columns = axes.xyz_to_columns(picks.xyz, tomogram.order)
     write_points(files.text, columns + CENTRE if model2point else columns, scores=picks.score if with_score else None)
+    _write_model(files.model, columns, picks.score, tomogram, radius)
+
+
+def write_published_picks(
+    files: OutputFiles,
+    xyz: NDArray[np.int64],
+    score: NDArray[np.float64] | None,
+    tomogram: Tomogram,
+    radius: float,
+    *,
+    with_score: bool,
+) -> None:
+    """Write the picks as the published program's text, and as an IMOD model.
+
+    Parameters
+    ----------
+    xyz
+        ``(n, 3)`` whole voxels, inside frame, in the order of the text.
+    score
+        ``(n,)`` or None; None leaves the text without its fourth column whatever `with_score` says.
+    radius
+        Sphere radius in the model, voxels.
+    """
+    write_text_of_published(files.text, xyz, score if with_score else None)
+    columns = axes.xyz_to_columns(xyz.astype(np.float64), tomogram.order)
+    _write_model(files.model, columns, score, tomogram, radius)
+
+
+def _write_model(
+    path: Path, columns: NDArray[np.float64], score: NDArray[np.float64] | None, tomogram: Tomogram, radius: float
+) -> None:
     z, y, x = tomogram.stored.shape
     write_mod(
-        files.model,
+        path,
         columns,
-        scores=picks.score,
+        scores=score,
         radius=radius,
         size_xyz=(x, y, z),
         pixel_size=tomogram.header_voxel_size,
@@ -77,12 +110,21 @@ def write_candidates(path: Path, candidates: Picks) -> None:
 
 
 def write_heat_map(
-    path: Path, heat: NDArray[np.float32], tomogram: Tomogram, voxel_per_output: tuple[int, int, int]
+    path: Path,
+    heat: NDArray[np.float32],
+    tomogram: Tomogram,
+    voxel_per_output: tuple[int, int, int],
+    order: str | None = None,
 ) -> None:
-    """Write the heat map in the file's axis order, with voxel size and origin such that it lies on the tomogram."""
-    factor = axes.xyz_to_columns(np.array([voxel_per_output[::-1]], dtype=float), tomogram.order)[0]
+    """Write the heat map with its axes in `order`, with voxel size and origin in the tomogram's frame.
+
+    Without `order` it has the tomogram's own, and lies on the tomogram in viewers.
+    """
+    order = order or tomogram.order
+    factor = axes.xyz_to_columns(np.array([voxel_per_output[::-1]], dtype=float), order)[0]
+    corner = axes.columns_to_xyz(np.array([tomogram.origin], dtype=float), tomogram.order)
+    origin = axes.xyz_to_columns(corner, order)[0]
     size = None if tomogram.voxel_size is None else tomogram.voxel_size * factor
     shift = 0.0 if tomogram.voxel_size is None else (factor - 1) / 2 * tomogram.voxel_size
-    origin = np.asarray(tomogram.origin) + shift
     with replacing(path) as part:
-        write_mrc(part, heat.transpose(axes.from_zyx(tomogram.order)), size, origin)
+        write_mrc(part, heat.transpose(axes.from_zyx(order)), size, origin + shift)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from milopyp_shared.errors import CheckError, InputError, MissingDependency
+from milopyp_shared.errors import CheckError, ContradictionError, InputError, MissingDependency
 from milopyp_shared.recipe import METADATA_KEY, Recipe
 
 
@@ -64,12 +64,14 @@ def allowed_threads() -> int:
 
 
 def open_model(path: str | Path, threads: int | None = None) -> Model:
-    """Open an ONNX file made by ``milopyp-export``.
+    """Open an ONNX file made by ``milopyp-export``; for a checkpoint (``.pth``), the one exported beside it.
 
     Raises
     ------
     InputError
-        No such file, a checkpoint instead of an ONNX file, or a file without a recipe.
+        No such file, a checkpoint without an ONNX file beside it, or a file without a recipe.
+    ContradictionError
+        The ONNX file beside the checkpoint was made from another one.
     MissingDependency
         No onnxruntime is installed.
     """
@@ -77,12 +79,7 @@ def open_model(path: str | Path, threads: int | None = None) -> Model:
     if not path.is_file():
         raise InputError("no such file", where=path, expected="a model made by milopyp-export (.onnx)")
     if path.suffix in (".pth", ".pt"):
-        raise InputError(
-            "is a PyTorch checkpoint",
-            where=path,
-            expected="an ONNX file",
-            remedy=f"Export it once, where PyTorch is: milopyp-export {path}",
-        )
+        return _exported_from(path, threads)
     try:
         import onnxruntime
     except ImportError as error:
@@ -120,3 +117,27 @@ def open_model(path: str | Path, threads: int | None = None) -> Model:
         )
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return Model(path, sha256, recipe, session.get_providers()[0], session)
+
+
+def _exported_from(checkpoint: Path, threads: int | None) -> Model:
+    """The model beside `checkpoint` under the same name, provided that it was made from this very file."""
+    exported = checkpoint.with_suffix(".onnx")
+    if not exported.is_file():
+        raise InputError(
+            "is a PyTorch checkpoint",
+            where=checkpoint,
+            expected=f"an ONNX file, here or as {exported.name} beside it",
+            remedy=f"Export it once, where PyTorch is: milopyp-export {checkpoint}",
+        )
+    model = open_model(exported, threads)
+    found = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    made_from = model.recipe.checkpoint_sha256
+    if made_from != found:
+        raise ContradictionError(
+            f"was made from another checkpoint (SHA-256 {made_from[:12] or 'unsaid'}) than {checkpoint.name} "
+            f"({found[:12]})",
+            where=exported,
+            expected=f"the export of {checkpoint}",
+            remedy=f"Export it again: milopyp-export --overwrite {checkpoint}",
+        )
+    return model

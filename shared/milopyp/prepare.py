@@ -67,7 +67,7 @@ def prepare(folder: Path, ext: str, out: str, order: str, coords: Any, inference
     console = Console()
     check_image_name(out, "--out")
     tomograms = find_tomograms(folder, ext)
-    entries = [ImageEntry(path.name.removesuffix(ext), path) for path in tomograms]
+    entries = [ImageEntry(path.name.removesuffix(ext).rstrip("."), path) for path in tomograms]
     if inference:
         target = folder / f"{out}{LIST_ENDINGS[2]}"
         write_image_list(target, entries)

@@ -90,7 +90,7 @@ def option(*names: str, **settings: Any) -> Callable[[Decorated], Decorated]:
     for name in names:
         halves = [_underscored(half.strip()) for half in name.split("/")]  # two for a flag like --with-x/--without-x
         if any(halves):
-            spellings.append("/".join(halves))
+            spellings.append("/".join([halves[0] or " ", *halves[1:]]))  # click takes a "/" in front for a prefix
     return click.option(*spellings, cls=_Option, **settings)
 
 

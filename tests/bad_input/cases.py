@@ -171,6 +171,34 @@ def checkpoint(**changes: Any) -> Build:
     return build
 
 
+def weights(content: Any) -> Build:
+    """Good lists beside ``model.pth``, a file of ``torch.save``."""
+
+    def build(folder: Path) -> None:
+        import torch
+
+        torch.save(content, folder / "model.pth")
+
+    return both(lists(), build)
+
+
+def begun(**changes: Any) -> Build:
+    """Good lists beside an experiment whose last checkpoint has these entries changed (None: left out)."""
+
+    def build(folder: Path) -> None:
+        experiment = folder / "exp" / "semi" / "default"
+        experiment.mkdir(parents=True)
+        checkpoint(**changes)(experiment)
+        (experiment / "model.pth").rename(experiment / "model_last_contrastive.pth")
+
+    return both(lists(), build)
+
+
+def wide(coordinates: str) -> Build:
+    """As `lists`, with a tomogram large enough for the published preset."""
+    return both(lists(coordinates=coordinates), volume("a.mrc", noise((14, 72, 72))))
+
+
 class Trap:
     """Unpickling it makes a file."""
 
@@ -466,6 +494,120 @@ OPTIONS = [
          build=lists()),
     Case("unknown order word", f"{INFER} a.mrc --order abc", "--order", "'abc' is not one of", usage=True,
          build=model()),
+    Case("published window without --published", f"{INFER} a.mrc --nms 5", "--nms", "has no effect",
+         "--nms beside --published only", "Give --published", picking(volume("a.mrc"))),
+    Case("no margin without --published", f"{INFER} a.mrc --cutoff-z 0", "--cutoff-z", "has no effect",
+         "beside --published only", "Give --published", picking(volume("a.mrc"))),
+    Case("fibres without --published", f"{INFER} a.mrc --fiber --r2_cutoff 9", "--fiber, --r2-cutoff", "has no effect",
+         "beside --published only", "Give --published", picking(volume("a.mrc"))),
+    Case("fibre option on particles", f"{INFER} a.mrc --published --distance-cutoff 9", "--distance-cutoff",
+         "has no effect on single particles", "--fiber", "", picking(volume("a.mrc"))),
+    Case("even window", f"{INFER} a.mrc --published --nms 4", "--nms", "4", "an odd number", "",
+         picking(volume("a.mrc"))),
+    Case("convention of the published text", f"{INFER} a.mrc --published --coords voxel", "",
+         "--coords voxel beside --published", "whole voxel indices x z y", "Leave --coords out",
+         picking(volume("a.mrc"))),
+    Case("distance between points of nothing", f"{INFER} a.mrc --published --fiber --distance-scale 0",
+         "--distance-scale", "is not in the range", usage=True, build=picking(volume("a.mrc"))),
+    Case("network that the model is not", f"{INFER} a.mrc --arch unet_5", "toy.onnx", "was trained with --arch unet3d",
+         "the same, or nothing", "Leave --arch out", picking(volume("a.mrc")), also="line says --arch unet_5"),
+    Case("filter that the model had not", f"{INFER} a.mrc --gauss 1.5", "toy.onnx", "was trained with --gauss",
+         "the same, or nothing", "Leave --gauss out", picking(volume("a.mrc")), also="says --gauss 1.5"),
+    Case("sections that the model paired", f"{INFER} a.mrc --no-compress", "toy.onnx", "was trained with --compress",
+         "the same, or nothing", "Leave --no-compress out", picking(volume("a.mrc")), also="says --no-compress"),
+    Case("kernel that the model has not", f"{INFER} a.mrc --last-k 3", "toy.onnx", "was trained with no --last-k",
+         "the same, or nothing", "Leave --last-k out", picking(volume("a.mrc"))),
+    Case("reduction that the model has not", f"{INFER} a.mrc --down-ratio 1", "toy.onnx",
+         "was trained with --down-ratio 2", "the same, or nothing", "Leave --down-ratio out", picking(volume("a.mrc"))),
+    Case("GPU for picking", f"{INFER} a.mrc --gpus 0", "--gpus", "GPU 0", "-1: this build runs on the CPU",
+         "Leave --gpus out", picking(volume("a.mrc"))),
+    Case("word for a GPU when picking", f"{INFER} a.mrc --gpus all", "--gpus", "'all'", "-1 or a GPU number", "",
+         picking(volume("a.mrc"))),
+    Case("two output folders", f"{INFER} a.mrc --exp-id x --out-id y", "", "--out beside --exp-id and --out-id",
+         "one place", "Leave --out or", picking(volume("a.mrc"))),
+    Case("experiment without a folder", "milopyp-infer a.mrc --model toy.onnx --exp-id x", "--out-id", "is missing",
+         "--exp-id and --out-id together", "", picking(volume("a.mrc"))),
+    Case("outputs outside the experiment", "milopyp-infer a.mrc --model toy.onnx --exp-id x --out-id ../../y",
+         "--out-id", "'../../y'", "a plain name without slashes", "", picking(volume("a.mrc"))),
+    Case("test list that is not there", f"{INFER} --test_img_txt gone.txt", "gone.txt", "no such file", "a list at",
+         "", model()),
+    Case("export of another checkpoint", "milopyp-infer a.mrc --model toy.pth", "toy.onnx",
+         "was made from another checkpoint", "the export of toy.pth", "milopyp-export --overwrite toy.pth",
+         picking(volume("a.mrc"), text("toy.pth", "other weights"))),
+]  # fmt: skip
+
+TRAINING = [
+    Case("validation images without coordinates", f"{TRAIN} --val-img-txt images.txt", "",
+         "one validation list without the other", "--val-img-txt and --val-coord-txt together", "", lists()),
+    Case("validation coordinates without images", f"{TRAIN} --val_coord_txt coords.txt", "",
+         "one validation list without the other", "--val-img-txt and --val-coord-txt together", "", lists()),
+    Case("validation labels outside", f"{TRAIN} --val-img-txt images.txt --val-coord-txt val.txt", "val.txt",
+         "1 of 1 labels of a.mrc lie outside", "coordinates inside 32 x 32 x 16", "binning and order",
+         both(lists(), text("val.txt", COORDINATES + "a 40 40 40\n"))),
+    Case("fully labelled without validation", f"{TRAIN} --val-fully-labelled", "--val-fully-labelled",
+         "no validation tomograms", "--val-img-txt as well", "", lists()),
+    *(
+        Case(f"{metric} without validation", f"{TRAIN} --metric {metric}", "--metric", "no validation tomograms",
+             "--val-img-txt as well", "", lists())
+        for metric in ("auprc", "f1", "labels", "loss")
+    ),
+    *(
+        Case(f"{metric} on sparse labels", f"{TRAIN} --metric {metric} --val-img-txt images.txt --val-coord-txt "
+             "coords.txt", "--metric", f"{metric} counts unlabelled particles as wrong picks",
+             "--val-fully-labelled as well", "Use --metric labels", lists())
+        for metric in ("auprc", "f1")
+    ),
+    Case("unknown figure", f"{TRAIN} --metric accuracy", "--metric", "'accuracy' is not one of", usage=True,
+         build=lists()),
+    Case("another down-sampling", f"{TRAIN} --down_ratio 3", "--down-ratio", "3", "2: both networks halve y and x", "",
+         lists()),
+    Case("another way of sampling", f"{TRAIN} --dataset full", "--dataset", "'full' is not 'semi'", usage=True,
+         build=lists()),
+    Case("another task", TRAIN.replace("milopyp-train", "milopyp-train exploration"), "", "'exploration' is not 'semi'",
+         usage=True, build=lists()),
+    Case("debug of another kind", f"{TRAIN} --debug 2", "--debug", "'2' is not one of '0', '4'", usage=True,
+         build=lists()),
+    Case("no picks at all", f"{TRAIN} --K 0", "--K", "0 is not in the range", usage=True, build=lists()),
+    Case("option of the published method beside the default preset", f"{TRAIN} --preset default --tau 0.02", "",
+         "--tau beside the other method", "--preset published, to which it belongs", "or leave it out", lists()),
+    Case("detail of the published method without it", f"{TRAIN} --lr-step 5 --fiber", "",
+         "--lr-step, --fiber beside the other method", "--preset published, to which they belong", "or leave them out",
+         lists()),
+    Case("default network beside an option of the published method", f"{TRAIN} --arch unet3d --contrastive", "",
+         "--arch beside the other method", "--preset default", "or leave it out", lists()),
+    Case("two losses at once", f"{TRAIN} --pn --ge", "", "--pn and --ge", "one of them", "", lists()),
+    Case("several pairs per step", f"{TRAIN} --preset published --batch-size 4", "--batch-size", "4",
+         "1: a batch of the published method is one pair", "", lists()),
+    Case("prior that is certain", f"{TRAIN} --tau 1", "--tau", "is not in the range 0<x<1", usage=True, build=lists()),
+    Case("temperature zero", f"{TRAIN} --temp 0", "--temp", "is not in the range x>0", usage=True, build=lists()),
+    Case("words for epochs", f"{TRAIN} --lr-step 5,ten", "--lr-step", "'5,ten' is no list of epochs", usage=True,
+         build=lists()),
+    Case("even kernel", f"{TRAIN} --last-k 4", "--last-k", "4", "an odd number from 1 on", "",
+         wide("a 36 36 7\na 40 30 6\n")),
+    Case("volume too small for the published preset", f"{TRAIN} --preset published", "",
+         "a volume of 8 sections of 32 x 32 voxels after pairing", "at least 6 sections of 68 x 68",
+         "Check the axis order", lists(coordinates="a 10 12 8\na 12 9 7\n")),
+    Case("one label for the published preset", f"{TRAIN} --preset published", "", "1 annotation", "at least two",
+         "or use the default preset", wide("a 36 36 7\n")),
+    Case("weights that are not there", f"{TRAIN} --load-model gone.pth", "gone.pth", "no such file",
+         "a checkpoint (.pth)", "", lists()),
+    Case("text as weights", f"{TRAIN} --load_model coords.txt", "coords.txt", "cannot be read as a checkpoint",
+         "tensors and plain types", "Copy it again", lists()),
+    Case("code in weights", f"{TRAIN} --load-model model.pth", "model.pth", "cannot be read as a checkpoint",
+         "tensors and plain types", "files with code in them are never loaded", both(lists(), trapped)),
+    Case("checkpoint of weights without weights", f"{TRAIN} --load-model model.pth", "model.pth", "has no state_dict",
+         "a checkpoint", "", weights({"epoch": 3})),
+    Case("numbers for names of weights", f"{TRAIN} --load-model model.pth", "model.pth", "does not fit the network",
+         "entries of the network that --arch names", "", weights({"state_dict": {1: 2}})),
+    Case("weights of a smaller network", f"{TRAIN} --load-model model.pth", "model.pth", "does not fit the network",
+         "entries of the network that --arch names", "", both(lists(), checkpoint())),
+    Case("resuming and beginning anew", f"{TRAIN} --resume --load-model model.pth", "", "--resume and --load-model",
+         "one of them", "", both(lists(), begun())),
+    Case("resuming a text", f"{TRAIN} --resume", "exp/semi/default/model_last_contrastive.pth",
+         "cannot be read as a checkpoint", "tensors and plain types", "Copy it again",
+         both(lists(), text("exp/semi/default/model_last_contrastive.pth", "hello\n"))),
+    Case("resuming a run of another network", f"{TRAIN} --resume", "exp/semi/default/model_last_contrastive.pth",
+         "is a run with other options", "the same --preset, --arch and --num-epochs as now", "opt.txt", begun()),
 ]  # fmt: skip
 
 EXPORT = [
@@ -587,4 +729,4 @@ PREPARE_AND_EVALUATE = [
     Case("unknown command", "milopyp prepair", "", "No such command 'prepair'", usage=True),
 ]  # fmt: skip
 
-CASES = [*LISTS, *LABELS, *TOMOGRAMS, *MODELS, *OPTIONS, *EXPORT, *PREPARE_AND_EVALUATE]
+CASES = [*LISTS, *LABELS, *TOMOGRAMS, *MODELS, *OPTIONS, *TRAINING, *EXPORT, *PREPARE_AND_EVALUATE]

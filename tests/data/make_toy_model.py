@@ -48,10 +48,10 @@ def toy_network() -> UNet3d:
             weights[name] += 1.0  # batch normalisation that changes nothing
     weights["stem.weight"][0, 0] = -gaussian((3, 6, 6), 1.0)  # dark becomes positive, the rest is cut off
     small = gaussian((3, 3, 3), 0.8)
-    for name in ("down.0.0", "down.1.0.0", "down.1.1.0", "up.0.1.0"):
+    for name in ("down.0.0", "down.1.0.0", "down.1.1.0"):
         weights[f"{name}.weight"][0, 0] = small
-    weights["up.0.0.0.weight"][0, 2] = 0.5 * small  # inputs: two channels of the fine level, four of the coarse one
-    weights["up.0.0.0.weight"][0, 0] = 0.5 * small
+    weights["up.0.0.weight"][0, 2] = 0.5 * small  # inputs: two channels of the fine level, four of the coarse one
+    weights["up.0.0.weight"][0, 0] = 0.5 * small
     weights["head.weight"][0, 0] = GAIN
     weights["head.bias"][0] = OFFSET
     network.load_state_dict(weights)

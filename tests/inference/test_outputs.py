@@ -105,11 +105,12 @@ def test_heat_map_lies_on_the_tomogram(run: Run) -> None:
     assert size == pytest.approx(2 * VOXEL_SIZE)
     # the first voxel of the heat map covers voxels 0 and 1 of the tomogram: its centre is between them
     assert origin == pytest.approx(np.array(ORIGIN) + VOXEL_SIZE / 2)
-    # at the place in space of each candidate, the heat map has the candidate's score
+    # at the place in space of each candidate, the heat map has the candidate's score; one that lies between two voxels
+    # of nearly equal value may be refined to the nearer half of the other one
     table = run.table
     space = run.in_file_order(table[:, :3]) * VOXEL_SIZE + ORIGIN
     nearest = np.rint((space - origin) / size).astype(int)
-    assert heat[tuple(nearest[:, ::-1].T)] == pytest.approx(table[:, 3], abs=1e-6)
+    assert heat[tuple(nearest[:, ::-1].T)] == pytest.approx(table[:, 3], abs=1e-4)
 
 
 def test_the_axis_order_changes_nothing_in_the_inside_frame(tmp_path: Path) -> None:

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 import torch
 
 from milopyp_shared.errors import CheckError, InputError
-from milopyp_shared.grey import GreyParameters, published
+from milopyp_shared.grey import GreyParameters, grey_levels, published
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_training import checkpoint
 from milopyp_training.criterion import PublishedLoss
-from milopyp_training.data import LabelledVolume, grey_levels
+from milopyp_training.data import LabelledVolume
 from milopyp_training.default_method import DefaultMethod
 from milopyp_training.method import Method
+from milopyp_training.patches import Batch
 from milopyp_training.presets import DefaultPreset, PublishedPreset
 from milopyp_training.published_method import PublishedMethod
 from milopyp_training.run import recipe_of
 from milopyp_training.trainer import TrainingState, new_state, prepared_ahead, train_epoch
 from toys import noise, write_tomogram
+
+Kind = TypeVar("Kind", bound=DefaultMethod)
 
 DEVICE = torch.device("cpu")
 DIAMETER = 10.0
@@ -42,11 +45,11 @@ def volume(path: Path, parameters: GreyParameters, xyz: list[list[float]]) -> La
     return LabelledVolume(path.stem, grey_levels(open_tomogram(path, "xyz"), parameters), np.array(xyz), 10.0)
 
 
-def default_method(folder: Path, **numbers: Any) -> DefaultMethod:
+def default_method(folder: Path, kind: type[Kind] = DefaultMethod, **numbers: Any) -> Kind:  # type: ignore[assignment]
     torch.manual_seed(5)
     preset = DefaultPreset(steps=3, batch=2, patch=(4, 16, 16), **numbers)
     labelled = volume(folder / "small.mrc", preset.grey, [[8.2, 9.1, 3.3], [15.0, 14.6, 4.9]])
-    return DefaultMethod(preset, [labelled], DIAMETER, DEVICE)
+    return kind(preset, [labelled], DIAMETER, DEVICE)
 
 
 def published_method(folder: Path) -> PublishedMethod:
@@ -104,6 +107,19 @@ def test_a_resumed_run_equals_one_that_never_stopped(preset: str, folder: Path, 
         assert resumed.optimizer.param_groups[0]["lr"] == pytest.approx(5e-5)
 
 
+@pytest.mark.parametrize("lost", ["epoch", "history", "validation", "optimizer", "training_state_dict"])
+def test_a_checkpoint_that_cannot_be_resumed_is_refused(lost: str, folder: Path, tmp_path: Path) -> None:
+    method = default_method(folder)
+    state = trained(method, 1)
+    path = tmp_path / "model.pth"
+    checkpoint.save(path, state, recipe_of(method, [], DIAMETER, "dark"), {}, seed=7)
+    stored = checkpoint.load(path)
+    del stored.stored[lost]
+    fresh = new_state(default_method(folder), EPOCHS)
+    with pytest.raises(InputError, match=rf"model\.pth: is a run with other options \('{lost}'\)"):
+        checkpoint.restore(fresh, stored, path)
+
+
 @pytest.mark.parametrize("preset", MAKERS)
 def test_the_seed_decides_everything(preset: str, folder: Path) -> None:
     first = trained(MAKERS[preset](folder), 1)
@@ -118,13 +134,21 @@ def test_the_seed_decides_everything(preset: str, folder: Path) -> None:
     assert len(changed) > len(weights) / 2
 
 
-def test_epochs_of_a_run_differ(folder: Path) -> None:
-    """Each epoch draws patches of its own."""
-    method = default_method(folder)
-    batches = [next(method.epoch(np.random.default_rng([7, epoch]))) for epoch in (0, 1)]
-    assert not np.array_equal(batches[0].sections, batches[1].sections)
-    state = trained(method, 2)
-    assert state.history[0] != state.history[1]
+class Remembering(DefaultMethod):
+    """The default method, which notes the patches that it is trained on."""
+
+    seen: list[bytes]
+
+    def losses(self, network: Callable[..., Any], batch: Batch) -> dict[str, torch.Tensor]:
+        self.seen.append(batch.sections.tobytes())
+        return super().losses(network, batch)
+
+
+def test_no_epoch_repeats_the_patches_of_another(folder: Path) -> None:
+    method = default_method(folder, Remembering)
+    method.seen = []
+    trained(method, EPOCHS)
+    assert len(set(method.seen)) == len(method.seen) == 3 * EPOCHS
 
 
 def test_means_and_steps_of_an_epoch(folder: Path) -> None:

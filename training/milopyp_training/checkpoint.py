@@ -143,6 +143,8 @@ def restore(state: TrainingState, checkpoint: Checkpoint, path: Path) -> None:
         state.scheduler.load_state_dict(stored["scheduler"])
         if (steps := getattr(state.scheduler, "total_steps", None)) != planned:
             raise ValueError(f"its learning rates are planned for {steps} steps, not {planned}")
+        state.epoch, state.history = int(stored["epoch"]), list(stored["history"])
+        state.validation = list(stored["validation"])
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"is a run with other options ({_first_line(error)})",
@@ -150,8 +152,6 @@ def restore(state: TrainingState, checkpoint: Checkpoint, path: Path) -> None:
             expected="the same --preset, --arch and --num-epochs as now",
             remedy="Resume with the options in opt.txt, or begin anew with another --exp-id.",
         ) from error
-    state.epoch, state.history = stored["epoch"], list(stored["history"])
-    state.validation = list(stored["validation"])
 
 
 def load_initial_weights(network: nn.Module, path: Path) -> None:
@@ -166,7 +166,7 @@ def load_initial_weights(network: nn.Module, path: Path) -> None:
     weights = stored.get("training_state_dict") or stored.get("state_dict")
     if not isinstance(weights, dict):
         raise InputError("has no state_dict", where=path, expected="a checkpoint")
-    weights = {name.removeprefix("module."): value for name, value in weights.items()}
+    weights = {str(name).removeprefix("module."): value for name, value in weights.items()}
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:

@@ -9,7 +9,7 @@ import click
 
 from milopyp_shared.commandline import Number, command, option, run
 from milopyp_shared.console import Console
-from milopyp_shared.errors import MissingDependency, UsageError
+from milopyp_shared.errors import ContradictionError, MissingDependency, UsageError
 
 ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
 PRESETS = "  [default: the preset's]"
@@ -156,7 +156,7 @@ class Epochs(click.ParamType[tuple[int, ...]]):
 )
 @option(
     "--K",
-    "limit",
+    "K",
     type=click.IntRange(min=1),
     group=OUTPUT,
     help="Picks per tomogram in debug/ at most.  [default: no limit]",
@@ -214,7 +214,7 @@ def train_command(task: str | None, **options: Any) -> None:
         torch.set_num_threads(options["threads"])
     with processes.joined(options["gpus"]) as (device, share):
         console = Console(quiet=options["quiet"] or share.rank > 0)
-        volumes, validation = _load(options, preset, console)
+        volumes, validation = _load(options, preset, console, speaks=share.rank == 0)
         if not isinstance(preset, DefaultPreset) and options["preset"] is None:
             console.say("published preset, selected by its options (--preset default is the other method)")
         torch.manual_seed(options["seed"])
@@ -229,7 +229,7 @@ def train_command(task: str | None, **options: Any) -> None:
             metric=options["metric"],
             fully_labelled=options["val_fully_labelled"],
             pictures=options["debug"] == "4",
-            limit=options["limit"],
+            limit=options["K"],
             print_every=options["print_iter"],
             ahead=options["num_workers"],
             mixed_precision=device.type == "cuda" if options["amp"] is None else options["amp"],
@@ -257,6 +257,10 @@ def _check(options: dict[str, Any]) -> None:
             where="--down-ratio",
             expected="2: both networks halve y and x, nothing else is trained",
         )
+    if options["resume"] and options["load_model"]:
+        raise ContradictionError(
+            "--resume and --load-model", expected="one of them: a run that goes on has weights of its own"
+        )
     if bool(options["val_img_txt"]) != bool(options["val_coord_txt"]):
         raise UsageError(
             "one validation list without the other", expected="--val-img-txt and --val-coord-txt together, or neither"
@@ -275,8 +279,8 @@ def _check(options: dict[str, Any]) -> None:
         )
 
 
-def _load(options: dict[str, Any], preset: Any, console: Console) -> tuple[Any, Any]:
-    """Training and validation tomograms with their labels."""
+def _load(options: dict[str, Any], preset: Any, console: Console, speaks: bool) -> tuple[Any, Any]:
+    """Training and validation tomograms with their labels; of several processes one `speaks` of what looks wrong."""
     from milopyp_shared.lists import read_coordinate_list, read_image_list
 
     from .data import load_volumes
@@ -288,7 +292,7 @@ def _load(options: dict[str, Any], preset: Any, console: Console) -> tuple[Any, 
             load_volumes(
                 read_image_list(images), read_coordinate_list(coordinates), preset.grey, diameter=options["bbox"],
                 order=options["order"], contrast=options["contrast"], where=coordinates,
-                say=console.say, warn=console.warn,
+                say=console.say, warn=console.warn if speaks else lambda text: None,
             )
             if images
             else []

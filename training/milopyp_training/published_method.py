@@ -27,7 +27,7 @@ from .data import LabelledVolume
 from .method import ALONE, Share
 from .networks import SECTION_UNETS
 from .presets import PublishedPreset
-from .published_sampling import PairBatch, cut_pair, draw_pair
+from .published_sampling import PairBatch, clip_centre, cut_pair, draw_pair
 from .targets import UNLABELLED, published_grid_centres, published_targets
 from .unet2d import SectionUNet
 
@@ -54,6 +54,7 @@ class PublishedMethod:
         self._levels = [_Scaled(volume.grey) for volume in volumes]
         self._centres = np.concatenate(centres)
         self._owner = np.repeat(np.arange(len(volumes)), [len(points) for points in centres])
+        self._check()
 
     @property
     def preset(self) -> PublishedPreset:
@@ -104,6 +105,12 @@ class PublishedMethod:
         optimizer = Adam(self.network.parameters(), lr=self._preset.lr)
         milestones = [epoch * self.steps_per_epoch for epoch in self._preset.lr_step]
         return optimizer, MultiStepLR(optimizer, milestones, gamma=self._preset.drop)
+
+    def _check(self) -> None:
+        """Refuse what cannot be drawn from before anything is written: small volumes, a single label."""
+        for shape in self._shapes:
+            clip_centre((0, 0, 0), shape)
+        draw_pair(0, self._centres, self._owner, self._shapes, np.random.default_rng(0), bbox=self._bbox)
 
     def _grid_centres(self, volume: LabelledVolume) -> NDArray[np.int64]:
         return published_grid_centres(volume.xyz, compress=volume.grey.pairing_factor == 2)

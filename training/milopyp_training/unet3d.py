@@ -1,7 +1,8 @@
 """The default network: a compact 3D U-Net on the half-resolution grid.
 
 A strided first convolution takes 2 x 2 pixels to one grid voxel; three levels of two 3 x 3 x 3 convolutions each,
-pooled by 2 along all axes, nearest-neighbour up-sampling and concatenated skips give one logit per grid voxel.
+pooled by 2 along all axes, nearest-neighbour up-sampling, concatenated skips and one convolution per level on the way
+up give one logit per grid voxel.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class UNet3d(nn.Module):
         self.stem_norm = nn.BatchNorm3d(widths[0])
         self.down = nn.ModuleList([_convolution(widths[0], widths[0])])
         self.down.extend(_double(widths[i - 1], widths[i]) for i in range(1, levels))
-        self.up = nn.ModuleList(_double(widths[i] + widths[i + 1], widths[i]) for i in reversed(range(levels - 1)))
+        self.up = nn.ModuleList(_convolution(widths[i] + widths[i + 1], widths[i]) for i in reversed(range(levels - 1)))
         self.head = nn.Conv3d(widths[0], 1, 1)
         nn.init.constant_(self.head.bias, INITIAL_LOGIT)  # type: ignore[arg-type]
 
@@ -69,7 +70,7 @@ class UNet3d(nn.Module):
         """Halo, alignment and stride for tiles."""
         poolings = self.levels - 1
         alignment = 2**poolings
-        grid_halo = unet_halo(poolings)
+        grid_halo = unet_halo(poolings, up=1)
         in_plane = 2 * grid_halo  # the stem is one of the convolutions, over blocks of 2 x 2 pixels
         return Geometry((grid_halo, in_plane, in_plane), (alignment, 2 * alignment, 2 * alignment), (1, 2, 2))
 

@@ -1,0 +1,190 @@
+"""Options looked at before any work: alone, beside each other, and beside what the model file says of itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from milopyp_shared.errors import ContradictionError, InputError, MilopypError, UsageError
+from milopyp_shared.lists import ImageEntry
+
+if TYPE_CHECKING:  # the help must not pay for what these modules load
+    from milopyp_shared.recipe import Recipe
+
+    from .published import PublishedOptions
+
+DEFAULT_OUT = Path("picks")
+EXPERIMENTS = Path("exp/semi")
+FIBRE_OPTIONS = ("distance_cutoff", "r2_cutoff", "curvature_cutoff", "distance_scale")
+PUBLISHED_OPTIONS = ("nms", "cutoff_z", "fiber", *FIBRE_OPTIONS)
+
+
+def threshold(text: str) -> float | None:
+    """The number that ``--out-thresh`` gives; None for ``auto``."""
+    if text == "auto":
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= 1.0:
+        raise UsageError(f"{text}", where="--out-thresh", expected="a score from 0 to 1, or auto")
+    return value
+
+
+def published_options(options: Mapping[str, Any]) -> PublishedOptions | None:
+    """How to decode as the published program does; None without ``--published``.
+
+    Parameters
+    ----------
+    options
+        Values by option name, None where the command line gives none.
+
+    Raises
+    ------
+    UsageError
+        An option that has no effect beside the others, or an even ``--nms``.
+    """
+    given = [name for name in PUBLISHED_OPTIONS if options[name] is not None]
+    if not options["published"]:
+        if given:
+            raise UsageError(
+                "has no effect: double picks are told apart by distance, and nothing is cut off at the borders",
+                where=_spelled(*given),
+                expected=f"{_spelled(*given)} beside --published only",
+                remedy="Give --published to pick as the published program does, or leave it out.",
+            )
+        return None
+    if options["coords"] is not None:
+        raise UsageError(
+            f"--coords {options['coords']} beside --published",
+            expected="one of them: the published text is whole voxel indices x z y",
+            remedy="Leave --coords out; NAME.mod is right for IMOD.",
+        )
+    fibre = {name: options[name] for name in FIBRE_OPTIONS if options[name] is not None}
+    if fibre and not options["fiber"]:
+        raise UsageError("has no effect on single particles", where=_spelled(*fibre), expected="it beside --fiber only")
+    if options["nms"] is not None and options["nms"] % 2 == 0:
+        raise UsageError(f"{options['nms']}", where="--nms", expected="an odd number: a window is centred on a voxel")
+
+    from .fibres import FibreOptions
+    from .published import PublishedOptions
+
+    numbers = {name: options[name] for name in ("limit", "nms", "cutoff_z") if options[name] is not None}
+    return PublishedOptions(**numbers, fibre=FibreOptions(**fibre) if options["fiber"] else None)
+
+
+def against_recipe(options: Mapping[str, Any], recipe: Recipe, where: Path) -> None:
+    """Options of the training, which the manual wants repeated, must say what the model file says.
+
+    Raises
+    ------
+    ContradictionError
+        One of them says something else; both values are named.
+    """
+    grey, last_k = recipe.grey, recipe.architecture_options.get("last_k")
+    facts: list[tuple[str, Any, Any]] = [
+        ("--arch", options["arch"], recipe.architecture),
+        ("--last-k", options["last_k"], last_k),
+        ("--gauss", options["gauss"], grey.sigma[2]),
+        ("--down-ratio", options["down_ratio"], recipe.geometry.stride[2]),
+    ]
+    for name, given, trained in facts:
+        same = math.isclose(given, trained) if isinstance(given, float) else given == trained
+        if given is not None and not same:
+            stored = f"no {name}" if trained is None else f"{name} {_plain(trained)}"
+            raise _contradiction(f"{name} {_plain(given)}", stored, where)
+    paired = grey.pairing != "none"
+    if options["compress"] not in (None, paired):
+        words = {True: "--compress", False: "--no-compress"}
+        raise _contradiction(words[not paired], words[paired], where)
+
+
+def output_folder(out: Path | None, exp_id: str | None, out_id: str | None) -> Path:
+    """Where outputs go: ``--out``, or ``exp/semi/EXP_ID/OUT_ID`` as in the published program.
+
+    Raises
+    ------
+    UsageError
+        Both ways, half of the second, or a name that is more than a folder's name.
+    """
+    if exp_id is None and out_id is None:
+        return out or DEFAULT_OUT
+    given = {"--exp-id": exp_id, "--out-id": out_id}
+    if out is not None:
+        named = " and ".join(name for name, value in given.items() if value is not None)
+        raise UsageError(
+            f"--out beside {named}", expected="one place for the outputs", remedy=f"Leave --out or {named} out."
+        )
+    for name, value in given.items():
+        if value is None:
+            raise UsageError("is missing", where=name, expected="--exp-id and --out-id together, or --out alone")
+        if value in ("", ".", "..") or not value.isprintable() or any(letter in value for letter in "/\\"):
+            raise UsageError(f"{value!r}", where=name, expected="a plain name without slashes")
+    return EXPERIMENTS.joinpath(*map(str, given.values()))
+
+
+def devices(gpus: str | None) -> None:
+    """Refuse ``--gpus`` other than -1.
+
+    Raises
+    ------
+    UsageError
+        A GPU, or no number.
+    """
+    if gpus is None or gpus.strip() == "-1":
+        return
+    numbers = all(word.strip().isdecimal() for word in gpus.split(","))
+    raise UsageError(
+        f"GPU {gpus}" if numbers else f"{gpus!r}",
+        where="--gpus",
+        expected="-1: this build runs on the CPU" if numbers else "-1 or a GPU number",
+        remedy="Leave --gpus out.",
+    )
+
+
+def outputs_apart(images: Sequence[ImageEntry], out: Path) -> None:
+    """Outputs must not replace what lies beside the tomograms: NAME.txt and NAME.mod are often a person's clicks."""
+    for image in images:
+        if image.path.parent.resolve() == out.resolve():
+            raise UsageError(
+                f"holds the tomogram {image.path.name}",
+                where=out,
+                expected="a folder of its own, because outputs replace files of the same names (.txt, .mod)",
+                remedy="Give another --out.",
+            )
+
+
+def one_is_readable(images: Sequence[ImageEntry], order: str) -> None:
+    """Look at headers before any work, up to the first good one: when none is usable, nothing is begun."""
+    from milopyp_shared.tomogram import open_tomogram
+
+    errors = []
+    for image in images:
+        try:
+            open_tomogram(image.path, order)
+            return
+        except MilopypError as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    raise InputError(f"none of the {len(errors)} tomograms can be read; the first: {errors[0]}")
+
+
+def _contradiction(given: str, trained: str, where: Path) -> ContradictionError:
+    return ContradictionError(
+        f"was trained with {trained}, but the command line says {given}",
+        where=where,
+        expected="the same, or nothing: the file knows how it was trained",
+        remedy=f"Leave {given.split()[0]} out, or give the model it belongs to.",
+    )
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _spelled(*names: str) -> str:
+    return ", ".join("--" + name.replace("_", "-") for name in names)
