@@ -83,7 +83,9 @@ class Recipe:
     flips
         Mirrored copies that picking averages over: 1, 2 or 4.
     precision
-        Of the weights: ``fp32`` (``fp16`` and ``int8`` are reserved).
+        Of the arithmetic: ``fp32``, ``fp16`` (for GPUs) or ``int8`` (for CPUs only).
+    order
+        Axis order of the training tomograms' files, as far as it is known. A hint: every file has its own.
     """
 
     architecture: str
@@ -101,6 +103,7 @@ class Recipe:
     checkpoint_sha256: str = ""
     flips: int = 1
     precision: str = "fp32"
+    order: str | None = None
 
     @property
     def voxel_per_output(self) -> tuple[int, int, int]:

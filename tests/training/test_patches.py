@@ -74,20 +74,20 @@ def find(patch: np.ndarray, volumes: list[LabelledVolume]) -> Found:
 
 
 def wanted_heat(volume: LabelledVolume, start: tuple[int, int, int], shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
-    """Target and positives of a box (before flipping) by their definition, in full-resolution voxels."""
+    """Target of a box (before flipping) and the voxels nearest to labels, by definition in full-resolution voxels."""
     pairing = volume.grey.pairing_factor
     z = (np.arange(shape[0]) + start[0]) * pairing + (pairing - 1) / 2
     y = start[1] + 2 * np.arange(shape[1] // 2) + 0.5
     x = start[2] + 2 * np.arange(shape[2] // 2) + 0.5
     centres = np.stack(np.meshgrid(z, y, x, indexing="ij"), -1)
     sigma = PLAIN.target_sigma * DIAMETER / 2
-    target, positive = np.zeros(centres.shape[:3]), np.zeros(centres.shape[:3], bool)
+    target, nearest = np.zeros(centres.shape[:3]), np.zeros(centres.shape[:3], bool)
     for label in volume.xyz[:, ::-1]:
         q = (((centres - label) / sigma) ** 2).sum(-1)
         target = np.maximum(target, np.where(q <= 9, np.exp(-q / 2), 0))
         inside = np.all(np.abs(centres - label) <= np.array([pairing, 2, 2]) / 2, axis=-1)
-        positive |= inside
-    return target, positive
+        nearest |= inside
+    return target, nearest
 
 
 def batch_of(volumes: list[LabelledVolume], preset: DefaultPreset = PLAIN, seed: int = 3) -> Batch:
@@ -113,12 +113,12 @@ def test_targets_lie_where_the_labels_are(tmp_path: Path, pairing: str) -> None:
         place = find(patch, volumes)
         places.append(place)
         assert place.start[1] % 2 == place.start[2] % 2 == 0  # on the grid of the whole heat map
-        heat, mark = wanted_heat(volumes[place.volume], place.start, patch.shape)
+        heat, nearest = wanted_heat(volumes[place.volume], place.start, patch.shape)
         np.testing.assert_allclose(np.flip(target, place.flip), heat, atol=1e-5)
-        np.testing.assert_array_equal(np.flip(positive, place.flip), mark)
-        if mark.any():
-            assert mark[np.unravel_index(heat.argmax(), heat.shape)]  # the largest voxel is a positive
-        marks += int(mark.sum())
+        marked = np.flip(positive, place.flip)
+        assert marked[nearest].all()
+        assert (heat[marked & ~nearest] > 0.7).all()  # what else is positive is next to a label, too
+        marks += int(nearest.sum())
     assert marks > 20  # there was something to compare
     assert {place.flip for place in places} == set(FLIPS)
     assert {place.volume for place in places} == {0, 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +16,14 @@ from milopyp_shared.tomogram import open_tomogram
 from milopyp_training import checkpoint
 from milopyp_training.data import LabelledVolume
 from milopyp_training.default_method import DefaultMethod
+from milopyp_training.networks import build_network
 from milopyp_training.presets import DefaultPreset
 from milopyp_training.run import BEST, LAST, Run, Schedule, recipe_of
+from milopyp_training.validation import predict_all, suggest_threshold
 from toys import noise, write_tomogram
 
 DEVICE, DIAMETER = torch.device("cpu"), 8.0
-PRESET = DefaultPreset(steps=2, batch=2, patch=(4, 16, 16), lr=0.1, epochs=6)
+PRESET = DefaultPreset(steps=4, batch=2, patch=(4, 16, 16), lr=0.01, averaging=0.2, epochs=6)
 SCHEDULE = Schedule(epochs=PRESET.epochs, seed=0, metric="loss", save_all=True)
 
 
@@ -35,67 +38,92 @@ def volumes(tmp_path_factory: pytest.TempPathFactory) -> list[LabelledVolume]:
     return made
 
 
-def train(volumes: list[LabelledVolume], folder: Path, schedule: Schedule) -> Run:
+def prepared(volumes: list[LabelledVolume], folder: Path, schedule: Schedule) -> Run:
     torch.manual_seed(schedule.seed)
     method = DefaultMethod(PRESET, volumes[:1], DIAMETER, DEVICE)
     recipe = recipe_of(method, volumes[:1], DIAMETER, "dark")
-    run = Run(method, volumes[:1], volumes[1:], recipe, folder, schedule, {}, DEVICE, Console(quiet=True))
-    run.train()
-    return run
+    return Run(method, volumes[:1], volumes[1:], recipe, folder, schedule, {}, DEVICE, Console(quiet=True))
 
 
-def test_the_best_epoch_is_kept_whenever_it_comes(volumes: list[LabelledVolume], tmp_path: Path) -> None:
-    """Runs with several seeds; at a high rate the validation loss rises and falls."""
-    places = {}
-    for seed in range(8):
-        folder = tmp_path / str(seed)
-        run = train(volumes, folder, replace(SCHEDULE, seed=seed))
-        losses = {int(row["epoch"]): row["loss"] for row in run.state.validation}
-        best = min(losses, key=lambda epoch: (losses[epoch], -epoch))
-        places[best] = seed
-        stored = checkpoint.load(folder / BEST)
-        assert stored.stored["epoch"] == best
-        of_epoch = checkpoint.load(folder / f"model_{best}.pth")
-        assert all(torch.equal(value, of_epoch.state_dict[name]) for name, value in stored.state_dict.items())
-        assert checkpoint.load(folder / LAST).stored["epoch"] == PRESET.epochs
-        assert f"Use `{BEST}` (epoch {best})." in (folder / "model_selection.md").read_text()
-    between = [epoch for epoch in places if 1 < epoch < PRESET.epochs]
-    assert between, f"the best epochs were {sorted(places)}"
-
-    # pictures of sections are kept for the best and the last epoch, a sheet for every one
-    train(volumes, tmp_path / "drawn", replace(SCHEDULE, seed=places[between[0]], pictures=True))
-    debug = tmp_path / "drawn" / "debug"
-    pictured = [path.name.split("_")[0] for path in debug.glob("*_noise2_pred_hm*.png")]
-    assert {int(epoch) for epoch in pictured} == {between[0], PRESET.epochs}
-    assert len(pictured) == 2 * 4
-    assert {path.name for path in debug.glob("*_noise2.png")} == {f"{n}_noise2.png" for n in range(1, 7)}
+def best_epoch(run: Run) -> int:
+    """The epoch of the lowest validation loss, of equal ones the later."""
+    return int(max(run.state.validation, key=lambda row: (-row["loss"], row["epoch"]))["epoch"])
 
 
-def test_a_validated_run_that_was_interrupted_remembers_its_best_epoch(
-    volumes: list[LabelledVolume], tmp_path: Path
+@pytest.fixture(scope="module")
+def runs(volumes: list[LabelledVolume], tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    runs = []
+    for seed in range(4):
+        runs.append(prepared(volumes, tmp_path_factory.mktemp("seed"), replace(SCHEDULE, seed=seed)))
+        runs[-1].train()
+    torch.set_num_threads(threads)
+    return runs
+
+
+@pytest.fixture
+def overfitted(runs: list[Run]) -> Run:
+    """A run whose best epoch is neither the first nor the last."""
+    found = [run for run in runs if 1 < best_epoch(run) < PRESET.epochs]
+    assert found, f"the best epochs were {[best_epoch(run) for run in runs]}"
+    return found[0]
+
+
+def test_the_best_epoch_is_kept_whenever_it_comes(runs: list[Run], overfitted: Run) -> None:
+    for run in runs:
+        best = best_epoch(run)
+        kept, last = checkpoint.load(run.folder / BEST), checkpoint.load(run.folder / LAST)
+        assert (kept.stored["epoch"], last.stored["epoch"]) == (best, PRESET.epochs)
+        for stored, epoch in ((kept, best), (last, PRESET.epochs)):
+            of_epoch = checkpoint.load(run.folder / f"model_{epoch}.pth")
+            assert all(torch.equal(value, of_epoch.state_dict[name]) for name, value in stored.state_dict.items())
+        assert f"Use `{BEST}` (epoch {best})." in (run.folder / "model_selection.md").read_text()
+
+
+@pytest.mark.parametrize("name", [BEST, LAST])
+def test_either_model_has_the_threshold_of_its_own_picks(
+    name: str, overfitted: Run, volumes: list[LabelledVolume]
 ) -> None:
-    """The first part's figures count in the second: a worse epoch there does not take the best one's place."""
-    for seed in range(8):
-        whole = train(volumes, tmp_path / f"whole{seed}", replace(SCHEDULE, seed=seed))
-        losses = [row["loss"] for row in whole.state.validation]
-        best = len(losses) - int(np.argmin(losses[::-1]))
-        if not 1 < best < PRESET.epochs:
-            continue
-        folder = tmp_path / "parts"
-        # as if the first part had died after its best epoch
-        folder.mkdir()
-        (folder / LAST).write_bytes((tmp_path / f"whole{seed}" / f"model_{best}.pth").read_bytes())
-        (folder / BEST).write_bytes((tmp_path / f"whole{seed}" / BEST).read_bytes())
-        torch.manual_seed(99)
-        method = DefaultMethod(PRESET, volumes[:1], DIAMETER, DEVICE)
-        recipe = recipe_of(method, volumes[:1], DIAMETER, "dark")
-        schedule = replace(SCHEDULE, seed=seed)
-        run = Run(method, volumes[:1], volumes[1:], recipe, folder, schedule, {}, DEVICE, Console(quiet=True))
-        run.resume(folder / LAST)
-        run.train()
-        assert run.state.validation == whole.state.validation
-        assert checkpoint.load(folder / BEST).stored["epoch"] == best
-        for name in ("model_selection.md", "summary.png"):
-            assert (folder / name).read_bytes() == (tmp_path / f"whole{seed}" / name).read_bytes()
-        return
-    pytest.fail("no run had its best epoch in the middle")
+    """Found as it will pick: over as many mirrored copies as its recipe says."""
+    stored = checkpoint.load(overfitted.folder / name)
+    network = build_network(stored.recipe)
+    network.load_state_dict(stored.state_dict)
+    thresholds = []
+    for flips in (stored.recipe.flips, 1):
+        found = predict_all(overfitted.method, network, volumes[1:], stored.recipe, DEVICE, flips)
+        thresholds.append(suggest_threshold(found, DIAMETER / 2, "validation"))
+    assert stored.recipe.threshold == thresholds[0] != thresholds[1]
+
+
+def test_pictures_of_sections_are_kept_for_the_best_and_the_last_epoch(
+    overfitted: Run, volumes: list[LabelledVolume], tmp_path: Path
+) -> None:
+    run = prepared(volumes, tmp_path, replace(overfitted.schedule, pictures=True))
+    run.train()
+    best = best_epoch(run)
+    assert best == best_epoch(overfitted)
+    found = sorted(path.name for path in (tmp_path / "debug").glob("*_pred_hm*.png"))
+    assert found == sorted(f"{epoch}_noise2_pred_hm{z}.png" for epoch in (best, PRESET.epochs) for z in range(4))
+    sheets = {path.name for path in (tmp_path / "debug").glob("*_noise2.png")}
+    assert sheets == {f"{epoch}_noise2.png" for epoch in range(1, PRESET.epochs + 1)}
+
+
+def test_a_run_that_goes_on_remembers_its_best_epoch(
+    overfitted: Run, volumes: list[LabelledVolume], tmp_path: Path
+) -> None:
+    """As if it had died just after its best epoch: a worse one in the second part does not take its place."""
+    best = best_epoch(overfitted)
+    for name in (LAST, BEST):
+        shutil.copyfile(overfitted.folder / f"model_{best}.pth", tmp_path / name)
+    run = prepared(volumes, tmp_path, overfitted.schedule)
+    run.resume(tmp_path / LAST)
+    run.train()
+    np.testing.assert_equal(run.state.validation, overfitted.state.validation)  # NaN equals NaN
+    assert checkpoint.load(tmp_path / BEST).stored["epoch"] == best
+    for name in ("model_selection.md", "summary.png"):
+        assert (tmp_path / name).read_bytes() == (overfitted.folder / name).read_bytes()
+    for name in (LAST, BEST):
+        ours, theirs = checkpoint.load(tmp_path / name), checkpoint.load(overfitted.folder / name)
+        assert ours.recipe == theirs.recipe
+        assert all(torch.equal(value, theirs.state_dict[key]) for key, value in ours.state_dict.items())

@@ -19,11 +19,11 @@ from milopyp_training.settings import PUBLISHED_DETAILS, PUBLISHED_ONLY, choose_
 SELECTING: dict[str, tuple[str, Any]] = {
     "--contrastive": ("loss.contrastive", True),
     "--no-contrastive": ("loss.contrastive", False),
-    "--exact-contrastive": ("exact", True),
+    "--exact-contrastive --contrastive": ("exact", True),
     "--tau 0.03": ("loss.tau", 0.03),
-    "--thresh 0.7": ("loss.thresh", 0.7),
-    "--temp 0.2": ("loss.temperature", 0.2),
-    "--cr-weight 0": ("loss.cr_weight", 0.0),
+    "--thresh 0.7 --contrastive": ("loss.thresh", 0.7),
+    "--temp 0.2 --contrastive": ("loss.temperature", 0.2),
+    "--cr-weight 0 --contrastive": ("loss.cr_weight", 0.0),
     "--last-k 5": ("last_k", 5),
     "--pn": ("loss.kind", "pn"),
     "--ge": ("loss.kind", "ge"),
@@ -60,7 +60,8 @@ def test_no_rule_is_left_out() -> None:
 @pytest.mark.parametrize("line", SELECTING)
 def test_an_option_of_the_published_method_selects_it(line: str) -> None:
     """And changes in it what it says, nothing else."""
-    plain = chosen("--preset published --no-contrastive --no-compress")
+    on = "--contrastive" if "--contrastive" in line.split() else "--no-contrastive"
+    plain = chosen(f"--preset published {on} --no-compress")
     assert isinstance(plain, PublishedPreset)
     path, value = SELECTING[line]
     if path.startswith("loss."):
@@ -102,6 +103,20 @@ def test_the_default_network_belongs_to_the_default_preset() -> None:
         chosen("--preset published --arch unet3d")
 
 
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("--arch unet_4 --thresh 0.7 --temp 0.2", "--thresh, --temp without --contrastive"),
+        ("--preset published --no-contrastive --cr-weight 0.1", "--cr-weight without --contrastive"),
+        ("--exact-contrastive", "--exact-contrastive without --contrastive"),
+        ("--pn --tau 0.1", "--tau beside --pn"),
+    ],
+)
+def test_an_option_that_nothing_would_read_is_refused(line: str, named: str) -> None:
+    with pytest.raises(ContradictionError, match=named):
+        chosen(line)
+
+
 def test_the_default_network_with_an_option_of_the_published_method_is_refused() -> None:
     """Neither preset has both."""
     with pytest.raises(ContradictionError, match=r"--arch beside the other method; expected --preset default"):
@@ -123,7 +138,7 @@ def test_the_published_preset_by_name_is_the_manuals_sample_command() -> None:
     assert named.architecture in ("unet_4", "unet_5")
 
 
-@pytest.mark.parametrize("line", ["--arch unet_4", "--tau 0.01", "--last-k 3", "--arch unet_5 --thresh 0.85"])
+@pytest.mark.parametrize("line", ["--arch unet_4", "--tau 0.01", "--last-k 3", "--arch unet_5 --tau 0.02"])
 def test_selected_by_an_option_a_flag_that_is_not_given_is_off(line: str) -> None:
     preset = chosen(line)
     assert isinstance(preset, PublishedPreset)

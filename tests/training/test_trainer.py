@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,8 +26,6 @@ from milopyp_training.run import recipe_of
 from milopyp_training.trainer import TrainingState, new_state, prepared_ahead, train_epoch
 from toys import noise, write_tomogram
 
-Kind = TypeVar("Kind", bound=DefaultMethod)
-
 DEVICE = torch.device("cpu")
 DIAMETER = 10.0
 EPOCHS = 3
@@ -45,11 +43,23 @@ def volume(path: Path, parameters: GreyParameters, xyz: list[list[float]]) -> La
     return LabelledVolume(path.stem, grey_levels(open_tomogram(path, "xyz"), parameters), np.array(xyz), 10.0)
 
 
-def default_method(folder: Path, kind: type[Kind] = DefaultMethod, **numbers: Any) -> Kind:  # type: ignore[assignment]
+class Remembering(DefaultMethod):
+    """The default method, which notes the patches that it is trained on."""
+
+    seen: list[bytes]
+
+    def losses(self, network: Callable[..., Any], batch: Batch) -> dict[str, torch.Tensor]:
+        self.seen.append(batch.sections.tobytes())
+        return super().losses(network, batch)
+
+
+def default_method(folder: Path, **numbers: Any) -> Remembering:
     torch.manual_seed(5)
     preset = DefaultPreset(steps=3, batch=2, patch=(4, 16, 16), **numbers)
     labelled = volume(folder / "small.mrc", preset.grey, [[8.2, 9.1, 3.3], [15.0, 14.6, 4.9]])
-    return kind(preset, [labelled], DIAMETER, DEVICE)
+    method = Remembering(preset, [labelled], DIAMETER, DEVICE)
+    method.seen = []
+    return method
 
 
 def published_method(folder: Path) -> PublishedMethod:
@@ -134,19 +144,8 @@ def test_the_seed_decides_everything(preset: str, folder: Path) -> None:
     assert len(changed) > len(weights) / 2
 
 
-class Remembering(DefaultMethod):
-    """The default method, which notes the patches that it is trained on."""
-
-    seen: list[bytes]
-
-    def losses(self, network: Callable[..., Any], batch: Batch) -> dict[str, torch.Tensor]:
-        self.seen.append(batch.sections.tobytes())
-        return super().losses(network, batch)
-
-
 def test_no_epoch_repeats_the_patches_of_another(folder: Path) -> None:
-    method = default_method(folder, Remembering)
-    method.seen = []
+    method = default_method(folder)
     trained(method, EPOCHS)
     assert len(set(method.seen)) == len(method.seen) == 3 * EPOCHS
 

@@ -74,7 +74,11 @@ def load(path: Path) -> Checkpoint:
     InputError
         No such file, not a checkpoint, one with code in it, or one of a newer schema.
     """
-    stored = read_plain(path)
+    return interpret(read_plain(path), path)
+
+
+def interpret(stored: dict[str, Any], path: Path) -> Checkpoint:
+    """The checkpoint of milopyp that `read_plain` has read from `path`; raises as `load` does."""
     if stored.get("format") != FORMAT:
         raise InputError(
             "is no checkpoint of milopyp", where=path, expected=f"format {FORMAT!r}", remedy="Give a model_*.pth."

@@ -26,7 +26,7 @@ class Batch:
     target
         ``(b, z, y/2, x/2)`` float32 Gaussians around the sub-voxel label positions.
     positive
-        The same shape; True at the voxel nearest to a label.
+        The same shape; True near the labels.
     """
 
     sections: NDArray[np.float32]
@@ -105,7 +105,7 @@ def _patch(
     grid = tuple(int(n) // step for n, step in zip(shape, _GRID, strict=True))
     local = centres - start // _GRID
     target = gaussian_targets(local, grid, sigma.tolist())
-    positive = nearest_voxels(local, grid)
+    positive = nearest_voxels(local, grid) | (target > preset.positive)
     flip = tuple(axis for axis in range(3) if rng.random() < 0.5)
     sections, target, positive = (np.flip(part, flip) for part in (sections, target, positive))
     return _augment(sections, preset, rng), np.ascontiguousarray(target), np.ascontiguousarray(positive)

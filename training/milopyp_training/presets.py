@@ -32,6 +32,9 @@ class DefaultPreset:
         Decay per step of the averaged weights, which are the ones that pick.
     target_sigma
         Width of the Gaussian target in particle radii.
+    positive
+        Voxels with a target above it are positives, and the one nearest to the label. The loss is divided by their
+        number, so the more there are, the less the background weighs, in which most particles are unlabelled.
     flips
         Mirrored copies that picking averages over.
     """
@@ -52,6 +55,7 @@ class DefaultPreset:
     contrast: float = 0.2
     averaging: float = 0.99
     target_sigma: float = 0.4
+    positive: float = 0.8
     flips: int = 4
 
 

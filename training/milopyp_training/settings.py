@@ -16,6 +16,7 @@ from .presets import DefaultPreset, Preset, PublishedPreset
 # Options that select the published preset, because the default one has nothing they could change.
 PUBLISHED_ONLY = ("contrastive", "tau", "thresh", "temp", "cr_weight", "last_k", "pn", "ge", "exact_contrastive")
 # Options of the published preset that do not select it: refused beside the default one.
+CONTRASTIVE_DETAILS = ("thresh", "temp", "cr_weight", "exact_contrastive")
 PUBLISHED_DETAILS = ("lr_step", "translation_ratio", "fiber")
 
 
@@ -79,6 +80,15 @@ def _published(options: Mapping[str, Any], named: bool) -> PublishedPreset:
     if options["pn"] and options["ge"]:
         raise ContradictionError("--pn and --ge", expected="one of them: each is a loss of its own")
     flags = {name: named if options[name] is None else options[name] for name in ("contrastive", "compress")}
+    idle = [name for name in CONTRASTIVE_DETAILS if options[name] is not None and not flags["contrastive"]]
+    if idle:
+        raise ContradictionError(
+            f"{_spelled(idle)} without --contrastive",
+            expected="--contrastive as well: nothing else reads them",
+            remedy="Add --contrastive, or leave them out.",
+        )
+    if options["pn"] and options["tau"] is not None:
+        raise ContradictionError("--tau beside --pn", expected="one of them: with --pn nothing reads the prior")
     kind = "pn" if options["pn"] else "ge" if options["ge"] else "pu"
     loss = _with_given(
         PublishedLoss(kind=kind, contrastive=flags["contrastive"]),
@@ -99,10 +109,13 @@ def _with_given(preset: Any, **values: Any) -> Any:
     return replace(preset, **{name: value for name, value in values.items() if value is not None})
 
 
+def _spelled(names: Collection[str]) -> str:
+    return ", ".join("--" + name.replace("_", "-") for name in names)
+
+
 def _other_method(names: Collection[str], preset: str) -> ContradictionError:
-    options = ", ".join("--" + name.replace("_", "-") for name in names)
     return ContradictionError(
-        f"{options} beside the other method",
+        f"{_spelled(names)} beside the other method",
         expected=f"--preset {preset}, to which {'it belongs' if len(names) == 1 else 'they belong'}",
         remedy=f"Give --preset {preset}, or leave {'it' if len(names) == 1 else 'them'} out.",
     )
