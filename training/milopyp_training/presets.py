@@ -50,7 +50,7 @@ class DefaultPreset:
     patch: tuple[int, int, int] = (16, 64, 64)
     centred: float = 0.6
     jitter: float = 0.4
-    noise: float = 0.4
+    noise: float = 0.6
     brightness: float = 0.2
     contrast: float = 0.2
     averaging: float = 0.99
