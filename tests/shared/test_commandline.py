@@ -137,7 +137,11 @@ def test_no_memory_is_no_bug(leave: Callable[..., Answer]) -> None:
     ids=["SIGINT", "SIGTERM", "abort"],
 )
 def test_interrupted(leave: Callable[..., Answer], action: Callable[[], Any]) -> None:
-    code, _, err = leave(doing(action))
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell ignore it
+    try:
+        code, _, err = leave(doing(action))
+    finally:
+        signal.signal(signal.SIGINT, previous)
     assert code == 130
     assert err.strip() == "interrupted; the same command goes on where it stopped"
 
