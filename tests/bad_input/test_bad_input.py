@@ -22,7 +22,7 @@ from running import run_line, tree
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory, two levels below the test's own folder so that climbing out of it would be seen."""
-    work = tmp_path / "home" / "work"
+    work = tmp_path / "home" / "runs"
     work.mkdir(parents=True)
     monkeypatch.chdir(work)
     return work
@@ -56,7 +56,7 @@ def test_bad_input(case: Case, folder: Path, tmp_path: Path) -> None:
     assert case.also in outcome.err
 
     after = tree(tmp_path)
-    left = {f"home/work/{name}" for name in case.leaves}
+    left = {f"home/runs/{name}" for name in case.leaves}
     assert {name: content for name, content in after.items() if name not in left} == before
     assert left <= set(after)
     assert not [name for name in after if name.endswith(".part")]
