@@ -3,42 +3,106 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from milopyp_shared.commandline import command, option, run
+from milopyp_shared.commandline import Number, command, option, run
+from milopyp_shared.console import Console
 from milopyp_shared.errors import MissingDependency, UsageError
+
+ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
+TRAINED = "How it was trained (for published checkpoints without opt.txt beside them; our own know it)"
 
 
 @command("milopyp-export")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@option("-o", "--output", type=click.Path(path_type=Path), help="ONNX file; beside the checkpoint when not given.")
-@option("--overwrite", is_flag=True, help="Replace an existing file.")
+@option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    group="Output",
+    help="ONNX file.  [default: beside the checkpoint, under its name]",
+)
+@option("--overwrite", is_flag=True, group="Output", help="Replace an existing file.")
+@option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16", "int8"]),
+    default="fp32",
+    group="Output",
+    help="fp16 is for GPUs; int8 for CPUs with VNNI, and needs --calibration.",
+)
+@option(
+    "--for",
+    "target",
+    type=click.Choice(["cpu", "gpu"]),
+    group="Output",
+    help="Form of the graph: 2D convolutions over sections (cpu) or 3D ones (gpu); results are the same.  "
+    "[default: gpu for fp16, else cpu]",
+)
+@option("--calibration", metavar="LIST", group="Output", help="Image list of tomograms on which int8 finds its ranges.")
+@option(
+    "--reduce-range/--no-reduce-range",
+    default=None,
+    group="Output",
+    help="int8 weights of 7 bits, for CPUs without VNNI.  [default: as this machine needs]",
+)
+@option("--verify-on", metavar="LIST", group="Output", help="Image list of tomograms to compare with PyTorch on.")
+@option("--gauss", type=Number(min=0), group=TRAINED, help="Sigma of the Gaussian filter, voxels.")
+@option("--compress/--no-compress", default=None, group=TRAINED, help="One section of every two.")
+@option(
+    "--order",
+    "--ord",
+    type=click.Choice(ORDER_WORDS),
+    group=TRAINED,
+    help="File axes of its tomograms from fastest to slowest; auto: unknown or various.",
+)
+@option("--bbox", type=Number(2, 1000), group=TRAINED, help="Particle diameter, voxels.")
+@option("--voxel-size", type=Number(min=0, min_open=True), group=TRAINED, help="Angstrom; may stay unknown.")
+@option("-q", "--quiet", is_flag=True, group="Output", help="Say only what is wrong.")
 @click.version_option(package_name="milopyp")
-def export_command(checkpoint: Path, output: Path | None, overwrite: bool) -> None:
+def export_command(checkpoint: Path, output: Path | None, overwrite: bool, quiet: bool, **options: Any) -> None:
     """Export a trained model to one ONNX file that knows its own recipe.
 
     The file is compared with PyTorch on three shapes before it gets its name.
 
     \b
-    Example:
+    Examples:
       milopyp-export exp/semi/ribosome/model_last_contrastive.pth -o ribosome.onnx
+      milopyp-export model_4.pth --gauss 0.8 --compress --order xzy --bbox 24
+      milopyp-export model.pth --precision int8 --calibration train_imgs.txt -o fast.onnx
     """
-    output = output or checkpoint.with_suffix(".onnx")
+    suffix = "" if options["precision"] == "fp32" else f"_{options['precision']}"
+    output = output or checkpoint.with_name(f"{checkpoint.stem}{suffix}.onnx")
     if output.exists() and not overwrite:
         raise UsageError("exists already", where=output, remedy="Give --overwrite to replace it.")
     try:
-        from .convert import export
+        from .convert import ExportOptions, export
+        from .published import Stated
     except ImportError as error:
         raise MissingDependency(
             f"the package {error.name} is not installed",
             where="milopyp-export",
             remedy="Run: pip install 'milopyp[export,cpu]'.",
         ) from error
-    recipe = export(checkpoint, output)
-    click.echo(
-        f"wrote {output} ({output.stat().st_size / 2**20:.1f} MiB): {recipe.architecture}, differs from PyTorch by "
-        f"{recipe.parity['max_difference']:.1g} at most"
+    from milopyp_shared.lists import read_image_list
+
+    lists = {name: options.pop(name) for name in ("calibration", "verify_on")}
+    wanted = ExportOptions(
+        precision=options.pop("precision"),
+        target=options.pop("target"),
+        reduce_range=options.pop("reduce_range"),
+        stated=Stated(**options),
+        **{name: read_image_list(path) if path else () for name, path in lists.items()},
+    )
+    console = Console(quiet=quiet)
+    recipe = export(checkpoint, output, wanted, console.say)
+    figures = recipe.parity
+    difference = figures.get("max_difference", figures.get("tomogram_max_difference", 0.0))
+    agreement = f", {figures['pick_agreement']:.0%} of the picks agree" if "pick_agreement" in figures else ""
+    console.say(
+        f"wrote {output} ({output.stat().st_size / 2**20:.1f} MiB): {recipe.architecture}, {recipe.precision}, differs "
+        f"from PyTorch by {difference:.1g} at most{agreement}"
     )
 
 

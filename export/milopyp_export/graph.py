@@ -3,6 +3,9 @@
 Inputs ``sections`` uint8 ``(1, z, y, x)`` and ``levels`` float32 ``(2,)``; output ``heatmap`` float32
 ``(1, z, ceil(y/2), ceil(x/2))`` in 0..1. Scaling of the grey levels, the network and the sigmoid are inside; all
 three sizes are dynamic; weights are inside the file.
+
+In networks of the published kind the tensor `FEATURES`, ``(z, 32, ceil(y/2), ceil(x/2))``, parts the operators that
+see single sections from those that mix sections: the file can be cut there into two graphs.
 """
 
 from __future__ import annotations
@@ -19,10 +22,14 @@ from torch import Tensor, nn
 
 from milopyp_shared.recipe import METADATA_KEY, Recipe
 from milopyp_training.networks import picking_logits
+from milopyp_training.unet2d import WIDTH
+
+from .forms import DeployedSectionUNet, Form, deployed
 
 OPSET = 20
 INPUTS = ("sections", "levels")
 OUTPUT = "heatmap"
+FEATURES = "features"
 
 # Traced sizes are odd and distinct, so that no size can be mistaken for a constant or for another one.
 _EXAMPLE = (1, 9, 37, 43)
@@ -45,40 +52,82 @@ class PickingGraph(nn.Module):
 
     def forward(self, sections: Tensor, levels: Tensor) -> Tensor:
         """Heat map ``(1, z, ceil(y/2), ceil(x/2))``."""
-        low, high = levels[0], levels[1]
-        logits = picking_logits(self.network, (sections.to(torch.float32) - low) / (high - low))
-        heat = torch.sigmoid(logits)
-        return heat.clamp(self.clamp, 1.0 - self.clamp) if self.clamp else heat
+        return probability(picking_logits(self.network, grey_of(sections, levels)), self.clamp)
 
 
-def write_graph(graph: PickingGraph, recipe: Recipe, path: Path) -> None:
-    """Export `graph` to `path` with the recipe in its metadata, and check the file."""
+class _Exported(nn.Module):
+    """What goes into the file: the same function as `PickingGraph`, with the network in one of its forms."""
+
+    def __init__(self, graph: PickingGraph, form: Form, half: bool) -> None:
+        super().__init__()
+        self.network, self.clamp = deployed(graph.network, form), graph.clamp
+        self.arithmetic = torch.float16 if half else torch.float32
+        self.network.to(self.arithmetic)
+
+    def forward(self, sections: Tensor, levels: Tensor) -> tuple[Tensor, ...]:
+        grey = grey_of(sections, levels).to(self.arithmetic)
+        if not isinstance(self.network, DeployedSectionUNet):
+            return (probability(self.network(grey).to(torch.float32), self.clamp),)
+        features = self.network.features(grey)
+        return probability(self.network.head(features).to(torch.float32), self.clamp), features
+
+
+def grey_of(sections: Tensor, levels: Tensor) -> Tensor:
+    """Grey levels as numbers in which the two `levels` are 0 and 1."""
+    low, high = levels[0], levels[1]
+    return (sections.to(torch.float32) - low) / (high - low)
+
+
+def probability(logits: Tensor, clamp: float) -> Tensor:
+    """Sigmoid, kept `clamp` away from 0 and 1."""
+    heat = torch.sigmoid(logits)
+    return heat.clamp(clamp, 1.0 - clamp) if clamp else heat
+
+
+def write_graph(graph: PickingGraph, recipe: Recipe, path: Path, form: Form = "summed", half: bool = False) -> None:
+    """Export `graph` to `path` with the recipe in its metadata, and check the file.
+
+    Parameters
+    ----------
+    form
+        See `milopyp_export.forms`.
+    half
+        Half precision between the scaling of the grey levels and the sigmoid.
+    """
     sections = torch.zeros(_EXAMPLE, dtype=torch.uint8)
     levels = torch.tensor([0.0, 255.0])
     sizes = dict.fromkeys((1, 2, 3), torch.export.Dim.DYNAMIC)
+    exported = _Exported(graph, form, half).eval()
+    cut = isinstance(exported.network, DeployedSectionUNet)
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
-            graph.eval(),
+            exported,
             (sections, levels),
             dynamo=True,
             dynamic_shapes={"sections": sizes, "levels": None},
             input_names=list(INPUTS),
-            output_names=[OUTPUT],
+            output_names=[OUTPUT, FEATURES] if cut else [OUTPUT],
             opset_version=OPSET,
             external_data=False,
             verbose=False,
         )
     assert program is not None
     model = program.model_proto
-    _name_sizes(model)
+    if cut:
+        del model.graph.output[1]  # named so that the file can be cut there; nobody needs it as a result
+    _name_sizes(model, (onnx.TensorProto.FLOAT16 if half else onnx.TensorProto.FLOAT) if cut else None)
     _forget_origin(model)
-    entry = model.metadata_props.add()
-    entry.key, entry.value = METADATA_KEY, recipe.to_json()
+    write_recipe(model, recipe)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(path))
 
 
-def _name_sizes(model: onnx.ModelProto) -> None:
+def write_recipe(model: onnx.ModelProto, recipe: Recipe) -> None:
+    """Put `recipe` into a model's metadata, in place of an older one."""
+    onnx.helper.set_model_props(model, {METADATA_KEY: recipe.to_json()})
+
+
+def _name_sizes(model: onnx.ModelProto, features_type: int | None) -> None:
     """Call the dynamic sizes z, y and x, as people do; the output's follow from them."""
     for value in (*model.graph.input, *model.graph.output):
         dims = value.type.tensor_type.shape.dim
@@ -88,6 +137,9 @@ def _name_sizes(model: onnx.ModelProto) -> None:
         for name, dim in zip("zyx", dims[1:], strict=True):
             dim.dim_param = name if name == "z" else name + suffix
     del model.graph.value_info[:]  # they speak of the old names; shape inference makes them anew
+    if features_type is not None:
+        shape: list[str | int | None] = ["z", WIDTH, "y_out", "x_out"]
+        model.graph.value_info.append(onnx.helper.make_tensor_value_info(FEATURES, features_type, shape))
 
 
 def _forget_origin(model: onnx.ModelProto) -> None:

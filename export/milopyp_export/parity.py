@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import torch
+from numpy.typing import NDArray
 
+from milopyp_shared import axes
 from milopyp_shared.errors import CheckError
-from milopyp_shared.recipe import Geometry
+from milopyp_shared.flips import averaged_heat_map
+from milopyp_shared.grey import GreyVolume, grey_levels
+from milopyp_shared.lists import ImageEntry
+from milopyp_shared.matching import match_greedy
+from milopyp_shared.peaks import find_candidates, select, suppress
+from milopyp_shared.picks import Picks
+from milopyp_shared.recipe import Geometry, Recipe
+from milopyp_shared.tomogram import open_tomogram
 
 from .graph import INPUTS, OUTPUT, PickingGraph
 
 LIMIT = 1e-4
+LIMITS = {"fp32": LIMIT, "fp16": 2e-2}
+#: Least share of picks that an int8 file must have in common with PyTorch.
+AGREEMENT = 0.9
+
+#: Grey levels ``(z, y, x)`` and the two levels that mean 0 and 1 -> heat map.
+Runner = Callable[[NDArray[np.uint8], NDArray[np.float32]], NDArray[np.float32]]
 
 
 def example_shapes(geometry: Geometry) -> list[tuple[int, int, int]]:
@@ -23,39 +40,151 @@ def example_shapes(geometry: Geometry) -> list[tuple[int, int, int]]:
 
 
 def largest_difference(graph: PickingGraph, path: Path, shapes: list[tuple[int, int, int]], seed: int = 1) -> float:
-    """Largest heat-map difference between PyTorch and onnxruntime over random volumes of `shapes`."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    """Largest heat-map difference between PyTorch and onnxruntime over random volumes of `shapes`; NaN for a NaN."""
+    wanted, found = _pytorch(graph), _onnxruntime(path)
     rng = np.random.default_rng(seed)
-    worst = 0.0
+    levels = np.array([3.0, 251.0], dtype=np.float32)
+    differences = []
     for shape in shapes:
-        sections = rng.normal(127.5, 32.0, (1, *shape)).clip(0, 255).astype(np.uint8)
-        levels = np.array([3.0, 251.0], dtype=np.float32)
-        found = session.run([OUTPUT], dict(zip(INPUTS, (sections, levels), strict=True)))[0]
-        with torch.inference_mode():
-            wanted = graph(torch.from_numpy(sections), torch.from_numpy(levels)).numpy()
-        if found.shape != wanted.shape:
-            raise CheckError(f"shape {found.shape} for input {shape}", where=path, expected=str(wanted.shape))
-        worst = max(worst, float(np.abs(found - wanted).max()))
-    return worst
+        sections = rng.normal(127.5, 32.0, shape).clip(0, 255).astype(np.uint8)
+        a, b = wanted(sections, levels), found(sections, levels)
+        if a.shape != b.shape:
+            raise CheckError(f"shape {b.shape} for input {shape}", where=path, expected=str(a.shape))
+        differences.append(np.abs(a - b).max())
+    return float(np.max(differences))
 
 
-def check(graph: PickingGraph, path: Path, geometry: Geometry) -> dict[str, float]:
-    """Compare and return the figures for the recipe.
+def check(graph: PickingGraph, path: Path, geometry: Geometry, limit: float = LIMIT) -> dict[str, float]:
+    """Compare on random volumes and return the figures for the recipe.
 
     Raises
     ------
     CheckError
-        The files differ by more than `LIMIT`.
+        The heat maps differ by more than `limit`.
     """
     shapes = example_shapes(geometry)
     difference = largest_difference(graph, path, shapes)
-    if not difference <= LIMIT:
-        raise CheckError(
-            f"the exported heat map differs from PyTorch's by {difference:.2g}",
-            where=path,
-            expected=f"at most {LIMIT:g}",
-            remedy="Nothing was written. Report the checkpoint and the versions of torch, onnx and onnxruntime.",
+    if not difference <= limit:
+        raise _too_far(f"the exported heat map differs from PyTorch's by {difference:.2g}", path, limit)
+    return {"shapes": float(len(shapes)), "max_difference": difference, "limit": limit}
+
+
+def check_on(
+    graph: PickingGraph,
+    path: Path,
+    recipe: Recipe,
+    images: Sequence[ImageEntry],
+    say: Callable[[str], None] = lambda text: None,
+) -> dict[str, float]:
+    """Compare on real tomograms, prepared and picked as the recipe says, and return the figures for it.
+
+    fp32 and fp16 are judged by the largest difference of the heat maps, int8 by the picks at the suggested threshold:
+    the share of both sets that have a partner in the other one within half a particle radius.
+
+    Raises
+    ------
+    InputError
+        A tomogram that cannot be read.
+    CheckError
+        The file is not close enough, or, for int8, there are no picks to judge by.
+    """
+    wanted_by, found_by = _pytorch(graph), _onnxruntime(path)
+    worst, total, voxels, partners, picks, wanted_picks = 0.0, 0.0, 0, 0, 0, 0
+    for image in images:
+        grey = grey_levels(open_tomogram(image.path, recipe.order or axes.AUTO), recipe.grey, recipe.contrast)
+        heats = [_heat_map(run, grey, recipe) for run in (wanted_by, found_by)]
+        difference = np.abs(heats[0] - heats[1])
+        worst = float(np.max([worst, difference.max()]))  # unlike max(), keeps a NaN
+        total, voxels = total + float(difference.sum(dtype=np.float64)), voxels + difference.size
+        wanted, found = (_picks(heat, recipe) for heat in heats)
+        common = count_partners(wanted, found, recipe.diameter / 4)
+        partners, picks, wanted_picks = partners + common, picks + len(wanted) + len(found), wanted_picks + len(wanted)
+        say(
+            f"{image.name}: heat maps differ by {difference.max():.2g} at most, {difference.mean():.2g} on average; "
+            f"{common} of {len(wanted)} picks in common"
         )
-    return {"shapes": float(len(shapes)), "max_difference": difference, "limit": LIMIT}
+    agreement = 2 * partners / picks if picks else 1.0
+    figures = {
+        "tomograms": float(len(images)),
+        "tomogram_max_difference": worst,
+        "tomogram_mean_difference": total / voxels,
+        "picks": float(wanted_picks),
+        "pick_agreement": agreement,
+    }
+    if recipe.precision == "int8":
+        _judge_by_picks(agreement, picks, path)
+        return figures | {"pick_agreement_limit": AGREEMENT}
+    limit = LIMITS[recipe.precision]
+    if not worst <= limit:
+        raise _too_far(f"the exported heat map differs from PyTorch's by {worst:.2g} on a tomogram", path, limit)
+    return figures
+
+
+def count_partners(a: Picks, b: Picks, radius: float) -> int:
+    """Pairs of picks of `a` and `b` within `radius` voxels, one to one."""
+    if len(a) == 0 or len(b) == 0:
+        return 0
+    return int(match_greedy(b.xyz, b.score, a.xyz, radius).hit.sum())
+
+
+def _judge_by_picks(agreement: float, picks: int, path: Path) -> None:
+    if picks == 0:
+        raise CheckError(
+            "there are no picks at the suggested threshold to compare",
+            where=path,
+            expected="tomograms with particles",
+            remedy="Name tomograms with particles in --verify-on, or export with --precision fp32.",
+        )
+    if agreement < AGREEMENT:
+        raise CheckError(
+            f"only {agreement:.0%} of the picks agree with PyTorch's",
+            where=path,
+            expected=f"at least {AGREEMENT:.0%}",
+            remedy="Nothing was written. Calibrate with other tomograms, or export with --precision fp32.",
+        )
+
+
+def _too_far(found: str, path: Path, limit: float) -> CheckError:
+    return CheckError(
+        found,
+        where=path,
+        expected=f"at most {limit:g}",
+        remedy="Nothing was written. Report the checkpoint and the versions of torch, onnx and onnxruntime.",
+    )
+
+
+def _heat_map(run: Runner, grey: GreyVolume, recipe: Recipe) -> NDArray[np.float32]:
+    """The heat map that picking would use."""
+    levels = np.array(grey.levels, dtype=np.float32)
+    return averaged_heat_map(
+        grey.sections, grey.shape, lambda sections: run(sections, levels), recipe.geometry, recipe.flips
+    )
+
+
+def _picks(heat: NDArray[np.float32], recipe: Recipe) -> Picks:
+    candidates = find_candidates(heat, recipe.voxel_per_output)
+    return select(suppress(candidates, recipe.suppression_distance), recipe.threshold.score)
+
+
+def _pytorch(graph: PickingGraph) -> Runner:
+    def run(sections: NDArray[np.uint8], levels: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            heat: NDArray[Any] = graph(torch.from_numpy(sections[None]), torch.from_numpy(levels)).numpy()[0]
+        return heat
+
+    return run
+
+
+def _onnxruntime(path: Path) -> Runner:
+    """The file on the CPU, whatever else this machine has."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def run(sections: NDArray[np.uint8], levels: NDArray[np.float32]) -> NDArray[np.float32]:
+        heat: NDArray[np.float32] = session.run([OUTPUT], dict(zip(INPUTS, (sections[None], levels), strict=True)))[0][
+            0
+        ]
+        return heat
+
+    return run

@@ -25,6 +25,7 @@ COORDINATES = "image_name x_coord y_coord z_coord\n"
 TRAIN = "milopyp-train --train-img-txt images.txt --train-coord-txt coords.txt --bbox 10 --num-epochs 1 --gpus -1"
 INFER = "milopyp-infer --model toy.onnx --out picks --threads 1"
 PREPARE = "milopyp prepare -d data -e .rec -o run"
+PUBLISHED = "milopyp-export model.pth --compress --order xyz --bbox 10"
 EVALUATE = "milopyp evaluate picks --truth coords.txt --radius 5"
 MRC = "Give a tomogram in MRC format"
 
@@ -197,6 +198,38 @@ def begun(**changes: Any) -> Build:
 def wide(coordinates: str) -> Build:
     """As `lists`, with a tomogram large enough for the published preset."""
     return both(lists(coordinates=coordinates), volume("a.mrc", noise((14, 72, 72))))
+
+
+def saved(content: dict[str, Any]) -> Build:
+    """``model.pth`` with this content; None stands for a small tensor."""
+
+    def build(folder: Path) -> None:
+        import torch
+
+        def filled(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {name: filled(part) for name, part in value.items()}
+            return torch.zeros(3) if value is None else value
+
+        torch.save(filled(content), folder / "model.pth")
+
+    return build
+
+
+def published(drop: str = "", **shapes: tuple[int, ...]) -> Build:
+    """A checkpoint as the published program writes it, without the entry `drop`, with others of these shapes."""
+
+    def build(folder: Path) -> None:
+        import torch
+
+        from milopyp_training.unet2d import SectionUNet
+        from published_checkpoints import save_published
+
+        weights = {name: value for name, value in SectionUNet(4).state_dict().items() if name != drop}
+        changed = {f"{name}.weight": torch.zeros(shape) for name, shape in shapes.items()}
+        save_published(folder / "model.pth", weights | changed)
+
+    return build
 
 
 class Trap:
@@ -674,6 +707,75 @@ EXPORT = [
     Case(
         "export below a file", "milopyp-export model.pth -o notes.txt/a.onnx", "notes.txt", "cannot be written",
         "a writable folder", "Choose another", both(checkpoint(), text("notes.txt", "mine")),
+    ),
+    Case(
+        "published checkpoint alone", "milopyp-export model.pth", "model.pth",
+        "does not say how it was trained: --gauss, --compress, --order, --bbox unknown", "or the opt.txt",
+        "Give --gauss SIGMA, --compress or --no-compress, --order WORD, --bbox DIAMETER as in its training",
+        published(),
+    ),
+    Case(
+        "published checkpoint without its diameter", "milopyp-export model.pth --gauss 0.8 --no-compress --order xyz",
+        "model.pth", "--bbox unknown", "the options of its training", "Give --bbox DIAMETER", published(),
+    ),
+    Case(
+        "published checkpoint with a missing entry", PUBLISHED, "model.pth", "its state_dict lacks hm.weight",
+        "the 117 entries of unet_4", "as the published program wrote it", published(drop="hm.weight"),
+    ),
+    Case(
+        "published checkpoint with an entry too many", PUBLISHED, "model.pth", "has unexpected wh.weight",
+        "the 117 entries of unet_4", "as the published program wrote it", published(wh=(3,)),
+    ),
+    Case(
+        "published checkpoint with a wrong shape", PUBLISHED, "model.pth", "hm.weight is 2 x 32",
+        "1 x 32 x 3 x 1 x 1, as in unet_4", "", published(hm=(2, 32)),
+    ),
+    Case(
+        "checkpoint of an unknown network", PUBLISHED, "model.pth", "entries of another network (layer.weight, ...)",
+        "unet_4 or unet_5 of the published program", "", saved({"epoch": 1, "state_dict": {"layer.weight": None}}),
+    ),
+    Case(
+        "dictionary that is no checkpoint", "milopyp-export model.pth", "model.pth", "is no checkpoint: it holds a, b",
+        "one of milopyp-train, or one of the published program", "Give a model_*.pth", saved({"a": 1, "b": 2}),
+    ),
+    Case(
+        "options against opt.txt", f"{PUBLISHED} --gauss 1.0", "opt.txt",
+        "says --gauss 0.8, but the command line says --gauss 1", "the same, or nothing", "Leave --gauss out",
+        both(published(), text("opt.txt", "==> Opt:\n  arch: unet_4\n  gauss: 0.8\n")),
+    ),
+    Case(
+        "opt.txt with an unknown order word", "milopyp-export model.pth", "opt.txt", "order word 'up'",
+        "one of xzy, zxy, xyz, yxz (published meaning)", "",
+        both(published(), text("opt.txt", "==> Opt:\n  order: up\n")),
+    ),
+    Case(
+        "options against our own checkpoint", "milopyp-export model.pth --bbox 12", "model.pth",
+        "says --bbox 10, but the command line says --bbox 12", "the same, or nothing", "Leave --bbox out", checkpoint(),
+    ),
+    Case(
+        "int8 without tomograms", "milopyp-export model.pth --precision int8", "--precision",
+        "int8 needs tomograms to find its ranges on", "--calibration LIST", "Give the list of the training tomograms",
+        checkpoint(),
+    ),
+    Case(
+        "int8 for GPUs", "milopyp-export model.pth --precision int8 --for gpu --calibration images.txt", "--for",
+        "int8 files are for CPUs", "--precision fp16 for GPUs", "", both(checkpoint(), lists()),
+    ),
+    Case(
+        "calibration without int8", "milopyp-export model.pth --calibration images.txt", "--calibration",
+        "has no effect on fp32", "--precision int8 as well", "", both(checkpoint(), lists()),
+    ),
+    Case(
+        "list of a missing tomogram to verify on", "milopyp-export model.pth --verify-on images.txt",
+        "images.txt, line 2", "there is no tomogram gone.mrc", "an existing file", "",
+        both(checkpoint(), text("images.txt", IMAGES + "a gone.mrc\n")),
+    ),
+    Case("showing nothing", "milopyp show gone.onnx", "gone.onnx", "no such file", "a model made by milopyp-export"),
+    Case("showing a text", "milopyp show a.onnx", "a.onnx", "onnxruntime cannot read it", "made by milopyp-export", "",
+         text("a.onnx", "no model\n")),
+    Case(
+        "showing code in a pickle", "milopyp show model.pth", "model.pth", "cannot be read as a checkpoint",
+        "tensors and plain types", "files with code in them are never loaded", trapped_archive,
     ),
 ]  # fmt: skip
 

@@ -1,0 +1,222 @@
+"""The networks in the form in which they run fastest; the arithmetic stays that of the trained ones.
+
+GPUs like 3D convolutions. onnxruntime's 3D convolutions on the CPU run at about half the rate of its 2D ones, and its
+3D up-sampling is slow, so for CPUs the sections become the batch of 2D operators, and a kernel that reaches over three
+sections becomes 2D convolutions whose inputs or results are shifted by one section:
+
+``summed``
+    Three convolutions, one per section of the kernel, and the sum of their shifted results. The fastest in fp32;
+    what comes from a coarser level is convolved before its sections are doubled.
+``stacked``
+    One convolution over three sections stacked as channels. One accumulation and one rounding of the result: what
+    integers need.
+``volume``
+    3D convolutions, for GPUs.
+
+Batch normalisation is folded into the convolutions in all of them.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from milopyp_training.unet2d import SectionUNet
+from milopyp_training.unet3d import UNet3d
+
+Form = Literal["volume", "summed", "stacked"]
+
+
+def deployed(network: nn.Module, form: Form) -> DeployedSectionUNet | DeployedUNet3d:
+    """`network` in evaluation mode, rebuilt; gives logits ``(1, z, h, w)`` of grey levels ``(1, z, y, x)`` in 0..1."""
+    if isinstance(network, SectionUNet):
+        return DeployedSectionUNet(network, form).eval()
+    assert isinstance(network, UNet3d)
+    return DeployedUNet3d(network, form).eval()
+
+
+class DeployedSectionUNet(nn.Module):
+    """The published network cut into `features`, which sees single sections, and `head`; without the projection head.
+
+    The features are ``(z, 32, ceil(y/2), ceil(x/2))`` in every form, a section's in one piece: an engine can compute
+    them once per section, keep them in a rolling buffer, and run the head over the buffer.
+    """
+
+    def __init__(self, network: SectionUNet, form: Form) -> None:
+        super().__init__()
+        network = copy.deepcopy(network)
+        _fold(network, conv1="bn1")
+        for down in network.unet.down_convs:
+            _fold(down, conv1="norm0", conv2="norm1")
+        for up in network.unet.up_convs:
+            _fold(up, upconv="norm0", conv1="norm1", conv2="norm2")
+        self.first, self.unet = network.conv1, network.unet
+        layers = [cast(nn.Conv3d, layer) for layer in (network.feature_head[0], network.feature_head[2], network.hm)]
+        self.volume = form == "volume"
+        *hidden, output = layers if self.volume else [_over_sections(layer, form) for layer in layers]
+        self.hidden, self.output = nn.ModuleList(hidden), output
+
+    def features(self, grey: Tensor) -> Tensor:
+        """Features of each section on its own."""
+        x: Tensor = self.unet(functional.relu(self.first(grey.transpose(0, 1))))
+        return x
+
+    def head(self, features: Tensor) -> Tensor:
+        """Logits of features; reads three sections to either side."""
+        x = features.transpose(0, 1).unsqueeze(0) if self.volume else features
+        for layer in self.hidden:
+            x = functional.relu(layer(x))
+        x = self.output(x)
+        return x.squeeze(1) if self.volume else x.transpose(0, 1)
+
+    def forward(self, grey: Tensor) -> Tensor:
+        """Logits."""
+        return self.head(self.features(grey))
+
+
+class DeployedUNet3d(nn.Module):
+    """The default network."""
+
+    def __init__(self, network: UNet3d, form: Form) -> None:
+        super().__init__()
+        self.volume = copy.deepcopy(network) if form == "volume" else None
+        if self.volume is not None:
+            _fold(self.volume, stem="stem_norm")
+            for block in self.volume.modules():
+                if isinstance(block, nn.Sequential) and isinstance(block[0], nn.Conv3d):
+                    _fold(block, **{"0": "1"})
+            return
+        self.grey_limits = network.grey_limits
+        self.first = _Stacked(fuse_conv_bn_eval(network.stem, network.stem_norm))
+        down = [_folded(block) for block in network.down]
+        self.down = nn.ModuleList(nn.ModuleList(_over_sections(layer, form) for layer in block) for block in down)
+        widths = [block[-1].out_channels for block in down]
+        self.up = nn.ModuleList()
+        for block, width in zip(network.up, reversed(widths[:-1]), strict=True):
+            joining, *rest = _folded(block)
+            joined = _Summed(joining, skip=width) if form == "summed" else _Stacked(joining)
+            self.up.append(nn.ModuleList([joined, *(_over_sections(layer, form) for layer in rest)]))
+        self.output = _flat(network.head, network.head.weight[:, :, 0], bias=True)
+
+    def forward(self, grey: Tensor) -> Tensor:
+        """Logits."""
+        if self.volume is not None:
+            logits: Tensor = self.volume(grey)
+            return logits
+        low, high = self.grey_limits
+        x = (grey * (high - low) + low).transpose(0, 1)
+        x = functional.relu(self.first(functional.pad(x, (0, 1, 0, 1))))
+        skips: list[Tensor] = []
+        for level, block in enumerate(self.down):
+            if level:
+                x = _halve_sections(functional.max_pool2d(x, 2, ceil_mode=True))
+            for layer in cast(nn.ModuleList, block):
+                x = functional.relu(layer(x))
+            skips.append(x)
+        skips.pop()
+        for block in self.up:
+            joining, *rest = cast(nn.ModuleList, block)
+            skip = skips.pop()
+            x = functional.interpolate(x, scale_factor=2.0, mode="nearest")[:, :, : skip.shape[2], : skip.shape[3]]
+            x = functional.relu(joining(skip, x))
+            for layer in rest:
+                x = functional.relu(layer(x))
+        return self.output(x).transpose(0, 1)
+
+
+class _Stacked(nn.Module):
+    """A 3D convolution as one 2D convolution over three sections stacked as channels."""
+
+    def __init__(self, layer: nn.Conv3d) -> None:
+        super().__init__()
+        self.flat = _flat(layer, layer.weight.transpose(1, 2).flatten(1, 2), bias=True)
+
+    def forward(self, x: Tensor, coarse: Tensor | None = None) -> Tensor:
+        if coarse is not None:
+            x = torch.cat((x, _double_sections(coarse, x)), dim=1)
+        nothing = x.new_zeros((1, *x.shape[1:]))
+        framed = torch.cat((nothing, x, nothing))
+        return self.flat(torch.cat((framed[:-2], x, framed[2:]), dim=1))
+
+
+class _Summed(nn.Module):
+    """A 3D convolution as the sum of three 2D convolutions over all sections, shifted by one section to either side.
+
+    `skip` is the number of channels of the first of two inputs; the second one has half the sections.
+    """
+
+    def __init__(self, layer: nn.Conv3d, skip: int | None = None) -> None:
+        super().__init__()
+        kernel = layer.weight
+        self.fine = nn.ModuleList(_flat(layer, kernel[:, :skip, k], bias=k == 1) for k in range(3))
+        self.coarse = nn.ModuleList(
+            _flat(layer, kernel[:, skip:, k], bias=False) for k in range(3 if skip is not None else 0)
+        )
+
+    def forward(self, x: Tensor, coarse: Tensor | None = None) -> Tensor:
+        parts = [layer(x) for layer in self.fine]
+        if coarse is not None:
+            parts = [part + _double_sections(layer(coarse), x) for part, layer in zip(parts, self.coarse, strict=True)]
+        return _previous(parts[0]) + parts[1] + _next(parts[2])
+
+
+def _over_sections(layer: nn.Conv3d, form: Form) -> nn.Module:
+    return _Summed(layer) if form == "summed" else _Stacked(layer)
+
+
+def _flat(layer: nn.Conv3d, kernel: Tensor, bias: bool) -> nn.Conv2d:
+    """A 2D convolution with `kernel` (out, in, y, x) and what `layer` does in the plane."""
+    outputs, inputs, *size = kernel.shape
+    stride, padding, dilation = (values[1:] for values in (layer.stride, layer.padding, layer.dilation))
+    bias = bias and layer.bias is not None
+    flat = nn.Conv2d(inputs, outputs, size, stride, padding, dilation, bias=bias)  # type: ignore[arg-type]
+    flat.weight = nn.Parameter(kernel.detach().clone())
+    if bias:
+        flat.bias = nn.Parameter(layer.bias.detach().clone())  # type: ignore[union-attr]
+    return flat
+
+
+def _fold(module: nn.Module, **pairs: str) -> None:
+    """Fold normalisations of `module` into its convolutions, in place: pairs of attribute names.
+
+    The exporter folds neighbours, but not a normalisation behind the crop of odd sizes, nor exactly in half precision.
+    """
+    for convolution, norm in pairs.items():
+        layer = getattr(module, convolution)
+        folded = fuse_conv_bn_eval(layer, getattr(module, norm), transpose=isinstance(layer, nn.ConvTranspose2d))
+        setattr(module, convolution, folded)
+        setattr(module, norm, nn.Identity())
+
+
+def _folded(block: nn.Module) -> list[nn.Conv3d]:
+    """The convolutions of a block, each with the batch normalisation that follows it."""
+    convolutions = [layer for layer in block.modules() if isinstance(layer, nn.Conv3d)]
+    norms = [layer for layer in block.modules() if isinstance(layer, nn.BatchNorm3d)]
+    return [fuse_conv_bn_eval(layer, norm) for layer, norm in zip(convolutions, norms, strict=True)]
+
+
+def _previous(x: Tensor) -> Tensor:
+    """For every section the one before it; zeros for the first."""
+    return functional.pad(x, (0, 0, 0, 0, 0, 0, 1, -1))
+
+
+def _next(x: Tensor) -> Tensor:
+    """For every section the one after it; zeros for the last."""
+    return functional.pad(x, (0, 0, 0, 0, 0, 0, -1, 1))
+
+
+def _halve_sections(x: Tensor) -> Tensor:
+    """Maximum of sections 2k and 2k + 1; an odd last one alone (nothing here is negative)."""
+    framed = torch.cat((x, x.new_zeros((1, *x.shape[1:]))))
+    return torch.maximum(x[0::2], framed[1::2])
+
+
+def _double_sections(x: Tensor, like: Tensor) -> Tensor:
+    """Every section twice, cut to the number of sections of `like`."""
+    half = torch.arange(like.shape[0]) * 0.5  # whole-number division would become many operators
+    return x.index_select(0, half.long())

@@ -1,0 +1,145 @@
+"""Arithmetic of the exported file: fp32, fp16 for GPUs, int8 for CPUs.
+
+fp16 is made from the PyTorch network (`graph.write_graph`): weights and everything between the scaling of the grey
+levels and the sigmoid are half precision, those two and the file's inputs and output are not.
+
+int8 is made from the fp32 file: static quantisation with explicit quantise and dequantise operators, unsigned
+activations, signed weights with a scale per output channel, ranges from the extremes over slabs of real tomograms.
+The first convolution (its input is grey levels already, and it is as fast in fp32) and the last one (it makes the
+scores) stay in fp32.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from milopyp_shared import axes
+from milopyp_shared.grey import grey_levels
+from milopyp_shared.lists import ImageEntry
+from milopyp_shared.recipe import Recipe
+from milopyp_shared.tomogram import open_tomogram
+
+from .forms import Form
+from .graph import INPUTS
+
+Precision = Literal["fp32", "fp16", "int8"]
+Target = Literal["cpu", "gpu"]
+
+TARGETS: dict[str, Target] = {"fp32": "cpu", "fp16": "gpu", "int8": "cpu"}
+_QUANTISED = ("Conv", "MaxPool", "Concat", "Slice", "Max", "Unsqueeze", "Reshape", "Resize")
+
+# Enough of a tomogram to meet its extremes, little enough to take seconds.
+_TOMOGRAMS, _SLABS, _SECTIONS, _EDGE = 8, 3, 12, 512
+
+
+def form_for(precision: Precision, target: Target) -> Form:
+    """The form in which a network runs fastest; see `milopyp_export.forms`."""
+    if target == "gpu":
+        return "volume"
+    return "stacked" if precision == "int8" else "summed"
+
+
+def has_vnni(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """True when this CPU multiplies and adds 8-bit integers in one step without overflow (VNNI, or any ARM)."""
+    try:
+        text = cpuinfo.read_text()
+    except OSError:
+        return True
+    flags = set(text.split())
+    return bool({"avx512_vnni", "avx_vnni", "asimd"} & flags)
+
+
+def calibration_slabs(images: Sequence[ImageEntry], recipe: Recipe) -> Iterator[dict[str, NDArray[Any]]]:
+    """Inputs of the graph from up to 8 tomograms: slabs at three depths of each, their middle when they are wide.
+
+    Raises
+    ------
+    InputError
+        A tomogram that cannot be read.
+    """
+    chosen = [images[i] for i in np.unique(np.linspace(0, len(images) - 1, _TOMOGRAMS).round().astype(int))]
+    for image in chosen:
+        grey = grey_levels(open_tomogram(image.path, recipe.order or axes.AUTO), recipe.grey, recipe.contrast)
+        depth, rows, columns = grey.shape
+        y, x = max(rows - _EDGE, 0) // 2, max(columns - _EDGE, 0) // 2
+        for first in np.unique(np.linspace(0, max(depth - _SECTIONS, 0), _SLABS).astype(int)):
+            slab = grey.sections(int(first), min(int(first) + _SECTIONS, depth))[:, y : y + _EDGE, x : x + _EDGE]
+            levels = np.array(grey.levels, dtype=np.float32)
+            yield dict(zip(INPUTS, (np.ascontiguousarray(slab)[None], levels), strict=True))
+
+
+def quantise(source: Path, target: Path, slabs: Iterator[dict[str, NDArray[Any]]], reduce_range: bool) -> None:
+    """Write an int8 copy of an fp32 file.
+
+    Parameters
+    ----------
+    source
+        Exported in the form ``stacked``.
+    slabs
+        Inputs to calibrate with.
+    reduce_range
+        Weights of 7 bits: without VNNI the sums of 8-bit products overflow 16 bits.
+    """
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        CalibrationMethod,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+
+    class Reader(CalibrationDataReader):
+        def get_next(self) -> dict[str, NDArray[Any]] | None:
+            return next(slabs, None)
+
+    model = onnx.shape_inference.infer_shapes(onnx.load(str(source)))
+    with _quiet():
+        quantize_static(
+            model,
+            str(target),
+            Reader(),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=list(_QUANTISED),
+            per_channel=True,
+            reduce_range=reduce_range,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            nodes_to_exclude=sorted(kept_in_fp32(model)),
+            calibrate_method=CalibrationMethod.MinMax,
+        )
+
+
+def kept_in_fp32(model: onnx.ModelProto) -> set[str]:
+    """Names of the operators up to the first convolution, and of the last one."""
+    nodes = list(model.graph.node)
+    convolutions = [number for number, node in enumerate(nodes) if node.op_type == "Conv"]
+    kept = {nodes[convolutions[0]].name, nodes[convolutions[-1]].name}
+    needed = set(nodes[convolutions[0]].input)
+    for node in reversed(nodes[: convolutions[0]]):
+        if needed & set(node.output):
+            kept.add(node.name)
+            needed |= set(node.input)
+    return kept
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The quantiser's advice on preparing the model goes to the root logger; ours is prepared."""
+    logger = logging.getLogger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
