@@ -77,6 +77,8 @@ def export_command(checkpoint: Path, output: Path | None, overwrite: bool, quiet
     if output.exists() and not overwrite:
         raise UsageError("exists already", where=output, remedy="Give --overwrite to replace it.")
     try:
+        import onnxscript  # noqa: F401 - PyTorch's exporter would miss it only halfway
+
         from .convert import ExportOptions, export
         from .published import Stated
     except ImportError as error:

@@ -162,7 +162,7 @@ def test_another_seed_gives_another_model(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_from_checkpoint_to_judged_picks() -> None:
     exported = done(f"milopyp-export exp/semi/whole/{LAST} -o models/toy.onnx")
-    assert "unet3d, differs from PyTorch by" in exported.out
+    assert "unet3d, fp32, differs from PyTorch by" in exported.out
     picked = done("milopyp-infer 'phantoms/*.mrc' --model models/toy.onnx --out picks --threads 1")
     assert "finds 90% of the training labels, uncalibrated" in picked.out
     run = json.loads(Path("picks/run.json").read_text())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -128,6 +130,25 @@ def test_figures_of_real_tomograms(
     assert run_line(f"{line} --overwrite").code == 3
     assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
     assert Path("a.onnx").read_bytes() == before
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime", "torch"])
+def test_without_the_export_extra(package: str, detector: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        f"sys.modules[{package!r}] = None\n"
+        "from milopyp_export.cli import export_command\n"
+        "from milopyp_shared.commandline import run\n"
+        f"run(export_command, [{str(detector)!r}, '-o', 'a.onnx'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    [line] = done.stderr.splitlines()
+    assert f"the package {package} is not installed" in line
+    assert "pip install 'milopyp[export,cpu]'" in line
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_counting_partners() -> None:
