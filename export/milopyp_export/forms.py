@@ -137,11 +137,14 @@ class _Stacked(nn.Module):
         self.flat = _flat(layer, layer.weight.transpose(1, 2).flatten(1, 2), bias=True)
 
     def forward(self, x: Tensor, coarse: Tensor | None = None) -> Tensor:
+        # Stacked with the channels as the last axis: integer convolutions of onnxruntime want them there, so that these
+        # permutations meet its own and both vanish.
+        x = x.permute(0, 2, 3, 1)
         if coarse is not None:
-            x = torch.cat((x, _double_sections(coarse, x)), dim=1)
+            x = torch.cat((x, _double_sections(coarse.permute(0, 2, 3, 1), x)), dim=3)
         nothing = x.new_zeros((1, *x.shape[1:]))
         framed = torch.cat((nothing, x, nothing))
-        return self.flat(torch.cat((framed[:-2], x, framed[2:]), dim=1))
+        return self.flat(torch.cat((framed[:-2], x, framed[2:]), dim=3).permute(0, 3, 1, 2))
 
 
 class _Summed(nn.Module):
