@@ -66,18 +66,18 @@ def main() -> None:
 
 
 def measure(what: str, form: str, size: str) -> dict[str, float]:
-    """Seconds (best of two after one warm-up) and growth of peak memory of one variant."""
+    """Seconds (best of two after one warm-up; plain: of one), growth of peak memory and first loss of one variant."""
     torch.manual_seed(0)
     depth, height, width = PATCHES[size]
     run = step_of(form, depth, height, width) if what == "step" else loss_of(form, 2 * depth * height * width // 4)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    times, value = [], 0.0
+    times, values = [], []
     for _ in range(2 if form == "plain" else 3):
         start = time.perf_counter()
-        value = run()
+        values.append(run())
         times.append(time.perf_counter() - start)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"seconds": min(times[1:]), "mib": (peak - before) / 1024, "value": value}
+    return {"seconds": min(times[1:]), "mib": (peak - before) / 1024, "value": values[0]}
 
 
 def loss_of(form: str, voxels: int) -> Any:
