@@ -80,7 +80,7 @@ def export_command(checkpoint: Path, output: Path | None, overwrite: bool, quiet
         import onnxscript  # noqa: F401 - PyTorch's exporter would miss it only halfway
 
         from .convert import ExportOptions, export
-        from .published import Stated
+        from .stated import Stated
     except ImportError as error:
         raise MissingDependency(
             f"the package {error.name} is not installed",

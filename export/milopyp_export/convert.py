@@ -20,7 +20,7 @@ from . import parity
 from .graph import OPSET, PickingGraph, write_graph, write_recipe
 from .load import load_model
 from .precision import TARGETS, Precision, Target, calibration_slabs, form_for, has_vnni, quantise
-from .published import Stated
+from .stated import Stated
 
 _PACKAGES = ("onnx", "onnxruntime", "onnxruntime-gpu", "onnxscript")
 

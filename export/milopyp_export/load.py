@@ -12,7 +12,7 @@ from milopyp_training.checkpoint import interpret, read_plain
 from milopyp_training.networks import build_network
 
 from . import published
-from .published import Stated
+from .stated import Stated, agree
 
 
 def load_model(path: Path, stated: Stated | None = None) -> tuple[nn.Module, Recipe]:
@@ -30,7 +30,7 @@ def load_model(path: Path, stated: Stated | None = None) -> tuple[nn.Module, Rec
     if "format" not in stored:
         return published.read(stored, path, stated)
     loaded = interpret(stored, path)
-    recipe = published.agree(loaded.recipe, stated, path)
+    recipe = agree(loaded.recipe, stated, path)
     network = build_network(recipe, path)
     try:
         network.load_state_dict(loaded.state_dict)

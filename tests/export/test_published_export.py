@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import mrcfile
 import numpy as np
 import onnx
 import onnxruntime
@@ -16,14 +17,13 @@ import torch
 from milopyp_export.convert import ExportOptions, export
 from milopyp_export.graph import FEATURES
 from milopyp_export.load import load_model
-from milopyp_export.published import Stated, read_network, read_options
-from milopyp_inference.pipeline import run_network
+from milopyp_export.published import read_network
+from milopyp_export.stated import Stated, read_options
 from milopyp_inference.providers import open_model
 from milopyp_shared import grey
 from milopyp_shared.errors import ContradictionError, InputError
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.slabs import heat_map
-from milopyp_shared.tomogram import open_tomogram
 from milopyp_training.unet2d import SectionUNet
 from published_checkpoints import OPT_TXT, OPTIONS, save_published, state_dict
 from running import run_line
@@ -294,13 +294,20 @@ def test_the_options_file_of_another_network(checkpoint: Path) -> None:
 # ---------------------------------------------------------------- the published model
 
 
-def test_the_published_model_gives_its_published_heat_map(reference: Path, tmp_path: Path) -> None:
-    """Reading, grey levels, export and network, against a run of the published program on a whole tomogram."""
-    line = f"milopyp-export {reference / 'golden/published_unet_4.pth'} {OPTIONS} -o"
-    outcome = run_line(line, tmp_path / "model.onnx")
+def test_the_published_model_picks_as_published(reference: Path, tmp_path: Path) -> None:
+    """The whole chain, against a run of the published program on a whole tomogram."""
+    model, tomogram = tmp_path / "model.onnx", reference / "data/dev/dev04.rec"
+    outcome = run_line(f"milopyp-export {reference / 'golden/published_unet_4.pth'} {OPTIONS} -o", model)
     assert outcome.code == 0, outcome.err
-    tomogram = open_tomogram(reference / "data/dev/dev04.rec")
-    heat = run_network(tomogram, open_model(tmp_path / "model.onnx")).heat
+    line = f"milopyp-infer {tomogram} --model {model} --published --K 900 --out-thresh 0.2 --with-score --out"
+    outcome = run_line(line, tmp_path / "picks")
+    assert outcome.code == 0, outcome.err
+    with mrcfile.open(tmp_path / "picks/dev04_hm.mrc") as mrc:
+        heat = mrc.data.swapaxes(0, 1)
     wanted = np.load(reference / "golden/published_dev04_hm.npz")["hm_zyx"].astype(np.float32)
     assert heat.shape == wanted.shape
     assert np.abs(heat - wanted).max() < 1e-3
+    found = np.loadtxt(tmp_path / "picks/dev04.txt")
+    expected = np.loadtxt(reference / "golden/published_dev04_picks.txt")
+    assert {tuple(row) for row in found[:, :3]} == {tuple(row) for row in expected[:, :3]}
+    assert len(found) == len(expected)
