@@ -29,8 +29,8 @@ from milopyp_export.convert import ExportOptions, export
 from milopyp_export.forms import Form
 from milopyp_export.graph import PickingGraph, write_graph
 from milopyp_export.precision import Precision, quantise
+from milopyp_inference.model import open_model
 from milopyp_inference.pipeline import run_network
-from milopyp_inference.providers import open_model
 from milopyp_shared.grey import GreyParameters
 from milopyp_shared.lists import read_coordinate_list, read_image_list
 from milopyp_shared.matching import evaluate

@@ -17,9 +17,11 @@ from milopyp_shared.lists import ImageEntry
 from milopyp_shared.recipe import Recipe
 
 from . import parity
-from .graph import OPSET, PickingGraph, write_graph, write_recipe
+from .chunks import attach, calibration_chunks, make_chunks
+from .forms import Form
+from .graph import OPSET, PickingGraph, make_graph, write_recipe
 from .load import load_model
-from .precision import TARGETS, Precision, Target, calibration_slabs, form_for, has_vnni, quantise
+from .precision import TARGETS, Precision, Target, calibration_slabs, form_for, has_vnni, quantise, working_bytes
 from .stated import Stated
 
 _PACKAGES = ("onnx", "onnxruntime", "onnxruntime-gpu", "onnxscript")
@@ -111,35 +113,73 @@ def export(
             raise CheckError(error.found, where=output, expected=error.expected, remedy=error.remedy) from error
 
 
+@dataclass(frozen=True)
+class Built:
+    """The graphs of a file.
+
+    Attributes
+    ----------
+    whole
+        For volumes and tiles.
+    chunked
+        For chunks of sections; None for GPUs.
+    recipe
+        With the description of the second graph, and no parity figures yet.
+    """
+
+    whole: onnx.ModelProto
+    chunked: onnx.ModelProto | None
+    recipe: Recipe
+
+    def save(self, path: Path, figures: dict[str, float] | None = None) -> Recipe:
+        """Write one file of both graphs; returns the recipe in it, with the parity `figures`."""
+        recipe = replace(self.recipe, parity=figures or {})
+        if self.chunked is not None:
+            attach(self.whole, self.chunked)
+        write_recipe(self.whole, recipe)
+        onnx.checker.check_model(self.whole)
+        onnx.save(self.whole, str(path))
+        return recipe
+
+
+def build(graph: PickingGraph, recipe: Recipe, form: Form = "summed", half: bool = False) -> Built:
+    """Export `graph` in one of the forms of `milopyp_export.forms`; `half` as for `graph.make_graph`."""
+    whole = make_graph(graph, form, half)
+    chunked, described = make_chunks(graph, form) if form != "volume" else (None, None)
+    return Built(whole, chunked, replace(recipe, chunks=described, working_bytes=working_bytes(recipe)))
+
+
 def _write(
     graph: PickingGraph, recipe: Recipe, part: Path, options: ExportOptions, say: Callable[[str], None]
 ) -> Recipe:
     """Write the file, prove it, and put the figures into its recipe."""
     form = form_for(options.precision, options.target or TARGETS[options.precision])
-    write_graph(graph, recipe, part, form, half=options.precision == "fp16")
+    built = build(graph, recipe, form, half=options.precision == "fp16")
+    built.save(part)
     limit = parity.LIMITS.get(options.precision, parity.LIMIT)
-    figures = {"opset": float(OPSET)} | parity.check(graph, part, recipe.geometry, limit)
+    figures = parity.check(graph, part, recipe.geometry, limit)
     if options.precision == "int8":
-        figures = {"opset": float(OPSET)} | _quantise(part, recipe, options, figures["max_difference"], say)
+        reduce_range = not has_vnni() if options.reduce_range is None else options.reduce_range
+        if not has_vnni():
+            say("this CPU has no VNNI: int8 is hardly faster than fp32 here")
+        built = _quantised(built, options, reduce_range)
+        built.save(part)
+        figures = {"fp32_max_difference": figures["max_difference"], "reduced_range": float(reduce_range)}
+    if built.chunked is not None:
+        figures["chunks_max_difference"] = parity.check_chunks(part, built.recipe)
     if images := options.verify_on or options.calibration:
         figures |= parity.check_on(graph, part, recipe, images, say)
-    recipe = replace(recipe, parity=figures)
-    model = onnx.load(str(part))
-    write_recipe(model, recipe)
-    onnx.checker.check_model(model)
-    onnx.save(model, str(part))
-    return recipe
+    return built.save(part, {"opset": float(OPSET)} | figures)
 
 
-def _quantise(
-    part: Path, recipe: Recipe, options: ExportOptions, before: float, say: Callable[[str], None]
-) -> dict[str, float]:
-    """Make the fp32 file `part` an int8 one; returns what the recipe says about it."""
-    reduce_range = not has_vnni() if options.reduce_range is None else options.reduce_range
-    if not has_vnni():
-        say("this CPU has no VNNI: int8 is hardly faster than fp32 here")
-    quantise(part, part, calibration_slabs(options.calibration, recipe), reduce_range)
-    return {"fp32_max_difference": before, "reduced_range": float(reduce_range)}
+def _quantised(built: Built, options: ExportOptions, reduce_range: bool) -> Built:
+    """Both graphs in integers, calibrated on the same slabs."""
+    slabs = list(calibration_slabs(options.calibration, built.recipe))
+    assert built.chunked is not None and built.recipe.chunks is not None
+    chunks = calibration_chunks(built.chunked, built.recipe.chunks, slabs)
+    return replace(
+        built, whole=quantise(built.whole, slabs, reduce_range), chunked=quantise(built.chunked, chunks, reduce_range)
+    )
 
 
 def _versions() -> dict[str, str]:

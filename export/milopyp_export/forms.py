@@ -29,11 +29,16 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from milopyp_training.unet2d import SectionUNet
 from milopyp_training.unet3d import UNet3d
 
+from .passing import Along, Flow
+
 Form = Literal["volume", "summed", "stacked"]
 
 
 def deployed(network: nn.Module, form: Form) -> DeployedSectionUNet | DeployedUNet3d:
-    """`network` in evaluation mode, rebuilt; gives logits ``(1, z, h, w)`` of grey levels ``(1, z, y, x)`` in 0..1."""
+    """`network` in evaluation mode, rebuilt; gives logits ``(1, z, h, w)`` of grey levels ``(1, z, y, x)`` in 0..1.
+
+    All but the form ``volume`` also run on chunks of sections that pass by: see `milopyp_export.passing`.
+    """
     if isinstance(network, SectionUNet):
         return DeployedSectionUNet(network, form).eval()
     assert isinstance(network, UNet3d)
@@ -41,11 +46,9 @@ def deployed(network: nn.Module, form: Form) -> DeployedSectionUNet | DeployedUN
 
 
 class DeployedSectionUNet(nn.Module):
-    """The published network cut into `features`, which sees single sections, and `head`; without the projection head.
+    """The published network without its projection head: features of single sections, and a head over sections."""
 
-    The features are ``(z, 32, ceil(y/2), ceil(x/2))`` in every form, a section's in one piece: an engine can compute
-    them once per section, keep them in a rolling buffer, and run the head over the buffer.
-    """
+    multiple = 1  # chunks may have any number of sections
 
     def __init__(self, network: SectionUNet, form: Form) -> None:
         super().__init__()
@@ -61,22 +64,21 @@ class DeployedSectionUNet(nn.Module):
         *hidden, output = layers if self.volume else [_over_sections(layer, form) for layer in layers]
         self.hidden, self.output = nn.ModuleList(hidden), output
 
-    def features(self, grey: Tensor) -> Tensor:
-        """Features of each section on its own."""
-        x: Tensor = self.unet(functional.relu(self.first(grey.transpose(0, 1))))
-        return x
-
-    def head(self, features: Tensor) -> Tensor:
-        """Logits of features; reads three sections to either side."""
-        x = features.transpose(0, 1).unsqueeze(0) if self.volume else features
+    def forward(self, grey: Tensor, along: Along | None = None) -> Tensor:
+        """Logits; of the sections that `along` has complete when it is given."""
+        features: Tensor = self.unet(functional.relu(self.first(grey.transpose(0, 1))))
+        if self.volume:
+            x = features.transpose(0, 1).unsqueeze(0)
+            for layer in self.hidden:
+                x = functional.relu(layer(x))
+            logits: Tensor = self.output(x).squeeze(1)
+            return logits
+        along = along or Along()
+        flow = along.inside(Flow(features))
         for layer in self.hidden:
-            x = functional.relu(layer(x))
-        x = self.output(x)
-        return x.squeeze(1) if self.volume else x.transpose(0, 1)
-
-    def forward(self, grey: Tensor) -> Tensor:
-        """Logits."""
-        return self.head(self.features(grey))
+            flow = along.inside(_relu(layer(flow, along)))
+        flow = self.output(flow, along)
+        return flow.x.transpose(0, 1)
 
 
 class DeployedUNet3d(nn.Module):
@@ -84,6 +86,7 @@ class DeployedUNet3d(nn.Module):
 
     def __init__(self, network: UNet3d, form: Form) -> None:
         super().__init__()
+        self.multiple = 2 ** (network.levels - 1)  # chunks hold whole pooling windows
         self.volume = copy.deepcopy(network) if form == "volume" else None
         if self.volume is not None:
             _fold(self.volume, stem="stem_norm")
@@ -92,7 +95,7 @@ class DeployedUNet3d(nn.Module):
                     _fold(block, **{"0": "1"})
             return
         self.grey_limits = network.grey_limits
-        self.first = _Stacked(fuse_conv_bn_eval(network.stem, network.stem_norm))
+        self.first = _Stacked(fuse_conv_bn_eval(network.stem, network.stem_norm), more=1)
         down = [_folded(block) for block in network.down]
         self.down = nn.ModuleList(nn.ModuleList(_over_sections(layer, form) for layer in block) for block in down)
         widths = [block[-1].out_channels for block in down]
@@ -103,48 +106,53 @@ class DeployedUNet3d(nn.Module):
             self.up.append(nn.ModuleList([joined, *(_over_sections(layer, form) for layer in rest)]))
         self.output = _flat(network.head, network.head.weight[:, :, 0], bias=True)
 
-    def forward(self, grey: Tensor) -> Tensor:
-        """Logits."""
+    def forward(self, grey: Tensor, along: Along | None = None) -> Tensor:
+        """Logits; of the sections that `along` has complete when it is given."""
         if self.volume is not None:
             logits: Tensor = self.volume(grey)
             return logits
+        along = along or Along()
         low, high = self.grey_limits
-        x = (grey * (high - low) + low).transpose(0, 1)
-        x = functional.relu(self.first(functional.pad(x, (0, 1, 0, 1))))
-        skips: list[Tensor] = []
+        flow = along.inside(Flow((grey * (high - low) + low).transpose(0, 1)))
+        flow = along.inside(_relu(self.first(flow, along)))
+        skips: list[Flow] = []
         for level, block in enumerate(self.down):
             if level:
-                x = _halve_sections(functional.max_pool2d(x, 2, ceil_mode=True))
+                flow = along.halve(flow.of(functional.max_pool2d(flow.x, 2, ceil_mode=True)))
             for layer in cast(nn.ModuleList, block):
-                x = functional.relu(layer(x))
-            skips.append(x)
+                flow = along.inside(_relu(layer(flow, along)))
+            skips.append(flow)
         skips.pop()
         for block in self.up:
             joining, *rest = cast(nn.ModuleList, block)
-            skip = skips.pop()
-            x = functional.interpolate(x, scale_factor=2.0, mode="nearest")[:, :, : skip.shape[2], : skip.shape[3]]
-            x = functional.relu(joining(skip, x))
+            skip = along.until(skips.pop(), 2 * flow.delay)
+            x = functional.interpolate(flow.x, scale_factor=2.0, mode="nearest")
+            flow = along.inside(_relu(joining(skip, along, x[:, :, : skip.x.shape[2], : skip.x.shape[3]])))
             for layer in rest:
-                x = functional.relu(layer(x))
-        return self.output(x).transpose(0, 1)
+                flow = along.inside(_relu(layer(flow, along)))
+        return self.output(flow.x).transpose(0, 1)
 
 
 class _Stacked(nn.Module):
-    """A 3D convolution as one 2D convolution over three sections stacked as channels."""
+    """A 3D convolution as one 2D convolution over three sections stacked as channels.
 
-    def __init__(self, layer: nn.Conv3d) -> None:
+    `more` lines of zeros are put behind the last ones, for strides over odd sizes.
+    """
+
+    def __init__(self, layer: nn.Conv3d, more: int = 0) -> None:
         super().__init__()
         self.flat = _flat(layer, layer.weight.transpose(1, 2).flatten(1, 2), bias=True)
+        self.more = (0, more, 0, more)
 
-    def forward(self, x: Tensor, coarse: Tensor | None = None) -> Tensor:
+    def forward(self, flow: Flow, along: Along, coarse: Tensor | None = None) -> Flow:
+        if coarse is not None:
+            doubled = along.inside(flow.of(_double_sections(coarse, flow.x)))
+            flow = flow.of(torch.cat((flow.x, doubled.x), dim=1))
         # Stacked with the channels as the last axis: integer convolutions of onnxruntime want them there, so that these
         # permutations meet its own and both vanish.
-        x = x.permute(0, 2, 3, 1)
-        if coarse is not None:
-            x = torch.cat((x, _double_sections(coarse.permute(0, 2, 3, 1), x)), dim=3)
-        nothing = x.new_zeros((1, *x.shape[1:]))
-        framed = torch.cat((nothing, x, nothing))
-        return self.flat(torch.cat((framed[:-2], x, framed[2:]), dim=3).permute(0, 3, 1, 2))
+        framed = along.frame(flow.x).permute(0, 2, 3, 1)
+        stacked = torch.cat((framed[:-2], framed[1:-1], framed[2:]), dim=3).permute(0, 3, 1, 2)
+        return along.later(flow, self.flat(functional.pad(stacked, self.more) if any(self.more) else stacked))
 
 
 class _Summed(nn.Module):
@@ -161,11 +169,13 @@ class _Summed(nn.Module):
             _flat(layer, kernel[:, skip:, k], bias=False) for k in range(3 if skip is not None else 0)
         )
 
-    def forward(self, x: Tensor, coarse: Tensor | None = None) -> Tensor:
-        parts = [layer(x) for layer in self.fine]
+    def forward(self, flow: Flow, along: Along, coarse: Tensor | None = None) -> Flow:
+        parts = [layer(flow.x) for layer in self.fine]
         if coarse is not None:
-            parts = [part + _double_sections(layer(coarse), x) for part, layer in zip(parts, self.coarse, strict=True)]
-        return _previous(parts[0]) + parts[1] + _next(parts[2])
+            doubled = [_double_sections(layer(coarse), flow.x) for layer in self.coarse]
+            doubled[2] = along.inside(flow.of(doubled[2])).x  # of an odd number of sections, one more comes back
+            parts = [part + more for part, more in zip(parts, doubled, strict=True)]
+        return along.later(flow, along.shifted_sum(*parts))
 
 
 def _over_sections(layer: nn.Conv3d, form: Form) -> nn.Module:
@@ -203,23 +213,11 @@ def _folded(block: nn.Module) -> list[nn.Conv3d]:
     return [fuse_conv_bn_eval(layer, norm) for layer, norm in zip(convolutions, norms, strict=True)]
 
 
-def _previous(x: Tensor) -> Tensor:
-    """For every section the one before it; zeros for the first."""
-    return functional.pad(x, (0, 0, 0, 0, 0, 0, 1, -1))
-
-
-def _next(x: Tensor) -> Tensor:
-    """For every section the one after it; zeros for the last."""
-    return functional.pad(x, (0, 0, 0, 0, 0, 0, -1, 1))
-
-
-def _halve_sections(x: Tensor) -> Tensor:
-    """Maximum of sections 2k and 2k + 1; an odd last one alone (nothing here is negative)."""
-    framed = torch.cat((x, x.new_zeros((1, *x.shape[1:]))))
-    return torch.maximum(x[0::2], framed[1::2])
+def _relu(flow: Flow) -> Flow:
+    return flow.of(functional.relu(flow.x))
 
 
 def _double_sections(x: Tensor, like: Tensor) -> Tensor:
     """Every section twice, cut to the number of sections of `like`."""
-    half = torch.arange(like.shape[0]) * 0.5  # whole-number division would become many operators
+    half = torch.arange(like.shape[0]) / 2  # whole-number division would become many operators
     return x.index_select(0, half.long())

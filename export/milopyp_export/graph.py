@@ -2,10 +2,7 @@
 
 Inputs ``sections`` uint8 ``(1, z, y, x)`` and ``levels`` float32 ``(2,)``; output ``heatmap`` float32
 ``(1, z, ceil(y/2), ceil(x/2))`` in 0..1. Scaling of the grey levels, the network and the sigmoid are inside; all
-three sizes are dynamic; weights are inside the file.
-
-In networks of the published kind the tensor `FEATURES`, ``(z, 32, ceil(y/2), ceil(x/2))``, parts the operators that
-see single sections from those that mix sections: the file can be cut there into two graphs.
+three sizes are dynamic; weights are inside the file. `milopyp_export.chunks` makes the second graph of files for CPUs.
 """
 
 from __future__ import annotations
@@ -14,7 +11,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -22,14 +19,13 @@ from torch import Tensor, nn
 
 from milopyp_shared.recipe import METADATA_KEY, Recipe
 from milopyp_training.networks import picking_logits
-from milopyp_training.unet2d import WIDTH
 
-from .forms import DeployedSectionUNet, Form, deployed
+from .forms import Form, deployed
+from .passing import Along
 
 OPSET = 20
 INPUTS = ("sections", "levels")
 OUTPUT = "heatmap"
-FEATURES = "features"
 
 # Traced sizes are odd and distinct, so that no size can be mistaken for a constant or for another one.
 _EXAMPLE = (1, 9, 37, 43)
@@ -55,21 +51,19 @@ class PickingGraph(nn.Module):
         return probability(picking_logits(self.network, grey_of(sections, levels)), self.clamp)
 
 
-class _Exported(nn.Module):
+class DeployedGraph(nn.Module):
     """What goes into the file: the same function as `PickingGraph`, with the network in one of its forms."""
 
-    def __init__(self, graph: PickingGraph, form: Form, half: bool) -> None:
+    def __init__(self, graph: PickingGraph, form: Form, half: bool = False) -> None:
         super().__init__()
         self.network, self.clamp = deployed(graph.network, form), graph.clamp
         self.arithmetic = torch.float16 if half else torch.float32
         self.network.to(self.arithmetic)
 
-    def forward(self, sections: Tensor, levels: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, sections: Tensor, levels: Tensor, along: Along | None = None) -> Tensor:
+        """Heat map; of the sections that `along` has complete when it is given."""
         grey = grey_of(sections, levels).to(self.arithmetic)
-        if not isinstance(self.network, DeployedSectionUNet):
-            return (probability(self.network(grey).to(torch.float32), self.clamp),)
-        features = self.network.features(grey)
-        return probability(self.network.head(features).to(torch.float32), self.clamp), features
+        return probability(self.network(grey, along).to(torch.float32), self.clamp)
 
 
 def grey_of(sections: Tensor, levels: Tensor) -> Tensor:
@@ -84,8 +78,8 @@ def probability(logits: Tensor, clamp: float) -> Tensor:
     return heat.clamp(clamp, 1.0 - clamp) if clamp else heat
 
 
-def write_graph(graph: PickingGraph, recipe: Recipe, path: Path, form: Form = "summed", half: bool = False) -> None:
-    """Export `graph` to `path` with the recipe in its metadata, and check the file.
+def make_graph(graph: PickingGraph, form: Form = "summed", half: bool = False) -> onnx.ModelProto:
+    """`graph` as ONNX, for volumes and tiles of any size.
 
     Parameters
     ----------
@@ -94,40 +88,41 @@ def write_graph(graph: PickingGraph, recipe: Recipe, path: Path, form: Form = "s
     half
         Half precision between the scaling of the grey levels and the sigmoid.
     """
-    sections = torch.zeros(_EXAMPLE, dtype=torch.uint8)
-    levels = torch.tensor([0.0, 255.0])
     sizes = dict.fromkeys((1, 2, 3), torch.export.Dim.DYNAMIC)
-    exported = _Exported(graph, form, half).eval()
-    cut = isinstance(exported.network, DeployedSectionUNet)
+    inputs = {"sections": torch.zeros(_EXAMPLE, dtype=torch.uint8), "levels": torch.tensor([0.0, 255.0])}
+    model = traced(DeployedGraph(graph, form, half), inputs, {"sections": sizes, "levels": None})
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def traced(module: nn.Module, inputs: dict[str, Tensor], sizes: dict[str, dict[int, Any] | None]) -> onnx.ModelProto:
+    """`module` as ONNX: inputs by name, output `OUTPUT`, and nothing of the machine that it was traced on."""
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
-            exported,
-            (sections, levels),
+            module.eval(),
+            tuple(inputs.values()),
             dynamo=True,
-            dynamic_shapes={"sections": sizes, "levels": None},
-            input_names=list(INPUTS),
-            output_names=[OUTPUT, FEATURES] if cut else [OUTPUT],
+            dynamic_shapes=sizes,
+            input_names=list(inputs),
+            output_names=[OUTPUT],
             opset_version=OPSET,
             external_data=False,
             verbose=False,
         )
     assert program is not None
     model = program.model_proto
-    if cut:
-        del model.graph.output[1]  # named so that the file can be cut there; nobody needs it as a result
-    _name_sizes(model, (onnx.TensorProto.FLOAT16 if half else onnx.TensorProto.FLOAT) if cut else None)
+    _name_sizes(model)
     _forget_origin(model)
-    write_recipe(model, recipe)
-    onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, str(path))
+    return model
 
 
 def write_recipe(model: onnx.ModelProto, recipe: Recipe) -> None:
     """Put `recipe` into a model's metadata, in place of an older one."""
-    onnx.helper.set_model_props(model, {METADATA_KEY: recipe.to_json()})
+    others = {entry.key: entry.value for entry in model.metadata_props}
+    onnx.helper.set_model_props(model, others | {METADATA_KEY: recipe.to_json()})
 
 
-def _name_sizes(model: onnx.ModelProto, features_type: int | None) -> None:
+def _name_sizes(model: onnx.ModelProto) -> None:
     """Call the dynamic sizes z, y and x, as people do; the output's follow from them."""
     for value in (*model.graph.input, *model.graph.output):
         dims = value.type.tensor_type.shape.dim
@@ -137,9 +132,6 @@ def _name_sizes(model: onnx.ModelProto, features_type: int | None) -> None:
         for name, dim in zip("zyx", dims[1:], strict=True):
             dim.dim_param = name if name == "z" else name + suffix
     del model.graph.value_info[:]  # they speak of the old names; shape inference makes them anew
-    if features_type is not None:
-        shape: list[str | int | None] = ["z", WIDTH, "y_out", "x_out"]
-        model.graph.value_info.append(onnx.helper.make_tensor_value_info(FEATURES, features_type, shape))
 
 
 def _forget_origin(model: onnx.ModelProto) -> None:

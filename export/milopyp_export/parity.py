@@ -11,15 +11,20 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
+from milopyp_inference import chunks
+from milopyp_inference.model import Machine, open_model
+from milopyp_inference.plan import ChunkPlan
+from milopyp_inference.providers import CPU
 from milopyp_shared import axes
 from milopyp_shared.errors import CheckError
-from milopyp_shared.flips import averaged_heat_map
+from milopyp_shared.flips import heat_map
 from milopyp_shared.grey import GreyVolume, grey_levels
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.matching import match_greedy
 from milopyp_shared.peaks import find_candidates, select, suppress
 from milopyp_shared.picks import Picks
 from milopyp_shared.recipe import Geometry, Recipe
+from milopyp_shared.tiles import Span, box_of
 from milopyp_shared.tomogram import open_tomogram
 
 from .graph import INPUTS, OUTPUT, PickingGraph
@@ -67,6 +72,33 @@ def check(graph: PickingGraph, path: Path, geometry: Geometry, limit: float = LI
     if not difference <= limit:
         raise _too_far(f"the exported heat map differs from PyTorch's by {difference:.2g}", path, limit)
     return {"shapes": float(len(shapes)), "max_difference": difference, "limit": limit}
+
+
+def check_chunks(path: Path, recipe: Recipe) -> float:
+    """Largest difference between the file's two graphs on random volumes.
+
+    Raises
+    ------
+    CheckError
+        They differ by more than the limit; of int8, whose sums are rounded differently, the difference is only told.
+    """
+    model = open_model(path, Machine(provider=CPU))
+    differences = []
+    levels = np.array([3.0, 251.0], dtype=np.float32)
+    for shape in example_shapes(recipe.geometry):
+        sections = np.random.default_rng(1).normal(127.5, 32.0, shape).clip(0, 255).astype(np.uint8)
+        _, rows, columns = shape
+        assert recipe.chunks is not None
+        plan = ChunkPlan(recipe.chunks.multiple, [Span(0, rows, 0, rows)], [Span(0, columns, 0, columns)])
+        found = np.full((shape[0], -(-rows // 2), -(-columns // 2)), np.nan, np.float32)
+        parts = chunks.pieces(model.chunk_session, plan, levels, recipe, box_of(sections), shape)
+        for place, piece in parts:
+            found[place] = piece
+        differences.append(np.abs(found - _onnxruntime(path)(sections, levels)).max())
+    largest = float(np.max(differences))
+    if recipe.precision != "int8" and not largest <= LIMIT:
+        raise _too_far(f"the heat map of chunks differs from that of the whole by {largest:.2g}", path, LIMIT)
+    return largest
 
 
 def check_on(
@@ -156,9 +188,7 @@ def _too_far(found: str, path: Path, limit: float) -> CheckError:
 def _heat_map(run: Runner, grey: GreyVolume, recipe: Recipe) -> NDArray[np.float32]:
     """The heat map that picking would use."""
     levels = np.array(grey.levels, dtype=np.float32)
-    return averaged_heat_map(
-        grey.sections, grey.shape, lambda sections: run(sections, levels), recipe.geometry, recipe.flips
-    )
+    return heat_map(grey.box, grey.shape, lambda sections: run(sections, levels), recipe.geometry, recipe.flips)
 
 
 def _picks(heat: NDArray[np.float32], recipe: Recipe) -> Picks:

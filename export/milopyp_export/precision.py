@@ -12,8 +12,9 @@ scores) stay in fp32.
 from __future__ import annotations
 
 import logging
+import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -35,7 +36,10 @@ Precision = Literal["fp32", "fp16", "int8"]
 Target = Literal["cpu", "gpu"]
 
 TARGETS: dict[str, Target] = {"fp32": "cpu", "fp16": "gpu", "int8": "cpu"}
-_QUANTISED = ("Conv", "MaxPool", "Concat", "Slice", "Max", "Unsqueeze", "Reshape", "Resize")
+_QUANTISED = ("Conv", "MaxPool", "Concat", "Slice", "Max", "Unsqueeze", "Reshape", "Resize", "Mul")
+
+# Measured with benchmarks/bench_inference.py, the larger of both graphs; by architecture, and whether it is int8.
+_WORKING_BYTES = {("unet3d", False): 240, ("unet3d", True): 240, ("unet", False): 300, ("unet", True): 420}
 
 # Enough of a tomogram to meet its extremes, little enough to take seconds.
 _TOMOGRAMS, _SLABS, _SECTIONS, _EDGE = 8, 3, 12, 512
@@ -46,6 +50,11 @@ def form_for(precision: Precision, target: Target) -> Form:
     if target == "gpu":
         return "volume"
     return "stacked" if precision == "int8" else "summed"
+
+
+def working_bytes(recipe: Recipe) -> int:
+    """Memory per input voxel of a network at work in onnxruntime on the CPU, see `_WORKING_BYTES`."""
+    return _WORKING_BYTES[recipe.architecture.split("_")[0], recipe.precision == "int8"]
 
 
 def has_vnni(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
@@ -77,45 +86,71 @@ def calibration_slabs(images: Sequence[ImageEntry], recipe: Recipe) -> Iterator[
             yield dict(zip(INPUTS, (np.ascontiguousarray(slab)[None], levels), strict=True))
 
 
-def quantise(source: Path, target: Path, slabs: Iterator[dict[str, NDArray[Any]]], reduce_range: bool) -> None:
-    """Write an int8 copy of an fp32 file.
+def quantise(model: onnx.ModelProto, slabs: Iterable[dict[str, NDArray[Any]]], reduce_range: bool) -> onnx.ModelProto:
+    """An int8 copy of an fp32 graph.
 
     Parameters
     ----------
-    source
-        Exported in the form ``stacked``.
+    model
+        In the form ``stacked``; a whole graph, or one for chunks.
     slabs
         Inputs to calibrate with.
     reduce_range
         Weights of 7 bits: without VNNI the sums of 8-bit products overflow 16 bits.
     """
-    from onnxruntime.quantization import (
-        CalibrationDataReader,
-        CalibrationMethod,
-        QuantFormat,
-        QuantType,
-        quantize_static,
-    )
+    from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType
+    from onnxruntime.quantization.calibrate import create_calibrator
+    from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+    inputs = iter(slabs)
 
     class Reader(CalibrationDataReader):
         def get_next(self) -> dict[str, NDArray[Any]] | None:
-            return next(slabs, None)
+            return next(inputs, None)
 
-    model = onnx.shape_inference.infer_shapes(onnx.load(str(source)))
-    with _quiet():
-        quantize_static(
-            model,
-            str(target),
-            Reader(),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=list(_QUANTISED),
-            per_channel=True,
-            reduce_range=reduce_range,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            nodes_to_exclude=sorted(kept_in_fp32(model)),
+    with _quiet(), tempfile.TemporaryDirectory(prefix="milopyp-") as folder:
+        model = onnx.shape_inference.infer_shapes(model)
+        source = Path(folder, "model.onnx")
+        onnx.save(model, str(source))
+        calibrator = create_calibrator(
+            source,
+            list(_QUANTISED),
+            augmented_model_path=str(Path(folder, "augmented.onnx")),
             calibrate_method=CalibrationMethod.MinMax,
         )
+        calibrator.collect_data(Reader())
+        ranges = calibrator.compute_data()
+        del calibrator
+        _share_ranges(model, ranges)
+        quantiser = QDQQuantizer(
+            model,
+            per_channel=True,
+            reduce_range=reduce_range,
+            weight_qType=QuantType.QInt8,
+            activation_qType=QuantType.QUInt8,
+            tensors_range=ranges,
+            nodes_to_quantize=[],
+            nodes_to_exclude=sorted(kept_in_fp32(model)),
+            op_types_to_quantize=list(_QUANTISED),
+            extra_options={},
+        )
+        quantiser.quantize_model()
+        quantiser.model.topological_sort()
+        quantised: onnx.ModelProto = quantiser.model.model
+    return quantised
+
+
+def _share_ranges(model: onnx.ModelProto, ranges: Any) -> None:
+    """One range for a state, what it is put before, and both together, so that a state is rounded once only."""
+    for node in model.graph.node:
+        if node.op_type != "Concat" or not node.input[0].startswith("state_"):
+            continue
+        state, x = node.input
+        after = state.replace("state", "after")
+        names = [name for name in (state, x, node.output[0], after) if name in ranges]
+        widest = max((ranges[name] for name in names), key=lambda found: (found.highest - found.lowest).item())
+        for name in names:
+            ranges[name] = widest
 
 
 def kept_in_fp32(model: onnx.ModelProto) -> set[str]:

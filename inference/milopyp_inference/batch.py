@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import json
 import resource
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from milopyp_shared import axes
+from milopyp_shared import axes, peaks
 from milopyp_shared.atomic import make_folder, remove_leftovers, write_text
 from milopyp_shared.console import Console
 from milopyp_shared.errors import MilopypError
 from milopyp_shared.grey import Contrast
 from milopyp_shared.lists import ImageEntry
-from milopyp_shared.peaks import select, suppress
+from milopyp_shared.tiles import ahead
 from milopyp_shared.tomogram import Tomogram, open_tomogram
 
+from .claims import Claims
+from .model import Model
 from .outputs import OutputFiles, write_candidates, write_heat_map, write_picks, write_published_picks
-from .pipeline import Result, run_network
-from .providers import Model
+from .picking import Selection, choose
+from .pipeline import Prepared, Result, prepare, run_network
+from .providers import nodes_per_provider
 from .published import MARGIN, PublishedOptions, pick
 from .published import ORDER as PUBLISHED_ORDER
 
@@ -32,10 +36,8 @@ class PickOptions:
 
     Attributes
     ----------
-    threshold
-        Picks score above this.
-    limit
-        Picks per tomogram at most; None for no limit. Not asked with `published`, which has its own.
+    selection
+        Which candidates become picks; with `published` only its threshold counts.
     order, voxel_size, contrast
         As given: ``auto`` and None mean what the file and the recipe say.
     flips
@@ -48,8 +50,7 @@ class PickOptions:
         Decode and write as the published program does; None: as this one does.
     """
 
-    threshold: float
-    limit: int | None = None
+    selection: Selection
     order: str = axes.AUTO
     voxel_size: float | None = None
     contrast: Contrast | None = None
@@ -59,59 +60,110 @@ class PickOptions:
     published: PublishedOptions | None = None
 
 
+@dataclass(frozen=True)
+class Run:
+    """What one call works with."""
+
+    model: Model
+    options: PickOptions
+    folder: Path
+    console: Console
+
+    def record_path(self, image: ImageEntry) -> Path:
+        """Where the record of a tomogram lies."""
+        return self.folder / "records" / f"{image.name}.json"
+
+    def identity(self, image: ImageEntry) -> dict[str, Any]:
+        """What must be equal for an old record to count."""
+        try:
+            facts = image.path.stat()
+            source = {"path": str(image.path), "size": facts.st_size, "mtime_ns": facts.st_mtime_ns}
+        except OSError:
+            source = {"path": str(image.path)}
+        options = json.loads(json.dumps(asdict(self.options)))
+        return {"name": image.name, "input": source, "model_sha256": self.model.sha256, "options": options}
+
+    def finished(self, image: ImageEntry) -> dict[str, Any] | None:
+        """The record of an earlier run that still holds, else None."""
+        record = _read(self.record_path(image))
+        if record.get("status") != "done":
+            return None
+        same = all(record.get(key) == value for key, value in self.identity(image).items())
+        return record if same and OutputFiles.of(self.folder, image.name).all_exist() else None
+
+
 def pick_all(
     images: Sequence[ImageEntry], model: Model, options: PickOptions, folder: Path, console: Console, overwrite: bool
 ) -> dict[str, Any]:
     """Pick every tomogram; returns the run's summary, which is also written as ``run.json``.
 
-    A tomogram that cannot be picked is reported and does not stop the others.
+    The next tomogram is read and prepared while the network works on this one. A tomogram that cannot be picked is
+    reported and does not stop the others; one that another process is at is left to it.
     """
+    run = Run(model, options, folder, console)
     make_folder(folder / "records")
-    remove_leftovers(folder)
-    remove_leftovers(folder / "records")
-    records = []
-    with console.progress("tomogram", len(images)) as progress:
-        for image in images:
-            record_path = folder / "records" / f"{image.name}.json"
-            record = None if overwrite else _finished(record_path, image, model, options, folder)
-            if record is not None:
-                progress.step(f"{image.name} is already done: {record['picks']} picks")
-            else:
-                record = _pick_one(image, model, options, folder, console)
-                write_text(record_path, json.dumps(record, indent=1) + "\n")
-                progress.step(f"{image.name} {_line(record)}")
-            records.append(record)
-    summary = {
-        "model": str(model.path),
-        "model_sha256": model.sha256,
+    # The kernels are compiled, or read from where they are kept, while the network is busy.
+    threading.Thread(target=peaks.warm_up, name="milopyp-compile", daemon=True).start()
+    records: dict[str, dict[str, Any]] = {}
+    if not overwrite:
+        records = {image.name: record for image in images if (record := run.finished(image))}
+    with console.progress("tomogram", len(images)) as progress, Claims(folder / "records") as claims:
+        for name, record in records.items():
+            progress.step(f"{name} is already done: {record['picks']} picks")
+        waiting = [image for image in images if image.name not in records]
+        for image, found in ahead(lambda image: _claim_and_prepare(run, image, claims, overwrite), waiting):
+            if found is None:
+                progress.step(f"{image.name} is left to the process that is at it")
+                continue
+            if isinstance(found, Prepared):
+                found = _pick_one(run, image, found, progress.part)
+            if not isinstance(found, Finished):
+                write_text(run.record_path(image), json.dumps(found, indent=1) + "\n")
+            claims.give_back(image.name)
+            progress.step(f"{image.name} {_line(found)}")
+    return _summary(run, images)
+
+
+class Finished(dict[str, Any]):
+    """A record that another process has written meanwhile."""
+
+
+def _claim_and_prepare(
+    run: Run, image: ImageEntry, claims: Claims, overwrite: bool
+) -> Prepared | dict[str, Any] | None:
+    """The prepared tomogram; its record when there is nothing to do for it any more; None when it is another's."""
+    try:
+        if not claims.take(image.name):
+            return None
+        if not overwrite and (record := run.finished(image)):
+            return Finished(record)
+        _remove_leftovers(run, image)
+        tomogram = open_tomogram(image.path, run.options.order, run.options.voxel_size)
+        return prepare(tomogram, run.model.recipe, run.options.contrast)
+    except MilopypError as error:
+        return _failed(run, image, error)
+
+
+def _pick_one(run: Run, image: ImageEntry, prepared: Prepared, progress: Callable[[float], None]) -> dict[str, Any]:
+    start = time.perf_counter()
+    tomogram, model = prepared.tomogram, run.model
+    try:
+        warnings = _warn(image.name, tomogram, run)
+        result = run_network(prepared, model, run.options.flips, progress)
+        written = time.perf_counter()
+        picks = _write(OutputFiles.of(run.folder, image.name), result, tomogram, run)
+    except MilopypError as error:
+        return _failed(run, image, error)
+    end = time.perf_counter()
+    seconds = result.seconds | {"write": end - written, "total": end - start + prepared.seconds}
+    return run.identity(image) | {
+        "status": "done",
+        "frame": asdict(tomogram.frame),
         "diameter": model.recipe.diameter,
         "suppression_distance": model.recipe.suppression_distance,
-        "options": asdict(options),
-        "done": sum(record["status"] == "done" for record in records),
-        "failed": {record["name"]: record["error"] for record in records if record["status"] == "failed"},
-        "picks": sum(record.get("picks", 0) for record in records),
-        "tomograms": records,
-    }
-    write_text(folder / "run.json", json.dumps(summary, indent=1) + "\n")
-    return summary
-
-
-def _pick_one(image: ImageEntry, model: Model, options: PickOptions, folder: Path, console: Console) -> dict[str, Any]:
-    start = time.perf_counter()
-    record: dict[str, Any] = _identity(image, model, options)
-    try:
-        tomogram = open_tomogram(image.path, options.order, options.voxel_size)
-        record |= {"order": tomogram.order, "shape_zyx": tomogram.shape, "voxel_size": tomogram.voxel_size}
-        record["warnings"] = _warn(image.name, tomogram, model, options, console)
-        result = run_network(tomogram, model, options.contrast, options.flips)
-        written = time.perf_counter()
-        picks = _write(OutputFiles.of(folder, image.name), result, tomogram, model, options)
-    except MilopypError as error:
-        return record | {"status": "failed", "error": str(error)}
-    seconds = result.seconds | {"write": time.perf_counter() - written, "total": time.perf_counter() - start}
-    return record | {
-        "status": "done",
         "provider": model.provider,
+        "operators": nodes_per_provider(model.session),
+        "warnings": warnings,
         "candidates": len(result.candidates),
         "picks": picks,
         "seconds": {stage: round(value, 4) for stage, value in seconds.items()},
@@ -119,72 +171,92 @@ def _pick_one(image: ImageEntry, model: Model, options: PickOptions, folder: Pat
     }
 
 
-def _write(files: OutputFiles, result: Result, tomogram: Tomogram, model: Model, options: PickOptions) -> int:
+def _failed(run: Run, image: ImageEntry, error: MilopypError) -> dict[str, Any]:
+    return run.identity(image) | {"status": "failed", "error": str(error)}
+
+
+def _write(files: OutputFiles, result: Result, tomogram: Tomogram, run: Run) -> int:
     """Write one tomogram's outputs; returns the number of picks."""
-    recipe, published = model.recipe, options.published
+    recipe, options, frame = run.model.recipe, run.options, tomogram.frame
     write_candidates(files.candidates, result.candidates)
-    if published is None:
-        picks = select(suppress(result.candidates, recipe.suppression_distance), options.threshold, options.limit)
-        write_heat_map(files.heat, result.heat, tomogram, recipe.voxel_per_output)
+    if options.published is None:
+        picks = choose(result.candidates, options.selection, frame)
+        write_heat_map(files.heat, result.heat, frame, recipe.voxel_per_output)
         write_picks(
             files,
             picks,
-            tomogram,
+            frame,
             recipe.diameter / 2,
             with_score=options.with_score,
             model2point=options.coords == "model2point",
         )
         return len(picks)
-    xyz, score = pick(result.heat, published, options.threshold, recipe.voxel_per_output)
-    write_heat_map(files.heat, result.heat, tomogram, recipe.voxel_per_output, PUBLISHED_ORDER)
-    write_published_picks(files, xyz, score, tomogram, recipe.diameter / 2, with_score=options.with_score)
+    xyz, score = pick(result.heat, options.published, options.selection.threshold, recipe.voxel_per_output)
+    write_heat_map(files.heat, result.heat, frame, recipe.voxel_per_output, PUBLISHED_ORDER)
+    write_published_picks(files, xyz, score, frame, recipe.diameter / 2, with_score=options.with_score)
     return len(xyz)
 
 
-def _identity(image: ImageEntry, model: Model, options: PickOptions) -> dict[str, Any]:
-    """What must be equal for an old record to count."""
-    try:
-        facts = image.path.stat()
-        source = {"path": str(image.path), "size": facts.st_size, "mtime_ns": facts.st_mtime_ns}
-    except OSError:
-        source = {"path": str(image.path)}
-    return {"name": image.name, "input": source, "model_sha256": model.sha256, "options": asdict(options)}
+def _summary(run: Run, images: Sequence[ImageEntry]) -> dict[str, Any]:
+    """What all records say together; also written as ``run.json``."""
+    records = [record for image in images if (record := _read(run.record_path(image)))]
+    summary = {
+        "model": str(run.model.path),
+        "model_sha256": run.model.sha256,
+        "diameter": run.model.recipe.diameter,
+        "suppression_distance": run.model.recipe.suppression_distance,
+        "options": asdict(run.options),
+        "done": sum(record["status"] == "done" for record in records),
+        "failed": {record["name"]: record["error"] for record in records if record["status"] == "failed"},
+        "picks": sum(record.get("picks", 0) for record in records),
+        "tomograms": records,
+    }
+    remove_leftovers(run.folder, "run.json", older_than=60.0)
+    write_text(run.folder / "run.json", json.dumps(summary, indent=1) + "\n")
+    return summary
 
 
-def _finished(path: Path, image: ImageEntry, model: Model, options: PickOptions, folder: Path) -> dict[str, Any] | None:
-    """The record of an earlier run that still holds, else None."""
+def _remove_leftovers(run: Run, image: ImageEntry) -> None:
+    """What a killed process has left of this tomogram, which is ours now."""
+    files = OutputFiles.of(run.folder, image.name)
+    for path in (files.text, files.model, files.heat, files.candidates, run.record_path(image)):
+        remove_leftovers(path.parent, path.name)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A record; nothing when it is missing or damaged."""
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    if not isinstance(record, dict) or record.get("status") != "done":
-        return None
-    same = all(record.get(key) == value for key, value in _identity(image, model, options).items())
-    return record if same and OutputFiles.of(folder, image.name).all_exist() else None
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
-def _warn(name: str, tomogram: Tomogram, model: Model, options: PickOptions, console: Console) -> list[str]:
+def _warn(name: str, tomogram: Tomogram, run: Run) -> list[str]:
     warnings = []
     if doubt := axes.doubt_about_order(tomogram.order, tomogram.stored.shape):
         warnings.append(f"{name}: {doubt}")
-    trained = model.recipe.voxel_size
+    trained = run.model.recipe.voxel_size
     if trained and tomogram.voxel_size and abs(tomogram.voxel_size / trained - 1) > 0.05:
         warnings.append(
             f"{name}: W02 voxels of {tomogram.voxel_size:.3g} A, but the model was trained at {trained:.3g} A"
         )
-    published = options.published
-    if published and published.leaves_nothing(tomogram.shape, model.recipe.voxel_per_output):
+    published = run.options.published
+    if published and published.leaves_nothing(tomogram.shape, run.model.recipe.voxel_per_output):
         z, y, x = tomogram.shape
         warnings.append(
             f"{name}: W06 the published margins leave nothing of {x} x {y} x {z} voxels ({MARGIN} voxels at either "
             f"end of x and y, {published.cutoff_z} heat-map sections of z)"
         )
     for text in warnings:
-        console.warn(text)
+        run.console.warn(text)
     return warnings
 
 
 def _line(record: dict[str, Any]) -> str:
     if record["status"] == "failed":
         return f"FAILED: {record['error']}"
-    return f"(order {record['order']}): {record['picks']} picks in {record['seconds']['total']:.1f} s"
+    if isinstance(record, Finished):
+        return f"is already done: {record['picks']} picks"
+    seconds, order = record["seconds"]["total"], record["frame"]["order"]
+    return f"(order {order}): {record['picks']} picks in {seconds:.1f} s"

@@ -13,6 +13,7 @@ from milopyp_shared.lists import ImageEntry
 if TYPE_CHECKING:  # the help must not pay for what these modules load
     from milopyp_shared.recipe import Recipe
 
+    from .model import Machine, Model
     from .published import PublishedOptions
 
 DEFAULT_OUT = Path("picks")
@@ -126,23 +127,64 @@ def output_folder(out: Path | None, exp_id: str | None, out_id: str | None) -> P
     return EXPERIMENTS.joinpath(*map(str, given.values()))
 
 
-def devices(gpus: str | None) -> None:
-    """Refuse ``--gpus`` other than -1.
+def machine(provider: str, gpus: str | None, threads: int | None, memory: str | None) -> Machine:
+    """Where to run: ``--gpus -1`` is ``--provider cpu``, a number names the GPU.
 
     Raises
     ------
     UsageError
-        A GPU, or no number.
+        No number, several, a size that is none, or ``--gpus`` and ``--provider`` that contradict each other.
     """
-    if gpus is None or gpus.strip() == "-1":
+    from .model import Machine
+    from .plan import parse_memory
+
+    device = 0
+    if gpus is not None:
+        word = gpus.strip()
+        if word == "-1":
+            if provider not in ("auto", "cpu"):
+                raise UsageError(
+                    f"--provider {provider} beside --gpus -1",
+                    expected="one of them: --gpus -1 is the CPU",
+                    remedy="Leave --gpus out.",
+                )
+            provider = "cpu"
+        elif word.isdecimal() and provider != "cpu":
+            device = int(word)
+        else:
+            raise UsageError(
+                f"{gpus!r}" + (" beside --provider cpu" if provider == "cpu" else ""),
+                where="--gpus",
+                expected="-1 (the CPU) or the number of one GPU",
+                remedy="Leave --gpus out.",
+            )
+    return Machine(provider, device, threads, None if memory is None else parse_memory(memory))
+
+
+def memory_suffices(images: Sequence[ImageEntry], order: str, model: Model) -> None:
+    """Refuse a ``--memory`` into which not even the smallest tile of a tomogram fits, before any work.
+
+    Raises
+    ------
+    UsageError
+        It does not.
+    """
+    from milopyp_shared.tomogram import open_tomogram
+
+    from .plan import plan
+
+    if model.choice.name != "cpu":
         return
-    numbers = all(word.strip().isdecimal() for word in gpus.split(","))
-    raise UsageError(
-        f"GPU {gpus}" if numbers else f"{gpus!r}",
-        where="--gpus",
-        expected="-1: this build runs on the CPU" if numbers else "-1 or a GPU number",
-        remedy="Leave --gpus out.",
-    )
+    seen = set()
+    for image in images:
+        try:
+            z, y, x = open_tomogram(image.path, order).shape
+        except MilopypError:
+            continue
+        shape = (-(-z // model.recipe.grey.sections_per_pair), y, x)
+        if shape not in seen:
+            seen.add(shape)
+            plan(shape, model.recipe, model.memory)
 
 
 def outputs_apart(images: Sequence[ImageEntry], out: Path) -> None:

@@ -91,7 +91,19 @@ PUBLISHED = "As the published program picks (with --published only)"
 @option(
     "--distance-scale", type=Number(min=0.01), group=PUBLISHED, help="Voxels in x from point to point.  [default: 2]"
 )
-@option("--gpus", group="Machine", help="-1: the CPU. This build has nothing else.")
+@option(
+    "--margin", type=Number(min=0), group="Picks", metavar="ANGSTROM",
+    help="Nothing is picked closer to a face than this.  [default: 0, particles at the border count]",
+)  # fmt: skip
+@option(
+    "--provider", type=click.Choice(["auto", "tensorrt", "cuda", "cpu"]), default="auto", group="Machine",
+    help="What the network runs on; auto takes the best that works here.",
+)  # fmt: skip
+@option("--gpus", group="Machine", help="Number of the GPU; -1: the CPU.")
+@option(
+    "--memory", metavar="SIZE", group="Machine",
+    help="Bound of the process, e.g. 2GB (on a GPU: of what the network takes there).  [default: 1GB; GPU: 6GB]",
+)  # fmt: skip
 @option("--threads", type=click.IntRange(min=1), group="Machine", help="CPU threads.  [default: all that are allowed]")
 @option("-q", "--quiet", is_flag=True, group="Machine", help="Say only what is wrong.")
 @click.version_option(package_name="milopyp")
@@ -108,16 +120,19 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
     """
     from .batch import PickOptions, pick_all
     from .inputs import gather
-    from .providers import open_model
+    from .model import open_model
+    from .picking import Selection
 
     console = Console(quiet=options["quiet"])
-    checks.devices(options["gpus"])
+    machine = checks.machine(options["provider"], options["gpus"], options["threads"], options["memory"])
     threshold = checks.threshold(options["out_thresh"])
     published = checks.published_options(options)
     out = checks.output_folder(options["out"], options["exp_id"], options["out_id"])
     images = gather(inputs[1:] if inputs[:1] == ("semi",) else inputs, options["test_img_txt"])
     checks.outputs_apart(images, out)
-    model = open_model(options["model"], options["threads"])
+    model = open_model(options["model"], machine)
+    if machine.provider == "auto":
+        console.say(f"running on {model.choice}")
     if model.path != options["model"]:
         console.say(f"{model.path} is the export of {options['model']}: picking with it")
     checks.against_recipe(options, model.recipe, model.path)
@@ -128,8 +143,12 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
     if options["fiber"] and options["with_score"]:
         console.say("points of fibres have no score: --with-score changes nothing")
     pick_options = PickOptions(
-        threshold=suggestion.score if threshold is None else threshold,
-        limit=None if published else options["limit"],
+        selection=Selection(
+            threshold=suggestion.score if threshold is None else threshold,
+            distance=model.recipe.suppression_distance,
+            limit=None if published else options["limit"],
+            margin=options["margin"] or 0.0,
+        ),
         order=options["order"],
         voxel_size=options["voxel_size"],
         contrast=options["contrast"],
@@ -139,6 +158,7 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
         published=published,
     )
     checks.one_is_readable(images, pick_options.order)
+    checks.memory_suffices(images, pick_options.order, model)
     summary = pick_all(images, model, pick_options, out, console, options["overwrite"])
     console.say(f"{summary['picks']} picks in {summary['done']} of {len(images)} tomograms: {out}")
     for name, error in summary["failed"].items():

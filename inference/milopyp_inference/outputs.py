@@ -1,4 +1,4 @@
-"""What picking leaves on disk for one tomogram."""
+"""What picking leaves on disk for one frame."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from milopyp_shared.atomic import replacing, write_text
 from milopyp_shared.formats.mod import CENTRE, write_mod
 from milopyp_shared.formats.text import write_points
 from milopyp_shared.picks import Picks
-from milopyp_shared.tomogram import Tomogram, write_mrc
+from milopyp_shared.tomogram import Frame, write_mrc
 
 from .published import write_text as write_text_of_published
 
@@ -40,7 +40,7 @@ class OutputFiles:
 
 
 def write_picks(
-    files: OutputFiles, picks: Picks, tomogram: Tomogram, radius: float, *, with_score: bool, model2point: bool = True
+    files: OutputFiles, picks: Picks, frame: Frame, radius: float, *, with_score: bool, model2point: bool = True
 ) -> None:
     """Write the picks as text and as an IMOD model.
 
@@ -53,16 +53,16 @@ def write_picks(
     model2point
         Text in IMOD model coordinates (what ``point2model`` expects); False: plain voxel indices.
     """
-    columns = axes.xyz_to_columns(picks.xyz, tomogram.order)
+    columns = axes.xyz_to_columns(picks.xyz, frame.order)
     write_points(files.text, columns + CENTRE if model2point else columns, scores=picks.score if with_score else None)
-    _write_model(files.model, columns, picks.score, tomogram, radius)
+    _write_model(files.model, columns, picks.score, frame, radius)
 
 
 def write_published_picks(
     files: OutputFiles,
     xyz: NDArray[np.int64],
     score: NDArray[np.float64] | None,
-    tomogram: Tomogram,
+    frame: Frame,
     radius: float,
     *,
     with_score: bool,
@@ -79,22 +79,22 @@ def write_published_picks(
         Sphere radius in the model, voxels.
     """
     write_text_of_published(files.text, xyz, score if with_score else None)
-    columns = axes.xyz_to_columns(xyz.astype(np.float64), tomogram.order)
-    _write_model(files.model, columns, score, tomogram, radius)
+    columns = axes.xyz_to_columns(xyz.astype(np.float64), frame.order)
+    _write_model(files.model, columns, score, frame, radius)
 
 
 def _write_model(
-    path: Path, columns: NDArray[np.float64], score: NDArray[np.float64] | None, tomogram: Tomogram, radius: float
+    path: Path, columns: NDArray[np.float64], score: NDArray[np.float64] | None, frame: Frame, radius: float
 ) -> None:
-    z, y, x = tomogram.stored.shape
+    z, y, x = frame.stored_shape
     write_mod(
         path,
         columns,
         scores=score,
         radius=radius,
         size_xyz=(x, y, z),
-        pixel_size=tomogram.header_voxel_size,
-        origin=tomogram.origin,
+        pixel_size=frame.header_voxel_size,
+        origin=frame.origin,
     )
 
 
@@ -112,7 +112,7 @@ def write_candidates(path: Path, candidates: Picks) -> None:
 def write_heat_map(
     path: Path,
     heat: NDArray[np.float32],
-    tomogram: Tomogram,
+    frame: Frame,
     voxel_per_output: tuple[int, int, int],
     order: str | None = None,
 ) -> None:
@@ -120,11 +120,11 @@ def write_heat_map(
 
     Without `order` it has the tomogram's own, and lies on the tomogram in viewers.
     """
-    order = order or tomogram.order
+    order = order or frame.order
     factor = axes.xyz_to_columns(np.array([voxel_per_output[::-1]], dtype=float), order)[0]
-    corner = axes.columns_to_xyz(np.array([tomogram.origin], dtype=float), tomogram.order)
+    corner = axes.columns_to_xyz(np.array([frame.origin], dtype=float), frame.order)
     origin = axes.xyz_to_columns(corner, order)[0]
-    size = None if tomogram.voxel_size is None else tomogram.voxel_size * factor
-    shift = 0.0 if tomogram.voxel_size is None else (factor - 1) / 2 * tomogram.voxel_size
+    size = None if frame.voxel_size is None else frame.voxel_size * factor
+    shift = 0.0 if frame.voxel_size is None else (factor - 1) / 2 * frame.voxel_size
     with replacing(path) as part:
         write_mrc(part, heat.transpose(axes.from_zyx(order)), size, origin + shift)

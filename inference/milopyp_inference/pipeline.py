@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +11,30 @@ from numpy.typing import NDArray
 
 from milopyp_shared.errors import CheckError
 from milopyp_shared.flips import averaged_heat_map
-from milopyp_shared.grey import Contrast, grey_levels
+from milopyp_shared.grey import Contrast, GreyVolume, grey_levels
 from milopyp_shared.peaks import find_candidates
 from milopyp_shared.picks import Picks
+from milopyp_shared.recipe import Recipe
+from milopyp_shared.spool import spool
+from milopyp_shared.tiles import Piece, Read, Shape
 from milopyp_shared.tomogram import Tomogram
 
-from .providers import Model
+from .model import Model
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A tomogram with its grey levels.
+
+    Attributes
+    ----------
+    seconds
+        That making them took.
+    """
+
+    tomogram: Tomogram
+    grey: GreyVolume
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -25,7 +44,7 @@ class Result:
     Attributes
     ----------
     heat
-        ``(z, y, x)`` float32 heat map, 0..1.
+        ``(z, y, x)`` float32 heat map, 0..1, on a temporary file.
     candidates
         Every local maximum above the floor, best first, nothing suppressed.
     seconds
@@ -37,47 +56,71 @@ class Result:
     seconds: dict[str, float]
 
 
-def run_network(
-    tomogram: Tomogram,
-    model: Model,
-    contrast: Contrast | None = None,
-    flips: int | None = None,
-    own_sections: int | None = None,
-) -> Result:
-    """Grey levels, heat map and candidates of one tomogram.
+def prepare(tomogram: Tomogram, recipe: Recipe, contrast: Contrast | None = None) -> Prepared:
+    """Grey levels of a tomogram.
 
     Parameters
     ----------
     contrast
         Of the particles; the recipe's when None.
-    flips
-        Mirrored copies to average over, 1, 2 or 4; the recipe's when None.
-    own_sections
-        Sections per slab; chosen from the size when None. The result does not depend on it.
 
     Raises
     ------
     InputError
         The tomogram has NaN voxels or no contrast.
-    CheckError
-        The network gives NaN.
     """
-    recipe = model.recipe
     start = time.perf_counter()
     grey = grey_levels(tomogram, recipe.grey, contrast or recipe.contrast)
-    prepared = time.perf_counter()
-    heat = averaged_heat_map(
-        grey.sections,
-        grey.shape,
-        lambda sections: model.heat_map(sections, grey.levels),
-        recipe.geometry,
-        flips or recipe.flips,
-        own_sections,
-    )
-    if not np.isfinite(heat.max()):
-        raise CheckError("the network gives NaN", where=tomogram.path, remedy="Report the model file.")
+    return Prepared(tomogram, grey, time.perf_counter() - start)
+
+
+def run_network(
+    prepared: Prepared,
+    model: Model,
+    flips: int | None = None,
+    progress: Callable[[float], None] = lambda done: None,
+) -> Result:
+    """Heat map and candidates of one tomogram.
+
+    Parameters
+    ----------
+    flips
+        Mirrored copies to average over, 1, 2 or 4; the recipe's when None.
+    progress
+        Is told the part that is done, 0..1.
+
+    Raises
+    ------
+    CheckError
+        The network gives NaN, or onnxruntime stops.
+    UsageError
+        The memory is too small.
+    """
+    recipe, grey = model.recipe, prepared.grey
+    flips = flips or recipe.flips
+    start = time.perf_counter()
+    heat = spool(tuple(-(-size // stride) for size, stride in zip(grey.shape, recipe.geometry.stride, strict=True)))
+    done, in_network = 0, 0.0
+
+    def run(read: Read, shape: Shape) -> Iterator[Piece]:
+        nonlocal done, in_network
+        before = time.perf_counter()
+        for place, piece in model.pieces(read, shape, grey.levels):
+            if not np.isfinite(piece.max(initial=0.0)):
+                raise CheckError("the network gives NaN", where=prepared.tomogram.path, remedy="Report the model file.")
+            in_network += time.perf_counter() - before
+            yield place, piece
+            done += piece.size
+            progress(done / (heat.size * flips))
+            before = time.perf_counter()
+
+    averaged_heat_map(grey.box, grey.shape, run, heat, flips)
     computed = time.perf_counter()
     candidates = find_candidates(heat, recipe.voxel_per_output)
-    found = time.perf_counter()
-    seconds = {"preprocess": prepared - start, "network": computed - prepared, "peaks": found - computed}
+    seconds = {
+        "preprocess": prepared.seconds,
+        "network": in_network,
+        "heat_map": computed - start - in_network,
+        "peaks": time.perf_counter() - computed,
+    }
     return Result(heat, candidates, seconds)

@@ -1,61 +1,54 @@
-"""Model files opened for picking: the recipe read and checked, an onnxruntime session that says what it runs on."""
+"""What a network can run on: onnxruntime's providers, which of them really work here, and their options.
+
+onnxruntime lists what it was built with, not what it can load, and goes on on the CPU without a word when a library
+is missing. So libraries are tried before, and the session is asked afterwards.
+"""
 
 from __future__ import annotations
 
-import hashlib
+import ctypes
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from milopyp_shared.errors import CheckError, ContradictionError, MissingDependency
 
-from milopyp_shared.errors import CheckError, ContradictionError, InputError, MissingDependency
-from milopyp_shared.recipe import METADATA_KEY, Recipe
+CPU, CUDA, TENSORRT = "cpu", "cuda", "tensorrt"
+AUTO = "auto"
+NAMES = {
+    TENSORRT: "TensorrtExecutionProvider",
+    CUDA: "CUDAExecutionProvider",
+    CPU: "CPUExecutionProvider",
+}  # best first
+_LIBRARIES = {CUDA: "libonnxruntime_providers_cuda.so", TENSORRT: "libonnxruntime_providers_tensorrt.so"}
+_REMEDIES = {
+    CUDA: "Install it: pip install 'milopyp[gpu]' (and uninstall onnxruntime first); a driver of series 580 or newer.",
+    TENSORRT: "Install it: pip install 'milopyp[gpu,tensorrt]' (TensorRT 10: version 11 does not fit onnxruntime).",
+}
+_TENSORRT_LIBRARIES = ("libnvinfer.so.10", "libnvonnxparser.so.10")
 
 
 @dataclass(frozen=True)
-class Model:
-    """A model file in use.
+class Choice:
+    """What a model runs on.
 
     Attributes
     ----------
-    path, sha256
-        The file and its hash.
-    recipe
-        What the file says of itself.
-    provider
-        The onnxruntime provider that runs it.
-    session
-        onnxruntime's session.
+    name
+        ``cpu``, ``cuda`` or ``tensorrt``.
+    passed_over
+        Why better ones were not taken, by name.
     """
 
-    path: Path
-    sha256: str
-    recipe: Recipe
-    provider: str
-    session: Any
+    name: str
+    passed_over: dict[str, str]
 
-    def heat_map(self, sections: NDArray[np.uint8], levels: tuple[float, float]) -> NDArray[np.float32]:
-        """Heat map ``(z, ceil(y/2), ceil(x/2))`` of grey levels ``(z, y, x)``.
-
-        Raises
-        ------
-        CheckError
-            onnxruntime stops, e.g. for want of memory.
-        """
-        inputs = {"sections": sections[None], "levels": np.array(levels, dtype=np.float32)}
-        try:
-            result: NDArray[np.float32] = self.session.run(["heatmap"], inputs)[0][0]
-        except Exception as error:  # onnxruntime has no common base class for what it raises
-            z, y, x = sections.shape
-            raise CheckError(
-                f"onnxruntime stopped ({str(error).partition(chr(10))[0][:200]}) at {x} x {y} x {z} voxels",
-                where=self.path,
-                remedy="If it is the memory, close other programs; else report it.",
-            ) from error
-        return result
+    def __str__(self) -> str:
+        reasons = "; ".join(f"not {name}: {reason}" for name, reason in self.passed_over.items())
+        return f"{self.name} ({reasons})" if reasons else self.name
 
 
 def allowed_threads() -> int:
@@ -63,81 +56,181 @@ def allowed_threads() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def open_model(path: str | Path, threads: int | None = None) -> Model:
-    """Open an ONNX file made by ``milopyp-export``; for a checkpoint (``.pth``), the one exported beside it.
+def choose(wanted: str, precision: str, obstacle: Callable[[str], str | None]) -> Choice:
+    """The provider to use.
+
+    Parameters
+    ----------
+    wanted
+        ``auto`` (the best that works), or one by name.
+    precision
+        Of the model file: ``int8`` is for CPUs only.
+    obstacle
+        Says why a provider cannot be used, None when it can: `obstacle_to` of this machine.
 
     Raises
     ------
-    InputError
-        No such file, a checkpoint without an ONNX file beside it, or a file without a recipe.
-    ContradictionError
-        The ONNX file beside the checkpoint was made from another one.
     MissingDependency
-        No onnxruntime is installed.
+        The one wanted cannot be used.
+    ContradictionError
+        An int8 model on a GPU.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError("no such file", where=path, expected="a model made by milopyp-export (.onnx)")
-    if path.suffix in (".pth", ".pt"):
-        return _exported_from(path, threads)
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingDependency(
-            "onnxruntime is not installed", remedy="Run: pip install 'milopyp[cpu]' (or [gpu])."
-        ) from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or allowed_threads()
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # its errors come back as exceptions, and those as one line
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        metadata = session.get_modelmeta().custom_metadata_map
-    except Exception as error:  # onnxruntime has no common base class for what a bad file raises
-        raise InputError(
-            f"onnxruntime cannot read it ({str(error).partition(chr(10))[0][:100]})",
-            where=path,
-            expected="an ONNX file made by milopyp-export",
-        ) from error
-    if METADATA_KEY not in metadata:
-        raise InputError(
-            "the ONNX file has no milopyp recipe",
-            where=path,
-            expected="a file made by milopyp-export",
-            remedy="Export the checkpoint again: milopyp-export CHECKPOINT.",
-        )
-    recipe = Recipe.from_json(metadata[METADATA_KEY], path)
-    names = [value.name for value in (*session.get_inputs(), *session.get_outputs())]
-    if names != ["sections", "levels", "heatmap"]:
-        raise InputError(
-            f"inputs and outputs are called {', '.join(names)}",
-            where=path,
-            expected="sections, levels, heatmap",
-            remedy="Export the checkpoint again: milopyp-export CHECKPOINT.",
-        )
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Model(path, sha256, recipe, session.get_providers()[0], session)
+    if wanted != CPU and precision == "int8":
+        if wanted != AUTO:
+            raise ContradictionError(
+                "int8 models are for CPUs",
+                where=f"--provider {wanted}",
+                expected="--provider cpu, or an fp16 or fp32 model",
+                remedy="Export it with --precision fp16.",
+            )
+        return Choice(CPU, {})
+    if wanted != AUTO:
+        if wanted != CPU and (reason := obstacle(wanted)):
+            raise MissingDependency(
+                f"{wanted} does not work here: {reason}", where=f"--provider {wanted}", remedy=_REMEDIES[wanted]
+            )
+        return Choice(wanted, {})
+    passed_over: dict[str, str] = {}
+    for name in NAMES:
+        reason = None if name == CPU else obstacle(name)
+        if reason is None:
+            return Choice(name, passed_over)
+        passed_over[name] = reason
+    raise AssertionError("the CPU always works")
 
 
-def _exported_from(checkpoint: Path, threads: int | None) -> Model:
-    """The model beside `checkpoint` under the same name, provided that it was made from this very file."""
-    exported = checkpoint.with_suffix(".onnx")
-    if not exported.is_file():
-        raise InputError(
-            "is a PyTorch checkpoint",
-            where=checkpoint,
-            expected=f"an ONNX file, here or as {exported.name} beside it",
-            remedy=f"Export it once, where PyTorch is: milopyp-export {checkpoint}",
-        )
-    model = open_model(exported, threads)
-    found = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
-    made_from = model.recipe.checkpoint_sha256
-    if made_from != found:
+def obstacle_to(name: str) -> str | None:
+    """Why a GPU provider cannot be used on this machine, in the loader's own words; None when it can."""
+    import onnxruntime
+
+    if NAMES[name] not in onnxruntime.get_available_providers():
+        return f"this onnxruntime {onnxruntime.__version__} was built without it"
+    preload(name)
+    library = Path(onnxruntime.__file__).parent / "capi" / _LIBRARIES[name]
+    try:
+        ctypes.CDLL(str(library))
+    except OSError as error:
+        return str(error)
+    if not any(Path("/dev").glob("nvidia[0-9]*")):
+        return "there is no GPU"
+    return None
+
+
+def preload(name: str) -> None:
+    """Load what the provider's library wants from the wheels that bring it; what is missing shows afterwards."""
+    import onnxruntime
+
+    if hasattr(onnxruntime, "preload_dlls"):
+        onnxruntime.preload_dlls()
+    if name != TENSORRT:
+        return
+    for folder in ("tensorrt_libs", "tensorrt_cu13_libs"):
+        place = Path(onnxruntime.__file__).parents[1] / folder
+        for library in _TENSORRT_LIBRARIES:
+            if (place / library).is_file():
+                ctypes.CDLL(str(place / library), mode=ctypes.RTLD_GLOBAL)
+
+
+def installed_runtimes() -> dict[str, str]:
+    """Installed distributions of onnxruntime and their versions; more than one is a broken installation."""
+    found = {}
+    for distribution in metadata.distributions():
+        name = (distribution.metadata["Name"] or "").lower()
+        if name == "onnxruntime" or name.startswith("onnxruntime-"):
+            found[name] = distribution.version
+    return found
+
+
+def refuse_two_runtimes(found: dict[str, str]) -> None:
+    """Refuse onnxruntime beside onnxruntime-gpu: they install into the same folder and spoil each other.
+
+    Raises
+    ------
+    ContradictionError
+        Both are installed.
+    """
+    both = [name for name in found if name in ("onnxruntime", "onnxruntime-gpu")]
+    if len(both) > 1:
         raise ContradictionError(
-            f"was made from another checkpoint (SHA-256 {made_from[:12] or 'unsaid'}) than {checkpoint.name} "
-            f"({found[:12]})",
-            where=exported,
-            expected=f"the export of {checkpoint}",
-            remedy=f"Export it again: milopyp-export --overwrite {checkpoint}",
+            "onnxruntime and onnxruntime-gpu are both installed, and share one folder",
+            expected="one of them",
+            remedy="Run: pip uninstall onnxruntime onnxruntime-gpu, then pip install the one that you want.",
         )
-    return model
+
+
+def provider_options(
+    name: str, device: int = 0, cache: Path | None = None, tile: tuple[int, int, int] | None = None
+) -> list[tuple[str, dict[str, str]]]:
+    """Providers for a session, best first, with their options.
+
+    Parameters
+    ----------
+    device
+        GPU number.
+    cache, tile
+        TensorRT's folder for engines, and the largest tile ``(z, y, x)`` that it prepares itself for.
+    """
+    cpu: tuple[str, dict[str, str]] = (NAMES[CPU], {})
+    cuda = (
+        NAMES[CUDA],
+        {
+            "device_id": str(device),
+            # All tiles have one size, so that a full search for the fastest convolution is made once.
+            "cudnn_conv_algo_search": "EXHAUSTIVE",
+            "cudnn_conv_use_max_workspace": "1",
+            "arena_extend_strategy": "kSameAsRequested",
+            "use_tf32": "1",
+        },
+    )
+    if name == CPU:
+        return [cpu]
+    if name == CUDA:
+        return [cuda, cpu]
+    options = {"device_id": str(device), "trt_builder_optimization_level": "4"}
+    if cache is not None:
+        options |= {
+            "trt_engine_cache_enable": "1",
+            "trt_engine_cache_path": str(cache),
+            "trt_timing_cache_enable": "1",
+            "trt_timing_cache_path": str(cache),
+        }
+    if tile is not None:  # the last tile of an axis may be a little smaller, see `tiles.cut_fixed`
+        largest = "x".join(map(str, tile))
+        smallest = "x".join(str(max(size // 2, 1)) for size in tile)
+        options |= {
+            "trt_profile_min_shapes": f"sections:1x{smallest},levels:2",
+            "trt_profile_opt_shapes": f"sections:1x{largest},levels:2",
+            "trt_profile_max_shapes": f"sections:1x{largest},levels:2",
+        }
+    return [(NAMES[TENSORRT], options), cuda, cpu]
+
+
+def verify(session: Any, name: str) -> None:
+    """The session must run on what was asked for.
+
+    Raises
+    ------
+    CheckError
+        onnxruntime fell back to another provider.
+    """
+    got = session.get_providers()[0]
+    if got != NAMES[name]:
+        raise CheckError(
+            f"onnxruntime fell back to {got}",
+            where=f"--provider {name}",
+            expected=NAMES[name],
+            remedy="Run milopyp doctor; --provider cpu works everywhere.",
+        )
+
+
+def nodes_per_provider(session: Any) -> dict[str, int]:
+    """How many of the graph's operators each provider runs; empty when this onnxruntime does not say."""
+    counts: dict[str, int] = {}
+    for part in getattr(session, "get_provider_graph_assignment_info", list)():
+        counts[part.ep_name] = counts.get(part.ep_name, 0) + len(part.get_nodes())
+    return counts
+
+
+def describe(names: Sequence[str] = tuple(NAMES)) -> list[tuple[str, str]]:
+    """What works here and what does not, for people."""
+    return [(name, "works" if name == CPU else obstacle_to(name) or "works") for name in names]

@@ -159,9 +159,9 @@ def _comparison(figures: dict[str, float]) -> list[str]:
 
 
 def _of_onnx(file: Path) -> Recipe:
-    from milopyp_inference.providers import open_model
+    from milopyp_inference.model import read_recipe
 
-    return open_model(file, threads=1).recipe
+    return read_recipe(file)
 
 
 def _of_checkpoint(file: Path) -> Recipe | Partial:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,10 +59,18 @@ def make_folder(folder: Path) -> None:
         raise _unwritable(folder, error) from error
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove the ``.part`` files that a killed run has left directly in `folder`."""
-    for part in folder.glob(f".*{SUFFIX}"):
-        part.unlink(missing_ok=True)
+def remove_leftovers(folder: Path, name: str | None = None, older_than: float = 0.0) -> None:
+    """Remove the ``.part`` files of the file `name`, or of all, that a killed run has left in `folder`.
+
+    Parameters
+    ----------
+    older_than
+        Seconds: younger ones may belong to a process that is still at work.
+    """
+    for part in folder.glob(f".{glob.escape(name)}.*{SUFFIX}" if name else f".*{SUFFIX}"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - part.stat().st_mtime >= older_than:
+                part.unlink()
 
 
 def _umask() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -40,25 +40,32 @@ class Console:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Bar(*columns) as bar:
             task = bar.add_task(title, total=total)
-            yield Progress(self, title, total, lambda text: bar.update(task, advance=1, description=text))
+            yield Progress(self, title, total, lambda done, text: bar.update(task, completed=done, description=text))
 
 
 class Progress:
     """Counts finished items of one job and says how long the rest will take."""
 
-    def __init__(self, console: Console, title: str, total: int, bar: object = None) -> None:
+    def __init__(
+        self, console: Console, title: str, total: int, bar: Callable[[float, str | None], None] | None = None
+    ) -> None:
         self._console, self._title, self._total, self._bar = console, title, total, bar
         self._done, self._start = 0, time.monotonic()
 
     def step(self, text: str) -> None:
         """One more item is done; `text` says what there is to say about it."""
         self._done += 1
-        if callable(self._bar):
-            self._bar(f"{self._title}: {text}")
+        if self._bar is not None:
+            self._bar(self._done, f"{self._title}: {text}")
             return
         left = (time.monotonic() - self._start) / self._done * (self._total - self._done)
         eta = f", {_duration(left)} left" if self._done < self._total else ""
         self._console.say(f"{self._title} {self._done}/{self._total}: {text}{eta}")
+
+    def part(self, done: float) -> None:
+        """So much of the present item is done, 0..1; seen on a terminal only."""
+        if self._bar is not None:
+            self._bar(self._done + done, None)
 
 
 def _duration(seconds: float) -> str:

@@ -8,9 +8,7 @@ spool the result; the levels are applied when sections are read back.
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,12 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
+from .spool import spool
 from .tomogram import Tomogram
 
 Pairing = Literal["none", "max", "mean"]
 Contrast = Literal["dark", "bright"]
 
-SLAB = 32  # paired sections per step: bounds the working memory, filter overlap stays below 25 %
+# Paired sections and voxels per step: bounds of the working memory.
+_SECTIONS, _VOXELS = 32, 4_000_000
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,9 @@ class GreyVolume:
         """Levels of sections ``first <= z < last``, ``(z, y, x)`` uint8."""
         return _quantise(self.filtered[first:last], self.mean, self.std, self.limits)
 
-    def box(self, start: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def box(self, start: Sequence[int], end: Sequence[int]) -> NDArray[np.uint8]:
         """Levels of the voxels ``start <= (z, y, x) < end``."""
-        cut = tuple(slice(int(a), int(b)) for a, b in zip(start, end, strict=True))
+        cut = tuple(slice(a, b) for a, b in zip(start, end, strict=True))
         return _quantise(self.filtered[cut], self.mean, self.std, self.limits)
 
 
@@ -128,22 +128,22 @@ def grey_levels(
     """
     depth, rows, columns = tomogram.shape
     pairs = -(-depth // parameters.sections_per_pair)
-    spool = _spool((pairs, rows, columns), spool_folder)
+    filtered = spool((pairs, rows, columns), folder=spool_folder)
     total, squares, lowest, highest = 0.0, 0.0, np.inf, -np.inf
     for first, block in _filtered_slabs(tomogram, parameters, contrast, pairs):
-        spool[first : first + len(block)] = block
+        filtered[first : first + len(block)] = block
         total += float(block.sum(dtype=np.float64))
         squares += float(np.einsum("zyx,zyx->", block, block, dtype=np.float64))
         lowest, highest = min(lowest, float(block.min())), max(highest, float(block.max()))
-    mean = total / spool.size
-    std = float(np.sqrt(max(squares / spool.size - mean * mean, 0.0)))
+    mean = total / filtered.size
+    std = float(np.sqrt(max(squares / filtered.size - mean * mean, 0.0)))
     if std == 0.0 or std < 1e-7 * max(abs(lowest), abs(highest)):
         raise InputError("all voxels are equal", where=tomogram.path, expected="a tomogram with contrast")
     levels = (0.0, 255.0)
     if parameters.stretch:
         ends = _quantise(np.array([lowest, highest], dtype=np.float32), mean, std, parameters.limits)
         levels = (float(ends[0]), float(ends[1]))
-    return GreyVolume(spool, mean, std, parameters.limits, levels, parameters.sections_per_pair)
+    return GreyVolume(filtered, mean, std, parameters.limits, levels, parameters.sections_per_pair)
 
 
 def pair_sections(sections: NDArray[Any], pairing: Pairing) -> NDArray[Any]:
@@ -166,41 +166,58 @@ def pair_sections(sections: NDArray[Any], pairing: Pairing) -> NDArray[Any]:
 def _filtered_slabs(
     tomogram: Tomogram, parameters: GreyParameters, contrast: Contrast, pairs: int
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Yield (first paired section, filtered slab less an offset); slabs overlap by the filter's radius on reading."""
+    """Yield (first paired section, filtered slab less an offset); every section is read and filtered once."""
     from scipy.ndimage import gaussian_filter1d
 
     per_pair = parameters.sections_per_pair
     radius = int(4.0 * parameters.sigma[0] + 0.5)
+    at_once = max(min(_SECTIONS, _VOXELS // (tomogram.shape[1] * tomogram.shape[2])), 1)
+    low = high = 0  # of the sections in `flat`, which are filtered in the plane
+    flat: NDArray[np.float32] = np.empty((0, *tomogram.shape[1:]), np.float32)
     offset = None
-    for first in range(0, pairs, SLAB):
-        last = min(first + SLAB, pairs)
-        low, high = max(first - radius, 0), min(last + radius, pairs)
-        raw = tomogram.sections(low * per_pair, min(high * per_pair, tomogram.shape[0]))
-        with np.errstate(over="ignore", invalid="ignore"):  # refused just below
-            if contrast == "bright":
-                raw = np.negative(raw, dtype=np.float32)
-            block = pair_sections(raw, parameters.pairing).astype(np.float32)
+    for first in range(0, pairs, at_once):
+        last = min(first + at_once, pairs)
+        start, end = max(first - radius, 0), min(last + radius, pairs)
+        if end > high:
+            block = _paired(tomogram, parameters, contrast, high, end)
             if offset is None:  # numbers far from zero would lose their small differences in the float32 filter
                 offset = np.nan_to_num(np.float32(block.mean(dtype=np.float64)), posinf=0.0, neginf=0.0)
-            block -= offset
-        finite = np.isfinite(block).all(axis=(1, 2))
-        if not finite.all():
-            raise InputError(
-                f"NaN or infinite voxels near section {(low + int(finite.argmin())) * per_pair}",
-                where=tomogram.path,
-                expected="finite numbers",
-                remedy="Replace them, e.g. by the mean, before picking.",
-            )
-        for axis in (1, 2):
-            if parameters.sigma[axis] > 0:
-                block = gaussian_filter1d(block, parameters.sigma[axis], axis=axis, mode="reflect", truncate=4.0)
+            with np.errstate(invalid="ignore"):
+                block -= offset
+            _refuse_infinite(block, high * per_pair, per_pair, tomogram)
+            for axis in (1, 2):
+                if parameters.sigma[axis] > 0:
+                    block = gaussian_filter1d(block, parameters.sigma[axis], axis=axis, mode="reflect", truncate=4.0)
+            flat, low, high = np.concatenate([flat[start - low :], block]), start, end
         if parameters.sigma[0] > 0:
             mirrored = _reflect(np.arange(first - radius, last + radius), pairs) - low
-            block = gaussian_filter1d(block[mirrored], parameters.sigma[0], axis=0, mode="reflect", truncate=4.0)
-            block = block[radius : radius + last - first]
+            block = gaussian_filter1d(flat[mirrored], parameters.sigma[0], axis=0, mode="reflect", truncate=4.0)
+            yield first, block[radius : radius + last - first]
         else:
-            block = block[first - low : last - low]
-        yield first, np.ascontiguousarray(block)
+            yield first, flat[first - low : last - low]
+
+
+def _paired(
+    tomogram: Tomogram, parameters: GreyParameters, contrast: Contrast, first: int, last: int
+) -> NDArray[np.float32]:
+    """Paired sections ``first <= z < last``, particles dark."""
+    per_pair = parameters.sections_per_pair
+    raw = tomogram.sections(first * per_pair, min(last * per_pair, tomogram.shape[0]))
+    with np.errstate(over="ignore", invalid="ignore"):  # refused later
+        if contrast == "bright":
+            raw = np.negative(raw, dtype=np.float32)
+        return pair_sections(raw, parameters.pairing).astype(np.float32)
+
+
+def _refuse_infinite(block: NDArray[np.float32], first: int, per_pair: int, tomogram: Tomogram) -> None:
+    finite = np.isfinite(block).all(axis=(1, 2))
+    if not finite.all():
+        raise InputError(
+            f"NaN or infinite voxels near section {first + int(finite.argmin()) * per_pair}",
+            where=tomogram.path,
+            expected="finite numbers",
+            remedy="Replace them, e.g. by the mean, before picking.",
+        )
 
 
 def _reflect(index: NDArray[np.intp], size: int) -> NDArray[np.intp]:
@@ -215,19 +232,3 @@ def _quantise(filtered: NDArray[np.float32], mean: float, std: float, limits: tu
     level = (filtered.astype(np.float32) - np.float32(mean)) * np.float32(scale / std) - np.float32(low * scale)
     quantised: NDArray[np.uint8] = np.rint(np.clip(level, 0.0, 255.0)).astype(np.uint8)
     return quantised
-
-
-def _spool(shape: tuple[int, int, int], folder: Path | None) -> NDArray[np.float32]:
-    """A float32 memory map on an unlinked temporary file whose space is reserved (no SIGBUS on a full disk)."""
-    bytes_needed = 4 * shape[0] * shape[1] * shape[2]
-    try:
-        with tempfile.TemporaryFile(prefix="milopyp-grey-", dir=folder) as stream:
-            os.posix_fallocate(stream.fileno(), 0, bytes_needed)
-            return np.memmap(stream, dtype=np.float32, mode="r+", shape=shape)
-    except OSError as error:
-        raise InputError(
-            f"{bytes_needed / 2**20:.0f} MiB of temporary space cannot be had ({error.strerror})",
-            where=folder or "the temporary folder",
-            expected="room for the grey levels of one tomogram",
-            remedy="Set TMPDIR to a folder with free space.",
-        ) from error

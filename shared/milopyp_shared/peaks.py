@@ -66,6 +66,12 @@ def select(candidates: Picks, threshold: float, limit: int | None = None) -> Pic
     return candidates[candidates.score > threshold][:limit]
 
 
+def warm_up() -> None:
+    """Compile the kernels, or load them from numba's cache: seconds that can pass while something else is done."""
+    index = _local_maxima(np.zeros((1, 1, 1), np.float32), np.float32(0.5))
+    _keep(index.astype(np.float64).reshape(-1, 3) if len(index) else np.zeros((1, 3)), 1.0)
+
+
 def _offsets(heat: NDArray[np.float32], index: NDArray[np.int64]) -> NDArray[np.float64]:
     """``(n, 3)`` offsets z, y, x of the peaks from their voxels, in heat-map voxels, clamped to one.
 

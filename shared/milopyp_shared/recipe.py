@@ -18,6 +18,7 @@ from .grey import Contrast, GreyParameters
 SCHEMA = 1
 _HUGE = 1e30  # no size, score or figure is as large; NaN fails the comparison, too
 METADATA_KEY = "milopyp"
+CHUNKS_KEY = "milopyp.chunks"  # the graph that `Chunks` describes
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,25 @@ class Geometry:
     halo: tuple[int, int, int]
     alignment: tuple[int, int, int]
     stride: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """The file's second graph, for chunks of sections one after the other: no section is computed twice.
+
+    Attributes
+    ----------
+    delay
+        Sections by which its heat map lags behind its input.
+    multiple
+        Chunks hold a multiple of this many sections.
+    states
+        What goes from chunk to chunk: ``(sections, channels, n)`` with rows and columns halved n times, rounded up.
+    """
+
+    delay: int
+    multiple: int
+    states: tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -86,6 +106,10 @@ class Recipe:
         Of the arithmetic: ``fp32``, ``fp16`` (for GPUs) or ``int8`` (for CPUs only).
     order
         Axis order of the training tomograms' files, as far as it is known. A hint: every file has its own.
+    chunks
+        The second graph of files for CPUs; None in a checkpoint and in files for GPUs.
+    working_bytes
+        Memory that the network needs per input voxel that goes through it at once.
     """
 
     architecture: str
@@ -104,6 +128,8 @@ class Recipe:
     flips: int = 1
     precision: str = "fp32"
     order: str | None = None
+    chunks: Chunks | None = None
+    working_bytes: int = 400
 
     @property
     def voxel_per_output(self) -> tuple[int, int, int]:
@@ -174,6 +200,8 @@ def _value(kind: Any, stored: Any, where: object, name: str) -> Any:
     if origin is typing.Literal:
         fits = stored in arguments
     elif origin is tuple:
+        if isinstance(stored, list) and arguments[-1] is Ellipsis:
+            arguments = arguments[:1] * len(stored)
         fits = isinstance(stored, list) and len(stored) == len(arguments)
         if fits:
             return tuple(_value(k, v, where, name) for k, v in zip(arguments, stored, strict=True))

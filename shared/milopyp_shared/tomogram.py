@@ -20,11 +20,33 @@ from .errors import InputError
 
 HEADER_BYTES = 1024
 SMALLEST_AXIS = 8
+_WRITTEN_AT_ONCE = 4_000_000  # voxels
 
 _MODES = {0: np.int8, 1: np.int16, 2: np.float32, 6: np.uint16, 12: np.float16}
 _REFUSED_MODES = {3: "complex int16", 4: "complex float32", 101: "4-bit"}
 _IMOD_STAMP = 1146047817  # "IMOD" as an integer, at byte 152 of the header
 _COMPRESSED: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where a tomogram's voxels are: all that is needed to write its picks for other programs.
+
+    Attributes
+    ----------
+    order
+        Order word: the file's axes from fastest to slowest.
+    stored_shape
+        Of the file, slowest axis first.
+    voxel_size, header_voxel_size, origin
+        As in `Tomogram`.
+    """
+
+    order: str
+    stored_shape: tuple[int, int, int]
+    voxel_size: float | None = None
+    header_voxel_size: float | None = None
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -54,6 +76,12 @@ class Tomogram:
     header_voxel_size: float | None = None
     origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
     start: tuple[int, int, int] = (0, 0, 0)
+
+    @property
+    def frame(self) -> Frame:
+        """Where its voxels are."""
+        z, y, x = self.stored.shape
+        return Frame(self.order, (z, y, x), self.voxel_size, self.header_voxel_size, self.origin)
 
     @property
     def zyx(self) -> NDArray[Any]:
@@ -268,14 +296,42 @@ def write_mrc(
     origin
         Angstrom, per file axis (fastest first).
     """
+    header = _new_header(path, data, voxel_size, origin)
+    total, squares, lowest, highest = 0.0, 0.0, np.inf, -np.inf
+    at_once = max(1, _WRITTEN_AT_ONCE // (data.shape[1] * data.shape[2]))
+    with path.open("wb") as stream:
+        stream.write(header.tobytes())
+        for first in range(0, len(data), at_once):
+            block = np.ascontiguousarray(data[first : first + at_once])
+            stream.write(block.data)
+            total += float(block.sum(dtype=np.float64))
+            squares += float(np.square(block, dtype=np.float64).sum())
+            lowest, highest = min(lowest, float(block.min())), max(highest, float(block.max()))
+        mean = total / data.size
+        header.dmin, header.dmax, header.dmean = lowest, highest, mean
+        header.rms = np.sqrt(max(squares / data.size - mean**2, 0.0))
+        stream.seek(0)
+        stream.write(header.tobytes())
+
+
+def _new_header(
+    path: Path,
+    data: NDArray[Any],
+    voxel_size: float | NDArray[np.float64] | None,
+    origin: NDArray[np.float64] | tuple[float, float, float],
+) -> Any:
+    """The header that mrcfile gives a file of one voxel, with the sizes of `data`."""
     import mrcfile
 
-    with mrcfile.new(path, overwrite=True) as mrc:
-        mrc.set_data(np.ascontiguousarray(data))
+    with mrcfile.new(path, np.zeros((1, 1, 1), data.dtype), overwrite=True) as mrc:
         mrc.set_volume()
-        size = np.zeros(3) if voxel_size is None else np.broadcast_to(voxel_size, 3)
-        mrc.voxel_size = (float(size[0]), float(size[1]), float(size[2]))
-        mrc.header.origin = (float(origin[0]), float(origin[1]), float(origin[2]))
-        mrc.header.label = b""
-        mrc.header.label[0] = b"milopyp"
-        mrc.header.nlabl = 1
+        header = mrc.header.copy()
+    header.nz, header.ny, header.nx = header.mz, header.my, header.mx = data.shape
+    size = np.zeros(3) if voxel_size is None else np.broadcast_to(voxel_size, 3)
+    for number, axis in enumerate("xyz"):
+        header.cella[axis] = size[number] * header[f"n{axis}"]
+        header.origin[axis] = origin[number]
+    header.label = b""
+    header.label[0] = b"milopyp"
+    header.nlabl = 1
+    return header

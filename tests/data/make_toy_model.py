@@ -12,18 +12,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
 
-from milopyp_export.graph import OPSET, PickingGraph, write_graph
-from milopyp_export.parity import check
+from milopyp_export.convert import build
+from milopyp_export.graph import OPSET, PickingGraph
+from milopyp_export.parity import check, check_chunks
 from milopyp_shared.grey import GreyParameters
-from milopyp_shared.recipe import METADATA_KEY, Recipe, Threshold
+from milopyp_shared.recipe import Recipe, Threshold
 from milopyp_training.unet3d import UNet3d
 
 DIAMETER = 10.0
@@ -78,11 +77,10 @@ def make(path: Path) -> Recipe:
     """Write the model to `path`; returns the recipe in it."""
     network = toy_network()
     graph, recipe = PickingGraph(network, clamp=0.0).eval(), toy_recipe(network)
-    write_graph(graph, recipe, path)
-    recipe = replace(recipe, parity=check(graph, path, recipe.geometry) | {"opset": float(OPSET)})
-    model = onnx.load(str(path))
-    next(entry for entry in model.metadata_props if entry.key == METADATA_KEY).value = recipe.to_json()
-    onnx.save(model, str(path))
+    built = build(graph, recipe)
+    built.save(path)
+    figures = check(graph, path, recipe.geometry) | {"chunks_max_difference": check_chunks(path, built.recipe)}
+    recipe = built.save(path, figures | {"opset": float(OPSET)})
     return recipe
 
 

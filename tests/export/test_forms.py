@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from milopyp_export.forms import Form, deployed
+from milopyp_export.passing import Passing
 from milopyp_training.networks import picking_logits
 from milopyp_training.unet2d import SectionUNet
 from milopyp_training.unet3d import UNet3d
@@ -69,15 +70,21 @@ def test_nothing_is_left_to_normalise_and_the_trained_network_stays_as_it_was(ne
     torch.testing.assert_close(network.state_dict(), before, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_the_published_network_comes_apart_at_its_features(form: Form) -> None:
-    made = deployed(unsettled(SectionUNet(2)), form)
-    grey = torch.rand(1, 9, 25, 30)
+@pytest.mark.parametrize("chunk", [4, 8, 20])
+@pytest.mark.parametrize("depth", [1, 6, 19, 24])
+@pytest.mark.parametrize("form", ["summed", "stacked"])
+def test_chunks_that_pass_by_give_the_whole(network: nn.Module, form: Form, depth: int, chunk: int) -> None:
+    """What lies beyond the last section has no influence, and no result comes twice or is missing."""
+    generator = torch.Generator().manual_seed(3)
+    grey = torch.rand((1, depth, 21, 26), generator=generator)
+    made, states, found, delay = deployed(network, form), None, [], 0
     with torch.inference_mode():
-        features = made.features(grey)
-        assert features.shape == (9, 32, 13, 15)
-        singly = torch.cat([made.features(grey[:, z : z + 1]) for z in range(9)])
-        torch.testing.assert_close(features, singly, rtol=1e-5, atol=1e-5)
-        torch.testing.assert_close(made.head(features), made(grey))
-        # three sections to either side are all that the head needs
-        torch.testing.assert_close(made.head(features[:7])[:, :4], made(grey)[:, :4], rtol=1e-5, atol=1e-5)
+        wanted = made(grey)
+        for position in range(0, depth + 64, chunk):
+            part = torch.rand((1, chunk, 21, 26), generator=generator)
+            inside = grey[:, position : position + chunk]
+            part[:, : inside.shape[1]] = inside
+            passing = Passing(torch.tensor(position), torch.tensor(depth), states)
+            found.append(made(part, passing))
+            states, delay = passing.after, passing.delay
+    torch.testing.assert_close(torch.cat(found, dim=1)[:, delay : delay + depth], wanted, rtol=1e-5, atol=2e-5)

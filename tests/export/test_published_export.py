@@ -10,26 +10,26 @@ from typing import Any
 import mrcfile
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 
 from milopyp_export.convert import ExportOptions, export
-from milopyp_export.graph import FEATURES
 from milopyp_export.load import load_model
 from milopyp_export.published import read_network
 from milopyp_export.stated import Stated, read_options
-from milopyp_inference.providers import open_model
+from milopyp_inference import chunks
+from milopyp_inference.model import Machine, Model, open_model
+from milopyp_inference.plan import ChunkPlan
 from milopyp_shared import grey
 from milopyp_shared.errors import ContradictionError, InputError
 from milopyp_shared.recipe import Recipe
-from milopyp_shared.slabs import heat_map
+from milopyp_shared.tiles import Span, Tile, box_of, cut, pieces
 from milopyp_training.unet2d import SectionUNet
 from published_checkpoints import OPT_TXT, OPTIONS, save_published, state_dict
 from running import run_line
 
 TRAINED = Stated(gauss=0.8, compress=True, order="xzy", bbox=24.0)
-LEVELS = (0.0, 255.0)
+LEVELS = np.array([0.0, 255.0], np.float32)
 
 
 @pytest.fixture(scope="module", params=[4, 5], ids=["unet_4", "unet_5"])
@@ -60,20 +60,32 @@ def golden_case(golden: Path, levels: int, name: str) -> tuple[np.ndarray, np.nd
 
 
 @pytest.mark.parametrize("name", "abcd")
-def test_golden_heat_maps_for_any_slab_split(exported: tuple[int, Path], golden: Path, name: str) -> None:
+def test_golden_heat_maps_for_any_split(exported: tuple[int, Path], golden: Path, name: str) -> None:
+    """In tiles of any depth, and in chunks of any length, each computed once."""
     levels, path = exported
-    model = open_model(path, threads=2)
+    model = open_model(path, Machine(threads=2))
+    geometry = model.recipe.geometry
     for sections, wanted in zip(*golden_case(golden, levels, name), strict=True):
-        for own in (1, 2, 3, len(sections)):
-            found = heat_map(
-                lambda first, last, volume=sections: volume[first:last],  # type: ignore[misc]
-                sections.shape,
-                lambda part: model.heat_map(part, LEVELS),
-                model.recipe.geometry,
-                own,
-            )
-            assert found.shape == wanted.shape
+        depth, rows, columns = sections.shape
+        y, x = [Span(0, rows, 0, rows)], [Span(0, columns, 0, columns)]
+        for count in (1, 2, 3, depth):
+            found = np.full(wanted.shape, np.nan, np.float32)
+            tiles = [Tile(z, y[0], x[0]) for z in cut(depth, count, geometry.halo[0], geometry.alignment[0])]
+            for place, piece in pieces(tiles, box_of(sections), lambda block: on_cpu(model, block), geometry):
+                found[place] = piece
             assert np.abs(found - wanted).max() < 1e-4
+            passing = np.full(wanted.shape, np.nan, np.float32)
+            parts = chunks.pieces(
+                model.chunk_session, ChunkPlan(count, y, x), LEVELS, model.recipe, box_of(sections), sections.shape
+            )
+            for place, piece in parts:
+                passing[place] = piece
+            assert np.abs(passing - wanted).max() < 1e-4
+
+
+def on_cpu(model: Model, block: np.ndarray) -> np.ndarray:
+    heat: np.ndarray = model.session.run(None, {"sections": block[None], "levels": LEVELS})[0][0]
+    return heat
 
 
 def test_the_file_is_one_file_of_plain_operators(exported: tuple[int, Path]) -> None:
@@ -87,25 +99,6 @@ def test_the_file_is_one_file_of_plain_operators(exported: tuple[int, Path]) -> 
     assert not [tensor.name for tensor in model.graph.initializer if "proj" in tensor.name]
     sizes = [dim.dim_param for dim in model.graph.input[0].type.tensor_type.shape.dim]
     assert sizes == ["", "z", "y", "x"]
-
-
-def test_both_halves_of_the_file_make_the_whole(exported: tuple[int, Path], golden: Path) -> None:
-    """Cut at `features` it gives two graphs; the second one knows nothing of the first one's input."""
-    levels, path = exported
-    extractor = onnx.utils.Extractor(onnx.load(str(path)))
-    first = extractor.extract_model(["sections", "levels"], [FEATURES])
-    second = extractor.extract_model([FEATURES], ["heatmap"])
-    sections, wanted = golden_case(golden, levels, "d")
-    inputs = {"sections": sections, "levels": np.array(LEVELS, np.float32)}
-    sessions = [
-        onnxruntime.InferenceSession(half.SerializeToString(), providers=["CPUExecutionProvider"])
-        for half in (first, second)
-    ]
-    features = sessions[0].run(None, inputs)[0]
-    assert features.shape == (5, 32, 32, 39)
-    singly = [sessions[0].run(None, inputs | {"sections": sections[:, z : z + 1]})[0] for z in range(5)]
-    np.testing.assert_allclose(np.concatenate(singly), features, rtol=1e-4, atol=1e-4)
-    assert np.abs(sessions[1].run(None, {FEATURES: features})[0] - wanted).max() < 1e-4
 
 
 def test_the_recipe_says_how_it_was_trained(exported: tuple[int, Path]) -> None:

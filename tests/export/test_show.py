@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from milopyp.show import describe
-from milopyp_inference.providers import open_model
+from milopyp_inference.model import open_model
 from milopyp_shared.recipe import Recipe, Threshold
 from published_checkpoints import OPT_TXT, save_published, state_dict
 from running import run_line

@@ -12,8 +12,8 @@ import onnx
 import onnxruntime
 import pytest
 
-from milopyp_inference.pipeline import run_network
-from milopyp_inference.providers import open_model
+from milopyp_inference.model import Machine, open_model
+from milopyp_inference.pipeline import prepare, run_network
 from milopyp_shared.matching import evaluate
 from milopyp_shared.peaks import select, suppress
 from milopyp_shared.recipe import METADATA_KEY, Recipe
@@ -84,8 +84,8 @@ def test_an_exported_file_says_nothing_of_the_machine_it_was_made_on(remade: Pat
 def test_it_finds_the_particles_of_a_clean_phantom_and_nothing_else(seed: int, tmp_path: Path) -> None:
     phantom = clean_phantom(seed)
     tomogram = open_tomogram(write_tomogram(tmp_path / "a.mrc", phantom.volume))
-    model = open_model(TOY, threads=1)
-    candidates = run_network(tomogram, model).candidates
+    model = open_model(TOY, Machine(threads=1))
+    candidates = run_network(prepare(tomogram, model.recipe), model).candidates
     picks = select(suppress(candidates, model.recipe.suppression_distance), model.recipe.threshold.score)
     result = evaluate(picks, phantom.particles_xyz, DIAMETER / 2)
     assert (result.n_hits, result.n_picks) == (10, 10)

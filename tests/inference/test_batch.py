@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from milopyp_inference import batch, pipeline
-from milopyp_inference.providers import Model
+from milopyp_inference.model import Model
 from running import Outcome, run_line, tree
 from toys import TOY, clean_phantom, write_tomogram
 

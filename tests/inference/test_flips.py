@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from milopyp_shared.flips import SETS, averaged_heat_map
+from milopyp_shared.flips import SETS, heat_map
 from milopyp_shared.recipe import Geometry
+from milopyp_shared.tiles import box_of
 
 POINTWISE = Geometry((0, 0, 0), (1, 2, 2), (1, 2, 2))
 
@@ -24,7 +25,8 @@ def blocks(sections: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("flips", SETS)
 def test_the_mean_over_all_copies(flips: int, shape: tuple[int, int, int]) -> None:
     volume = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
-    found = averaged_heat_map(lambda a, b: volume[a:b], shape, blocks, POINTWISE, flips, own=2)
+
+    found = heat_map(box_of(volume), shape, blocks, POINTWISE, flips, at_once=2 * 6 * 6)
     even = np.pad(volume, ((0, 0), (0, shape[1] % 2), (0, shape[2] % 2)), "edge")
     wanted = np.mean([np.flip(blocks(np.flip(even, axes)), axes) for axes in SETS[flips]], axis=0)
     np.testing.assert_allclose(found, wanted, rtol=1e-6)

@@ -108,7 +108,7 @@ def test_equals_the_whole_volume_formula(parameters: GreyParameters, shape: tupl
 @pytest.mark.parametrize("parameters", PARAMETERS.values(), ids=list(PARAMETERS))
 @pytest.mark.parametrize("slab", [1, 2, 3, 7, 12, 500])
 def test_does_not_depend_on_the_slab(monkeypatch: pytest.MonkeyPatch, parameters: GreyParameters, slab: int) -> None:
-    monkeypatch.setattr(grey, "SLAB", slab)
+    monkeypatch.setattr(grey, "_SECTIONS", slab)
     volume = textured((25, 21, 34))
     assert_levels_agree(levels_of(grey_levels(in_memory(volume), parameters)), whole_volume_levels(volume, parameters))
 
@@ -236,7 +236,7 @@ def test_no_room_for_the_spool(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # like a disk that is full after 4 kB
     try:
-        with pytest.raises(InputError, match="room for the grey levels of one tomogram") as caught:
+        with pytest.raises(InputError, match="room for the grey levels and the heat map of one tomogram") as caught:
             grey_levels(in_memory(textured((12, 20, 24))), GreyParameters(), spool_folder=tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -101,7 +101,7 @@ def _patch(
     preset: DefaultPreset,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    sections = volume.grey.box(start, start + shape).astype(np.float32) / np.float32(255)
+    sections = volume.grey.box(start.tolist(), (start + shape).tolist()).astype(np.float32) / np.float32(255)
     grid = tuple(int(n) // step for n, step in zip(shape, _GRID, strict=True))
     local = centres - start // _GRID
     target = gaussian_targets(local, grid, sigma.tolist())

@@ -157,5 +157,5 @@ class _Scaled:
     def __getitem__(self, cut: tuple[slice, slice, slice]) -> NDArray[np.float32]:
         low, high = self._grey.levels
         start, end = ([getattr(part, side) for part in cut] for side in ("start", "stop"))
-        levels = self._grey.box(np.array(start), np.array(end)).astype(np.float32)
+        levels = self._grey.box(start, end).astype(np.float32)
         return (levels - np.float32(low)) / np.float32(high - low)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from milopyp_shared.flips import averaged_heat_map
+from milopyp_shared.flips import heat_map
 from milopyp_shared.matching import evaluate_many
 from milopyp_shared.peaks import find_candidates, suppress
 from milopyp_shared.picks import Picks
@@ -59,7 +59,7 @@ def predict(
         return heat
 
     with torch.inference_mode():
-        result = averaged_heat_map(volume.grey.sections, volume.grey.shape, run, geometry, flips)
+        result = heat_map(volume.grey.box, volume.grey.shape, run, geometry, flips)
     network.train(was_training)
     return result
 

@@ -1,0 +1,131 @@
+"""Who works on which tomogram, between processes and hosts that share a folder, without any service.
+
+A claim is a file that only one process can create. Its owner touches it every so often; a claim whose owner is gone is
+taken over: at once when the owner was a process of this host, else when it has not been touched for a while.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import threading
+from pathlib import Path
+
+from milopyp_shared.errors import InputError
+
+TOUCHED_EVERY = 20.0  # seconds
+STALE_AFTER = 180.0
+
+
+class Claims:
+    """The claims of this process; as a context manager it keeps them fresh and gives them back at the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._held = folder, set[Path]()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._keep_fresh, name="milopyp-claims", daemon=True)
+
+    def __enter__(self) -> Claims:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        for path in list(self._held):
+            self._remove(path)
+
+    def take(self, name: str) -> bool:
+        """Claim the tomogram called `name`; False when another process is at it.
+
+        Raises
+        ------
+        InputError
+            The folder cannot be written.
+        """
+        path = self._folder / f"{name}.claim"
+        for _ in range(2):
+            try:
+                with path.open("x", encoding="utf-8") as stream:
+                    json.dump({"host": socket.gethostname(), "pid": os.getpid(), "born": _born(os.getpid())}, stream)
+            except FileExistsError:
+                if not self._remove_stale(path):
+                    return False
+            except OSError as error:
+                raise InputError(
+                    f"cannot be written ({error.strerror or error})",
+                    where=self._folder,
+                    expected="a writable folder with free space",
+                    remedy="Choose another output place.",
+                ) from error
+            else:
+                self._held.add(path)
+                return True
+        return False
+
+    def give_back(self, name: str) -> None:
+        """The tomogram called `name` is finished with."""
+        self._remove(self._folder / f"{name}.claim")
+
+    def _remove(self, path: Path) -> None:
+        self._held.discard(path)
+        path.unlink(missing_ok=True)
+
+    def _remove_stale(self, path: Path) -> bool:
+        """Remove a claim whose owner is gone; True when it is not there any more."""
+        try:
+            age = self._now() - path.stat().st_mtime
+        except FileNotFoundError:
+            return True
+        owner = _owner(path)
+        if owner.get("host") == socket.gethostname():
+            stale = _born(owner.get("pid")) != owner.get("born")
+        else:
+            stale = age > STALE_AFTER
+        if not stale:
+            return False
+        aside = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
+        try:
+            path.rename(aside)  # of several processes that see it, one succeeds
+        except FileNotFoundError:
+            return True
+        if _owner(aside) != owner:  # meanwhile another one took it over, and this is its own
+            with contextlib.suppress(OSError):
+                os.link(aside, path)
+            aside.unlink(missing_ok=True)
+            return False
+        aside.unlink(missing_ok=True)
+        return True
+
+    def _now(self) -> float:
+        """Time by the clock that the files' times come from."""
+        probe = self._folder / f".clock.{socket.gethostname()}.{os.getpid()}"
+        probe.touch()
+        now = probe.stat().st_mtime
+        probe.unlink(missing_ok=True)
+        return now
+
+    def _keep_fresh(self) -> None:
+        while not self._stop.wait(TOUCHED_EVERY):
+            for path in list(self._held):
+                with contextlib.suppress(OSError):
+                    os.utime(path)
+
+
+def _owner(path: Path) -> dict[str, object]:
+    """What a claim says; nothing when it is just being written, or was cut short by a death."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _born(pid: object) -> str:
+    """When a process of this host was started, in the kernel's ticks; empty when there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""

@@ -1,0 +1,287 @@
+"""Model files opened for picking: the recipe read and checked, sessions on the provider that was chosen."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from milopyp_shared.errors import CheckError, ContradictionError, InputError, MissingDependency
+from milopyp_shared.recipe import CHUNKS_KEY, METADATA_KEY, Recipe
+from milopyp_shared.tiles import Piece, Read, Shape, pieces
+
+from . import chunks, engines, providers
+from .plan import DEFAULT_MEMORY, ChunkPlan, plan, plan_for_gpu
+
+INPUTS, OUTPUT = ("sections", "levels"), "heatmap"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and how a model runs; nothing of it changes results beyond rounding.
+
+    Attributes
+    ----------
+    provider
+        ``auto``, ``cpu``, ``cuda`` or ``tensorrt``.
+    device
+        GPU number.
+    threads
+        CPU threads; None for all that this process may use.
+    memory
+        Bytes: of the whole process on the CPU, of the network on a GPU.
+    """
+
+    provider: str = providers.AUTO
+    device: int = 0
+    threads: int | None = None
+    memory: int | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model file in use.
+
+    Attributes
+    ----------
+    path, sha256
+        The file and its hash.
+    recipe
+        What the file says of itself.
+    machine
+        Where it runs.
+    choice
+        The provider, and why no better one.
+    session
+        Session of the graph for tiles; None for TensorRT, which needs one per size.
+    """
+
+    path: Path
+    sha256: str
+    recipe: Recipe
+    machine: Machine
+    choice: providers.Choice
+    session: Any
+
+    @property
+    def provider(self) -> str:
+        """The provider as onnxruntime calls it."""
+        return providers.NAMES[self.choice.name]
+
+    @property
+    def memory(self) -> int:
+        """Bytes to get along with."""
+        return self.machine.memory or DEFAULT_MEMORY
+
+    @cached_property
+    def chunk_session(self) -> Any:
+        """Session of the graph for chunks."""
+        try:
+            stored = self.session.get_modelmeta().custom_metadata_map[CHUNKS_KEY]
+            return _session(chunks.second_graph(self.path.read_bytes(), stored), self.machine, self.choice)
+        except _runtime_errors() as error:
+            raise InputError(
+                f"its graph for chunks is damaged ({_first_line(error)})",
+                where=self.path,
+                expected="a file made by milopyp-export",
+                remedy="Export the checkpoint again: milopyp-export CHECKPOINT.",
+            ) from error
+
+    def pieces(self, read: Read, shape: Shape, levels: tuple[float, float]) -> Iterator[Piece]:
+        """The heat map of a volume, piece by piece, the way that costs least within the memory.
+
+        Raises
+        ------
+        UsageError
+            The memory is too small.
+        CheckError
+            onnxruntime stops.
+        """
+        limits = np.array(levels, dtype=np.float32)
+        try:
+            if self.choice.name != providers.CPU:
+                tiles = plan_for_gpu(shape, self.recipe, self.machine.memory)
+                session = self.session or self._tensorrt(max(tile.size for tile in tiles))
+                yield from pieces(tiles, read, lambda block: _on_gpu(session, block, limits), self.recipe.geometry)
+                return
+            way = plan(shape, self.recipe, self.memory)
+            if isinstance(way, ChunkPlan):
+                yield from chunks.pieces(self.chunk_session, way, limits, self.recipe, read, shape)
+            else:
+                yield from pieces(way, read, lambda block: _on_cpu(self.session, block, limits), self.recipe.geometry)
+        except _runtime_errors() as error:
+            z, y, x = shape
+            raise CheckError(
+                f"onnxruntime stopped ({_first_line(error)}) in a volume of {x} x {y} x {z} voxels",
+                where=self.path,
+                remedy="If it is the memory, give a smaller --memory or close other programs; else report it.",
+            ) from error
+
+    def _tensorrt(self, tile: Shape) -> Any:
+        """A session with an engine for tiles of that size, which is built when there is none."""
+        content = self.path.read_bytes()
+
+        def opened(folder: Path) -> Any:
+            session = _session(content, self.machine, self.choice, folder, tile)
+            providers.verify(session, self.choice.name)
+            return session
+
+        def build(folder: Path) -> None:
+            _on_gpu(opened(folder), np.zeros(tile, np.uint8), np.array([0, 255], np.float32))
+
+        return opened(engines.ensure(engines.engine_key(self.sha256, self.machine.device, tile), build))
+
+
+def _on_cpu(session: Any, block: NDArray[np.uint8], levels: NDArray[np.float32]) -> NDArray[np.float32]:
+    heat: NDArray[np.float32] = session.run([OUTPUT], dict(zip(INPUTS, (block[None], levels), strict=True)))[0][0]
+    return heat
+
+
+def _on_gpu(session: Any, block: NDArray[np.uint8], levels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Bytes go up, one map comes back, nothing else moves."""
+    binding = session.io_binding()
+    for name, value in zip(INPUTS, (block[None], levels), strict=True):
+        binding.bind_cpu_input(name, value)
+    binding.bind_output(OUTPUT, "cpu")
+    session.run_with_iobinding(binding)
+    heat: NDArray[np.float32] = binding.copy_outputs_to_cpu()[0][0]
+    return heat
+
+
+def open_model(path: str | Path, machine: Machine | None = None) -> Model:
+    """Open an ONNX file made by ``milopyp-export``; for a checkpoint (``.pth``), the one exported beside it.
+
+    Raises
+    ------
+    InputError
+        No such file, a checkpoint without an ONNX file beside it, or a file without a recipe.
+    ContradictionError
+        The ONNX file beside the checkpoint was made from another one; an int8 file on a GPU; two onnxruntimes.
+    MissingDependency
+        No onnxruntime is installed, or the provider cannot be used.
+    CheckError
+        onnxruntime falls back to another provider.
+    """
+    path, machine = Path(path), machine or Machine()
+    if not path.is_file():
+        raise InputError("no such file", where=path, expected="a model made by milopyp-export (.onnx)")
+    if path.suffix in (".pth", ".pt"):
+        return _exported_from(path, machine)
+    providers.refuse_two_runtimes(providers.installed_runtimes())
+    content = path.read_bytes()
+    recipe = _recipe(content, path)
+    choice = providers.choose(machine.provider, recipe.precision, providers.obstacle_to)
+    sha256 = hashlib.sha256(content).hexdigest()
+    session = None
+    if choice.name != providers.TENSORRT:
+        session = _session(content, machine, choice)
+        providers.verify(session, choice.name)
+    return Model(path, sha256, recipe, machine, choice, session)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a model file; raises as `open_model` does."""
+    return open_model(path, Machine(provider=providers.CPU, threads=1)).recipe
+
+
+def _session(
+    content: bytes, machine: Machine, choice: providers.Choice, cache: Path | None = None, tile: Shape | None = None
+) -> Any:
+    runtime = _onnxruntime()
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = machine.threads or providers.allowed_threads()
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # its errors come back as exceptions, and those as one line
+    options.enable_cpu_mem_arena = False  # the arena keeps what it once had, and takes twice what is needed
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    # Waiting threads must not burn what reading and preparing the next tomogram could use.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    chosen = providers.provider_options(choice.name, machine.device, cache, tile)
+    return runtime.InferenceSession(content, options, providers=chosen, enable_fallback=0)
+
+
+def _recipe(content: bytes, path: Path) -> Recipe:
+    """The recipe of a file that onnxruntime can read and that has the project's interface."""
+    runtime = _onnxruntime()
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    try:
+        session = runtime.InferenceSession(content, options, providers=[providers.NAMES[providers.CPU]])
+        found: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
+    except _runtime_errors() as error:
+        raise InputError(
+            f"onnxruntime cannot read it ({_first_line(error)[:100]})",
+            where=path,
+            expected="an ONNX file made by milopyp-export",
+        ) from error
+    if METADATA_KEY not in found:
+        raise InputError(
+            "the ONNX file has no milopyp recipe",
+            where=path,
+            expected="a file made by milopyp-export",
+            remedy="Export the checkpoint again: milopyp-export CHECKPOINT.",
+        )
+    recipe = Recipe.from_json(found[METADATA_KEY], path)
+    names = [value.name for value in (*session.get_inputs(), *session.get_outputs())]
+    if names != [*INPUTS, OUTPUT]:
+        raise InputError(
+            f"inputs and outputs are called {', '.join(names)}",
+            where=path,
+            expected=", ".join((*INPUTS, OUTPUT)),
+            remedy="Export the checkpoint again: milopyp-export CHECKPOINT.",
+        )
+    return recipe
+
+
+def _exported_from(checkpoint: Path, machine: Machine) -> Model:
+    """The model beside `checkpoint` under the same name, provided that it was made from this very file."""
+    exported = checkpoint.with_suffix(".onnx")
+    if not exported.is_file():
+        raise InputError(
+            "is a PyTorch checkpoint",
+            where=checkpoint,
+            expected=f"an ONNX file, here or as {exported.name} beside it",
+            remedy=f"Export it once, where PyTorch is: milopyp-export {checkpoint}",
+        )
+    model = open_model(exported, machine)
+    found = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    made_from = model.recipe.checkpoint_sha256
+    if made_from != found:
+        raise ContradictionError(
+            f"was made from another checkpoint (SHA-256 {made_from[:12] or 'unsaid'}) than {checkpoint.name} "
+            f"({found[:12]})",
+            where=exported,
+            expected=f"the export of {checkpoint}",
+            remedy=f"Export it again: milopyp-export --overwrite {checkpoint}",
+        )
+    return model
+
+
+def _onnxruntime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingDependency(
+            "onnxruntime is not installed", remedy="Run: pip install 'milopyp[cpu]' (or [gpu])."
+        ) from error
+    return onnxruntime
+
+
+def _runtime_errors() -> tuple[type[BaseException], ...]:
+    """What onnxruntime raises: classes without a common base of their own, and plain ones."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    own = [kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    return (*own, RuntimeError, ValueError, KeyError)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0][:200]

@@ -1,0 +1,183 @@
+"""Cut a volume into tiles whose heat maps join exactly, whatever the network.
+
+A tile is read with a halo as large as the network's receptive field and begins at a multiple of the network's
+alignment, so that pooling windows fall where they fall in the whole volume. At the volume's ends nothing is
+added: the network's own zero padding is part of its result.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .recipe import Geometry
+
+Shape = tuple[int, int, int]
+#: Grey levels of the voxels ``start <= (z, y, x) < end``, uint8, e.g. `GreyVolume.box`.
+Read = Callable[[Shape, Shape], NDArray[np.uint8]]
+#: ``(z, y, x)`` uint8 grey levels -> ``(z, ceil(y/2), ceil(x/2))`` float32 heat map.
+Network = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+#: Part of a heat map and where it belongs.
+Piece = tuple[tuple[slice, slice, slice], NDArray[np.float32]]
+
+#: Voxels that go through a network at once where nothing else bounds them.
+VOXELS_AT_ONCE = 24_000_000
+_MOST_CUTS = 24  # per axis, that are worth a thought
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Span:
+    """Positions ``first <= i < last`` of one axis, computed from ``read_first <= i < read_last``; input voxels."""
+
+    first: int
+    last: int
+    read_first: int
+    read_last: int
+
+    @property
+    def read(self) -> int:
+        """Positions read."""
+        return self.read_last - self.read_first
+
+    def output(self, stride: int) -> slice:
+        """Its part of the heat map's axis."""
+        return slice(self.first // stride, -(-self.last // stride))
+
+    def own(self, stride: int) -> slice:
+        """Its part of the heat map of what was read."""
+        start = (self.first - self.read_first) // stride
+        return slice(start, start + -(-(self.last - self.first) // stride))
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One span per axis."""
+
+    z: Span
+    y: Span
+    x: Span
+
+    @property
+    def size(self) -> Shape:
+        """Voxels to read."""
+        return (self.z.read, self.y.read, self.x.read)
+
+    @property
+    def start(self) -> Shape:
+        """First voxel to read."""
+        return (self.z.read_first, self.y.read_first, self.x.read_first)
+
+    @property
+    def end(self) -> Shape:
+        """Voxel behind the last one to read."""
+        return (self.z.read_last, self.y.read_last, self.x.read_last)
+
+
+def cut(size: int, count: int, halo: int, alignment: int) -> list[Span]:
+    """Spans of about equal lengths, `count` of them or fewer, that cover `size` positions."""
+    own = -(-size // (count * alignment)) * alignment
+    starts = [(first, max(first - halo, 0) // alignment * alignment) for first in range(0, size, own)]
+    return [Span(first, min(first + own, size), read, min(first + own + halo, size)) for first, read in starts]
+
+
+def cut_fixed(size: int, length: int, halo: int, alignment: int) -> list[Span]:
+    """Spans that all read `length` positions, but for a last one of up to ``alignment - 1`` fewer.
+
+    For runtimes that prepare themselves for a size. The last span ends where the axis does and begins at a multiple of
+    the alignment; an axis shorter than `length` is one span.
+
+    Raises
+    ------
+    ValueError
+        `length` is no multiple of `alignment`, or leaves nothing between its halos.
+    """
+    reach = -(-halo // alignment) * alignment
+    if length % alignment or length <= 2 * reach:
+        raise ValueError(f"tiles of {length} with a halo of {halo} and an alignment of {alignment}")
+    if size <= length:
+        return [Span(0, size, 0, size)]
+    spans = [Span(0, length - reach, 0, length)]
+    while spans[-1].read_last < size:
+        read_first = min(spans[-1].last - reach, -(-(size - length) // alignment) * alignment)
+        read_last = min(read_first + length, size)
+        spans.append(Span(spans[-1].last, read_last if read_last == size else read_last - reach, read_first, read_last))
+    return spans
+
+
+def plan_tiles(shape: Shape, geometry: Geometry, at_once: int) -> list[Tile]:
+    """Tiles of at most `at_once` voxels, halo included, that cost least; the smallest there are when none fits.
+
+    Parameters
+    ----------
+    shape
+        ``(z, y, x)`` after pairing.
+    """
+    ways = [
+        ways_to_cut(size, halo, alignment)
+        for size, halo, alignment in zip(shape, geometry.halo, geometry.alignment, strict=True)
+    ]
+    largest, cost = (_outer([[measure(way) for way in axis] for axis in ways]) for measure in (_largest, _cost))
+    fitting = np.where(largest <= at_once, cost, np.inf)
+    best = np.argmin(fitting if np.isfinite(fitting).any() else largest)
+    z, y, x = (axis[i] for axis, i in zip(ways, np.unravel_index(best, cost.shape), strict=True))
+    return [Tile(*spans) for spans in itertools.product(z, y, x)]
+
+
+def pieces(tiles: Iterable[Tile], read: Read, network: Network, geometry: Geometry) -> Iterator[Piece]:
+    """The heat maps of `tiles`; the next one is read while the network runs."""
+    for tile, block in ahead(lambda tile: read(tile.start, tile.end), tiles):
+        spans = tuple(zip((tile.z, tile.y, tile.x), geometry.stride, strict=True))
+        z, y, x = (span.own(stride) for span, stride in spans)
+        places = [span.output(stride) for span, stride in spans]
+        yield (places[0], places[1], places[2]), network(block)[z, y, x]
+
+
+def box_of(volume: NDArray[np.uint8]) -> Read:
+    """Reads boxes of a volume in memory."""
+    return lambda start, end: np.ascontiguousarray(volume[tuple(map(slice, start, end))])
+
+
+def ahead(function: Callable[[Any], _T], items: Iterable[Any]) -> Iterator[tuple[Any, _T]]:
+    """Items with `function` of each, which is called for the next item while the caller works on this one."""
+    with ThreadPoolExecutor(1, thread_name_prefix="milopyp-ahead") as pool:
+        waiting = None
+        for item in items:
+            called = (item, pool.submit(function, item))
+            if waiting is not None:
+                yield waiting[0], waiting[1].result()
+            waiting = called
+        if waiting is not None:
+            yield waiting[0], waiting[1].result()
+
+
+def ways_to_cut(size: int, halo: int, alignment: int) -> list[list[Span]]:
+    """Ways to cut one axis, coarse to fine, the finest one among them; see `cut`."""
+    most = -(-size // alignment)
+    counts = [*range(1, min(most, _MOST_CUTS) + 1), most]
+    found: list[list[Span]] = []
+    for count in counts:
+        way = cut(size, count, halo, alignment)
+        if not found or len(way) > len(found[-1]):
+            found.append(way)
+    return found
+
+
+def _largest(spans: list[Span]) -> float:
+    return float(max(span.read for span in spans))
+
+
+def _cost(spans: list[Span]) -> float:
+    return float(sum(span.read for span in spans))
+
+
+def _outer(axes: list[list[float]]) -> NDArray[np.float64]:
+    z, y, x = (np.array(axis) for axis in axes)
+    product: NDArray[np.float64] = z[:, None, None] * y[:, None] * x
+    return product
