@@ -48,8 +48,8 @@ def second_graph(model: bytes, stored: str) -> bytes:
         graph = unpack.decompress(base64.b64decode(stored, validate=True), _LARGEST)
     except (zlib.error, binascii.Error) as error:
         raise ValueError(str(error)) from error
-    if unpack.unconsumed_tail:
-        raise ValueError("it is too large")
+    if not unpack.eof:
+        raise ValueError("it is cut short or too large")
     weights = [
         whole
         for number, _, content in _fields(memoryview(model))

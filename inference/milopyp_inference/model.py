@@ -60,6 +60,8 @@ class Model:
         The provider, and why no better one.
     session
         Session of the graph for tiles; None for TensorRT, which needs one per size.
+    second
+        The graph for chunks; nothing in files for GPUs.
     """
 
     path: Path
@@ -68,6 +70,7 @@ class Model:
     machine: Machine
     choice: providers.Choice
     session: Any
+    second: bytes = b""
 
     @property
     def provider(self) -> str:
@@ -83,15 +86,9 @@ class Model:
     def chunk_session(self) -> Any:
         """Session of the graph for chunks."""
         try:
-            stored = self.session.get_modelmeta().custom_metadata_map[CHUNKS_KEY]
-            return _session(chunks.second_graph(self.path.read_bytes(), stored), self.machine, self.choice)
+            return _session(self.second, self.machine, self.choice)
         except _runtime_errors() as error:
-            raise InputError(
-                f"its graph for chunks is damaged ({_first_line(error)})",
-                where=self.path,
-                expected="a file made by milopyp-export",
-                remedy="Export the checkpoint again: milopyp-export CHECKPOINT.",
-            ) from error
+            raise _damaged(self.path, error) from error
 
     def pieces(self, read: Read, shape: Shape, levels: tuple[float, float]) -> Iterator[Piece]:
         """The heat map of a volume, piece by piece, the way that costs least within the memory.
@@ -175,14 +172,14 @@ def open_model(path: str | Path, machine: Machine | None = None) -> Model:
         return _exported_from(path, machine)
     providers.refuse_two_runtimes(providers.installed_runtimes())
     content = path.read_bytes()
-    recipe = _recipe(content, path)
+    recipe, second = _recipe(content, path)
     choice = providers.choose(machine.provider, recipe.precision, providers.obstacle_to)
     sha256 = hashlib.sha256(content).hexdigest()
     session = None
     if choice.name != providers.TENSORRT:
         session = _session(content, machine, choice)
         providers.verify(session, choice.name)
-    return Model(path, sha256, recipe, machine, choice, session)
+    return Model(path, sha256, recipe, machine, choice, session, second)
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -206,8 +203,8 @@ def _session(
     return runtime.InferenceSession(content, options, providers=chosen, enable_fallback=0)
 
 
-def _recipe(content: bytes, path: Path) -> Recipe:
-    """The recipe of a file that onnxruntime can read and that has the project's interface."""
+def _recipe(content: bytes, path: Path) -> tuple[Recipe, bytes]:
+    """Recipe and second graph of a file that onnxruntime can read and that has the project's interface."""
     runtime = _onnxruntime()
     options = runtime.SessionOptions()
     options.log_severity_level = 4
@@ -238,7 +235,21 @@ def _recipe(content: bytes, path: Path) -> Recipe:
             expected=", ".join((*INPUTS, OUTPUT)),
             remedy="Export the checkpoint again: milopyp-export CHECKPOINT.",
         )
-    return recipe
+    if recipe.chunks is None:
+        return recipe, b""
+    try:
+        return recipe, chunks.second_graph(content, found[CHUNKS_KEY])
+    except (KeyError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: BaseException) -> InputError:
+    return InputError(
+        f"its graph for chunks is damaged ({_first_line(error)})",
+        where=path,
+        expected="a file made by milopyp-export",
+        remedy="Export the checkpoint again: milopyp-export CHECKPOINT.",
+    )
 
 
 def _exported_from(checkpoint: Path, machine: Machine) -> Model:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from milopyp_shared.formats.mod import write_mod
-from milopyp_shared.recipe import METADATA_KEY, Recipe
+from milopyp_shared.recipe import CHUNKS_KEY, METADATA_KEY, Recipe
 from toys import TOY, noise, write_tomogram
 
 Build = Callable[[Path], None]
@@ -140,6 +140,17 @@ def recipe_edited(edit: Callable[[Any], None]) -> Build:
         onnx.save(proto, str(folder / "toy.onnx"))
 
     return both(volume("a.mrc"), build)
+
+
+def recipe_in(proto: Any) -> Any:
+    """The metadata entry that holds the recipe."""
+    return next(entry for entry in proto.metadata_props if entry.key == METADATA_KEY)
+
+
+def damage_chunks(proto: Any) -> None:
+    """Cut the second graph short."""
+    entry = next(entry for entry in proto.metadata_props if entry.key == CHUNKS_KEY)
+    entry.value = entry.value[: len(entry.value) // 8 * 4]
 
 
 def rename_output(proto: Any) -> None:
@@ -480,12 +491,16 @@ MODELS = [
     Case(
         "recipe of a newer milopyp", f"{INFER} a.mrc", "toy.onnx", "written by a newer milopyp", "schema 1 or older",
         "pip install -U milopyp",
-        recipe_edited(lambda proto: setattr(proto.metadata_props[0], "value", '{"schema": 99}')),
+        recipe_edited(lambda proto: setattr(recipe_in(proto), "value", '{"schema": 99}')),
+    ),
+    Case(
+        "second graph cut short", f"{INFER} a.mrc", "toy.onnx", "its graph for chunks is damaged", "made by milopyp-export",
+        "milopyp-export CHECKPOINT", recipe_edited(damage_chunks),
     ),
     Case(
         "recipe with a word for a number", f"{INFER} a.mrc", "toy.onnx", "the recipe's diameter is 'large'",
         "what milopyp writes there", "",
-        recipe_edited(lambda proto: setattr(proto.metadata_props[0], "value", proto.metadata_props[0].value.replace(
+        recipe_edited(lambda proto: setattr(recipe_in(proto), "value", recipe_in(proto).value.replace(
             '"diameter": 10.0', '"diameter": "large"'))),
     ),
 ]  # fmt: skip
@@ -552,10 +567,16 @@ OPTIONS = [
          "the same, or nothing", "Leave --last-k out", picking(volume("a.mrc"))),
     Case("reduction that the model has not", f"{INFER} a.mrc --down-ratio 1", "toy.onnx",
          "was trained with --down-ratio 2", "the same, or nothing", "Leave --down-ratio out", picking(volume("a.mrc"))),
-    Case("GPU for picking", f"{INFER} a.mrc --gpus 0", "--gpus", "GPU 0", "-1: this build runs on the CPU",
-         "Leave --gpus out", picking(volume("a.mrc"))),
-    Case("word for a GPU when picking", f"{INFER} a.mrc --gpus all", "--gpus", "'all'", "-1 or a GPU number", "",
+    Case("GPU beside the CPU", f"{INFER} a.mrc --gpus 0 --provider cpu", "--gpus", "'0' beside --provider cpu",
+         "-1 (the CPU) or the number of one GPU", "Leave --gpus out", picking(volume("a.mrc"))),
+    Case("word for a GPU when picking", f"{INFER} a.mrc --gpus all", "--gpus", "'all'", "-1 (the CPU) or the number",
+         "", picking(volume("a.mrc"))),
+    Case("memory that is no size", f"{INFER} a.mrc --memory plenty", "--memory", "'plenty'", "a size like 2GB", "",
          picking(volume("a.mrc"))),
+    Case("less memory than the program takes", f"{INFER} a.mrc --memory 50MB", "--memory", "50MB", "more than 220 MB",
+         "", picking(volume("a.mrc"))),
+    Case("less memory than a tile takes", f"{INFER} a.mrc --memory 220050KB", "--memory", "220 MB", "at least", "",
+         picking(volume("a.mrc", noise((32, 96, 96))))),
     Case("two output folders", f"{INFER} a.mrc --exp-id x --out-id y", "", "--out beside --exp-id and --out-id",
          "one place", "Leave --out or", picking(volume("a.mrc"))),
     Case("experiment without a folder", "milopyp-infer a.mrc --model toy.onnx --exp-id x", "--out-id", "is missing",

@@ -168,7 +168,7 @@ def test_from_checkpoint_to_judged_picks() -> None:
     run = json.loads(Path("picks/run.json").read_text())
     assert (run["done"], run["failed"]) == (3, {})
     threshold = Recipe.from_json(checkpoint("whole")["recipe"], LAST).threshold.score
-    assert run["options"]["threshold"] == threshold
+    assert run["options"]["selection"]["threshold"] == threshold
     for name in ("phantom_1", "phantom_2", "phantom_3"):
         for ending in (".txt", ".mod", "_hm.mrc", ".candidates.csv"):
             assert (Path("picks") / f"{name}{ending}").stat().st_size > 0

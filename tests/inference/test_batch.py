@@ -60,10 +60,15 @@ def test_records_say_what_was_done(folder: Path) -> None:
     b = record("b")
     assert b["input"] == {"path": "tomograms/b.mrc", "size": facts.st_size, "mtime_ns": facts.st_mtime_ns}
     assert (b["name"], b["status"], b["picks"], b["provider"]) == ("b", "done", 5, "CPUExecutionProvider")
-    assert (b["order"], b["shape_zyx"], b["voxel_size"], b["warnings"]) == ("xyz", [24, 48, 64], 10.0, [])
-    assert b["options"]["threshold"] == 0.5
+    assert (b["frame"]["order"], b["frame"]["stored_shape"]) == ("xyz", [24, 48, 64])
+    assert (b["frame"]["voxel_size"], b["warnings"]) == (10.0, [])
+    assert b["options"]["selection"] == {"threshold": 0.5, "distance": 6.0, "limit": None, "margin": 0.0}
+    assert b["operators"] == {"CPUExecutionProvider": sum(b["operators"].values())}
     assert b["candidates"] >= b["picks"]
-    assert sum(b["seconds"][stage] for stage in ("preprocess", "network", "peaks", "write")) <= b["seconds"]["total"]
+    assert (
+        sum(b["seconds"][stage] for stage in ("preprocess", "network", "heat_map", "peaks", "write"))
+        <= b["seconds"]["total"]
+    )
     assert 20 < b["peak_memory_mib"] < 4000
     run = json.loads(Path("picks/run.json").read_text())
     assert run["tomograms"] == [record(name) for name in NAMES]
@@ -91,6 +96,8 @@ def test_a_second_run_leaves_everything_as_it_is() -> None:
         ("--order", "xyz"),
         ("--voxel-size", "9"),
         ("--contrast", "bright"),
+        ("--margin", "20"),
+        ("--flips", "2"),
         ("--overwrite",),
     ],
     ids=lambda more: more[0],
@@ -133,11 +140,11 @@ def test_an_interrupted_run_goes_on_where_it_stopped(monkeypatch: pytest.MonkeyP
     whole = pipeline.run_network
     seen: list[str] = []
 
-    def interrupted(tomogram: Any, *arguments: Any) -> Any:
-        seen.append(tomogram.path.stem)
+    def interrupted(prepared: Any, *arguments: Any) -> Any:
+        seen.append(prepared.tomogram.path.stem)
         if seen == ["a", "b"]:
             raise KeyboardInterrupt
-        return whole(tomogram, *arguments)
+        return whole(prepared, *arguments)
 
     monkeypatch.setattr(batch, "run_network", interrupted)
     outcome = run_line(LINE)
@@ -180,8 +187,9 @@ class Full:
 def test_an_error_of_onnxruntime_stops_only_its_tomogram(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = pipeline.run_network
 
-    def full_at_b(tomogram: Any, model: Model, *arguments: Any) -> Any:
-        return whole(tomogram, replace(model, session=Full()) if tomogram.path.stem == "b" else model, *arguments)
+    def full_at_b(prepared: Any, model: Model, *arguments: Any) -> Any:
+        full = prepared.tomogram.path.stem == "b"
+        return whole(prepared, replace(model, session=Full()) if full else model, *arguments)
 
     monkeypatch.setattr(batch, "run_network", full_at_b)
     outcome = run_line(LINE)

@@ -15,6 +15,7 @@ import pytest
 
 from milopyp_inference import checks
 from milopyp_inference.fibres import FibreOptions
+from milopyp_inference.model import Machine
 from milopyp_inference.published import PublishedOptions
 from milopyp_shared import grey
 from milopyp_shared.errors import ContradictionError, MilopypError, UsageError
@@ -93,8 +94,8 @@ def test_the_command_of_the_manual(manual: Path) -> None:
     assert picks.shape[1] == 3
     assert (picks.max(axis=0) <= [80, 32, 64]).all()
     record = json.loads((manual / "all_out" / "records" / "a.json").read_text())
-    assert record["options"]["limit"] == 900
-    assert (record["order"], record["options"]["threshold"]) == ("xzy", 0.2)
+    assert record["options"]["selection"]["limit"] == 900
+    assert (record["frame"]["order"], record["options"]["selection"]["threshold"]) == ("xzy", 0.2)
 
 
 def test_more_words_of_the_published_program(manual: Path) -> None:
@@ -245,23 +246,30 @@ def test_output_folders_that_are_refused(given: tuple[Path | None, str | None, s
 
 @pytest.mark.parametrize("gpus", [None, "-1", " -1 "])
 def test_the_cpu(gpus: str | None) -> None:
-    checks.devices(gpus)
+    machine = checks.machine("auto" if gpus else "cpu", gpus, 3, "2GB")
+    assert (machine.provider, machine.threads, machine.memory) == ("cpu", 3, 2 * 10**9)
 
 
 @pytest.mark.parametrize(
-    ("gpus", "said"),
+    ("provider", "gpus", "said"),
     [
-        ("0", "GPU 0; expected -1: this build runs on the CPU"),
-        ("0,1", "GPU 0,1; expected -1: this build"),
-        ("all", "'all'; expected -1 or a GPU number"),
-        ("-2", "'-2'; expected -1 or a GPU number"),
-        ("", "''; expected -1 or a GPU number"),
+        ("auto", "0,1", "'0,1'; expected -1"),
+        ("auto", "all", "'all'; expected -1"),
+        ("cuda", "-2", "'-2'; expected -1"),
+        ("auto", "", "''; expected -1"),
+        ("cpu", "0", "'0' beside --provider cpu"),
+        ("cuda", "-1", "--provider cuda beside --gpus -1"),
     ],
 )
-def test_what_is_not_the_cpu(gpus: str, said: str) -> None:
+def test_devices_that_make_no_sense(provider: str, gpus: str, said: str) -> None:
     with pytest.raises(MilopypError, match=said) as refused:
-        checks.devices(gpus)
+        checks.machine(provider, gpus, None, None)
     assert refused.value.exit_code == 2
+
+
+def test_a_gpu_by_its_number() -> None:
+    assert checks.machine("cuda", "1", None, None) == Machine("cuda", 1)
+    assert checks.machine("auto", None, None, "800 MB").memory == 800 * 10**6
 
 
 def test_the_help_groups_what_belongs_together() -> None:

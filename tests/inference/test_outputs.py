@@ -155,9 +155,9 @@ def test_known_picks_are_written_to_the_last_digit(tmp_path: Path) -> None:
     tomogram = open_tomogram(write_tomogram(tmp_path / "a.mrc", noise((16, 24, 40)), "xzy"))
     picks = Picks(np.array([[30.25, 20.75, 4.5], [1.0, 2.0, 3.0]]), np.array([0.75, 0.5]))
     files = outputs.OutputFiles.of(tmp_path / "out", "a")
-    outputs.write_picks(files, picks, tomogram, 6.0, with_score=True)
+    outputs.write_picks(files, picks, tomogram.frame, 6.0, with_score=True)
     assert files.text.read_text() == "30.75\t5.00\t20.75\t0.750000\n1.50\t3.50\t2.00\t0.500000\n"
-    outputs.write_picks(files, picks, tomogram, 6.0, with_score=False, model2point=False)
+    outputs.write_picks(files, picks, tomogram.frame, 6.0, with_score=False, model2point=False)
     assert files.text.read_text() == "30.25\t4.50\t20.75\n1.00\t3.00\t2.00\n"
     points = imodmodel.read(files.model)[["x", "y", "z"]].to_numpy()
     assert points.tolist() == [[30.75, 5.0, 20.75], [1.5, 3.5, 2.0]]
@@ -169,7 +169,7 @@ def test_heat_map_of_a_tomogram_without_voxel_size(tmp_path: Path) -> None:
     line = "milopyp-infer --voxel-size 7.5"
     assert run_line(line, path, "--model", TOY, "--out", tmp_path / "given").code == 0
     records = [json.loads((tmp_path / out / "records" / "a.json").read_text()) for out in ("unsaid", "given")]
-    assert [record["voxel_size"] for record in records] == [None, 7.5]
+    assert [record["frame"]["voxel_size"] for record in records] == [None, 7.5]
     with mrcfile.open(tmp_path / "given" / "a_hm.mrc") as mrc:
         assert mrc.voxel_size.tolist() == (15.0, 15.0, 15.0)
         assert mrc.header.origin.tolist() == (3.75, 3.75, 3.75)
