@@ -494,8 +494,8 @@ MODELS = [
         recipe_edited(lambda proto: setattr(recipe_in(proto), "value", '{"schema": 99}')),
     ),
     Case(
-        "second graph cut short", f"{INFER} a.mrc", "toy.onnx", "its graph for chunks is damaged", "made by milopyp-export",
-        "milopyp-export CHECKPOINT", recipe_edited(damage_chunks),
+        "second graph cut short", f"{INFER} a.mrc", "toy.onnx", "its graph for chunks is damaged",
+        "made by milopyp-export", "milopyp-export CHECKPOINT", recipe_edited(damage_chunks),
     ),
     Case(
         "recipe with a word for a number", f"{INFER} a.mrc", "toy.onnx", "the recipe's diameter is 'large'",
