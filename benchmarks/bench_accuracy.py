@@ -21,7 +21,7 @@ import numpy as np
 from machine import describe_machine
 from tasks import TASKS, Task, reference_data
 
-from milopyp.evaluate import read_run
+from milopyp.runs import read_run
 from milopyp_shared.lists import read_coordinate_list
 from milopyp_shared.matching import evaluate
 from milopyp_shared.peaks import suppress

@@ -23,7 +23,7 @@ from milopyp_shared.tomogram import Tomogram, open_tomogram
 from .claims import Claims
 from .model import Model
 from .outputs import OutputFiles, write_candidates, write_heat_map, write_picks, write_published_picks
-from .picking import Selection, choose
+from .picking import Selection, choose, margin_in_voxels
 from .pipeline import Prepared, Result, prepare, run_network
 from .providers import nodes_per_provider
 from .published import MARGIN, PublishedOptions, pick
@@ -139,6 +139,7 @@ def _claim_and_prepare(
             return Finished(record)
         _remove_leftovers(run, image)
         tomogram = open_tomogram(image.path, run.options.order, run.options.voxel_size)
+        margin_in_voxels(run.options.selection, tomogram.frame)  # known to be impossible before the work is done
         return prepare(tomogram, run.model.recipe, run.options.contrast)
     except MilopypError as error:
         return _failed(run, image, error)

@@ -49,15 +49,26 @@ def choose(candidates: Picks, selection: Selection, frame: Frame) -> Picks:
         A margin is wanted and the voxel size is unknown.
     """
     if selection.margin > 0:
-        if frame.voxel_size is None:
-            raise InputError(
-                "the voxel size is unknown",
-                where="--margin",
-                expected="a voxel size in the tomogram's header",
-                remedy="Give --voxel-size.",
-            )
+        margin = margin_in_voxels(selection, frame)
         z, y, x = np.array(frame.stored_shape)[list(axes.to_zyx(frame.order))]
-        margin = selection.margin / frame.voxel_size
         apart = np.minimum(candidates.xyz, np.array([x, y, z]) - 1 - candidates.xyz).min(axis=1)
         candidates = candidates[np.asarray(apart >= margin)]
     return select(suppress(candidates, selection.distance), selection.threshold, selection.limit)
+
+
+def margin_in_voxels(selection: Selection, frame: Frame) -> float:
+    """The margin on this tomogram.
+
+    Raises
+    ------
+    InputError
+        A margin is wanted and the voxel size is unknown.
+    """
+    if selection.margin > 0 and frame.voxel_size is None:
+        raise InputError(
+            "the voxel size is unknown",
+            where="--margin",
+            expected="a voxel size in the tomogram's header",
+            remedy="Give --voxel-size.",
+        )
+    return selection.margin / (frame.voxel_size or 1.0)

@@ -47,7 +47,10 @@ class Choice:
     passed_over: dict[str, str]
 
     def __str__(self) -> str:
-        reasons = "; ".join(f"not {name}: {reason}" for name, reason in self.passed_over.items())
+        names: dict[str, list[str]] = {}
+        for name, reason in self.passed_over.items():
+            names.setdefault(reason, []).append(name)
+        reasons = "; ".join(f"not {' or '.join(both)}: {reason}" for reason, both in names.items())
         return f"{self.name} ({reasons})" if reasons else self.name
 
 

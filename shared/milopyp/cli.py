@@ -8,7 +8,7 @@ import click
 
 from milopyp_shared.commandline import CONTEXT, run
 
-COMMANDS = ("demo", "prepare", "show", "evaluate", "phantom")
+COMMANDS = ("demo", "prepare", "show", "evaluate", "threshold", "phantom")
 
 
 class LazyGroup(click.Group):

@@ -110,8 +110,8 @@ def _overview(tomogram: Path, threshold: float) -> Path:
     from milopyp_shared.peaks import select, suppress
     from milopyp_shared.tomogram import open_tomogram
 
-    from .evaluate import read_run
     from .overview import draw_overview
+    from .runs import read_run
 
     found, distance = read_run(Path("picks"))
     picks = select(suppress(found[tomogram.stem], distance or 0.0), threshold)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from milopyp.evaluate import read_run
+from milopyp.runs import read_run
 from milopyp_export.cli import export_command
 from milopyp_inference.cli import infer_command
 from milopyp_shared.lists import ImageEntry, read_coordinate_list, write_coordinate_list, write_image_list

@@ -1,0 +1,107 @@
+"""``milopyp threshold``: picks cut anew from the candidates of a run, without the network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from milopyp_shared.commandline import Number, command, option
+from milopyp_shared.errors import InputError, UsageError
+
+
+@command("threshold")
+@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+@option("--value", type=Number(min=0, max=1), help="Picks score above this.  [default: as in the run]")
+@option("--count", "--K", "count", type=click.IntRange(min=1), help="The best so many of every tomogram.")
+@option("--distance", type=Number(min=0), help="Voxels between picks at least.  [default: as in the run]")
+@option(
+    "--margin", type=Number(min=0), metavar="ANGSTROM",
+    help="Nothing is picked closer to a face than this.  [default: as in the run]",
+)  # fmt: skip
+@option("--with-score/--without-score", default=None, help="A fourth column of the text.  [default: as in the run]")
+@option("--out", type=click.Path(path_type=Path), help="Folder for the new picks.  [default: they replace the run's]")
+@click.version_option(package_name="milopyp")
+def threshold(run: Path, count: int | None, value: float | None, out: Path | None, **given: Any) -> None:
+    """Cut picks from the candidates of RUN, a folder of milopyp-infer, again.
+
+    NAME.txt and NAME.mod are written anew for every tomogram; heat maps and candidates stay. --count alone takes the
+    best ones whatever their score.
+
+    \b
+    Examples:
+      milopyp threshold picks --value 0.35
+      milopyp threshold picks --count 200 --margin 150 --out picks_200
+    """
+    from milopyp_inference.picking import Selection
+
+    from .runs import read_records
+
+    with_score = given.pop("with_score")
+    changes = {name: number for name, number in given.items() if number is not None}
+    if count is not None:
+        changes |= {"limit": count, "threshold": 0.0}
+    if value is not None:
+        changes["threshold"] = value
+    if not changes and with_score is None:
+        raise UsageError("nothing to change", expected="--value, --count, --distance, --margin or --with-score")
+    records = read_records(run)
+    done: list[tuple[dict[str, Any], int]] = []
+    for record in records:
+        options = record["options"]
+        if options["published"] is not None:
+            raise InputError(
+                f"{record['name']} was picked with --published",
+                where=run,
+                expected="a run without it",
+                remedy="Run milopyp-infer again with another --out-thresh.",
+            )
+        options["selection"] |= changes
+        options["with_score"] = options["with_score"] if with_score is None else with_score
+        selection = Selection(**options["selection"])
+        record["picks"] = _cut(run, out or run, record, selection)
+        done.append((record, record["picks"]))
+        if out is None:
+            _update(run, record)
+    for record, picks in done:
+        click.echo(f"{record['name']}: {picks} of {record['candidates']} candidates")
+    click.echo(f"{sum(picks for _, picks in done)} picks in {len(done)} tomograms: {out or run}")
+
+
+def _cut(run: Path, out: Path, record: dict[str, Any], selection: Any) -> int:
+    """Write one tomogram's picks; returns their number."""
+    from milopyp_inference.outputs import OutputFiles, write_picks
+    from milopyp_inference.picking import choose
+    from milopyp_shared.tomogram import Frame
+
+    from .runs import CANDIDATES, read_candidates
+
+    facts: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in record["frame"].items()}
+    frame = Frame(**facts)
+    candidates = read_candidates(run / f"{record['name']}{CANDIDATES}")
+    picks = choose(candidates, selection, frame)
+    write_picks(
+        OutputFiles.of(out, record["name"]),
+        picks,
+        frame,
+        record["diameter"] / 2,
+        with_score=record["options"]["with_score"],
+        model2point=record["options"]["coords"] == "model2point",
+    )
+    return len(picks)
+
+
+def _update(run: Path, record: dict[str, Any]) -> None:
+    """Say in the run's records what its picks are now."""
+    from milopyp_shared.atomic import write_text
+
+    write_text(run / "records" / f"{record['name']}.json", json.dumps(record, indent=1) + "\n")
+    summary = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    summary["options"] = record["options"]
+    for number, old in enumerate(summary["tomograms"]):
+        if old["name"] == record["name"]:
+            summary["tomograms"][number] = record
+    summary["picks"] = sum(old.get("picks", 0) for old in summary["tomograms"])
+    write_text(run / "run.json", json.dumps(summary, indent=1) + "\n")

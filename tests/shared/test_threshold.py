@@ -1,0 +1,92 @@
+"""`milopyp threshold`: other picks from the same candidates."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import imodmodel
+import numpy as np
+import pytest
+
+from running import Outcome, run_line, tree
+from toys import TOY, clean_phantom, write_tomogram
+
+
+@pytest.fixture(autouse=True)
+def picks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run over two tomograms, one of them with another axis order; the tomograms are gone afterwards."""
+    monkeypatch.chdir(tmp_path)
+    for seed, order in ((1, "xyz"), (2, "xzy")):
+        write_tomogram(Path(f"{order}.mrc"), clean_phantom(seed).volume, order, voxel_size=10.0)
+    assert run_line(f"milopyp-infer xyz.mrc xzy.mrc --model {TOY} --out picks --threads 1 --with-score").code == 0
+    for path in tmp_path.glob("*.mrc"):
+        path.unlink()
+    return tmp_path / "picks"
+
+
+def cut(words: str) -> Outcome:
+    outcome = run_line(f"milopyp threshold picks {words}")
+    assert outcome.code == 0, outcome.err
+    return outcome
+
+
+def table(path: str) -> Any:
+    return np.loadtxt(path, ndmin=2)
+
+
+def record(name: str) -> dict[str, Any]:
+    stored: dict[str, Any] = json.loads(Path(f"picks/records/{name}.json").read_text())
+    return stored
+
+
+@pytest.mark.parametrize(
+    "words", ["--value 0.55", "--count 3", "--value 0.52 --count 4", "--distance 0", "--margin 80"]
+)
+def test_it_gives_what_picking_with_these_options_gives(words: str, tmp_path: Path) -> None:
+    cut(f"{words} --out again")
+    options = words.replace("--value", "--out-thresh").replace("--count", "--K")
+    if "--count" in words and "--value" not in words:
+        options += " --out-thresh 0"
+    if "--distance" in words:  # no option of picking: every candidate above the threshold
+        lines = Path("picks/xzy.candidates.csv").read_text().splitlines()[3:]
+        assert len(table("again/xzy.txt")) == sum(float(line.split(",")[3]) > 0.5 for line in lines)
+        return
+    for seed, order in ((1, "xyz"), (2, "xzy")):
+        write_tomogram(tmp_path / f"{order}.mrc", clean_phantom(seed).volume, order, voxel_size=10.0)
+    line = f"milopyp-infer xyz.mrc xzy.mrc --model {TOY} --out wanted --threads 1 --with-score {options}"
+    assert run_line(line).code == 0
+    for name in ("xyz", "xzy"):
+        np.testing.assert_allclose(table(f"again/{name}.txt"), table(f"wanted/{name}.txt"), atol=0.011)
+        models = [imodmodel.read(f"{folder}/{name}.mod")[["x", "y", "z"]] for folder in ("again", "wanted")]
+        np.testing.assert_allclose(models[0].to_numpy(), models[1].to_numpy(), atol=0.002)
+
+
+def test_the_run_itself_stays_as_it_is_with_out() -> None:
+    before = tree(Path("picks"))
+    assert "6 picks in 2 tomograms: few" in cut("--count 3 --out few").out
+    assert tree(Path("picks")) == before
+    assert sorted(path.name for path in Path("few").iterdir()) == ["xyz.mod", "xyz.txt", "xzy.mod", "xzy.txt"]
+
+
+def test_without_out_the_records_say_what_the_picks_are_now() -> None:
+    heat = Path("picks/xyz_hm.mrc").read_bytes()
+    cut("--value 0.9 --without-score")
+    assert Path("picks/xyz_hm.mrc").read_bytes() == heat
+    assert table("picks/xzy.txt").size == 0 or table("picks/xzy.txt").shape[1] == 3
+    assert record("xyz")["options"]["selection"]["threshold"] == 0.9
+    run = json.loads(Path("picks/run.json").read_text())
+    assert run["tomograms"] == [record("xyz"), record("xzy")]
+    assert run["picks"] == sum(record(name)["picks"] for name in ("xyz", "xzy"))
+    assert run["options"]["selection"]["threshold"] == 0.9
+    cut("--value 0.5")
+    assert record("xyz")["picks"] == 10
+
+
+def test_what_was_picked_as_published_is_refused(tmp_path: Path) -> None:
+    write_tomogram(tmp_path / "a.mrc", clean_phantom().volume)
+    assert run_line(f"milopyp-infer a.mrc --model {TOY} --out published --published --cutoff-z 0").code == 0
+    outcome = run_line("milopyp threshold published --value 0.5")
+    assert outcome.code == 2
+    assert "a was picked with --published" in outcome.err
