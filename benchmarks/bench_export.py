@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from machine import describe_machine
@@ -27,15 +28,13 @@ from torch import nn
 
 from milopyp_export.convert import ExportOptions, export
 from milopyp_export.forms import Form
-from milopyp_export.graph import PickingGraph, write_graph
+from milopyp_export.graph import PickingGraph, make_graph
 from milopyp_export.precision import Precision, quantise
 from milopyp_inference.model import open_model
-from milopyp_inference.pipeline import run_network
-from milopyp_shared.grey import GreyParameters
+from milopyp_inference.pipeline import prepare, run_network
 from milopyp_shared.lists import read_coordinate_list, read_image_list
 from milopyp_shared.matching import evaluate
 from milopyp_shared.peaks import suppress
-from milopyp_shared.recipe import Recipe, Threshold
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_training.unet2d import SectionUNet
 from milopyp_training.unet3d import UNet3d
@@ -72,14 +71,12 @@ def compare_forms(folder: Path, slab: tuple[int, ...], options: argparse.Namespa
     print("| network | form | s per slab | volume / this | differs from volume |\n|---|---|---|---|---|")
     for name, network in (("unet3d", UNet3d()), ("unet_4", SectionUNet(4))):
         settle(network)
-        recipe = Recipe(name, "default", GreyParameters(), network.geometry(), 20.0, Threshold(0.25, "none"))
-        files = {}
-        for form in FORMS:
-            files[form] = folder / f"{name}_{form}.onnx"
-            write_graph(PickingGraph(network.eval(), 0.0), recipe, files[form], form)
-        files["stacked, int8"] = folder / f"{name}_int8.onnx"
-        inputs = iter([{"sections": noise((12, *slab[1:]), 2), "levels": LEVELS}])
-        quantise(files["stacked"], files["stacked, int8"], inputs, reduce_range=False)
+        models = {form: make_graph(PickingGraph(network.eval(), 0.0), form) for form in FORMS}
+        inputs = {"sections": noise((12, *slab[1:]), 2), "levels": LEVELS}
+        models["stacked, int8"] = quantise(models["stacked"], [inputs], reduce_range=False)
+        files = {form: folder / f"{name}_{form}.onnx" for form in models}
+        for form, model in models.items():
+            onnx.save(model, str(files[form]))
         seconds, heats = race(files, slab, options)
         for form in files:
             print(
@@ -124,7 +121,7 @@ def judge(path: Path, task: Task, lists: Path) -> tuple[np.ndarray[Any, Any], fl
     [image] = read_image_list(lists / "images_test.tsv")
     truth = read_coordinate_list(lists / "coords_test.tsv")[image.name]
     model = open_model(path)
-    result = run_network(open_tomogram(image.path), model)
+    result = run_network(prepare(open_tomogram(image.path), model.recipe), model)
     found = evaluate(suppress(result.candidates, model.recipe.suppression_distance), truth, task.radius)
     return result.heat, found.auprc, found.best.f1
 
