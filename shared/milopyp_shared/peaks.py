@@ -16,7 +16,6 @@ CANDIDATE_FLOOR = 0.01
 CELLS_PER_AXIS = 128  # of the grid that finds neighbours
 _TINY = 1e-6  # keeps the logarithm of a heat-map value finite
 _REACH = 4  # of the window around a peak: smoothing over 3 voxels, one voxel to either side
-_PEAKS_AT_ONCE = 4096
 # rows: weights of the window's voxels for the smoothed values one voxel below, at, and one voxel above the peak
 _SMOOTH = np.array([np.exp(-0.5 * (np.arange(-_REACH, _REACH + 1) - shift) ** 2.0) for shift in (-1, 0, 1)])
 
@@ -37,7 +36,8 @@ def find_candidates(
     voxel_per_output
         Full-resolution voxels per heat-map voxel, ``(z, y, x)``.
     """
-    index = _local_maxima(np.ascontiguousarray(heat, dtype=np.float32), np.float32(floor))
+    heat = np.asarray(np.ascontiguousarray(heat, dtype=np.float32))  # of a memory map the plain array: one kernel
+    index = _local_maxima(heat, np.float32(floor))
     z, y, x = (index[:, axis] for axis in range(3))
     score = heat[z, y, x].astype(np.float64)
     best_first = np.argsort(-score, kind="stable")
@@ -68,8 +68,8 @@ def select(candidates: Picks, threshold: float, limit: int | None = None) -> Pic
 
 def warm_up() -> None:
     """Compile the kernels, or load them from numba's cache: seconds that can pass while something else is done."""
-    index = _local_maxima(np.zeros((1, 1, 1), np.float32), np.float32(0.5))
-    _keep(index.astype(np.float64).reshape(-1, 3) if len(index) else np.zeros((1, 3)), 1.0)
+    heat = np.ones((1, 1, 1), np.float32)
+    suppress(find_candidates(heat, (1, 1, 1)), 1.0)
 
 
 def _offsets(heat: NDArray[np.float32], index: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -79,23 +79,37 @@ def _offsets(heat: NDArray[np.float32], index: NDArray[np.int64]) -> NDArray[np.
     raggedly than the Gaussians they were trained on, and a smoothed Gaussian is still one. Nearer to a face than the
     smoothing reaches, an axis is not smoothed; on the face, a peak stays where it is.
     """
-    limits = np.array(heat.shape) - 1
-    around = np.arange(-_REACH, _REACH + 1)
-    offsets = np.zeros(index.shape, dtype=np.float64)
-    for first in range(0, len(index), _PEAKS_AT_ONCE):
-        part = slice(first, first + _PEAKS_AT_ONCE)
-        z, y, x = (np.clip(index[part, axis, None] + around, 0, limits[axis]) for axis in range(3))
-        window = heat[z[:, :, None, None], y[:, None, :, None], x[:, None, None, :]].astype(np.float64)
-        for axis in range(3):
-            line = np.moveaxis(window, axis + 1, 1) @ _SMOOTH[1] @ _SMOOTH[1]
-            to_face = np.minimum(index[part, axis], limits[axis] - index[part, axis])
-            three = np.where(to_face[:, None] < _REACH, line[:, _REACH - 1 : _REACH + 2], line @ _SMOOTH.T)
-            below, centre, above = np.log(np.maximum(three, _TINY)).T
-            curvature = below - 2.0 * centre + above
-            flat = (curvature > -1e-9) | (to_face == 0)
-            shift = np.where(flat, 0.0, 0.5 * (below - above) / np.where(flat, 1.0, curvature))
-            offsets[part, axis] = np.clip(shift, -1.0, 1.0)
-    return offsets
+    if len(index) == 0:
+        return np.zeros((0, 3))
+    last = np.array(heat.shape) - 1
+    lines = _lines(heat, index, _SMOOTH[1])
+    to_face = np.minimum(index, last - index)
+    three = np.where(to_face[..., None] < _REACH, lines[..., _REACH - 1 : _REACH + 2], lines @ _SMOOTH.T)
+    below, centre, above = np.moveaxis(np.log(np.maximum(three, _TINY)), 2, 0)
+    curvature = below - 2.0 * centre + above
+    flat = (curvature > -1e-9) | (to_face == 0)
+    shift = np.where(flat, 0.0, 0.5 * (below - above) / np.where(flat, 1.0, curvature))
+    clamped: NDArray[np.float64] = np.clip(shift, -1.0, 1.0)
+    return clamped
+
+
+@numba.njit(cache=True)
+def _lines(heat: NDArray[np.float32], index: NDArray[np.int64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``(n, 3, 2 reach + 1)`` lines through the peaks along z, y and x, smoothed across; faces are repeated."""
+    reach = len(weights) // 2
+    lines = np.zeros((len(index), 3, len(weights)))
+    for i in range(len(index)):
+        for a in range(-reach, reach + 1):
+            z = min(max(index[i, 0] + a, 0), heat.shape[0] - 1)
+            for b in range(-reach, reach + 1):
+                y = min(max(index[i, 1] + b, 0), heat.shape[1] - 1)
+                for c in range(-reach, reach + 1):
+                    value = heat[z, y, min(max(index[i, 2] + c, 0), heat.shape[2] - 1)]
+                    wa, wb, wc = weights[a + reach], weights[b + reach], weights[c + reach]
+                    lines[i, 0, a + reach] += value * wb * wc
+                    lines[i, 1, b + reach] += value * wa * wc
+                    lines[i, 2, c + reach] += value * wa * wb
+    return lines
 
 
 @numba.njit(cache=True)

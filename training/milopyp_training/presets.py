@@ -46,7 +46,7 @@ class DefaultPreset:
     steps: int = 50
     lr: float = 3e-3
     weight_decay: float = 1e-2
-    batch: int = 4
+    batch: int = 8
     patch: tuple[int, int, int] = (16, 64, 64)
     centred: float = 0.6
     jitter: float = 0.4
