@@ -75,8 +75,8 @@ def run_one(task: Task, preset: str, labels: str, data: Path, work: Path, split:
         coordinates = lists / f"coords_train_{labels}.tsv"
         call(
             folder, "milopyp-train", "--train-img-txt", lists / "images_train.tsv", "--train-coord-txt", coordinates,
-            "--bbox", task.diameter, "--exp-id", "run", *([] if preset == "default" else ["--preset", preset]),
-            *extra.split(),
+            "--bbox", task.diameter, "--exp-id", "run", "--no-export",
+            *([] if preset == "default" else ["--preset", preset]), *extra.split(),
         )  # fmt: skip
         timing.write_text(json.dumps(time.perf_counter() - start))
         call(folder, "milopyp-export", "exp/semi/run/model_last_contrastive.pth", "-o", "model.onnx", "--overwrite")

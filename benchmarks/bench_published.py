@@ -72,7 +72,7 @@ def run_one(seed: int, lists: Path, work: Path, extra: str) -> dict:
     call(
         folder, "milopyp-train", "--preset", "published", "--train-img-txt", lists / "images_train.tsv",
         "--train-coord-txt", lists / "coords_train_30pct_seed1.tsv", "--bbox", BBOX, "--num-epochs", EPOCHS,
-        "--seed", seed, "--exp-id", "run", *extra.split(),
+        "--seed", seed, "--exp-id", "run", "--no-export", *extra.split(),
     )  # fmt: skip
     seconds = time.perf_counter() - start
     call(folder, "milopyp-export", "exp/semi/run/model_last_contrastive.pth", "-o", "model.onnx", "--overwrite")

@@ -159,6 +159,7 @@ def _pick_one(run: Run, image: ImageEntry, prepared: Prepared, progress: Callabl
     seconds = result.seconds | {"write": end - written, "total": end - start + prepared.seconds}
     return run.identity(image) | {
         "status": "done",
+        "shape_zyx": tomogram.shape,
         "frame": asdict(tomogram.frame),
         "diameter": model.recipe.diameter,
         "suppression_distance": model.recipe.suppression_distance,

@@ -60,7 +60,7 @@ def demo(out: Path, seed: int, num_epochs: int) -> None:
         _run(
             "milopyp-train", train_command,
             f"--train-img-txt train_imgs.txt --train-coord-txt train_coords.txt --bbox {DIAMETER} --exp-id {NAME} "
-            f"--num-epochs {num_epochs} --seed {seed}",
+            f"--num-epochs {num_epochs} --seed {seed} --no-export",
         )  # fmt: skip
         last = f"exp/semi/{NAME}/model_last_contrastive.pth"
         _run("milopyp-export", export_command, f"{last} -o {NAME}.onnx --overwrite")

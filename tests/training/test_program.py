@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import hashlib
 import math
 import re
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ import torch
 from matplotlib.image import imread
 
 from formula_weights import fill_by_formula
+from milopyp_inference.model import read_recipe
 from milopyp_shared import axes
 from milopyp_shared.grey import grey_levels, published
 from milopyp_shared.lists import (
@@ -39,7 +41,7 @@ from milopyp_training.unet2d import SectionUNet
 from running import Outcome, run_line, tree
 
 DIAMETER = 8
-HERE = "--threads 1 --gpus -1"
+HERE = "--threads 1 --gpus -1 --no-export"
 # The manual's sample command with fewer epochs and the smaller network.
 MANUAL = (
     "milopyp-train semi --down_ratio 2 --num_epochs 1 --bbox 16 --exp_id sample_refinement --dataset semi "
@@ -141,7 +143,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def manual() -> Experiment:
-    return trained(f"{MANUAL} {HERE}")
+    return trained(f"{MANUAL} --threads 1 --gpus -1")
 
 
 @pytest.fixture(scope="module")
@@ -168,9 +170,12 @@ def heat_of(experiment: Experiment, name: str, tomogram: Path, order: str) -> np
 
 def test_the_manuals_command_leaves_what_the_manual_names(manual: Experiment) -> None:
     assert "published preset, selected by its options" in manual.outcome.out
-    assert f"next: milopyp-export exp/semi/sample_refinement/{LAST}" in manual.outcome.out
+    exported = LAST.replace(".pth", ".onnx")
+    assert f"next: milopyp-infer TOMOGRAM... --model exp/semi/sample_refinement/{exported}" in manual.outcome.out
+    made_from = read_recipe(manual.folder / exported).checkpoint_sha256
+    assert made_from == hashlib.sha256((manual.folder / LAST).read_bytes()).hexdigest()
     models = {"model_1.pth", BEST, LAST}
-    assert manual.names == models | {"opt.txt", "debug", "summary.png", "model_selection.md"}
+    assert manual.names == models | {exported, "opt.txt", "debug", "summary.png", "model_selection.md"}
     assert {path.name.split(".")[0] for path in manual.logs.iterdir()} == {"events", "losses", "validation", "log"}
     # one epoch: all three are the same network
     weights = [manual.checkpoint(name)["state_dict"] for name in sorted(models)]

@@ -162,6 +162,12 @@ class Epochs(click.ParamType[tuple[int, ...]]):
     help="Picks per tomogram in debug/ at most.  [default: no limit]",
 )
 @option(
+    "--export/--no-export",
+    default=None,
+    group=OUTPUT,
+    help="Write the last model as an ONNX file, too.  [default: where milopyp[export] is installed]",
+)
+@option(
     "--print-iter",
     type=click.IntRange(min=0),
     default=0,
@@ -206,6 +212,7 @@ def train_command(task: str | None, **options: Any) -> None:
     on_line = click.core.ParameterSource.COMMANDLINE
     given = {name for name in options if context.get_parameter_source(name) == on_line}
     _check(options)
+    exports = outputs.can_export(options["export"])
     preset = choose_preset(options, given)
     folder = outputs.experiment_folder(options["exp_id"])
     if options["resume"] and not (folder / LAST).is_file():
@@ -244,7 +251,12 @@ def train_command(task: str | None, **options: Any) -> None:
         recipe = training.train()
     console.say(f"suggested threshold {recipe.threshold.score:.2f} ({recipe.threshold.method}, uncalibrated)")
     console.say(f"wrote {folder}; which model to use: {folder / 'model_selection.md'}")
-    console.say(f"next: milopyp-export {folder / LAST}")
+    if share.rank > 0:
+        return
+    exported = outputs.export_model(folder / LAST, console) if exports else None
+    console.say(
+        f"next: milopyp-infer TOMOGRAM... --model {exported}" if exported else f"next: milopyp-export {folder / LAST}"
+    )
 
 
 def _check(options: dict[str, Any]) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import io
+import subprocess
+import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +14,8 @@ from types import TracebackType
 from typing import Any
 
 from milopyp_shared.atomic import make_folder, write_text
-from milopyp_shared.errors import UsageError
+from milopyp_shared.console import Console
+from milopyp_shared.errors import MissingDependency, UsageError
 
 from .trainer import Losses
 
@@ -33,6 +37,38 @@ def write_options(path: Path, options: Mapping[str, tuple[Any, str]]) -> None:
     """Write ``opt.txt``: every option, its value and where the value came from (given, preset, default)."""
     lines = [f"  {name}: {value}  # {source}" for name, (value, source) in sorted(options.items())]
     write_text(path, "==> options\n" + "\n".join(lines) + "\n")
+
+
+def can_export(wanted: bool | None) -> bool:
+    """Whether the last model is to be written as an ONNX file: as `wanted`, else where that is possible.
+
+    Raises
+    ------
+    MissingDependency
+        It is wanted and the packages are not installed.
+    """
+    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
+    if wanted and missing:
+        raise MissingDependency(
+            f"the package {missing[0]} is not installed",
+            where="--export",
+            remedy="Run: pip install 'milopyp[export,cpu]', or leave --export out.",
+        )
+    return wanted is not False and not missing
+
+
+def export_model(checkpoint: Path, console: Console) -> Path | None:
+    """Export a checkpoint under its own name; a failure is a warning, since the training itself has succeeded.
+
+    In a process of its own: training does not know the exporter.
+    """
+    target = checkpoint.with_suffix(".onnx")
+    line = [sys.executable, "-m", "milopyp_export.cli", str(checkpoint), "-o", str(target), "--overwrite", "--quiet"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    if done.returncode:
+        console.warn(f"no ONNX file was written: {done.stderr.strip() or done.returncode}")
+        return None
+    return target
 
 
 class Log:
