@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from milopyp_shared.errors import CheckError, ContradictionError, InputError, MissingDependency
 from milopyp_shared.recipe import CHUNKS_KEY, METADATA_KEY, Recipe
-from milopyp_shared.tiles import Piece, Read, Shape, pieces
+from milopyp_shared.tiles import Piece, Read, Shape, Tile, pieces
 
 from . import chunks, engines, providers
 from .plan import DEFAULT_MEMORY, ChunkPlan, plan, plan_for_gpu
@@ -104,7 +104,7 @@ class Model:
         try:
             if self.choice.name != providers.CPU:
                 tiles = plan_for_gpu(shape, self.recipe, self.machine.memory)
-                session = self.session or self._tensorrt(max(tile.size for tile in tiles))
+                session = self.gpu_session(tiles)
                 yield from pieces(tiles, read, lambda block: _on_gpu(session, block, limits), self.recipe.geometry)
                 return
             way = plan(shape, self.recipe, self.memory)
@@ -120,8 +120,42 @@ class Model:
                 remedy="If it is the memory, give a smaller --memory or close other programs; else report it.",
             ) from error
 
+    def gpu_session(self, tiles: Sequence[Tile]) -> Any:
+        """The session for tiles on a GPU; TensorRT builds an engine for their size when there is none.
+
+        Raises
+        ------
+        CheckError
+            TensorRT cannot build it, or it cannot be kept.
+        """
+        if self.session is not None:
+            return self.session
+        tile = max(tile.size for tile in tiles)
+        if tile in self._in_use:  # the next mirrored copy or tomogram
+            return self._in_use[tile]
+        self._in_use.clear()  # two engines may not fit into the GPU
+        try:
+            self._in_use[tile] = self._tensorrt(tile)
+            return self._in_use[tile]
+        except _runtime_errors() as error:
+            z, y, x = tile
+            raise CheckError(
+                f"TensorRT has no engine for tiles of {x} x {y} x {z} voxels ({_first_line(error)})",
+                where=self.path,
+                remedy="If it is the memory, give a smaller --memory; --provider cuda needs no engine.",
+            ) from error
+        except OSError as error:
+            raise CheckError(
+                f"TensorRT's engine cannot be kept there ({error.strerror})",
+                where=error.filename,
+                remedy=f"Set {engines.CACHE} to a folder that can be written and has space.",
+            ) from error
+
+    @cached_property
+    def _in_use(self) -> dict[Shape, Any]:
+        return {}
+
     def _tensorrt(self, tile: Shape) -> Any:
-        """A session with an engine for tiles of that size, which is built when there is none."""
         content = self.path.read_bytes()
 
         def opened(folder: Path) -> Any:
