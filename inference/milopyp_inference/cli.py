@@ -130,7 +130,7 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
     out = checks.output_folder(options["out"], options["exp_id"], options["out_id"])
     images = gather(inputs[1:] if inputs[:1] == ("semi",) else inputs, options["test_img_txt"])
     checks.outputs_apart(images, out)
-    model = open_model(options["model"], machine)
+    model = open_model(options["model"], machine, console.say)
     if machine.provider == "auto":
         console.say(f"running on {model.choice}")
     if model.path != options["model"]:

@@ -93,7 +93,9 @@ def clear(folder: Path | None = None) -> int:
 
 def gpu_name(device: int) -> str:
     """Name and driver of a GPU as ``nvidia-smi`` has them; empty without it."""
-    command = ["nvidia-smi", f"--id={device}", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    visible = [word for word in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if word]
+    number = visible[device] if device < len(visible) else str(device)  # onnxruntime counts the visible ones
+    command = ["nvidia-smi", f"--id={number}", "--query-gpu=name,driver_version", "--format=csv,noheader"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):

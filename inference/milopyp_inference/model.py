@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -62,6 +62,8 @@ class Model:
         Session of the graph for tiles; None for TensorRT, which needs one per size.
     second
         The graph for chunks; nothing in files for GPUs.
+    say
+        Where it speaks, when something takes long.
     """
 
     path: Path
@@ -71,6 +73,7 @@ class Model:
     choice: providers.Choice
     session: Any
     second: bytes = b""
+    say: Callable[[str], None] = lambda text: None
 
     @property
     def provider(self) -> str:
@@ -164,6 +167,8 @@ class Model:
             return session
 
         def build(folder: Path) -> None:
+            z, y, x = tile
+            self.say(f"building TensorRT's engine for tiles of {x} x {y} x {z} voxels: minutes, once")
             _on_gpu(opened(folder), np.zeros(tile, np.uint8), np.array([0, 255], np.float32))
 
         return opened(engines.ensure(engines.engine_key(self.sha256, self.machine.device, tile), build))
@@ -185,7 +190,9 @@ def _on_gpu(session: Any, block: NDArray[np.uint8], levels: NDArray[np.float32])
     return heat
 
 
-def open_model(path: str | Path, machine: Machine | None = None) -> Model:
+def open_model(
+    path: str | Path, machine: Machine | None = None, say: Callable[[str], None] = lambda text: None
+) -> Model:
     """Open an ONNX file made by ``milopyp-export``; for a checkpoint (``.pth``), the one exported beside it.
 
     Raises
@@ -203,7 +210,7 @@ def open_model(path: str | Path, machine: Machine | None = None) -> Model:
     if not path.is_file():
         raise InputError("no such file", where=path, expected="a model made by milopyp-export (.onnx)")
     if path.suffix in (".pth", ".pt"):
-        return _exported_from(path, machine)
+        return _exported_from(path, machine, say)
     providers.refuse_two_runtimes(providers.installed_runtimes())
     content = path.read_bytes()
     recipe, second = _recipe(content, path)
@@ -213,7 +220,7 @@ def open_model(path: str | Path, machine: Machine | None = None) -> Model:
     if choice.name != providers.TENSORRT:
         session = _session(content, machine, choice)
         providers.verify(session, choice.name)
-    return Model(path, sha256, recipe, machine, choice, session, second)
+    return Model(path, sha256, recipe, machine, choice, session, second, say)
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -286,7 +293,7 @@ def _damaged(path: Path, error: BaseException) -> InputError:
     )
 
 
-def _exported_from(checkpoint: Path, machine: Machine) -> Model:
+def _exported_from(checkpoint: Path, machine: Machine, say: Callable[[str], None]) -> Model:
     """The model beside `checkpoint` under the same name, provided that it was made from this very file."""
     exported = checkpoint.with_suffix(".onnx")
     if not exported.is_file():
@@ -296,7 +303,7 @@ def _exported_from(checkpoint: Path, machine: Machine) -> Model:
             expected=f"an ONNX file, here or as {exported.name} beside it",
             remedy=f"Export it once, where PyTorch is: milopyp-export {checkpoint}",
         )
-    model = open_model(exported, machine)
+    model = open_model(exported, machine, say)
     found = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     made_from = model.recipe.checkpoint_sha256
     if made_from != found:
@@ -313,9 +320,12 @@ def _exported_from(checkpoint: Path, machine: Machine) -> Model:
 def _onnxruntime() -> Any:
     try:
         import onnxruntime
-    except ImportError as error:
+
+        onnxruntime.InferenceSession  # noqa: B018 - missing when one of two that shared a folder was removed
+    except (ImportError, AttributeError) as error:
         raise MissingDependency(
-            "onnxruntime is not installed", remedy="Run: pip install 'milopyp[cpu]' (or [gpu])."
+            "onnxruntime is not installed, or in part only",
+            remedy="Run: pip install --force-reinstall 'milopyp[cpu]' (or [gpu]).",
         ) from error
     return onnxruntime
 

@@ -6,7 +6,9 @@ is missing. So libraries are tried before, and the session is asked afterwards.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import io
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +30,7 @@ _REMEDIES = {
     CUDA: "Install it: pip install 'milopyp[gpu]' (and uninstall onnxruntime first); a driver of series 580 or newer.",
     TENSORRT: "Install it: pip install 'milopyp[gpu,tensorrt]' (TensorRT 10: version 11 does not fit onnxruntime).",
 }
+_SHARE_A_FOLDER = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
 _TENSORRT_LIBRARIES = ("libnvinfer.so.10", "libnvonnxparser.so.10")
 
 
@@ -114,7 +117,9 @@ def obstacle_to(name: str) -> str | None:
         ctypes.CDLL(str(library))
     except OSError as error:
         return str(error)
-    if not any(Path("/dev").glob("nvidia[0-9]*")):
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return "CUDA_VISIBLE_DEVICES hides all GPUs"
+    if not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/dxg").exists():  # the latter under WSL
         return "there is no GPU"
     return None
 
@@ -124,7 +129,8 @@ def preload(name: str) -> None:
     import onnxruntime
 
     if hasattr(onnxruntime, "preload_dlls"):
-        onnxruntime.preload_dlls()
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find; the loader says it better
+            onnxruntime.preload_dlls()
     if name != TENSORRT:
         return
     for folder in ("tensorrt_libs", "tensorrt_cu13_libs"):
@@ -152,12 +158,12 @@ def refuse_two_runtimes(found: dict[str, str]) -> None:
     ContradictionError
         Both are installed.
     """
-    both = [name for name in found if name in ("onnxruntime", "onnxruntime-gpu")]
+    both = [name for name in _SHARE_A_FOLDER if name in found]
     if len(both) > 1:
         raise ContradictionError(
-            "onnxruntime and onnxruntime-gpu are both installed, and share one folder",
+            f"{' and '.join(both)} are both installed, and share one folder",
             expected="one of them",
-            remedy="Run: pip uninstall onnxruntime onnxruntime-gpu, then pip install the one that you want.",
+            remedy=f"Run: pip uninstall {' '.join(both)}, then pip install the one that you want.",
         )
 
 
