@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ class Model:
     machine: Machine
     choice: providers.Choice
     session: Any
-    second: bytes = b""
+    second: bytes = field(default=b"", repr=False)
     say: Callable[[str], None] = lambda text: None
 
     @property

@@ -22,8 +22,8 @@ Build = Callable[[Path], None]
 
 IMAGES = "image_name rec_path\n"
 COORDINATES = "image_name x_coord y_coord z_coord\n"
-LISTS = "--train-img-txt images.txt --train-coord-txt coords.txt"
-TRAIN = f"milopyp-train {LISTS} --bbox 10 --num-epochs 1 --gpus -1 --no-export"
+TRAINING_LISTS = "--train-img-txt images.txt --train-coord-txt coords.txt"
+TRAIN = f"milopyp-train {TRAINING_LISTS} --bbox 10 --num-epochs 1 --gpus -1 --no-export"
 INFER = "milopyp-infer --model toy.onnx --out picks --threads 1"
 PREPARE = "milopyp prepare -d data -e .rec -o run"
 PUBLISHED = "milopyp-export model.pth --compress --order xyz --bbox 10"
