@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +156,7 @@ def table_of_whole(folder: Path, models: dict[str, Path], options: argparse.Name
     """Whole processes, one pass without mirrored copies."""
     tomogram = write_noise(folder / "whole.mrc", options.size)
     commands = {
-        name: infer(tomogram, model, folder / f"out_{name.replace(' ', '_')}", options.threads)
+        name: infer([tomogram], model, folder / f"out_{name.replace(' ', '_')}", options.threads)
         for name, model in models.items()
     }
     commands[REFERENCE] = [
@@ -179,14 +179,17 @@ def table_of_whole(folder: Path, models: dict[str, Path], options: argparse.Name
 
 
 def table_of_memory(folder: Path, models: dict[str, Path], options: argparse.Namespace) -> None:
-    """Peak memory must not grow with depth, and `--memory` must hold."""
-    print("| tomogram | model | --memory | s | peak, MB | peak with mapped file pages, MB |\n|---|---|---|---|---|---|")
-    for size, memory in (("512x512x512", "1GB"), ("512x512x2048", "1GB"), ("1024x1024x512", "2GB")):
-        tomogram = write_noise(folder / "memory.mrc", size)
+    """Peak memory must not grow with depth, and `--memory` must hold, while the next tomogram is prepared, too."""
+    print(
+        "| tomograms | model | --memory | s | peak, MB | peak with mapped file pages, MB |\n|---|---|---|---|---|---|"
+    )
+    for count, size, memory in ((2, "512x512x512", "1GB"), (1, "512x512x2048", "1GB"), (1, "1024x1024x512", "2GB")):
+        tomograms = [write_noise(folder / f"memory_{number}.mrc", size) for number in range(count)]
         for name in ("unet3d fp32", "unet_4 int8"):
-            run = measured(infer(tomogram, models[name], folder / "out", options.threads, memory))
+            run = measured(infer(tomograms, models[name], folder / "out", options.threads, memory))
             print(
-                f"| {size} | {name} | {memory} | {run['seconds']:.0f} | {run['memory']:.0f} | {run['mapped']:.0f} |",
+                f"| {count} x {size} | {name} | {memory} | {run['seconds']:.0f} | {run['memory']:.0f} "
+                f"| {run['mapped']:.0f} |",
                 flush=True,
             )
 
@@ -212,10 +215,10 @@ def published_method(tomogram: Path, threads: int) -> None:
     pick(heat, PublishedOptions(), 0.9, (2, 2, 2))
 
 
-def infer(tomogram: Path, model: Path, out: Path, threads: int, memory: str = "1GB") -> list[str]:
+def infer(tomograms: Sequence[Path], model: Path, out: Path, threads: int, memory: str = "1GB") -> list[str]:
     """A command line."""
     program = str(Path(sys.executable).with_name("milopyp-infer"))
-    words = [tomogram, "--order", "xyz", "--model", model, "--out", out, "--threads", threads, "--memory", memory]
+    words = [*tomograms, "--order", "xyz", "--model", model, "--out", out, "--threads", threads, "--memory", memory]
     return [program, *map(str, words), "--flips", "1", "--overwrite", "--provider", "cpu"]
 
 
