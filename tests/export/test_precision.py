@@ -107,6 +107,7 @@ def test_what_an_integer_file_holds(files: dict[str, tuple[Path, Recipe]]) -> No
     assert figures["pick_agreement"] >= figures["pick_agreement_limit"] == parity.AGREEMENT
     assert (figures["tomograms"], figures["picks"], figures["reduced_range"]) == (2, 20, 0)
     assert 0 < figures["tomogram_max_difference"] < 0.05
+    assert figures["chunks_max_difference"] < 0.05
     assert "max_difference" not in figures
 
 
