@@ -236,7 +236,7 @@ def _session(
     options.intra_op_num_threads = machine.threads or providers.allowed_threads()
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # its errors come back as exceptions, and those as one line
-    options.enable_cpu_mem_arena = False  # the arena keeps what it once had, and takes twice what is needed
+    options.enable_mem_pattern = False  # a plan made after the first run takes its memory a second time
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     # Waiting threads must not burn what reading and preparing the next tomogram could use.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -20,8 +20,9 @@ from .chunks import state_bytes
 
 DEFAULT_MEMORY = 10**9
 DEFAULT_GPU_MEMORY = 6 * 10**9
-#: Of the process beside the network: Python and its libraries, the session, one tile read ahead.
-OWN_BYTES = 220 * 10**6
+#: Of the process beside the network: Python and its libraries (90 MB), the next tomogram in preparation, a tile read
+#: ahead, and what the allocator does not give back.
+OWN_BYTES = 300 * 10**6
 _SECTIONS = (32, 24, 20, 16, 12, 8, 4, 2, 1)  # per chunk; more than 32 is not faster
 #: Of putting states in front and keeping them, in sections per chunk (measured: 20 % at 4, 9 % at 8, 4 % at 16).
 STATE_COST = 0.7

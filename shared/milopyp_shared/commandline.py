@@ -52,6 +52,8 @@ class Command(click.Command):
         """Write the options under the headings of their groups, in the order of declaration."""
         groups: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
+            if isinstance(parameter, click.Argument):  # the usage line and the text above have them
+                continue
             record = parameter.get_help_record(ctx)
             if record is not None:
                 groups.setdefault(getattr(parameter, "group", "Options"), []).append(record)

@@ -24,7 +24,7 @@ Pairing = Literal["none", "max", "mean"]
 Contrast = Literal["dark", "bright"]
 
 # Paired sections and voxels per step: bounds of the working memory.
-_SECTIONS, _VOXELS = 32, 4_000_000
+_SECTIONS, _VOXELS = 32, 2_000_000
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bad_input import cases
+from bad_input import cases, convert_cases
 from bad_input.cases import CASES, Case
 from running import run_line, tree
 
@@ -28,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return work
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+@pytest.mark.parametrize("case", [*CASES, *convert_cases.CASES], ids=lambda case: case.id)
 def test_bad_input(case: Case, folder: Path, tmp_path: Path) -> None:
     case.build(folder)
     before = tree(tmp_path)

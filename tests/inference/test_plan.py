@@ -74,7 +74,7 @@ def cost(way: list[Tile] | ChunkPlan, shape: tuple[int, int, int]) -> float:
 
 
 @settings(deadline=None, max_examples=40)
-@given(SIZES, st.integers(300, 4000))
+@given(SIZES, st.integers(400, 4000))
 def test_what_is_planned_fits_and_covers_the_volume(shape: tuple[int, int, int], megabytes: int) -> None:
     recipe, memory = recipe_like_the_default(), megabytes * 10**6
     try:

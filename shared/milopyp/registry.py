@@ -1,0 +1,106 @@
+"""Pick formats in one table: names, suffixes, how they are read and written, and what must be known for that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from milopyp_shared.errors import InputError, UsageError
+from milopyp_shared.picks import Picks
+
+from . import origins
+from .origins import Setting
+
+Reader = Callable[[Path, Setting], Picks]
+Writer = Callable[[Path, Picks, Setting], None]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A row of the table.
+
+    Attributes
+    ----------
+    suffixes
+        Of its files.
+    write
+        None: read only.
+    needs, write_needs
+        Of ``order``, ``size``, ``voxel_size``, ``coords``: what must be known always, and what for writing.
+    binned
+        Whether its numbers are voxels that ``binning`` applies to.
+    """
+
+    suffixes: tuple[str, ...]
+    read: Reader
+    write: Writer | None
+    needs: tuple[str, ...] = ()
+    write_needs: tuple[str, ...] = ()
+    binned: bool = False
+
+
+FORMATS: dict[str, Format] = {
+    "txt": Format((".txt",), origins.read_txt, origins.write_txt, ("order", "coords")),
+    "mod": Format((".mod",), origins.read_mod, origins.write_mod, ("order",), ("size",)),
+    "csv": Format((".csv",), origins.read_csv, origins.write_csv),
+    "relion4": Format((".star",), origins.read_star, origins.write_relion4, binned=True),
+    "relion5": Format((".star",), origins.read_relion5, origins.write_relion5, ("size", "voxel_size")),
+    "warp": Format((".star",), origins.read_star, origins.write_warp, binned=True),
+    "tbl": Format((".tbl",), origins.read_tbl, origins.write_tbl, binned=True),
+    "copick": Format((".json",), origins.read_copick, origins.write_copick, write_needs=("voxel_size",)),
+    "ndjson": Format((".ndjson",), origins.read_ndjson, origins.write_ndjson, binned=True),
+    "eman": Format((".json",), origins.read_eman, None),
+}
+
+
+def check_needs(source: str, target: str, setting: Setting, paths: tuple[Path, Path]) -> None:
+    """Refuse a conversion for which something is unknown, before anything is read.
+
+    Raises
+    ------
+    UsageError
+        With the option that says it.
+    """
+    for need in FORMATS[source].needs:
+        setting.known(need, paths[0])
+    for need in FORMATS[target].needs + FORMATS[target].write_needs:
+        setting.known(need, paths[1])
+
+
+def format_of(path: Path, word: str | None, option: str) -> str:
+    """The format of a file: `word`, or the only one that its suffix can mean.
+
+    Parameters
+    ----------
+    option
+        ``--from`` or ``--to``; the latter leaves out formats that are only read.
+
+    Raises
+    ------
+    UsageError
+        No format or several have this suffix, or `word` is only read; the message names the choices.
+    InputError
+        2D boxes.
+    """
+    usable = [name for name, row in FORMATS.items() if option == "--from" or row.write is not None]
+    if word is not None:
+        if word not in usable:
+            raise UsageError(f"{word} is only read", where=option, expected=f"one of {', '.join(usable)}")
+        return word
+    suffix = path.suffix.lower()
+    if suffix == ".box":
+        raise InputError(
+            "is a list of 2D boxes",
+            where=path,
+            expected="3D positions: a .box holds corners of boxes in a micrograph, without z",
+            remedy="Save the picks of the tomogram in one of the other formats.",
+        )
+    fitting = [name for name in usable if suffix in FORMATS[name].suffixes]
+    if len(fitting) == 1:
+        return fitting[0]
+    raise UsageError(
+        f"{suffix} can be {' or '.join(fitting)}" if fitting else f"the suffix {suffix!r} says no format",
+        where=path,
+        expected=f"{option} with one of {', '.join(fitting or usable)}",
+    )

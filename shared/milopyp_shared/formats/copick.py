@@ -1,0 +1,112 @@
+"""Point files of copick (JSON, Angstrom) and of the CryoET Data Portal (one JSON object per line, voxels).
+
+Numbers are kept as the files have them. Of copick's points only ``location`` is the position: some writers repeat it in
+the last column of ``transformation_``, so the two are never added.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..atomic import write_text
+from ..errors import InputError
+from ._json import location, number, parse, read_json
+from .text import read_lines
+
+ANGSTROM = "angstrom"
+_IDENTITY = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class CopickPicks:
+    """``angstrom`` ``(n, 3)``, ``score`` ``(n,)`` (NaN: none); ``voxel_spacing`` in Angstrom or None."""
+
+    angstrom: Floats
+    score: Floats
+    voxel_spacing: float | None
+
+
+def read_copick(path: str | Path) -> CopickPicks:
+    """Read a copick picks file.
+
+    Raises
+    ------
+    InputError
+        Not JSON, no list of points, another unit than Angstrom, a coordinate that is no number.
+    """
+    content = read_json(path)
+    points = content.get("points")
+    if not isinstance(points, list) or not points:
+        raise InputError(
+            "has no 'points'", where=path, expected="a copick picks file", remedy="Is it another format? Give --from."
+        )
+    unit = content.get("unit", ANGSTROM)
+    if unit != ANGSTROM:
+        raise InputError(f"unit {json.dumps(unit)[:40]}", where=path, expected=f'"{ANGSTROM}"')
+    spacing = content.get("voxel_spacing")
+    if spacing is not None and number(spacing, f"{path}, voxel_spacing") <= 0:
+        raise InputError(f"voxel_spacing {spacing}", where=path, expected="a size above 0, or null")
+    rows, scores = [], []
+    for index, point in enumerate(points):
+        where = f"{path}, point {index}"
+        rows.append(location(point, where))
+        score = point.get("score")
+        scores.append(np.nan if score is None else number(score, f"{where}, score"))
+    return CopickPicks(np.array(rows), np.array(scores), None if spacing is None else float(spacing))
+
+
+def write_copick(
+    path: str | Path, angstrom: Floats, score: Floats, voxel_spacing: float, run_name: str, object_name: str
+) -> None:
+    """Write ``(n, 3)`` Angstrom and ``(n,)`` scores as picks of ``milopyp``, session ``1``, without orientations."""
+    points = [
+        {
+            "location": dict(zip("xyz", point, strict=True)),
+            "transformation_": _IDENTITY,
+            "instance_id": 0,
+            "score": value,
+        }
+        for point, value in zip(angstrom.round(4).tolist(), score.tolist(), strict=True)
+    ]
+    content = {
+        "pickable_object_name": object_name,
+        "user_id": "milopyp",
+        "session_id": "1",
+        "run_name": run_name,
+        "voxel_spacing": voxel_spacing,
+        "unit": ANGSTROM,
+        "points": points,
+        "trust_orientation": False,
+    }
+    write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def read_ndjson(path: str | Path) -> Floats:
+    """``(n, 3)`` voxels of a point annotation of the data portal; orientations are ignored.
+
+    Raises
+    ------
+    InputError
+        A line that is no JSON object with a location, or no points at all.
+    """
+    rows = []
+    for line_number, line in read_lines(path):
+        if line.strip():
+            where = f"{path}, line {line_number}"
+            rows.append(location(parse(line, where), where))
+    if not rows:
+        raise InputError("holds no points", where=path, expected="one JSON object per line", remedy="Check the file.")
+    return np.array(rows)
+
+
+def write_ndjson(path: str | Path, voxels: Floats) -> None:
+    """Write ``(n, 3)`` voxels as points, four decimals; the format has no place for scores."""
+    points = [{"type": "point", "location": dict(zip("xyz", row, strict=True))} for row in voxels.round(4).tolist()]
+    write_text(path, "".join(json.dumps(point) + "\n" for point in points))

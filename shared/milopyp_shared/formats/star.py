@@ -1,0 +1,257 @@
+"""STAR files with particles: those of RELION 3 to 5 and of Warp.
+
+A file is one or more blocks ``data_NAME``, each a table (``loop_``, labels, rows) or single ``_label value`` lines
+(wwpdb's STAR as RELION uses it). Quoted values, comments, missing ``#1`` numbers and blank lines anywhere are accepted.
+Numbers are kept as the file has them; what they count is decided by the caller.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..atomic import write_text
+from ..errors import InputError, UsageError
+from .text import fixed, read_lines, to_number
+
+VOXELS = ("rlnCoordinateX", "rlnCoordinateY", "rlnCoordinateZ")
+CENTRED = ("rlnCenteredCoordinateXAngst", "rlnCenteredCoordinateYAngst", "rlnCenteredCoordinateZAngst")
+TOMOGRAM, MICROGRAPH = "rlnTomoName", "rlnMicrographName"
+SCORE = "rlnAutopickFigureOfMerit"
+SCORES = (SCORE, "rlnLCCmax")  # the second one is pytom-match-pick's
+
+_ORIGIN_VOXELS = ("rlnOriginX", "rlnOriginY", "rlnOriginZ")
+_ORIGIN_ANGSTROM = ("rlnOriginXAngst", "rlnOriginYAngst", "rlnOriginZAngst")
+_SUBTOMOGRAM_ANGLES = ("rlnTomoSubtomogramRot", "rlnTomoSubtomogramTilt", "rlnTomoSubtomogramPsi")
+
+_NAME_ENDINGS = (".tomostar", ".mrc", ".rec")
+_WORD = re.compile(r"""'[^']*'(?=\s|$)|"[^"]*"(?=\s|$)|\S+""")
+
+Floats = NDArray[np.float64]
+
+
+@dataclass
+class Block:
+    """One table: labels without their underscore, rows of words, and the line of each row."""
+
+    path: str | Path
+    labels: list[str] = field(default_factory=list)
+    rows: list[list[str]] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+
+    def words(self, label: str) -> list[str]:
+        """One column."""
+        index = self.labels.index(label)
+        return [row[index] for row in self.rows]
+
+    def numbers(self, labels: Sequence[str]) -> Floats:
+        """Columns as ``(n, len(labels))`` float64; labels that the block lacks are zeros.
+
+        Raises
+        ------
+        InputError
+            A word that is no finite number, with its line.
+        """
+        result = np.zeros((len(self.rows), len(labels)))
+        for column, label in enumerate(labels):
+            if label in self.labels:
+                words = zip(self.words(label), self.lines, strict=True)
+                result[:, column] = [to_number(word, f"{self.path}, line {line}, {label}") for word, line in words]
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class Particles:
+    """Particles of one tomogram, numbers as in the file.
+
+    Attributes
+    ----------
+    name
+        Of the tomogram: rlnTomoName as it is, rlnMicrographName without folder and ending; None when there is neither.
+    xyz
+        ``(n, 3)`` coordinates, in the unit of their labels.
+    origin_voxels, origin_angstrom
+        ``(n, 3)`` refined shifts, to be subtracted from the coordinates; zeros where the file has none.
+    score
+        ``(n,)``, the first of `SCORES` that is there, or None.
+    """
+
+    name: str | None
+    xyz: Floats
+    origin_voxels: Floats
+    origin_angstrom: Floats
+    score: Floats | None
+
+
+def read_star(path: str | Path) -> dict[str, Block]:
+    """All blocks of a STAR file by name (without ``data_``).
+
+    Raises
+    ------
+    InputError
+        Unreadable, or not a STAR file: with the line.
+    """
+    blocks: dict[str, Block] = {}
+    block: Block | None = None
+    state = "values"  # of the block: single values, labels of a loop, its rows
+    for number, line in read_lines(path):
+        words = _words(line)
+        if not words:
+            continue
+        if words[0].lower().startswith("data_"):
+            block, state = Block(path), "values"
+            if blocks.setdefault(words[0][5:], block) is not block:
+                raise _bad(path, number, f"a second block {words[0]!r}")
+        elif block is None:
+            raise _bad(path, number, f"{line.strip()[:40]!r} before the first block")
+        elif words[0].lower() == "loop_":
+            if block.labels:
+                raise _bad(path, number, "a second table in one block")
+            state = "labels"
+        elif state == "values":
+            if len(words) != 2 or not words[0].startswith("_"):
+                raise _bad(path, number, f"{line.strip()[:40]!r}")
+            block.labels.append(words[0][1:])
+            block.rows, block.lines = [[*(block.rows[0] if block.rows else []), words[1]]], [number]
+        elif state == "labels" and words[0].startswith("_"):
+            block.labels.append(words[0][1:])
+        else:
+            state = "rows"
+            if len(words) != len(block.labels):
+                raise InputError(
+                    f"{len(words)} values for {len(block.labels)} labels",
+                    where=f"{path}, line {number}",
+                    expected="one value for each label of the table",
+                    remedy="The file is damaged: write or copy it again.",
+                )
+            block.rows.append(words)
+            block.lines.append(number)
+    if not blocks:
+        raise InputError("holds no block 'data_...'", where=path, expected="a STAR file", remedy="Check its format.")
+    return blocks
+
+
+def read_particles(path: str | Path, coordinates: Sequence[str], name: str | None = None) -> Particles:
+    """Particles of one tomogram.
+
+    Parameters
+    ----------
+    coordinates
+        `VOXELS` or `CENTRED`.
+    name
+        Of the tomogram, as in the file or without folder and ``.tomostar``, ``.mrc``, ``.rec``. None: there is only
+        one. A file without names is taken to be of one tomogram.
+
+    Raises
+    ------
+    InputError
+        Not a STAR file, no such coordinates, no particles of that name, a value that is no number; refined shifts that
+        count along turned axes (RELION's pseudo-subtomograms with their own orientation).
+    UsageError
+        Several tomograms and no `name`.
+    """
+    block = _with_labels(path, coordinates)
+    label = next((label for label in (TOMOGRAM, MICROGRAPH) if label in block.labels), None)
+    found = None
+    if label is not None:
+        block, found = _select(block, label, name)
+    shifts = block.numbers(_ORIGIN_VOXELS), block.numbers(_ORIGIN_ANGSTROM)
+    turned = block.numbers(_SUBTOMOGRAM_ANGLES).any(axis=1) & (shifts[0].any(axis=1) | shifts[1].any(axis=1))
+    if turned.any():
+        line = block.lines[int(np.argmax(turned))]
+        raise InputError(
+            f"refined shifts along the turned axes of {_SUBTOMOGRAM_ANGLES[0]}",
+            where=f"{path}, line {line}",
+            expected="shifts along the tomogram's axes",
+            remedy="Remove the particle subtomogram orientations in RELION first.",
+        )
+    scores = [block.numbers([label])[:, 0] for label in SCORES if label in block.labels]
+    return Particles(found, block.numbers(coordinates), *shifts, scores[0] if scores else None)
+
+
+def write_particles(
+    path: str | Path, block: str, name_label: str, name: str, coordinates: Sequence[str], xyz: Floats, score: Floats
+) -> None:
+    """Write one tomogram's particles as the table ``data_BLOCK``, six decimals.
+
+    Raises
+    ------
+    InputError
+        The name has spaces or quotes (RELION does not read such names), or the file cannot be written.
+    """
+    if _words(name) != [name] or name[0] in "_'\"" or name.lower().startswith(("data_", "loop_")):
+        raise InputError(
+            f"name {name!r}",
+            where=path,
+            expected="a name without spaces and quotes, and not beginning as STAR's own words do",
+            remedy="Give --name.",
+        )
+    labels = [name_label, *coordinates, SCORE]
+    lines = ["", f"data_{block}", "", "loop_"]
+    lines += [f"_{label} #{number}" for number, label in enumerate(labels, start=1)]
+    for row in np.column_stack([xyz, score]).tolist():
+        lines.append("\t".join([name, *(fixed(value, 6) for value in row)]))
+    write_text(path, "\n".join(lines) + "\n\n")
+
+
+def bare_name(name: str) -> str:
+    """A tomogram's name without folder and ending."""
+    name = name.rsplit("/", 1)[-1]
+    return next((name.removesuffix(ending) for ending in _NAME_ENDINGS if name.endswith(ending)), name)
+
+
+def _with_labels(path: str | Path, coordinates: Sequence[str]) -> Block:
+    blocks = read_star(path)
+    fitting = [block for block in blocks.values() if all(label in block.labels for label in coordinates)]
+    if not fitting:
+        known = [labels[0] for labels in (VOXELS, CENTRED) if any(labels[0] in b.labels for b in blocks.values())]
+        other = "relion5" if coordinates == VOXELS else "relion4 or warp"
+        raise InputError(
+            f"has no table with {', '.join(coordinates)}",
+            where=path,
+            expected="a STAR file with particles",
+            remedy=f"It has {known[0]}: give --from {other}." if known else "Is it the list of tomograms?",
+        )
+    block = blocks["particles"] if blocks.get("particles") in fitting else fitting[0]
+    if not block.rows:
+        raise InputError("holds no particles", where=path, expected="rows below the labels", remedy="Check the file.")
+    return block
+
+
+def _select(block: Block, label: str, name: str | None) -> tuple[Block, str]:
+    """The rows of one tomogram, and its name."""
+    names = block.words(label)
+    different = list(dict.fromkeys(names))
+    listed = ", ".join(different[:6]) + (", ..." if len(different) > 6 else "")
+    if name is None and len(different) > 1:
+        raise UsageError(
+            f"particles of {len(different)} tomograms", where=block.path, expected="--name", remedy=f"It has {listed}."
+        )
+    chosen = different if name is None else [word for word in different if name in (word, bare_name(word))]
+    if len(chosen) != 1:
+        found = f"{len(chosen)} tomograms are called {name}"
+        raise InputError(found, where=block.path, expected="one", remedy=f"It has {listed}.")
+    kept = [index for index, word in enumerate(names) if word == chosen[0]]
+    rows, lines = [block.rows[index] for index in kept], [block.lines[index] for index in kept]
+    return replace(block, rows=rows, lines=lines), chosen[0] if label == TOMOGRAM else bare_name(chosen[0])
+
+
+def _words(line: str) -> list[str]:
+    """The words of a line, without quotes and without what follows a ``#``."""
+    words = []
+    for word in _WORD.findall(line):
+        if word.startswith("#"):
+            break
+        words.append(word[1:-1] if len(word) > 1 and word[0] == word[-1] and word[0] in "'\"" else word)
+    return words
+
+
+def _bad(path: str | Path, number: int, found: str) -> InputError:
+    return InputError(
+        found, where=f"{path}, line {number}", expected="a STAR file: data_NAME, loop_, labels, rows of values"
+    )

@@ -1,0 +1,160 @@
+"""`milopyp convert`: real command lines, and the examples of its help."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import imodmodel
+import numpy as np
+import pytest
+import starfile
+
+from milopyp.convert import convert
+from milopyp.origins import Setting, read_csv
+from running import Outcome, run_line, tree
+from toys import noise, write_tomogram
+
+CSV = "x,y,z,score\n30,20,10,0.9\n4.5,3.25,7,0.5\n"
+POINTS = [[30, 20, 10], [4.5, 3.25, 7]]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two candidates, and a tomogram of 48 x 32 x 16 voxels in two orders."""
+    monkeypatch.chdir(tmp_path)
+    Path("picks").mkdir()
+    Path("picks/TS_01.candidates.csv").write_text(CSV)
+    volume = noise((16, 32, 48))
+    write_tomogram(tmp_path / "TS_01.mrc", volume, "xyz", voxel_size=10.0)
+    write_tomogram(tmp_path / "TS_02.mrc", volume, "xzy", voxel_size=10.0)
+    return tmp_path
+
+
+def done(words: str) -> Outcome:
+    outcome = run_line(f"milopyp convert {words}")
+    assert outcome.code == 0, outcome.err
+    return outcome
+
+
+def points_of(path: str) -> Any:
+    return read_csv(Path(path), Setting()).xyz.tolist()
+
+
+@pytest.mark.parametrize(
+    ("target", "options"),
+    [
+        ("a.txt", "--coords voxel"),
+        ("a.txt", "--coords model2point --with-score"),
+        ("a.mod", ""),
+        ("a.star --to relion4", "--binning 4"),
+        ("a.star --to relion5", ""),
+        ("a.star --to warp", ""),
+        ("a.tbl", "--dynamo-zero 0"),
+        ("a.json", ""),
+        ("a.ndjson", "--binning 2"),
+    ],
+)
+@pytest.mark.parametrize("tomogram", ["TS_01.mrc", "TS_02.mrc"])
+def test_there_and_back(target: str, options: str, tomogram: str) -> None:
+    options += f" --tomogram {tomogram}"
+    there = done(f"picks/TS_01.candidates.csv {target} {options}")
+    path, _, name = target.partition(" --to ")
+    source = "copick" if path == "a.json" else name
+    back = done(f"{path} back.csv {f'--from {source}' if source else ''} {options}")
+    assert points_of("back.csv") == POINTS
+    assert f"wrote {path}" in there.out
+    assert "2 picks of TS_0" in there.out
+    assert f"order {'xyz' if tomogram == 'TS_01.mrc' else 'xzy'}" in back.out
+    turned = tomogram == "TS_02.mrc" and path in ("a.star", "a.json", "a.ndjson")
+    assert ("along the axes of the tomogram's file" in there.err) is turned
+
+
+def test_without_a_tomogram() -> None:
+    done("picks/TS_01.candidates.csv a.star --to relion5 --shape 48 32 16 --voxel-size 10")
+    table = starfile.read("a.star")
+    assert set(table["rlnTomoName"]) == {"TS_01"}
+    assert table["rlnCenteredCoordinateXAngst"].tolist() == [60, -195]
+    assert table["rlnCenteredCoordinateZAngst"].tolist() == [20, -10]
+    done("a.star a.mod --from relion5 --shape 48 32 16 --voxel-size 10 --order xyz --radius 7")
+    model = imodmodel.read("a.mod")
+    np.testing.assert_allclose(model[["x", "y", "z"]] - [0.5, 0.5, 0], POINTS)
+    done("a.mod back.csv --order auto --shape 48 32 16")
+    assert Path("back.csv").read_text().splitlines()[2:] == [
+        "30.000,20.000,10.000,0.900000",
+        "4.500,3.250,7.000,0.500000",
+    ]
+
+
+def test_a_tomogram_of_a_star_file() -> None:
+    rows = "TS_01.tomostar 1 2 3\nTS_02.tomostar 4 5 6\nTS_02.tomostar 7 8 9\n"
+    labels = "_rlnMicrographName\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateZ\n"
+    Path("all.star").write_text(f"data_particles\nloop_\n{labels}{rows}")
+    done("all.star two.csv --from warp --name TS_02")
+    assert points_of("two.csv") == [[4, 5, 6], [7, 8, 9]]
+    done("all.star one.json --from warp --name TS_01 --voxel-size 10 --particle ribosome")
+    content = json.loads(Path("one.json").read_text())
+    assert (content["run_name"], content["pickable_object_name"]) == ("TS_01", "ribosome")
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ("", "a.mrc"),
+        ("--name other", "other"),
+        ("--tomogram TS_01.mrc", "a.mrc"),
+    ],
+)
+def test_the_name_of_a_star_file_stays(options: str, name: str) -> None:
+    how = "--shape 48 32 16 --voxel-size 10"
+    done(f"picks/TS_01.candidates.csv a.star --to relion4 --name a.mrc {how}")
+    if "--name" in options:
+        Path("a.star").write_text(Path("a.star").read_text().replace("a.mrc", "other.mrc"))
+    done(f"a.star b.star --from relion4 --to relion5 {options} {how}")
+    assert set(starfile.read("b.star")["rlnTomoName"]) == {name}
+    done(f"b.star c.star --from relion5 --to warp {how}")
+    assert set(starfile.read("c.star")["rlnMicrographName"]) == {f"{name}.tomostar"}
+    done("c.star d.star --from warp --to relion4")
+    assert set(starfile.read("d.star")["rlnTomoName"]) == {name}
+
+
+def test_a_star_file_without_names_gets_one() -> None:
+    Path("a.star").write_text("data_\nloop_\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateZ\n1 2 3\n")
+    done("a.star b.star --from warp --to relion4 --name TS_07")
+    assert starfile.read("b.star")["rlnTomoName"].tolist() == ["TS_07"]
+
+
+def test_upper_case_suffixes_and_existing_files() -> None:
+    Path("a.TBL").write_text("what was there before")
+    done("picks/TS_01.candidates.csv a.TBL")
+    done("a.TBL back.csv")
+    assert points_of("back.csv") == POINTS
+
+
+def test_evaluate_reads_what_convert_writes() -> None:
+    Path("truth.txt").write_text("image_name x_coord y_coord z_coord\nTS_01 30 20 10\nTS_01 4.5 3.25 7\n")
+    done("picks/TS_01.candidates.csv TS_01.mod --tomogram TS_01.mrc")
+    done("TS_01.mod found/TS_01.candidates.csv --tomogram TS_01.mrc")
+    outcome = run_line("milopyp evaluate found --truth truth.txt --radius 1")
+    assert outcome.code == 0, outcome.err
+    assert "AUPRC       1.000" in outcome.out
+
+
+def test_a_refused_conversion_leaves_what_was_there(folder: Path) -> None:
+    Path("b.mod").write_text("before")
+    Path("a.csv").write_text(CSV.replace("30,", "50,"))
+    before = tree(folder)
+    assert run_line("milopyp convert a.csv b.mod --tomogram TS_01.mrc").code == 2
+    assert tree(folder) == before
+
+
+def test_examples_of_the_help() -> None:
+    done("picks/TS_01.candidates.csv picks/TS_01.mod --tomogram TS_01.mrc")
+    done("picks/TS_01.candidates.csv particles.star --to relion5 --name TS_01 --tomogram TS_01.mrc")
+    Path("clicks.txt").write_text("10 12 8\n")
+    examples = re.findall(r"^ +milopyp convert (.*)$", convert.help or "", re.MULTILINE)
+    assert len(examples) == 4
+    for example in examples:
+        done(example)
