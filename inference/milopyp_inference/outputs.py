@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milopyp_shared import axes
-from milopyp_shared.atomic import replacing, write_text
+from milopyp_shared.atomic import replacing
 from milopyp_shared.formats.mod import CENTRE, write_mod
 from milopyp_shared.formats.text import write_points
 from milopyp_shared.picks import Picks
@@ -100,13 +100,15 @@ def _write_model(
 
 def write_candidates(path: Path, candidates: Picks) -> None:
     """Every local maximum with its score: another threshold never needs another run of the network."""
-    lines = [
-        "# every local maximum of the heat map above the floor, best first; x, y, z in voxels of the full-resolution",
-        "# tomogram (z = thickness), centre of the first voxel at 0, whatever the file's axis order",
-        "x,y,z,score",
-    ]
-    lines += [f"{x:.3f},{y:.3f},{z:.3f},{s:.6f}" for (x, y, z), s in zip(candidates.xyz, candidates.score, strict=True)]
-    write_text(path, "\n".join(lines) + "\n")
+    with replacing(path) as part, part.open("w", encoding="utf-8") as stream:
+        stream.write(
+            "# every local maximum of the heat map above the floor, best first; x, y, z in voxels of the "
+            "full-resolution\n"
+            "# tomogram (z = thickness), centre of the first voxel at 0, whatever the file's axis order\n"
+            "x,y,z,score\n"
+        )
+        for (x, y, z), s in zip(candidates.xyz, candidates.score, strict=True):
+            stream.write(f"{x:.3f},{y:.3f},{z:.3f},{s:.6f}\n")
 
 
 def write_heat_map(

@@ -15,6 +15,7 @@ from .picks import Picks
 CANDIDATE_FLOOR = 0.01
 CELLS_PER_AXIS = 128  # of the grid that finds neighbours
 _TINY = 1e-6  # keeps the logarithm of a heat-map value finite
+_PEAKS_AT_ONCE = 16384  # bounds the memory in heat maps that are all peaks
 _REACH = 4  # of the window around a peak: smoothing over 3 voxels, one voxel to either side
 # rows: weights of the window's voxels for the smoothed values one voxel below, at, and one voxel above the peak
 _SMOOTH = np.array([np.exp(-0.5 * (np.arange(-_REACH, _REACH + 1) - shift) ** 2.0) for shift in (-1, 0, 1)])
@@ -79,18 +80,19 @@ def _offsets(heat: NDArray[np.float32], index: NDArray[np.int64]) -> NDArray[np.
     raggedly than the Gaussians they were trained on, and a smoothed Gaussian is still one. Nearer to a face than the
     smoothing reaches, an axis is not smoothed; on the face, a peak stays where it is.
     """
-    if len(index) == 0:
-        return np.zeros((0, 3))
     last = np.array(heat.shape) - 1
-    lines = _lines(heat, index, _SMOOTH[1])
-    to_face = np.minimum(index, last - index)
-    three = np.where(to_face[..., None] < _REACH, lines[..., _REACH - 1 : _REACH + 2], lines @ _SMOOTH.T)
-    below, centre, above = np.moveaxis(np.log(np.maximum(three, _TINY)), 2, 0)
-    curvature = below - 2.0 * centre + above
-    flat = (curvature > -1e-9) | (to_face == 0)
-    shift = np.where(flat, 0.0, 0.5 * (below - above) / np.where(flat, 1.0, curvature))
-    clamped: NDArray[np.float64] = np.clip(shift, -1.0, 1.0)
-    return clamped
+    offsets = np.zeros(index.shape, dtype=np.float64)
+    for first in range(0, len(index), _PEAKS_AT_ONCE):
+        part = index[first : first + _PEAKS_AT_ONCE]
+        lines = _lines(heat, part, _SMOOTH[1])
+        to_face = np.minimum(part, last - part)
+        three = np.where(to_face[..., None] < _REACH, lines[..., _REACH - 1 : _REACH + 2], lines @ _SMOOTH.T)
+        below, centre, above = np.moveaxis(np.log(np.maximum(three, _TINY)), 2, 0)
+        curvature = below - 2.0 * centre + above
+        flat = (curvature > -1e-9) | (to_face == 0)
+        shift = np.where(flat, 0.0, 0.5 * (below - above) / np.where(flat, 1.0, curvature))
+        offsets[first : first + _PEAKS_AT_ONCE] = np.clip(shift, -1.0, 1.0)
+    return offsets
 
 
 @numba.njit(cache=True)
