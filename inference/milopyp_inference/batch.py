@@ -103,7 +103,8 @@ def pick_all(
     run = Run(model, options, folder, console)
     make_folder(folder / "records")
     # The kernels are compiled, or read from where they are kept, while the network is busy.
-    threading.Thread(target=peaks.warm_up, name="milopyp-compile", daemon=True).start()
+    compiling = threading.Thread(target=peaks.warm_up, name="milopyp-compile", daemon=True)
+    compiling.start()
     records: dict[str, dict[str, Any]] = {}
     if not overwrite:
         records = {image.name: record for image in images if (record := run.finished(image))}
@@ -121,6 +122,7 @@ def pick_all(
                 write_text(run.record_path(image), json.dumps(found, indent=1) + "\n")
             claims.give_back(image.name)
             progress.step(f"{image.name} {_line(found)}")
+    compiling.join()
     return _summary(run, images)
 
 
