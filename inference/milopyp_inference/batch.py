@@ -110,6 +110,7 @@ def pick_all(
         records = {image.name: record for image in images if (record := run.finished(image))}
     with console.progress("tomogram", len(images)) as progress, Claims(folder / "records") as claims:
         for name, record in records.items():
+            claims.clear(name)
             progress.step(f"{name} is already done: {record['picks']} picks")
         waiting = [image for image in images if image.name not in records]
         for image, found in ahead(lambda image: _claim_and_prepare(run, image, claims, overwrite), waiting):

@@ -65,6 +65,12 @@ class Claims:
                 return True
         return False
 
+    def clear(self, name: str) -> None:
+        """Remove what a dead process may have left of a tomogram that is done."""
+        path = self._folder / f"{name}.claim"
+        if path.exists():
+            self._remove_stale(path)
+
     def give_back(self, name: str) -> None:
         """The tomogram called `name` is finished with."""
         self._remove(self._folder / f"{name}.claim")

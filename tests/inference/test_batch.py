@@ -67,7 +67,7 @@ def test_records_say_what_was_done(folder: Path) -> None:
     assert b["candidates"] >= b["picks"]
     assert (
         sum(b["seconds"][stage] for stage in ("preprocess", "network", "heat_map", "peaks", "write"))
-        <= b["seconds"]["total"]
+        <= b["seconds"]["total"] + 1e-3  # both are rounded
     )
     assert 20 < b["peak_memory_mib"] < 4000
     run = json.loads(Path("picks/run.json").read_text())

@@ -287,7 +287,7 @@ def test_build_prepares_what_picking_uses(cache: Path, tensorrt: type[Session]) 
 
 def test_the_memory_decides_on_the_tiles(tensorrt: type[Session]) -> None:
     line = f"milopyp engines build {TOY} --shape 128 512 512"
-    for more in ("", "--memory 400MB", "--memory 300MB"):
+    for more in ("", "--memory 600MB", "--memory 400MB"):
         assert run_line(f"{line} {more}").code == 0
     sizes = [np.prod(shape) for shape in tensorrt.built]
     assert len(sizes) == 3

@@ -39,7 +39,10 @@ def started(folder: Path, out: str) -> subprocess.Popen[str]:
     program = Path(sys.executable).with_name("milopyp-infer")
     names = sorted(str(path.relative_to(folder)) for path in (folder / "tomograms").iterdir())
     line = [str(program), *names, "--model", "toy.onnx", "--out", out, "--threads", "1"]
-    return subprocess.Popen(line, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        line, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored when tests run in the background
+    )  # fmt: skip
 
 
 def records(run: Path) -> dict[str, int]:

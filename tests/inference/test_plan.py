@@ -98,7 +98,7 @@ def test_a_small_volume_goes_through_in_one_piece_and_a_large_one_in_chunks() ->
     small, large = plan((48, 200, 200), recipe, 10**9), plan((128, 512, 512), recipe, 10**9)
     assert isinstance(small, list) and len(small) == 1
     assert isinstance(large, ChunkPlan) and (len(large.y), len(large.x)) == (1, 1)
-    assert cost(large, (128, 512, 512)) < 1.35 * 128 * 512 * 512
+    assert cost(large, (128, 512, 512)) < 1.45 * 128 * 512 * 512
     without = replace(recipe, chunks=None)  # tiles compute much more
     assert cost(plan((128, 512, 512), without, 10**9), (128, 512, 512)) > 2 * 128 * 512 * 512
 
