@@ -94,10 +94,11 @@ def make_quiet(network: Any) -> None:
     noise = torch.rand(1, 12, 128, 128, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         logits = picking_logits(network, noise)
-    last = network.hm if isinstance(network, SectionUNet) else network.head
+    if isinstance(network, SectionUNet):  # its output has no bias
+        return
     with torch.no_grad():
-        last.weight /= logits.std()
-        last.bias.copy_((last.bias - logits.mean()) / logits.std() - 8.0)
+        network.head.weight /= logits.std()
+        network.head.bias.copy_((network.head.bias - logits.mean()) / logits.std() - 8.0)
 
 
 def quantised_file(built: Any, slab: dict[str, Any], path: Path) -> None:
