@@ -224,7 +224,8 @@ def _summary(run: Run, images: Sequence[ImageEntry]) -> dict[str, Any]:
 def _remove_leftovers(run: Run, image: ImageEntry) -> None:
     """What a killed process has left of this tomogram, which is ours now."""
     files = OutputFiles.of(run.folder, image.name)
-    for path in (files.text, files.model, files.heat, files.candidates, run.record_path(image)):
+    record = run.record_path(image)
+    for path in (files.text, files.model, files.heat, files.candidates, record, record.with_suffix(".claim")):
         remove_leftovers(path.parent, path.name)
 
 

@@ -13,6 +13,7 @@ import socket
 import threading
 from pathlib import Path
 
+from milopyp_shared.atomic import remove_leftovers
 from milopyp_shared.errors import InputError
 
 TOUCHED_EVERY = 20.0  # seconds
@@ -48,8 +49,7 @@ class Claims:
         path = self._folder / f"{name}.claim"
         for _ in range(2):
             try:
-                with path.open("x", encoding="utf-8") as stream:
-                    json.dump({"host": socket.gethostname(), "pid": os.getpid(), "born": _born(os.getpid())}, stream)
+                _create(path, {"host": socket.gethostname(), "pid": os.getpid(), "born": _born(os.getpid())})
             except FileExistsError:
                 if not self._remove_stale(path):
                     return False
@@ -70,6 +70,7 @@ class Claims:
         path = self._folder / f"{name}.claim"
         if path.exists():
             self._remove_stale(path)
+        remove_leftovers(self._folder, path.name, older_than=STALE_AFTER)
 
     def give_back(self, name: str) -> None:
         """The tomogram called `name` is finished with."""
@@ -120,8 +121,29 @@ class Claims:
                     os.utime(path)
 
 
+def _create(path: Path, owner: dict[str, object]) -> None:
+    """Make a claim with its content in one step, so that no death leaves one that says nothing.
+
+    Raises
+    ------
+    FileExistsError
+        There is one.
+    """
+    part = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.part")
+    part.write_text(json.dumps(owner), encoding="utf-8")
+    try:
+        os.link(part, path)
+    except FileNotFoundError as error:  # whoever has the tomogram has cleared up around it
+        raise FileExistsError(path) from error
+    except PermissionError:  # a file system without links
+        with path.open("x", encoding="utf-8") as stream:
+            json.dump(owner, stream)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def _owner(path: Path) -> dict[str, object]:
-    """What a claim says; nothing when it is just being written, or was cut short by a death."""
+    """What a claim says; nothing when it cannot be read."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
