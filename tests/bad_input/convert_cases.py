@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from bad_input.cases import Build, Case, both, text, volume
+from bad_input.builders import Build, Case, both, text, volume
 from milopyp_shared.formats.mod import write_mod
 
 CONVERT = "milopyp convert"

@@ -14,9 +14,30 @@ from pathlib import Path
 import pytest
 import torch
 
-from bad_input import cases, convert_cases
-from bad_input.cases import CASES, Case
+from bad_input import (
+    builders,
+    convert_cases,
+    export_cases,
+    picking_cases,
+    prepare_and_evaluate_cases,
+    tomograms_and_lists_cases,
+    training_cases,
+)
+from bad_input.builders import Case
 from running import run_line, tree
+
+CASES = [
+    case
+    for room in (
+        tomograms_and_lists_cases,
+        picking_cases,
+        training_cases,
+        export_cases,
+        prepare_and_evaluate_cases,
+        convert_cases,
+    )
+    for case in room.CASES
+]
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +49,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return work
 
 
-@pytest.mark.parametrize("case", [*CASES, *convert_cases.CASES], ids=lambda case: case.id)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_bad_input(case: Case, folder: Path, tmp_path: Path) -> None:
     case.build(folder)
     before = tree(tmp_path)
@@ -67,18 +88,18 @@ def test_bad_input(case: Case, folder: Path, tmp_path: Path) -> None:
 
 def test_the_traps_would_spring(folder: Path) -> None:
     """Loaded by anything that runs code in pickles, the two trapped files leave what the table looks for."""
-    cases.trapped(folder)
+    builders.trapped(folder)
     pickle.loads((folder / "model.pth").read_bytes())
     assert (folder / "ran").exists()
     (folder / "ran").unlink()
-    cases.trapped_archive(folder)
+    builders.trapped_archive(folder)
     torch.load(folder / "model.pth", weights_only=False)
     assert (folder / "ran").exists()
 
 
 def test_one_bad_tomogram_among_good_ones(folder: Path) -> None:
-    cases.picking(cases.volume("1.mrc"), cases.not_a_number("2.mrc"), cases.volume("4.mrc"))(folder)
-    cases.text("3.mrc", "no tomogram")(folder)
+    builders.picking(builders.volume("1.mrc"), builders.not_a_number("2.mrc"), builders.volume("4.mrc"))(folder)
+    builders.text("3.mrc", "no tomogram")(folder)
     outcome = run_line("milopyp-infer 1.mrc 2.mrc 3.mrc 4.mrc --model toy.onnx --out picks --threads 1")
     assert outcome.code == 1
     assert not outcome.errors

@@ -1,0 +1,289 @@
+"""What a row of the bad-input table is, and the builders of the files it needs."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+import struct
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from milopyp_shared.formats.mod import write_mod
+from milopyp_shared.recipe import CHUNKS_KEY, METADATA_KEY, Recipe
+from toys import TOY, noise, write_tomogram
+
+Build = Callable[[Path], None]
+
+IMAGES = "image_name rec_path\n"
+COORDINATES = "image_name x_coord y_coord z_coord\n"
+TRAINING_LISTS = "--train-img-txt images.txt --train-coord-txt coords.txt"
+TRAIN = f"milopyp-train {TRAINING_LISTS} --bbox 10 --num-epochs 1 --gpus -1 --no-export"
+INFER = "milopyp-infer --model toy.onnx --out picks --threads 1"
+PREPARE = "milopyp prepare -d data -e .rec -o run"
+PUBLISHED = "milopyp-export model.pth --compress --order xyz --bbox 10"
+EVALUATE = "milopyp evaluate picks --truth coords.txt --radius 5"
+MRC = "Give a tomogram in MRC format"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table.
+
+    Attributes
+    ----------
+    line
+        Command line, run in the folder that `build` has filled.
+    where, found, expected, remedy
+        Parts of the one error line, in this order; empty where another part says it already.
+    code
+        Exit code.
+    usage
+        The option parser's own message, which has two lines of usage above it.
+    leaves
+        Files that a command leaves that could not know before it began (exit codes 1 and 3).
+    also
+        Further words on standard error, e.g. the list of failed items.
+    frugal
+        The refusal must not cost more memory than the header (files that claim absurd sizes).
+    """
+
+    id: str
+    line: str
+    where: str
+    found: str
+    expected: str = ""
+    remedy: str = ""
+    build: Build = lambda folder: None
+    code: int = 2
+    usage: bool = False
+    leaves: frozenset[str] = frozenset()
+    also: str = ""
+    frugal: bool = False
+
+
+def both(*builds: Build) -> Build:
+    """Several builders one after the other."""
+
+    def build(folder: Path) -> None:
+        for part in builds:
+            part(folder)
+
+    return build
+
+
+def text(name: str, content: str | bytes) -> Build:
+    """A file with this content."""
+
+    def build(folder: Path) -> None:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    return build
+
+
+def volume(name: str, zyx: np.ndarray[Any, Any] | None = None, order: str = "xyz") -> Build:
+    """A tomogram; noise of 16 x 32 x 32 voxels (z, y, x) when no volume is given."""
+    return lambda folder: void(write_tomogram(folder / name, noise() if zyx is None else zyx, order))
+
+
+def void(_: object) -> None:
+    """Forget a result."""
+
+
+def edited(name: str, edit: Callable[[bytes], bytes]) -> Build:
+    """Change the bytes of a file that is there."""
+
+    def build(folder: Path) -> None:
+        path = folder / name
+        path.write_bytes(edit(path.read_bytes()))
+
+    return build
+
+
+def claims(nx: int, ny: int, nz: int) -> Build:
+    """``a.mrc`` whose header says these sizes."""
+    return both(volume("a.mrc"), edited("a.mrc", lambda data: struct.pack("<3i", nx, ny, nz) + data[12:]))
+
+
+def lists(images: str = "a a.mrc\n", coordinates: str = "a 10 12 8\n") -> Build:
+    """Two lists with these rows below good headers, and the tomogram ``a.mrc``."""
+    return both(volume("a.mrc"), text("images.txt", IMAGES + images), text("coords.txt", COORDINATES + coordinates))
+
+
+def model(name: str = "toy.onnx") -> Build:
+    """The toy model."""
+    return lambda folder: void(shutil.copy(TOY, folder / name))
+
+
+def picking(*builds: Build) -> Build:
+    """The toy model beside what `builds` make."""
+    return both(model(), *builds)
+
+
+def recipe_edited(edit: Callable[[Any], None]) -> Build:
+    """The toy model with another recipe; `edit` gets the model's protobuf."""
+
+    def build(folder: Path) -> None:
+        import onnx
+
+        proto = onnx.load(str(TOY))
+        edit(proto)
+        onnx.save(proto, str(folder / "toy.onnx"))
+
+    return both(volume("a.mrc"), build)
+
+
+def recipe_in(proto: Any) -> Any:
+    """The metadata entry that holds the recipe."""
+    return next(entry for entry in proto.metadata_props if entry.key == METADATA_KEY)
+
+
+def damage_chunks(proto: Any) -> None:
+    """Cut the second graph short."""
+    entry = next(entry for entry in proto.metadata_props if entry.key == CHUNKS_KEY)
+    entry.value = entry.value[: len(entry.value) // 8 * 4]
+
+
+def rename_output(proto: Any) -> None:
+    """Call the heat map ``h``."""
+    proto.graph.output[0].name = "h"
+    next(node for node in proto.graph.node if "heatmap" in node.output).output[0] = "h"
+
+
+def toy_recipe() -> Recipe:
+    """The toy model's own recipe."""
+    import onnx
+
+    properties = {entry.key: entry.value for entry in onnx.load(str(TOY)).metadata_props}
+    return Recipe.from_json(properties[METADATA_KEY], TOY)
+
+
+def checkpoint(**changes: Any) -> Build:
+    """A checkpoint of the toy's architecture without training, with some entries changed (None: left out)."""
+
+    def build(folder: Path) -> None:
+        import torch
+
+        from milopyp_training.unet3d import UNet3d
+
+        recipe = changes.get("recipe", lambda recipe: recipe.to_json())(toy_recipe())
+        content = {"format": "milopyp-checkpoint", "schema": 1, "state_dict": UNet3d(2, 2).state_dict()}
+        content |= changes | {"recipe": recipe}
+        torch.save({key: value for key, value in content.items() if value is not None}, folder / "model.pth")
+
+    return build
+
+
+def weights(content: Any) -> Build:
+    """Good lists beside ``model.pth``, a file of ``torch.save``."""
+
+    def build(folder: Path) -> None:
+        import torch
+
+        torch.save(content, folder / "model.pth")
+
+    return both(lists(), build)
+
+
+def begun(**changes: Any) -> Build:
+    """Good lists beside an experiment whose last checkpoint has these entries changed (None: left out)."""
+
+    def build(folder: Path) -> None:
+        experiment = folder / "exp" / "semi" / "default"
+        experiment.mkdir(parents=True)
+        checkpoint(**changes)(experiment)
+        (experiment / "model.pth").rename(experiment / "model_last_contrastive.pth")
+
+    return both(lists(), build)
+
+
+def wide(coordinates: str) -> Build:
+    """As `lists`, with a tomogram large enough for the published preset."""
+    return both(lists(coordinates=coordinates), volume("a.mrc", noise((14, 72, 72))))
+
+
+def saved(content: dict[str, Any]) -> Build:
+    """``model.pth`` with this content; None stands for a small tensor."""
+
+    def build(folder: Path) -> None:
+        import torch
+
+        def filled(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {name: filled(part) for name, part in value.items()}
+            return torch.zeros(3) if value is None else value
+
+        torch.save(filled(content), folder / "model.pth")
+
+    return build
+
+
+def published(drop: str = "", **shapes: tuple[int, ...]) -> Build:
+    """A checkpoint as the published program writes it, without the entry `drop`, with others of these shapes."""
+
+    def build(folder: Path) -> None:
+        import torch
+
+        from milopyp_training.unet2d import SectionUNet
+        from published_checkpoints import save_published
+
+        weights = {name: value for name, value in SectionUNet(4).state_dict().items() if name != drop}
+        changed = {f"{name}.weight": torch.zeros(shape) for name, shape in shapes.items()}
+        save_published(folder / "model.pth", weights | changed)
+
+    return build
+
+
+class Trap:
+    """Unpickling it makes a file."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.marker,))
+
+
+def trapped(folder: Path) -> None:
+    """Code in a file that is called a checkpoint; `test_bad_input` looks for what it would leave."""
+    (folder / "model.pth").write_bytes(pickle.dumps({"format": "milopyp-checkpoint", "state": Trap(folder / "ran")}))
+
+
+def trapped_archive(folder: Path) -> None:
+    """The same in the form that torch.save writes."""
+    import torch
+
+    torch.save({"format": "milopyp-checkpoint", "state": Trap(folder / "ran")}, folder / "model.pth")
+
+
+def candidates(content: str) -> Build:
+    """A run folder with one table of candidates and the list of the truth."""
+    return both(text("picks/a.candidates.csv", content), text("coords.txt", COORDINATES + "a 1 2 3\n"))
+
+
+def mod_outside(folder: Path) -> None:
+    """``data/a.rec`` of 16 x 32 x 32 voxels (z, y, x) with an IMOD model whose second column is the thickness."""
+    write_tomogram(folder / "data" / "a.rec", noise())
+    write_mod(folder / "data" / "a.mod", np.array([[20.0, 5.0, 25.0]]), size_xyz=(32, 16, 32), radius=5.0)
+
+
+def not_a_number(name: str) -> Build:
+    """A tomogram with one NaN in section 9."""
+
+    def build(folder: Path) -> None:
+        zyx = noise().astype(np.float32)
+        zyx[9, 3, 4] = np.nan
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # mrcfile has seen it, too
+            write_tomogram(folder / name, zyx)
+
+    return build
+
+
+failed_run = frozenset({"picks", "picks/records", "picks/records/a.json", "picks/run.json"})

@@ -1,0 +1,147 @@
+"""Rows of the bad-input table: model files, and the options of ``milopyp-infer`` and ``milopyp threshold``."""
+
+from __future__ import annotations
+
+from bad_input.builders import (
+    INFER,
+    Case,
+    both,
+    damage_chunks,
+    edited,
+    failed_run,
+    model,
+    picking,
+    recipe_edited,
+    recipe_in,
+    rename_output,
+    text,
+    volume,
+)
+from toys import noise
+
+MODELS = [
+    Case(
+        "checkpoint for picking", "milopyp-infer a.mrc --model model.pth",
+        "model.pth", "is a PyTorch checkpoint", "an ONNX file", "milopyp-export model.pth",
+        both(volume("a.mrc"), text("model.pth", "")),
+    ),
+    Case(
+        "no such model", "milopyp-infer a.mrc --model gone.onnx", "gone.onnx", "no such file",
+        "a model made by milopyp-export", "", volume("a.mrc"),
+    ),
+    Case(
+        "ONNX file of another program", f"{INFER} a.mrc", "toy.onnx", "the ONNX file has no milopyp recipe",
+        "a file made by milopyp-export", "Export the checkpoint again",
+        recipe_edited(lambda proto: proto.ClearField("metadata_props")),
+    ),
+    Case(
+        "ONNX file with other inputs", f"{INFER} a.mrc",
+        "toy.onnx", "inputs and outputs are called sections, levels, h", "sections, levels, heatmap",
+        "Export the checkpoint again", recipe_edited(rename_output),
+    ),
+    Case(
+        "text as a model", f"{INFER} a.mrc", "toy.onnx", "onnxruntime cannot read it", "made by milopyp-export", "",
+        both(volume("a.mrc"), text("toy.onnx", "not a model\n")),
+    ),
+    Case(
+        "ONNX file with a damaged recipe", f"{INFER} a.mrc", "toy.onnx", "onnxruntime cannot read it", "made by", "",
+        picking(volume("a.mrc"), edited("toy.onnx", lambda data: data.replace(b"architecture", b"\xffrchitecture"))),
+    ),
+    Case(
+        "ONNX file with damaged nodes", f"{INFER} a.mrc", "toy.onnx", "onnxruntime cannot read it", "made by", "",
+        picking(volume("a.mrc"), edited("toy.onnx", lambda data: data.replace(b"Concat", b"Konkat"))),
+    ),
+    Case(
+        "recipe of a newer milopyp", f"{INFER} a.mrc", "toy.onnx", "written by a newer milopyp", "schema 1 or older",
+        "pip install -U milopyp",
+        recipe_edited(lambda proto: setattr(recipe_in(proto), "value", '{"schema": 99}')),
+    ),
+    Case(
+        "second graph cut short", f"{INFER} a.mrc", "toy.onnx", "its graph for chunks is damaged",
+        "made by milopyp-export", "milopyp-export CHECKPOINT", recipe_edited(damage_chunks),
+    ),
+    Case(
+        "recipe with a word for a number", f"{INFER} a.mrc", "toy.onnx", "the recipe's diameter is 'large'",
+        "what milopyp writes there", "",
+        recipe_edited(lambda proto: setattr(recipe_in(proto), "value", recipe_in(proto).value.replace(
+            '"diameter": 10.0', '"diameter": "large"'))),
+    ),
+]  # fmt: skip
+
+OPTIONS = [
+    Case("threshold 7", f"{INFER} a.mrc --out-thresh 7", "--out-thresh", "7", "a score from 0 to 1, or auto", "",
+         picking(volume("a.mrc"))),
+    Case("threshold that is no number", f"{INFER} a.mrc --out-thresh nan", "--out-thresh", "nan", "0 to 1", "",
+         picking(volume("a.mrc"))),
+    Case("voxel size that is no number", f"{INFER} a.mrc --voxel-size nan", "--voxel-size", "not a finite number",
+         build=picking(volume("a.mrc")), usage=True),
+    Case("infinite voxel size", f"{INFER} a.mrc --voxel-size inf", "--voxel-size", "not a finite number",
+         build=picking(volume("a.mrc")), usage=True),
+    Case(
+        "output folder below a file", f"{INFER} a.mrc --out notes.txt/picks", "notes.txt/picks", "cannot be written",
+        "a writable folder", "Choose another output place", picking(volume("a.mrc"), text("notes.txt", "mine")),
+    ),
+    Case(
+        "output folder with the tomograms", f"{INFER} data/a.mrc --out data", "data", "holds the tomogram a.mrc",
+        "a folder of its own", "--out", picking(volume("data/a.mrc"), text("data/a.txt", "1 2 3\n")),
+    ),
+    Case("unknown order word", f"{INFER} a.mrc --order abc", "--order", "'abc' is not one of", usage=True,
+         build=model()),
+    Case("published window without --published", f"{INFER} a.mrc --nms 5", "--nms", "has no effect",
+         "--nms beside --published only", "Give --published", picking(volume("a.mrc"))),
+    Case("no margin without --published", f"{INFER} a.mrc --cutoff-z 0", "--cutoff-z", "has no effect",
+         "beside --published only", "Give --published", picking(volume("a.mrc"))),
+    Case("fibres without --published", f"{INFER} a.mrc --fiber --r2_cutoff 9", "--fiber, --r2-cutoff", "has no effect",
+         "beside --published only", "Give --published", picking(volume("a.mrc"))),
+    Case("fibre option on particles", f"{INFER} a.mrc --published --distance-cutoff 9", "--distance-cutoff",
+         "has no effect on single particles", "--fiber", "", picking(volume("a.mrc"))),
+    Case("even window", f"{INFER} a.mrc --published --nms 4", "--nms", "4", "an odd number", "",
+         picking(volume("a.mrc"))),
+    Case("convention of the published text", f"{INFER} a.mrc --published --coords voxel", "",
+         "--coords voxel beside --published", "whole voxel indices x z y", "Leave --coords out",
+         picking(volume("a.mrc"))),
+    Case("distance between points of nothing", f"{INFER} a.mrc --published --fiber --distance-scale 0",
+         "--distance-scale", "is not in the range", usage=True, build=picking(volume("a.mrc"))),
+    Case("network that the model is not", f"{INFER} a.mrc --arch unet_5", "toy.onnx", "was trained with --arch unet3d",
+         "the same, or nothing", "Leave --arch out", picking(volume("a.mrc")), also="line says --arch unet_5"),
+    Case("filter that the model had not", f"{INFER} a.mrc --gauss 1.5", "toy.onnx", "was trained with --gauss",
+         "the same, or nothing", "Leave --gauss out", picking(volume("a.mrc")), also="says --gauss 1.5"),
+    Case("sections that the model paired", f"{INFER} a.mrc --no-compress", "toy.onnx", "was trained with --compress",
+         "the same, or nothing", "Leave --no-compress out", picking(volume("a.mrc")), also="says --no-compress"),
+    Case("kernel that the model has not", f"{INFER} a.mrc --last-k 3", "toy.onnx", "was trained with no --last-k",
+         "the same, or nothing", "Leave --last-k out", picking(volume("a.mrc"))),
+    Case("reduction that the model has not", f"{INFER} a.mrc --down-ratio 1", "toy.onnx",
+         "was trained with --down-ratio 2", "the same, or nothing", "Leave --down-ratio out", picking(volume("a.mrc"))),
+    Case("GPU beside the CPU", f"{INFER} a.mrc --gpus 0 --provider cpu", "--gpus", "'0' beside --provider cpu",
+         "-1 (the CPU) or the number of one GPU", "Leave --gpus out", picking(volume("a.mrc"))),
+    Case("word for a GPU when picking", f"{INFER} a.mrc --gpus all", "--gpus", "'all'", "-1 (the CPU) or the number",
+         "", picking(volume("a.mrc"))),
+    Case("memory that is no size", f"{INFER} a.mrc --memory plenty", "--memory", "'plenty'", "a size like 2GB", "",
+         picking(volume("a.mrc"))),
+    Case("less memory than the program takes", f"{INFER} a.mrc --memory 50MB", "--memory", "50MB", "more than 300 MB",
+         "", picking(volume("a.mrc"))),
+    Case("less memory than a tile takes", f"{INFER} a.mrc --memory 300050KB", "--memory", "300 MB", "at least", "",
+         picking(volume("a.mrc", noise((32, 96, 96))))),
+    Case("threshold of no run", "milopyp threshold picks --value 0.5", "picks", "holds no finished tomogram",
+         "a folder written by milopyp-infer", "", text("picks/a.txt", "1 2 3\n")),
+    Case("threshold of a damaged record", "milopyp threshold picks --value 0.5", "records/a.json",
+         "is no record of a tomogram", "what milopyp-infer wrote", "Run milopyp-infer again",
+         text("picks/records/a.json", "{")),
+    Case("nothing for threshold to change", "milopyp threshold picks", "", "nothing to change", "--value, --count", "",
+         text("picks/records/a.json", "{}")),
+    Case("margin without a voxel size", f"{INFER} a.mrc --margin 100", "picks", "every tomogram failed", "", "",
+         picking(volume("a.mrc")), code=3, leaves=failed_run, also="--margin: the voxel size is unknown"),
+    Case("two output folders", f"{INFER} a.mrc --exp-id x --out-id y", "", "--out beside --exp-id and --out-id",
+         "one place", "Leave --out or", picking(volume("a.mrc"))),
+    Case("experiment without a folder", "milopyp-infer a.mrc --model toy.onnx --exp-id x", "--out-id", "is missing",
+         "--exp-id and --out-id together", "", picking(volume("a.mrc"))),
+    Case("outputs outside the experiment", "milopyp-infer a.mrc --model toy.onnx --exp-id x --out-id ../../y",
+         "--out-id", "'../../y'", "a plain name without slashes", "", picking(volume("a.mrc"))),
+    Case("test list that is not there", f"{INFER} --test_img_txt gone.txt", "gone.txt", "no such file", "a list at",
+         "", model()),
+    Case("export of another checkpoint", "milopyp-infer a.mrc --model toy.pth", "toy.onnx",
+         "was made from another checkpoint", "the export of toy.pth", "milopyp-export --overwrite toy.pth",
+         picking(volume("a.mrc"), text("toy.pth", "other weights"))),
+]  # fmt: skip
+
+CASES = [*MODELS, *OPTIONS]
