@@ -12,14 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from milopyp_shared.errors import CheckError, ContradictionError, InputError, MissingDependency
+from milopyp_shared.errors import CheckError, ContradictionError, InputError
 from milopyp_shared.recipe import CHUNKS_KEY, METADATA_KEY, Recipe
 from milopyp_shared.tiles import Piece, Read, Shape, Tile, pieces
 
-from . import chunks, engines, providers
+from . import chunks, engines, providers, sessions
 from .plan import DEFAULT_MEMORY, ChunkPlan, plan, plan_for_gpu
-
-INPUTS, OUTPUT = ("sections", "levels"), "heatmap"
 
 
 @dataclass(frozen=True)
@@ -89,8 +87,8 @@ class Model:
     def chunk_session(self) -> Any:
         """Session of the graph for chunks."""
         try:
-            return _session(self.second, self.machine, self.choice)
-        except _runtime_errors() as error:
+            return self._session(self.second)
+        except sessions.runtime_errors() as error:
             raise _damaged(self.path, error) from error
 
     def pieces(self, read: Read, shape: Shape, levels: tuple[float, float]) -> Iterator[Piece]:
@@ -108,17 +106,25 @@ class Model:
             if self.choice.name != providers.CPU:
                 tiles = plan_for_gpu(shape, self.recipe, self.machine.memory)
                 session = self.gpu_session(tiles)
-                yield from pieces(tiles, read, lambda block: _on_gpu(session, block, limits), self.recipe.geometry)
+
+                def on_gpu(block: NDArray[np.uint8]) -> NDArray[np.float32]:
+                    return sessions.run_on_gpu(session, block, limits)
+
+                yield from pieces(tiles, read, on_gpu, self.recipe.geometry)
                 return
             way = plan(shape, self.recipe, self.memory)
             if isinstance(way, ChunkPlan):
                 yield from chunks.pieces(self.chunk_session, way, limits, self.recipe, read, shape)
             else:
-                yield from pieces(way, read, lambda block: _on_cpu(self.session, block, limits), self.recipe.geometry)
-        except _runtime_errors() as error:
+
+                def on_cpu(block: NDArray[np.uint8]) -> NDArray[np.float32]:
+                    return sessions.run_on_cpu(self.session, block, limits)
+
+                yield from pieces(way, read, on_cpu, self.recipe.geometry)
+        except sessions.runtime_errors() as error:
             z, y, x = shape
             raise CheckError(
-                f"onnxruntime stopped ({_first_line(error)}) in a volume of {x} x {y} x {z} voxels",
+                f"onnxruntime stopped ({sessions.first_line(error)}) in a volume of {x} x {y} x {z} voxels",
                 where=self.path,
                 remedy="If it is the memory, give a smaller --memory or close other programs; else report it.",
             ) from error
@@ -140,10 +146,10 @@ class Model:
         try:
             self._in_use[tile] = self._tensorrt(tile)
             return self._in_use[tile]
-        except _runtime_errors() as error:
+        except sessions.runtime_errors() as error:
             z, y, x = tile
             raise CheckError(
-                f"TensorRT has no engine for tiles of {x} x {y} x {z} voxels ({_first_line(error)})",
+                f"TensorRT has no engine for tiles of {x} x {y} x {z} voxels ({sessions.first_line(error)})",
                 where=self.path,
                 remedy="If it is the memory, give a smaller --memory; --provider cuda needs no engine.",
             ) from error
@@ -158,36 +164,23 @@ class Model:
     def _in_use(self) -> dict[Shape, Any]:
         return {}
 
+    def _session(self, content: bytes, cache: Path | None = None, tile: Shape | None = None) -> Any:
+        return sessions.new_session(content, self.choice.name, self.machine.threads, self.machine.device, cache, tile)
+
     def _tensorrt(self, tile: Shape) -> Any:
         content = self.path.read_bytes()
 
         def opened(folder: Path) -> Any:
-            session = _session(content, self.machine, self.choice, folder, tile)
+            session = self._session(content, folder, tile)
             providers.verify(session, self.choice.name)
             return session
 
         def build(folder: Path) -> None:
             z, y, x = tile
             self.say(f"building TensorRT's engine for tiles of {x} x {y} x {z} voxels: minutes, once")
-            _on_gpu(opened(folder), np.zeros(tile, np.uint8), np.array([0, 255], np.float32))
+            sessions.run_on_gpu(opened(folder), np.zeros(tile, np.uint8), np.array([0, 255], np.float32))
 
         return opened(engines.ensure(engines.engine_key(self.sha256, self.machine.device, tile), build))
-
-
-def _on_cpu(session: Any, block: NDArray[np.uint8], levels: NDArray[np.float32]) -> NDArray[np.float32]:
-    heat: NDArray[np.float32] = session.run([OUTPUT], dict(zip(INPUTS, (block[None], levels), strict=True)))[0][0]
-    return heat
-
-
-def _on_gpu(session: Any, block: NDArray[np.uint8], levels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Bytes go up, one map comes back, nothing else moves."""
-    binding = session.io_binding()
-    for name, value in zip(INPUTS, (block[None], levels), strict=True):
-        binding.bind_cpu_input(name, value)
-    binding.bind_output(OUTPUT, "cpu")
-    session.run_with_iobinding(binding)
-    heat: NDArray[np.float32] = binding.copy_outputs_to_cpu()[0][0]
-    return heat
 
 
 def open_model(
@@ -218,7 +211,7 @@ def open_model(
     sha256 = hashlib.sha256(content).hexdigest()
     session = None
     if choice.name != providers.TENSORRT:
-        session = _session(content, machine, choice)
+        session = sessions.new_session(content, choice.name, machine.threads, machine.device)
         providers.verify(session, choice.name)
     return Model(path, sha256, recipe, machine, choice, session, second, say)
 
@@ -228,25 +221,9 @@ def read_recipe(path: Path) -> Recipe:
     return open_model(path, Machine(provider=providers.CPU, threads=1)).recipe
 
 
-def _session(
-    content: bytes, machine: Machine, choice: providers.Choice, cache: Path | None = None, tile: Shape | None = None
-) -> Any:
-    runtime = _onnxruntime()
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = machine.threads or providers.allowed_threads()
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # its errors come back as exceptions, and those as one line
-    options.enable_mem_pattern = False  # a plan made after the first run takes its memory a second time
-    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    # Waiting threads must not burn what reading and preparing the next tomogram could use.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    chosen = providers.provider_options(choice.name, machine.device, cache, tile)
-    return runtime.InferenceSession(content, options, providers=chosen, enable_fallback=0)
-
-
 def _recipe(content: bytes, path: Path) -> tuple[Recipe, bytes]:
     """Recipe and second graph of a file that onnxruntime can read and that has the project's interface."""
-    runtime = _onnxruntime()
+    runtime = sessions.load_onnxruntime()
     options = runtime.SessionOptions()
     options.log_severity_level = 4
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -254,9 +231,9 @@ def _recipe(content: bytes, path: Path) -> tuple[Recipe, bytes]:
     try:
         session = runtime.InferenceSession(content, options, providers=[providers.NAMES[providers.CPU]])
         found: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
-    except _runtime_errors() as error:
+    except sessions.runtime_errors() as error:
         raise InputError(
-            f"onnxruntime cannot read it ({_first_line(error)[:100]})",
+            f"onnxruntime cannot read it ({sessions.first_line(error)[:100]})",
             where=path,
             expected="an ONNX file made by milopyp-export",
         ) from error
@@ -269,11 +246,11 @@ def _recipe(content: bytes, path: Path) -> tuple[Recipe, bytes]:
         )
     recipe = Recipe.from_json(found[METADATA_KEY], path)
     names = [value.name for value in (*session.get_inputs(), *session.get_outputs())]
-    if names != [*INPUTS, OUTPUT]:
+    if names != [*sessions.INPUTS, sessions.OUTPUT]:
         raise InputError(
             f"inputs and outputs are called {', '.join(names)}",
             where=path,
-            expected=", ".join((*INPUTS, OUTPUT)),
+            expected=", ".join((*sessions.INPUTS, sessions.OUTPUT)),
             remedy="Export the checkpoint again: milopyp-export CHECKPOINT.",
         )
     if recipe.chunks is None:
@@ -286,7 +263,7 @@ def _recipe(content: bytes, path: Path) -> tuple[Recipe, bytes]:
 
 def _damaged(path: Path, error: BaseException) -> InputError:
     return InputError(
-        f"its graph for chunks is damaged ({_first_line(error)})",
+        f"its graph for chunks is damaged ({sessions.first_line(error)})",
         where=path,
         expected="a file made by milopyp-export",
         remedy="Export the checkpoint again: milopyp-export CHECKPOINT.",
@@ -315,28 +292,3 @@ def _exported_from(checkpoint: Path, machine: Machine, say: Callable[[str], None
             remedy=f"Export it again: milopyp-export --overwrite {checkpoint}",
         )
     return model
-
-
-def _onnxruntime() -> Any:
-    try:
-        import onnxruntime
-
-        onnxruntime.InferenceSession  # noqa: B018 - missing when one of two that shared a folder was removed
-    except (ImportError, AttributeError) as error:
-        raise MissingDependency(
-            "onnxruntime is not installed, or in part only",
-            remedy="Run: pip install --force-reinstall 'milopyp[cpu]' (or [gpu]).",
-        ) from error
-    return onnxruntime
-
-
-def _runtime_errors() -> tuple[type[BaseException], ...]:
-    """What onnxruntime raises: classes without a common base of their own, and plain ones."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    own = [kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception)]
-    return (*own, RuntimeError, ValueError, KeyError)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0][:200]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -22,20 +21,10 @@ from toys import DIAMETER, TOY, clean_phantom, write_tomogram
 
 
 @pytest.fixture(scope="module")
-def maker() -> ModuleType:
-    """``make_toy_model.py`` as a module."""
-    spec = importlib.util.spec_from_file_location("make_toy_model", TOY.with_name("make_toy_model.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def remade(maker: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def remade(toy_maker: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The toy model exported anew."""
     path = tmp_path_factory.mktemp("toy") / "toy.onnx"
-    maker.make(path)
+    toy_maker.make(path)
     return path
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from milopyp_inference import engines, model, providers
+from milopyp_inference import engines, providers, sessions
 from milopyp_inference.engines import EngineKey
 from milopyp_inference.model import Machine, open_model
 from milopyp_inference.plan import plan_for_gpu
@@ -249,13 +249,15 @@ class Session:
 def tensorrt(monkeypatch: pytest.MonkeyPatch) -> type[Session]:
     """A machine on which TensorRT seems to work; only onnxruntime's own part is not real."""
 
-    def opened(content: bytes, machine: Machine, choice: Any, cache: Path, tile: tuple[int, int, int]) -> Session:
+    def opened(
+        content: bytes, provider: str, threads: int, device: int, cache: Path, tile: tuple[int, int, int]
+    ) -> Session:
         assert content == TOY.read_bytes()
-        return Session(providers.provider_options(choice.name, machine.device, cache, tile)[0][1])
+        return Session(providers.provider_options(provider, device, cache, tile)[0][1])
 
     monkeypatch.setattr(providers, "obstacle_to", lambda name: None)
-    monkeypatch.setattr(model, "_session", opened)
-    monkeypatch.setattr(model, "_on_gpu", lambda session, block, limits: session.run(block))
+    monkeypatch.setattr(sessions, "new_session", opened)
+    monkeypatch.setattr(sessions, "run_on_gpu", lambda session, block, limits: session.run(block))
     monkeypatch.setattr(Session, "built", [], raising=False)
     return Session
 
@@ -298,7 +300,7 @@ def test_an_engine_that_cannot_be_built(tensorrt: type[Session], monkeypatch: py
     def fail(*_: object) -> None:
         raise RuntimeError("TensorRT EP failed to create engine\nand a long stack")
 
-    monkeypatch.setattr(model, "_on_gpu", fail)
+    monkeypatch.setattr(sessions, "run_on_gpu", fail)
     outcome = run_line(f"milopyp engines build {TOY} --shape 32 64 80")
     assert outcome.code == 3
     [line] = outcome.errors

@@ -12,8 +12,9 @@ import onnxruntime
 import pytest
 
 from milopyp_inference import providers
-from milopyp_inference.model import INPUTS, Machine, open_model
+from milopyp_inference.model import Machine, open_model
 from milopyp_inference.plan import plan_for_gpu
+from milopyp_inference.sessions import INPUTS
 from milopyp_shared.errors import CheckError, ContradictionError, MissingDependency
 from toys import TOY
 

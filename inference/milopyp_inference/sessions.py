@@ -1,0 +1,88 @@
+"""onnxruntime's sessions: how they are set up, how they run, and what they raise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from milopyp_shared.errors import MissingDependency
+from milopyp_shared.tiles import Shape
+
+from . import providers
+
+INPUTS, OUTPUT = ("sections", "levels"), "heatmap"
+
+
+def new_session(
+    content: bytes,
+    provider: str,
+    threads: int | None,
+    device: int,
+    cache: Path | None = None,
+    tile: Shape | None = None,
+) -> Any:
+    """A session of the model `content` on `provider`; `device`, `cache` and `tile` as for `provider_options`."""
+    runtime = load_onnxruntime()
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads or providers.allowed_threads()
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # its errors come back as exceptions, and those as one line
+    options.enable_mem_pattern = False  # a plan made after the first run takes its memory a second time
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    # Waiting threads must not burn what reading and preparing the next tomogram could use.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    chosen = providers.provider_options(provider, device, cache, tile)
+    return runtime.InferenceSession(content, options, providers=chosen, enable_fallback=0)
+
+
+def run_on_cpu(session: Any, block: NDArray[np.uint8], levels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Heat map of a tile."""
+    heat: NDArray[np.float32] = session.run([OUTPUT], dict(zip(INPUTS, (block[None], levels), strict=True)))[0][0]
+    return heat
+
+
+def run_on_gpu(session: Any, block: NDArray[np.uint8], levels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Heat map of a tile: bytes go up, one map comes back, nothing else moves."""
+    binding = session.io_binding()
+    for name, value in zip(INPUTS, (block[None], levels), strict=True):
+        binding.bind_cpu_input(name, value)
+    binding.bind_output(OUTPUT, "cpu")
+    session.run_with_iobinding(binding)
+    heat: NDArray[np.float32] = binding.copy_outputs_to_cpu()[0][0]
+    return heat
+
+
+def load_onnxruntime() -> Any:
+    """Import onnxruntime.
+
+    Raises
+    ------
+    MissingDependency
+        It is not there, or not whole.
+    """
+    try:
+        import onnxruntime
+
+        onnxruntime.InferenceSession  # noqa: B018 - missing when one of two that shared a folder was removed
+    except (ImportError, AttributeError) as error:
+        raise MissingDependency(
+            "onnxruntime is not installed, or in part only",
+            remedy="Run: pip install --force-reinstall 'milopyp[cpu]' (or [gpu]).",
+        ) from error
+    return onnxruntime
+
+
+def runtime_errors() -> tuple[type[BaseException], ...]:
+    """What onnxruntime raises: classes without a common base of their own, and plain ones."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    own = [kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    return (*own, RuntimeError, ValueError, KeyError)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, without what follows."""
+    return str(error).partition("\n")[0][:200]
