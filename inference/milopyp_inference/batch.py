@@ -7,7 +7,7 @@ import resource
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from milopyp_shared.errors import MilopypError
 from milopyp_shared.grey import Contrast
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.tiles import ahead
-from milopyp_shared.tomogram import Tomogram, open_tomogram
+from milopyp_shared.tomogram import open_tomogram
 
 from .claims import Claims
 from .model import Model
@@ -42,6 +42,8 @@ class PickOptions:
         As given: ``auto`` and None mean what the file and the recipe say.
     flips
         Mirrored copies to average over; None: the recipe's.
+    rescale
+        Resample tomograms of another voxel size to that of the training.
     with_score
         Scores as a fourth column of the text.
     coords
@@ -55,6 +57,7 @@ class PickOptions:
     voxel_size: float | None = None
     contrast: Contrast | None = None
     flips: int | None = None
+    rescale: bool = False
     with_score: bool = False
     coords: str = "model2point"
     published: PublishedOptions | None = None
@@ -143,7 +146,7 @@ def _claim_and_prepare(
         _remove_leftovers(run, image)
         tomogram = open_tomogram(image.path, run.options.order, run.options.voxel_size)
         margin_in_voxels(run.options.selection, tomogram.frame)  # known to be impossible before the work is done
-        return prepare(tomogram, run.model.recipe, run.options.contrast)
+        return prepare(tomogram, run.model.recipe, run.options.contrast, run.options.rescale)
     except MilopypError as error:
         return _failed(run, image, error)
 
@@ -152,10 +155,10 @@ def _pick_one(run: Run, image: ImageEntry, prepared: Prepared, progress: Callabl
     start = time.perf_counter()
     tomogram, model = prepared.tomogram, run.model
     try:
-        warnings = _warn(image.name, tomogram, run)
+        warnings = _warn(image.name, prepared, run)
         result = run_network(prepared, model, run.options.flips, progress)
         written = time.perf_counter()
-        picks = _write(OutputFiles.of(run.folder, image.name), result, tomogram, run)
+        picks = _write(OutputFiles.of(run.folder, image.name), result, prepared, run)
     except MilopypError as error:
         return _failed(run, image, error)
     end = time.perf_counter()
@@ -164,8 +167,8 @@ def _pick_one(run: Run, image: ImageEntry, prepared: Prepared, progress: Callabl
         "status": "done",
         "shape_zyx": tomogram.shape,
         "frame": asdict(tomogram.frame),
-        "diameter": model.recipe.diameter,
-        "suppression_distance": model.recipe.suppression_distance,
+        "diameter": model.recipe.diameter / prepared.scale,
+        "suppression_distance": run.options.selection.distance / prepared.scale,
         "provider": model.provider,
         "operators": nodes_per_provider(model.session),
         "warnings": warnings,
@@ -180,18 +183,20 @@ def _failed(run: Run, image: ImageEntry, error: MilopypError) -> dict[str, Any]:
     return run.identity(image) | {"status": "failed", "error": str(error)}
 
 
-def _write(files: OutputFiles, result: Result, tomogram: Tomogram, run: Run) -> int:
+def _write(files: OutputFiles, result: Result, prepared: Prepared, run: Run) -> int:
     """Write one tomogram's outputs; returns the number of picks."""
-    recipe, options, frame = run.model.recipe, run.options, tomogram.frame
+    recipe, options, frame, scale = run.model.recipe, run.options, prepared.tomogram.frame, prepared.scale
     write_candidates(files.candidates, result.candidates)
     if options.published is None:
-        picks = choose(result.candidates, options.selection, frame)
-        write_heat_map(files.heat, result.heat, frame, recipe.voxel_per_output)
+        selection = replace(options.selection, distance=options.selection.distance / scale)
+        picks = choose(result.candidates, selection, frame)
+        z, y, x = recipe.voxel_per_output
+        write_heat_map(files.heat, result.heat, frame, (z / scale, y / scale, x / scale))
         write_picks(
             files,
             picks,
             frame,
-            recipe.diameter / 2,
+            recipe.diameter / 2 / scale,
             with_score=options.with_score,
             model2point=options.coords == "model2point",
         )
@@ -238,14 +243,15 @@ def _read(path: Path) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def _warn(name: str, tomogram: Tomogram, run: Run) -> list[str]:
-    warnings = []
+def _warn(name: str, prepared: Prepared, run: Run) -> list[str]:
+    warnings, tomogram = [], prepared.tomogram
     if doubt := axes.doubt_about_order(tomogram.order, tomogram.stored.shape):
         warnings.append(f"{name}: {doubt}")
     trained = run.model.recipe.voxel_size
-    if trained and tomogram.voxel_size and abs(tomogram.voxel_size / trained - 1) > 0.05:
+    if trained and tomogram.voxel_size and not run.options.rescale and abs(tomogram.voxel_size / trained - 1) > 0.05:
         warnings.append(
-            f"{name}: W02 voxels of {tomogram.voxel_size:.3g} A, but the model was trained at {trained:.3g} A"
+            f"{name}: W02 voxels of {tomogram.voxel_size:.3g} A, but the model was trained at {trained:.3g} A "
+            "(--rescale resamples)"
         )
     published = run.options.published
     if published and published.leaves_nothing(tomogram.shape, run.model.recipe.voxel_per_output):

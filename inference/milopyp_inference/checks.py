@@ -11,8 +11,10 @@ from milopyp_shared.errors import ContradictionError, InputError, MilopypError, 
 from milopyp_shared.lists import ImageEntry
 
 if TYPE_CHECKING:  # the help must not pay for what these modules load
+    from milopyp_shared.grey import Sections
     from milopyp_shared.recipe import Recipe
 
+    from .batch import PickOptions
     from .model import Machine, Model
     from .published import PublishedOptions
 
@@ -63,6 +65,12 @@ def published_options(options: Mapping[str, Any]) -> PublishedOptions | None:
             f"--coords {options['coords']} beside --published",
             expected="one of them: the published text is whole voxel indices x z y",
             remedy="Leave --coords out; NAME.mod is right for IMOD.",
+        )
+    if options["rescale"]:
+        raise UsageError(
+            "--rescale beside --published",
+            expected="one of them: the published program picks whole voxels of the tomogram as it is",
+            remedy="Leave --published out.",
         )
     fibre = {name: options[name] for name in FIBRE_OPTIONS if options[name] is not None}
     if fibre and not options["fiber"]:
@@ -161,7 +169,7 @@ def machine(provider: str, gpus: str | None, threads: int | None, memory: str | 
     return Machine(provider, device, threads, None if memory is None else parse_memory(memory))
 
 
-def memory_suffices(images: Sequence[ImageEntry], order: str, model: Model) -> None:
+def memory_suffices(images: Sequence[ImageEntry], options: PickOptions, model: Model) -> None:
     """Refuse a ``--memory`` into which not even the smallest tile of a tomogram fits, before any work.
 
     Raises
@@ -169,8 +177,6 @@ def memory_suffices(images: Sequence[ImageEntry], order: str, model: Model) -> N
     UsageError
         It does not.
     """
-    from milopyp_shared.tomogram import open_tomogram
-
     from .plan import plan
 
     if model.choice.name != "cpu":
@@ -178,7 +184,7 @@ def memory_suffices(images: Sequence[ImageEntry], order: str, model: Model) -> N
     seen = set()
     for image in images:
         try:
-            z, y, x = open_tomogram(image.path, order).shape
+            z, y, x = _as_seen(image, options, model).shape
         except MilopypError:
             continue
         shape = (-(-z // model.recipe.grey.sections_per_pair), y, x)
@@ -199,20 +205,27 @@ def outputs_apart(images: Sequence[ImageEntry], out: Path) -> None:
             )
 
 
-def one_is_readable(images: Sequence[ImageEntry], order: str) -> None:
+def one_is_readable(images: Sequence[ImageEntry], options: PickOptions, model: Model) -> None:
     """Look at headers before any work, up to the first good one: when none is usable, nothing is begun."""
-    from milopyp_shared.tomogram import open_tomogram
-
     errors = []
     for image in images:
         try:
-            open_tomogram(image.path, order)
+            _as_seen(image, options, model)
             return
         except MilopypError as error:
             errors.append(error)
     if len(errors) == 1:
         raise errors[0]
     raise InputError(f"none of the {len(errors)} tomograms can be read; the first: {errors[0]}")
+
+
+def _as_seen(image: ImageEntry, options: PickOptions, model: Model) -> Sections:
+    """The tomogram with the voxels that the network sees."""
+    from milopyp_shared.rescale import rescaled
+    from milopyp_shared.tomogram import open_tomogram
+
+    tomogram = open_tomogram(image.path, options.order, options.voxel_size)
+    return rescaled(tomogram, model.recipe.voxel_size) if options.rescale else tomogram
 
 
 def _contradiction(given: str, trained: str, where: Path) -> ContradictionError:

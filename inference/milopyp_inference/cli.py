@@ -59,6 +59,10 @@ PUBLISHED = "As the published program picks (with --published only)"
     help="Angstrom; overrides the header.",
 )
 @option(
+    "--rescale", is_flag=True, group="Tomograms",
+    help="Resample tomograms of another voxel size to that of the training while reading.",
+)  # fmt: skip
+@option(
     "--contrast",
     type=click.Choice(["dark", "bright"]),
     group="Tomograms",
@@ -153,12 +157,13 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
         voxel_size=options["voxel_size"],
         contrast=options["contrast"],
         flips=options["flips"] and int(options["flips"]),
+        rescale=options["rescale"],
         with_score=options["with_score"],
         coords=options["coords"] or "model2point",
         published=published,
     )
-    checks.one_is_readable(images, pick_options.order)
-    checks.memory_suffices(images, pick_options.order, model)
+    checks.one_is_readable(images, pick_options, model)
+    checks.memory_suffices(images, pick_options, model)
     summary = pick_all(images, model, pick_options, out, console, options["overwrite"])
     console.say(f"{summary['picks']} picks in {summary['done']} of {len(images)} tomograms: {out}")
     for name, error in summary["failed"].items():

@@ -115,7 +115,7 @@ def write_heat_map(
     path: Path,
     heat: NDArray[np.float32],
     frame: Frame,
-    voxel_per_output: tuple[int, int, int],
+    voxel_per_output: tuple[float, float, float],
     order: str | None = None,
 ) -> None:
     """Write the heat map with its axes in `order`, with voxel size and origin in the tomogram's frame.

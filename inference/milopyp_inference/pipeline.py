@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from milopyp_shared.grey import Contrast, GreyVolume, grey_levels
 from milopyp_shared.peaks import find_candidates
 from milopyp_shared.picks import Picks
 from milopyp_shared.recipe import Recipe
+from milopyp_shared.rescale import Rescaled, rescaled
 from milopyp_shared.spool import spool
 from milopyp_shared.tiles import Piece, Read, Shape
 from milopyp_shared.tomogram import Tomogram
@@ -30,11 +31,14 @@ class Prepared:
     ----------
     seconds
         That making them took.
+    scale
+        Voxels that the network sees per voxel of the tomogram.
     """
 
     tomogram: Tomogram
     grey: GreyVolume
     seconds: float
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Result:
     heat
         ``(z, y, x)`` float32 heat map, 0..1, on a temporary file.
     candidates
-        Every local maximum above the floor, best first, nothing suppressed.
+        Every local maximum above the floor, best first, nothing suppressed; voxels of the tomogram on disk.
     seconds
         Per stage.
     """
@@ -56,22 +60,27 @@ class Result:
     seconds: dict[str, float]
 
 
-def prepare(tomogram: Tomogram, recipe: Recipe, contrast: Contrast | None = None) -> Prepared:
+def prepare(tomogram: Tomogram, recipe: Recipe, contrast: Contrast | None = None, rescale: bool = False) -> Prepared:
     """Grey levels of a tomogram.
 
     Parameters
     ----------
     contrast
         Of the particles; the recipe's when None.
+    rescale
+        Resample it to the voxel size of the training.
 
     Raises
     ------
     InputError
-        The tomogram has NaN voxels or no contrast.
+        The tomogram has NaN voxels or no contrast, or is to be rescaled and a voxel size is unknown.
+    ContradictionError
+        It is to be rescaled, and the voxel sizes are too far apart.
     """
     start = time.perf_counter()
-    grey = grey_levels(tomogram, recipe.grey, contrast or recipe.contrast)
-    return Prepared(tomogram, grey, time.perf_counter() - start)
+    seen = rescaled(tomogram, recipe.voxel_size) if rescale else tomogram
+    grey = grey_levels(seen, recipe.grey, contrast or recipe.contrast)
+    return Prepared(tomogram, grey, time.perf_counter() - start, seen.scale if isinstance(seen, Rescaled) else 1.0)
 
 
 def run_network(
@@ -117,6 +126,8 @@ def run_network(
     averaged_heat_map(grey.box, grey.shape, run, heat, flips)
     computed = time.perf_counter()
     candidates = find_candidates(heat, recipe.voxel_per_output)
+    if prepared.scale != 1.0:
+        candidates = replace(candidates, xyz=Rescaled(prepared.tomogram, prepared.scale).back(candidates.xyz))
     seconds = {
         "preprocess": prepared.seconds,
         "network": in_network,

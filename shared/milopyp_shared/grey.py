@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
 from .spool import spool
-from .tomogram import Tomogram
 
 Pairing = Literal["none", "max", "mean"]
 Contrast = Literal["dark", "bright"]
@@ -52,6 +51,21 @@ class GreyParameters:
     def sections_per_pair(self) -> int:
         """Full-resolution sections per section that the network sees."""
         return 1 if self.pairing == "none" else 2
+
+
+class Sections(Protocol):
+    """What grey levels are made of: a `Tomogram`, or one that is resampled while it is read."""
+
+    @property
+    def path(self) -> Path:
+        """Where it comes from."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Sizes ``(z, y, x)``."""
+
+    def sections(self, first: int, last: int) -> NDArray[Any]:
+        """Sections ``first <= z < last``, ``(z, y, x)``."""
 
 
 def published(gauss: float = 0.8, compress: bool = True) -> GreyParameters:
@@ -102,7 +116,7 @@ class GreyVolume:
 
 
 def grey_levels(
-    tomogram: Tomogram,
+    tomogram: Sections,
     parameters: GreyParameters,
     contrast: Contrast = "dark",
     spool_folder: Path | None = None,
@@ -112,7 +126,7 @@ def grey_levels(
     Parameters
     ----------
     tomogram
-        Opened by `milopyp_shared.tomogram.open_tomogram`.
+        Opened by `milopyp_shared.tomogram.open_tomogram`, as it is or through `milopyp_shared.rescale.rescaled`.
     parameters
         From the recipe or a preset.
     contrast
@@ -164,7 +178,7 @@ def pair_sections(sections: NDArray[Any], pairing: Pairing) -> NDArray[Any]:
 
 
 def _filtered_slabs(
-    tomogram: Tomogram, parameters: GreyParameters, contrast: Contrast, pairs: int
+    tomogram: Sections, parameters: GreyParameters, contrast: Contrast, pairs: int
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Yield (first paired section, filtered slab less an offset); every section is read and filtered once."""
     from scipy.ndimage import gaussian_filter1d
@@ -198,7 +212,7 @@ def _filtered_slabs(
 
 
 def _paired(
-    tomogram: Tomogram, parameters: GreyParameters, contrast: Contrast, first: int, last: int
+    tomogram: Sections, parameters: GreyParameters, contrast: Contrast, first: int, last: int
 ) -> NDArray[np.float32]:
     """Paired sections ``first <= z < last``, particles dark."""
     per_pair = parameters.sections_per_pair
@@ -209,7 +223,7 @@ def _paired(
         return pair_sections(raw, parameters.pairing).astype(np.float32)
 
 
-def _refuse_infinite(block: NDArray[np.float32], first: int, per_pair: int, tomogram: Tomogram) -> None:
+def _refuse_infinite(block: NDArray[np.float32], first: int, per_pair: int, tomogram: Sections) -> None:
     finite = np.isfinite(block).all(axis=(1, 2))
     if not finite.all():
         raise InputError(
