@@ -137,7 +137,8 @@ OPTIONS = [
          "voxels of 1.5 A for a model trained at 10 A", "within a factor of 4", "Check the header",
          picking(volume("a.mrc"))),
     Case("rescaled for the published program", f"{INFER} a.mrc --rescale --published", "",
-         "--rescale beside --published", "picks whole voxels of the tomogram as it is", "Leave --published out", picking(volume("a.mrc"))),
+         "--rescale beside --published", "picks whole voxels of the tomogram as it is", "Leave --published out",
+         picking(volume("a.mrc"))),
     Case("rescaled by a model that does not know its voxel size", f"{INFER} a.mrc --rescale --voxel-size 12",
          "--rescale", "the model does not know the voxel size", "headers have one", "Leave --rescale out",
          recipe_edited(lambda proto: setattr(recipe_in(proto), "value", recipe_in(proto).value.replace(
