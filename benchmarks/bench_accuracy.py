@@ -1,7 +1,8 @@
 """How good are the picks? Trains, exports, picks and evaluates every task with the real command lines.
 
 Every finished run is kept in --work, so that an interrupted benchmark goes on where it stopped. Test tomograms are
-only ever evaluated here, never used to choose anything; --split val gives the figures for choosing.
+only ever evaluated here, never used to choose anything; --split val gives the figures for choosing. Where there is
+neither --data nor MILOPYP_REFERENCE, phantoms are made and are the only task.
 
     python benchmarks/bench_accuracy.py --tasks ribosome70S,betagal --seeds 1,2 --presets default
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -19,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from machine import describe_machine
-from tasks import TASKS, Task, reference_data
+from tasks import PHANTOM, TASKS, Task, phantom_data, reference_data
 
 from milopyp.runs import read_run
 from milopyp_shared.lists import read_coordinate_list
@@ -33,7 +35,7 @@ MARGIN_XYZ = np.array([20.0, 20.0, 20.0])
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder with dev/ and mid/; MILOPYP_REFERENCE/data by default")
-    parser.add_argument("--tasks", default=",".join(task.species for task in TASKS))
+    parser.add_argument("--tasks", help="names separated by commas; all by default")
     parser.add_argument("--presets", default="default")
     parser.add_argument("--labels", default="30pct", help="30pct, 15 or all")
     parser.add_argument("--seeds", default="1,2", help="label draws (30pct only); the training seed is fixed")
@@ -41,10 +43,13 @@ def main() -> None:
     parser.add_argument("--extra", default="", help="more options for milopyp-train")
     parser.add_argument("--work", type=Path, default=Path("bench_accuracy"))
     options = parser.parse_args()
-    data = options.data or reference_data()
-    wanted = options.tasks.split(",")
+    if options.data or "MILOPYP_REFERENCE" in os.environ:
+        data, tasks = options.data or reference_data(), TASKS
+    else:
+        data, tasks = phantom_data(options.work.resolve() / "data"), (PHANTOM,)
+    wanted = options.tasks.split(",") if options.tasks else [task.species for task in tasks]
     rows = []
-    for task in (task for task in TASKS if task.species in wanted):
+    for task in (task for task in tasks if task.species in wanted):
         for preset in options.presets.split(","):
             labels = [f"30pct_seed{seed}" for seed in options.seeds.split(",")]
             labels = labels if options.labels == "30pct" else [options.labels]

@@ -1,4 +1,4 @@
-"""The accuracy tasks: simulated tomograms with exact truth, found through MILOPYP_REFERENCE."""
+"""The accuracy tasks: simulated tomograms with exact truth, found through MILOPYP_REFERENCE; or phantoms made here."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+
+from milopyp_shared.lists import ImageEntry, read_coordinate_list, write_coordinate_list, write_image_list
+from milopyp_shared.phantom import PhantomSettings, draw_labels, write_phantoms
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,26 @@ TASKS = (
     Task("mid", "apoferritin", 14, 6.8),
     Task("mid", "nmdar", 12, 6.0),
 )
+PHANTOM = Task("phantom", "phantom", 18, 9.0)
+
+
+def phantom_data(folder: Path) -> Path:
+    """A data folder with the task `PHANTOM`, laid out like the others: 1 and 2 to train, 3 to choose, 4 to test."""
+    made = write_phantoms(folder / "phantom", 4, PhantomSettings(diameter=PHANTOM.diameter))
+    truth = read_coordinate_list(made.coordinates)
+    lists = folder / "phantom" / "lists" / "phantom"
+    lists.mkdir(parents=True, exist_ok=True)
+    first, second, third, fourth = made.tomograms
+    for split, paths in (("train", (first, second)), ("val", (third,)), ("test", (fourth,))):
+        write_image_list(lists / f"images_{split}.tsv", [ImageEntry(path.stem, path) for path in paths])
+        points = {path.stem: truth[path.stem] for path in paths}
+        write_coordinate_list(lists / f"coords_{split}{'_all' * (split == 'train')}.tsv", points)
+        if split == "train":
+            for seed in (1, 2):
+                rng = np.random.default_rng(seed)
+                some = {name: draw_labels(xyz, 0.3, rng) for name, xyz in points.items()}
+                write_coordinate_list(lists / f"coords_train_30pct_seed{seed}.tsv", some)
+    return folder
 
 
 def reference_data() -> Path:
