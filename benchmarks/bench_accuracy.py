@@ -21,9 +21,11 @@ from typing import Any
 
 import numpy as np
 from machine import describe_machine
+from scipy.stats import binomtest
 from tasks import PHANTOM, TASKS, Task, phantom_data, reference_data
 
 from milopyp.runs import read_run
+from milopyp_inference.model import read_recipe
 from milopyp_shared.lists import read_coordinate_list
 from milopyp_shared.matching import evaluate
 from milopyp_shared.peaks import suppress
@@ -64,6 +66,11 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|---|")
     for row in rows:
         print(describe_row(*row))
+    promises = [line for task, _, runs in rows for line in describe_expectations(task, runs)]
+    if promises:
+        print("\n| task | labels | threshold | precision promised | true | recall promised | true | F1 | best F1 |")
+        print("|---|---|---|---|---|---|---|---|---|")
+        print("\n".join(promises))
 
 
 def run_one(task: Task, preset: str, labels: str, data: Path, work: Path, split: str, extra: str) -> dict[str, Any]:
@@ -89,6 +96,7 @@ def run_one(task: Task, preset: str, labels: str, data: Path, work: Path, split:
         folder, "milopyp-infer", lists / f"images_{split}.tsv", "--model", "model.onnx", "--out", split, "--overwrite"
     )  # fmt: skip
     figures = judge(folder / split, lists / f"coords_{split}.tsv", task.radius)
+    figures |= judge_expectations(folder, split, lists / f"coords_{split}.tsv", task.radius)
     figures["training_seconds"] = json.loads(timing.read_text())
     figures["labels"] = sum(len(xyz) for xyz in read_coordinate_list(lists / f"coords_train_{labels}.tsv").values())
     result.write_text(json.dumps(figures))
@@ -116,9 +124,45 @@ def judge(run: Path, coordinates: Path, radius: float) -> dict[str, Any]:
     }
 
 
+def judge_expectations(folder: Path, split: str, coordinates: Path, radius: float) -> dict[str, Any]:
+    """What the model promises at its suggested threshold, and what the picks above it are."""
+    recipe = read_recipe(folder / "model.onnx")
+    ((name, candidates),), distance = (lambda found: (found[0].items(), found[1]))(read_run(folder / split))
+    truth, threshold = read_coordinate_list(coordinates)[name], recipe.threshold.score
+    picks = suppress(candidates, distance or 1.2 * radius)
+    kept = evaluate(picks[picks.score > threshold], truth, radius)
+    precision, recall = kept.n_hits / max(kept.n_picks, 1), kept.n_hits / len(truth)
+    found: dict[str, Any] = {
+        "threshold": threshold,
+        "picks": kept.n_picks,
+        "precision": precision,
+        "recall": recall,
+        "f1_at_threshold": 2 * kept.n_hits / (kept.n_picks + len(truth)),
+    }
+    if (expected := recipe.calibration) is not None:
+        found["promised_precision"] = float(np.interp(threshold, expected.score, expected.precision))
+        found["promised_recall"] = float(np.interp(threshold, expected.score, expected.recall))
+        found["promised_particles"], found["particles"] = expected.particles, len(truth)
+    return found
+
+
+def describe_expectations(task: Task, runs: list[dict[str, Any]]) -> list[str]:
+    """One line per run of the table of promises; the interval is the binomial one of 95 % around the true precision."""
+    lines = []
+    for run in (run for run in runs if "promised_precision" in run):
+        low, high = binomtest(round(run["precision"] * run["picks"]), max(run["picks"], 1)).proportion_ci()
+        lines.append(
+            f"| {task.species} | {run['labels']} | {run['threshold']:.2f} | {run['promised_precision']:.2f} | "
+            f"{run['precision']:.2f} ({low:.2f} to {high:.2f}) | {run['promised_recall']:.2f} | {run['recall']:.2f} | "
+            f"{run['f1_at_threshold']:.3f} | {run['f1']:.3f} |"
+        )
+    return lines
+
+
 def describe_row(task: Task, preset: str, runs: list[dict[str, Any]]) -> str:
     """One line of the table: means over the runs."""
-    mean = {key: statistics.mean(run[key] for run in runs) for key in runs[0] if key != "offset"}
+    figures = ("labels", "auprc", "f1", "rmse", "interior", "training_seconds", "seconds")
+    mean = {key: statistics.mean(run[key] for run in runs) for key in figures}
     each = ", ".join(f"{run['auprc']:.2f}" for run in runs)
     return (
         f"| {task.species} | {preset} | {mean['labels']:.0f} | {mean['auprc']:.3f} ({each}) | {mean['f1']:.3f} | "

@@ -11,6 +11,7 @@ from pathlib import Path
 import onnx
 from torch import nn
 
+from milopyp_shared import cpu
 from milopyp_shared.atomic import replacing
 from milopyp_shared.errors import CheckError, UsageError
 from milopyp_shared.lists import ImageEntry
@@ -21,7 +22,7 @@ from .chunks import attach, calibration_chunks, make_chunks
 from .forms import Form
 from .graph import OPSET, PickingGraph, make_graph, write_recipe
 from .load import load_model
-from .precision import TARGETS, Precision, Target, calibration_slabs, form_for, has_vnni, quantise, working_bytes
+from .precision import TARGETS, Precision, Target, calibration_slabs, form_for, quantise, working_bytes
 from .stated import Stated
 
 _PACKAGES = ("onnx", "onnxruntime", "onnxruntime-gpu", "onnxscript")
@@ -159,8 +160,9 @@ def _write(
     limit = parity.LIMITS.get(options.precision, parity.LIMIT)
     figures = parity.check(graph, part, recipe.geometry, limit)
     if options.precision == "int8":
-        reduce_range = not has_vnni() if options.reduce_range is None else options.reduce_range
-        if not has_vnni():
+        plain = bool(cpu.flags()) and not cpu.int8_pays()  # where nothing is known: the usual range
+        reduce_range = plain if options.reduce_range is None else options.reduce_range
+        if plain:
             say("this CPU has no VNNI: int8 is hardly faster than fp32 here")
         built = _quantised(built, options, reduce_range)
         built.save(part)

@@ -57,16 +57,6 @@ def working_bytes(recipe: Recipe) -> int:
     return _WORKING_BYTES[recipe.architecture.split("_")[0], recipe.precision == "int8"]
 
 
-def has_vnni(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """True when this CPU multiplies and adds 8-bit integers in one step without overflow (VNNI, or any ARM)."""
-    try:
-        text = cpuinfo.read_text()
-    except OSError:
-        return True
-    flags = set(text.split())
-    return bool({"avx512_vnni", "avx_vnni", "asimd"} & flags)
-
-
 def calibration_slabs(images: Sequence[ImageEntry], recipe: Recipe) -> Iterator[dict[str, NDArray[Any]]]:
     """Inputs of the graph from up to 8 tomograms: slabs at three depths of each, their middle when they are wide.
 

@@ -17,13 +17,12 @@ from pathlib import Path
 
 import click
 
+from milopyp_shared import cpu
 from milopyp_shared.commandline import command
 from milopyp_shared.errors import CheckError, ContradictionError
 
 PACKAGES = ("numpy", "scipy", "numba", "mrcfile", "torch", "onnx")
-FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "asimd")
-#: 8-bit products are multiplied and added in one step, without overflow; asimd: any 64-bit ARM.
-_FLAGS_OF_INT8 = {"avx512_vnni", "avx_vnni", "asimd"}
+FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "asimd")
 
 
 @dataclass(frozen=True)
@@ -145,13 +144,13 @@ def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Processor:
     blocks = [_fields(block) for block in text.split("\n\n") if "processor" in block]
     first = blocks[0] if blocks else {}
     cores = {(block.get("physical id"), block.get("core id", block["processor"])) for block in blocks}
-    has = (first.get("flags") or first.get("Features") or "").split()  # the latter on ARM
+    has = cpu.flags(cpuinfo)
     return Processor(
         name=first.get("model name", platform.machine()),
         cores=len(cores) or os.cpu_count() or 1,
         threads=allowed_threads(),
         flags=tuple(flag for flag in FLAGS if flag in has),
-        int8_pays=not _FLAGS_OF_INT8.isdisjoint(has),
+        int8_pays=cpu.int8_pays(cpuinfo),
     )
 
 

@@ -69,6 +69,26 @@ class Threshold:
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """What is to be expected of picks in tomograms like those of the training; see `milopyp_training.calibration`.
+
+    Attributes
+    ----------
+    particles
+        Estimated number per training tomogram.
+    score
+        Thresholds, rising.
+    precision, recall
+        Expected of the picks above each.
+    """
+
+    particles: float
+    score: tuple[float, ...]
+    precision: tuple[float, ...]
+    recall: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Facts about a trained model.
 
@@ -108,6 +128,8 @@ class Recipe:
         Axis order of the training tomograms' files, as far as it is known. A hint: every file has its own.
     chunks
         The second graph of files for CPUs; None in a checkpoint and in files for GPUs.
+    calibration
+        What is to be expected of picks; None when the labels do not tell.
     working_bytes
         Memory that the network needs per input voxel that goes through it at once.
     """
@@ -129,6 +151,7 @@ class Recipe:
     precision: str = "fp32"
     order: str | None = None
     chunks: Chunks | None = None
+    calibration: Calibration | None = None
     working_bytes: int = 400
 
     @property

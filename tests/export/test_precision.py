@@ -13,7 +13,7 @@ from torch import nn
 from milopyp_export import parity
 from milopyp_export.convert import ExportOptions, export
 from milopyp_export.graph import PickingGraph, make_graph
-from milopyp_export.precision import calibration_slabs, form_for, has_vnni, kept_in_fp32, quantise
+from milopyp_export.precision import calibration_slabs, form_for, kept_in_fp32, quantise
 from milopyp_inference.model import Machine, open_model
 from milopyp_inference.pipeline import prepare, run_network
 from milopyp_shared.errors import CheckError, UsageError
@@ -170,21 +170,6 @@ def test_options_that_fit() -> None:
     ExportOptions(precision="fp16", target="cpu")
     with pytest.raises(UsageError):
         ExportOptions(precision="int8", target="gpu")
-
-
-@pytest.mark.parametrize(
-    ("flags", "has"),
-    [
-        ("flags : fpu avx2 avx512f avx512_vnni", True),
-        ("flags : fpu avx2 avx_vnni", True),
-        ("Features : fp asimd", True),
-        ("flags : fpu avx2 avx512f", False),
-    ],
-)
-def test_cpus_with_and_without_vnni(flags: str, has: bool, tmp_path: Path) -> None:
-    (tmp_path / "cpuinfo").write_text(f"processor : 0\n{flags}\n")
-    assert has_vnni(tmp_path / "cpuinfo") is has
-    assert has_vnni(tmp_path / "gone")  # nothing is known: the usual range
 
 
 def test_forms_by_precision_and_target() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,14 +17,15 @@ from milopyp_shared.tomogram import open_tomogram
 from milopyp_training import checkpoint
 from milopyp_training.data import LabelledVolume
 from milopyp_training.default_method import DefaultMethod
+from milopyp_training.method import Method
 from milopyp_training.networks import build_network
 from milopyp_training.presets import DefaultPreset
-from milopyp_training.run import BEST, LAST, Run, Schedule, recipe_of
+from milopyp_training.run import BEST, LAST, Run, Schedule
 from milopyp_training.validation import predict_all, suggest_threshold
 from toys import noise, write_tomogram
 
 DEVICE, DIAMETER = torch.device("cpu"), 8.0
-PRESET = DefaultPreset(steps=4, batch=2, patch=(4, 16, 16), lr=0.01, averaging=0.2, epochs=6)
+PRESET = DefaultPreset(steps=4, batch=2, patch=(4, 16, 16), lr=0.01, averaging=0.2, epochs=6, folds=0)
 SCHEDULE = Schedule(epochs=PRESET.epochs, seed=0, metric="loss", save_all=True)
 
 
@@ -39,10 +41,11 @@ def volumes(tmp_path_factory: pytest.TempPathFactory) -> list[LabelledVolume]:
 
 
 def prepared(volumes: list[LabelledVolume], folder: Path, schedule: Schedule) -> Run:
-    torch.manual_seed(schedule.seed)
-    method = DefaultMethod(PRESET, volumes[:1], DIAMETER, DEVICE)
-    recipe = recipe_of(method, volumes[:1], DIAMETER, "dark")
-    return Run(method, volumes[:1], volumes[1:], recipe, folder, schedule, {}, DEVICE, Console(quiet=True))
+    def make(volumes: Sequence[LabelledVolume]) -> Method:
+        return DefaultMethod(PRESET, volumes, DIAMETER, DEVICE)
+
+    console = Console(quiet=True)
+    return Run(make, volumes[:1], volumes[1:], DIAMETER, "dark", folder, schedule, {}, DEVICE, console)
 
 
 def best_epoch(run: Run) -> int:

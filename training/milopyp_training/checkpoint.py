@@ -14,6 +14,7 @@ from milopyp_shared.atomic import replacing
 from milopyp_shared.errors import InputError
 from milopyp_shared.recipe import Recipe
 
+from .data import CrossValidated
 from .trainer import TrainingState
 
 FORMAT = "milopyp-checkpoint"
@@ -55,6 +56,7 @@ def save(path: Path, state: TrainingState, recipe: Recipe, options: dict[str, An
         "options": options,
         "history": state.history,
         "validation": state.validation,
+        "cross_validated": None if state.cross_validated is None else _plain(state.cross_validated),
     }
     with replacing(path) as part:
         torch.save(content, part)
@@ -158,6 +160,29 @@ def restore(state: TrainingState, checkpoint: Checkpoint, path: Path) -> None:
         ) from error
 
 
+def cross_validated(checkpoint: Checkpoint, path: Path) -> CrossValidated | None:
+    """What the stored run had found before its first epoch.
+
+    Raises
+    ------
+    InputError
+        It is damaged.
+    """
+    found = checkpoint.stored.get("cross_validated")
+    if found is None:
+        return None
+    try:
+        places = {name: xyz.numpy().astype(float).reshape(-1, 3) for name, xyz in found["lookalikes"].items()}
+        scores = found["label_scores"].numpy().astype(float).ravel()
+        return CrossValidated(places, float(found["unlabelled"]), scores)
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"what its cross-validation found is damaged ({_first_line(error)})",
+            where=path,
+            expected="a complete checkpoint",
+        ) from error
+
+
 def load_initial_weights(network: nn.Module, path: Path) -> None:
     """Begin with the weights of a checkpoint of milopyp or of the published program.
 
@@ -179,6 +204,14 @@ def load_initial_weights(network: nn.Module, path: Path) -> None:
             where=path,
             expected=f"the {len(network.state_dict())} entries of the network that --arch names",
         ) from error
+
+
+def _plain(found: CrossValidated) -> dict[str, Any]:
+    return {
+        "lookalikes": {name: torch.from_numpy(xyz) for name, xyz in found.lookalikes.items()},
+        "unlabelled": found.unlabelled,
+        "label_scores": torch.from_numpy(found.label_scores),
+    }
 
 
 def _first_line(error: Exception) -> str:

@@ -79,6 +79,14 @@ class Epochs(click.ParamType[tuple[int, ...]]):
     group=TRAINING,
     help="Network; unet_4 and unet_5 select the published preset.",
 )
+@option(
+    "--quick",
+    is_flag=True,
+    default=None,
+    group=TRAINING,
+    help="A fifth of the time: no cross-validation, so all places without a label are background and precision is not "
+    "estimated (default preset only).",
+)
 @option("--num-epochs", type=click.IntRange(min=1), group=TRAINING, help="Epochs." + PRESETS)
 @option(
     "--lr",
@@ -175,7 +183,12 @@ class Epochs(click.ParamType[tuple[int, ...]]):
     help="Print the losses every so many steps; 0 for never.",
 )
 @option("--gpus", default="auto", group=MACHINE, help="GPU number, -1 for the CPU, auto for a GPU if there is one.")
-@option("--amp/--no-amp", default=None, group=MACHINE, help="Mixed precision (bfloat16).  [default: on GPUs]")
+@option(
+    "--amp/--no-amp",
+    default=None,
+    group=MACHINE,
+    help="Mixed precision (bfloat16).  [default: on GPUs and, default preset, on CPUs that have it]",
+)
 @option("--threads", type=click.IntRange(min=1), group=MACHINE, help="CPU threads.  [default: all that are allowed]")
 @option(
     "--num-workers",
@@ -205,7 +218,7 @@ def train_command(task: str | None, **options: Any) -> None:
     from . import outputs, processes
     from .checkpoint import load_initial_weights
     from .presets import DefaultPreset
-    from .run import LAST, Run, Schedule, recipe_of
+    from .run import LAST, Run, Schedule
     from .settings import choose_preset
 
     context = click.get_current_context()
@@ -224,10 +237,16 @@ def train_command(task: str | None, **options: Any) -> None:
         volumes, validation = _load(options, preset, console, speaks=share.rank == 0)
         if not isinstance(preset, DefaultPreset) and options["preset"] is None:
             console.say("published preset, selected by its options (--preset default is the other method)")
-        torch.manual_seed(options["seed"])
-        method = _method(preset, volumes, options["bbox"], device)
-        if options["load_model"]:
-            load_initial_weights(method.network, options["load_model"])
+
+        def make(volumes: Any) -> Any:
+            method = _method(preset, volumes, options["bbox"], device)
+            if options["load_model"]:
+                load_initial_weights(method.network, options["load_model"])
+            return method
+
+        mixed_precision = options["amp"]
+        if mixed_precision is None:
+            mixed_precision = processes.mixed_precision_pays(device, preset, volumes)
         schedule = Schedule(
             epochs=preset.epochs,
             seed=options["seed"],
@@ -239,11 +258,22 @@ def train_command(task: str | None, **options: Any) -> None:
             limit=options["K"],
             print_every=options["print_iter"],
             ahead=options["num_workers"],
-            mixed_precision=device.type == "cuda" if options["amp"] is None else options["amp"],
+            mixed_precision=mixed_precision,
         )
-        recipe = recipe_of(method, volumes, options["bbox"], options["contrast"])
         plain = {name: str(value) for name, value in options.items() if value is not None}
-        training = Run(method, volumes, validation, recipe, folder, schedule, plain, device, console, share)
+        training = Run(
+            make,
+            volumes,
+            validation,
+            options["bbox"],
+            options["contrast"],
+            folder,
+            schedule,
+            plain,
+            device,
+            console,
+            share,
+        )
         if options["resume"]:
             training.resume(folder / LAST)
         if share.rank == 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,18 +35,50 @@ class LabelledVolume:
         ``(n, 3)`` labels, full-resolution voxels in the inside frame.
     voxel_size
         Angstrom or None.
+    ignored
+        ``(m, 3)`` places that look like particles without a label: what is there counts neither as particle nor as
+        background.
     """
 
     name: str
     grey: GreyVolume
     xyz: NDArray[np.float64]
     voxel_size: float | None
+    ignored: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
 
     def grid_zyx(self, voxel_per_output: tuple[int, int, int]) -> NDArray[np.float64]:
         """``(n, 3)`` labels z, y, x in heat-map voxels, sub-voxel; the centre of the first one is 0.0."""
-        factor = np.array(voxel_per_output, dtype=float)
-        zyx: NDArray[np.float64] = (self.xyz[:, ::-1] - (factor - 1) / 2) / factor
-        return zyx
+        return on_grid(self.xyz, voxel_per_output)
+
+
+@dataclass(frozen=True)
+class CrossValidated:
+    """What networks that each missed a part of the labels have told.
+
+    Attributes
+    ----------
+    lookalikes
+        Per tomogram name, ``(m, 3)`` places that look like particles; see `LabelledVolume.ignored`.
+    unlabelled
+        Estimated number of particles without a label, in all training tomograms.
+    label_scores
+        Of all labels, by the networks that had not seen them; 0 where they have no pick.
+    """
+
+    lookalikes: dict[str, NDArray[np.float64]]
+    unlabelled: float
+    label_scores: NDArray[np.float64]
+
+    def apply(self, volumes: Sequence[LabelledVolume]) -> list[LabelledVolume]:
+        """The tomograms with the lookalikes ignored."""
+        return [replace(volume, ignored=self.lookalikes.get(volume.name, volume.ignored)) for volume in volumes]
+
+
+def on_grid(xyz: NDArray[np.float64], voxel_per_output: tuple[int, int, int]) -> NDArray[np.float64]:
+    """``(n, 3)`` positions x, y, z in voxels -> z, y, x in heat-map voxels; the centre of the first one is 0.0."""
+    factor = np.array(voxel_per_output, dtype=float)
+    zyx: NDArray[np.float64] = (xyz[:, ::-1] - (factor - 1) / 2) / factor
+    return zyx
 
 
 def load_volumes(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .data import LabelledVolume
+from .data import LabelledVolume, on_grid
 from .presets import DefaultPreset
 from .targets import gaussian_targets, nearest_voxels
 
@@ -24,7 +25,8 @@ class Batch:
     sections
         ``(b, z, y, x)`` float32 grey levels in 0..1, augmented.
     target
-        ``(b, z, y/2, x/2)`` float32 Gaussians around the sub-voxel label positions.
+        ``(b, z, y/2, x/2)`` float32 Gaussians around the sub-voxel label positions. 1 within a particle radius of an
+        ignored place, which is not positive: the loss weighs such voxels with ``(1 - target)^4``, that is not at all.
     positive
         The same shape; True near the labels.
     """
@@ -65,9 +67,9 @@ def draw_batch(
     drawn = []
     for _ in range(preset.batch):
         volume = volumes[rng.choice(len(volumes), p=weights / weights.sum())]
-        centres = volume.grid_zyx(factor)
+        centres, ignored = volume.grid_zyx(factor), on_grid(volume.ignored, factor)
         start = _start(volume, centres, preset, shape, rng)
-        drawn.append(_patch(volume, centres, start, shape, sigma, preset, rng))
+        drawn.append(_patch(volume, centres, ignored, start, shape, sigma, preset, rng))
     sections, target, positive = (np.stack(parts) for parts in zip(*drawn, strict=True))
     return Batch(sections, target, positive)
 
@@ -95,6 +97,7 @@ def _start(
 def _patch(
     volume: LabelledVolume,
     centres: NDArray[np.float64],
+    ignored: NDArray[np.float64],
     start: NDArray[np.int64],
     shape: tuple[int, int, int],
     sigma: NDArray[np.float64],
@@ -106,6 +109,10 @@ def _patch(
     local = centres - start // _GRID
     target = gaussian_targets(local, grid, sigma.tolist())
     positive = nearest_voxels(local, grid) | (target > preset.positive)
+    if len(ignored):
+        at_the_edge = math.exp(-0.5 / preset.target_sigma**2)  # what such a Gaussian is at a particle radius
+        nearness = gaussian_targets(ignored - start // _GRID, grid, sigma.tolist())
+        target[(nearness > np.maximum(target, at_the_edge)) & ~positive] = 1.0
     flip = tuple(axis for axis in range(3) if rng.random() < 0.5)
     sections, target, positive = (np.flip(part, flip) for part in (sections, target, positive))
     return _augment(sections, preset, rng), np.ascontiguousarray(target), np.ascontiguousarray(positive)

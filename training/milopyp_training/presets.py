@@ -37,6 +37,11 @@ class DefaultPreset:
         number, so the more there are, the less the background weighs, in which most particles are unlabelled.
     flips
         Mirrored copies that picking averages over.
+    folds
+        Networks that each miss a part of the labels: they find the places without a label that are not to count as
+        background, and tell how far picks can be trusted. 0: neither.
+    ignored_per_label
+        Places that do not count as background at most.
     """
 
     name: str = "default"
@@ -57,6 +62,8 @@ class DefaultPreset:
     target_sigma: float = 0.4
     positive: float = 0.8
     flips: int = 4
+    folds: int = 4
+    ignored_per_label: int = 3
 
 
 @dataclass(frozen=True)

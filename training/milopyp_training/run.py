@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from milopyp_shared.atomic import make_folder, remove_leftovers, replacing, write_text
@@ -19,10 +20,12 @@ from milopyp_shared.grey import Contrast
 from milopyp_shared.peaks import select
 from milopyp_shared.recipe import Recipe, Threshold
 
-from . import checkpoint, selection
+from . import calibration, checkpoint, selection
+from .crossvalidation import FEWEST_LABELS, CrossValidation, MakeMethod, away_from
 from .data import LabelledVolume
 from .method import ALONE, Method, Share
 from .outputs import Log
+from .presets import DefaultPreset
 from .selection import Metric, Validation
 from .trainer import Losses, TrainingState, new_state, train_epoch
 from .validation import Prediction, judge, predict_all, suggest_threshold
@@ -95,10 +98,12 @@ class Run:
 
     Parameters
     ----------
-    method, volumes, validation
-        What is trained, on what, and the tomograms it is judged by (may be none).
-    recipe
-        Of the model, its threshold still open.
+    make
+        Gives the method for labelled tomograms, with fresh weights.
+    volumes, validation
+        What is trained on, and the tomograms the model is judged by (may be none).
+    diameter, contrast
+        Of the particles; the diameter in voxels.
     folder
         ``exp/semi/EXP_ID``.
     options
@@ -109,10 +114,11 @@ class Run:
 
     def __init__(
         self,
-        method: Method,
+        make: MakeMethod,
         volumes: Sequence[LabelledVolume],
         validation: Sequence[LabelledVolume],
-        recipe: Recipe,
+        diameter: float,
+        contrast: Contrast,
         folder: Path,
         schedule: Schedule,
         options: dict[str, Any],
@@ -120,15 +126,40 @@ class Run:
         console: Console,
         share: Share = ALONE,
     ) -> None:
-        self.method, self.volumes, self.validation, self.recipe = method, volumes, validation, recipe
+        self.validation = validation
         self.folder, self.schedule, self.options, self.device = folder, schedule, options, device
         self.console, self.share = console, share
         self.figure = selection.criterion(schedule.metric, schedule.fully_labelled)
-        self.state = new_state(method, schedule.epochs, share)
+        self._make = make
+        self._begin(volumes)
+        self.recipe = recipe_of(self.method, volumes, diameter, contrast)
+        self.crossvalidation = self._crossvalidation()
+
+    def _begin(self, volumes: Sequence[LabelledVolume]) -> None:
+        """The state before the first epoch on these tomograms."""
+        torch.manual_seed(self.schedule.seed)
+        self.volumes, self.method = volumes, self._make(volumes)
+        self.state = new_state(self.method, self.schedule.epochs, self.share)
+
+    def _crossvalidation(self) -> CrossValidation | None:
+        """How the tomograms are looked at before the training; None when that is not asked for or not possible."""
+        preset = self.method.preset
+        if not isinstance(preset, DefaultPreset) or not preset.folds:
+            return None
+        if (labels := sum(len(volume.xyz) for volume in self.volumes)) < FEWEST_LABELS:
+            self.console.say(f"{labels} labels are too few to leave some out: no cross-validation, no expectations")
+            return None
+        return CrossValidation(
+            self._make, preset, self.recipe, self.schedule.seed, self.device, self.share,
+            self.schedule.mixed_precision, self.schedule.ahead,
+        )  # fmt: skip
 
     def resume(self, path: Path) -> None:
         """Go on after the last finished epoch of a checkpoint."""
         stored = checkpoint.load(path)
+        if (found := checkpoint.cross_validated(stored, path)) is not None:
+            self._begin(found.apply(self.volumes))
+            self.state.cross_validated = found
         checkpoint.restore(self.state, stored, path)
         if self.state.epoch >= self.schedule.epochs:  # nothing is left that would find a threshold
             self.recipe = stored.recipe
@@ -136,6 +167,8 @@ class Run:
 
     def train(self) -> Recipe:
         """Train to the last epoch; returns the recipe of the last checkpoint."""
+        if self.crossvalidation is not None and self.state.epoch == 0:
+            self._look_first(self.crossvalidation)
         if self.share.rank:
             while self.state.epoch < self.schedule.epochs:
                 self._epoch()
@@ -156,6 +189,16 @@ class Run:
                 progress.step(text)
         self._finish()
         return self.recipe
+
+    def _look_first(self, crossvalidation: CrossValidation) -> None:
+        """Find the unlabelled places that look like particles, and begin anew without them."""
+        with self.console.progress("cross-validation", crossvalidation.preset.folds) as progress:
+            seen = crossvalidation.look(self.volumes, progress.step)
+        found = crossvalidation.conclude(self.volumes, seen)
+        count = sum(map(len, found.lookalikes.values()))
+        self.console.say(f"{count} places without a label look like particles and do not count as background")
+        self._begin(found.apply(self.volumes))
+        self.state.cross_validated = found
 
     def _epoch(self, line: Callable[[str], None] = lambda text: None) -> Losses:
         every = self.schedule.print_every
@@ -205,14 +248,23 @@ class Run:
     def _settle(self, path: Path) -> None:
         """Give a kept checkpoint its threshold, found the way its model will pick: over all mirrored copies."""
         stored = checkpoint.load(path)
-        used, kind = (self.validation, "validation") if self.validation else (self.volumes, "training")
         network = copy.deepcopy(self.method.network)
         network.load_state_dict(stored.state_dict)
-        predictions = predict_all(
-            self.method, network, used[:TOMOGRAMS_FOR_THRESHOLD], self.recipe, self.device, self.recipe.flips
-        )
-        threshold = suggest_threshold(predictions, self.recipe.diameter / 2, kind)
-        self.recipe = replace(stored.recipe, threshold=threshold)
+
+        def predicted(volumes: Sequence[LabelledVolume]) -> list[Prediction]:
+            return predict_all(self.method, network, volumes, self.recipe, self.device, self.recipe.flips)
+
+        radius, found, expected = self.recipe.diameter / 2, self.state.cross_validated, None
+        if found is not None:
+            predictions = predicted(self.volumes)
+            places = np.concatenate([away_from(p.picks, p.volume.xyz, radius).score for p in predictions])
+            expected = calibration.calibrate(found, places, len(predictions))
+            threshold = calibration.suggest(expected, found.label_scores)
+        else:
+            used, kind = (self.validation, "validation") if self.validation else (self.volumes, "training")
+            predictions = predicted(used[:TOMOGRAMS_FOR_THRESHOLD])
+            threshold = suggest_threshold(predictions, radius, kind)
+        self.recipe = replace(stored.recipe, threshold=threshold, calibration=expected)
         checkpoint.replace_recipe(path, stored, self.recipe)
         if self.schedule.pictures and not self.validation and path.name == LAST:
             self._draw(predictions, True)

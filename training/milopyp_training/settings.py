@@ -46,6 +46,8 @@ def choose_preset(options: Mapping[str, Any], given: Collection[str]) -> Preset:
         raise _other_method(selecting, "published")
     if arch == DefaultPreset.architecture and (named == "published" or selecting):
         raise _other_method(["arch"], "default")
+    if options["quick"] and (named == "published" or selecting):
+        raise _other_method(["quick"], "default")
     if named == "published" or selecting:
         return _published(options, named is not None)
     if details := [name for name in PUBLISHED_DETAILS if name in given]:
@@ -61,7 +63,11 @@ def _default(options: Mapping[str, Any]) -> DefaultPreset:
     if options["compress"] is False:
         levels = replace(levels, pairing="none")
     return _with_given(
-        DefaultPreset(grey=levels), epochs=options["num_epochs"], lr=options["lr"], batch=options["batch_size"]
+        DefaultPreset(grey=levels),
+        epochs=options["num_epochs"],
+        lr=options["lr"],
+        batch=options["batch_size"],
+        folds=0 if options["quick"] else None,
     )
 
 

@@ -21,6 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from milopyp_shared.errors import CheckError
 
+from .data import CrossValidated
 from .method import ALONE, Method, Share
 
 Losses = dict[str, float]
@@ -38,6 +39,8 @@ class TrainingState:
         Mean of every loss term per finished epoch.
     validation
         Figures of every validated epoch.
+    cross_validated
+        What was found before the first epoch; None when nothing was looked for.
     """
 
     network: nn.Module
@@ -47,6 +50,7 @@ class TrainingState:
     epoch: int = 0
     history: list[Losses] = field(default_factory=list)
     validation: list[dict[str, float]] = field(default_factory=list)
+    cross_validated: CrossValidated | None = None
 
     @property
     def picking_network(self) -> nn.Module:
