@@ -216,6 +216,7 @@ def _summary(run: Run, images: Sequence[ImageEntry]) -> dict[str, Any]:
         "diameter": run.model.recipe.diameter,
         "suppression_distance": run.model.recipe.suppression_distance,
         "options": asdict(run.options),
+        "calibration": run.model.recipe.calibration and asdict(run.model.recipe.calibration),
         "done": sum(record["status"] == "done" for record in records),
         "failed": {record["name"]: record["error"] for record in records if record["status"] == "failed"},
         "picks": sum(record.get("picks", 0) for record in records),

@@ -141,9 +141,13 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
         console.say(f"{model.path} is the export of {options['model']}: picking with it")
     checks.against_recipe(options, model.recipe, model.path)
     suggestion = model.recipe.threshold
+    expected = model.recipe.calibration
     if threshold is None:
         note = "" if suggestion.calibrated else ", uncalibrated"
         console.say(f"threshold {suggestion.score:.2f} ({suggestion.method}{note})")
+    elif expected is not None:
+        precision, recall = expected.at(threshold)
+        console.say(f"threshold {threshold:.2f}: expected precision {precision:.2f}, recall {recall:.2f}")
     if options["fiber"] and options["with_score"]:
         console.say("points of fibres have no score: --with-score changes nothing")
     pick_options = PickOptions(

@@ -86,6 +86,24 @@ def read_records(folder: Path) -> list[dict[str, Any]]:
     return records
 
 
+def read_summary(folder: Path) -> dict[str, Any]:
+    """What ``run.json`` says of the whole run.
+
+    Raises
+    ------
+    InputError
+        It is missing or damaged.
+    """
+    path = folder / "run.json"
+    try:
+        summary: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(
+            "is no summary of a run", where=path, expected="what milopyp-infer wrote", remedy="Run it again."
+        ) from error
+    return summary
+
+
 def _distance(folder: Path) -> float | None:
     try:
         value = json.loads((folder / "run.json").read_text(encoding="utf-8"))["suppression_distance"]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from milopyp_shared.recipe import Recipe
 
 CHECKPOINTS = (".pth", ".pt")
+PRECISIONS = (0.5, 0.7, 0.8, 0.9, 0.95)
 PAIRING = {
     "none": "sections as they are",
     "mean": "two sections averaged to one",
@@ -53,6 +54,7 @@ def describe(recipe: Recipe, file: Path) -> str:
         ("particles", _particles(recipe)),
         ("grey levels", _grey_levels(recipe)),
         ("threshold", _threshold(recipe)),
+        ("expected", _expected(recipe)),
         ("picking", _picking(recipe)),
         ("tiles", _tiles(recipe)),
         ("trained on", _trained_on(recipe)),
@@ -108,6 +110,15 @@ def _grey_levels(recipe: Recipe) -> str:
 def _threshold(recipe: Recipe) -> str:
     suggested = recipe.threshold
     return f"{suggested.score:.3g}, {suggested.method}{'' if suggested.calibrated else ' (uncalibrated)'}"
+
+
+def _expected(recipe: Recipe) -> str:
+    expected = recipe.calibration
+    if expected is None:
+        return "not known: how many picks are right was not estimated"
+    known = [(aim, expected.threshold_for(aim)) for aim in PRECISIONS]
+    steps = ", ".join(f"{aim:.0%} above {score:.2f}" for aim, score in known if score is not None)
+    return f"precision {steps}; about {expected.particles:.0f} particles per training tomogram"
 
 
 def _picking(recipe: Recipe) -> str:

@@ -9,12 +9,18 @@ from typing import Any
 import click
 
 from milopyp_shared.commandline import Number, command, option
-from milopyp_shared.errors import InputError, UsageError
+from milopyp_shared.errors import ContradictionError, InputError, UsageError
+
+from .runs import read_records, read_summary
 
 
 @command("threshold")
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
 @option("--value", type=Number(min=0, max=1), help="Picks score above this.  [default: as in the run]")
+@option(
+    "--precision", type=Number(min=0, max=1, min_open=True, max_open=True),
+    help="Picks score above the value from which on this part of them is expected to be right.",
+)  # fmt: skip
 @option("--count", "--K", "count", type=click.IntRange(min=1), help="The best so many of every tomogram.")
 @option("--distance", type=Number(min=0), help="Voxels between picks at least.  [default: as in the run]")
 @option(
@@ -24,7 +30,9 @@ from milopyp_shared.errors import InputError, UsageError
 @option("--with-score/--without-score", default=None, help="A fourth column of the text.  [default: as in the run]")
 @option("--out", type=click.Path(path_type=Path), help="Folder for the new picks.  [default: they replace the run's]")
 @click.version_option(package_name="milopyp")
-def threshold(run: Path, count: int | None, value: float | None, out: Path | None, **given: Any) -> None:
+def threshold(
+    run: Path, precision: float | None, count: int | None, value: float | None, out: Path | None, **given: Any
+) -> None:
     """Cut picks from the candidates of RUN, a folder of milopyp-infer, again.
 
     NAME.txt and NAME.mod are written anew for every tomogram; heat maps and candidates stay. --count alone takes the
@@ -33,20 +41,26 @@ def threshold(run: Path, count: int | None, value: float | None, out: Path | Non
     \b
     Examples:
       milopyp threshold picks --value 0.35
+      milopyp threshold picks --precision 0.9
       milopyp threshold picks --count 200 --margin 150 --out picks_200
     """
     from milopyp_inference.picking import Selection
-
-    from .runs import read_records
 
     with_score = given.pop("with_score")
     changes = {name: number for name, number in given.items() if number is not None}
     if count is not None:
         changes |= {"limit": count, "threshold": 0.0}
+    if precision is not None:
+        if value is not None:
+            raise ContradictionError("--value and --precision", expected="one of them: both are thresholds")
+        value = _for_precision(run, precision)
+        click.echo(f"picks above {value:.2f}: expected precision {precision:.2f}")
     if value is not None:
         changes["threshold"] = value
     if not changes and with_score is None:
-        raise UsageError("nothing to change", expected="--value, --count, --distance, --margin or --with-score")
+        raise UsageError(
+            "nothing to change", expected="--value, --count, --precision, --distance, --margin or --with-score"
+        )
     records = read_records(run)
     done: list[tuple[dict[str, Any], int]] = []
     for record in records:
@@ -68,6 +82,29 @@ def threshold(run: Path, count: int | None, value: float | None, out: Path | Non
     for record, picks in done:
         click.echo(f"{record['name']}: {picks} of {record['candidates']} candidates")
     click.echo(f"{sum(picks for _, picks in done)} picks in {len(done)} tomograms: {out or run}")
+
+
+def _for_precision(run: Path, precision: float) -> float:
+    """The threshold that the run's model expects this precision of."""
+    from milopyp_shared.recipe import read_calibration
+
+    stored = read_summary(run).get("calibration")
+    if stored is None:
+        raise InputError(
+            "its model does not know how many picks are right",
+            where=run,
+            expected="a model of milopyp-train without --quick, from enough labels, and a run made with it",
+            remedy="Give --value or --count.",
+        )
+    expected = read_calibration(stored, run / "run.json")
+    score = expected.threshold_for(precision)
+    if score is None:
+        raise InputError(
+            f"no threshold is expected to give a precision of {precision:g}",
+            where=run,
+            expected=f"at most {max(expected.precision):.2f}",
+        )
+    return score
 
 
 def _cut(run: Path, out: Path, record: dict[str, Any], selection: Any) -> int:

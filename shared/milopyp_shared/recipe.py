@@ -6,9 +6,11 @@ an older schema did not have with their defaults, and refuse a newer schema.
 
 from __future__ import annotations
 
+import itertools
 import json
 import types
 import typing
+from bisect import bisect_right
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -86,6 +88,20 @@ class Calibration:
     score: tuple[float, ...]
     precision: tuple[float, ...]
     recall: tuple[float, ...]
+
+    def at(self, threshold: float) -> tuple[float, float]:
+        """Precision and recall of picks above `threshold`, interpolated."""
+        upper = min(max(bisect_right(self.score, threshold), 1), len(self.score) - 1)
+        low, high = self.score[upper - 1], self.score[upper]
+        part = min(max((threshold - low) / (high - low), 0.0), 1.0)
+        precision, recall = (
+            values[upper - 1] + part * (values[upper] - values[upper - 1]) for values in (self.precision, self.recall)
+        )
+        return precision, recall
+
+    def threshold_for(self, precision: float) -> float | None:
+        """The lowest threshold above which at least this precision is expected; None when there is none."""
+        return next((s for s, p in zip(self.score, self.precision, strict=True) if p >= precision), None)
 
 
 @dataclass(frozen=True)
@@ -195,6 +211,8 @@ class Recipe:
                 remedy="Update milopyp: pip install -U milopyp.",
             )
         recipe: Recipe = _build(cls, stored, where)
+        if recipe.calibration is not None:
+            _check_calibration(recipe.calibration, where)
         sizes = recipe.geometry
         if min(*sizes.alignment, *sizes.stride) < 1 or min(sizes.halo) < 0 or recipe.diameter <= 0:
             raise InputError(
@@ -203,6 +221,27 @@ class Recipe:
                 expected="strides and alignments from 1, halos from 0, a positive diameter",
             )
         return recipe
+
+
+def read_calibration(stored: Any, where: object) -> Calibration:
+    """A calibration from JSON's plain types.
+
+    Raises
+    ------
+    InputError
+        It is none.
+    """
+    calibration: Calibration = _build(Calibration, stored, where, "calibration")
+    _check_calibration(calibration, where)
+    return calibration
+
+
+def _check_calibration(found: Calibration, where: object) -> None:
+    rising = all(a < b for a, b in itertools.pairwise(found.score))
+    if len(found.score) < 2 or not len(found.score) == len(found.precision) == len(found.recall) or not rising:
+        raise InputError(
+            "the recipe's calibration is no table of rising scores", where=where, expected="what milopyp writes there"
+        )
 
 
 def _build(kind: Any, stored: Any, where: object, name: str = "recipe") -> Any:

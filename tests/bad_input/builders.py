@@ -126,6 +126,14 @@ def picking(*builds: Build) -> Build:
     return both(model(), *builds)
 
 
+def calibrated_run(precision: str) -> Build:
+    """A run whose summary holds expectations at two scores."""
+    table = f'{{"particles": 9, "score": [0.2, 0.6], "precision": {precision}, "recall": [0.9, 0.5]}}'
+    return both(
+        text("picks/records/a.json", '{"status": "done"}'), text("picks/run.json", f'{{"calibration": {table}}}')
+    )
+
+
 def recipe_edited(edit: Callable[[Any], None]) -> Build:
     """The toy model with another recipe; `edit` gets the model's protobuf."""
 

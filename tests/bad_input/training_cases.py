@@ -17,6 +17,8 @@ from bad_input.builders import (
 )
 
 CASES = [
+    Case("published method, quickly", f"{TRAIN} --quick --preset published", "", "--quick beside the other method",
+         "--preset default", "leave it out", lists()),
     Case("negative diameter", f"{TRAIN} --bbox -5", "--bbox", "-5", "a diameter of 2 to 1000 voxels", "", lists()),
     Case("diameter that is no number", f"{TRAIN} --bbox nan", "--bbox", "nan", "", "", lists()),
     Case("learning rate that is no number", f"{TRAIN} --lr nan", "--lr", "not a finite number", usage=True,

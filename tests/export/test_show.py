@@ -28,13 +28,25 @@ def test_an_onnx_file(tmp_path: Path) -> None:
     assert (outcome.code, outcome.err) == (0, "")
     shown = rows(outcome.out)
     assert list(shown) == [
-        *("file", "network", "particles", "grey levels", "threshold", "picking", "tiles", "trained on", "made with"),
+        *(
+            "file",
+            "network",
+            "particles",
+            "grey levels",
+            "threshold",
+            "expected",
+            "picking",
+            "tiles",
+            "trained on",
+            "made with",
+        ),
         *("checkpoint", "comparison"),
     ]
     assert shown["network"] == "unet3d (channels 2, levels 2), default preset, fp32"
     assert shown["particles"] == "dark, 10 voxels across: 100 Angstrom at 10 per voxel"
     assert shown["grey levels"].startswith("two sections averaged to one; Gaussian filter 0.4 0.8 0.8 (z y x)")
     assert shown["threshold"] == "0.5, chosen by hand (uncalibrated)"
+    assert shown["expected"] == "not known: how many picks are right was not estimated"
     assert "2 2 2 voxels (z y x) per heat-map voxel" in shown["picking"]
     assert shown["trained on"] == "unknown tomograms"
     assert "(limit 0.0001)" in shown["comparison"] and "operator set 20" in shown["comparison"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from milopyp_shared.errors import InputError
 from milopyp_shared.grey import GreyParameters
-from milopyp_shared.recipe import SCHEMA, Geometry, Recipe, Threshold
+from milopyp_shared.recipe import SCHEMA, Calibration, Geometry, Recipe, Threshold, read_calibration
 
 RECIPE = Recipe(
     architecture="unet3d",
@@ -32,6 +32,12 @@ positive = st.floats(1e-6, 1e6)
 counts = st.integers(-(2**70), 2**70)
 words = st.text(max_size=12)
 three = st.tuples(*[st.integers(1, 2**70)] * 3)
+parts = st.floats(0, 1)
+calibrations = st.lists(parts, min_size=2, max_size=5, unique=True).flatmap(
+    lambda score: st.builds(
+        Calibration, positive, st.just(tuple(sorted(score))), *[st.tuples(*[parts] * len(score))] * 2
+    )
+)
 recipes = st.builds(
     Recipe,
     architecture=words,
@@ -54,6 +60,7 @@ recipes = st.builds(
     parity=st.dictionaries(words, numbers, max_size=3),
     checkpoint_sha256=words,
     precision=words,
+    calibration=st.none() | calibrations,
 )
 
 
@@ -223,3 +230,29 @@ def test_any_value_in_any_field_is_read_or_refused(field: str, value: object) ->
 def test_numbers_that_no_engine_could_use_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"model\.onnx: .*(diameter|score|geometry)"):
         read(stored(**change))
+
+
+EXPECTED = Calibration(25.0, (0.2, 0.4, 0.6), (0.5, 0.75, 0.95), (0.9, 0.8, 0.5))
+
+
+def test_expectations_between_and_beyond_the_scores() -> None:
+    assert EXPECTED.at(0.3) == pytest.approx((0.625, 0.85))
+    assert EXPECTED.at(0.4) == pytest.approx((0.75, 0.8))
+    assert EXPECTED.at(0.0) == (0.5, 0.9)
+    assert EXPECTED.at(1.0) == pytest.approx((0.95, 0.5))
+    assert [EXPECTED.threshold_for(aim) for aim in (0.1, 0.75, 0.8, 0.99)] == [0.2, 0.4, 0.6, None]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"score": [0.2, 0.2, 0.6]},
+        {"score": [0.6, 0.4, 0.2]},
+        {"precision": [0.5, 0.75]},
+        {"score": [0.2], "precision": [0.5], "recall": [0.9]},
+    ],
+)
+def test_calibrations_that_are_no_tables(table: dict[str, list[float]]) -> None:
+    stored = {"particles": 25.0, "score": [0.2, 0.4, 0.6], "precision": [0.5, 0.7, 0.9], "recall": [0.9, 0.8, 0.5]}
+    with pytest.raises(InputError, match="no table of rising scores"):
+        read_calibration(stored | table, "run.json")

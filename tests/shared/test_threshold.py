@@ -90,3 +90,14 @@ def test_what_was_picked_as_published_is_refused(tmp_path: Path) -> None:
     outcome = run_line("milopyp threshold published --value 0.5")
     assert outcome.code == 2
     assert "a was picked with --published" in outcome.err
+
+
+def test_a_threshold_for_a_precision() -> None:
+    run = json.loads(Path("picks/run.json").read_text())
+    assert run["calibration"] is None  # the toy model was not trained
+    table_of = {"particles": 5.0, "score": [0.3, 0.52, 0.9], "precision": [0.4, 0.8, 1.0], "recall": [1.0, 0.9, 0.1]}
+    Path("picks/run.json").write_text(json.dumps(run | {"calibration": table_of}))
+    outcome = cut("--precision 0.75 --out precise")
+    assert "picks above 0.52: expected precision 0.75" in outcome.out
+    cut("--value 0.52 --out wanted")
+    assert tree(Path("precise")) == tree(Path("wanted"))

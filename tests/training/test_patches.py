@@ -124,6 +124,31 @@ def test_targets_lie_where_the_labels_are(tmp_path: Path, pairing: str) -> None:
     assert {place.volume for place in places} == {0, 1}
 
 
+def test_ignored_places_teach_nothing_but_labels_do(tmp_path: Path) -> None:
+    """Within a particle radius of an ignored place the target is 1 without a positive, unless a label is nearer."""
+    labels, places = [(7.3, 20.1, 9.2), (28.9, 11.7, 4.4)], np.array([[20.0, 24.0, 9.0], [31.0, 14.0, 6.0]])
+    plain = labelled(tmp_path, (16, 40, 44), labels)
+    ignoring = replace(plain, ignored=places)
+    without, batch = batch_of([plain]), batch_of([ignoring])
+    assert np.array_equal(batch.sections, without.sections)
+    assert np.array_equal(batch.positive, without.positive)
+    changed = 0
+    for number, patch in enumerate(batch.sections):
+        place = find(patch, [plain])
+        old, new = (np.flip(b.target[number], place.flip) for b in (without, batch))
+        z, y, x = (np.arange(n) + 0.5 for n in new.shape)
+        centres = np.stack(np.meshgrid(z, y, x, indexing="ij"), -1) * 2 - 0.5 + place.start * np.array([2, 1, 1])
+        to_place, to_label = (
+            np.min([np.linalg.norm(centres - point[::-1], axis=-1) for point in points], axis=0)
+            for points in (places, np.array(labels))
+        )
+        positive = np.flip(batch.positive[number], place.flip)
+        wanted = (to_place < DIAMETER / 2) & (to_place < to_label) & ~positive
+        assert np.array_equal(new, np.where(wanted, 1.0, old))
+        changed += int(wanted.sum())
+    assert changed > 100
+
+
 def test_volumes_are_drawn_in_proportion_to_their_labels(tmp_path: Path) -> None:
     volumes = [
         labelled(tmp_path, (12, 24, 26), [(12.0, 12.0, 6.0)] * 4, 1),

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -128,3 +129,54 @@ def test_a_run_that_goes_on_remembers_its_best_epoch(
         ours, theirs = checkpoint.load(tmp_path / name), checkpoint.load(overfitted.folder / name)
         assert ours.recipe == theirs.recipe
         assert all(torch.equal(value, theirs.state_dict[key]) for key, value in ours.state_dict.items())
+
+
+LABELS = np.array([[4.0, 4.0, 2.0], [18.0, 4.0, 3.0], [4.0, 18.0, 4.0], [18.0, 18.0, 5.0]])
+CHECKED = replace(PRESET, epochs=2, folds=2)
+
+
+def checked(volumes: list[LabelledVolume], folder: Path) -> Run:
+    """A run with cross-validation on eight labels."""
+
+    def make(volumes: Sequence[LabelledVolume]) -> Method:
+        return DefaultMethod(CHECKED, volumes, DIAMETER, DEVICE)
+
+    many = [replace(volume, xyz=LABELS + number) for number, volume in enumerate(volumes)]
+    schedule = Schedule(epochs=2, seed=4)
+    return Run(make, many, [], DIAMETER, "dark", folder, schedule, {}, DEVICE, Console(quiet=True))
+
+
+def test_a_run_with_cross_validation_goes_on_as_if_nothing_had_happened(
+    volumes: list[LabelledVolume], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = checked(volumes, tmp_path / "whole")
+    recipe = whole.train()
+    stored = checkpoint.load(whole.folder / LAST)
+    found = checkpoint.cross_validated(stored, whole.folder / LAST)
+    assert found is not None
+    assert set(found.lookalikes) == {volume.name for volume in volumes}
+    assert 0 < sum(map(len, found.lookalikes.values())) <= CHECKED.ignored_per_label * len(LABELS) * 2
+    assert len(found.label_scores) == 8
+    assert [volume.ignored.tolist() for volume in whole.volumes] == [
+        found.lookalikes[volume.name].tolist() for volume in whole.volumes
+    ]
+    assert recipe == stored.recipe
+    assert recipe.labels == {volume.name: 4 for volume in volumes}
+
+    broken, epoch = checked(volumes, tmp_path / "broken"), Run._epoch
+
+    def interrupted(run: Run, *rest: Any) -> Any:
+        if run.state.epoch == 1:
+            raise KeyboardInterrupt
+        return epoch(run, *rest)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Run, "_epoch", interrupted)
+        broken.train()
+    resumed = checked(volumes, tmp_path / "broken")
+    resumed.resume(resumed.folder / LAST)
+    assert resumed.state.epoch == 1
+    resumed.train()
+    again = checkpoint.load(resumed.folder / LAST)
+    assert again.recipe == stored.recipe
+    assert all(torch.equal(value, again.state_dict[name]) for name, value in stored.state_dict.items())

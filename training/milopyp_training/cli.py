@@ -279,7 +279,8 @@ def train_command(task: str | None, **options: Any) -> None:
         if share.rank == 0:
             outputs.write_options(folder / "opt.txt", outputs.described(options, given, preset))
         recipe = training.train()
-    console.say(f"suggested threshold {recipe.threshold.score:.2f} ({recipe.threshold.method}, uncalibrated)")
+    note = "" if recipe.threshold.calibrated else ", uncalibrated"
+    console.say(f"suggested threshold {recipe.threshold.score:.2f} ({recipe.threshold.method}{note})")
     console.say(f"wrote {folder}; which model to use: {folder / 'model_selection.md'}")
     if share.rank > 0:
         return
