@@ -281,6 +281,10 @@ def train_command(task: str | None, **options: Any) -> None:
         recipe = training.train()
     note = "" if recipe.threshold.calibrated else ", uncalibrated"
     console.say(f"suggested threshold {recipe.threshold.score:.2f} ({recipe.threshold.method}{note})")
+    if recipe.calibration is not None:
+        console.say(f"about {recipe.calibration.particles:.0f} particles per tomogram are expected")
+    for line in training.advice:
+        console.say(line)
     console.say(f"wrote {folder}; which model to use: {folder / 'model_selection.md'}")
     if share.rank > 0:
         return

@@ -48,11 +48,11 @@ def contact_sheet(
     for column, section in enumerate(sections):
         grey = volume.grey.sections(section, section + 1)[0]
         z = (section + 0.5) * volume.grey.pairing_factor - 0.5
-        _show_grey(panels[0][column], grey)
+        show_grey(panels[0][column], grey)
         circles(panels[0][column], volume.xyz, z, radius, LABEL)
         _show_heat(panels[1][column], target[section], grey.shape)
         _show_heat(panels[2][column], heat[section], grey.shape)
-        _show_grey(panels[3][column], grey)
+        show_grey(panels[3][column], grey)
         circles(panels[3][column], picks.xyz, z, radius, PICK)
         panels[0][column].set_title(f"z = {z:g}", fontsize=9)
     for row, name in zip(panels, ("tomogram, labels", "wanted", "predicted", f"{len(picks)} picks"), strict=True):
@@ -81,7 +81,7 @@ def section_pictures(
         stem = f"{epoch}_{volume.name}_pred"
         figure = new_figure(12, 4.2)
         panels: Any = figure.subplots(1, 3)
-        _show_grey(panels[0], grey)
+        show_grey(panels[0], grey)
         _show_heat(panels[1], target[section], grey.shape)
         _show_heat(panels[2], heat[section], grey.shape)
         for panel, name in zip(panels, (f"tomogram, z = {z:g}", "wanted", "predicted"), strict=True):
@@ -89,7 +89,7 @@ def section_pictures(
         save(figure, folder / f"{stem}_hm{section}.png")
         figure = new_figure(5.6, 5.6)
         panel = figure.subplots()
-        _show_grey(panel, grey)
+        show_grey(panel, grey)
         circles(panel, volume.xyz, z, radius, LABEL, width=2.6)
         circles(panel, picks.xyz, z, radius, PICK)
         panel.set_title(f"z = {z:g}: picks orange, labels blue")
@@ -119,7 +119,8 @@ def curves(path: Path, history: Sequence[Mapping[str, float]], validation: Seque
     save(figure, path)
 
 
-def _show_grey(panel: Any, section: NDArray[np.uint8]) -> None:
+def show_grey(panel: Any, section: NDArray[np.uint8]) -> None:
+    """Grey levels between their first and last hundredth."""
     low, high = np.percentile(section, (1, 99))
     panel.imshow(section, cmap="gray", origin="lower", vmin=low, vmax=high)
     panel.set(xticks=[], yticks=[])

@@ -131,6 +131,7 @@ class Run:
         self.console, self.share = console, share
         self.figure = selection.criterion(schedule.metric, schedule.fully_labelled)
         self._make = make
+        self.advice: list[str] = []
         self._begin(volumes)
         self.recipe = recipe_of(self.method, volumes, diameter, contrast)
         self.crossvalidation = self._crossvalidation()
@@ -192,11 +193,17 @@ class Run:
 
     def _look_first(self, crossvalidation: CrossValidation) -> None:
         """Find the unlabelled places that look like particles, and begin anew without them."""
+        from . import next_labels
+
         with self.console.progress("cross-validation", crossvalidation.preset.folds) as progress:
             seen = crossvalidation.look(self.volumes, progress.step)
         found = crossvalidation.conclude(self.volumes, seen)
         count = sum(map(len, found.lookalikes.values()))
         self.console.say(f"{count} places without a label look like particles and do not count as background")
+        if self.share.rank == 0:
+            advice = next_labels.advise(self.volumes, seen, found)
+            next_labels.write_advice(self.folder / "debug", advice, self.recipe.diameter)
+            self.advice = [*advice.lines(), f"pictures of them: {self.folder / 'debug' / next_labels.MARKDOWN}"]
         self._begin(found.apply(self.volumes))
         self.state.cross_validated = found
 
