@@ -170,12 +170,13 @@ def describe_row(task: Task, preset: str, runs: list[dict[str, Any]]) -> str:
     )
 
 
-def call(folder: Path, program: str, *arguments: object) -> None:
-    """Run one of the programs of this environment in `folder`."""
+def call(folder: Path, program: str, *arguments: object) -> str:
+    """Run one of the programs of this environment in `folder`; what it says on standard error."""
     command = [str(Path(sys.executable).parent / program), *map(str, arguments)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
+    return done.stderr
 
 
 if __name__ == "__main__":

@@ -89,8 +89,8 @@ def test_the_same_seed_gives_the_same_answers(volumes: list[LabelledVolume]) -> 
     assert not np.array_equal(first[0].places.score, other[0].places.score)
 
 
-def test_places_as_high_as_half_of_the_labels_are_lookalikes(volumes: list[LabelledVolume]) -> None:
-    first = Unseen(np.array([0.2, 0.4, 0.6, 0.8]), picks((1, 1, 1, 0.7), (9, 9, 9, 0.5), (20, 20, 9, 0.3)))
+def test_places_as_high_as_three_quarters_of_the_labels_are_lookalikes(volumes: list[LabelledVolume]) -> None:
+    first = Unseen(np.array([0.2, 0.4, 0.6, 0.8]), picks((1, 1, 1, 0.7), (9, 9, 9, 0.38), (20, 20, 9, 0.3)))
     second = Unseen(np.array([0.5]), picks((4, 4, 4, 0.9), (9, 9, 9, 0.1)))
     found = crossvalidation(volumes).conclude(volumes, [first, second])
     assert {name: xyz.tolist() for name, xyz in found.lookalikes.items()} == {
@@ -113,7 +113,7 @@ def test_never_more_lookalikes_than_allowed(scores: list[list[float]], labels: l
     chosen = lookalikes(places, np.array(labels), limit)
     taken = [s for own in chosen for s in own.score]
     assert len(taken) <= limit
-    assert all(s > np.median(labels) for s in taken)
+    assert all(s > np.quantile(labels, 0.25) for s in taken)
     left = [s for own, took in zip(places, chosen, strict=True) for s in own.score[len(took) :]]
     assert not taken or not left or min(taken) >= max(left)
 

@@ -32,6 +32,7 @@ MakeMethod = Callable[[Sequence[LabelledVolume]], Method]
 Heat = NDArray[np.float32]
 
 FEWEST_LABELS = 8  # below, a quarter of them says nothing
+AS_LOW_AS = 0.25  # of the labels score lower than a place that does not count as background
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ class CrossValidation:
 
 
 def lookalikes(places: Sequence[Picks], labels: NDArray[np.float64], limit: int) -> list[Picks]:
-    """Places that score higher than half of the labels do that were not seen, the best `limit` of all tomograms.
+    """Places that score higher than a quarter of the labels do that were not seen, the best `limit` of all tomograms.
 
     Parameters
     ----------
@@ -162,7 +163,7 @@ def lookalikes(places: Sequence[Picks], labels: NDArray[np.float64], limit: int)
         Scores of all labels.
     """
     everywhere = np.sort(np.concatenate([picks.score for picks in places]))[::-1]
-    threshold = float(np.median(labels))
+    threshold = float(np.quantile(labels, AS_LOW_AS))
     if len(everywhere) > limit:
         threshold = max(threshold, float(everywhere[limit]))
     return [picks[picks.score > threshold] for picks in places]
