@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import torch
 
+from milopyp_shared import cpu
+from milopyp_shared.grey import GreyParameters, grey_levels
 from milopyp_shared.lists import (
     ImageEntry,
     read_coordinate_list,
@@ -21,11 +23,14 @@ from milopyp_shared.lists import (
     write_image_list,
 )
 from milopyp_shared.phantom import PhantomSettings, write_phantoms
-from milopyp_training.data import load_volumes
+from milopyp_shared.tomogram import open_tomogram
+from milopyp_training import processes
+from milopyp_training.data import LabelledVolume, load_volumes
 from milopyp_training.default_method import DefaultMethod
 from milopyp_training.method import Share
-from milopyp_training.presets import DefaultPreset
+from milopyp_training.presets import DefaultPreset, PublishedPreset
 from milopyp_training.trainer import TrainingState, new_state
+from toys import noise, write_tomogram
 
 DIAMETER, EPOCHS, SEED = 8.0, 2, 11
 LAST = "model_last_contrastive.pth"
@@ -55,7 +60,7 @@ def ended(folder: Path) -> subprocess.CompletedProcess[str]:
         f"{sys.executable} -m torch.distributed.run --nproc-per-node 2 --master-addr 127.0.0.1 "
         f"--master-port {free_port()} -m milopyp_training.cli --train-img-txt images.txt --train-coord-txt train.txt "
         f"--val-img-txt images_val.txt --val-coord-txt val.txt --bbox {DIAMETER} --batch-size 2 --seed {SEED} "
-        f"--num-epochs {EPOCHS} --exp-id together --gpus -1 --threads 1"
+        f"--num-epochs {EPOCHS} --exp-id together --gpus -1 --threads 1 --quick"
     )
     surroundings = {name: value for name, value in os.environ.items() if name not in ("WORLD_SIZE", "RANK")}
     return subprocess.run(
@@ -139,3 +144,21 @@ def test_they_train_one_model_on_the_mean_of_their_gradients(
             torch.testing.assert_close(
                 found[name], value, rtol=1e-4, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}"
             )
+
+
+def test_where_bfloat16_is_used_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never of itself in the published preset or with patches that are cut down: see `mixed_precision_pays`."""
+    grey = {
+        shape: grey_levels(
+            open_tomogram(write_tomogram(tmp_path / f"{shape[0]}.mrc", noise(shape)), "xyz"), GreyParameters()
+        )
+        for shape in ((32, 64, 64), (16, 64, 64))
+    }
+    deep, shallow = ([LabelledVolume("a", levels, np.ones((1, 3)), None)] for levels in grey.values())
+    cpu_device, gpu_device = torch.device("cpu"), torch.device("cuda", 0)
+    for can in (True, False):
+        monkeypatch.setattr(cpu, "bfloat16_pays", lambda can=can: can)
+        assert processes.mixed_precision_pays(cpu_device, DefaultPreset(), deep) is can
+        assert not processes.mixed_precision_pays(cpu_device, DefaultPreset(), shallow)
+        assert not processes.mixed_precision_pays(cpu_device, PublishedPreset(), deep)
+        assert processes.mixed_precision_pays(gpu_device, PublishedPreset(), shallow)
