@@ -10,6 +10,7 @@ from milopyp_shared.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from milopyp_shared.picks import Picks
+    from milopyp_shared.tomogram import Frame
 
 CANDIDATES = ".candidates.csv"
 
@@ -84,6 +85,14 @@ def read_records(folder: Path) -> list[dict[str, Any]]:
     if not records:
         raise InputError("holds no finished tomogram", where=folder, expected="a folder written by milopyp-infer")
     return records
+
+
+def frame_of(record: dict[str, Any]) -> Frame:
+    """Where the voxels of a record's tomogram are."""
+    from milopyp_shared.tomogram import Frame
+
+    facts: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in record["frame"].items()}
+    return Frame(**facts)
 
 
 def read_summary(folder: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import click
 from milopyp_shared.commandline import Number, command, option
 from milopyp_shared.errors import ContradictionError, InputError, UsageError
 
-from .runs import read_records, read_summary
+from .runs import frame_of, read_records, read_summary
 
 
 @command("threshold")
@@ -111,12 +111,10 @@ def _cut(run: Path, out: Path, record: dict[str, Any], selection: Any) -> int:
     """Write one tomogram's picks; returns their number."""
     from milopyp_inference.outputs import OutputFiles, write_picks
     from milopyp_inference.picking import choose
-    from milopyp_shared.tomogram import Frame
 
     from .runs import CANDIDATES, read_candidates
 
-    facts: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in record["frame"].items()}
-    frame = Frame(**facts)
+    frame = frame_of(record)
     candidates = read_candidates(run / f"{record['name']}{CANDIDATES}")
     picks = choose(candidates, selection, frame)
     write_picks(

@@ -73,7 +73,7 @@ class Evaluation:
         Best F1 over all thresholds.
     rmse
         Root mean square 3D distance of matched pairs, voxels.
-    mean_offset, mean_absolute_error
+    mean_offset, mean_absolute_error, rms_error
         ``(3,)`` per axis x, y, z, pick minus truth, of matched pairs, voxels.
     curve
         Precision and recall at each threshold.
@@ -88,6 +88,7 @@ class Evaluation:
     rmse: float
     mean_offset: Floats
     mean_absolute_error: Floats
+    rms_error: Floats
     curve: Curve
 
     def to_dict(self) -> dict[str, Any]:
@@ -177,11 +178,14 @@ def f_beta(precision: ArrayLike, recall: ArrayLike, beta: float = 1.0) -> Floats
     return value
 
 
-def best_f1(curve: Curve) -> Best:
-    """The threshold with the largest F1, the highest of several; F1 is 0 without picks and NaN without particles."""
+def best_f1(curve: Curve, beta: float = 1.0) -> Best:
+    """The threshold with the largest F1, the highest of several; F1 is 0 without picks and NaN without particles.
+
+    With another `beta` it is F-beta's, and so is the value.
+    """
     if len(curve.threshold) == 0:
         return Best(0.0, math.nan, math.nan, 0.0)
-    f1 = f_beta(curve.precision, curve.recall)
+    f1 = f_beta(curve.precision, curve.recall, beta)
     if np.isnan(f1).all():
         return Best(math.nan, math.nan, math.nan, math.nan)
     at = int(f1.argmax())
@@ -241,6 +245,7 @@ def evaluate_many(
         rmse=math.sqrt(float((offset**2).sum(axis=1).mean())) if len(offset) else math.nan,
         mean_offset=offset.mean(axis=0) if len(offset) else unknown,
         mean_absolute_error=np.abs(offset).mean(axis=0) if len(offset) else unknown,
+        rms_error=np.sqrt((offset**2).mean(axis=0)) if len(offset) else unknown,
         curve=curve,
     )
 

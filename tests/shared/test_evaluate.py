@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from milopyp.evaluate import evaluate as evaluate_command
 from milopyp_shared.lists import write_coordinate_list
 from running import Outcome, run_line
 
@@ -129,3 +132,91 @@ def test_the_limit_of_the_radius_counts() -> None:
     save("picks/a.candidates.csv", [(15.0, 10.0, 10.0, 0.9), (40.0, 15.01, 10.0, 0.8)])
     evaluate()
     assert figures()["n_hits"] == 1
+
+
+FORMATS = [
+    ("star", "relion4", ""),
+    ("star", "relion5", ""),
+    ("star", "warp", ""),
+    ("tbl", "tbl", ""),
+    ("mod", "mod", ""),
+    ("json", "copick", ""),
+    ("ndjson", "ndjson", ""),
+    ("csv", "csv", ""),
+    ("txt", "txt", "--coords voxel"),
+]
+
+
+def run_of(name: str, order: str, folder: str = "run") -> None:
+    """A record as a run leaves it, beside the candidates."""
+    save(f"{folder}/{name}.candidates.csv", CANDIDATES)
+    shape = {"xyz": (32, 96, 96), "xzy": (96, 32, 96)}[order]
+    frame = {"order": order, "stored_shape": shape, "voxel_size": 10.0, "header_voxel_size": 10.0, "origin": [0, 0, 0]}
+    Path(f"{folder}/records").mkdir(exist_ok=True)
+    Path(f"{folder}/records/{name}.json").write_text(json.dumps({"status": "done", "name": name, "frame": frame}))
+
+
+def written_as(word: str, order: str, path: str, options: str) -> None:
+    """The truth in another program's format, written by `milopyp convert`."""
+    save("truth.csv", [(*point, 1.0) for point in TRUTH])
+    size = "96 96 32" if order == "xyz" else "96 32 96"
+    outcome = run_line(
+        f"milopyp convert truth.csv {path} --to {word} --order {order} --shape {size} --voxel-size 10 --name a "
+        f"{options}"
+    )
+    assert outcome.code == 0, outcome.err
+
+
+@pytest.mark.parametrize("order", ["xyz", "xzy"])
+@pytest.mark.parametrize(("suffix", "word", "options"), FORMATS, ids=[row[1] for row in FORMATS])
+def test_the_truth_in_every_format(suffix: str, word: str, options: str, order: str) -> None:
+    """Alone, and in a folder with one file per tomogram."""
+    run_of("a", order)
+    Path("known").mkdir()
+    written_as(word, order, f"known/a.{suffix}", options)
+    for place in (f"known/a.{suffix}", "known"):
+        line = f"milopyp evaluate run --truth {place} --from {word} --radius 5 --json out/figures.json {options}"
+        outcome = run_line(line)
+        assert outcome.code == 0, outcome.err
+        assert figures()["auprc"] == pytest.approx(AUPRC)
+        assert figures()["mean_offset"] == pytest.approx([3 / 3, 2 / 3, 1 / 3], abs=0.006)
+
+
+def test_one_star_file_for_several_tomograms() -> None:
+    for name in ("a", "b"):
+        run_of(name, "xyz")
+    rows = "".join(f"{name}.tomostar {x} {y} {z}\n" for name in ("a", "b", "other") for x, y, z in TRUTH)
+    labels = "\n".join(f"_{label}" for label in ("rlnMicrographName", *(f"rlnCoordinate{axis}" for axis in "XYZ")))
+    Path("all.star").write_text(f"data_\n\nloop_\n{labels}\n{rows}")
+    outcome = run_line("milopyp evaluate run --truth all.star --from warp --radius 50A --out judged")
+    assert (outcome.code, outcome.err) == (0, "")
+    stored = json.loads(Path("judged/evaluation.json").read_text())
+    assert stored["tomograms"] == ["a", "b"]
+    assert stored["radius"] == 5.0
+    assert stored["n_truth"] == 8
+    assert {name: own["auprc"] for name, own in stored["per_tomogram"].items()} == pytest.approx(
+        {"a": AUPRC, "b": AUPRC}
+    )
+    assert "a: 4, 0.567, 0.667 at 0.500, 2.16" in outcome.out
+    # F4 = 17 p r / (16 p + r): best at the last threshold, p = 3/5, r = 3/4
+    assert stored["f4"] == pytest.approx(17 * 0.6 * 0.75 / (16 * 0.6 + 0.75))
+    assert stored["rms_error"] == pytest.approx([(9 / 3) ** 0.5, (4 / 3) ** 0.5, (1 / 3) ** 0.5])
+    text = Path("judged/evaluation.md").read_text()
+    assert "| a | 4 | 5 | 0.567 | 0.667 | 0.500 | 0.600 | 0.750 | 2.16 |" in text
+    assert "| **all** | 8 | 10 |" in text
+    assert "mean +1.00, +0.67, +0.33" in text
+    with Image.open("judged/evaluation.png") as picture:
+        assert picture.size == (1100, 460)
+
+
+def test_examples_of_the_help() -> None:
+    """Each runs as it stands."""
+    run_of("a", "xyz", "picks")
+    write_coordinate_list("coords_test.tsv", {"a": TRUTH})
+    written_as("relion5", "xyz", "particles.star", "")
+    examples = re.findall(r"^ +(milopyp evaluate .*)$", evaluate_command.help or "", re.MULTILINE)
+    assert len(examples) == 2
+    for example in examples:
+        outcome = run_line(example)
+        assert (outcome.code, outcome.err) == (0, ""), example
+    assert Path("figures.json").exists() and Path("judged/evaluation.md").exists()

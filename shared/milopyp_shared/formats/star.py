@@ -199,6 +199,24 @@ def write_particles(
     write_text(path, "\n".join(lines) + "\n\n")
 
 
+def tomogram_names(path: str | Path) -> list[str]:
+    """Names of the tomograms that a file has particles of, without folder and ending; none when it has no names.
+
+    Raises
+    ------
+    InputError
+        Not a STAR file.
+    """
+    names = [
+        bare_name(word)
+        for block in read_star(path).values()
+        for label in (TOMOGRAM, MICROGRAPH)
+        if label in block.labels
+        for word in block.words(label)
+    ]
+    return list(dict.fromkeys(names))
+
+
 def bare_name(name: str) -> str:
     """A tomogram's name without folder and ending."""
     name = name.rsplit("/", 1)[-1]
