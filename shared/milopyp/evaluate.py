@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,14 +76,14 @@ class Radius(click.ParamType[tuple[float, bool]]):
 def evaluate(picks: Path, truth: Path, radius: tuple[float, bool], json_file: Path | None, **given: Any) -> None:
     """Compare PICKS (a run folder of milopyp-infer, or a NAME.candidates.csv) with known positions.
 
-    Matching is one to one, best score first, within --radius. AUPRC is the average precision over all particles.
+    Matching is one to one, best score first, within --radius. AUPRC is the average precision over all particles;
+    errors of position are those of the picks above the score of the best F1.
 
     \b
     Examples:
       milopyp evaluate picks --truth coords_test.tsv --radius 10.5 --json figures.json
       milopyp evaluate picks --truth particles.star --from relion5 --radius 105A --out judged
     """
-    from milopyp_shared.matching import evaluate_many
     from milopyp_shared.peaks import suppress
 
     from .positions import read_positions
@@ -102,8 +103,8 @@ def evaluate(picks: Path, truth: Path, radius: tuple[float, bool], json_file: Pa
     if missing := sorted(set(known) - set(found)):
         click.echo(f"warning: not picked, left out: {', '.join(missing)}", err=True)
     kept = {name: suppress(found[name], distance) for name in common}
-    result = evaluate_many([(kept[name], known[name]) for name in common], voxels)
-    each = {name: evaluate_many([(kept[name], known[name])], voxels) for name in common}
+    result = _judged([(kept[name], known[name]) for name in common], voxels)
+    each = {name: _judged([(kept[name], known[name])], voxels) for name in common}
     click.echo(describe(result, each))
     figures = _figures(result, each, distance)
     if json_file is not None:
@@ -161,6 +162,18 @@ def _voxels(radius: tuple[float, bool], settings: dict[str, Setting], picks: Pat
             remedy="Give it in voxels.",
         )
     return value / float(next(iter(sizes)) or 1.0)
+
+
+def _judged(pairs: list[tuple[Picks, Any]], radius: float) -> Evaluation:
+    """Figures over all picks, but errors of position of those one would keep: weak picks match by chance, far off."""
+    from milopyp_shared.matching import evaluate_many
+
+    result = evaluate_many(pairs, radius)
+    kept = evaluate_many([(picks[picks.score >= result.best.threshold], truth) for picks, truth in pairs], radius)
+    return replace(
+        result, rmse=kept.rmse, mean_offset=kept.mean_offset, mean_absolute_error=kept.mean_absolute_error,
+        rms_error=kept.rms_error,
+    )  # fmt: skip
 
 
 def _figures(result: Evaluation, each: dict[str, Evaluation], distance: float) -> dict[str, Any]:
