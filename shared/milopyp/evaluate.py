@@ -18,6 +18,7 @@ from .runs import frame_of, read_records, read_run
 
 if TYPE_CHECKING:
     from milopyp_shared.matching import Evaluation
+    from milopyp_shared.picks import Picks
 
     from .origins import Setting
 
