@@ -37,14 +37,14 @@ def found_in(world: World, labelled: int, rng: np.random.Generator) -> tuple[Cro
     kept = background[rng.random(len(background)) > background]
     places = np.concatenate([unlabelled, kept])
     labels = world.particle_scores(labelled, rng)
-    return CrossValidated({}, unlabelled_particles(labels, places), labels), places
+    return CrossValidated({}, unlabelled_particles(labels, [places, places]), labels), places
 
 
 @pytest.mark.parametrize("world", [World(900, 0.5), World(900, -0.5), World(2000, 0.0), World(900, 1.5, slope=2.0)])
 def test_promises_are_kept(world: World) -> None:
     rng = np.random.default_rng(1)
     found, places = found_in(world, world.particles // 3, rng)
-    assert found.unlabelled == pytest.approx(world.particles * 2 / 3, rel=0.25)
+    assert found.unlabelled == pytest.approx(world.particles * 2 / 3, rel=0.3)
     expected = calibrate(found, places, tomograms=10)
     assert expected is not None
     assert expected.particles == pytest.approx(world.particles / 10, rel=0.2)
@@ -71,7 +71,7 @@ def test_promises_are_kept(world: World) -> None:
 )
 @settings(deadline=None)
 def test_anything_goes_in_and_only_sense_comes_out(labels: list[float], places: list[float], tomograms: int) -> None:
-    number = unlabelled_particles(np.array(labels), np.array(places))
+    number = unlabelled_particles(np.array(labels), [np.array(places)])
     assert 0 <= number <= 2 * len(places)
     expected = calibrate(CrossValidated({}, number, np.array(labels)), np.array(places), tomograms)
     threshold = suggest(expected, np.array(labels))
@@ -85,7 +85,7 @@ def test_anything_goes_in_and_only_sense_comes_out(labels: list[float], places: 
 def test_when_all_are_labelled_nothing_is_promised() -> None:
     rng = np.random.default_rng(2)
     world = World(40, 1.0, background=2000)
-    found = CrossValidated({}, unlabelled_particles(world.particle_scores(40, rng), np.array([])), np.full(8, 0.6))
+    found = CrossValidated({}, unlabelled_particles(world.particle_scores(40, rng), [np.array([])]), np.full(8, 0.6))
     assert found.unlabelled == 0
     assert calibrate(found, world.background_scores(rng), 2) is None
     threshold = suggest(None, np.array([0.2, 0.4, 0.6, 0.8, 0.9]))

@@ -36,6 +36,9 @@ def volumes(tmp_path_factory: pytest.TempPathFactory) -> list[LabelledVolume]:
     return made
 
 
+OF_NETWORKS = [np.array([0.9, 0.6, 0.51, 0.5]), np.array([0.4])]  # two networks, in one tomogram
+
+
 def make(volumes: Sequence[LabelledVolume]) -> Method:
     return DefaultMethod(PRESET, volumes, DIAMETER, torch.device("cpu"))
 
@@ -90,13 +93,16 @@ def test_the_same_seed_gives_the_same_answers(volumes: list[LabelledVolume]) -> 
 
 
 def test_places_as_high_as_three_quarters_of_the_labels_are_lookalikes(volumes: list[LabelledVolume]) -> None:
-    first = Unseen(np.array([0.2, 0.4, 0.6, 0.8]), picks((1, 1, 1, 0.7), (9, 9, 9, 0.38), (20, 20, 9, 0.3)))
-    second = Unseen(np.array([0.5]), picks((4, 4, 4, 0.9), (9, 9, 9, 0.1)))
+    first = Unseen(
+        np.array([0.2, 0.4, 0.6, 0.8]), picks((1, 1, 1, 0.7), (9, 9, 9, 0.38), (20, 20, 9, 0.3)), OF_NETWORKS
+    )
+    second = Unseen(np.array([0.5]), picks((4, 4, 4, 0.9), (9, 9, 9, 0.1)), OF_NETWORKS)
     found = crossvalidation(volumes).conclude(volumes, [first, second])
     assert {name: xyz.tolist() for name, xyz in found.lookalikes.items()} == {
         "noise1": [[1, 1, 1]],
         "noise2": [[4, 4, 4]],
     }
+    assert found.unlabelled == 2 * (2 * 3 + 2 * 0) / 2  # above 0.5, the labels' median
     assert found.label_scores.tolist() == [0.2, 0.4, 0.6, 0.8, 0.5]
     ignored = found.apply(volumes)
     assert [volume.ignored.tolist() for volume in ignored] == [[[1, 1, 1]], [[4, 4, 4]]]

@@ -35,13 +35,17 @@ def places(*scores: float) -> Picks:
     return Picks(np.resize(xyz, (len(scores), 3)), np.array(scores))
 
 
+def unseen(labels: np.ndarray, *scores: float) -> Unseen:
+    return Unseen(labels, places(*scores), [np.array(scores)])
+
+
 def found(unlabelled: float, *seen: Unseen) -> CrossValidated:
     return CrossValidated({}, unlabelled, np.concatenate([own.labels for own in seen]))
 
 
 def test_labels_behind_many_places_are_doubtful(volumes: list[LabelledVolume]) -> None:
     many = np.linspace(0.9, 0.11, 40)
-    first, second = Unseen(np.array([0.8, 0.05, 0.5]), places(*many)), Unseen(np.array([0.0, 0.6, 0.7]), places())
+    first, second = unseen(np.array([0.8, 0.05, 0.5]), *many), unseen(np.array([0.0, 0.6, 0.7]))
     advice = advise(volumes, [first, second], found(2.0, first, second))
     # 5 x max(2, 6 labels) = 30 places score above 0.3
     assert [(spot.volume.name, spot.score) for spot in advice.doubtful] == [("b", 0.0), ("a", 0.05)]
@@ -53,14 +57,14 @@ def test_labels_behind_many_places_are_doubtful(volumes: list[LabelledVolume]) -
 
 
 def test_what_has_no_rivals_is_not_doubtful(volumes: list[LabelledVolume]) -> None:
-    seen = [Unseen(np.array([0.1, 0.05, 0.01]), places(0.9, 0.8)), Unseen(np.full(3, 0.02), places(0.7))]
+    seen = [unseen(np.array([0.1, 0.05, 0.01]), 0.9, 0.8), unseen(np.full(3, 0.02), 0.7)]
     advice = advise(volumes, seen, found(3.0, *seen))
     assert not advice.doubtful
     assert [(spot.volume.name, spot.score) for spot in advice.worth] == [("a", 0.9), ("a", 0.8), ("b", 0.7)]
 
 
 def test_files(volumes: list[LabelledVolume], tmp_path: Path) -> None:
-    seen = [Unseen(np.array([0.8, 0.0, 0.5]), places(*np.linspace(0.9, 0.2, 40))), Unseen(np.ones(3), places(0.6))]
+    seen = [unseen(np.array([0.8, 0.0, 0.5]), *np.linspace(0.9, 0.2, 40)), unseen(np.ones(3), 0.6)]
     advice = advise(volumes, seen, found(2.0, *seen))
     write_advice(tmp_path / "debug", advice, diameter=9.0)
     text = (tmp_path / "debug" / "next_labels.md").read_text()
@@ -76,7 +80,7 @@ def test_files(volumes: list[LabelledVolume], tmp_path: Path) -> None:
 
 
 def test_nothing_to_advise(volumes: list[LabelledVolume], tmp_path: Path) -> None:
-    seen = [Unseen(np.ones(3), places()), Unseen(np.ones(3), places())]
+    seen = [unseen(np.ones(3)), unseen(np.ones(3))]
     advice = advise(volumes, seen, found(0.0, *seen))
     write_advice(tmp_path / "debug", advice, diameter=9.0)
     assert advice.lines() == ["6 of about 6 particles in the training tomograms are labelled"]

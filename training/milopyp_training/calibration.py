@@ -5,8 +5,8 @@ Two things are wanted of new tomograms like those of the training: how many of t
 which are particles or not.
 
 1. *Number of particles.* Labels that a network has not seen score like unlabelled particles. If A places without a
-   label score above the median of such labels, there are at most 2 A unlabelled particles; with the background places
-   among the A taken away, fewer. The truth lies between: their geometric mean is taken.
+   label score above the median of such labels, there are about 2 A unlabelled particles; more are counted when the
+   network is so weak that background scores as high.
 2. *Background.* At low scores nearly all places are background, in the training tomograms as many as in new ones. At
    high scores the training has taken some away: about half of them. So their number B above a score is found where
    there are many, and continued to high scores as an exponential of the score's logit.
@@ -21,8 +21,7 @@ uncertain: the part of n labels above their own median scatters by ``1 / (2 sqrt
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,11 +38,10 @@ LEFT = 0.5  # of the background places that new tomograms have at high scores
 FEWEST_PARTICLES = 4.0  # unlabelled ones; with fewer their scores say nothing
 LOWEST_PRECISION = 0.7  # of a suggested threshold
 _FLOOR = 0.01  # of scores that are looked at
-_ROUNDS = 20
 _GRID = np.linspace(0.02, 0.98, 97)
 
 
-def unlabelled_particles(labels: Floats, places: Floats) -> float:
+def unlabelled_particles(labels: Floats, places: Sequence[Floats]) -> float:
     """How many particles have no label; step 1.
 
     Parameters
@@ -51,18 +49,10 @@ def unlabelled_particles(labels: Floats, places: Floats) -> float:
     labels
         Scores of labels by networks that have not seen them.
     places
-        Scores of all places without a label, in the same tomograms.
+        Per network, scores of all its places without a label, in the same tomograms.
     """
     median = float(np.median(labels))
-    above = float((places > median).sum())
-    likely = 2.0 * above
-    for _ in range(_ROUNDS):  # where there are many background places depends on the number
-        background = _background(places, likely)
-        if background is None:
-            break
-        wrong = LEFT * float(background(np.array([median]))[0])
-        likely = 0.5 * (likely + 2.0 * max(above - wrong, 0.0))
-    return math.sqrt(likely * 2.0 * above)
+    return 2.0 * float(np.mean([(scores > median).sum() for scores in places]))
 
 
 def calibrate(found: CrossValidated, places: Floats, tomograms: int) -> Calibration | None:

@@ -61,10 +61,13 @@ class Unseen:
         ``(n,)`` score of each label by the network that it was kept from; 0 where that has no pick.
     places
         Picks of all networks' mean heat map that are near no label, best first.
+    scores
+        Per network, scores of its own picks that are near no label.
     """
 
     labels: NDArray[np.float64]
     places: Picks
+    scores: list[NDArray[np.float64]]
 
 
 def folds(volumes: Sequence[LabelledVolume], count: int, seed: int) -> list[Fold]:
@@ -115,12 +118,15 @@ class CrossValidation:
             Is told of every network that has been asked.
         """
         labels = [np.zeros(len(volume.xyz)) for volume in volumes]
+        scores: list[list[NDArray[np.float64]]] = [[] for _ in volumes]
         sums: list[Heat] = []
         parts = folds(volumes, self.preset.folds, self.seed)
         for number, fold in enumerate(parts):
             for index, heat in enumerate(self._heat_maps(number, fold, volumes)):
                 out = fold.held_out[index]
-                labels[index][out] = best_within(self._picks(heat), volumes[index].xyz[out], self.radius)
+                picks, xyz = self._picks(heat), volumes[index].xyz
+                labels[index][out] = best_within(picks, xyz[out], self.radius)
+                scores[index].append(away_from(picks, xyz, self.radius).score)
                 if number == 0:
                     sums.append(np.zeros_like(heat))
                 sums[index] += heat / np.float32(len(parts))
@@ -128,15 +134,15 @@ class CrossValidation:
         places = [
             away_from(self._picks(heat), volume.xyz, self.radius) for heat, volume in zip(sums, volumes, strict=True)
         ]
-        return [Unseen(*own) for own in zip(labels, places, strict=True)]
+        return [Unseen(*own) for own in zip(labels, places, scores, strict=True)]
 
     def conclude(self, volumes: Sequence[LabelledVolume], seen: Sequence[Unseen]) -> CrossValidated:
         """Which places may be particles, and how many particles have no label."""
         labels = np.concatenate([own.labels for own in seen])
-        everywhere = np.concatenate([own.places.score for own in seen])
+        of_networks = [np.concatenate(own) for own in zip(*(unseen.scores for unseen in seen), strict=True)]
         chosen = lookalikes([own.places for own in seen], labels, self.preset.ignored_per_label * len(labels))
         places = {volume.name: picks.xyz for volume, picks in zip(volumes, chosen, strict=True)}
-        return CrossValidated(places, unlabelled_particles(labels, everywhere), labels)
+        return CrossValidated(places, unlabelled_particles(labels, of_networks), labels)
 
     def _heat_maps(self, number: int, fold: Fold, volumes: Sequence[LabelledVolume]) -> Iterator[Heat]:
         seed = self.seed + 1 + number
