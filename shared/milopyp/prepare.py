@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from milopyp_shared.commandline import command, option
+from milopyp_shared.commandline import Number, command, option
 from milopyp_shared.console import Console
-from milopyp_shared.errors import InputError, UsageError
+from milopyp_shared.errors import InputError, MissingDependency, UsageError
+
+from .convert import FORMAT_WORDS
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from milopyp_shared.lists import ImageEntry
+    from milopyp_shared.tomogram import Tomogram
+
 ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
 
 # What may follow the tomogram's name in the name of its picks; the first that exists counts.
-PICK_ENDINGS = ("_coord.txt", ".txt", ".mod")
+PICK_ENDINGS = ("_coord.txt", ".txt", ".mod", ".star", ".tbl", ".ndjson", ".json", ".csv")
 LIST_ENDINGS = ("_train_imgs.txt", "_train_coords.txt", "_test_imgs.txt")
 
 
@@ -48,18 +55,36 @@ LIST_ENDINGS = ("_train_imgs.txt", "_train_coords.txt", "_test_imgs.txt")
     default="model2point",
     help="What a coordinate text counts: IMOD model coordinates, or plain voxel indices from 0.",
 )
+@option(
+    "--fourth-column", type=click.Choice(["score", "contour"]),
+    help="What a fourth column of a text is. It is left out, but a text that has one is refused unless this says so.",
+)  # fmt: skip
+@option("--object", "object_", type=click.IntRange(min=1), help="Object of the models.  [default: all]")
+@option("--from", "from_", type=click.Choice(FORMAT_WORDS), help="Format of the picks.  [default: by their suffix]")
+@option(
+    "--binning", type=Number(min=0, min_open=True), default=1.0,
+    help="The tomogram's voxel over that of the coordinates in relion4, warp, tbl and ndjson.",
+)  # fmt: skip
+@option(
+    "--bbox", type=Number(min=2, max=1000), default=20.0,
+    help="Particle diameter in voxels, for the pictures and to tell double labels.",
+)  # fmt: skip
+@option("--pictures/--no-pictures", default=None, help="NAME_labels.png.  [default: where matplotlib is installed]")
+@option("--img-only", is_flag=True, help="Only list the tomograms, for training.")
 @option("--inference", is_flag=True, help="Only list the tomograms, for picking.")
 @click.version_option(package_name="milopyp")
-def prepare(folder: Path, ext: str, out: str, order: str, coords: Any, inference: bool) -> None:
+def prepare(folder: Path, ext: str, out: str, order: str, img_only: bool, inference: bool, **given: Any) -> None:
     """Make the lists for training from a folder of tomograms and their picks.
 
     The picks of tomo.rec are tomo_coord.txt, tomo.txt (three columns in the file's axis order, as model2point
-    writes them) or tomo.mod. Every label is checked against its tomogram. The lists OUT_train_imgs.txt and
+    writes them), tomo.mod, or tomo with another suffix of milopyp convert's formats. Every label is checked against its
+    tomogram, and tomo_labels.png shows them on it: look at it before training. The lists OUT_train_imgs.txt and
     OUT_train_coords.txt (with --inference OUT_test_imgs.txt) are written into the folder.
 
     \b
     Examples:
       milopyp prepare -d sample_data -e .rec -o sample_run
+      milopyp prepare -d sample_data -e .mrc -o sample_run --from relion5 --bbox 21
       milopyp prepare -d new_tomograms -e .mrc -o sample_run --inference
     """
     from milopyp_shared.lists import ImageEntry, check_image_name, write_coordinate_list, write_image_list
@@ -68,17 +93,35 @@ def prepare(folder: Path, ext: str, out: str, order: str, coords: Any, inference
     check_image_name(out, "--out")
     tomograms = find_tomograms(folder, ext)
     entries = [ImageEntry(path.name.removesuffix(ext).rstrip("."), path) for path in tomograms]
-    if inference:
-        target = folder / f"{out}{LIST_ENDINGS[2]}"
+    if inference and img_only:
+        raise UsageError("--inference and --img-only", expected="one of them: they differ in the list's name")
+    if inference or img_only:
+        target = folder / f"{out}{LIST_ENDINGS[2 if inference else 0]}"
         write_image_list(target, entries)
         console.say(f"wrote {target}: {len(entries)} tomograms")
         return
-    labels = read_labels(entries, order, coords, console)
+    labels = read_labels(entries, order, How(**{name: given[name] for name in HOW}), console)
+    _draw(entries, order, labels, given["bbox"], given["pictures"], console)
     images, coordinates = (folder / f"{out}{ending}" for ending in LIST_ENDINGS[:2])
     write_image_list(images, [entry for entry in entries if entry.name in labels])
     write_coordinate_list(coordinates, labels)
     total = sum(len(xyz) for xyz in labels.values())
     console.say(f"wrote {images} and {coordinates}: {total} labels in {len(labels)} tomograms")
+
+
+@dataclass(frozen=True)
+class How:
+    """How picks are read; see the options of the same names."""
+
+    coords: Literal["model2point", "voxel"] = "model2point"
+    fourth_column: Literal["score", "contour"] | None = None
+    object_: int | None = None
+    from_: str | None = None
+    binning: float = 1.0
+    bbox: float = 20.0
+
+
+HOW = tuple(How.__dataclass_fields__)
 
 
 def find_tomograms(folder: Path, ext: str) -> list[Path]:
@@ -101,7 +144,9 @@ def find_tomograms(folder: Path, ext: str) -> list[Path]:
     return tomograms
 
 
-def read_labels(entries: Any, order: str, coords: Any, console: Console) -> dict[str, NDArray[np.float64]]:
+def read_labels(
+    entries: Sequence[ImageEntry], order: str, how: How, console: Console
+) -> dict[str, NDArray[np.float64]]:
     """Labels x, y, z by tomogram name, each inside its volume.
 
     Raises
@@ -112,7 +157,7 @@ def read_labels(entries: Any, order: str, coords: Any, console: Console) -> dict
         Labels outside their volume.
     """
     from milopyp_shared import axes
-    from milopyp_shared.labels import read_points_of
+    from milopyp_shared.labels import doubles
     from milopyp_shared.tomogram import open_tomogram
 
     labels = {}
@@ -120,18 +165,79 @@ def read_labels(entries: Any, order: str, coords: Any, console: Console) -> dict
         candidates = [entry.path.with_name(entry.name + ending) for ending in PICK_ENDINGS]
         picks = next((path for path in candidates if path.is_file() and not path.name.endswith(LIST_ENDINGS)), None)
         if picks is None:
-            console.warn(f"{entry.path.name} has no picks ({', '.join(path.name for path in candidates)})")
+            some = ", ".join(path.name for path in candidates[:4])
+            console.warn(f"{entry.path.name} has no picks ({some}, ...)")
             continue
         tomogram = open_tomogram(entry.path, order)
         if doubt := axes.doubt_about_order(tomogram.order, tomogram.stored.shape):
             console.warn(f"{entry.path.name}: {doubt}")
-        labels[entry.name] = read_points_of(picks, tomogram, coords)
+        labels[entry.name] = _read(picks, tomogram, entry.name, how)
+        if double := doubles(labels[entry.name], how.bbox / 4):
+            console.warn(f"{entry.path.name}: {double} labels lie within a quarter of a particle of another one")
         console.say(f"{entry.path.name} (order {tomogram.order}): {len(labels[entry.name])} labels from {picks.name}")
     if not labels:
         raise InputError(
             "no tomogram has picks",
             where=entries[0].path.parent,
-            expected="for tomo.rec one of tomo_coord.txt, tomo.txt, tomo.mod",
+            expected="for tomo.rec one of tomo_coord.txt, tomo.txt, tomo.mod, tomo.star and so on",
             remedy="Give --inference to list tomograms without picks.",
         )
     return labels
+
+
+def _read(path: Path, tomogram: Tomogram, name: str, how: How) -> NDArray[np.float64]:
+    """Labels of one tomogram, ``(n, 3)`` x, y, z in the inside frame.
+
+    Raises
+    ------
+    InputError, UsageError
+        The file cannot be read, or something must be known for that.
+    ContradictionError
+        Labels outside the volume.
+    """
+    from milopyp_shared.labels import check_labels, read_points_of
+
+    from .origins import Setting
+    from .registry import FORMATS, format_of
+
+    if path.suffix in (".txt", ".mod") and how.from_ in (None, "txt", "mod"):
+        number = None if how.object_ is None else how.object_ - 1
+        return read_points_of(path, tomogram, how.coords, extra=how.fourth_column, object=number)
+    word = format_of(path, how.from_, "--from")
+    frame = tomogram.frame
+    setting = Setting(
+        order=frame.order, size=frame.stored_shape[::-1], voxel_size=frame.voxel_size, frame=frame,
+        coords=how.coords, label=name, binning=how.binning, name=name if word in NAMED else None,
+    )  # fmt: skip
+    for need in FORMATS[word].needs:
+        setting.known(need, path)
+    xyz = FORMATS[word].read(path, setting).xyz
+    check_labels(xyz, tomogram, path)
+    return xyz
+
+
+NAMED = ("relion4", "relion5", "warp")  # their files may hold several tomograms
+
+
+def _draw(
+    entries: Sequence[ImageEntry], order: str, labels: Mapping[str, NDArray[np.float64]], diameter: float,
+    wanted: bool | None, console: Console,
+) -> None:  # fmt: skip
+    """``NAME_labels.png`` beside every tomogram with labels."""
+    if wanted is False:
+        return
+    try:
+        from .overlay import draw_overlay
+    except ImportError as error:
+        if wanted:
+            raise MissingDependency(
+                f"{error.name} is not installed", where="--pictures", remedy="Run: pip install matplotlib."
+            ) from error
+        return
+    from milopyp_shared.tomogram import open_tomogram
+
+    drawn = [entry for entry in entries if entry.name in labels]
+    for entry in drawn:
+        picture = entry.path.with_name(f"{entry.name}_labels.png")
+        draw_overlay(picture, open_tomogram(entry.path, order), labels[entry.name], diameter)
+    console.say(f"look at the labels on their tomograms: {drawn[0].path.parent}/*_labels.png")

@@ -9,14 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import axes
-from .errors import ContradictionError
+from .errors import ContradictionError, InputError
 from .formats import mod, text
 from .tomogram import Tomogram
 
 Coords = Literal["model2point", "voxel"]
 
 
-def read_points_of(path: Path, tomogram: Tomogram, coords: Coords = "model2point") -> NDArray[np.float64]:
+def read_points_of(
+    path: Path,
+    tomogram: Tomogram,
+    coords: Coords = "model2point",
+    extra: str | None = None,
+    object: int | None = None,
+) -> NDArray[np.float64]:
     """Points of an IMOD model or a coordinate text that was made on a tomogram.
 
     Parameters
@@ -25,6 +31,10 @@ def read_points_of(path: Path, tomogram: Tomogram, coords: Coords = "model2point
         ``.mod``, or text with three columns in the file's axis order.
     coords
         What the text counts: ``model2point`` (IMOD's model coordinates) or ``voxel`` (plain indices).
+    extra
+        What a fourth column of a text is, ``score`` or ``contour``; it is left out. None refuses it.
+    object
+        Of the model, from 0; None: all.
 
     Returns
     -------
@@ -39,11 +49,18 @@ def read_points_of(path: Path, tomogram: Tomogram, coords: Coords = "model2point
     """
     if path.suffix == ".mod":
         model = mod.read_mod(path)
+        if object is not None and object >= len(model.objects):
+            number = "1 object" if len(model.objects) == 1 else f"{len(model.objects)} objects"
+            raise InputError(
+                f"the model has {number}, number {object + 1} is wanted",
+                where=path,
+                expected=f"--object 1 to {len(model.objects)}",
+            )
         columns = mod.to_voxel_index(
-            mod.model_points(model), model, pixel_size=tomogram.header_voxel_size, origin=tomogram.origin
+            mod.model_points(model, object), model, pixel_size=tomogram.header_voxel_size, origin=tomogram.origin
         )
     else:
-        columns = text.read_points(path)
+        columns = text.read_points(path, extra=None if extra is None else "ignore")
         if coords == "model2point":
             columns = columns - mod.CENTRE
     xyz = axes.columns_to_xyz(columns, tomogram.order)
@@ -53,6 +70,13 @@ def read_points_of(path: Path, tomogram: Tomogram, coords: Coords = "model2point
         remedy = f"All of them fit when the columns are read as {names}." if words else ""
         raise _outside(xyz, tomogram, path, remedy)
     return xyz
+
+
+def doubles(xyz: NDArray[np.float64], distance: float) -> int:
+    """Number of labels that lie within `distance` voxels of an earlier one."""
+    from scipy.spatial import KDTree
+
+    return len({later for _, later in KDTree(xyz).query_pairs(distance)})
 
 
 def check_labels(xyz: NDArray[np.float64], tomogram: Tomogram, where: object) -> None:

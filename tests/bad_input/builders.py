@@ -281,6 +281,11 @@ def mod_outside(folder: Path) -> None:
     write_mod(folder / "data" / "a.mod", np.array([[20.0, 5.0, 25.0]]), size_xyz=(32, 16, 32), radius=5.0)
 
 
+def model_of_one_object(folder: Path) -> None:
+    """``data/a.mod``."""
+    write_mod(folder / "data" / "a.mod", np.array([[20.0, 5.0, 5.0]]), size_xyz=(32, 32, 16), radius=5.0)
+
+
 def not_a_number(name: str) -> Build:
     """A tomogram with one NaN in section 9."""
 

@@ -13,6 +13,7 @@ from bad_input.builders import (
     candidates,
     edited,
     mod_outside,
+    model_of_one_object,
     text,
     volume,
 )
@@ -23,7 +24,8 @@ CASES = [
          volume("data/a.mrc")),
     Case(
         "tomograms without picks", PREPARE, "data", "no tomogram has picks", "tomo_coord.txt, tomo.txt, tomo.mod",
-        "Give --inference", volume("data/a.rec"), also="warning: a.rec has no picks (a_coord.txt, a.txt, a.mod)",
+        "Give --inference", volume("data/a.rec"),
+        also="warning: a.rec has no picks (a_coord.txt, a.txt, a.mod, a.star, ...)",
     ),
     Case(
         "picks in columns of another order", PREPARE, "data/a.txt", "2 of 2 labels of a.rec lie outside",
@@ -89,4 +91,17 @@ CASES = [
          "does not say which tomogram it belongs to", "called like one of a, b", "Rename it",
          both(candidates("x,y,z,score\n"), text("picks/b.candidates.csv", "x,y,z,score\n"),
               text("c.csv", "x,y,z,score\n1,1,1,1\n"))),
+    Case("picks in a format that their suffix does not say", PREPARE, "data/a.star", "can be relion4 or relion5",
+         "--from with one of", "", both(volume("data/a.rec"), text("data/a.star", "data_\n"))),
+    Case("picks that need a voxel size", f"{PREPARE} --from relion5", "data/a.star",
+         "the voxel size of the tomogram is not known", "it to be", "",
+         both(volume("data/a.rec"), text("data/a.star", ""))),
+    Case("object that a model lacks", f"{PREPARE} --object 3", "data/a.mod",
+         "the model has 1 object, number 3 is wanted", "--object 1 to 1", "",
+         both(volume("data/a.rec"), model_of_one_object)),
+    Case("lists of both kinds", f"{PREPARE} --inference --img-only", "", "--inference and --img-only", "one of them",
+         "", volume("data/a.rec")),
+    Case("positions of another program outside", f"{PREPARE} --from csv", "data/a.csv",
+         "1 of 1 labels of a.rec lie outside", "inside 32 x 32 x 16 voxels", "",
+         both(volume("data/a.rec"), text("data/a.csv", "x,y,z,score\n40,1,1,1\n"))),
 ]  # fmt: skip

