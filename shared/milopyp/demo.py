@@ -69,7 +69,7 @@ def demo(out: Path, seed: int, num_epochs: int) -> None:
             "milopyp evaluate", evaluate, f"picks --truth test_coords.txt --radius {DIAMETER / 2:g} --json figures.json"
         )
         figures = json.loads(Path("figures.json").read_text(encoding="utf-8"))
-        picture = _overview(files.tomograms[2], figures["best"]["threshold"])
+        picture = _overview(files.tomograms[2])
     best = figures["best"]
     click.echo("")
     click.echo(f"AUPRC {figures['auprc']:.2f}")
@@ -104,16 +104,17 @@ def _run(name: str, program: click.Command, arguments: str) -> None:
     program.main(args=shlex.split(arguments), standalone_mode=False)
 
 
-def _overview(tomogram: Path, threshold: float) -> Path:
-    """Draw the unseen tomogram, its heat map, and picks beside truth."""
+def _overview(tomogram: Path) -> Path:
+    """Draw the unseen tomogram, its heat map, and the picks above the suggested threshold beside the truth."""
     from milopyp_shared.lists import read_coordinate_list
     from milopyp_shared.peaks import select, suppress
     from milopyp_shared.tomogram import open_tomogram
 
     from .overview import draw_overview
-    from .runs import read_run
+    from .runs import read_run, read_summary
 
     found, distance = read_run(Path("picks"))
+    threshold = read_summary(Path("picks"))["options"]["selection"]["threshold"]
     picks = select(suppress(found[tomogram.stem], distance or 0.0), threshold)
     truth = read_coordinate_list("test_coords.txt")[tomogram.stem]
     heat = open_tomogram(Path("picks") / f"{tomogram.stem}_hm.mrc", "xyz")
