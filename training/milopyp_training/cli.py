@@ -228,7 +228,8 @@ def train_command(task: str | None, **options: Any) -> None:
     exports = outputs.can_export(options["export"])
     preset = choose_preset(options, given)
     folder = outputs.experiment_folder(options["exp_id"])
-    if options["resume"] and not (folder / LAST).is_file():
+    goes_on = options["resume"] and (folder / LAST).is_file()
+    if options["resume"] and not goes_on and not (folder / outputs.OPTIONS).is_file():
         raise UsageError("nothing to resume", where=folder / LAST, expected="the checkpoint of an earlier run")
     if options["threads"]:
         torch.set_num_threads(options["threads"])
@@ -274,10 +275,12 @@ def train_command(task: str | None, **options: Any) -> None:
             console,
             share,
         )
-        if options["resume"]:
+        if goes_on:
             training.resume(folder / LAST)
+        elif options["resume"]:
+            console.say("the earlier run had not finished an epoch: this one begins anew")
         if share.rank == 0:
-            outputs.write_options(folder / "opt.txt", outputs.described(options, given, preset))
+            outputs.write_options(folder / outputs.OPTIONS, outputs.described(options, given, preset))
         recipe = training.train()
     note = "" if recipe.threshold.calibrated else ", uncalibrated"
     console.say(f"suggested threshold {recipe.threshold.score:.2f} ({recipe.threshold.method}{note})")

@@ -109,20 +109,27 @@ class CrossValidation:
         """Of the particle, voxels."""
         return self.recipe.diameter / 2
 
-    def look(self, volumes: Sequence[LabelledVolume], step: Callable[[str], None] = lambda text: None) -> list[Unseen]:
+    def look(
+        self,
+        volumes: Sequence[LabelledVolume],
+        step: Callable[[str], None] = lambda text: None,
+        part: Callable[[float], None] = lambda done: None,
+    ) -> list[Unseen]:
         """Train one network per fold; what they say, per tomogram.
 
         Parameters
         ----------
         step
             Is told of every network that has been asked.
+        part
+            Is told how much of a network's work is done, 0..1.
         """
         labels = [np.zeros(len(volume.xyz)) for volume in volumes]
         scores: list[list[NDArray[np.float64]]] = [[] for _ in volumes]
         sums: list[Heat] = []
         parts = folds(volumes, self.preset.folds, self.seed)
         for number, fold in enumerate(parts):
-            for index, heat in enumerate(self._heat_maps(number, fold, volumes)):
+            for index, heat in enumerate(self._heat_maps(number, fold, volumes, part)):
                 out = fold.held_out[index]
                 picks, xyz = self._picks(heat), volumes[index].xyz
                 labels[index][out] = best_within(picks, xyz[out], self.radius)
@@ -144,13 +151,17 @@ class CrossValidation:
         places = {volume.name: picks.xyz for volume, picks in zip(volumes, chosen, strict=True)}
         return CrossValidated(places, unlabelled_particles(labels, of_networks), labels)
 
-    def _heat_maps(self, number: int, fold: Fold, volumes: Sequence[LabelledVolume]) -> Iterator[Heat]:
-        seed = self.seed + 1 + number
+    def _heat_maps(
+        self, number: int, fold: Fold, volumes: Sequence[LabelledVolume], part: Callable[[float], None]
+    ) -> Iterator[Heat]:
+        seed, epochs = self.seed + 1 + number, self.preset.epochs
         torch.manual_seed(seed)
         method = self.make(fold.volumes)
-        state = new_state(method, self.preset.epochs, self.share)
-        for _ in range(self.preset.epochs):
+        state = new_state(method, epochs, self.share)
+        for epoch in range(epochs):
+            part(epoch / (epochs + 1))  # asking takes about as long as one more
             train_epoch(method, state, seed, share=self.share, mixed_precision=self.mixed_precision, ahead=self.ahead)
+        part(epochs / (epochs + 1))
         for volume in volumes:
             yield predict(state.picking_network, volume, method.geometry, self.device, self.preset.flips)
 

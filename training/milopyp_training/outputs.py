@@ -19,6 +19,8 @@ from milopyp_shared.errors import MissingDependency, UsageError
 
 from .trainer import Losses
 
+OPTIONS = "opt.txt"
+
 
 def experiment_folder(exp_id: str, root: Path = Path("exp/semi")) -> Path:
     """``exp/semi/EXP_ID`` below the working directory.

@@ -196,7 +196,7 @@ class Run:
         from . import next_labels
 
         with self.console.progress("cross-validation", crossvalidation.preset.folds) as progress:
-            seen = crossvalidation.look(self.volumes, progress.step)
+            seen = crossvalidation.look(self.volumes, progress.step, progress.part)
         found = crossvalidation.conclude(self.volumes, seen)
         count = sum(map(len, found.lookalikes.values()))
         self.console.say(f"{count} places without a label look like particles and do not count as background")
