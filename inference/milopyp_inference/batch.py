@@ -15,6 +15,8 @@ from milopyp_shared import axes, peaks
 from milopyp_shared.atomic import make_folder, remove_leftovers, write_text
 from milopyp_shared.console import Console
 from milopyp_shared.errors import MilopypError
+from milopyp_shared.formats.candidates import write_candidates
+from milopyp_shared.formats.registry import about_axes
 from milopyp_shared.grey import Contrast
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.tiles import ahead
@@ -22,7 +24,7 @@ from milopyp_shared.tomogram import open_tomogram
 
 from .claims import Claims
 from .model import Model
-from .outputs import OutputFiles, write_candidates, write_heat_map, write_picks, write_published_picks
+from .outputs import OutputFiles, setting_of, write_heat_map, write_more, write_picks, write_published_picks
 from .picking import Selection, choose, margin_in_voxels
 from .pipeline import Prepared, Result, prepare, run_network
 from .providers import nodes_per_provider
@@ -48,6 +50,8 @@ class PickOptions:
         Scores as a fourth column of the text.
     coords
         ``model2point`` or ``voxel``: the convention of the text; not asked with `published`.
+    formats
+        Other formats that the picks are written in, too.
     published
         Decode and write as the published program does; None: as this one does.
     """
@@ -60,6 +64,7 @@ class PickOptions:
     rescale: bool = False
     with_score: bool = False
     coords: str = "model2point"
+    formats: tuple[str, ...] = ()
     published: PublishedOptions | None = None
 
 
@@ -75,6 +80,10 @@ class Run:
     def record_path(self, image: ImageEntry) -> Path:
         """Where the record of a tomogram lies."""
         return self.folder / "records" / f"{image.name}.json"
+
+    def files(self, image: ImageEntry) -> OutputFiles:
+        """What is written for a tomogram."""
+        return OutputFiles.of(self.folder, image.name, self.options.formats)
 
     def identity(self, image: ImageEntry) -> dict[str, Any]:
         """What must be equal for an old record to count."""
@@ -92,7 +101,7 @@ class Run:
         if record.get("status") != "done":
             return None
         same = all(record.get(key) == value for key, value in self.identity(image).items())
-        return record if same and OutputFiles.of(self.folder, image.name).all_exist() else None
+        return record if same and self.files(image).all_exist() else None
 
 
 def pick_all(
@@ -146,6 +155,7 @@ def _claim_and_prepare(
         _remove_leftovers(run, image)
         tomogram = open_tomogram(image.path, run.options.order, run.options.voxel_size)
         margin_in_voxels(run.options.selection, tomogram.frame)  # known to be impossible before the work is done
+        setting_of(run.files(image), tomogram.frame, image.name, run.model.recipe.diameter)
         return prepare(tomogram, run.model.recipe, run.options.contrast, run.options.rescale)
     except MilopypError as error:
         return _failed(run, image, error)
@@ -158,7 +168,7 @@ def _pick_one(run: Run, image: ImageEntry, prepared: Prepared, progress: Callabl
         warnings = _warn(image.name, prepared, run)
         result = run_network(prepared, model, run.options.flips, progress)
         written = time.perf_counter()
-        picks = _write(OutputFiles.of(run.folder, image.name), result, prepared, run)
+        picks = _write(run.files(image), image.name, result, prepared, run)
     except MilopypError as error:
         return _failed(run, image, error)
     end = time.perf_counter()
@@ -183,7 +193,7 @@ def _failed(run: Run, image: ImageEntry, error: MilopypError) -> dict[str, Any]:
     return run.identity(image) | {"status": "failed", "error": str(error)}
 
 
-def _write(files: OutputFiles, result: Result, prepared: Prepared, run: Run) -> int:
+def _write(files: OutputFiles, name: str, result: Result, prepared: Prepared, run: Run) -> int:
     """Write one tomogram's outputs; returns the number of picks."""
     recipe, options, frame, scale = run.model.recipe, run.options, prepared.tomogram.frame, prepared.scale
     write_candidates(files.candidates, result.candidates)
@@ -200,6 +210,7 @@ def _write(files: OutputFiles, result: Result, prepared: Prepared, run: Run) -> 
             with_score=options.with_score,
             model2point=options.coords == "model2point",
         )
+        write_more(files, picks, setting_of(files, frame, name, recipe.diameter / 2 / scale))
         return len(picks)
     xyz, score = pick(result.heat, options.published, options.selection.threshold, recipe.voxel_per_output)
     write_heat_map(files.heat, result.heat, frame, recipe.voxel_per_output, PUBLISHED_ORDER)
@@ -229,9 +240,8 @@ def _summary(run: Run, images: Sequence[ImageEntry]) -> dict[str, Any]:
 
 def _remove_leftovers(run: Run, image: ImageEntry) -> None:
     """What a killed process has left of this tomogram, which is ours now."""
-    files = OutputFiles.of(run.folder, image.name)
     record = run.record_path(image)
-    for path in (files.text, files.model, files.heat, files.candidates, record, record.with_suffix(".claim")):
+    for path in (*run.files(image).all, record, record.with_suffix(".claim")):
         remove_leftovers(path.parent, path.name)
 
 
@@ -254,6 +264,8 @@ def _warn(name: str, prepared: Prepared, run: Run) -> list[str]:
             f"{name}: W02 voxels of {tomogram.voxel_size:.3g} A, but the model was trained at {trained:.3g} A "
             "(--rescale resamples)"
         )
+    if doubt := about_axes(run.options.formats, tomogram.order):
+        warnings.append(f"{name}: W07 {doubt}")
     published = run.options.published
     if published and published.leaves_nothing(tomogram.shape, run.model.recipe.voxel_per_output):
         z, y, x = tomogram.shape

@@ -37,6 +37,39 @@ def threshold(text: str) -> float | None:
     return value
 
 
+def formats(text: str | None, published: bool) -> tuple[str, ...]:
+    """The words of ``--format``.
+
+    Raises
+    ------
+    UsageError
+        An unknown or a repeated one, two of one suffix, or any beside ``--published``.
+    """
+    if text is None:
+        return ()
+    from milopyp_shared.formats.registry import FORMATS
+
+    if published:
+        raise UsageError(
+            "--format beside --published", expected="one of them: the published program has its own text",
+            remedy="Convert it: milopyp convert.",
+        )  # fmt: skip
+    words = tuple(word.strip() for word in text.split(","))
+    always = ("txt", "mod")
+    known = [word for word, row in FORMATS.items() if row.write is not None and word not in always]
+    for word in words:
+        if word not in (*known, *always):
+            raise UsageError(f"{word!r}", where="--format", expected=f"words of {', '.join(known)}, with commas")
+    others = tuple(dict.fromkeys(word for word in words if word not in always))
+    suffixes = [FORMATS[word].suffixes[0] for word in others]
+    if len(set(suffixes)) < len(suffixes):
+        raise UsageError(
+            " and ".join(word for word, suffix in zip(others, suffixes, strict=True) if suffixes.count(suffix) > 1),
+            where="--format", expected="one format of each suffix, since files are named NAME.suffix",
+        )  # fmt: skip
+    return others
+
+
 def published_options(options: Mapping[str, Any]) -> PublishedOptions | None:
     """How to decode as the published program does; None without ``--published``.
 

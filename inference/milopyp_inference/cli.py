@@ -37,6 +37,10 @@ PUBLISHED = "As the published program picks (with --published only)"
     "--coords", type=click.Choice(["model2point", "voxel"]), group="Output",
     help="Text as IMOD's point2model expects it, or as plain voxel indices.  [default: model2point]",
 )  # fmt: skip
+@option(
+    "--format", "formats", metavar="WORD,...", group="Output",
+    help="Other formats for the picks, beside text and IMOD model: csv, relion4, relion5, warp, tbl, copick, ndjson.",
+)  # fmt: skip
 @option("--overwrite", is_flag=True, group="Output", help="Pick again what is already done.")
 @option("--out-thresh", default="auto", group="Picks", help="Score threshold 0..1; auto takes the model's suggestion.")
 @option(
@@ -131,6 +135,7 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
     machine = checks.machine(options["provider"], options["gpus"], options["threads"], options["memory"])
     threshold = checks.threshold(options["out_thresh"])
     published = checks.published_options(options)
+    formats = checks.formats(options["formats"], published is not None)
     out = checks.output_folder(options["out"], options["exp_id"], options["out_id"])
     images = gather(inputs[1:] if inputs[:1] == ("semi",) else inputs, options["test_img_txt"])
     checks.outputs_apart(images, out)
@@ -164,6 +169,7 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
         rescale=options["rescale"],
         with_score=options["with_score"],
         coords=options["coords"] or "model2point",
+        formats=formats,
         published=published,
     )
     checks.one_is_readable(images, pick_options, model)

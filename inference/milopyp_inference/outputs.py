@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,10 @@ from numpy.typing import NDArray
 
 from milopyp_shared import axes
 from milopyp_shared.atomic import replacing
+from milopyp_shared.formats.candidates import CANDIDATES
 from milopyp_shared.formats.mod import CENTRE, write_mod
+from milopyp_shared.formats.origins import Setting
+from milopyp_shared.formats.registry import FORMATS
 from milopyp_shared.formats.text import write_points
 from milopyp_shared.picks import Picks
 from milopyp_shared.tomogram import Frame, write_mrc
@@ -26,17 +30,50 @@ class OutputFiles:
     model: Path
     heat: Path
     candidates: Path
+    more: dict[str, Path] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, folder: Path, name: str) -> OutputFiles:
-        """The files of the tomogram called `name`."""
+    def of(cls, folder: Path, name: str, formats: Sequence[str] = ()) -> OutputFiles:
+        """The files of the tomogram called `name`, with its picks in other `formats`, too."""
         return cls(
-            folder / f"{name}.txt", folder / f"{name}.mod", folder / f"{name}_hm.mrc", folder / f"{name}.candidates.csv"
-        )
+            folder / f"{name}.txt", folder / f"{name}.mod", folder / f"{name}_hm.mrc", folder / f"{name}{CANDIDATES}",
+            {word: folder / f"{name}{FORMATS[word].suffixes[0]}" for word in formats},
+        )  # fmt: skip
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """Every file."""
+        return (self.text, self.model, self.heat, self.candidates, *self.more.values())
 
     def all_exist(self) -> bool:
         """True when every file is there."""
-        return all(path.is_file() for path in (self.text, self.model, self.heat, self.candidates))
+        return all(path.is_file() for path in self.all)
+
+
+def setting_of(files: OutputFiles, frame: Frame, name: str, radius: float) -> Setting:
+    """What the other formats that are wanted must know of a tomogram.
+
+    Raises
+    ------
+    UsageError
+        One of them needs a voxel size, and the tomogram has none.
+    """
+    x, y, z = frame.stored_shape[::-1]
+    setting = Setting(
+        order=frame.order, size=(x, y, z), voxel_size=frame.voxel_size, frame=frame, label=name, radius=radius
+    )
+    for word, path in files.more.items():
+        for need in FORMATS[word].needs + FORMATS[word].write_needs:
+            setting.known(need, path)
+    return setting
+
+
+def write_more(files: OutputFiles, picks: Picks, setting: Setting) -> None:
+    """Write the picks in the other formats that are wanted."""
+    for word, path in files.more.items():
+        write = FORMATS[word].write
+        assert write is not None  # `checks.formats`
+        write(path, picks, setting)
 
 
 def write_picks(
@@ -96,19 +133,6 @@ def _write_model(
         pixel_size=frame.header_voxel_size,
         origin=frame.origin,
     )
-
-
-def write_candidates(path: Path, candidates: Picks) -> None:
-    """Every local maximum with its score: another threshold never needs another run of the network."""
-    with replacing(path) as part, part.open("w", encoding="utf-8") as stream:
-        stream.write(
-            "# every local maximum of the heat map above the floor, best first; x, y, z in voxels of the "
-            "full-resolution\n"
-            "# tomogram (z = thickness), centre of the first voxel at 0, whatever the file's axis order\n"
-            "x,y,z,score\n"
-        )
-        for (x, y, z), s in zip(candidates.xyz, candidates.score, strict=True):
-            stream.write(f"{x:.3f},{y:.3f},{z:.3f},{s:.6f}\n")
 
 
 def write_heat_map(

@@ -13,15 +13,12 @@ from milopyp_shared.console import Console
 from milopyp_shared.errors import ContradictionError, InputError, UsageError
 
 if TYPE_CHECKING:
+    from milopyp_shared.formats.origins import Setting
     from milopyp_shared.picks import Picks
-
-    from .origins import Setting
 
 # The names of registry.FORMATS, which is imported only when the command runs.
 FORMAT_WORDS = ("txt", "mod", "csv", "relion4", "relion5", "warp", "tbl", "copick", "ndjson", "eman")
 ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
-# Programs that reconstruct tomograms themselves, with z as the thickness.
-THICKNESS_IS_Z = ("relion4", "relion5", "warp", "copick", "ndjson")
 
 
 @command("convert")
@@ -85,8 +82,8 @@ def convert(source: Path, target: Path, from_: str | None, to: str | None, tomog
       milopyp convert picks/TS_01.candidates.csv TS_01.star --to relion4 --binning 4
       milopyp convert clicks.txt TS_01.mod --tomogram TS_01.mrc --coords voxel
     """
-    from .origins import NamedPicks
-    from .registry import FORMATS, check_needs, format_of
+    from milopyp_shared.formats.origins import NamedPicks
+    from milopyp_shared.formats.registry import FORMATS, about_axes, check_needs, format_of
 
     console = Console()
     old, new = format_of(source, from_, "--from"), format_of(target, to, "--to")
@@ -102,12 +99,8 @@ def convert(source: Path, target: Path, from_: str | None, to: str | None, tomog
     check_needs(old, new, setting, (source, target))
     if old == "eman":
         console.warn("EMAN2's coordinates were not compared with the program itself: look at the result")
-    turned = sorted({old, new}.intersection(THICKNESS_IS_Z)) if setting.order not in (None, "xyz") else []
-    if turned:
-        console.warn(
-            f"coordinates of {' and '.join(turned)} are taken along the axes of the tomogram's file (order "
-            f"{setting.order}); the tomograms of these programs have z as the thickness"
-        )
+    if doubt := about_axes((old, new), setting.order):
+        console.warn(doubt)
     picks = read.read(source, setting)
     if isinstance(picks, NamedPicks) and picks.name and setting.name is None:
         setting = replace(setting, label=picks.name)
@@ -129,11 +122,10 @@ def _setting(source: Path, path: Path | None, given: dict[str, Any], console: Co
         ``auto`` without a tomogram; another size than the tomogram's.
     """
     from milopyp_shared import axes
+    from milopyp_shared.formats.candidates import CANDIDATES
+    from milopyp_shared.formats.origins import Setting
     from milopyp_shared.lists import check_image_name
     from milopyp_shared.tomogram import open_tomogram
-
-    from .origins import Setting
-    from .runs import CANDIDATES
 
     order, size, voxel_size, frame = given.pop("order"), given.pop("shape"), given.pop("voxel_size"), None
     if path is not None:

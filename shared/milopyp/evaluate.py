@@ -17,10 +17,9 @@ from .convert import FORMAT_WORDS
 from .runs import frame_of, read_records, read_run
 
 if TYPE_CHECKING:
+    from milopyp_shared.formats.origins import Setting
     from milopyp_shared.matching import Evaluation
     from milopyp_shared.picks import Picks
-
-    from .origins import Setting
 
 TABLE_SCORES = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05)
 BETA = 4.0  # weight of recall in the second F: that of the CryoET object identification challenge
@@ -128,7 +127,7 @@ def evaluate(picks: Path, truth: Path, radius: tuple[float, bool], json_file: Pa
 
 def _settings(picks: Path, names: list[str], coords: Any, binning: float) -> dict[str, Setting]:
     """What the run says of its tomograms; nothing is known of those of a lone table."""
-    from .origins import Setting
+    from milopyp_shared.formats.origins import Setting
 
     plain = {name: Setting(label=name, coords=coords, binning=binning) for name in names}
     if not (picks / "records").is_dir():

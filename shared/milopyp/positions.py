@@ -8,11 +8,10 @@ from pathlib import Path
 
 from milopyp_shared.errors import InputError
 from milopyp_shared.formats import star
+from milopyp_shared.formats.origins import NO_SCORE, Setting
+from milopyp_shared.formats.registry import FORMATS, Format, format_of
 from milopyp_shared.lists import read_coordinate_list
 from milopyp_shared.picks import Picks
-
-from .origins import NO_SCORE, Setting
-from .registry import FORMATS, Format, format_of
 
 LISTS = (".txt", ".tsv")
 

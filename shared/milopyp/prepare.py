@@ -195,10 +195,9 @@ def _read(path: Path, tomogram: Tomogram, name: str, how: How) -> NDArray[np.flo
     ContradictionError
         Labels outside the volume.
     """
+    from milopyp_shared.formats.origins import Setting
+    from milopyp_shared.formats.registry import FORMATS, format_of
     from milopyp_shared.labels import check_labels, read_points_of
-
-    from .origins import Setting
-    from .registry import FORMATS, format_of
 
     if path.suffix in (".txt", ".mod") and how.from_ in (None, "txt", "mod"):
         number = None if how.object_ is None else how.object_ - 1

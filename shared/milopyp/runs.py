@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from milopyp_shared.picks import Picks
     from milopyp_shared.tomogram import Frame
 
-CANDIDATES = ".candidates.csv"
-
 
 def read_run(path: Path) -> tuple[dict[str, Picks], float | None]:
     """Candidates by tomogram name, and the run's suppression distance when it is known.
@@ -23,6 +21,8 @@ def read_run(path: Path) -> tuple[dict[str, Picks], float | None]:
     InputError
         No candidates there.
     """
+    from milopyp_shared.formats.candidates import CANDIDATES, read_candidates
+
     if path.is_dir():
         files = sorted(path.glob(f"*{CANDIDATES}"))
         if not files:
@@ -33,32 +33,6 @@ def read_run(path: Path) -> tuple[dict[str, Picks], float | None]:
     if not path.name.endswith(CANDIDATES):
         raise UsageError("is no candidate table", where=path, expected=f"a run folder or NAME{CANDIDATES}")
     return {path.name.removesuffix(CANDIDATES): read_candidates(path)}, _distance(path.parent)
-
-
-def read_candidates(path: Path) -> Picks:
-    """Read a table of ``milopyp-infer``: x, y, z, score in the inside frame.
-
-    Raises
-    ------
-    InputError
-        Not such a table.
-    """
-    import numpy as np
-
-    from milopyp_shared.formats.text import read_lines, to_number
-    from milopyp_shared.picks import Picks
-
-    lines = [(number, line) for number, line in read_lines(path) if line.strip() and not line.startswith("#")]
-    if not lines or "".join(lines[0][1].split()) != "x,y,z,score":
-        raise InputError("has no line 'x,y,z,score'", where=path, expected="a table written by milopyp-infer")
-    rows = []
-    for number, line in lines[1:]:
-        cells = line.split(",")
-        if len(cells) != 4:
-            raise InputError(f"{len(cells)} columns", where=f"{path}, line {number}", expected="x,y,z,score")
-        rows.append([to_number(cell, f"{path}, line {number}") for cell in cells])
-    table = np.array(rows, dtype=np.float64).reshape(-1, 4)
-    return Picks(table[:, :3].copy(), table[:, 3].copy())
 
 
 def read_records(folder: Path) -> list[dict[str, Any]]:

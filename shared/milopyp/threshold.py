@@ -111,8 +111,7 @@ def _cut(run: Path, out: Path, record: dict[str, Any], selection: Any) -> int:
     """Write one tomogram's picks; returns their number."""
     from milopyp_inference.outputs import OutputFiles, write_picks
     from milopyp_inference.picking import choose
-
-    from .runs import CANDIDATES, read_candidates
+    from milopyp_shared.formats.candidates import CANDIDATES, read_candidates
 
     frame = frame_of(record)
     candidates = read_candidates(run / f"{record['name']}{CANDIDATES}")

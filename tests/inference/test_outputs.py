@@ -16,7 +16,7 @@ from milopyp_shared.axes import ORDERS
 from milopyp_shared.matching import evaluate
 from milopyp_shared.picks import Picks
 from milopyp_shared.tomogram import open_tomogram
-from running import run_line
+from running import run_line, tree
 from toys import DIAMETER, TOY, VOXEL_SIZE, clean_phantom, noise, write_tomogram
 
 ORIGIN = (-310.0, 52.5, 1000.0)  # Angstrom, along the file's axes
@@ -191,3 +191,30 @@ def test_odd_sizes(tmp_path: Path) -> None:
     result = evaluate(Picks(picks - HALF, np.ones(len(picks))), phantom.particles_xyz, DIAMETER / 2)
     assert (result.n_hits, result.n_picks) == (10, 10)
     assert np.abs(result.mean_offset).max() < 0.25
+
+
+def test_other_formats_are_written_at_once_and_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = write_tomogram(tmp_path / "a.mrc", clean_phantom().volume, voxel_size=10.0)
+    line = "milopyp-infer --format relion5,tbl,txt,copick,csv,ndjson --out picks --model"
+    assert run_line(line, TOY, path).code == 0
+    for suffix, word in (("star", "relion5"), ("tbl", "tbl"), ("json", "copick"), ("csv", "csv"), ("ndjson", "ndjson")):
+        outcome = run_line(f"milopyp convert picks/a.{suffix} back.csv --from {word} --tomogram a.mrc")
+        assert outcome.code == 0, outcome.err
+        found = np.loadtxt("back.csv", delimiter=",", skiprows=3, ndmin=2)
+        text = np.loadtxt("picks/a.txt", ndmin=2)
+        order = np.lexsort(found[:, :3].round(1).T), np.lexsort((text[:, :3] - HALF).round(1).T)
+        assert found[order[0], :3] == pytest.approx((text[:, :3] - HALF)[order[1]], abs=0.011)
+    before = tree(tmp_path / "picks")
+    again = run_line(line, TOY, path)
+    assert "a is already done" in again.out
+    (tmp_path / "picks" / "a.tbl").unlink()
+    assert "already done" not in run_line(line, TOY, path).out
+    assert set(tree(tmp_path / "picks")) == set(before)
+
+
+def test_axes_that_other_programs_do_not_expect_are_said(tmp_path: Path) -> None:
+    path = write_tomogram(tmp_path / "a.mrc", clean_phantom().volume, "xzy", voxel_size=10.0)
+    outcome = run_line("milopyp-infer --format tbl,relion5 --model", TOY, path, "--out", tmp_path / "picks")
+    assert outcome.code == 0
+    assert "W07 coordinates of relion5 are taken along the axes of the tomogram's file (order xzy)" in outcome.err

@@ -13,7 +13,7 @@ import pytest
 import starfile
 
 from milopyp.convert import convert
-from milopyp.origins import Setting, read_csv
+from milopyp_shared.formats.origins import Setting, read_csv
 from running import Outcome, run_line, tree
 from toys import noise, write_tomogram
 
@@ -82,7 +82,7 @@ def test_without_a_tomogram() -> None:
     model = imodmodel.read("a.mod")
     np.testing.assert_allclose(model[["x", "y", "z"]] - [0.5, 0.5, 0], POINTS)
     done("a.mod back.csv --order auto --shape 48 32 16")
-    assert Path("back.csv").read_text().splitlines()[2:] == [
+    assert Path("back.csv").read_text().splitlines()[3:] == [
         "30.000,20.000,10.000,0.900000",
         "4.500,3.250,7.000,0.500000",
     ]

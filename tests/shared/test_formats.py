@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from milopyp.convert import FORMAT_WORDS
-from milopyp.origins import Setting
-from milopyp.registry import FORMATS
 from milopyp_shared import axes
 from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.formats import copick, dynamo, eman, star
+from milopyp_shared.formats.origins import Setting
+from milopyp_shared.formats.registry import FORMATS
 from milopyp_shared.picks import Picks
 from milopyp_shared.tomogram import Frame
 

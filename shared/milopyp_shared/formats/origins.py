@@ -1,6 +1,6 @@
 """Where each pick format has its zero: its numbers <-> voxels of the inside frame.
 
-Modules in `milopyp_shared.formats` read and write numbers as the files have them; every origin is applied here, and the
+The modules beside this one read and write numbers as the files have them; every origin is applied here, and the
 sources are in docs/formats.md. Coordinates of all formats but ``csv`` count along the axes of the tomogram's file, X
 being the fastest; points without a score get 1.0, that of a person's pick. Readers take a path and a `Setting` and
 return `Picks`, writers take picks too. All raise `InputError` for a file that is none of their format, and `UsageError`
@@ -16,14 +16,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from milopyp_shared import axes
-from milopyp_shared.atomic import write_text
-from milopyp_shared.errors import UsageError
-from milopyp_shared.formats import copick, dynamo, eman, mod, star, text
-from milopyp_shared.picks import Picks
-from milopyp_shared.tomogram import Frame
-
-from .runs import read_candidates
+from .. import axes
+from ..errors import UsageError
+from ..picks import Picks
+from ..tomogram import Frame
+from . import copick, dynamo, eman, mod, star, text
+from .candidates import read_candidates, write_candidates
 
 Floats = NDArray[np.float64]
 
@@ -175,13 +173,7 @@ def read_csv(path: Path, setting: Setting) -> Picks:
 
 def write_csv(path: Path, picks: Picks, setting: Setting) -> None:
     """What `read_csv` reads."""
-    lines = [
-        "# x, y, z in voxels of the tomogram (z = thickness), centre of the first voxel at 0, whatever the file's axis "
-        "order",
-        "x,y,z,score",
-    ]
-    lines += [f"{x:.3f},{y:.3f},{z:.3f},{s:.6f}" for (x, y, z), s in zip(picks.xyz, picks.score, strict=True)]
-    write_text(path, "\n".join(lines) + "\n")
+    write_candidates(path, picks, "picks")
 
 
 # ---------------------------------------------------------------- STAR

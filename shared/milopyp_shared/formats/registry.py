@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from milopyp_shared.errors import InputError, UsageError
-from milopyp_shared.picks import Picks
-
+from ..errors import InputError, UsageError
+from ..picks import Picks
 from . import origins
 from .origins import Setting
 
@@ -30,6 +29,8 @@ class Format:
         Of ``order``, ``size``, ``voxel_size``, ``coords``: what must be known always, and what for writing.
     binned
         Whether its numbers are voxels that ``binning`` applies to.
+    thickness_is_z
+        Whether it belongs to programs that reconstruct tomograms themselves, with z as the thickness.
     """
 
     suffixes: tuple[str, ...]
@@ -38,18 +39,23 @@ class Format:
     needs: tuple[str, ...] = ()
     write_needs: tuple[str, ...] = ()
     binned: bool = False
+    thickness_is_z: bool = False
 
 
 FORMATS: dict[str, Format] = {
     "txt": Format((".txt",), origins.read_txt, origins.write_txt, ("order", "coords")),
     "mod": Format((".mod",), origins.read_mod, origins.write_mod, ("order",), ("size",)),
     "csv": Format((".csv",), origins.read_csv, origins.write_csv),
-    "relion4": Format((".star",), origins.read_star, origins.write_relion4, binned=True),
-    "relion5": Format((".star",), origins.read_relion5, origins.write_relion5, ("size", "voxel_size")),
-    "warp": Format((".star",), origins.read_star, origins.write_warp, binned=True),
+    "relion4": Format((".star",), origins.read_star, origins.write_relion4, binned=True, thickness_is_z=True),
+    "relion5": Format(
+        (".star",), origins.read_relion5, origins.write_relion5, ("size", "voxel_size"), thickness_is_z=True
+    ),
+    "warp": Format((".star",), origins.read_star, origins.write_warp, binned=True, thickness_is_z=True),
     "tbl": Format((".tbl",), origins.read_tbl, origins.write_tbl, binned=True),
-    "copick": Format((".json",), origins.read_copick, origins.write_copick, write_needs=("voxel_size",)),
-    "ndjson": Format((".ndjson",), origins.read_ndjson, origins.write_ndjson, binned=True),
+    "copick": Format(
+        (".json",), origins.read_copick, origins.write_copick, write_needs=("voxel_size",), thickness_is_z=True
+    ),
+    "ndjson": Format((".ndjson",), origins.read_ndjson, origins.write_ndjson, binned=True, thickness_is_z=True),
     "eman": Format((".json",), origins.read_eman, None),
 }
 
@@ -66,6 +72,17 @@ def check_needs(source: str, target: str, setting: Setting, paths: tuple[Path, P
         setting.known(need, paths[0])
     for need in FORMATS[target].needs + FORMATS[target].write_needs:
         setting.known(need, paths[1])
+
+
+def about_axes(words: Iterable[str], order: str | None) -> str | None:
+    """One sentence when programs whose tomograms have z as the thickness get coordinates of another file order."""
+    turned = sorted(word for word in words if FORMATS[word].thickness_is_z)
+    if order in (None, "xyz") or not turned:
+        return None
+    return (
+        f"coordinates of {' and '.join(turned)} are taken along the axes of the tomogram's file (order {order}); the "
+        "tomograms of these programs have z as the thickness"
+    )
 
 
 def format_of(path: Path, word: str | None, option: str) -> str:
