@@ -28,6 +28,7 @@ from .runs import frame_of, read_records, read_summary
     help="Nothing is picked closer to a face than this.  [default: as in the run]",
 )  # fmt: skip
 @option("--with-score/--without-score", default=None, help="A fourth column of the text.  [default: as in the run]")
+@option("--format", "formats", metavar="WORD,...", help="Other formats for the picks, as in milopyp-infer.")
 @option("--out", type=click.Path(path_type=Path), help="Folder for the new picks.  [default: they replace the run's]")
 @click.version_option(package_name="milopyp")
 def threshold(
@@ -44,9 +45,11 @@ def threshold(
       milopyp threshold picks --precision 0.9
       milopyp threshold picks --count 200 --margin 150 --out picks_200
     """
+    from milopyp_inference import checks
     from milopyp_inference.picking import Selection
 
-    with_score = given.pop("with_score")
+    with_score, words = given.pop("with_score"), given.pop("formats")
+    formats = None if words is None else checks.formats(words, published=False)
     changes = {name: number for name, number in given.items() if number is not None}
     if count is not None:
         changes |= {"limit": count, "threshold": 0.0}
@@ -57,9 +60,10 @@ def threshold(
         click.echo(f"picks above {value:.2f}: expected precision {precision:.2f}")
     if value is not None:
         changes["threshold"] = value
-    if not changes and with_score is None:
+    if not changes and with_score is None and formats is None:
         raise UsageError(
-            "nothing to change", expected="--value, --count, --precision, --distance, --margin or --with-score"
+            "nothing to change",
+            expected="--value, --count, --precision, --distance, --margin, --format or --with-score",
         )
     records = read_records(run)
     done: list[tuple[dict[str, Any], int]] = []
@@ -74,6 +78,7 @@ def threshold(
             )
         options["selection"] |= changes
         options["with_score"] = options["with_score"] if with_score is None else with_score
+        options["formats"] = options.get("formats", ()) if formats is None else formats
         selection = Selection(**options["selection"])
         record["picks"] = _cut(run, out or run, record, selection)
         done.append((record, record["picks"]))
@@ -109,20 +114,24 @@ def _for_precision(run: Path, precision: float) -> float:
 
 def _cut(run: Path, out: Path, record: dict[str, Any], selection: Any) -> int:
     """Write one tomogram's picks; returns their number."""
-    from milopyp_inference.outputs import OutputFiles, write_picks
+    from milopyp_inference.outputs import OutputFiles, setting_of, write_more, write_picks
     from milopyp_inference.picking import choose
     from milopyp_shared.formats.candidates import CANDIDATES, read_candidates
 
     frame = frame_of(record)
     candidates = read_candidates(run / f"{record['name']}{CANDIDATES}")
     picks = choose(candidates, selection, frame)
+    name, options = record["name"], record["options"]
+    files = OutputFiles.of(out, name, options.get("formats", ()))
+    setting = setting_of(files, frame, name, record["diameter"] / 2)
+    write_more(files, picks, setting)
     write_picks(
-        OutputFiles.of(out, record["name"]),
+        files,
         picks,
         frame,
         record["diameter"] / 2,
-        with_score=record["options"]["with_score"],
-        model2point=record["options"]["coords"] == "model2point",
+        with_score=options["with_score"],
+        model2point=options["coords"] == "model2point",
     )
     return len(picks)
 

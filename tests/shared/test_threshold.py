@@ -101,3 +101,14 @@ def test_a_threshold_for_a_precision() -> None:
     assert "picks above 0.52: expected precision 0.75" in outcome.out
     cut("--value 0.52 --out wanted")
     assert tree(Path("precise")) == tree(Path("wanted"))
+
+
+def test_other_formats_follow(tmp_path: Path) -> None:
+    assert not list(Path("picks").glob("*.tbl"))
+    cut("--format tbl,copick")
+    first = Path("picks/xyz.tbl").read_text()
+    assert len(first.splitlines()) == len(table("picks/xyz.txt"))
+    cut("--count 3")
+    assert [len(Path(f"picks/{name}.tbl").read_text().splitlines()) for name in ("xyz", "xzy")] == [3, 3]
+    assert len(json.loads(Path("picks/xzy.json").read_text())["points"]) == 3
+    assert record("xyz")["options"]["formats"] == ["tbl", "copick"]
