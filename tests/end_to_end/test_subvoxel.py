@@ -29,7 +29,7 @@ def test_picks_of_a_noise_free_phantom_land_on_the_centres(tmp_path: Path, monke
     write_image_list("images.txt", [ImageEntry(path.stem, path) for path in train])
     write_coordinate_list("coords.txt", {path.stem: truth[path.stem] for path in train})
     lists = ["--train-img-txt", "images.txt", "--train-coord-txt", "coords.txt"]
-    train_command.main([*lists, "--bbox", str(DIAMETER), "--exp-id", "sub", "-q"], standalone_mode=False)
+    train_command.main([*lists, "--bbox", str(DIAMETER), "--exp-id", "sub", "-q", "--quick"], standalone_mode=False)
     export_command.main([LAST, "-o", "model.onnx"], standalone_mode=False)
     infer_command.main([*map(str, test), "--model", "model.onnx", "--out", "picks", "-q"], standalone_mode=False)
 
