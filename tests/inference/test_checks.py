@@ -24,7 +24,10 @@ from running import run_line
 from toys import TOY, clean_phantom, write_tomogram
 
 NOTHING: dict[str, Any] = dict.fromkeys(
-    ("published", "coords", "limit", "nms", "cutoff_z", "fiber", "arch", "last_k", "gauss", "compress", "down_ratio")
+    (
+        *("published", "coords", "rescale", "limit", "nms", "cutoff_z", "fiber"),
+        *("arch", "last_k", "gauss", "compress", "down_ratio"),
+    )
 ) | dict.fromkeys(checks.FIBRE_OPTIONS)
 CHECKPOINT = b"stands for the weights"
 
