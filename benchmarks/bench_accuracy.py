@@ -26,6 +26,7 @@ from tasks import PHANTOM, TASKS, Task, phantom_data, reference_data
 
 from milopyp.runs import read_run
 from milopyp_inference.model import read_recipe
+from milopyp_shared import matching
 from milopyp_shared.lists import read_coordinate_list
 from milopyp_shared.matching import evaluate
 from milopyp_shared.peaks import suppress
@@ -109,16 +110,14 @@ def judge(run: Path, coordinates: Path, radius: float) -> dict[str, Any]:
     truth = read_coordinate_list(coordinates)[name]
     record = json.loads((run / "records" / f"{name}.json").read_text())
     picks = suppress(candidates, distance or 1.2 * radius)
-    whole = evaluate(picks, truth, radius)
+    whole = matching.judge([(picks, truth)], radius)
     size = np.array(record["shape_zyx"][::-1])
     inside = np.all((truth > MARGIN_XYZ) & (truth < size - MARGIN_XYZ), axis=1)
-    # localisation of what one would keep: candidates far below any threshold match by chance
-    kept = evaluate(picks[picks.score >= whole.best.threshold], truth, radius)
     return {
         "auprc": whole.auprc,
         "f1": whole.best.f1,
-        "rmse": kept.rmse,
-        "offset": [float(value) for value in kept.mean_offset],
+        "rmse": whole.rmse,
+        "offset": [float(value) for value in whole.mean_offset],
         "interior": evaluate(picks, truth, radius, counted=inside).auprc,
         "seconds": record["seconds"]["total"],
     }

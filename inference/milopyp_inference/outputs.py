@@ -58,10 +58,7 @@ def setting_of(files: OutputFiles, frame: Frame, name: str, radius: float) -> Se
     UsageError
         One of them needs a voxel size, and the tomogram has none.
     """
-    x, y, z = frame.stored_shape[::-1]
-    setting = Setting(
-        order=frame.order, size=(x, y, z), voxel_size=frame.voxel_size, frame=frame, label=name, radius=radius
-    )
+    setting = Setting.of(frame, name, radius=radius)
     for word, path in files.more.items():
         for need in FORMATS[word].needs + FORMATS[word].write_needs:
             setting.known(need, path)

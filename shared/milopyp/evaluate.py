@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,6 @@ from .runs import frame_of, read_records, read_run
 if TYPE_CHECKING:
     from milopyp_shared.formats.origins import Setting
     from milopyp_shared.matching import Evaluation
-    from milopyp_shared.picks import Picks
 
 TABLE_SCORES = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05)
 BETA = 4.0  # weight of recall in the second F: that of the CryoET object identification challenge
@@ -84,6 +82,7 @@ def evaluate(picks: Path, truth: Path, radius: tuple[float, bool], json_file: Pa
       milopyp evaluate picks --truth coords_test.tsv --radius 10.5 --json figures.json
       milopyp evaluate picks --truth particles.star --from relion5 --radius 105A --out judged
     """
+    from milopyp_shared.matching import judge
     from milopyp_shared.peaks import suppress
 
     from .positions import read_positions
@@ -103,8 +102,8 @@ def evaluate(picks: Path, truth: Path, radius: tuple[float, bool], json_file: Pa
     if missing := sorted(set(known) - set(found)):
         click.echo(f"warning: not picked, left out: {', '.join(missing)}", err=True)
     kept = {name: suppress(found[name], distance) for name in common}
-    result = _judged([(kept[name], known[name]) for name in common], voxels)
-    each = {name: _judged([(kept[name], known[name])], voxels) for name in common}
+    result = judge([(kept[name], known[name]) for name in common], voxels)
+    each = {name: judge([(kept[name], known[name])], voxels) for name in common}
     click.echo(describe(result, each))
     figures = _figures(result, each, distance)
     if json_file is not None:
@@ -135,10 +134,7 @@ def _settings(picks: Path, names: list[str], coords: Any, binning: float) -> dic
     settings = {}
     for record in read_records(picks):
         frame = frame_of(record)
-        settings[record["name"]] = Setting(
-            order=frame.order, size=frame.stored_shape[::-1], voxel_size=frame.voxel_size, frame=frame,
-            label=record["name"], coords=coords, binning=binning,
-        )  # fmt: skip
+        settings[record["name"]] = Setting.of(frame, record["name"], coords=coords, binning=binning)
     return {name: settings.get(name, plain[name]) for name in names}
 
 
@@ -162,18 +158,6 @@ def _voxels(radius: tuple[float, bool], settings: dict[str, Setting], picks: Pat
             remedy="Give it in voxels.",
         )
     return value / float(next(iter(sizes)) or 1.0)
-
-
-def _judged(pairs: list[tuple[Picks, Any]], radius: float) -> Evaluation:
-    """Figures over all picks, but errors of position of those one would keep: weak picks match by chance, far off."""
-    from milopyp_shared.matching import evaluate_many
-
-    result = evaluate_many(pairs, radius)
-    kept = evaluate_many([(picks[picks.score >= result.best.threshold], truth) for picks, truth in pairs], radius)
-    return replace(
-        result, rmse=kept.rmse, mean_offset=kept.mean_offset, mean_absolute_error=kept.mean_absolute_error,
-        rms_error=kept.rms_error,
-    )  # fmt: skip
 
 
 def _figures(result: Evaluation, each: dict[str, Evaluation], distance: float) -> dict[str, Any]:

@@ -203,11 +203,9 @@ def _read(path: Path, tomogram: Tomogram, name: str, how: How) -> NDArray[np.flo
         number = None if how.object_ is None else how.object_ - 1
         return read_points_of(path, tomogram, how.coords, extra=how.fourth_column, object=number)
     word = format_of(path, how.from_, "--from")
-    frame = tomogram.frame
-    setting = Setting(
-        order=frame.order, size=frame.stored_shape[::-1], voxel_size=frame.voxel_size, frame=frame,
-        coords=how.coords, label=name, binning=how.binning, name=name if word in NAMED else None,
-    )  # fmt: skip
+    setting = Setting.of(
+        tomogram.frame, name, coords=how.coords, binning=how.binning, name=name if word in NAMED else None
+    )
     for need in FORMATS[word].needs:
         setting.known(need, path)
     xyz = FORMATS[word].read(path, setting).xyz

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -248,6 +248,36 @@ def evaluate_many(
         rms_error=np.sqrt((offset**2).mean(axis=0)) if len(offset) else unknown,
         curve=curve,
     )
+
+
+def judge(pairs: Sequence[tuple[Picks, ArrayLike]], radius: float) -> Evaluation:
+    """As `evaluate_many`, but with the errors of position of the picks one would keep, those of the best F1 and above.
+
+    Weak picks match by chance, far off.
+    """
+    result = evaluate_many(pairs, radius)
+    kept = evaluate_many([(picks[picks.score >= result.best.threshold], truth) for picks, truth in pairs], radius)
+    return replace(
+        result, rmse=kept.rmse, mean_offset=kept.mean_offset, mean_absolute_error=kept.mean_absolute_error,
+        rms_error=kept.rms_error,
+    )  # fmt: skip
+
+
+def best_within(picks: Picks, xyz: Floats, radius: float) -> Floats:
+    """``(n,)`` highest score of a pick within `radius` of each point; 0 where there is none."""
+    distance = np.linalg.norm(picks.xyz[None] - xyz[:, None], axis=2)
+    best: Floats = np.where(distance <= radius, picks.score[None], 0.0).max(axis=1, initial=0.0)
+    return best
+
+
+def away_from(picks: Picks, xyz: Floats, radius: float) -> Picks:
+    """Picks farther than `radius` from every point."""
+    if len(picks) == 0 or len(xyz) == 0:
+        return picks
+    from scipy.spatial import cKDTree
+
+    distance, _ = cKDTree(xyz).query(picks.xyz)
+    return picks[np.asarray(distance > radius)]
 
 
 def _points(xyz: ArrayLike, what: str) -> Floats:

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from milopyp_shared.grey import grey_levels
+from milopyp_shared.matching import away_from, best_within
 from milopyp_shared.picks import Picks
 from milopyp_shared.tomogram import open_tomogram
-from milopyp_training.crossvalidation import CrossValidation, Unseen, away_from, best_within, folds, lookalikes
+from milopyp_training.crossvalidation import CrossValidation, Unseen, folds, lookalikes
 from milopyp_training.data import LabelledVolume
 from milopyp_training.default_method import DefaultMethod
 from milopyp_training.method import Method

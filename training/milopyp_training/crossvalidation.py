@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
+from milopyp_shared.matching import away_from, best_within
 from milopyp_shared.peaks import find_candidates, suppress
 from milopyp_shared.picks import Picks
 from milopyp_shared.recipe import Recipe
@@ -184,18 +184,3 @@ def lookalikes(places: Sequence[Picks], labels: NDArray[np.float64], limit: int)
     if len(everywhere) > limit:
         threshold = max(threshold, float(everywhere[limit]))
     return [picks[picks.score > threshold] for picks in places]
-
-
-def best_within(picks: Picks, xyz: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
-    """``(n,)`` highest score of a pick within `radius` of each point; 0 where there is none."""
-    distance = np.linalg.norm(picks.xyz[None] - xyz[:, None], axis=2)
-    best: NDArray[np.float64] = np.where(distance <= radius, picks.score[None], 0.0).max(axis=1, initial=0.0)
-    return best
-
-
-def away_from(picks: Picks, xyz: NDArray[np.float64], radius: float) -> Picks:
-    """Picks farther than `radius` from every point."""
-    if len(picks) == 0 or len(xyz) == 0:
-        return picks
-    distance, _ = KDTree(xyz).query(picks.xyz)
-    return picks[np.asarray(distance > radius)]

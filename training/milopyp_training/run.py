@@ -17,11 +17,12 @@ from milopyp_shared.atomic import make_folder, remove_leftovers, replacing, writ
 from milopyp_shared.console import Console
 from milopyp_shared.formats.text import write_points
 from milopyp_shared.grey import Contrast
+from milopyp_shared.matching import away_from
 from milopyp_shared.peaks import select
 from milopyp_shared.recipe import Recipe, Threshold
 
 from . import calibration, checkpoint, selection
-from .crossvalidation import FEWEST_LABELS, CrossValidation, MakeMethod, away_from
+from .crossvalidation import FEWEST_LABELS, CrossValidation, MakeMethod
 from .data import LabelledVolume
 from .method import ALONE, Method, Share
 from .outputs import Log

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from milopyp_shared.matching import Evaluation
+from milopyp_shared.matching import Evaluation, best_within
 from milopyp_shared.picks import Picks
 
 Metric = Literal["auto", "auprc", "f1", "labels", "loss"]
@@ -57,9 +57,8 @@ def rank_of_labels(found: Sequence[Picks], labels: Sequence[NDArray[np.float64]]
         return math.nan
     limit, gain = CROWD * total, 0.0
     for picks, xyz in zip(found, labels, strict=True):
-        distance = np.linalg.norm(picks.xyz[None] - xyz[:, None], axis=2)
-        best = np.where(distance <= radius, picks.score[None], -np.inf).max(axis=1, initial=-np.inf)
-        rank = np.searchsorted(-scores, -best[np.isfinite(best)], side="left")
+        best = best_within(picks, xyz, radius)
+        rank = np.searchsorted(-scores, -best[best > 0.0], side="left")
         gain += float(np.clip(1.0 - rank / limit, 0.0, None).sum())
     return gain / total
 

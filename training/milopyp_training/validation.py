@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from milopyp_shared.flips import heat_map
-from milopyp_shared.matching import evaluate_many
+from milopyp_shared.matching import best_within, evaluate_many
 from milopyp_shared.peaks import find_candidates, suppress
 from milopyp_shared.picks import Picks
 from milopyp_shared.recipe import Geometry, Recipe, Threshold
@@ -103,10 +103,9 @@ def suggest_threshold(predictions: Sequence[Prediction], radius: float, kind: st
     It says nothing about false positives: uncalibrated. `kind` names the labels, e.g. ``training``, whose scores are
     too high for new particles.
     """
-    scores = []
+    scores: list[float] = []
     for p in predictions:
-        distance = np.linalg.norm(p.picks.xyz[None] - p.volume.xyz[:, None], axis=2)
-        scores.extend(np.where(distance <= radius, p.picks.score[None], 0.0).max(axis=1, initial=0.0))
+        scores.extend(best_within(p.picks, p.volume.xyz, radius))
     # picks score above the threshold, so it must lie a little below the weakest label that is to be found
     score = 0.999 * float(np.sort(scores)[-math.ceil(RECALL_OF_LABELS * len(scores))])
     return Threshold(score, f"finds {RECALL_OF_LABELS:.0%} of the {kind} labels", calibrated=False)

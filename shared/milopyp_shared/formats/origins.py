@@ -81,6 +81,12 @@ class Setting:
     radius: float = 5.0
     particle: str = "particle"
 
+    @classmethod
+    def of(cls, frame: Frame, label: str, **more: Any) -> Setting:
+        """What a tomogram itself says, and `more`."""
+        z, y, x = frame.stored_shape
+        return cls(order=frame.order, size=(x, y, z), voxel_size=frame.voxel_size, frame=frame, label=label, **more)
+
     def known(self, need: str, where: Path) -> Any:
         """The value of ``order``, ``size``, ``voxel_size`` or ``coords``.
 
