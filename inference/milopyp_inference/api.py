@@ -6,6 +6,7 @@ from pathlib import Path
 
 from milopyp_shared import axes
 from milopyp_shared.grey import Contrast
+from milopyp_shared.masks import open_mask
 from milopyp_shared.picks import Picks
 from milopyp_shared.tomogram import Tomogram, open_tomogram
 
@@ -56,6 +57,7 @@ def pick(
     contrast: Contrast | None = None,
     rescale: bool = False,
     flips: int | None = None,
+    mask: str | Path | None = None,
 ) -> Picks:
     """Pick one tomogram; the same picks as those of ``milopyp-infer``.
 
@@ -84,6 +86,8 @@ def pick(
         Resample to the voxel size of the training.
     flips
         Mirrored copies to average over, 1, 2 or 4; None: the model's.
+    mask
+        MRC file on the tomogram: nothing is picked where it is not above 0.5.
 
     Returns
     -------
@@ -99,7 +103,8 @@ def pick(
         model = open_model(model)
     if not isinstance(tomogram, Tomogram):
         tomogram = open_tomogram(tomogram, order, voxel_size)
-    prepared = prepare(tomogram, model.recipe, contrast, rescale)
+    kept = None if mask is None else open_mask(Path(mask), tomogram)
+    prepared = prepare(tomogram, model.recipe, contrast, rescale, kept)
     result = run_network(prepared, model, flips)
     selection = Selection(
         threshold=model.recipe.threshold.score if threshold is None else threshold,

@@ -19,6 +19,7 @@ from milopyp_shared.formats.candidates import write_candidates
 from milopyp_shared.formats.registry import about_axes
 from milopyp_shared.grey import Contrast
 from milopyp_shared.lists import ImageEntry
+from milopyp_shared.masks import find_mask, open_mask
 from milopyp_shared.tiles import ahead
 from milopyp_shared.tomogram import open_tomogram
 
@@ -52,6 +53,8 @@ class PickOptions:
         ``model2point`` or ``voxel``: the convention of the text; not asked with `published`.
     formats
         Other formats that the picks are written in, too.
+    mask
+        Where picks may be; see `milopyp_shared.masks.find_mask`.
     published
         Decode and write as the published program does; None: as this one does.
     """
@@ -65,6 +68,7 @@ class PickOptions:
     with_score: bool = False
     coords: str = "model2point"
     formats: tuple[str, ...] = ()
+    mask: str | None = None
     published: PublishedOptions | None = None
 
 
@@ -87,13 +91,14 @@ class Run:
 
     def identity(self, image: ImageEntry) -> dict[str, Any]:
         """What must be equal for an old record to count."""
-        try:
-            facts = image.path.stat()
-            source = {"path": str(image.path), "size": facts.st_size, "mtime_ns": facts.st_mtime_ns}
-        except OSError:
-            source = {"path": str(image.path)}
         options = json.loads(json.dumps(asdict(self.options)))
-        return {"name": image.name, "input": source, "model_sha256": self.model.sha256, "options": options}
+        known = {"name": image.name, "input": _facts(image.path), "model_sha256": self.model.sha256, "options": options}
+        mask = self.mask(image)
+        return known if mask is None else known | {"mask": _facts(mask)}
+
+    def mask(self, image: ImageEntry) -> Path | None:
+        """The mask of a tomogram, if it has one."""
+        return None if self.options.mask is None else find_mask(Path(self.options.mask), image.name)
 
     def finished(self, image: ImageEntry) -> dict[str, Any] | None:
         """The record of an earlier run that still holds, else None."""
@@ -102,6 +107,15 @@ class Run:
             return None
         same = all(record.get(key) == value for key, value in self.identity(image).items())
         return record if same and self.files(image).all_exist() else None
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """What tells a file from another one of the same name."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return {"path": str(path)}
+    return {"path": str(path), "size": facts.st_size, "mtime_ns": facts.st_mtime_ns}
 
 
 def pick_all(
@@ -156,7 +170,8 @@ def _claim_and_prepare(
         tomogram = open_tomogram(image.path, run.options.order, run.options.voxel_size)
         margin_in_voxels(run.options.selection, tomogram.frame)  # known to be impossible before the work is done
         setting_of(run.files(image), tomogram.frame, image.name, run.model.recipe.diameter)
-        return prepare(tomogram, run.model.recipe, run.options.contrast, run.options.rescale)
+        mask = None if (path := run.mask(image)) is None else open_mask(path, tomogram)
+        return prepare(tomogram, run.model.recipe, run.options.contrast, run.options.rescale, mask)
     except MilopypError as error:
         return _failed(run, image, error)
 
@@ -213,6 +228,9 @@ def _write(files: OutputFiles, name: str, result: Result, prepared: Prepared, ru
         write_more(files, picks, setting_of(files, frame, name, recipe.diameter / 2 / scale))
         return len(picks)
     xyz, score = pick(result.heat, options.published, options.selection.threshold, recipe.voxel_per_output)
+    if prepared.mask is not None:
+        kept = prepared.mask.keeps(xyz)
+        xyz, score = xyz[kept], None if score is None else score[kept]
     write_heat_map(files.heat, result.heat, frame, recipe.voxel_per_output, PUBLISHED_ORDER)
     write_published_picks(files, xyz, score, frame, recipe.diameter / 2, with_score=options.with_score)
     return len(xyz)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +68,29 @@ def formats(text: str | None, published: bool) -> tuple[str, ...]:
             where="--format", expected="one format of each suffix, since files are named NAME.suffix",
         )  # fmt: skip
     return others
+
+
+def mask(path: Path | None, images: Sequence[ImageEntry], say: Callable[[str], None]) -> str | None:
+    """The value of ``--mask``, after a look at which tomograms it is for.
+
+    Raises
+    ------
+    InputError
+        No such file or folder, or a folder without a mask of any tomogram.
+    """
+    if path is None:
+        return None
+    from milopyp_shared.masks import find_mask
+
+    without = [image.name for image in images if find_mask(path, image.name) is None]
+    if len(without) == len(images):
+        raise InputError(
+            f"no mask of {', '.join(without[:3])}", where=path, expected=f"files such as {without[0]}_mask.mrc"
+        )
+    if without:
+        some = ", ".join(without[:3]) + (" ..." if len(without) > 3 else "")
+        say(f"{len(without)} tomograms have no mask in {path} and are picked everywhere: {some}")
+    return str(path)
 
 
 def published_options(options: Mapping[str, Any]) -> PublishedOptions | None:
@@ -240,10 +263,15 @@ def outputs_apart(images: Sequence[ImageEntry], out: Path) -> None:
 
 def one_is_readable(images: Sequence[ImageEntry], options: PickOptions, model: Model) -> None:
     """Look at headers before any work, up to the first good one: when none is usable, nothing is begun."""
+    from milopyp_shared.masks import find_mask, open_mask
+    from milopyp_shared.tomogram import open_tomogram
+
     errors = []
     for image in images:
         try:
             _as_seen(image, options, model)
+            if options.mask and (path := find_mask(Path(options.mask), image.name)):
+                open_mask(path, open_tomogram(image.path, options.order))
             return
         except MilopypError as error:
             errors.append(error)

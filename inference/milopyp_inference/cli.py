@@ -67,6 +67,10 @@ PUBLISHED = "As the published program picks (with --published only)"
     help="Resample tomograms of another voxel size to that of the training while reading.",
 )  # fmt: skip
 @option(
+    "--mask", type=click.Path(path_type=Path), group="Tomograms",
+    help="MRC mask of all tomograms, or a folder of NAME_mask.mrc: nothing is picked outside (0).",
+)  # fmt: skip
+@option(
     "--contrast",
     type=click.Choice(["dark", "bright"]),
     group="Tomograms",
@@ -170,6 +174,7 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
         with_score=options["with_score"],
         coords=options["coords"] or "model2point",
         formats=formats,
+        mask=checks.mask(options["mask"], images, console.say),
         published=published,
     )
     checks.one_is_readable(images, pick_options, model)

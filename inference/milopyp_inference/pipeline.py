@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from milopyp_shared.errors import CheckError
 from milopyp_shared.flips import averaged_heat_map
 from milopyp_shared.grey import Contrast, GreyVolume, grey_levels
+from milopyp_shared.masks import Mask
 from milopyp_shared.peaks import find_candidates
 from milopyp_shared.picks import Picks
 from milopyp_shared.recipe import Recipe
@@ -33,12 +34,15 @@ class Prepared:
         That making them took.
     scale
         Voxels that the network sees per voxel of the tomogram.
+    mask
+        Where candidates may be; None: everywhere.
     """
 
     tomogram: Tomogram
     grey: GreyVolume
     seconds: float
     scale: float = 1.0
+    mask: Mask | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,8 @@ class Result:
     heat
         ``(z, y, x)`` float32 heat map, 0..1, on a temporary file.
     candidates
-        Every local maximum above the floor, best first, nothing suppressed; voxels of the tomogram on disk.
+        Every local maximum above the floor that the mask keeps, best first, nothing suppressed; voxels of the
+        tomogram on disk.
     seconds
         Per stage.
     """
@@ -60,7 +65,13 @@ class Result:
     seconds: dict[str, float]
 
 
-def prepare(tomogram: Tomogram, recipe: Recipe, contrast: Contrast | None = None, rescale: bool = False) -> Prepared:
+def prepare(
+    tomogram: Tomogram,
+    recipe: Recipe,
+    contrast: Contrast | None = None,
+    rescale: bool = False,
+    mask: Mask | None = None,
+) -> Prepared:
     """Grey levels of a tomogram.
 
     Parameters
@@ -69,6 +80,8 @@ def prepare(tomogram: Tomogram, recipe: Recipe, contrast: Contrast | None = None
         Of the particles; the recipe's when None.
     rescale
         Resample it to the voxel size of the training.
+    mask
+        Where candidates may be.
 
     Raises
     ------
@@ -80,7 +93,8 @@ def prepare(tomogram: Tomogram, recipe: Recipe, contrast: Contrast | None = None
     start = time.perf_counter()
     seen = rescaled(tomogram, recipe.voxel_size) if rescale else tomogram
     grey = grey_levels(seen, recipe.grey, contrast or recipe.contrast)
-    return Prepared(tomogram, grey, time.perf_counter() - start, seen.scale if isinstance(seen, Rescaled) else 1.0)
+    scale = seen.scale if isinstance(seen, Rescaled) else 1.0
+    return Prepared(tomogram, grey, time.perf_counter() - start, scale, mask)
 
 
 def run_network(
@@ -128,6 +142,8 @@ def run_network(
     candidates = find_candidates(heat, recipe.voxel_per_output)
     if prepared.scale != 1.0:
         candidates = replace(candidates, xyz=Rescaled(prepared.tomogram, prepared.scale).back(candidates.xyz))
+    if prepared.mask is not None:
+        candidates = candidates[prepared.mask.keeps(candidates.xyz)]
     seconds = {
         "preprocess": prepared.seconds,
         "network": in_network,

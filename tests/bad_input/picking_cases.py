@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from bad_input.builders import (
     INFER,
+    MRC,
     Case,
     both,
     calibrated_run,
@@ -165,6 +168,20 @@ OPTIONS = [
          "--rescale", "the model does not know the voxel size", "headers have one", "Leave --rescale out",
          recipe_edited(lambda proto: setattr(recipe_in(proto), "value", recipe_in(proto).value.replace(
              '"voxel_size": 10.0', '"voxel_size": null')))),
+    Case("mask that is not there", f"{INFER} a.mrc --mask gone.mrc", "gone.mrc", "no such file or folder",
+         "an MRC mask, or a folder of NAME_mask.mrc", "", picking(volume("a.mrc"))),
+    Case("mask of another size", f"{INFER} a.mrc --mask m.mrc", "m.mrc", "32 x 32 x 15 voxels",
+         "the 32 x 32 x 16 of a.mrc, or a whole fraction of them", "as it is stored",
+         picking(volume("a.mrc"), volume("m.mrc", np.ones((15, 32, 32), np.int8)))),
+    Case("mask of zeros", f"{INFER} a.mrc --mask m.mrc", "m.mrc", "is nowhere above 0.5", "1 where particles may be",
+         "Is it the right file?", picking(volume("a.mrc"), volume("m.mrc", np.zeros((16, 32, 32), np.int8)))),
+    Case("text as a mask", f"{INFER} a.mrc --mask m.mrc", "m.mrc", "13 bytes", "", MRC,
+         picking(volume("a.mrc"), text("m.mrc", "not a volume\n"))),
+    Case("folder without a mask of any tomogram", f"{INFER} a.mrc --mask masks", "masks", "no mask of a",
+         "files such as a_mask.mrc", "", picking(volume("a.mrc"), volume("masks/b.mrc"))),
+    Case("two masks of one tomogram", f"{INFER} a.mrc --mask masks", "masks",
+         "several masks of a: a.mrc, a_mask.mrc", "one each", "",
+         picking(volume("a.mrc"), volume("masks/a.mrc"), volume("masks/a_mask.mrc"))),
     Case("two output folders", f"{INFER} a.mrc --exp-id x --out-id y", "", "--out beside --exp-id and --out-id",
          "one place", "Leave --out or", picking(volume("a.mrc"))),
     Case("experiment without a folder", "milopyp-infer a.mrc --model toy.onnx --exp-id x", "--out-id", "is missing",

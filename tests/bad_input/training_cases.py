@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from bad_input.builders import (
     COORDINATES,
     TRAIN,
@@ -12,13 +14,20 @@ from bad_input.builders import (
     lists,
     text,
     trapped,
+    volume,
     weights,
     wide,
 )
 
+CORNER = np.pad(np.ones((4, 4, 4), np.int8), ((0, 12), (0, 28), (0, 28)))  # a mask that leaves next to nothing
+
 CASES = [
     Case("published method, quickly", f"{TRAIN} --quick --preset published", "", "--quick beside the other method",
          "--preset default", "leave it out", lists()),
+    Case("mask that is not there", f"{TRAIN} --mask gone.mrc", "gone.mrc", "no such file or folder",
+         "an MRC mask, or a folder of NAME_mask.mrc", "", lists()),
+    Case("mask that leaves no label", f"{TRAIN} --mask m.mrc", "coords.txt", "no tomogram has labels",
+         "at least one labelled tomogram", "", both(lists(), volume("m.mrc", CORNER))),
     Case("negative diameter", f"{TRAIN} --bbox -5", "--bbox", "-5", "a diameter of 2 to 1000 voxels", "", lists()),
     Case("diameter that is no number", f"{TRAIN} --bbox nan", "--bbox", "nan", "", "", lists()),
     Case("learning rate that is no number", f"{TRAIN} --lr nan", "--lr", "not a finite number", usage=True,

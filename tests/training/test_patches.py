@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from milopyp_shared.grey import GreyParameters, grey_levels
+from milopyp_shared.masks import Mask
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_training.data import LabelledVolume
 from milopyp_training.patches import Batch, draw_batch, patch_shape
@@ -147,6 +148,18 @@ def test_ignored_places_teach_nothing_but_labels_do(tmp_path: Path) -> None:
         assert np.array_equal(new, np.where(wanted, 1.0, old))
         changed += int(wanted.sum())
     assert changed > 100
+
+
+def test_background_is_drawn_inside_the_mask(tmp_path: Path) -> None:
+    """The middle of a patch that is drawn anywhere lies inside a mask that leaves room for it."""
+    values = np.zeros((20, 64, 64), np.int8)
+    values[:, :, :24] = 1
+    plain = labelled(tmp_path, (20, 64, 64), [(10.0, 10.0, 10.0)])
+    preset = replace(PLAIN, centred=0.0, patch=(4, 16, 16))
+    middles = [
+        find(patch, [plain]).start[2] + 8 for patch in batch_of([replace(plain, mask=Mask(values))], preset).sections
+    ]
+    assert max(middles) < 24 and len(set(middles)) > 3
 
 
 def test_volumes_are_drawn_in_proportion_to_their_labels(tmp_path: Path) -> None:

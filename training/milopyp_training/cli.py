@@ -53,6 +53,10 @@ class Epochs(click.ParamType[tuple[int, ...]]):
     group=DATA,
     help="File axes from fastest to slowest; auto takes the clearly thinnest axis as z.",
 )
+@option(
+    "--mask", type=click.Path(path_type=Path), group=DATA,
+    help="MRC mask of all tomograms, or a folder of NAME_mask.mrc: nothing outside (0) is a particle or background.",
+)  # fmt: skip
 @option("--dataset", type=click.Choice(["semi"]), default="semi", group=DATA, help="Way of sampling; there is one.")
 @option("--bbox", required=True, type=float, group=PARTICLE, help="Particle diameter in voxels.")
 @option(
@@ -341,7 +345,7 @@ def _load(options: dict[str, Any], preset: Any, console: Console, speaks: bool) 
         loaded.append(
             load_volumes(
                 read_image_list(images), read_coordinate_list(coordinates), preset.grey, diameter=options["bbox"],
-                order=options["order"], contrast=options["contrast"], where=coordinates,
+                order=options["order"], contrast=options["contrast"], masks=options["mask"], where=coordinates,
                 say=console.say, warn=console.warn if speaks else lambda text: None,
             )
             if images

@@ -11,6 +11,7 @@ from milopyp_shared.errors import UsageError
 
 from .contrastive import Sampling, debiased_contrastive, supervised_contrastive
 from .losses import consistency_loss, focal_loss, pu_focal_loss, puge_loss
+from .targets import LEFT_OUT
 from .unet2d import clamped_probability
 
 UNSUPERVISED_SHARE = 0.1
@@ -111,7 +112,10 @@ def published_criterion(
     axis = -2 if flip_y else -1
     p_back = clamped_probability(logits_flipped).flip(axis)
     rows, rows_back = _as_rows(embedding), _as_rows(embedding_flipped.flip(axis))
-    labels = target.flatten()
+    labels, one_way, other_way = target.flatten(), p.flatten(), p_back.flatten()
+    if not bool((kept := labels != LEFT_OUT).all()):
+        rows, rows_back, labels = rows[kept], rows_back[kept], labels[kept]
+        one_way, other_way = one_way[kept], other_way[kept]
     if options.kind == "pn":
         contrastive = supervised_contrastive(
             rows, rows_back, labels, thresh=options.thresh, temperature=options.temperature, sample=sample
@@ -121,8 +125,8 @@ def published_criterion(
             rows,
             rows_back,
             labels,
-            p.flatten(),
-            p_back.flatten(),
+            one_way,
+            other_way,
             thresh=options.thresh,
             temperature=options.temperature,
             tau=options.tau,

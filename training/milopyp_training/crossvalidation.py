@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 
 from milopyp_shared.matching import away_from, best_within
-from milopyp_shared.peaks import find_candidates, suppress
 from milopyp_shared.picks import Picks
 from milopyp_shared.recipe import Recipe
 
@@ -26,7 +25,7 @@ from .data import CrossValidated, LabelledVolume
 from .method import ALONE, Method, Share
 from .presets import DefaultPreset
 from .trainer import new_state, train_epoch
-from .validation import predict
+from .validation import picks_of, predict
 
 MakeMethod = Callable[[Sequence[LabelledVolume]], Method]
 Heat = NDArray[np.float32]
@@ -131,7 +130,7 @@ class CrossValidation:
         for number, fold in enumerate(parts):
             for index, heat in enumerate(self._heat_maps(number, fold, volumes, part)):
                 out = fold.held_out[index]
-                picks, xyz = self._picks(heat), volumes[index].xyz
+                picks, xyz = picks_of(heat, volumes[index], self.recipe), volumes[index].xyz
                 labels[index][out] = best_within(picks, xyz[out], self.radius)
                 scores[index].append(away_from(picks, xyz, self.radius).score)
                 if number == 0:
@@ -139,7 +138,8 @@ class CrossValidation:
                 sums[index] += heat / np.float32(len(parts))
             step("asked about the labels it has not seen")
         places = [
-            away_from(self._picks(heat), volume.xyz, self.radius) for heat, volume in zip(sums, volumes, strict=True)
+            away_from(picks_of(heat, volume, self.recipe), volume.xyz, self.radius)
+            for heat, volume in zip(sums, volumes, strict=True)
         ]
         return [Unseen(*own) for own in zip(labels, places, scores, strict=True)]
 
@@ -164,9 +164,6 @@ class CrossValidation:
         part(epochs / (epochs + 1))
         for volume in volumes:
             yield predict(state.picking_network, volume, method.geometry, self.device, self.preset.flips)
-
-    def _picks(self, heat: Heat) -> Picks:
-        return suppress(find_candidates(heat, self.recipe.voxel_per_output), self.recipe.suppression_distance)
 
 
 def lookalikes(places: Sequence[Picks], labels: NDArray[np.float64], limit: int) -> list[Picks]:

@@ -14,7 +14,8 @@ from milopyp_shared.errors import InputError
 from milopyp_shared.grey import Contrast, GreyParameters, GreyVolume, grey_levels
 from milopyp_shared.labels import check_labels
 from milopyp_shared.lists import ImageEntry
-from milopyp_shared.tomogram import open_tomogram
+from milopyp_shared.masks import Mask, find_mask, open_mask
+from milopyp_shared.tomogram import Tomogram, open_tomogram
 
 CLEAR = 0.5  # standard deviations of random places that count as a difference
 ENOUGH_LABELS = 5
@@ -38,6 +39,8 @@ class LabelledVolume:
     ignored
         ``(m, 3)`` places that look like particles without a label: what is there counts neither as particle nor as
         background.
+    mask
+        Where particles may be: outside, nothing is a label, background or a pick. None: everywhere.
     """
 
     name: str
@@ -45,6 +48,7 @@ class LabelledVolume:
     xyz: NDArray[np.float64]
     voxel_size: float | None
     ignored: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
+    mask: Mask | None = None
 
     def grid_zyx(self, voxel_per_output: tuple[int, int, int]) -> NDArray[np.float64]:
         """``(n, 3)`` labels z, y, x in heat-map voxels, sub-voxel; the centre of the first one is 0.0."""
@@ -89,6 +93,7 @@ def load_volumes(
     diameter: float,
     order: str = axes.AUTO,
     contrast: Contrast = "dark",
+    masks: Path | None = None,
     spool_folder: Path | None = None,
     where: object = "coordinate list",
     say: Callable[[str], None] = lambda text: None,
@@ -97,12 +102,17 @@ def load_volumes(
     """Open the labelled tomograms of a list and prepare their grey levels.
 
     Tomograms without labels are left out: to a method that counts unlabelled voxels as background they would say
-    that they hold no particle.
+    that they hold no particle. So are labels where a mask is not set.
+
+    Parameters
+    ----------
+    masks
+        See `milopyp_shared.masks.find_mask`; None: none.
 
     Raises
     ------
     InputError
-        Labels of unknown tomograms, no labelled tomogram, or a tomogram that cannot be read.
+        Labels of unknown tomograms, no labelled tomogram, or a tomogram or mask that cannot be read.
     ContradictionError
         Labels outside their tomogram.
     """
@@ -126,10 +136,16 @@ def load_volumes(
             warn(f"{image.name}: {doubt}")
         xyz = coordinates[image.name]
         check_labels(xyz, tomogram, where)
+        mask = _mask(masks, image.name, tomogram)
+        if mask is not None and not (kept := mask.keeps(xyz)).all():
+            warn(f"{image.name}: W08 {np.sum(~kept)} of {len(xyz)} labels lie outside the mask and are left out")
+            xyz = xyz[kept]
+            if not len(xyz):
+                continue
         grey = grey_levels(tomogram, parameters, contrast, spool_folder)
         z, y, x = tomogram.shape
         say(f"{image.name}: {x} x {y} x {z} voxels, order {tomogram.order}, {len(xyz)} labels")
-        volume = LabelledVolume(image.name, grey, xyz, tomogram.voxel_size)
+        volume = LabelledVolume(image.name, grey, xyz, tomogram.voxel_size, mask=mask)
         if doubt := doubt_about_density(volume, diameter):
             warn(f"{image.name}: {doubt}")
         volumes.append(volume)
@@ -139,6 +155,11 @@ def load_volumes(
     if not volumes:
         raise InputError("no tomogram has labels", where=where, expected="at least one labelled tomogram")
     return volumes
+
+
+def _mask(masks: Path | None, name: str, tomogram: Tomogram) -> Mask | None:
+    path = None if masks is None else find_mask(masks, name)
+    return None if path is None else open_mask(path, tomogram)
 
 
 def doubt_about_density(volume: LabelledVolume, diameter: float) -> str | None:

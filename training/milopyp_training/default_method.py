@@ -17,7 +17,7 @@ from .losses import soft_focal_loss
 from .method import ALONE, Share
 from .patches import Batch, draw_batch, patch_shape
 from .presets import DefaultPreset
-from .targets import gaussian_targets, nearest_voxels
+from .targets import LEFT_OUT, gaussian_targets, nearest_voxels
 from .unet3d import UNet3d
 
 
@@ -60,6 +60,8 @@ class DefaultMethod:
         shape = (z, -(-y // 2), -(-x // 2))
         target = gaussian_targets(centres, shape, [self._preset.target_sigma * self._diameter / 2 / f for f in factor])
         target[nearest_voxels(centres, shape)] = 1.0
+        if volume.mask is not None:
+            target[~volume.mask.on_grid((0, 0, 0), shape, factor)] = LEFT_OUT
         return target
 
     def losses(self, network: Callable[..., Any], batch: Batch) -> dict[str, Tensor]:

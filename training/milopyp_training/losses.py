@@ -1,7 +1,8 @@
 """Heat-map losses: the published ones, and the default preset's.
 
 Published losses take probabilities (`unet2d.clamped_probability`) and targets in which 1 is a
-positive, -1 an unlabelled voxel and anything between a soft label. `soft_focal_loss` takes logits.
+positive, -1 an unlabelled voxel and anything between a soft label; voxels of `targets.LEFT_OUT` contribute nothing.
+`soft_focal_loss` takes logits.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from .presets import DefaultPreset
 from .targets import gaussian_targets, nearest_voxels
 
 _GRID = (1, 2, 2)  # input voxels per heat-map voxel (z, y, x)
+TRIES = 20  # for a patch that is not all outside the mask
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Batch:
         ``(b, z, y, x)`` float32 grey levels in 0..1, augmented.
     target
         ``(b, z, y/2, x/2)`` float32 Gaussians around the sub-voxel label positions. 1 within a particle radius of an
-        ignored place, which is not positive: the loss weighs such voxels with ``(1 - target)^4``, that is not at all.
+        ignored place and outside the mask, without being positive: the loss weighs such voxels with
+        ``(1 - target)^4``, that is not at all.
     positive
         The same shape; True near the labels.
     """
@@ -88,10 +90,22 @@ def _start(
         shift = rng.uniform(-preset.jitter, preset.jitter, 3) * shape
         start = np.rint(around + shift - np.array(shape) / 2)
     else:
-        start = rng.integers(0, room + 1).astype(np.float64)
+        start = _anywhere(volume, shape, room, rng).astype(np.float64)
     start = np.clip(start, 0, room).astype(np.int64)
     aligned: NDArray[np.int64] = start // _GRID * _GRID
     return aligned
+
+
+def _anywhere(
+    volume: LabelledVolume, shape: tuple[int, int, int], room: NDArray[np.int64], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """A random first voxel, of a patch whose middle the mask keeps if some tries find one."""
+    for _ in range(TRIES):
+        start = rng.integers(0, room + 1)
+        middle = (start + np.array(shape) / 2) * (volume.grey.pairing_factor, 1, 1)
+        if volume.mask is None or volume.mask.keeps(middle[None, ::-1])[0]:
+            break
+    return start
 
 
 def _patch(
@@ -113,6 +127,9 @@ def _patch(
         at_the_edge = math.exp(-0.5 / preset.target_sigma**2)  # what such a Gaussian is at a particle radius
         nearness = gaussian_targets(ignored - start // _GRID, grid, sigma.tolist())
         target[(nearness > np.maximum(target, at_the_edge)) & ~positive] = 1.0
+    if volume.mask is not None:
+        outside = ~volume.mask.on_grid(tuple(start // _GRID), grid, (volume.grey.pairing_factor, 2, 2))
+        target[outside], positive[outside] = 1.0, False
     flip = tuple(axis for axis in range(3) if rng.random() < 0.5)
     sections, target, positive = (np.flip(part, flip) for part in (sections, target, positive))
     return _augment(sections, preset, rng), np.ascontiguousarray(target), np.ascontiguousarray(positive)

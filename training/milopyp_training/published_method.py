@@ -28,7 +28,7 @@ from .method import ALONE, Share
 from .networks import SECTION_UNETS
 from .presets import PublishedPreset
 from .published_sampling import PairBatch, clip_centre, cut_pair, draw_pair
-from .targets import UNLABELLED, published_grid_centres, published_targets
+from .targets import LEFT_OUT, UNLABELLED, published_grid_centres, published_targets
 from .unet2d import SectionUNet
 
 DRAWS = 100  # tries for a patch pair with a positive before the labels count as unusable
@@ -119,7 +119,10 @@ class PublishedMethod:
         z, y, x = volume.grey.shape
         shape = (z, -(-y // 2), -(-x // 2))
         centres = self._grid_centres(volume)
-        return published_targets(centres, shape, self._bbox, fibre=self._preset.fibre, unlabelled=unlabelled)
+        target = published_targets(centres, shape, self._bbox, fibre=self._preset.fibre, unlabelled=unlabelled)
+        if volume.mask is not None:
+            target[~volume.mask.on_grid((0, 0, 0), shape, (volume.grey.pairing_factor, 2, 2))] = LEFT_OUT
+        return target
 
     def _pair(self, index: int, rng: np.random.Generator) -> PairBatch:
         for _ in range(DRAWS):

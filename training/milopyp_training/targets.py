@@ -18,6 +18,8 @@ from milopyp_shared.errors import InputError, UsageError
 
 UNLABELLED = -1.0
 """Value of a voxel of which nothing is known, in positive-unlabelled training."""
+LEFT_OUT = -2.0
+"""Value of a voxel outside the mask: it has no part in any loss."""
 CUT = 3.0
 """A Gaussian of the default preset ends at this many standard deviations."""
 

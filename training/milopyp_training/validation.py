@@ -64,6 +64,14 @@ def predict(
     return result
 
 
+def picks_of(heat: NDArray[np.float32], volume: LabelledVolume, recipe: Recipe) -> Picks:
+    """Peaks of a heat map that lie inside the mask, best first, close neighbours suppressed."""
+    candidates = find_candidates(heat, recipe.voxel_per_output)
+    if volume.mask is not None:
+        candidates = candidates[volume.mask.keeps(candidates.xyz)]
+    return suppress(candidates, recipe.suppression_distance)
+
+
 def predict_all(
     method: Method,
     network: nn.Module,
@@ -76,8 +84,7 @@ def predict_all(
     predictions = []
     for volume in volumes:
         heat = predict(network, volume, recipe.geometry, device, flips)
-        picks = suppress(find_candidates(heat, recipe.voxel_per_output), recipe.suppression_distance)
-        predictions.append(Prediction(volume, heat, method.target(volume), picks))
+        predictions.append(Prediction(volume, heat, method.target(volume), picks_of(heat, volume, recipe)))
     return predictions
 
 

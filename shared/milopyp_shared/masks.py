@@ -1,0 +1,127 @@
+"""Masks: where a tomogram holds what is of interest, and where carbon, gold and edges are.
+
+A mask is an MRC file in its tomogram's frame. Voxels above 0.5 count, the others are left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import InputError
+from .tomogram import Tomogram, open_tomogram
+
+INSIDE = 0.5
+SUFFIXES = tuple(
+    f"{end}{suffix}{packed}" for end in ("", "_mask") for suffix in (".mrc", ".rec", ".map") for packed in ("", ".gz")
+)
+
+
+@dataclass(frozen=True)
+class Mask:
+    """One tomogram's mask.
+
+    Attributes
+    ----------
+    zyx
+        ``(z, y, x)`` values, on disk.
+    binning
+        Voxels of the tomogram per voxel of the mask.
+    """
+
+    zyx: NDArray[Any]
+    binning: int = 1
+
+    def keeps(self, xyz: NDArray[np.floating[Any] | np.integer[Any]]) -> NDArray[np.bool_]:
+        """``(n,)``: which of ``(n, 3)`` positions x, y, z in voxels of the tomogram lie where the mask is set."""
+        places = self._nearest(np.asarray(xyz, dtype=np.float64)[:, ::-1], np.array(self.zyx.shape))
+        kept: NDArray[np.bool_] = self.zyx[tuple(places.T)] > INSIDE
+        return kept
+
+    def on_grid(
+        self, start: tuple[int, ...], shape: tuple[int, ...], voxels: tuple[int, int, int]
+    ) -> NDArray[np.bool_]:
+        """Where the mask is set, for a box of a coarser grid.
+
+        Parameters
+        ----------
+        start, shape
+            First voxel and size of the box, z, y, x of the grid.
+        voxels
+            Of the tomogram per voxel of the grid, z, y, x.
+        """
+        axes = [
+            self._nearest(
+                ((first + np.arange(count)) * float(step) + (step - 1) / 2).astype(np.float64), np.array(size)
+            )
+            for first, count, step, size in zip(start, shape, voxels, self.zyx.shape, strict=True)
+        ]
+        box: NDArray[np.bool_] = self.zyx[np.ix_(*axes)] > INSIDE
+        return box
+
+    def _nearest(self, position: NDArray[np.float64], size: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The mask's voxel that holds a position of the tomogram; beyond a face the one there."""
+        nearest: NDArray[np.int64] = np.floor((position + 0.5) / self.binning).astype(np.int64)
+        return np.clip(nearest, 0, size - 1)
+
+
+def find_mask(path: Path, name: str) -> Path | None:
+    """The mask file of the tomogram called `name`.
+
+    Parameters
+    ----------
+    path
+        A file, which is the mask of every tomogram; or a folder of ``NAME.mrc`` or ``NAME_mask.mrc`` (also ``.rec``,
+        ``.map``, packed with gzip), in which a tomogram may have none.
+
+    Raises
+    ------
+    InputError
+        No such file or folder, or several masks of one tomogram.
+    """
+    if not path.is_dir():
+        if not path.exists():
+            raise InputError("no such file or folder", where=path, expected="an MRC mask, or a folder of NAME_mask.mrc")
+        return path
+    files = [path / f"{name}{suffix}" for suffix in SUFFIXES if (path / f"{name}{suffix}").exists()]
+    if len(files) > 1:
+        raise InputError(
+            f"several masks of {name}: {', '.join(file.name for file in files)}", where=path, expected="one each"
+        )
+    return files[0] if files else None
+
+
+def open_mask(path: Path, tomogram: Tomogram) -> Mask:
+    """The mask of a tomogram.
+
+    Raises
+    ------
+    InputError
+        No readable MRC file, neither the tomogram's size nor that of the tomogram binned, or nowhere set.
+    """
+    mask = open_tomogram(path, tomogram.order)
+    binning = max(round(max(whole / own for whole, own in zip(tomogram.shape, mask.shape, strict=True))), 1)
+    if any(abs(own - whole / binning) >= 1 for whole, own in zip(tomogram.shape, mask.shape, strict=True)):
+        raise InputError(
+            f"{_sizes(mask)} voxels",
+            where=path,
+            expected=f"the {_sizes(tomogram)} of {tomogram.path.name}, or a whole fraction of them",
+            remedy="The mask must lie on the tomogram as it is stored, in the same axis order.",
+        )
+    if not any((mask.sections(first, first + 1) > INSIDE).any() for first in range(mask.shape[0])):
+        raise InputError(
+            "is nowhere above 0.5",
+            where=path,
+            expected="1 where particles may be, 0 elsewhere",
+            remedy="Is it the right file? A mask marks what is kept.",
+        )
+    return Mask(mask.zyx, binning)
+
+
+def _sizes(tomogram: Tomogram) -> str:
+    z, y, x = tomogram.stored.shape
+    return f"{x} x {y} x {z}"
