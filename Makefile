@@ -2,9 +2,9 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-EXTRAS := cpu,train,export,docs,dev
+EXTRAS := cpu,train,export,report,docs,dev
 
-.PHONY: setup demo test test-install check bench clean
+.PHONY: setup demo test test-browser test-install check bench clean
 
 setup: $(VENV)/.ready
 
@@ -18,6 +18,9 @@ demo: setup
 
 test: setup
 	$(BIN)/pytest
+
+test-browser: setup
+	tests/browser/run.sh
 
 test-install:
 	PYTHON=$(PYTHON) tests/end_to_end/install.sh

@@ -8,7 +8,7 @@ import click
 
 from milopyp_shared.commandline import CONTEXT, run
 
-COMMANDS = ("demo", "prepare", "show", "evaluate", "convert", "threshold", "doctor", "engines", "phantom")
+COMMANDS = ("demo", "prepare", "show", "evaluate", "convert", "threshold", "report", "doctor", "engines", "phantom")
 
 
 class LazyGroup(click.Group):

@@ -69,6 +69,27 @@ def frame_of(record: dict[str, Any]) -> Frame:
     return Frame(**facts)
 
 
+def candidates_of(folder: Path, record: dict[str, Any], lowest: float = 0.0, most: int | None = None) -> Picks:
+    """All that a threshold chooses from, best first: close neighbours and margins are left out as in the run.
+
+    Parameters
+    ----------
+    lowest, most
+        Only those that score above, and the best so many.
+    """
+    from dataclasses import replace
+
+    from milopyp_inference.picking import Selection, choose
+    from milopyp_shared.formats.candidates import CANDIDATES, read_candidates
+
+    # of a rescaled tomogram the record knows the distance in its own voxels
+    selection = replace(
+        Selection(**record["options"]["selection"]),
+        threshold=lowest, limit=most, distance=record["suppression_distance"],
+    )  # fmt: skip
+    return choose(read_candidates(folder / f"{record['name']}{CANDIDATES}"), selection, frame_of(record))
+
+
 def read_summary(folder: Path) -> dict[str, Any]:
     """What ``run.json`` says of the whole run.
 

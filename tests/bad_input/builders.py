@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import shutil
 import struct
@@ -132,6 +133,23 @@ def calibrated_run(precision: str) -> Build:
     return both(
         text("picks/records/a.json", '{"status": "done"}'), text("picks/run.json", f'{{"calibration": {table}}}')
     )
+
+
+def picked(path: str, columns: int = 32, summary: bool = True) -> Build:
+    """A run over the tomogram ``a`` in the file `path`, of 16 x 32 x `columns` voxels, with one candidate."""
+    frame = {"order": "xyz", "stored_shape": [16, 32, columns], "voxel_size": 10.0}
+    options = {"selection": {"threshold": 0.5, "distance": 6.0}, "published": None}
+    record = {
+        "name": "a", "status": "done", "input": {"path": path}, "frame": frame, "options": options, "diameter": 10.0,
+        "suppression_distance": 6.0,
+    }  # fmt: skip
+    files = [
+        text("picks/records/a.json", json.dumps(record)),
+        text("picks/a.candidates.csv", "x,y,z,score\n10,10,8,0.9\n"),
+    ]
+    if summary:
+        files.append(text("picks/run.json", json.dumps({"model": "m.onnx"})))
+    return both(*files)
 
 
 def recipe_edited(edit: Callable[[Any], None]) -> Build:

@@ -10,6 +10,8 @@ import imodmodel
 import numpy as np
 import pytest
 
+from milopyp_shared.formats.candidates import read_candidates, write_candidates
+from milopyp_shared.picks import Picks
 from running import Outcome, run_line, tree
 from toys import TOY, clean_phantom, write_tomogram
 
@@ -112,3 +114,49 @@ def test_other_formats_follow(tmp_path: Path) -> None:
     assert [len(Path(f"picks/{name}.tbl").read_text().splitlines()) for name in ("xyz", "xzy")] == [3, 3]
     assert len(json.loads(Path("picks/xzy.json").read_text())["points"]) == 3
     assert record("xyz")["options"]["formats"] == ["tbl", "copick"]
+
+
+@pytest.mark.parametrize("total", [1, 7, 20])
+def test_a_threshold_for_a_number_of_picks_in_all_tomograms(total: int) -> None:
+    rng = np.random.default_rng(total)
+    scores = []
+    for name in ("xyz", "xzy"):
+        path = Path(f"picks/{name}.candidates.csv")
+        found = read_candidates(path)
+        scores.append(np.sort(rng.uniform(0, 1, len(found)))[::-1])
+        write_candidates(path, Picks(found.xyz, scores[-1]))
+    best = np.sort(np.concatenate(scores))[::-1][:total]
+    assert f"{total} picks in 2 tomograms: some" in cut(f"--total {total} --out some").out
+    lines = [line for name in ("xyz", "xzy") for line in Path(f"some/{name}.txt").read_text().splitlines()]
+    np.testing.assert_allclose(sorted(float(line.split()[3]) for line in lines), best[::-1], atol=0.006)
+
+
+def test_the_plot_changes_nothing_and_shows_every_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The curves, as they are handed to the plotting library, count the picks above every threshold."""
+    from matplotlib.axes import Axes
+
+    drawn: list[Any] = []
+    plot = Axes.plot
+    monkeypatch.setattr(Axes, "plot", lambda axes, *words, **more: drawn.append(words) or plot(axes, *words, **more))
+    before = tree(Path("picks"))
+    assert "wrote counts.png" in cut("--plot counts.png").out
+    assert tree(Path("picks")) == before
+    assert Path("counts.png").read_bytes().startswith(b"\x89PNG")
+    at, count = drawn[0][:2]
+    assert count[np.searchsorted(at, 0.5)] == 20 and (np.diff(count) <= 0).all()
+    assert drawn[1][1] == [20]  # the threshold of the run
+
+
+def test_a_rescaled_run_keeps_its_distances() -> None:
+    """Candidates 7 voxels apart, in a tomogram whose voxels are 1.4 times the model's: particles 7.1 voxels wide."""
+    phantom = clean_phantom(3)
+    write_tomogram(Path("coarse.mrc"), phantom.volume, voxel_size=14.0)
+    assert run_line(f"milopyp-infer coarse.mrc --model {TOY} --out coarse --threads 1 --rescale").code == 0
+    stored = json.loads(Path("coarse/records/coarse.json").read_text())
+    assert stored["suppression_distance"] == pytest.approx(stored["options"]["selection"]["distance"] / 1.4)
+    header = Path("coarse/coarse.candidates.csv").read_text().splitlines()[:3]
+    near = stored["suppression_distance"] * 1.1  # apart enough here, not with the model's own voxels
+    rows = ["20,20,10,0.95", f"{20 + near},20,10,0.9"]
+    Path("coarse/coarse.candidates.csv").write_text("\n".join([*header, *rows]) + "\n")
+    assert run_line("milopyp threshold coarse --value 0.5").code == 0
+    assert len(table("coarse/coarse.txt")) == 2

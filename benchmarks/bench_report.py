@@ -1,0 +1,102 @@
+"""How large is the report of 20 tomograms of 512 x 512 x 256 voxels, and how fast does it open?
+
+    python benchmarks/bench_report.py [--tomograms 20]
+
+The tomograms are noise over a few phantoms' worth of particles, which pictures compress worse than anything real. The
+time to open is what Chromium needs from the address to the first slice on the canvas, without a window.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from machine import describe_machine
+
+from milopyp_shared.formats.candidates import write_candidates
+from milopyp_shared.picks import Picks
+from milopyp_shared.tomogram import write_mrc
+
+SIZE = (512, 512, 256)  # x, y, z
+DIAMETER = 20.0
+CANDIDATES = 3000
+OPENINGS = 5
+
+
+def make_run(folder: Path, count: int) -> Path:
+    """A run over `count` names of one file."""
+    rng = np.random.default_rng(1)
+    x, y, z = SIZE
+    noise = rng.normal(0, 1000, (z, y, x)).astype(np.int16)
+    write_mrc(folder / "tomogram.mrc", noise, 10.0)
+    heat = np.zeros((z // 2, y // 2, x // 2), np.float32)
+    run = folder / "picks"
+    (run / "records").mkdir(parents=True)
+    places = rng.uniform(0, 1, (CANDIDATES, 3)) * (np.array(SIZE) - 1)
+    scores = np.sort(rng.beta(0.4, 2.0, CANDIDATES))[::-1]
+    for (px, py, pz), score in zip(places // 2, scores, strict=True):
+        heat[int(pz), int(py), int(px)] = score
+    selection = {"threshold": 0.3, "distance": 12.0}
+    frame = {"order": "xyz", "stored_shape": [z, y, x], "voxel_size": 10.0}
+    for number in range(count):
+        name = f"tomogram_{number + 1}"
+        write_candidates(run / f"{name}.candidates.csv", Picks(places, scores))
+        write_mrc(run / f"{name}_hm.mrc", heat, 20.0)
+        record: dict[str, Any] = {
+            "name": name, "status": "done", "input": {"path": str(folder / "tomogram.mrc")}, "frame": frame,
+            "options": {"selection": selection, "published": None}, "diameter": DIAMETER, "suppression_distance": 12.0,
+        }  # fmt: skip
+        (run / "records" / f"{name}.json").write_text(json.dumps(record))
+    (run / "run.json").write_text(json.dumps({"model": "model.onnx"}))
+    return run
+
+
+def seconds_to_open(page: Path) -> float:
+    """Median over some openings, in a browser that is already there."""
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1500,1100"):
+        options.add_argument(word)
+    driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+    times = []
+    try:
+        for _ in range(OPENINGS):
+            driver.get("about:blank")
+            start = time.perf_counter()
+            driver.get(page.as_uri())
+            driver.execute_async_script("const done = arguments[0]; viewer.draw().then(() => done());")
+            times.append(time.perf_counter() - start)
+    finally:
+        driver.quit()
+    return statistics.median(times)
+
+
+def main() -> None:
+    from milopyp.cli import milopyp
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tomograms", type=int, default=20)
+    count = parser.parse_args().tomograms
+    with tempfile.TemporaryDirectory() as name:
+        run = make_run(Path(name), count)
+        start = time.perf_counter()
+        milopyp(["report", str(run), "--quiet"], standalone_mode=False)
+        took = time.perf_counter() - start
+        page = run / "report.html"
+        print(f"{describe_machine()}\n")
+        print("| tomograms | voxels | page, MB | s to write | s to open |\n|---|---|---|---|---|")
+        size = " x ".join(map(str, SIZE))
+        print(f"| {count} | {size} | {page.stat().st_size / 1e6:.1f} | {took:.0f} | {seconds_to_open(page):.2f} |")
+
+
+if __name__ == "__main__":
+    main()

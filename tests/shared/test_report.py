@@ -1,0 +1,182 @@
+"""``milopyp report``: what the page holds. How it behaves in a browser: tests/browser."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import imodmodel
+import numpy as np
+import pytest
+from PIL import Image
+
+from milopyp.report.slices import grey_slices, heat_slices, thickness_of
+from milopyp_shared.lists import write_coordinate_list
+from milopyp_shared.tomogram import open_tomogram
+from running import Outcome, run_line
+from toys import TOY, clean_phantom, write_tomogram
+
+ORDERS = {"flat": "xyz", "turned": "xzy"}
+
+
+@pytest.fixture(autouse=True)
+def truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
+    """A run over two tomograms in ``picks``; their particles."""
+    monkeypatch.chdir(tmp_path)
+    known = {}
+    for seed, (name, order) in enumerate(ORDERS.items(), 1):
+        phantom = clean_phantom(seed, (24, 80, 64), particles=6)
+        write_tomogram(Path(f"tomograms/{name}.mrc"), phantom.volume, order, voxel_size=10.0)
+        known[name] = phantom.particles_xyz
+    write_coordinate_list("truth.txt", known)
+    line = (
+        f"milopyp-infer tomograms/flat.mrc tomograms/turned.mrc --model {TOY} --out picks --threads 1 --out-thresh 0.5"
+    )
+    assert run_line(line).code == 0
+    return known
+
+
+class Scripts(HTMLParser):
+    """The data in a page, as a browser cuts it out, and addresses of anything that it would load."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.data: dict[str, Any] = {}
+        self.loads: list[str] = []
+        self._at: str | None = None
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.loads += [value or "" for name, value in attrs if name in ("src", "href")]
+        self._at = given.get("id") if tag == "script" else None
+
+    def handle_data(self, data: str) -> None:
+        if self._at:
+            self.data[self._at] = json.loads(data)
+            self._at = None
+
+
+def report(words: str = "") -> Outcome:
+    outcome = run_line(f"milopyp report picks {words}")
+    assert outcome.code == 0, outcome.err
+    return outcome
+
+
+def page(path: str = "picks/report.html") -> Scripts:
+    return Scripts(Path(path).read_text())
+
+
+def pictures(encoded: list[str]) -> list[np.ndarray]:
+    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(text))).convert("L"), float) for text in encoded]
+
+
+def test_the_page_stands_alone(truth: dict[str, np.ndarray]) -> None:
+    assert "wrote picks/report.html" in report().out
+    text = Path("picks/report.html").read_text()
+    assert page().loads == []
+    assert "http" not in re.sub(r"http-equiv|http://www\.w3\.org/2000/svg", "", text)
+
+
+def test_slices_are_the_tomogram_and_its_heat_map(truth: dict[str, np.ndarray]) -> None:
+    """Particles, which are dark, are dark in the slice that cuts them and bright in its heat map, in either order."""
+    report()
+    scripts = page()
+    for index, own in enumerate(scripts.data["about"]["tomograms"]):
+        assert own["size"] == [64, 80, 24] and own["voxel"] == 10.0 and own["radius"] == 5.0
+        data = scripts.data[f"pictures-{index}"]
+        grey, heat = (pictures(data[kind]["pictures"]) for kind in ("grey", "heat"))
+        assert data["grey"]["covers"] == data["heat"]["covers"] == [64, 80]
+        assert len(grey) == len(heat) == -(-24 // own["thickness"])
+        assert grey[0].shape == (80, 64) and heat[0].shape == (40, 32)
+        for x, y, z in truth[own["name"]]:
+            slice_ = int((z + 0.5) / own["thickness"])
+            assert grey[slice_][round(y), round(x)] < 80 < np.median(grey[slice_])
+            assert heat[slice_][int((y + 0.5) / 2), int((x + 0.5) / 2)] > 100 > np.median(heat[slice_])
+
+
+def test_candidates_are_those_that_the_threshold_chooses_from(truth: dict[str, np.ndarray]) -> None:
+    report("--truth truth.txt --only turned -o one.html")
+    about = page("one.html").data["about"]
+    [own] = about["tomograms"]
+    assert (about["threshold"], about["limit"], about["expected"], about["judged"]) == (0.5, None, None, True)
+    assert own["name"] == "turned" and own["found"] == [1] * 6 + [0] * (len(own["picks"]) - 6)
+    scores = [pick[3] for pick in own["picks"]]
+    assert scores == sorted(scores, reverse=True)
+    found = np.array(own["picks"])[:6, :3]
+    assert np.linalg.norm(found[:, None] - truth["turned"][None], axis=2).min(axis=1).max() < 1.0
+
+
+def test_a_published_run_shows_its_picks() -> None:
+    line = f"milopyp-infer tomograms/turned.mrc --model {TOY} --published --cutoff-z 0 --out-thresh 0.1 --out old"
+    assert run_line(line, "--threads", "1").code == 0
+    assert run_line("milopyp report old").code == 0
+    scripts = page("old/report.html")
+    [own] = scripts.data["about"]["tomograms"]
+    assert len(own["picks"]) == len(imodmodel.read("old/turned.mod")) > 0
+    heat = pictures(scripts.data["pictures-0"]["heat"]["pictures"])
+    x, y, z, _ = own["picks"][0]
+    assert heat[int((z + 0.5) / own["thickness"])][int((y + 0.5) / 2), int((x + 0.5) / 2)] > 100
+
+
+def test_tomograms_that_were_moved(truth: dict[str, np.ndarray]) -> None:
+    Path("tomograms").rename("elsewhere")
+    outcome = run_line("milopyp report picks")
+    assert outcome.code == 2 and "--tomograms" in outcome.err
+    assert not Path("picks/report.html").exists()
+    report("--tomograms elsewhere")
+
+
+def test_without_heat_maps(truth: dict[str, np.ndarray]) -> None:
+    for path in Path("picks").glob("*_hm.mrc"):
+        path.unlink()
+    report()
+    assert page().data["pictures-0"]["heat"] is None
+
+
+def test_the_page_has_the_size_that_was_asked_for(tmp_path: Path) -> None:
+    """Pure noise, which can hardly be compressed, in more pixels than the budget holds."""
+    noise = np.random.default_rng(1).normal(0, 1000, (64, 512, 384)).astype(np.int16)
+    tomogram = open_tomogram(write_tomogram(tmp_path / "noise.mrc", noise))
+    sizes = {}
+    for budget in (4_000_000, 500_000, 100_000):
+        slices = grey_slices(tomogram, 2, budget)
+        sizes[budget] = sum(map(len, slices.pictures))
+        assert len(slices.pictures) == 32 and sizes[budget] <= 1.05 * budget
+    assert sizes[4_000_000] > sizes[500_000] > sizes[100_000] > 50_000
+
+
+@pytest.mark.parametrize("thickness", [1, 3, 5])
+def test_heat_of_a_slice_is_its_largest(tmp_path: Path, thickness: int) -> None:
+    """A heat map of half the sections: every peak is in the slice that holds its sections, and in no other."""
+    values = np.zeros((11, 20, 24), np.float32)
+    values[7] = 1.0  # sections 14 and 15 of 21
+    heat = open_tomogram(write_tomogram(tmp_path / "h.mrc", values))
+    slices = heat_slices(heat, (21, 39, 48), thickness, 1_000_000)
+    assert slices.covers == (48, 40)
+    bright = [
+        number
+        for number, picture in enumerate(slices.pictures)
+        if np.asarray(Image.open(io.BytesIO(picture))).max() > 128
+    ]
+    assert bright == sorted({14 // thickness, 15 // thickness})
+
+
+@pytest.mark.parametrize(("depth", "diameter", "thickness"), [(256, 20, 4), (96, 17, 3), (500, 12, 8), (12, 3, 1)])
+def test_slices_are_as_thick_as_the_eye_needs(depth: int, diameter: float, thickness: int) -> None:
+    assert thickness_of(depth, diameter) == thickness
+
+
+def test_without_jinja(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    for name in [name for name in sys.modules if name.startswith("milopyp.report.")]:
+        monkeypatch.delitem(sys.modules, name)
+        monkeypatch.delattr(name, raising=False)
+    outcome = run_line("milopyp report picks")
+    assert outcome.code == 2 and "pip install 'milopyp[report]'" in outcome.err
