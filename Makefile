@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-EXTRAS := cpu,train,export,report,docs,dev
+EXTRAS := cpu,train,export,formats,report,docs,dev
 
 .PHONY: setup demo test test-browser test-install check bench clean
 

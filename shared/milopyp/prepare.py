@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,19 +13,15 @@ from milopyp_shared.console import Console
 from milopyp_shared.errors import InputError, MissingDependency, UsageError
 
 from .convert import FORMAT_WORDS
+from .label_files import HOW, LIST_ENDINGS, How, read_labels
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from milopyp_shared.lists import ImageEntry
-    from milopyp_shared.tomogram import Tomogram
 
 ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
-
-# What may follow the tomogram's name in the name of its picks; the first that exists counts.
-PICK_ENDINGS = ("_coord.txt", ".txt", ".mod", ".star", ".tbl", ".ndjson", ".json", ".csv")
-LIST_ENDINGS = ("_train_imgs.txt", "_train_coords.txt", "_test_imgs.txt")
 
 
 @command("prepare")
@@ -60,6 +55,12 @@ LIST_ENDINGS = ("_train_imgs.txt", "_train_coords.txt", "_test_imgs.txt")
     help="What a fourth column of a text is. It is left out, but a text that has one is refused unless this says so.",
 )  # fmt: skip
 @option("--object", "object_", type=click.IntRange(min=1), help="Object of the models.  [default: all]")
+@option(
+    "--picks", type=click.Path(path_type=Path), metavar="FILE",
+    help="One file with the picks of all tomograms: a STAR file, a coordinate list, or .parquet of the exploration "
+    "module.",
+)  # fmt: skip
+@option("--double-z", is_flag=True, help="z of a .parquet counts compressed sections, two of the tomogram each.")
 @option("--from", "from_", type=click.Choice(FORMAT_WORDS), help="Format of the picks.  [default: by their suffix]")
 @option(
     "--binning", type=Number(min=0, min_open=True), default=1.0,
@@ -85,6 +86,7 @@ def prepare(folder: Path, ext: str, out: str, order: str, img_only: bool, infere
     Examples:
       milopyp prepare -d sample_data -e .rec -o sample_run
       milopyp prepare -d sample_data -e .mrc -o sample_run --from relion5 --bbox 21
+      milopyp prepare -d sample_data -e .mrc -o sample_run --picks particles.star --from relion5
       milopyp prepare -d new_tomograms -e .mrc -o sample_run --inference
     """
     from milopyp_shared.lists import ImageEntry, check_image_name, write_coordinate_list, write_image_list
@@ -109,21 +111,6 @@ def prepare(folder: Path, ext: str, out: str, order: str, img_only: bool, infere
     console.say(f"wrote {images} and {coordinates}: {total} labels in {len(labels)} tomograms")
 
 
-@dataclass(frozen=True)
-class How:
-    """How picks are read; see the options of the same names."""
-
-    coords: Literal["model2point", "voxel"] = "model2point"
-    fourth_column: Literal["score", "contour"] | None = None
-    object_: int | None = None
-    from_: str | None = None
-    binning: float = 1.0
-    bbox: float = 20.0
-
-
-HOW = tuple(How.__dataclass_fields__)
-
-
 def find_tomograms(folder: Path, ext: str) -> list[Path]:
     """Tomograms of a folder, by name.
 
@@ -142,78 +129,6 @@ def find_tomograms(folder: Path, ext: str) -> list[Path]:
     if not tomograms:
         raise InputError(f"no file ends in {ext}", where=folder, expected="tomograms", remedy="Give --ext.")
     return tomograms
-
-
-def read_labels(
-    entries: Sequence[ImageEntry], order: str, how: How, console: Console
-) -> dict[str, NDArray[np.float64]]:
-    """Labels x, y, z by tomogram name, each inside its volume.
-
-    Raises
-    ------
-    InputError
-        No tomogram has picks, or a file cannot be read.
-    ContradictionError
-        Labels outside their volume.
-    """
-    from milopyp_shared import axes
-    from milopyp_shared.labels import doubles
-    from milopyp_shared.tomogram import open_tomogram
-
-    labels = {}
-    for entry in entries:
-        candidates = [entry.path.with_name(entry.name + ending) for ending in PICK_ENDINGS]
-        picks = next((path for path in candidates if path.is_file() and not path.name.endswith(LIST_ENDINGS)), None)
-        if picks is None:
-            some = ", ".join(path.name for path in candidates[:4])
-            console.warn(f"{entry.path.name} has no picks ({some}, ...)")
-            continue
-        tomogram = open_tomogram(entry.path, order)
-        if doubt := axes.doubt_about_order(tomogram.order, tomogram.stored.shape):
-            console.warn(f"{entry.path.name}: {doubt}")
-        labels[entry.name] = _read(picks, tomogram, entry.name, how)
-        if double := doubles(labels[entry.name], how.bbox / 4):
-            console.warn(f"{entry.path.name}: {double} labels lie within a quarter of a particle of another one")
-        console.say(f"{entry.path.name} (order {tomogram.order}): {len(labels[entry.name])} labels from {picks.name}")
-    if not labels:
-        raise InputError(
-            "no tomogram has picks",
-            where=entries[0].path.parent,
-            expected="for tomo.rec one of tomo_coord.txt, tomo.txt, tomo.mod, tomo.star and so on",
-            remedy="Give --inference to list tomograms without picks.",
-        )
-    return labels
-
-
-def _read(path: Path, tomogram: Tomogram, name: str, how: How) -> NDArray[np.float64]:
-    """Labels of one tomogram, ``(n, 3)`` x, y, z in the inside frame.
-
-    Raises
-    ------
-    InputError, UsageError
-        The file cannot be read, or something must be known for that.
-    ContradictionError
-        Labels outside the volume.
-    """
-    from milopyp_shared.formats.origins import Setting
-    from milopyp_shared.formats.registry import FORMATS, format_of
-    from milopyp_shared.labels import check_labels, read_points_of
-
-    if path.suffix in (".txt", ".mod") and how.from_ in (None, "txt", "mod"):
-        number = None if how.object_ is None else how.object_ - 1
-        return read_points_of(path, tomogram, how.coords, extra=how.fourth_column, object=number)
-    word = format_of(path, how.from_, "--from")
-    setting = Setting.of(
-        tomogram.frame, name, coords=how.coords, binning=how.binning, name=name if word in NAMED else None
-    )
-    for need in FORMATS[word].needs:
-        setting.known(need, path)
-    xyz = FORMATS[word].read(path, setting).xyz
-    check_labels(xyz, tomogram, path)
-    return xyz
-
-
-NAMED = ("relion4", "relion5", "warp")  # their files may hold several tomograms
 
 
 def _draw(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 
 from milopyp_shared.formats.mod import write_mod
 from milopyp_shared.recipe import CHUNKS_KEY, METADATA_KEY, Recipe
@@ -133,6 +134,11 @@ def calibrated_run(precision: str) -> Build:
     return both(
         text("picks/records/a.json", '{"status": "done"}'), text("picks/run.json", f'{{"calibration": {table}}}')
     )
+
+
+def parquet(**columns: list[Any]) -> Build:
+    """The table ``p.parquet``."""
+    return lambda folder: void(pandas.DataFrame(columns).to_parquet(folder / "p.parquet"))
 
 
 def picked(path: str, columns: int = 32, summary: bool = True) -> Build:

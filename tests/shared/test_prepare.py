@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
+import starfile
 from PIL import Image
 
 from milopyp_shared import axes
@@ -241,3 +243,50 @@ def test_lists_of_images_only(folder: Path) -> None:
     prepare(folder, "--img-only")
     assert [entry.name for entry in read_image_list(folder / "run_train_imgs.txt")] == ["a", "b"]
     assert not (folder / "run_train_coords.txt").exists()
+
+
+def table(folder: Path, **columns: list[object]) -> Path:
+    """A parquet file as pandas writes it."""
+    path = folder / "clusters.parquet"
+    pandas.DataFrame(columns).to_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+@pytest.mark.parametrize("double", [True, False])
+def test_tables_of_the_exploration_module(folder: Path, as_text: bool, double: bool) -> None:
+    """Both spellings of positions; names with folders and endings; z in sections of two."""
+    for name, order in (("a", "xyz"), ("b", "xzy"), ("c", "xyz")):
+        write_tomogram(folder / f"{name}.rec", noise(SHAPE), order)
+    written = POINTS * (1, 1, 0.5 if double else 1) - (0, 0, 0.25 if double else 0)
+    rows = [" ".join(map(str, row)) if as_text else row for row in written.tolist()]
+    path = table(folder, name=["a", "b", "data/b.rec", "gone"], coord=[*rows, rows[0]], cluster=[1, 2, 3, 4])
+    outcome = prepare(folder, f"--picks {path}" + " --double-z" * double)
+    found = labels(folder)
+    np.testing.assert_allclose(found["a"], POINTS[:1])
+    np.testing.assert_allclose(found["b"], POINTS[1:])
+    assert set(found) == {"a", "b"} == {entry.name for entry in read_image_list(folder / "run_train_imgs.txt")}
+    assert "clusters.parquet: 1 of its tomograms are not in the folder: gone" in outcome.err
+    assert "c.rec has no picks in clusters.parquet" in outcome.err
+
+
+def test_one_star_file_for_all_tomograms(folder: Path) -> None:
+    """As RELION keeps particles, written by an independent library."""
+    for name in ("a", "b"):
+        write_tomogram(folder / f"{name}.rec", noise(SHAPE))
+    names = ["a", "b", "b"]
+    columns = {f"rlnCoordinate{axis.upper()}": POINTS[:, number] for number, axis in enumerate("xyz")}
+    starfile.write(pandas.DataFrame({"rlnTomoName": names, **columns}), folder / "particles.star")
+    prepare(folder, f"--picks {folder / 'particles.star'} --from relion4")
+    np.testing.assert_allclose(labels(folder)["a"], POINTS[:1])
+    np.testing.assert_allclose(labels(folder)["b"], POINTS[1:])
+
+
+def test_labels_outside_name_the_order_that_fits(folder: Path) -> None:
+    """Positions of a table that were counted along the axes of a file in another order."""
+    write_tomogram(folder / "a.rec", noise(SHAPE))
+    path = table(folder, name=["a"], coord=[[30.0, 4.0, 20.0]])
+    before = tree(folder)
+    outcome = run_line(f"milopyp prepare -o run --picks {path}", "-d", folder)
+    assert outcome.code == 2 and "xzy" in outcome.err
+    assert tree(folder) == before
