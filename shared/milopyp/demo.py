@@ -6,6 +6,7 @@ import contextlib
 import json
 import shlex
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,15 +30,16 @@ NAME = "demo"
 )
 @option("--seed", type=click.IntRange(min=0), default=1, help="Of the tomograms and of the training.")
 @option("--num-epochs", type=click.IntRange(min=1), default=10, help="Epochs of 50 steps.")
+@option("--quick", is_flag=True, help="Train as milopyp-train --quick does: two minutes instead of seven.")
 @click.version_option(package_name="milopyp")
-def demo(out: Path, seed: int, num_epochs: int) -> None:
+def demo(out: Path, seed: int, num_epochs: int, quick: bool) -> None:
     """Make three synthetic tomograms, train on two, pick the third, and show how well that went.
 
     Every step is one of the commands that you would use on your own data; each is printed before it runs.
 
     \b
     Example:
-      milopyp demo --out milopyp_demo
+      milopyp demo --quick --out milopyp_demo
     """
     try:
         import onnx  # noqa: F401 - only to see that it is there
@@ -52,6 +54,7 @@ def demo(out: Path, seed: int, num_epochs: int) -> None:
     from milopyp_shared.atomic import make_folder
 
     from .evaluate import evaluate
+    from .report import report
 
     start = time.monotonic()
     make_folder(out)
@@ -60,7 +63,7 @@ def demo(out: Path, seed: int, num_epochs: int) -> None:
         _run(
             "milopyp-train", train_command,
             f"--train-img-txt train_imgs.txt --train-coord-txt train_coords.txt --bbox {DIAMETER} --exp-id {NAME} "
-            f"--num-epochs {num_epochs} --seed {seed} --no-export",
+            f"--num-epochs {num_epochs} --seed {seed} --no-export" + " --quick" * quick,
         )  # fmt: skip
         last = f"exp/semi/{NAME}/model_last_contrastive.pth"
         _run("milopyp-export", export_command, f"{last} -o {NAME}.onnx --overwrite")
@@ -68,6 +71,8 @@ def demo(out: Path, seed: int, num_epochs: int) -> None:
         _run(
             "milopyp evaluate", evaluate, f"picks --truth test_coords.txt --radius {DIAMETER / 2:g} --json figures.json"
         )
+        if find_spec("jinja2") and find_spec("PIL"):
+            _run("milopyp report", report, "picks --truth test_coords.txt --quiet")
         figures = json.loads(Path("figures.json").read_text(encoding="utf-8"))
         picture = _overview(files.tomograms[2])
     best = figures["best"]

@@ -87,6 +87,10 @@ def doctor(as_json: bool) -> None:
     """Say what this machine and this installation can do.
 
     The exit code is 0 when milopyp-infer can pick on some provider, and 3 when it cannot.
+
+    \b
+    Example:
+      milopyp doctor --json
     """
     facts = gather()
     click.echo(json.dumps(asdict(facts), indent=1) if as_json else describe(facts))

@@ -21,7 +21,12 @@ def engines() -> None:
 
 @command("list")
 def list_kept() -> None:
-    """List the engines that are kept, with their sizes."""
+    """List the engines that are kept, with their sizes.
+
+    \b
+    Example:
+      milopyp engines list
+    """
     from milopyp_inference.engines import kept
 
     folder, found = _folder(), kept()
@@ -32,7 +37,12 @@ def list_kept() -> None:
 
 @command("clear")
 def clear_kept() -> None:
-    """Remove all engines; milopyp-infer builds them again when it needs them."""
+    """Remove all engines; milopyp-infer builds them again when it needs them.
+
+    \b
+    Example:
+      milopyp engines clear
+    """
     from milopyp_inference.engines import clear, kept
 
     folder, count = _folder(), clear()

@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import importlib.util
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-import torch
 
+import toy_checkpoint
 from milopyp_shared.lists import ImageEntry, write_image_list
-from toys import TOY, VOXEL_SIZE, clean_phantom, write_tomogram
+from toys import VOXEL_SIZE, clean_phantom, write_tomogram
 
 
 @pytest.fixture(scope="session")
 def toy_maker() -> ModuleType:
     """``make_toy_model.py`` as a module."""
-    spec = importlib.util.spec_from_file_location("make_toy_model", TOY.with_name("make_toy_model.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return toy_checkpoint.toy_maker()
 
 
 @pytest.fixture(scope="session")
-def detector(toy_maker: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of milopyp with the toy's weights."""
-    network = toy_maker.toy_network()
-    recipe = replace(toy_maker.toy_recipe(network), checkpoint_sha256="", versions={})
-    path = tmp_path_factory.mktemp("detector") / "toy.pth"
-    content = {"format": "milopyp-checkpoint", "schema": 1, "recipe": recipe.to_json()}
-    torch.save(content | {"state_dict": network.state_dict()}, path)
-    return path
+    return toy_checkpoint.save_toy(tmp_path_factory.mktemp("detector") / "toy.pth")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,190 @@
+"""Every example in every help text is run as it stands there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+import torch
+
+from experiments import lists
+from milopyp_shared.formats.candidates import read_candidates
+from milopyp_shared.formats.origins import Setting
+from milopyp_shared.formats.registry import FORMATS
+from milopyp_shared.lists import write_coordinate_list
+from milopyp_shared.phantom import PhantomSettings, write_phantoms
+from milopyp_shared.picks import Picks
+from milopyp_shared.tomogram import open_tomogram
+from published_checkpoints import save_published, state_dict
+from running import PROGRAMS, run_line
+from toy_checkpoint import save_toy
+from toys import TOY, clean_phantom, write_tomogram
+
+NEEDS_A_GPU = {"engines build"}
+FEW_STEPS = "--num-epochs 1 --threads 1 --gpus -1 --no-export"
+CALIBRATION = {"particles": 9.0, "score": [0.2, 0.6], "precision": [0.5, 0.95], "recall": [0.9, 0.5]}
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """All commands by name, those of groups too."""
+
+    def leaves(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+        if not isinstance(command, click.Group):
+            yield name, command
+            return
+        context = click.Context(command)
+        for word in command.list_commands(context):
+            found = command.get_command(context, word)
+            assert found
+            yield from leaves(f"{name} {word}".strip(), found)
+
+    for program, (module, attribute) in PROGRAMS.items():
+        yield from leaves("" if program == "milopyp" else program, getattr(import_module(module), attribute))
+
+
+def examples(command: click.Command) -> list[str]:
+    """The lines below "Example:" or "Examples:" in a help text, continued ones joined."""
+    _, found, rest = (command.help or "").replace("\b", "").partition("Example")
+    if not found:
+        return []
+    text = rest.partition("\n")[2].replace("\\\n", " ")
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip().startswith("milopyp")]
+
+
+EXAMPLES = [(name, line) for name, command in commands() for line in examples(command)]
+
+
+def tomogram(name: str, seed: int = 1, order: str = "xyz") -> np.ndarray:
+    """Writes one that the toy picks; its particles."""
+    phantom = clean_phantom(seed, (24, 80, 96), particles=6)
+    write_tomogram(Path(name), phantom.volume, order, voxel_size=10.0)
+    return phantom.particles_xyz
+
+
+def write(word: str, path: str, xyz: np.ndarray, of: str, name: str | None = None) -> None:
+    """Positions in one of the formats."""
+    writer = FORMATS[word].write
+    assert writer
+    own = open_tomogram(of)
+    setting = Setting.of(own.frame, name or own.path.stem, coords="model2point", name=name)
+    writer(Path(path), Picks(xyz, np.ones(len(xyz))), setting)
+
+
+def run_of(names: list[str], suffix: str = ".mrc") -> dict[str, np.ndarray]:
+    """A finished run in ``picks``, whose model knows what to expect; the true particles."""
+    truth = {name: tomogram(f"{name}{suffix}", seed) for seed, name in enumerate(names, 1)}
+    files = " ".join(f"{name}{suffix}" for name in names)
+    assert run_line(f"milopyp-infer {files} --model {TOY} --out picks --threads 1").code == 0
+    summary = json.loads(Path("picks/run.json").read_text())
+    Path("picks/run.json").write_text(json.dumps(summary | {"calibration": CALIBRATION}))
+    return truth
+
+
+def for_prepare() -> None:
+    xyz = {name: tomogram(f"sample_data/{name}.mrc", seed) for seed, name in enumerate(("a", "b"), 1)}
+    shutil.copy("sample_data/a.mrc", "sample_data/c.rec")
+    shutil.copytree("sample_data", "new_tomograms")
+    write("txt", "sample_data/c.txt", xyz["a"], "sample_data/c.rec")
+    for name in xyz:
+        write("relion5", f"sample_data/{name}.star", xyz[name], f"sample_data/{name}.mrc", name)
+    shutil.copy("sample_data/a.star", "particles.star")
+
+
+def for_convert() -> None:
+    [xyz] = run_of(["TS_01"]).values()
+    write("relion5", "particles.star", xyz, "TS_01.mrc", "TS_01")
+    np.savetxt("clicks.txt", xyz, fmt="%.2f")
+
+
+def for_evaluate() -> None:
+    truth = run_of(["TS_01"])
+    write_coordinate_list("coords_test.tsv", truth)
+    write("relion5", "particles.star", truth["TS_01"], "TS_01.mrc", "TS_01")
+
+
+def for_threshold() -> None:
+    run_of(["TS_01", "TS_02"])
+    path = Path("picks/TS_01.candidates.csv")
+    many = np.stack(np.meshgrid(np.arange(95), np.arange(79), np.arange(2)), -1).reshape(-1, 3).astype(float)
+    found = read_candidates(path)
+    assert len(found) < len(many)
+    # enough for --total 5000, without neighbours that are suppressed
+    for record in Path("picks/records").glob("*.json"):
+        stored = json.loads(record.read_text())
+        record.write_text(json.dumps(stored | {"suppression_distance": 0.5}))
+    rows = [f"{x},{y},{z},{score:.6f}" for (x, y, z), score in zip(many, np.linspace(0.9, 0.1, len(many)), strict=True)]
+    path.write_text("\n".join(["x,y,z,score", *rows]) + "\n")
+
+
+def for_report() -> None:
+    write_coordinate_list("coords_test.txt", run_of(["tomo_3"]))
+
+
+def for_training() -> None:
+    common = {"n_distractors": 0, "diameter": 8, "noise": 0.3, "background": 0.0}
+    wide = write_phantoms("data", 2, PhantomSettings((14, 68, 72), n_particles=4, **common))
+    lists(Path("data"), wide, ("ribo_train_imgs.txt", "ribo_train_coords.txt", "v.txt", "vc.txt"))
+
+
+def for_export() -> None:
+    save_toy(Path("model.pth"))
+    path = Path("exp/semi/ribosome/model_last_contrastive.pth")
+    path.parent.mkdir(parents=True)
+    shutil.copy("model.pth", path)
+    save_published(Path("model_4.pth"), state_dict())
+    write_tomogram(Path("a.mrc"), clean_phantom().volume, voxel_size=10.0)
+    Path("train_imgs.txt").write_text("image_name rec_path\na a.mrc\n")
+
+
+def for_picking() -> None:
+    tomogram("tomograms/a.mrc")
+    Path("test_imgs.txt").write_text("image_name rec_path\na tomograms/a.mrc\n")
+    shutil.copy(TOY, "ribosome.onnx")
+
+
+def for_phantoms() -> None:
+    assert run_line("milopyp phantom --out toy --count 2 --size 40,96,96 --particles 6 --distractors 0").code == 0
+
+
+SCENES: dict[str, Callable[[], object]] = {
+    "prepare": for_prepare, "show": for_picking, "evaluate": for_evaluate, "convert": for_convert,
+    "threshold": for_threshold, "report": for_report, "phantom": for_phantoms, "milopyp-train": for_training,
+    "milopyp-export": for_export, "milopyp-infer": for_picking,
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # engines clear
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize(("name", "line"), EXAMPLES, ids=[line[:60] for _, line in EXAMPLES])
+@pytest.mark.filterwarnings("ignore:.*:UserWarning:torch.*")
+def test_example(name: str, line: str) -> None:
+    if name in NEEDS_A_GPU:
+        pytest.skip(f"{name} needs a GPU")
+    SCENES.get(name, lambda: None)()
+    quicker = FEW_STEPS if line.startswith("milopyp-train") else "--num-epochs 1" if name == "demo" else ""
+    if line.startswith("milopyp-train") and "published" not in line:
+        quicker += " --quick"
+    outcome = run_line(line, *quicker.split())
+    assert outcome.code == 0, outcome.err
+    if name == "demo":
+        left = {path.name for path in Path("milopyp_demo").iterdir()}
+        assert left >= {"demo.onnx", "picks", "figures.json", "overview.png"}
+        assert Path("milopyp_demo/picks/report.html").exists()
+
+
+def test_every_command_has_an_example() -> None:
+    assert [name for name, command in commands() if not examples(command)] == []
+    assert len(EXAMPLES) > 25
