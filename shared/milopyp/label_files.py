@@ -90,8 +90,12 @@ def _opened(entry: ImageEntry, order: str, console: Console) -> Tomogram:
 def _tell(
     entry: ImageEntry, tomogram: Tomogram, xyz: NDArray[np.float64], picks: Path, how: How, console: Console
 ) -> None:
-    from milopyp_shared.labels import doubles
+    from milopyp_shared.labels import column_orders_on_density, doubles, doubt_about_density
 
+    if doubt := doubt_about_density(tomogram.zyx, xyz, how.bbox):
+        words = column_orders_on_density(tomogram.zyx, xyz, how.bbox, tomogram.order)
+        hint = f"; read as {' or '.join(' '.join(word) for word in words)} they lie on particles" if words else ""
+        console.warn(f"{entry.path.name}: {doubt}{hint}")
     if double := doubles(xyz, how.bbox / 4):
         console.warn(f"{entry.path.name}: {double} labels lie within a quarter of a particle of another one")
     console.say(f"{entry.path.name} (order {tomogram.order}): {len(xyz)} labels from {picks.name}")

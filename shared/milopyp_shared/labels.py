@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,10 @@ from .formats import mod, text
 from .tomogram import Tomogram
 
 Coords = Literal["model2point", "voxel"]
+
+CLEAR = 0.5  # standard deviations of random places that count as a difference
+ENOUGH_LABELS = 5
+RANDOM_PLACES = 400
 
 
 def read_points_of(
@@ -91,6 +95,74 @@ def check_labels(xyz: NDArray[np.float64], tomogram: Tomogram, where: object) ->
         return
     words = [word for word in axes.file_orders_that_fit(xyz, tomogram.stored.shape) if word != tomogram.order]
     raise _outside(xyz, tomogram, where, f"All of them fit with --order {' or '.join(words)}." if words else "")
+
+
+def doubt_about_density(
+    volume: NDArray[Any], xyz: NDArray[np.float64], diameter: float, pairing: int = 1
+) -> str | None:
+    """One sentence when labels do not lie on density of the expected sign, else None.
+
+    The mean within a quarter diameter around each label is compared with random places: particles are dark, so the
+    labels' median should lie clearly below. Wrong orders, wrong binnings and inverted contrast show here.
+
+    Parameters
+    ----------
+    volume
+        ``(z, y, x)``, may be on disk; particles are dark in it.
+    xyz
+        ``(n, 3)`` labels inside it, n > 0, voxels of the tomogram.
+    pairing
+        Sections of the tomogram per section of `volume`.
+    """
+    contrast = density_contrast(volume, xyz, diameter, pairing)
+    error = 1.25 / np.sqrt(len(xyz))  # standard error of a median, in standard deviations
+    if contrast > max(CLEAR, 2 * error):
+        found = f"W01 labels lie on bright density ({contrast:+.1f} sd)"
+        return f"{found}: inverted contrast? Then train with --contrast bright"
+    if contrast > -CLEAR and len(xyz) >= ENOUGH_LABELS:
+        return f"W03 labels lie on empty density ({contrast:+.1f} sd): check order, binning and origin of the labels"
+    return None
+
+
+def column_orders_on_density(volume: NDArray[Any], xyz: NDArray[np.float64], diameter: float, order: str) -> list[str]:
+    """Other orders of the labels' columns in which all of them lie inside, clearly on dark density.
+
+    Parameters
+    ----------
+    xyz
+        Labels as read in the order `order`.
+    """
+    columns = axes.xyz_to_columns(xyz, order)
+    found = []
+    for word in axes.column_orders_that_fit(columns, volume.shape):
+        if word != order:
+            contrast = density_contrast(volume, axes.columns_to_xyz(columns, word), diameter)
+            if contrast < -max(2 * CLEAR, 4 * 1.25 / np.sqrt(len(xyz))):
+                found.append(word)
+    return found
+
+
+def density_contrast(volume: NDArray[Any], xyz: NDArray[np.float64], diameter: float, pairing: int = 1) -> float:
+    """Median of the density at labels minus that at random places, in standard deviations of the latter.
+
+    Parameters as `doubt_about_density`.
+    """
+    rng = np.random.default_rng(0)
+    size = np.array(volume.shape[::-1]) * (1, 1, pairing)
+    at_labels = _density(volume, xyz, diameter, pairing)
+    anywhere = _density(volume, rng.uniform(0, size - 1, (RANDOM_PLACES, 3)), diameter, pairing)
+    return float((np.median(at_labels) - np.median(anywhere)) / (np.std(anywhere) + 1e-9))
+
+
+def _density(volume: NDArray[Any], xyz: NDArray[np.float64], diameter: float, pairing: int) -> NDArray[np.float64]:
+    """Mean in a box of half a diameter around each point."""
+    per_section = (pairing, 1, 1)
+    centre = np.rint((xyz[:, ::-1] - (np.array(per_section) - 1) / 2) / per_section).astype(np.int64)
+    half = np.maximum(np.rint(diameter / 4 / np.array(per_section)), 1).astype(np.int64)
+    limit = np.array(volume.shape)
+    start, end = np.clip(centre - half, 0, limit - 1), np.clip(centre + half + 1, 1, limit)
+    boxes = (volume[tuple(slice(a, b) for a, b in zip(s, e, strict=True))] for s, e in zip(start, end, strict=True))
+    return np.array([float(box.mean(dtype=np.float64)) for box in boxes])
 
 
 def _outside(xyz: NDArray[np.float64], tomogram: Tomogram, where: object, remedy: str) -> ContradictionError:

@@ -12,14 +12,10 @@ from numpy.typing import NDArray
 from milopyp_shared import axes
 from milopyp_shared.errors import InputError
 from milopyp_shared.grey import Contrast, GreyParameters, GreyVolume, grey_levels
-from milopyp_shared.labels import check_labels
+from milopyp_shared.labels import check_labels, doubt_about_density
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.masks import Mask, find_mask, open_mask
 from milopyp_shared.tomogram import Tomogram, open_tomogram
-
-CLEAR = 0.5  # standard deviations of random places that count as a difference
-ENOUGH_LABELS = 5
-RANDOM_PLACES = 400
 
 
 @dataclass(frozen=True)
@@ -146,7 +142,7 @@ def load_volumes(
         z, y, x = tomogram.shape
         say(f"{image.name}: {x} x {y} x {z} voxels, order {tomogram.order}, {len(xyz)} labels")
         volume = LabelledVolume(image.name, grey, xyz, tomogram.voxel_size, mask=mask)
-        if doubt := doubt_about_density(volume, diameter):
+        if doubt := doubt_about_density(grey.filtered, xyz, diameter, grey.pairing_factor):
             warn(f"{image.name}: {doubt}")
         volumes.append(volume)
     sizes = [volume.voxel_size for volume in volumes if volume.voxel_size]
@@ -160,37 +156,3 @@ def load_volumes(
 def _mask(masks: Path | None, name: str, tomogram: Tomogram) -> Mask | None:
     path = None if masks is None else find_mask(masks, name)
     return None if path is None else open_mask(path, tomogram)
-
-
-def doubt_about_density(volume: LabelledVolume, diameter: float) -> str | None:
-    """One sentence when labels do not lie on density of the expected sign, else None.
-
-    The mean z-score within a quarter diameter around each label is compared with random places: particles are dark
-    (after ``--contrast bright``, too), so the labels' median should lie clearly below. Wrong orders, wrong binnings and
-    inverted contrast show here.
-    """
-    rng = np.random.default_rng(0)
-    at_labels = _density(volume, volume.xyz, diameter)
-    size = np.array(volume.grey.shape[::-1]) * (1, 1, volume.grey.pairing_factor)
-    anywhere = _density(volume, rng.uniform(0, size - 1, (RANDOM_PLACES, 3)), diameter)
-    contrast = float((np.median(at_labels) - np.median(anywhere)) / (np.std(anywhere) + 1e-9))
-    error = 1.25 / np.sqrt(len(at_labels))  # standard error of a median, in standard deviations
-    if contrast > max(CLEAR, 2 * error):
-        return f"W01 labels lie on bright density ({contrast:+.1f} sd): inverted contrast? Then give --contrast bright"
-    if contrast > -CLEAR and len(at_labels) >= ENOUGH_LABELS:
-        return f"W03 labels lie on empty density ({contrast:+.1f} sd): check order, binning and origin of the labels"
-    return None
-
-
-def _density(volume: LabelledVolume, xyz: NDArray[np.float64], diameter: float) -> NDArray[np.float64]:
-    """Mean z-score in a box of half a diameter around each point."""
-    per_section = (volume.grey.pairing_factor, 1, 1)
-    centre = np.rint((xyz[:, ::-1] - (np.array(per_section) - 1) / 2) / per_section).astype(np.int64)
-    half = np.maximum(np.rint(diameter / 4 / np.array(per_section)), 1).astype(np.int64)
-    limit = np.array(volume.grey.shape)
-    start, end = np.clip(centre - half, 0, limit - 1), np.clip(centre + half + 1, 1, limit)
-    grey = volume.grey
-    boxes = (
-        grey.filtered[tuple(slice(a, b) for a, b in zip(s, e, strict=True))] for s, e in zip(start, end, strict=True)
-    )
-    return np.array([(float(box.mean()) - grey.mean) / grey.std for box in boxes])
