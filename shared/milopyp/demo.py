@@ -29,10 +29,10 @@ NAME = "demo"
     "--out", type=click.Path(path_type=Path), default=Path("milopyp_demo"), help="Folder for everything that is made."
 )
 @option("--seed", type=click.IntRange(min=0), default=1, help="Of the tomograms and of the training.")
-@option("--num-epochs", type=click.IntRange(min=1), default=10, help="Epochs of 50 steps.")
+@option("--num-epochs", type=click.IntRange(min=1), help="Of the training.  [default: the preset's]")
 @option("--quick", is_flag=True, help="Train as milopyp-train --quick does: two minutes instead of seven.")
 @click.version_option(package_name="milopyp")
-def demo(out: Path, seed: int, num_epochs: int, quick: bool) -> None:
+def demo(out: Path, seed: int, num_epochs: int | None, quick: bool) -> None:
     """Make three synthetic tomograms, train on two, pick the third, and show how well that went.
 
     Every step is one of the commands that you would use on your own data; each is printed before it runs.
@@ -63,7 +63,7 @@ def demo(out: Path, seed: int, num_epochs: int, quick: bool) -> None:
         _run(
             "milopyp-train", train_command,
             f"--train-img-txt train_imgs.txt --train-coord-txt train_coords.txt --bbox {DIAMETER} --exp-id {NAME} "
-            f"--num-epochs {num_epochs} --seed {seed} --no-export" + " --quick" * quick,
+            f"--seed {seed} --no-export" + " --quick" * quick + (f" --num-epochs {num_epochs}" if num_epochs else ""),
         )  # fmt: skip
         last = f"exp/semi/{NAME}/model_last_contrastive.pth"
         _run("milopyp-export", export_command, f"{last} -o {NAME}.onnx --overwrite")

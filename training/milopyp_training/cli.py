@@ -88,8 +88,8 @@ class Epochs(click.ParamType[tuple[int, ...]]):
     is_flag=True,
     default=None,
     group=TRAINING,
-    help="A fifth of the time: no cross-validation, so all places without a label are background and precision is not "
-    "estimated (default preset only).",
+    help="A fifth of the time: half the epochs and no cross-validation, so all places without a label are "
+    "background and precision is not estimated (default preset only).",
 )
 @option("--num-epochs", type=click.IntRange(min=1), group=TRAINING, help="Epochs." + PRESETS)
 @option(

@@ -154,7 +154,7 @@ class CrossValidation:
     def _heat_maps(
         self, number: int, fold: Fold, volumes: Sequence[LabelledVolume], part: Callable[[float], None]
     ) -> Iterator[Heat]:
-        seed, epochs = self.seed + 1 + number, self.preset.epochs
+        seed, epochs = self.seed + 1 + number, self.preset.fold_epochs
         torch.manual_seed(seed)
         method = self.make(fold.volumes)
         state = new_state(method, epochs, self.share)

@@ -40,6 +40,8 @@ class DefaultPreset:
     folds
         Networks that each miss a part of the labels: they find the places without a label that are not to count as
         background, and tell how far picks can be trusted. 0: neither.
+    fold_share
+        Their epochs, in parts of `epochs`.
     ignored_per_label
         Places that do not count as background at most.
     """
@@ -47,7 +49,7 @@ class DefaultPreset:
     name: str = "default"
     architecture: str = "unet3d"
     grey: GreyParameters = field(default_factory=GreyParameters)
-    epochs: int = 10
+    epochs: int = 20
     steps: int = 50
     lr: float = 3e-3
     weight_decay: float = 1e-2
@@ -63,7 +65,13 @@ class DefaultPreset:
     positive: float = 0.8
     flips: int = 4
     folds: int = 4
+    fold_share: float = 0.4
     ignored_per_label: int = 3
+
+    @property
+    def fold_epochs(self) -> int:
+        """Of a network that misses a part of the labels."""
+        return max(round(self.fold_share * self.epochs), 1)
 
 
 @dataclass(frozen=True)

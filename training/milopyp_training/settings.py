@@ -18,6 +18,7 @@ PUBLISHED_ONLY = ("contrastive", "tau", "thresh", "temp", "cr_weight", "last_k",
 # Options of the published preset that do not select it: refused beside the default one.
 CONTRASTIVE_DETAILS = ("thresh", "temp", "cr_weight", "exact_contrastive")
 PUBLISHED_DETAILS = ("lr_step", "translation_ratio", "fiber")
+QUICK_EPOCHS = 10  # where all places without a label are background, more make no better picks
 
 
 def choose_preset(options: Mapping[str, Any], given: Collection[str]) -> Preset:
@@ -64,7 +65,7 @@ def _default(options: Mapping[str, Any]) -> DefaultPreset:
         levels = replace(levels, pairing="none")
     return _with_given(
         DefaultPreset(grey=levels),
-        epochs=options["num_epochs"],
+        epochs=options["num_epochs"] or (QUICK_EPOCHS if options["quick"] else None),
         lr=options["lr"],
         batch=options["batch_size"],
         folds=0 if options["quick"] else None,
