@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 EXTRAS := cpu,train,export,formats,report,docs,dev
 
-.PHONY: setup demo test test-browser test-install check bench clean
+.PHONY: setup demo test test-browser test-cluster test-install check bench clean
 
 setup: $(VENV)/.ready
 
@@ -21,6 +21,9 @@ test: setup
 
 test-browser: setup
 	tests/browser/run.sh
+
+test-cluster: setup
+	tests/cluster/run.sh
 
 test-install:
 	PYTHON=$(PYTHON) tests/end_to_end/install.sh

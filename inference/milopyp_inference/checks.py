@@ -14,9 +14,9 @@ if TYPE_CHECKING:  # the help must not pay for what these modules load
     from milopyp_shared.grey import Sections
     from milopyp_shared.recipe import Recipe
 
-    from .batch import PickOptions
     from .model import Machine, Model
     from .published import PublishedOptions
+    from .records import PickOptions
 
 DEFAULT_OUT = Path("picks")
 EXPERIMENTS = Path("exp/semi")

@@ -11,7 +11,7 @@ from milopyp_shared.commandline import Number, command, option, run
 from milopyp_shared.console import Console
 from milopyp_shared.errors import CheckError
 
-from . import checks
+from . import checks, several
 
 ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
 CHECKED = "As in training (the model file knows; a contradiction is refused)"
@@ -111,12 +111,13 @@ PUBLISHED = "As the published program picks (with --published only)"
     "--provider", type=click.Choice(["auto", "tensorrt", "cuda", "cpu"]), default="auto", group="Machine",
     help="What the network runs on; auto takes the best that works here.",
 )  # fmt: skip
-@option("--gpus", group="Machine", help="Number of the GPU; -1: the CPU.")
+@option("--gpus", group="Machine", help="Number of the GPU, or several with commas; -1: the CPU.")
 @option(
     "--memory", metavar="SIZE", group="Machine",
     help="Bound of the process, e.g. 2GB (on a GPU: of what the network takes there).  [default: 1GB; GPU: 6GB]",
 )  # fmt: skip
 @option("--threads", type=click.IntRange(min=1), group="Machine", help="CPU threads.  [default: all that are allowed]")
+@several.options
 @option("-q", "--quiet", is_flag=True, group="Machine", help="Say only what is wrong.")
 @click.version_option(package_name="milopyp")
 def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
@@ -129,22 +130,36 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
     Examples:
       milopyp-infer tomograms/*.mrc --model ribosome.onnx --out picks
       milopyp-infer test_imgs.txt --model ribosome.onnx --out picks --out-thresh 0.3 --with-score
+      milopyp-infer test_imgs.txt --model ribosome.onnx --out picks --workers 2
+      milopyp-infer test_imgs.txt --model ribosome.onnx --out picks --slurm --slurm-cpus 4 --dry-run
     """
-    from .batch import PickOptions, pick_all
+    from .batch import pick_all
+    from .fleet import pick_with
     from .inputs import gather
-    from .model import open_model
+    from .model import Machine, open_model
     from .picking import Selection
+    from .records import PickOptions, Run
+    from .shards import parse_shard, part_of
+    from .slurm import Array
 
     console = Console(quiet=options["quiet"])
-    machine = checks.machine(options["provider"], options["gpus"], options["threads"], options["memory"])
+    shard = None if options["shard"] is None else parse_shard(options["shard"])
+    out = checks.output_folder(options["out"], options["exp_id"], options["out_id"])
+    fleet = several.fleet(options, out, console)
+    machine = Machine("cpu", threads=1)  # where others pick, this process only reads the recipe
+    if fleet is None:
+        machine = checks.machine(options["provider"], options["gpus"], options["threads"], options["memory"])
     threshold = checks.threshold(options["out_thresh"])
     published = checks.published_options(options)
     formats = checks.formats(options["formats"], published is not None)
-    out = checks.output_folder(options["out"], options["exp_id"], options["out_id"])
-    images = gather(inputs[1:] if inputs[:1] == ("semi",) else inputs, options["test_img_txt"])
-    checks.outputs_apart(images, out)
+    everything = gather(inputs[1:] if inputs[:1] == ("semi",) else inputs, options["test_img_txt"])
+    checks.outputs_apart(everything, out)
+    images = everything if shard is None else part_of(everything, shard)
+    if not images:
+        console.say(f"there is nothing to do for part {options['shard']} of {len(everything)} tomograms")
+        return 0
     model = open_model(options["model"], machine, console.say)
-    if machine.provider == "auto":
+    if machine.provider == "auto" and fleet is None:
         console.say(f"running on {model.choice}")
     if model.path != options["model"]:
         console.say(f"{model.path} is the export of {options['model']}: picking with it")
@@ -178,14 +193,22 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
         published=published,
     )
     checks.one_is_readable(images, pick_options, model)
-    checks.memory_suffices(images, pick_options, model)
-    summary = pick_all(images, model, pick_options, out, console, options["overwrite"])
-    console.say(f"{summary['picks']} picks in {summary['done']} of {len(images)} tomograms: {out}")
-    for name, error in summary["failed"].items():
+    work = Run(model, pick_options, out, console)
+    if fleet is None:
+        checks.memory_suffices(images, pick_options, model)
+        summary = pick_all(work, images, everything, options["overwrite"])
+    elif isinstance(fleet, Array) and options["dry_run"]:
+        console.say(f"wrote {fleet.write(images)}; submit it with sbatch")
+        return 0
+    else:
+        summary = pick_with(fleet, work, images, options["overwrite"])
+    console.say(f"{summary['picks']} picks in {summary['done']} of {len(everything)} tomograms: {out}")
+    failed = {image.name: summary["failed"][image.name] for image in images if image.name in summary["failed"]}
+    for name, error in failed.items():
         click.echo(f"failed: {name}: {error}", err=True)
-    if len(summary["failed"]) == len(images):
+    if len(failed) == len(images):
         raise CheckError("every tomogram failed", where=out, remedy="The lines above say why.")
-    return 1 if summary["failed"] else 0
+    return 1 if failed else 0
 
 
 def main() -> None:

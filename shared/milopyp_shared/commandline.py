@@ -6,7 +6,7 @@ import math
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -99,6 +99,23 @@ def option(*names: str, **settings: Any) -> Callable[[Decorated], Decorated]:
 def _underscored(name: str) -> str:
     """A long name with dashes as the published program spells it; empty for other names."""
     return "--" + name[2:].replace("-", "_") if name.startswith("--") and "-" in name[2:] else ""
+
+
+def words_given(context: click.Context, without: Collection[str]) -> list[str]:
+    """The options that stand on a command line, as words of another one; those named in `without` are left out."""
+    words = []
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        value = context.params.get(name)
+        given = context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
+        if not isinstance(parameter, click.Option) or name in without or not given:
+            continue
+        if parameter.is_flag:
+            words.append(parameter.opts[0] if value else parameter.secondary_opts[0])
+        else:
+            for one in (value or ()) if parameter.multiple else (value,):
+                words += [parameter.opts[0], str(one)]
+    return words
 
 
 def run(program: click.Command, arguments: list[str] | None = None) -> NoReturn:

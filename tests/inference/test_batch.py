@@ -58,7 +58,11 @@ def test_records_say_what_was_done(folder: Path) -> None:
     assert "threshold 0.50 (chosen by hand, uncalibrated)" in outcome.out
     facts = Path("tomograms/b.mrc").stat()
     b = record("b")
-    assert b["input"] == {"path": "tomograms/b.mrc", "size": facts.st_size, "mtime_ns": facts.st_mtime_ns}
+    assert b["input"] == {
+        "path": str(Path("tomograms/b.mrc").absolute()),
+        "size": facts.st_size,
+        "mtime_ns": facts.st_mtime_ns,
+    }
     assert (b["name"], b["status"], b["picks"], b["provider"]) == ("b", "done", 5, "CPUExecutionProvider")
     assert (b["frame"]["order"], b["frame"]["stored_shape"]) == ("xyz", [24, 48, 64])
     assert (b["frame"]["voxel_size"], b["warnings"]) == (10.0, [])

@@ -162,3 +162,42 @@ def test_where_bfloat16_is_used_unasked(tmp_path: Path, monkeypatch: pytest.Monk
         assert not processes.mixed_precision_pays(cpu_device, DefaultPreset(), shallow)
         assert not processes.mixed_precision_pays(cpu_device, PublishedPreset(), deep)
         assert processes.mixed_precision_pays(gpu_device, PublishedPreset(), shallow)
+
+
+def test_cross_validation_in_two_processes(folder: Path) -> None:
+    """Both go on from the places that the first has found: their networks stay the same to the last bit."""
+    settings = PhantomSettings((16, 64, 64), n_particles=9, n_distractors=0, diameter=DIAMETER, noise=0.3, background=0)
+    files = write_phantoms(folder / "half", 2, settings)
+    truth = read_coordinate_list(files.coordinates)
+    write_coordinate_list(folder / "half.txt", {name: xyz[:5] for name, xyz in truth.items()})
+    program = folder / "both.py"
+    program.write_text(
+        "import sys, numpy, torch\n"
+        "from milopyp_training import run\n"
+        "from milopyp_training.cli import train_command\n"
+        "train = run.Run.train\n"
+        "def and_tell(self):\n"
+        "    recipe = train(self)\n"
+        "    weights = torch.cat([p.detach().flatten() for p in self.method.network.parameters()])\n"
+        "    places = numpy.concatenate([volume.ignored.ravel() for volume in self.volumes])\n"
+        "    numpy.savez(f'rank_{self.share.rank}.npz', weights=weights.numpy(), places=places)\n"
+        "    return recipe\n"
+        "run.Run.train = and_tell\n"
+        "train_command(sys.argv[1:], standalone_mode=False)\n"
+    )
+    words = (
+        f"{sys.executable} -m torch.distributed.run --nproc-per-node 2 --master-addr 127.0.0.1 "
+        f"--master-port {free_port()} both.py --train-img-txt half/images.txt --train-coord-txt half.txt "
+        f"--bbox {DIAMETER} --batch-size 2 --num-epochs 3 --exp-id both --gpus -1 --threads 1 --no-export"
+    )
+    surroundings = {name: value for name, value in os.environ.items() if name not in ("WORLD_SIZE", "RANK")}
+    ended = subprocess.run(
+        words.split(), cwd=folder, env=surroundings | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+        timeout=240, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("places without a label look like particles") == 1
+    first, second = (np.load(folder / f"rank_{rank}.npz") for rank in (0, 1))
+    assert len(first["places"]) > 0
+    for name in ("places", "weights"):
+        assert np.array_equal(first[name], second[name])

@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 from milopyp_shared import cpu
 from milopyp_shared.errors import UsageError
 
-from .data import LabelledVolume
+from .data import CrossValidated, LabelledVolume
 from .method import Share
 from .patches import patch_shape
 from .presets import DefaultPreset, Preset
@@ -43,6 +44,26 @@ def joined(gpus: str) -> Iterator[tuple[torch.device, Share]]:
         torch.distributed.barrier()
     finally:
         torch.distributed.destroy_process_group()
+
+
+def of_the_first(found: CrossValidated, device: torch.device) -> CrossValidated:
+    """What the first process has found, in every process.
+
+    Their networks have the same weights, but each has seen batches of its own, so that the statistics of the
+    normalisation differ, and with them what looks like a particle.
+    """
+    names = list(found.lookalikes)
+    sizes = torch.tensor([len(found.lookalikes[name]) for name in names], device=device)
+    torch.distributed.broadcast(sizes, 0)
+    counts = [3 * int(size) for size in sizes]
+    values = np.concatenate([[found.unlabelled], found.label_scores, *(p.ravel() for p in found.lookalikes.values())])
+    shared = torch.zeros(1 + len(found.label_scores) + sum(counts), dtype=torch.float64, device=device)
+    if torch.distributed.get_rank() == 0:
+        shared.copy_(torch.from_numpy(values))
+    torch.distributed.broadcast(shared, 0)
+    unlabelled, scores, *places = shared.cpu().split([1, len(found.label_scores), *counts])
+    lookalikes = {name: own.numpy().reshape(-1, 3) for name, own in zip(names, places, strict=True)}
+    return CrossValidated(lookalikes, float(unlabelled), scores.numpy())
 
 
 def mixed_precision_pays(device: torch.device, preset: Preset, volumes: Sequence[LabelledVolume]) -> bool:

@@ -27,6 +27,7 @@ from .data import LabelledVolume
 from .method import ALONE, Method, Share
 from .outputs import Log
 from .presets import DefaultPreset
+from .processes import of_the_first
 from .selection import Metric, Validation
 from .trainer import Losses, TrainingState, new_state, train_epoch
 from .validation import Prediction, judge, predict_all, suggest_threshold
@@ -199,6 +200,8 @@ class Run:
         with self.console.progress("cross-validation", crossvalidation.preset.folds) as progress:
             seen = crossvalidation.look(self.volumes, progress.step, progress.part)
         found = crossvalidation.conclude(self.volumes, seen)
+        if self.share.world > 1:
+            found = of_the_first(found, self.device)
         count = sum(map(len, found.lookalikes.values()))
         self.console.say(f"{count} places without a label look like particles and do not count as background")
         if self.share.rank == 0:

@@ -1,0 +1,70 @@
+"""``--shard``: which tomograms of a list this process picks, of several that share the list."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from milopyp_shared.errors import UsageError
+from milopyp_shared.lists import ImageEntry
+
+AUTO = "auto"
+ARRAY = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The `number`-th of `count` parts, from 1."""
+
+    number: int
+    count: int
+
+
+def parse_shard(text: str, environment: Mapping[str, str] = os.environ) -> Shard:
+    """``2/4``, or ``auto`` in a task of a SLURM array.
+
+    Raises
+    ------
+    UsageError
+        Anything else, or ``auto`` outside an array.
+    """
+    if text == AUTO:
+        values = [environment.get(name, "") for name in ARRAY]
+        if not all(value.isdecimal() for value in values):
+            raise UsageError(
+                "auto", where="--shard", expected=f"a task of a SLURM array, which sets {', '.join(ARRAY)}",
+                remedy="Give --shard 2/4 for the second of four parts.",
+            )  # fmt: skip
+        task, count, first = map(int, values)
+        return Shard(task - first + 1, count)
+    words = text.split("/")
+    if len(words) == 2 and all(word.isdecimal() for word in words):
+        shard = Shard(*map(int, words))
+        if 1 <= shard.number <= shard.count:
+            return shard
+    raise UsageError(text, where="--shard", expected="I/N with I from 1 to N, e.g. 2/4, or auto")
+
+
+def part_of(images: Sequence[ImageEntry], shard: Shard) -> list[ImageEntry]:
+    """The tomograms of one part: every process that splits the same files gets the same parts.
+
+    The largest tomogram goes to the first part, and each following one to the part that has the fewest bytes so far, so
+    that all take about equally long.
+    """
+    loads = [0] * shard.count
+    own = []
+    for image in sorted(images, key=lambda image: (-_size(image), image.name)):
+        lightest = loads.index(min(loads))
+        loads[lightest] += max(_size(image), 1)
+        if lightest == shard.number - 1:
+            own.append(image)
+    return own
+
+
+def _size(image: ImageEntry) -> int:
+    """Bytes of the file; 0 for one that is not there, which fails when it is picked."""
+    try:
+        return image.path.stat().st_size
+    except OSError:
+        return 0

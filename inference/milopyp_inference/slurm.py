@@ -1,0 +1,227 @@
+"""``milopyp-infer --slurm``: a job array that picks a list, written, submitted and followed.
+
+SLURM's own commands do it all. The jobs are ordinary calls of ``milopyp-infer --shard auto``; the script that is
+submitted can be read, changed and submitted by hand.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import shlex
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from milopyp_shared.atomic import make_folder, write_text
+from milopyp_shared.console import Console
+from milopyp_shared.errors import CheckError, MissingDependency, UsageError
+from milopyp_shared.lists import ImageEntry, write_image_list
+
+FOLDER, SCRIPT, LIST = "slurm", "milopyp-infer.sbatch", "tomograms.tsv"
+MOST_JOBS = 20
+PATIENCE = 300.0  # seconds that SLURM may be out of reach
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What the jobs ask for; None: the cluster's default.
+
+    Attributes
+    ----------
+    jobs
+        Tasks of the array.
+    at_once
+        That may run at the same time.
+    cpus, gpus
+        Per task.
+    time, memory, partition
+        As sbatch takes them.
+    more
+        Further options of sbatch.
+    """
+
+    jobs: int | None = None
+    at_once: int | None = None
+    cpus: int | None = None
+    gpus: int | None = None
+    time: str | None = None
+    memory: str | None = None
+    partition: str | None = None
+    more: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what would be more than the value of its option.
+
+        Raises
+        ------
+        UsageError
+            A line break or a space, or a further option that is none.
+        """
+        for value in (self.time, self.memory, self.partition, *self.more):
+            if value is not None and (not value.isprintable() or not value or " " in value):
+                raise UsageError(f"{value!r}", expected="one word", remedy="Give one --slurm-option for each.")
+        for option in self.more:
+            if not option.startswith("-"):
+                raise UsageError(option, where="--slurm-option", expected="an option of sbatch such as --account=NAME")
+
+
+def script_of(cluster: Cluster, command: Sequence[str], count: int, folder: Path, name: str) -> str:
+    """The batch script for `count` tomograms.
+
+    Parameters
+    ----------
+    command
+        Words that pick the whole list, without ``--shard``.
+    folder
+        Where the script, the list and what the jobs say lie.
+    name
+        Of the job.
+    """
+    tasks = min(cluster.jobs or MOST_JOBS, count)
+    limit = f"%{cluster.at_once}" if cluster.at_once else ""
+    asked = {
+        "job-name": name,
+        "array": f"1-{tasks}{limit}",
+        "chdir": Path.cwd(),
+        "output": folder / "%A_%a.out",
+        "cpus-per-task": cluster.cpus,
+        "gres": f"gpu:{cluster.gpus}" if cluster.gpus else None,
+        "time": cluster.time,
+        "mem": cluster.memory,
+        "partition": cluster.partition,
+    }
+    options = [f"--{option}={value}" for option, value in asked.items() if value is not None]
+    words = [*command, "--shard", "auto"]
+    if cluster.cpus and "--threads" not in words and "--workers" not in words:
+        words += ["--threads", str(cluster.cpus)]
+    if cluster.gpus and cluster.gpus > 1:
+        words += ["--gpus", ",".join(map(str, range(cluster.gpus)))]
+    lines = [
+        "#!/bin/bash",
+        f"# {count} tomograms in {tasks} jobs. Written by milopyp-infer --slurm; what is done already is skipped, so",
+        "# that it can be submitted again: sbatch, and the name of this file.",
+        *(f"#SBATCH {option}" for option in (*options, *cluster.more)),
+        "",
+        "exec " + " \\\n    ".join(_in_lines(words)),
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+@dataclass
+class Array:
+    """A fleet of jobs on a cluster.
+
+    Attributes
+    ----------
+    cluster
+        What they ask for.
+    program, words
+        Words that start ``milopyp-infer``, and its options.
+    out
+        Output folder of the run, on a file system that the jobs see.
+    console
+        Where it speaks.
+    """
+
+    cluster: Cluster
+    program: Sequence[str]
+    words: Sequence[str]
+    out: Path
+    console: Console
+
+    @property
+    def folder(self) -> Path:
+        """Of script, list and what the jobs say."""
+        return self.out.resolve() / FOLDER
+
+    @property
+    def name(self) -> str:
+        """Of the job; the same for the same output folder, so that a later call finds it again."""
+        return f"milopyp-{hashlib.sha256(str(self.out.resolve()).encode()).hexdigest()[:10]}"
+
+    def write(self, images: Sequence[ImageEntry]) -> Path:
+        """Write the list and the script; returns the latter."""
+        make_folder(self.folder)
+        images_file, script = self.folder / LIST, self.folder / SCRIPT
+        write_image_list(images_file, images)
+        command = [*self.program, str(images_file), *self.words]
+        write_text(script, script_of(self.cluster, command, len(images), self.folder, self.name))
+        return script
+
+    def start(self, images: Sequence[ImageEntry]) -> None:
+        """Submit the array, unless that of an earlier call is still there.
+
+        Raises
+        ------
+        MissingDependency
+            SLURM's commands are not here.
+        CheckError
+            SLURM refuses the job.
+        """
+        if job := self._jobs():
+            self.console.say(f"following job {job[0]}, which is at it")
+            return
+        said = _call(["sbatch", "--parsable", str(self.write(images))])
+        if said.returncode:
+            raise CheckError(
+                f"sbatch refuses it: {said.stderr.strip() or said.stdout.strip()}", where=self.folder / SCRIPT,
+                remedy="Change the --slurm options, or the script and submit it by hand.",
+            )  # fmt: skip
+        number = said.stdout.strip().split(";")[0]
+        self.console.say(
+            f"submitted job {number}; stop this command and give it again as you like, or scancel {number}"
+        )
+
+    def running(self) -> bool:
+        """Whether tasks wait or run."""
+        return bool(self._jobs())
+
+    def fate(self) -> str:
+        """Where the jobs' own words are."""
+        return f"was not picked: its job ended without finishing it; see {self.folder}/*.out"
+
+    def leave(self) -> None:
+        """The jobs go on."""
+
+    def _jobs(self) -> list[str]:
+        """Numbers of this run's jobs that wait or run.
+
+        Raises
+        ------
+        CheckError
+            SLURM has not answered for minutes.
+        """
+        line = ["squeue", "--noheader", "--name", self.name, "--user", getpass.getuser(), "--format", "%F"]
+        end = time.monotonic() + PATIENCE
+        while (said := _call(line)).returncode:
+            if time.monotonic() > end:
+                raise CheckError(
+                    f"squeue does not answer: {said.stderr.strip()}", where=self.folder,
+                    remedy="The jobs go on; give the same command again to follow them.",
+                )  # fmt: skip
+            time.sleep(5.0)
+        return sorted(set(said.stdout.split()))
+
+
+def _call(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    if shutil.which(words[0]) is None:
+        raise MissingDependency(
+            f"{words[0]} is not here", where="--slurm", remedy="Run this where jobs are submitted, or use --dry-run."
+        )
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+def _in_lines(words: Sequence[str]) -> list[str]:
+    """Quoted for the shell, an option and its value together."""
+    lines: list[str] = []
+    for word in words:
+        follows = bool(lines) and lines[-1].startswith("-") and " " not in lines[-1] and not word.startswith("--")
+        if follows:
+            lines[-1] += f" {shlex.quote(word)}"
+        else:
+            lines.append(shlex.quote(word))
+    return lines

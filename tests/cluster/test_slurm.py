@@ -1,0 +1,138 @@
+"""``milopyp-infer --slurm`` on a real cluster of one node."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from milopyp_inference import shards
+from running import tree
+from toys import TOY, clean_phantom, write_tomogram
+
+COUNT = 12
+PROGRAM = str(Path(sys.executable).with_name("milopyp-infer"))
+PICK = [PROGRAM, "tomograms.txt", "--model", "toy.onnx", "--with-score"]
+ARRAY = ["--slurm", "--slurm-jobs", "4", "--slurm-cpus", "1"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve tomograms, and what one local process makes of them in ``local``."""
+    folder = tmp_path_factory.mktemp("array")
+    rows = []
+    for number in range(COUNT):
+        phantom = clean_phantom(number + 1, (48, 96, 96), particles=8)
+        write_tomogram(folder / f"tomograms/t{number:02d}.mrc", phantom.volume, voxel_size=10.0)
+        rows.append(f"t{number:02d} tomograms/t{number:02d}.mrc\n")
+    (folder / "tomograms.txt").write_text("image_name rec_path\n" + "".join(rows))
+    shutil.copy(TOY, folder / "toy.onnx")
+    subprocess.run([*PICK, "--out", "local", "--threads", "1"], cwd=folder, check=True)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def here(cluster: None, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+
+
+def picks(run: str) -> dict[str, str]:
+    """Everything that does not say how long it took, nor where it was done."""
+    return {
+        name: content
+        for name, content in tree(Path(run)).items()
+        if not name.endswith((".json", ".out")) and not name.startswith("slurm")
+    }
+
+
+def submitted(out: str, *more: str) -> subprocess.Popen[str]:
+    words = [*PICK, "--out", out, *ARRAY, *more]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end, "nothing happened for two minutes"
+        time.sleep(0.01)
+
+
+def claims(out: str) -> list[Path]:
+    return list((Path(out) / "records").glob("*.claim"))
+
+
+def once_each(out: str) -> None:
+    """Every tomogram was picked exactly once, says what the jobs have said."""
+    said = "".join(path.read_text() for path in (Path(out) / "slurm").glob("*.out"))
+    picked = [line.split()[2] for line in said.splitlines() if " picks in " in line and line.startswith("tomogram ")]
+    assert sorted(picked) == [f"t{number:02d}" for number in range(COUNT)]
+
+
+def test_an_array_with_a_killed_task_and_a_killed_leader() -> None:
+    """A task dies by SIGKILL in the middle, and so does the process that follows the array; giving it again ends it."""
+    leader = submitted("picks")
+    wait_for(lambda: claims("picks"))
+    victim = int(json.loads(claims("picks")[0].read_text())["pid"])
+    os.kill(victim, signal.SIGKILL)
+    leader.kill()
+    leader.communicate()
+    again = submitted("picks")
+    said, _ = again.communicate(timeout=300)
+    assert again.returncode == 0, said
+    assert "following job" in said or "submitted job" in said
+    assert picks("picks") == picks("local")
+    once_each("picks")
+    summary = json.loads(Path("picks/run.json").read_text())
+    assert summary["done"] == COUNT and not summary["failed"]
+    assert [record["name"] for record in summary["tomograms"]] == [f"t{number:02d}" for number in range(COUNT)]
+    assert not list(Path("picks").rglob("*.part")) and not claims("picks")
+    finished = submitted("picks")
+    said, _ = finished.communicate(timeout=60)
+    assert finished.returncode == 0 and "12 of 12 tomograms are done already" in said and "submitted" not in said
+
+
+def test_a_tomogram_that_cannot_be_picked() -> None:
+    text = Path("tomograms.txt").read_text()
+    Path("bad.mrc").write_bytes(Path("tomograms/t00.mrc").read_bytes()[:5000])
+    Path("few.txt").write_text("\n".join([*text.splitlines()[:3], "bad bad.mrc"]) + "\n")
+    words = [PROGRAM, "few.txt", *PICK[2:], "--out", "few", "--slurm", "--slurm-jobs", "2"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.count("submitted job") == 2 and "once more: bad" in done.stdout
+    assert "failed: bad: " in done.stderr and "the file has 5000 bytes" in done.stderr
+
+
+def test_what_slurm_refuses_is_said() -> None:
+    done = subprocess.run(
+        [*PICK, "--out", "refused", *ARRAY, "--slurm-partition", "gone"], capture_output=True, text=True
+    )
+    assert done.returncode == 3 and "sbatch refuses it: " in done.stderr and "partition" in done.stderr
+
+
+def test_the_documented_script_by_hand() -> None:
+    """The batch script of the documentation, with this environment's program in it."""
+    page = Path(__file__).parents[2] / "docs/cluster.md"
+    script = page.read_text().split("```bash\n", 1)[1].split("```", 1)[0]
+    script = script.replace("\nmilopyp-infer", f"\n{PROGRAM}").replace("tomograms/*.rec", "tomograms.txt")
+    script = script.replace("ribosome.onnx", "toy.onnx --with-score").replace("--gres=gpu:1", "--mem=1000M")
+    script = script.replace("--out picks", "--out by_hand")
+    Path("array.sh").write_text(script)
+    done = subprocess.run(["sbatch", "--wait", "array.sh"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr + "".join(path.read_text() for path in Path().glob("picking_*.out"))
+    assert picks("by_hand") == picks("local")
+    assert json.loads(Path("by_hand/run.json").read_text())["done"] == COUNT
+
+
+def test_names_of_slurm_s_variables_are_those_that_shards_read() -> None:
+    Path("env.sh").write_text("#!/bin/bash\n#SBATCH --array=3-4\n#SBATCH --output=env_%a.txt\nenv\n")
+    subprocess.run(["sbatch", "--wait", "env.sh"], check=True, capture_output=True)
+    values = dict(line.split("=", 1) for line in Path("env_4.txt").read_text().splitlines() if "=" in line)
+    assert [values[name] for name in shards.ARRAY] == ["4", "2", "3"]

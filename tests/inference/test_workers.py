@@ -1,0 +1,136 @@
+"""Several processes on one machine, led by one that does not pick itself."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from running import run_line, tree
+from toys import TOY, clean_phantom, write_tomogram
+
+COUNT = 8
+LINE = "milopyp-infer tomograms.txt --model toy.onnx --with-score --out"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tomograms, and what one process makes of them in ``whole``."""
+    folder = tmp_path_factory.mktemp("workers")
+    rows = []
+    for number in range(COUNT):
+        phantom = clean_phantom(number + 1, (32, 64, 64), particles=6)
+        write_tomogram(folder / f"tomograms/t{number}.mrc", phantom.volume, voxel_size=10.0)
+        rows.append(f"t{number} tomograms/t{number}.mrc\n")
+    (folder / "tomograms.txt").write_text("image_name rec_path\n" + "".join(rows))
+    shutil.copy(TOY, folder / "toy.onnx")
+    with contextlib.chdir(folder):
+        assert run_line(f"{LINE} whole --threads 1").code == 0
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def here(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(whole)
+
+
+def picks(run: str) -> dict[str, str]:
+    """Everything that does not say how long it took."""
+    return {name: content for name, content in tree(Path(run)).items() if not name.endswith(".json")}
+
+
+def owners(run: str) -> list[Path]:
+    return list((Path(run) / "records").glob("*.claim"))
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end, "nothing happened for two minutes"
+        time.sleep(0.005)
+
+
+def test_two_workers_do_what_one_process_does() -> None:
+    outcome = run_line(f"{LINE} both --workers 2 --threads 2")
+    assert outcome.code == 0, outcome.err
+    assert picks("both") == picks("whole")
+    assert outcome.out.count("picks in") == COUNT + 1  # a line each, and the sum
+    summary = json.loads(Path("both/run.json").read_text())
+    assert (summary["done"], [record["name"] for record in summary["tomograms"]]) == (
+        COUNT,
+        [f"t{number}" for number in range(COUNT)],
+    )
+    again = run_line(f"{LINE} both --workers 2 --threads 2")
+    assert again.code == 0 and "8 of 8 tomograms are done already" in again.out
+
+
+def test_what_a_killed_worker_leaves_is_picked() -> None:
+    program = str(Path(sys.executable).with_name("milopyp-infer"))
+    words = [*LINE.split()[1:], "killed", "--workers", "2", "--threads", "2"]
+    leader = subprocess.Popen([program, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wait_for(lambda: owners("killed"))
+    victim = json.loads(owners("killed")[0].read_text())["pid"]
+    os.kill(victim, signal.SIGKILL)
+    said, _ = leader.communicate()
+    assert leader.returncode == 0, said
+    assert picks("killed") == picks("whole")
+    assert not list(Path("killed").rglob("*.part")) and not owners("killed")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_workers_end_with_their_leader(number: int) -> None:
+    out = f"ended_{number}"
+    program = str(Path(sys.executable).with_name("milopyp-infer"))
+    words = [*LINE.split()[1:], out, "--workers", "2", "--threads", "2"]
+    leader = subprocess.Popen(
+        [program, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    wait_for(lambda: owners(out))
+    pids = {json.loads(path.read_text())["pid"] for path in owners(out)}
+    leader.send_signal(number)
+    said, _ = leader.communicate()
+    assert leader.returncode == 130 and "the same command goes on where it stopped" in said
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+    assert not owners(out)
+    assert run_line(f"{LINE} {out} --workers 2").code == 0
+    assert picks(out) == picks("whole")
+
+
+def test_a_tomogram_that_cannot_be_picked_is_tried_again_and_named() -> None:
+    shutil.copy("tomograms.txt", "more.txt")
+    with Path("more.txt").open("a") as stream:
+        stream.write("bad bad.mrc\n")
+    Path("bad.mrc").write_bytes(Path("tomograms/t0.mrc").read_bytes()[:5000])
+    outcome = run_line("milopyp-infer more.txt --model toy.onnx --out some --workers 2")
+    assert outcome.code == 1
+    assert "once more: bad" in outcome.out
+    assert "failed: bad: " in outcome.err and "the file has 5000 bytes" in outcome.err
+    assert json.loads(Path("some/run.json").read_text())["done"] == COUNT
+
+
+def test_overwrite_picks_everything_once() -> None:
+    run_line(f"{LINE} over --workers 2")
+    before = {path: path.stat().st_mtime_ns for path in Path("over/records").glob("*.json")}
+    assert run_line(f"{LINE} over --workers 2 --overwrite").code == 0
+    after = {path: path.stat().st_mtime_ns for path in Path("over/records").glob("*.json")}
+    assert before.keys() == after.keys() and all(after[path] > before[path] for path in before)
+
+
+def test_one_process_per_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without GPUs here, the words of the processes tell."""
+    from milopyp_inference import several
+
+    monkeypatch.setattr("milopyp_inference.providers.allowed_threads", lambda: 9)
+    options = {"gpus": "0,2", "provider": "auto", "workers": None, "threads": None}
+    assert several.own_words(options) == [["--gpus", "0", "--threads", "4"], ["--gpus", "2", "--threads", "4"]]
+    assert several.own_words(options | {"gpus": "1"}) == []
