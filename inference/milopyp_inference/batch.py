@@ -141,10 +141,8 @@ def _write(files: OutputFiles, name: str, result: Result, prepared: Prepared, ru
         )
         write_more(files, picks, setting_of(files, frame, name, recipe.diameter / 2 / scale))
         return len(picks)
-    xyz, score = pick(result.heat, options.published, options.selection.threshold, recipe.voxel_per_output)
-    if prepared.mask is not None:
-        kept = prepared.mask.keeps(xyz)
-        xyz, score = xyz[kept], None if score is None else score[kept]
+    threshold = options.selection.threshold
+    xyz, score = pick(result.heat, options.published, threshold, recipe.voxel_per_output, prepared.mask)
     write_heat_map(files.heat, result.heat, frame, recipe.voxel_per_output, PUBLISHED_ORDER)
     write_published_picks(files, xyz, score, frame, recipe.diameter / 2, with_score=options.with_score)
     return len(xyz)

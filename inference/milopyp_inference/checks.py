@@ -80,16 +80,9 @@ def mask(path: Path | None, images: Sequence[ImageEntry], say: Callable[[str], N
     """
     if path is None:
         return None
-    from milopyp_shared.masks import find_mask
+    from milopyp_shared.masks import find_masks
 
-    without = [image.name for image in images if find_mask(path, image.name) is None]
-    if len(without) == len(images):
-        raise InputError(
-            f"no mask of {', '.join(without[:3])}", where=path, expected=f"files such as {without[0]}_mask.mrc"
-        )
-    if without:
-        some = ", ".join(without[:3]) + (" ..." if len(without) > 3 else "")
-        say(f"{len(without)} tomograms have no mask in {path} and are picked everywhere: {some}")
+    find_masks(path, images, say)
     return str(path)
 
 
@@ -270,7 +263,7 @@ def one_is_readable(images: Sequence[ImageEntry], options: PickOptions, model: M
     for image in images:
         try:
             _as_seen(image, options, model)
-            if options.mask and (path := find_mask(Path(options.mask), image.name)):
+            if options.mask and (path := find_mask(Path(options.mask), image)):
                 open_mask(path, open_tomogram(image.path, options.order))
             return
         except MilopypError as error:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milopyp_shared.atomic import write_text as write_file
+from milopyp_shared.masks import Mask
 from milopyp_shared.picks import Picks
 
 from .fibres import FibreOptions, trace
@@ -64,9 +65,18 @@ class Candidates:
 
 
 def pick(
-    heat: NDArray[np.float32], options: PublishedOptions, threshold: float, voxel_per_output: tuple[int, int, int]
+    heat: NDArray[np.float32],
+    options: PublishedOptions,
+    threshold: float,
+    voxel_per_output: tuple[int, int, int],
+    mask: Mask | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
     """Picks of one heat map in the order of the published text.
+
+    Parameters
+    ----------
+    mask
+        Peaks outside count for nothing, not even for ``--K``.
 
     Returns
     -------
@@ -75,13 +85,21 @@ def pick(
     score
         ``(n,)``; None for fibres, whose points have none.
     """
-    found = decode(heat, nms=options.nms, limit=options.limit, fibre=options.fibre is not None)
+    kept = None if mask is None else mask.on_grid((0, 0, 0), heat.shape, voxel_per_output)
+    found = decode(heat, nms=options.nms, limit=options.limit, fibre=options.fibre is not None, kept=kept)
     picks = select(found, heat.shape, threshold, cutoff_z=options.cutoff_z, voxel_per_output=voxel_per_output)
     xyz = picks.xyz.astype(np.int64)
     return (xyz, picks.score) if options.fibre is None else (trace(xyz, options.fibre), None)
 
 
-def decode(heat: NDArray[np.float32], *, nms: int = 3, limit: int, fibre: bool = False) -> Candidates:
+def decode(
+    heat: NDArray[np.float32],
+    *,
+    nms: int = 3,
+    limit: int,
+    fibre: bool = False,
+    kept: NDArray[np.bool_] | None = None,
+) -> Candidates:
     """The `limit` best voxels that equal the maximum of their window; every voxel of a plateau counts.
 
     Parameters
@@ -90,8 +108,11 @@ def decode(heat: NDArray[np.float32], *, nms: int = 3, limit: int, fibre: bool =
         ``(z, y, x)`` float32.
     nms
         Edge k of the window, odd: 3 sections x k x k; with `fibre` first 1 x k x k, then k x 1 x 1 on the result.
+    kept
+        The same shape; None: everywhere.
     """
-    peaks = suppress(heat, nms, fibre).ravel()
+    peaks = suppress(heat, nms, fibre)
+    peaks = (peaks if kept is None else np.where(kept, peaks, np.float32(0))).ravel()
     index = np.flatnonzero(peaks > 0)
     value = peaks[index]
     if len(index) > limit:  # a clamped background is one plateau of millions: sort no more than needed

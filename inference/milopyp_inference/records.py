@@ -81,13 +81,15 @@ class Run:
     def identity(self, image: ImageEntry) -> dict[str, Any]:
         """What must be equal for an old record to count."""
         options = json.loads(json.dumps(asdict(self.options)))
-        known = {"name": image.name, "input": _facts(image.path), "model_sha256": self.model.sha256, "options": options}
         mask = self.mask(image)
-        return known if mask is None else known | {"mask": _facts(mask)}
+        return {
+            "name": image.name, "input": _facts(image.path), "model_sha256": self.model.sha256, "options": options,
+            "mask": None if mask is None else _facts(mask),
+        }  # fmt: skip
 
     def mask(self, image: ImageEntry) -> Path | None:
         """The mask of a tomogram, if it has one."""
-        return None if self.options.mask is None else find_mask(Path(self.options.mask), image.name)
+        return None if self.options.mask is None else find_mask(Path(self.options.mask), image)
 
     def finished(self, image: ImageEntry) -> dict[str, Any] | None:
         """The record of an earlier run that still holds, else None."""

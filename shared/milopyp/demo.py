@@ -122,7 +122,7 @@ def _overview(tomogram: Path) -> Path:
     threshold = read_summary(Path("picks"))["options"]["selection"]["threshold"]
     picks = select(suppress(found[tomogram.stem], distance or 0.0), threshold)
     truth = read_coordinate_list("test_coords.txt")[tomogram.stem]
-    heat = open_tomogram(Path("picks") / f"{tomogram.stem}_hm.mrc", "xyz")
+    heat = open_tomogram(Path("picks") / f"{tomogram.stem}_hm.mrc", "xyz", shortest=1)
     target = Path("overview.png")
     draw_overview(target, open_tomogram(tomogram), heat, picks.xyz, truth, DIAMETER / 2)
     return target

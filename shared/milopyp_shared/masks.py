@@ -5,6 +5,7 @@ A mask is an MRC file in its tomogram's frame. Voxels above 0.5 count, the other
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
+from .lists import ImageEntry
 from .tomogram import Tomogram, open_tomogram
 
 INSIDE = 0.5
-SUFFIXES = tuple(
-    f"{end}{suffix}{packed}" for end in ("", "_mask") for suffix in (".mrc", ".rec", ".map") for packed in ("", ".gz")
-)
+SUFFIXES = tuple(f"{suffix}{packed}" for suffix in (".mrc", ".rec", ".map") for packed in ("", ".gz"))
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,14 @@ class Mask:
         return np.clip(nearest, 0, size - 1)
 
 
-def find_mask(path: Path, name: str) -> Path | None:
-    """The mask file of the tomogram called `name`.
+def find_mask(path: Path, image: ImageEntry) -> Path | None:
+    """The mask file of a tomogram.
 
     Parameters
     ----------
     path
-        A file, which is the mask of every tomogram; or a folder of ``NAME.mrc`` or ``NAME_mask.mrc`` (also ``.rec``,
-        ``.map``, packed with gzip), in which a tomogram may have none.
+        A file, which is the mask of every tomogram; or a folder of ``NAME_mask.mrc`` or ``NAME.mrc`` (also ``.rec``,
+        ``.map``, packed with gzip), in which a tomogram may have none. The tomogram itself is never its own mask.
 
     Raises
     ------
@@ -87,12 +87,37 @@ def find_mask(path: Path, name: str) -> Path | None:
         if not path.exists():
             raise InputError("no such file or folder", where=path, expected="an MRC mask, or a folder of NAME_mask.mrc")
         return path
-    files = [path / f"{name}{suffix}" for suffix in SUFFIXES if (path / f"{name}{suffix}").exists()]
-    if len(files) > 1:
+    for end in ("_mask", ""):
+        files = [file for suffix in SUFFIXES if (file := path / f"{image.name}{end}{suffix}").exists()]
+        files = [file for file in files if not image.path.exists() or not file.samefile(image.path)]
+        if len(files) > 1:
+            raise InputError(
+                f"several masks of {image.name}: {', '.join(file.name for file in files)}", where=path,
+                expected="one each", remedy="Move the others elsewhere.",
+            )  # fmt: skip
+        if files:
+            return files[0]
+    return None
+
+
+def find_masks(path: Path, images: Sequence[ImageEntry], say: Callable[[str], None]) -> dict[str, Path]:
+    """The masks of several tomograms by name; those without one are said.
+
+    Raises
+    ------
+    InputError
+        As `find_mask`, or there is none of any.
+    """
+    found = {image.name: mask for image in images if (mask := find_mask(path, image)) is not None}
+    without = [image.name for image in images if image.name not in found]
+    if not found:
         raise InputError(
-            f"several masks of {name}: {', '.join(file.name for file in files)}", where=path, expected="one each"
+            f"no mask of {', '.join(without[:3])}", where=path, expected=f"files such as {without[0]}_mask.mrc"
         )
-    return files[0] if files else None
+    if without:
+        some = ", ".join(without[:3]) + (" ..." if len(without) > 3 else "")
+        say(f"{path} has no mask of {some}: no part of {'it' if len(without) == 1 else 'them'} is left out")
+    return found
 
 
 def open_mask(path: Path, tomogram: Tomogram) -> Mask:
@@ -103,8 +128,9 @@ def open_mask(path: Path, tomogram: Tomogram) -> Mask:
     InputError
         No readable MRC file, neither the tomogram's size nor that of the tomogram binned, or nowhere set.
     """
-    mask = open_tomogram(path, tomogram.order)
-    binning = max(round(max(whole / own for whole, own in zip(tomogram.shape, mask.shape, strict=True))), 1)
+    mask = open_tomogram(path, tomogram.order, shortest=1)
+    longest = max(range(3), key=lambda axis: tomogram.shape[axis])  # where rounding says least
+    binning = max(round(tomogram.shape[longest] / mask.shape[longest]), 1)
     if any(abs(own - whole / binning) >= 1 for whole, own in zip(tomogram.shape, mask.shape, strict=True)):
         raise InputError(
             f"{_sizes(mask)} voxels",

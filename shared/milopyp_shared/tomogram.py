@@ -19,7 +19,7 @@ from . import axes
 from .errors import InputError
 
 HEADER_BYTES = 1024
-SMALLEST_AXIS = 8
+SHORTEST_AXIS = 8
 _WRITTEN_AT_ONCE = 4_000_000  # voxels
 
 _MODES = {0: np.int8, 1: np.int16, 2: np.float32, 6: np.uint16, 12: np.float16}
@@ -100,7 +100,9 @@ class Tomogram:
         return block.astype(block.dtype.newbyteorder("="), copy=False)
 
 
-def open_tomogram(path: str | Path, order: str = axes.AUTO, voxel_size: float | None = None) -> Tomogram:
+def open_tomogram(
+    path: str | Path, order: str = axes.AUTO, voxel_size: float | None = None, *, shortest: int = SHORTEST_AXIS
+) -> Tomogram:
     """Open an MRC file (also .rec, .st; gz and bz2 are unpacked to a temporary file).
 
     Parameters
@@ -111,12 +113,14 @@ def open_tomogram(path: str | Path, order: str = axes.AUTO, voxel_size: float | 
         Order word or ``auto``.
     voxel_size
         Angstrom; overrides the header.
+    shortest
+        Voxels along every axis at least: what has fewer is no tomogram, but may be a mask or a heat map.
 
     Raises
     ------
     InputError
         Missing, truncated, not an MRC file, a number type without grey levels, sizes that the file cannot hold,
-        or an axis shorter than 8 voxels.
+        or an axis that is too short.
     UsageError
         `order` is no order word.
     ContradictionError
@@ -124,14 +128,14 @@ def open_tomogram(path: str | Path, order: str = axes.AUTO, voxel_size: float | 
     """
     path = Path(path)
     try:
-        return _open(path, order, voxel_size)
+        return _open(path, order, voxel_size, shortest)
     except OSError as error:
         raise InputError(
             f"cannot be read ({error.strerror or error})", where=path, remedy="Check the path and its permissions."
         ) from error
 
 
-def _open(path: Path, order: str, voxel_size: float | None) -> Tomogram:
+def _open(path: Path, order: str, voxel_size: float | None, shortest: int) -> Tomogram:
     if not path.exists():
         raise InputError("no such file", where=path, expected="a tomogram", remedy="Check the path.")
     if path.is_dir():
@@ -142,14 +146,20 @@ def _open(path: Path, order: str, voxel_size: float | None) -> Tomogram:
         start = stream.read(HEADER_BYTES)
     unpack = next((opener for magic, opener in _COMPRESSED.items() if start.startswith(magic)), None)
     if unpack is None:
-        return _map(path, path, start, path.stat().st_size, order, voxel_size)
+        return _map(path, path, start, path.stat().st_size, order, voxel_size, shortest)
     with tempfile.TemporaryFile(prefix="milopyp-") as spool:
         start, size = _unpack(path, unpack, spool)
-        return _map(path, spool, start, size, order, voxel_size)
+        return _map(path, spool, start, size, order, voxel_size, shortest)
 
 
 def _map(
-    path: Path, source: Path | IO[bytes], start: bytes, size: int, order: str, voxel_size: float | None
+    path: Path,
+    source: Path | IO[bytes],
+    start: bytes,
+    size: int,
+    order: str,
+    voxel_size: float | None,
+    shortest: int,
 ) -> Tomogram:
     header = _header(path, start)
     dtype = _voxel_type(path, header, start)
@@ -163,11 +173,11 @@ def _map(
             expected=f"{needed} for the {shape[2]} x {shape[1]} x {shape[0]} voxels its header claims",
             remedy="The file is truncated or its header is wrong: copy it again.",
         )
-    if min(shape) < SMALLEST_AXIS:
+    if min(shape) < shortest:
         raise InputError(
             f"the volume has {shape[2]} x {shape[1]} x {shape[0]} voxels",
             where=path,
-            expected=f"at least {SMALLEST_AXIS} along every axis",
+            expected=f"at least {shortest} along every axis",
             remedy="Give a tomogram, not an image or a crop of a few voxels.",
         )
     word = axes.resolve_order(order, shape, path)

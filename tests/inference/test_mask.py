@@ -65,6 +65,11 @@ def test_published_decoding_knows_masks(particles: dict[str, np.ndarray]) -> Non
     for name, more in {"all": [], "masked": ["--mask", "masks"]}.items():
         assert run_line(line, "--out", name, *more).code == 0
         texts[name] = [line.split() for line in Path(f"{name}/a.txt").read_text().splitlines()]
+    inside = int(np.sum(particles["a"][:, 0] < 32))
+    limited = run_line(line, "--out", "limited", "--K", str(inside), "--mask", "masks")
+    assert limited.code == 0
+    rows = [row.split() for row in Path("limited/a.txt").read_text().splitlines()]
+    assert rows == texts["masked"]  # what the mask leaves out does not use up --K
     assert texts["masked"] == [row for row in texts["all"] if float(row[0]) < 32]
 
 
@@ -78,10 +83,18 @@ def test_another_mask_under_the_same_name_picks_again(particles: dict[str, np.nd
     assert count("a") == len(particles["a"]) > before
 
 
+def test_a_mask_that_goes_away_picks_again(particles: dict[str, np.ndarray]) -> None:
+    run_line(LINE, "--mask", "masks")
+    before = count("a")
+    Path("masks/a_mask.mrc").unlink()
+    assert "a is already done" not in run_line(LINE, "--mask", "masks").out
+    assert count("a") == len(particles["a"]) > before
+
+
 def test_tomograms_without_a_mask_are_named(particles: dict[str, np.ndarray]) -> None:
     Path("masks/b_mask.mrc").unlink()
     outcome = run_line(LINE, "--mask", "masks")
-    assert "1 tomograms have no mask in masks and are picked everywhere: b" in outcome.out
+    assert "masks has no mask of b: no part of it is left out" in outcome.out
     assert count("b") == len(particles["b"])
 
 

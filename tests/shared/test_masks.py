@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from milopyp_shared.errors import InputError
-from milopyp_shared.masks import find_mask, open_mask
+from milopyp_shared.lists import ImageEntry
+from milopyp_shared.masks import find_mask, find_masks, open_mask
 from milopyp_shared.tomogram import Tomogram, open_tomogram
 from toys import noise, write_tomogram
 
@@ -58,17 +59,49 @@ def test_grids(tmp_path: Path, voxels: tuple[int, int, int]) -> None:
         assert box[place] == mask.keeps(np.array([middle[::-1]]))[0]
 
 
+def image(name: str, path: Path = Path("elsewhere.mrc")) -> ImageEntry:
+    return ImageEntry(name, path)
+
+
 def test_which_file_is_whose(tmp_path: Path) -> None:
     single = write_tomogram(tmp_path / "all.mrc", blobs(SHAPE))
-    for name in ("a.mrc", "b_mask.rec", "b_other.mrc"):
-        write_tomogram(tmp_path / "masks" / name, blobs(SHAPE))
-    assert find_mask(single, "anything") == single
-    assert find_mask(tmp_path / "masks", "a") == tmp_path / "masks/a.mrc"
-    assert find_mask(tmp_path / "masks", "b") == tmp_path / "masks/b_mask.rec"
-    assert find_mask(tmp_path / "masks", "c") is None
-    write_tomogram(tmp_path / "masks/a_mask.mrc", blobs(SHAPE))
-    with pytest.raises(InputError, match=r"several masks of a: a\.mrc, a_mask\.mrc"):
-        find_mask(tmp_path / "masks", "a")
+    masks = tmp_path / "masks"
+    for name in ("a.mrc", "b_mask.rec", "b_other.mrc", "d.mrc", "d_mask.mrc"):
+        write_tomogram(masks / name, blobs(SHAPE))
+    assert find_mask(single, image("anything")) == single
+    assert find_mask(masks, image("a")) == masks / "a.mrc"
+    assert find_mask(masks, image("b")) == masks / "b_mask.rec"
+    assert find_mask(masks, image("c")) is None
+    assert find_mask(masks, image("d")) == masks / "d_mask.mrc"
+    write_tomogram(masks / "a.rec", blobs(SHAPE))
+    with pytest.raises(InputError, match=r"several masks of a: a\.mrc, a\.rec"):
+        find_mask(masks, image("a"))
+
+
+def test_a_tomogram_is_not_its_own_mask(tmp_path: Path) -> None:
+    path = write_tomogram(tmp_path / "a.mrc", noise(SHAPE))
+    assert find_mask(tmp_path, image("a", path)) is None
+    mask = write_tomogram(tmp_path / "a_mask.mrc", blobs(SHAPE))
+    assert find_mask(tmp_path, image("a", path)) == mask
+
+
+def test_tomograms_without_a_mask_are_said(tmp_path: Path) -> None:
+    write_tomogram(tmp_path / "a_mask.mrc", blobs(SHAPE))
+    said: list[str] = []
+    assert set(find_masks(tmp_path, [image("a"), image("b")], said.append)) == {"a"}
+    assert said == [f"{tmp_path} has no mask of b: no part of it is left out"]
+    with pytest.raises(InputError, match=r"no mask of b; expected files such as b_mask\.mrc"):
+        find_masks(tmp_path, [image("b")], said.append)
+
+
+@pytest.mark.parametrize(
+    ("whole", "own", "binning"), [((24, 200, 200), (6, 50, 50), 4), ((95, 400, 400), (11, 50, 50), 8)]
+)
+def test_masks_of_few_sections(
+    tmp_path: Path, whole: tuple[int, int, int], own: tuple[int, int, int], binning: int
+) -> None:
+    volume = open_tomogram(write_tomogram(tmp_path / "t.mrc", np.zeros(whole, np.int8) + 1))
+    assert open_mask(write_tomogram(tmp_path / "m.mrc", blobs(own)), volume).binning == binning
 
 
 @pytest.mark.parametrize("shape", [(16, 40, 47), (40, 16, 48), (8, 40, 48), (32, 80, 96)])

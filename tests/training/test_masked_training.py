@@ -11,13 +11,15 @@ import torch
 
 from experiments import HERE, PUBLISHED_LISTS, SMALL, Experiment
 from milopyp_shared.lists import read_coordinate_list, read_image_list
+from milopyp_shared.masks import Mask
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_training.contrastive import debiased_contrastive
 from milopyp_training.criterion import PublishedLoss, published_criterion
 from milopyp_training.data import LabelledVolume, load_volumes
 from milopyp_training.default_method import DefaultMethod
 from milopyp_training.patches import draw_batch
-from milopyp_training.presets import DefaultPreset
+from milopyp_training.presets import DefaultPreset, PublishedPreset
+from milopyp_training.published_method import PublishedMethod
 from milopyp_training.targets import LEFT_OUT
 from running import run_line
 from toys import write_tomogram
@@ -71,6 +73,31 @@ def test_patches_and_targets(tmp_path: Path) -> None:
     assert (target[:, :, 15:] == LEFT_OUT).all() and (target[:, :, :15] >= 0).all()
 
 
+@pytest.mark.usefixtures("work")
+def test_a_label_at_the_edge_stays_one(tmp_path: Path) -> None:
+    """The mask ends within the voxel of the grid that holds a kept label, whose middle it leaves out."""
+    [volume, *_], _ = loaded(write_masks(tmp_path, Path("small/train_img.txt"), 31))
+    edge = replace(volume, xyz=np.array([[30.2, 20.0, 6.0]]))
+    assert volume.mask is not None and volume.mask.keeps(edge.xyz).all()
+    assert not volume.mask.keeps(np.array([[30.5, 20.0, 6.0]])).all()  # the middle of its voxel of the grid
+    batch = draw_batch([edge], replace(PLAIN, centred=1.0), 8.0, (4, 16, 16), np.random.default_rng(1))
+    assert batch.positive.any(axis=(1, 2, 3)).mean() > 0.8
+    assert (DefaultMethod(PLAIN, [edge], 8.0, torch.device("cpu")).target(edge) == 1.0).sum() == 1
+    published = PublishedPreset()
+    [wide, *_] = load_volumes(
+        read_image_list("data/sample_train_explore_img.txt"),
+        read_coordinate_list("data/training_coordinates.txt"),
+        published.grey,
+        diameter=8.0,
+        order="xzy",
+    )
+    values = np.zeros(tuple(int(n) for n in (wide.grey.shape[0] * 2, *wide.grey.shape[1:])), np.int8)
+    values[:, :, :31] = 1
+    edge = replace(wide, xyz=np.array([[30.2, 34.0, 6.0], [20.0, 34.0, 6.0]]), mask=Mask(values))
+    target = PublishedMethod(published, [edge], 8.0, torch.device("cpu")).target(edge)
+    assert (target == 1.0).sum() == 2 and (target == LEFT_OUT).any()
+
+
 @pytest.mark.parametrize("kind", ["pu", "pn", "ge"])
 def test_published_losses_do_not_see_what_is_left_out(kind: str) -> None:
     """The heat-map loss is that of the other voxels: what the network says outside does not change it."""
@@ -92,6 +119,7 @@ def test_published_losses_do_not_see_what_is_left_out(kind: str) -> None:
         values.append(parts)
     assert torch.equal(values[0].heat_map, values[1].heat_map)
     assert torch.equal(values[0].contrastive, values[1].contrastive)
+    assert torch.equal(values[0].total, values[1].total)
 
 
 def test_contrastive_term_is_that_of_the_voxels_inside() -> None:

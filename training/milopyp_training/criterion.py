@@ -133,7 +133,7 @@ def published_criterion(
             sample=sample,
         )
         contrastive = supervised + UNSUPERVISED_SHARE * unsupervised
-    consistency = consistency_loss(p, p_back)
+    consistency = consistency_loss(one_way, other_way)
     return LossParts(heat_map + options.cr_weight * contrastive + consistency, heat_map, contrastive, consistency)
 
 

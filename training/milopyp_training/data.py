@@ -14,8 +14,8 @@ from milopyp_shared.errors import InputError
 from milopyp_shared.grey import Contrast, GreyParameters, GreyVolume, grey_levels
 from milopyp_shared.labels import check_labels, doubt_about_density
 from milopyp_shared.lists import ImageEntry
-from milopyp_shared.masks import Mask, find_mask, open_mask
-from milopyp_shared.tomogram import Tomogram, open_tomogram
+from milopyp_shared.masks import Mask, find_masks, open_mask
+from milopyp_shared.tomogram import open_tomogram
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def load_volumes(
     Parameters
     ----------
     masks
-        See `milopyp_shared.masks.find_mask`; None: none.
+        See `milopyp_shared.masks.find_masks`; None: none.
 
     Raises
     ------
@@ -122,6 +122,8 @@ def load_volumes(
             expected=f"image names such as {', '.join(sorted(names)[:3])}",
             remedy="Use the same names in both lists.",
         )
+    labelled = [image for image in images if image.name in coordinates]
+    mask_files = {} if masks is None or not labelled else find_masks(masks, labelled, say)
     volumes = []
     for image in images:
         if image.name not in coordinates:
@@ -132,7 +134,7 @@ def load_volumes(
             warn(f"{image.name}: {doubt}")
         xyz = coordinates[image.name]
         check_labels(xyz, tomogram, where)
-        mask = _mask(masks, image.name, tomogram)
+        mask = open_mask(mask_files[image.name], tomogram) if image.name in mask_files else None
         if mask is not None and not (kept := mask.keeps(xyz)).all():
             warn(f"{image.name}: W08 {np.sum(~kept)} of {len(xyz)} labels lie outside the mask and are left out")
             xyz = xyz[kept]
@@ -151,8 +153,3 @@ def load_volumes(
     if not volumes:
         raise InputError("no tomogram has labels", where=where, expected="at least one labelled tomogram")
     return volumes
-
-
-def _mask(masks: Path | None, name: str, tomogram: Tomogram) -> Mask | None:
-    path = None if masks is None else find_mask(masks, name)
-    return None if path is None else open_mask(path, tomogram)

@@ -59,9 +59,10 @@ class DefaultMethod:
         z, y, x = volume.grey.shape
         shape = (z, -(-y // 2), -(-x // 2))
         target = gaussian_targets(centres, shape, [self._preset.target_sigma * self._diameter / 2 / f for f in factor])
-        target[nearest_voxels(centres, shape)] = 1.0
+        nearest = nearest_voxels(centres, shape)
+        target[nearest] = 1.0
         if volume.mask is not None:
-            target[~volume.mask.on_grid((0, 0, 0), shape, factor)] = LEFT_OUT
+            target[~volume.mask.on_grid((0, 0, 0), shape, factor) & ~nearest] = LEFT_OUT
         return target
 
     def losses(self, network: Callable[..., Any], batch: Batch) -> dict[str, Tensor]:

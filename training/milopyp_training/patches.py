@@ -122,13 +122,15 @@ def _patch(
     grid = tuple(int(n) // step for n, step in zip(shape, _GRID, strict=True))
     local = centres - start // _GRID
     target = gaussian_targets(local, grid, sigma.tolist())
-    positive = nearest_voxels(local, grid) | (target > preset.positive)
+    nearest = nearest_voxels(local, grid)
+    positive = nearest | (target > preset.positive)
     if len(ignored):
         at_the_edge = math.exp(-0.5 / preset.target_sigma**2)  # what such a Gaussian is at a particle radius
         nearness = gaussian_targets(ignored - start // _GRID, grid, sigma.tolist())
         target[(nearness > np.maximum(target, at_the_edge)) & ~positive] = 1.0
     if volume.mask is not None:
-        outside = ~volume.mask.on_grid(tuple(start // _GRID), grid, (volume.grey.pairing_factor, 2, 2))
+        # a label at the edge may lie inside, and the middle of its voxel of the grid outside
+        outside = ~(volume.mask.on_grid(tuple(start // _GRID), grid, (volume.grey.pairing_factor, 2, 2)) | nearest)
         target[outside], positive[outside] = 1.0, False
     flip = tuple(axis for axis in range(3) if rng.random() < 0.5)
     sections, target, positive = (np.flip(part, flip) for part in (sections, target, positive))

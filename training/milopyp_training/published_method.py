@@ -121,7 +121,8 @@ class PublishedMethod:
         centres = self._grid_centres(volume)
         target = published_targets(centres, shape, self._bbox, fibre=self._preset.fibre, unlabelled=unlabelled)
         if volume.mask is not None:
-            target[~volume.mask.on_grid((0, 0, 0), shape, (volume.grey.pairing_factor, 2, 2))] = LEFT_OUT
+            inside = volume.mask.on_grid((0, 0, 0), shape, (volume.grey.pairing_factor, 2, 2))
+            target[~inside & (target != 1.0)] = LEFT_OUT
         return target
 
     def _pair(self, index: int, rng: np.random.Generator) -> PairBatch:

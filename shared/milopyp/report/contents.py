@@ -120,7 +120,7 @@ def _heat_map(run: Path, record: dict[str, Any]) -> Tomogram | None:
     if not path.exists():
         return None
     published = record["options"]["published"] is not None
-    return open_tomogram(path, PUBLISHED_ORDER if published else frame_of(record).order)
+    return open_tomogram(path, PUBLISHED_ORDER if published else frame_of(record).order, shortest=1)
 
 
 def _encoded(slices: Slices) -> dict[str, Any]:
