@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 PICK_ENDINGS = ("_coord.txt", ".txt", ".mod", ".star", ".tbl", ".ndjson", ".json", ".csv")
 LIST_ENDINGS = ("_train_imgs.txt", "_train_coords.txt", "_test_imgs.txt")
 NAMED = ("relion4", "relion5", "warp")  # their files may hold several tomograms
+DIAMETER = 20.0  # of the particle, voxels, where nothing is said
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class How:
     object_: int | None = None
     from_: str | None = None
     binning: float = 1.0
-    bbox: float = 20.0
+    bbox: float | None = None
     picks: Path | None = None
     double_z: bool = False
 
@@ -65,8 +66,9 @@ def read_labels(
             console.warn(f"{entry.path.name} has no picks ({some}, ...)")
             continue
         tomogram = _opened(entry, order, console)
-        labels[entry.name] = _read(picks, tomogram, entry.name, how)
-        _tell(entry, tomogram, labels[entry.name], picks, how, console)
+        xyz = _read(picks, tomogram, entry.name, how)
+        if _tell(entry, tomogram, xyz, picks, how, console):
+            labels[entry.name] = xyz
     if not labels:
         raise InputError(
             "no tomogram has picks",
@@ -89,16 +91,29 @@ def _opened(entry: ImageEntry, order: str, console: Console) -> Tomogram:
 
 def _tell(
     entry: ImageEntry, tomogram: Tomogram, xyz: NDArray[np.float64], picks: Path, how: How, console: Console
-) -> None:
+) -> bool:
+    """Say what labels a tomogram has and what looks wrong with them; False when there are none."""
     from milopyp_shared.labels import column_orders_on_density, doubles, doubt_about_density
 
-    if doubt := doubt_about_density(tomogram.zyx, xyz, how.bbox):
-        words = column_orders_on_density(tomogram.zyx, xyz, how.bbox, tomogram.order)
-        hint = f"; read as {' or '.join(' '.join(word) for word in words)} they lie on particles" if words else ""
-        console.warn(f"{entry.path.name}: {doubt}{hint}")
-    if double := doubles(xyz, how.bbox / 4):
-        console.warn(f"{entry.path.name}: {double} labels lie within a quarter of a particle of another one")
-    console.say(f"{entry.path.name} (order {tomogram.order}): {len(xyz)} labels from {picks.name}")
+    name, diameter = entry.path.name, how.bbox or DIAMETER
+    if not len(xyz):
+        console.warn(f"{name}: {picks.name} holds no picks of it")
+        return False
+    if doubt := doubt_about_density(tomogram.zyx, xyz, diameter):
+        # what follows the file's axes in some formats is x, y, z in the others
+        columns = tomogram.order if picks.suffix in (".txt", ".mod") and how.picks is None else "xyz"
+        words = column_orders_on_density(tomogram.zyx, xyz, diameter, columns)
+        if words:
+            doubt += (
+                f"; with their columns taken as {' or '.join(' '.join(word) for word in words)} they lie on particles"
+            )
+        elif how.bbox is None:
+            doubt += f" (seen with a diameter of {DIAMETER:g} voxels: give --bbox)"
+        console.warn(f"{name}: {doubt}")
+    if double := doubles(xyz, diameter / 4):
+        console.warn(f"{name}: {double} labels lie within a quarter of a particle of another one")
+    console.say(f"{name} (order {tomogram.order}): {len(xyz)} labels from {picks.name}")
+    return True
 
 
 def _from_one_file(
@@ -113,23 +128,25 @@ def _from_one_file(
     ContradictionError
         Labels outside their volume.
     """
-    from milopyp_shared.formats.origins import Setting
+    import numpy as np
+
+    from milopyp_shared.formats.parquet import is_parquet, read_parquet
     from milopyp_shared.labels import check_labels
 
-    from .positions import read_positions
-
+    idle = [name for name, value in (("--object", how.object_), ("--fourth-column", how.fourth_column)) if value]
+    if idle:
+        raise UsageError(f"{' and '.join(idle)} beside --picks", expected="one of them: they are for single files")
     tomograms = {entry.name: _opened(entry, order, console) for entry in entries}
-    if path.suffix == ".parquet":
-        from milopyp_shared.formats.parquet import read_parquet
-
-        found = read_parquet(path, how.double_z)
+    tables = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    if path.suffix.lower() == ".parquet" or (tables and all(map(is_parquet, tables))):
+        found: dict[str, NDArray[np.float64]] = {}
+        for table in tables:
+            for name, xyz in read_parquet(table, how.double_z).items():
+                found[name] = np.concatenate([found[name], xyz]) if name in found else xyz
+    elif how.double_z:
+        raise UsageError("--double-z", expected="a .parquet file: only those count sections")
     else:
-        if how.double_z:
-            raise UsageError("--double-z", expected="a .parquet file: only those count sections")
-        settings = {
-            name: Setting.of(own.frame, name, coords=how.coords, binning=how.binning) for name, own in tomograms.items()
-        }
-        found = {name: picks.xyz for name, picks in read_positions(path, how.from_, settings).items()}
+        found = _positions(path, tomograms, how)
     if others := sorted(set(found) - set(tomograms)):
         some = ", ".join(others[:3]) + (" ..." if len(others) > 3 else "")
         console.warn(f"{path.name}: {len(others)} of its tomograms are not in the folder: {some}")
@@ -140,14 +157,25 @@ def _from_one_file(
             continue
         xyz, tomogram = found[entry.name], tomograms[entry.name]
         check_labels(xyz, tomogram, path)
-        labels[entry.name] = xyz
-        _tell(entry, tomogram, xyz, path, how, console)
+        if _tell(entry, tomogram, xyz, path, how, console):
+            labels[entry.name] = xyz
     if not labels:
         raise InputError(
             "names no tomogram of the folder", where=path,
             expected=f"names such as {', '.join(entry.name for entry in entries[:3])}",
         )  # fmt: skip
     return labels
+
+
+def _positions(path: Path, tomograms: Mapping[str, Tomogram], how: How) -> dict[str, NDArray[np.float64]]:
+    from milopyp_shared.formats.origins import Setting
+
+    from .positions import read_positions
+
+    settings = {
+        name: Setting.of(own.frame, name, coords=how.coords, binning=how.binning) for name, own in tomograms.items()
+    }
+    return {name: picks.xyz for name, picks in read_positions(path, how.from_, settings).items()}
 
 
 def _read(path: Path, tomogram: Tomogram, name: str, how: How) -> NDArray[np.float64]:

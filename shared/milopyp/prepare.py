@@ -13,7 +13,7 @@ from milopyp_shared.console import Console
 from milopyp_shared.errors import InputError, MissingDependency, UsageError
 
 from .convert import FORMAT_WORDS
-from .label_files import HOW, LIST_ENDINGS, How, read_labels
+from .label_files import DIAMETER, HOW, LIST_ENDINGS, How, read_labels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,8 +57,8 @@ ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
 @option("--object", "object_", type=click.IntRange(min=1), help="Object of the models.  [default: all]")
 @option(
     "--picks", type=click.Path(path_type=Path), metavar="FILE",
-    help="One file with the picks of all tomograms: a STAR file, a coordinate list, or .parquet of the exploration "
-    "module.",
+    help="One file with the picks of all tomograms: a STAR file, a coordinate list, or a parquet table of the "
+    "exploration module (or a folder of them).",
 )  # fmt: skip
 @option("--double-z", is_flag=True, help="z of a .parquet counts compressed sections, two of the tomogram each.")
 @option("--from", "from_", type=click.Choice(FORMAT_WORDS), help="Format of the picks.  [default: by their suffix]")
@@ -67,8 +67,8 @@ ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
     help="The tomogram's voxel over that of the coordinates in relion4, warp, tbl and ndjson.",
 )  # fmt: skip
 @option(
-    "--bbox", type=Number(min=2, max=1000), default=20.0,
-    help="Particle diameter in voxels, for the pictures and to tell double labels.",
+    "--bbox", type=Number(min=2, max=1000),
+    help="Particle diameter in voxels: for the pictures, double labels, and the density under labels.  [default: 20]",
 )  # fmt: skip
 @option("--pictures/--no-pictures", default=None, help="NAME_labels.png.  [default: where matplotlib is installed]")
 @option("--img-only", is_flag=True, help="Only list the tomograms, for training.")
@@ -98,12 +98,14 @@ def prepare(folder: Path, ext: str, out: str, order: str, img_only: bool, infere
     if inference and img_only:
         raise UsageError("--inference and --img-only", expected="one of them: they differ in the list's name")
     if inference or img_only:
+        if given["picks"] is not None:
+            raise UsageError("--picks beside --inference or --img-only", expected="one of them: those list no labels")
         target = folder / f"{out}{LIST_ENDINGS[2 if inference else 0]}"
         write_image_list(target, entries)
         console.say(f"wrote {target}: {len(entries)} tomograms")
         return
     labels = read_labels(entries, order, How(**{name: given[name] for name in HOW}), console)
-    _draw(entries, order, labels, given["bbox"], given["pictures"], console)
+    _draw(entries, order, labels, given["bbox"] or DIAMETER, given["pictures"], console)
     images, coordinates = (folder / f"{out}{ending}" for ending in LIST_ENDINGS[:2])
     write_image_list(images, [entry for entry in entries if entry.name in labels])
     write_coordinate_list(coordinates, labels)

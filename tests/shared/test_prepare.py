@@ -252,14 +252,20 @@ def table(folder: Path, **columns: list[object]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("as_text", [True, False])
+FORMS = {
+    "plain": "{} {} {}", "list": "[{}, {}, {}]", "array": "array([{}, {}, {}], dtype=float32)",
+    "numpy 2": "[np.float64({}), np.float64({}), np.float64({})]", "tensor": "tensor([{}, {}, {}], device='cuda:0')",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", [*FORMS, ""])
 @pytest.mark.parametrize("double", [True, False])
-def test_tables_of_the_exploration_module(folder: Path, as_text: bool, double: bool) -> None:
-    """Both spellings of positions; names with folders and endings; z in sections of two."""
+def test_tables_of_the_exploration_module(folder: Path, form: str, double: bool) -> None:
+    """Positions as numbers and in the ways in which Python prints them; names with folders; z in sections of two."""
     for name, order in (("a", "xyz"), ("b", "xzy"), ("c", "xyz")):
         write_tomogram(folder / f"{name}.rec", noise(SHAPE), order)
     written = POINTS * (1, 1, 0.5 if double else 1) - (0, 0, 0.25 if double else 0)
-    rows = [" ".join(map(str, row)) if as_text else row for row in written.tolist()]
+    rows = [FORMS[form].format(*row) if form else row for row in written.tolist()]
     path = table(folder, name=["a", "b", "data/b.rec", "gone"], coord=[*rows, rows[0]], cluster=[1, 2, 3, 4])
     outcome = prepare(folder, f"--picks {path}" + " --double-z" * double)
     found = labels(folder)
@@ -268,6 +274,41 @@ def test_tables_of_the_exploration_module(folder: Path, as_text: bool, double: b
     assert set(found) == {"a", "b"} == {entry.name for entry in read_image_list(folder / "run_train_imgs.txt")}
     assert "clusters.parquet: 1 of its tomograms are not in the folder: gone" in outcome.err
     assert "c.rec has no picks in clusters.parquet" in outcome.err
+
+
+def test_tables_under_other_names(folder: Path, tmp_path: Path) -> None:
+    """What that program calls its file, names with dots, bytes for texts, and a folder of tables."""
+    for name in ("TS_01_13.48Apx", "7"):
+        write_tomogram(folder / f"{name}.rec", noise(SHAPE))
+    path = table(folder, name=["TS_01_13.48Apx", b"7"], coord=["1 2 3", b"4 5 6"])
+    other = path.rename(folder / "interactive_info_parquet.gzip")
+    prepare(folder, f"--picks {other}")
+    wanted = {"TS_01_13.48Apx": [[1.0, 2.0, 3.0]], "7": [[4.0, 5.0, 6.0]]}
+    assert {name: xyz.tolist() for name, xyz in labels(folder).items()} == wanted
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    for number, row in enumerate(("1 2 3", "2 3 4")):
+        table(folder, name=["7"], coord=[row]).rename(tables / f"{number}.parquet")
+    prepare(folder, f"--picks {tables}")
+    assert labels(folder)["7"].tolist() == [[1.0, 2.0, 3.0], [2.0, 3.0, 4.0]]
+
+
+def test_files_without_a_pick(folder: Path) -> None:
+    write_tomogram(folder / "a.rec", noise(SHAPE))
+    write_tomogram(folder / "b.rec", noise(SHAPE))
+    (folder / "a.csv").write_text("x,y,z,score\n")
+    save_text(folder / "b.txt", columns("xyz") + HALF)
+    outcome = prepare(folder)
+    assert set(labels(folder)) == {"b"} and "a.rec: a.csv holds no picks of it" in outcome.err
+
+
+def test_the_hint_speaks_of_the_columns_of_a_list(folder: Path) -> None:
+    phantom = clean_phantom(2, (40, 80, 80), particles=8)
+    write_tomogram(folder / "a.rec", phantom.volume, "xzy")
+    rows = "".join(f"a {y} {x} {z}\n" for x, y, z in phantom.particles_xyz)
+    (folder / "all.txt").write_text("image_name x_coord y_coord z_coord\n" + rows)
+    outcome = prepare(folder, f"--order xzy --bbox 10 --no-pictures --picks {folder / 'all.txt'}")
+    assert "with their columns taken as y x z they lie on particles" in outcome.err
 
 
 def test_one_star_file_for_all_tomograms(folder: Path) -> None:
@@ -300,7 +341,10 @@ def test_labels_in_a_wrong_order_that_fits_are_found_by_their_density(folder: Pa
     assert len(low) >= 5
     save_text(folder / "a.txt", low)
     wrong = prepare(folder, "--order xzy --coords voxel --bbox 10 --no-pictures")
-    assert "W03 labels lie on empty density" in wrong.err and "read as x y z they lie on particles" in wrong.err
+    assert (
+        "W03 labels lie on empty density" in wrong.err
+        and "with their columns taken as x y z they lie on particles" in wrong.err
+    )
     save_text(folder / "a.txt", low[:, [0, 2, 1]])
     assert prepare(folder, "--order xzy --coords voxel --bbox 10 --no-pictures").err == ""
 

@@ -14,14 +14,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, MissingDependency
+from .star import bare_name
 
 COLUMNS = ("name", "coord")
-MOST_ROWS = 20_000_000
+MOST_ROWS = 1_000_000
+_MAGIC = b"PAR1"
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_BRACKETS = re.compile(r"[\[(]([^\[\]()]*)[\])]")
+_TYPED = re.compile(r"np\.\w+\(([^()]*)\)")
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a file begins as such tables do, whatever its name."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(len(_MAGIC)) == _MAGIC
 
 
 def read_parquet(path: Path, double_z: bool = False) -> dict[str, NDArray[np.float64]]:
-    """Positions ``(n, 3)`` x, y, z, inside frame, by tomogram name (as the file has it, without folders and ending).
+    """Positions ``(n, 3)`` x, y, z, inside frame, by tomogram name (as the file has it, without folder and ending).
 
     Parameters
     ----------
@@ -42,6 +54,8 @@ def read_parquet(path: Path, double_z: bool = False) -> dict[str, NDArray[np.flo
         raise MissingDependency(
             "pyarrow is not installed", where=path, remedy="Run: pip install 'milopyp[formats]'."
         ) from error
+    if not path.exists():
+        raise InputError("no such file", where=path, expected="a table that the exploration module wrote")
     try:
         with parquet.ParquetFile(path) as file:
             _check(path, file.schema_arrow.names, file.metadata.num_rows)
@@ -53,12 +67,17 @@ def read_parquet(path: Path, double_z: bool = False) -> dict[str, NDArray[np.flo
         ) from error  # fmt: skip
     found: dict[str, list[list[float]]] = {}
     for row, (name, coord) in enumerate(zip(names, coords, strict=True), 1):
-        found.setdefault(Path(str(name)).stem, []).append(_position(coord, path, row))
+        found.setdefault(bare_name(str(_text(name))), []).append(_position(_text(coord), path, row))
     positions = {name: np.array(rows) for name, rows in found.items()}
     if double_z:
         for xyz in positions.values():
             xyz[:, 2] = 2 * xyz[:, 2] + 0.5
     return positions
+
+
+def _text(value: Any) -> Any:
+    """Bytes as the text that they are."""
+    return value.decode("utf-8", errors="replace") if isinstance(value, bytes) else value
 
 
 def _check(path: Path, columns: list[str], rows: int) -> None:
@@ -72,8 +91,12 @@ def _check(path: Path, columns: list[str], rows: int) -> None:
 
 
 def _position(coord: Any, path: Path, row: int) -> list[float]:
-    """Three numbers of a list or of a text."""
-    values = _NUMBER.findall(coord) if isinstance(coord, str) else coord
+    """Three numbers of a list or of a text, which may be how Python prints an array."""
+    values = coord
+    if isinstance(coord, str):
+        plain = _TYPED.sub(r"\1", coord)
+        brackets = _BRACKETS.search(plain)
+        values = _NUMBER.findall(brackets[1] if brackets else plain)
     try:
         position = [float(value) for value in values]
     except (TypeError, ValueError):
