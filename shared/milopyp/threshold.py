@@ -75,7 +75,7 @@ def threshold(run: Path, plot: Path | None, out: Path | None, **given: Any) -> N
     records = [_changed(record, changes, options, run) for record in read_records(run)]
     if given["total"] is not None:
         _take(records, _for_total(run, records, given["total"]))
-        click.echo(f"picks above {records[0]['options']['selection']['threshold']:.3f}")
+        click.echo(f"picks above {records[0]['options']['selection']['threshold']:.6g}")
     if plot is not None:
         _draw(plot, run, records)
         click.echo(f"wrote {plot}")

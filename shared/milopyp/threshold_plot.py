@@ -33,7 +33,7 @@ def draw_counts(
     panels: Any = figure.subplots(1, 2)
     panels[0].plot(at, counts.sum(axis=0), "k")
     marked = int(sum((own > threshold).sum() for own in scores))
-    panels[0].plot([threshold], [marked], "o", color=LABEL, label=f"{marked} picks above {threshold:.2f}")
+    panels[0].plot([threshold], [marked], "o", color=LABEL, label=f"{marked} picks above {threshold:.4g}")
     panels[0].set(title=f"{len(scores)} tomograms together", ylabel="picks")
     low, quarter, middle, three_quarters, high = np.percentile(counts, (0, 25, 50, 75, 100), axis=0)
     panels[1].fill_between(at, low, high, alpha=0.15, color="C0", label="all")

@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -130,8 +130,15 @@ def page(chromium: webdriver.Chrome, run: Path, downloads: Path) -> Iterator[Pag
     yield page
     # reading pixels back, as only these tests do, is a matter of "rendering"
     complaints = [entry for entry in chromium.get_log("browser") if entry["source"] != "rendering"]
-    page.script("state.saved = true")  # the page would ask whether to leave unsaved changes
+    page.script("for (const own of tomograms) own.saved = true")  # the page would ask whether to leave unsaved changes
     assert complaints == []
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + WAIT
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def above(run: Path, name: str, threshold: float) -> Picks:
@@ -204,6 +211,95 @@ def test_picks_are_taken_out_and_added_by_a_click(page: Page, run: Path) -> None
     page.click(x, y)  # back in
     page.click(*far)  # and out again
     assert page.text("count-edits") == "0" and page.text("count-here") == str(len(picks))
+
+
+def test_a_click_means_the_circle_that_is_seen(page: Page, run: Path) -> None:
+    """Circles far from the middle of their spheres: inside they are taken out, outside a pick is added."""
+    thickness = page.script("return tomograms[0].thickness")
+    tried = 0
+    for x, y, z in above(run, "turned", 0.5).xyz:
+        for slice_ in range(-(-SIZE[2] // thickness)):
+            middle = (slice_ * thickness + min((slice_ + 1) * thickness, SIZE[2]) - 1) / 2
+            away = max(abs(z - middle) - thickness / 2, 0.0)
+            if not 4.0 < away < 4.9:
+                continue
+            page.show("turned", middle)
+            seen = float(np.sqrt(25.0 - away**2))
+            before = int(page.text("count-here"))
+            page.click(x + 0.5 * seen, y)
+            assert int(page.text("count-here")) == before - 1
+            page.click(x + 0.5 * seen, y)
+            assert int(page.text("count-here")) == before
+            page.click(x + seen + 0.6, y)
+            assert int(page.text("count-here")) == before + 1
+            page.click(x + seen + 0.6, y)
+            tried += 1
+    assert tried > 0
+
+
+def test_what_is_not_seen_is_not_changed(page: Page, run: Path) -> None:
+    x, y, z = above(run, "turned", 0.5).xyz[0]
+    page.show("turned", z)
+    page.press("c")
+    page.click(x, y)
+    assert page.find("circles").is_selected() and page.text("count-edits") == "0"
+    page.click(x, y)
+    assert page.text("count-edits") == "1"
+
+
+def test_leaving_is_asked_for_while_a_tomogram_is_unsaved(page: Page, run: Path) -> None:
+    def asks() -> bool:
+        return bool(
+            page.script("const e = new Event('beforeunload', {cancelable: true}); return !window.dispatchEvent(e)")
+        )
+
+    assert not asks()
+    for name in ("turned", "flat"):
+        x, y, z = above(run, name, 0.5).xyz[0]
+        page.show(name, z)
+        page.click(x, y)
+    page.saved("download-here")
+    assert asks()  # the other one is not saved
+    page.saved("download-all")
+    assert not asks()
+
+
+def test_close_ups_follow_what_is_taken_out(page: Page, run: Path) -> None:
+    name, xyz = "turned", above(run, "turned", 0.5).xyz
+    best = f"{name}: " + " ".join(f"{value:.0f}" for value in xyz[0])
+    shown = "return [...document.querySelectorAll('#best button')].map((button) => button.title)"
+    wait_for(lambda: best in page.script(shown))
+    page.show(name, xyz[0, 2])
+    page.click(*xyz[0, :2])
+    wait_for(lambda: best not in page.script(shown))
+
+
+def test_a_taken_in_candidate_goes_out_again_when_the_threshold_reaches_it(page: Page, run: Path) -> None:
+    page.threshold(0.99)
+    weak = above(run, "flat", 0.5).xyz[0]
+    page.show("flat", weak[2])
+    page.find("others").click()
+    page.click(*weak[:2])
+    page.threshold(0.3)
+    count = int(page.text("count-here"))
+    page.click(*weak[:2])
+    assert int(page.text("count-here")) == count - 1
+
+
+def test_the_page_can_be_scrolled_and_used_by_keyboard(page: Page) -> None:
+    assert page.script("return document.activeElement.id") == "slices"
+    row = page.driver.find_elements(By.CSS_SELECTOR, "#tomograms button")[1]
+    row.send_keys(Keys.ENTER)
+    assert page.text("name") == row.text
+    before = page.script("return viewer.slice")
+    row.send_keys(Keys.PAGE_DOWN)  # the page's own, away from the slice
+    assert page.script("return viewer.slice") == before
+    page.find("threshold").send_keys(Keys.PAGE_UP)
+    assert page.script("return state.threshold") > 0.5
+    page.press(Keys.ARROW_LEFT)
+    at = page.script("return window.scrollY")
+    page.press(Keys.ARROW_RIGHT, Keys.ARROW_DOWN, Keys.PAGE_DOWN)
+    assert page.script("return window.scrollY") == at
 
 
 def test_a_weak_candidate_is_taken_by_a_click(page: Page, run: Path) -> None:

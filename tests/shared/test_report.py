@@ -17,7 +17,9 @@ import pytest
 from PIL import Image
 
 from milopyp.report.slices import grey_slices, heat_slices, thickness_of
+from milopyp_shared.formats.candidates import write_candidates
 from milopyp_shared.lists import write_coordinate_list
+from milopyp_shared.picks import Picks
 from milopyp_shared.tomogram import open_tomogram
 from running import Outcome, run_line
 from toys import TOY, clean_phantom, write_tomogram
@@ -123,6 +125,61 @@ def test_a_published_run_shows_its_picks() -> None:
     heat = pictures(scripts.data["pictures-0"]["heat"]["pictures"])
     x, y, z, _ = own["picks"][0]
     assert heat[int((z + 0.5) / own["thickness"])][int((y + 0.5) / 2), int((x + 0.5) / 2)] > 100
+
+
+def above(own: dict[str, Any], threshold: float, limit: int | None = None) -> int:
+    """Picks that the page counts in a tomogram before anything is moved."""
+    count = sum(pick[3] > threshold for pick in own["picks"])
+    return count if limit is None else min(count, limit)
+
+
+@pytest.mark.parametrize("words", ["--total 3", "--total 7", "--count 2", "--value 0.9995"])
+def test_the_page_begins_with_the_picks_of_the_run(words: str) -> None:
+    """Scores of the toy lie within a thousandth of 1."""
+    assert run_line(f"milopyp threshold picks {words}").code == 0
+    report()
+    about = page().data["about"]
+    records = [json.loads(path.read_text()) for path in sorted(Path("picks/records").glob("*.json"))]
+    counts = [above(own, about["threshold"], about["limit"]) for own in about["tomograms"]]
+    assert counts == [record["picks"] for record in records] and sum(counts) > 0
+
+
+def test_nothing_that_the_run_picked_is_left_out() -> None:
+    """More picks than the page shows candidates otherwise, and weaker ones."""
+    path = Path("picks/flat.candidates.csv")
+    places = np.stack(np.meshgrid(np.arange(60), np.arange(80), [4.0]), -1).reshape(-1, 3)
+    write_candidates(path, Picks(places.astype(float), np.linspace(0.9, 0.012, len(places))))
+    assert run_line("milopyp threshold picks --value 0.013 --distance 0").code == 0
+    assert "page begins" not in report().err
+    own = next(own for own in page().data["about"]["tomograms"] if own["name"] == "flat")
+    record = json.loads(Path("picks/records/flat.json").read_text())
+    assert above(own, 0.013) == record["picks"] > 4500
+
+
+def test_what_is_not_as_one_thinks_is_said(truth: dict[str, np.ndarray]) -> None:
+    """A failed tomogram, and tomograms cut at different scores."""
+    Path("bad.mrc").write_bytes(Path("tomograms/flat.mrc").read_bytes()[:3000])
+    files = "tomograms/flat.mrc tomograms/turned.mrc bad.mrc"
+    line = f"milopyp-infer {files} --model {TOY} --out picks --threads 1 --out-thresh 0.5"
+    assert run_line(line).code == 1
+    record = Path("picks/records/flat.json")
+    stored = json.loads(record.read_text())
+    stored["options"]["selection"]["threshold"] = 0.2
+    record.write_text(json.dumps(stored))
+    outcome = report()
+    assert "picked above different scores, 0.2 to 0.5; the page begins with 0.2 for all" in outcome.err
+    assert "Not picked: bad" in Path("picks/report.html").read_text()
+
+
+def test_a_page_that_cannot_be_small_enough_says_so() -> None:
+    path = Path("picks/flat.candidates.csv")
+    places = np.random.default_rng(1).uniform(0, 1000, (60_000, 3))
+    write_candidates(path, Picks(places, np.linspace(0.9, 0.6, len(places))))
+    assert run_line("milopyp threshold picks --value 0.5 --distance 0").code == 0
+    outcome = report("--size 1")
+    size = Path("picks/report.html").stat().st_size
+    assert size > 1.05e6 and "more than the 1 of --size" in outcome.err
+    assert "--size" not in report("--size 5").err
 
 
 def test_tomograms_that_were_moved(truth: dict[str, np.ndarray]) -> None:

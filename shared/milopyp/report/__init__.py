@@ -65,17 +65,30 @@ def report(run: Path, out: Path | None, size: float, quiet: bool, **given: Any) 
     records = _chosen(read_records(run), given["only"], run)
     summary = read_summary(run)
     known = _known(records, given["truth"], given["from_"])
-    budget = int(size * 1e6 / page.GROWTH / len(records))
     target = out or run / REPORT
-    shown = []
+    tomograms = {record["name"]: contents.tomogram_of(record, given["tomograms"]) for record in records}
+    facts = [contents.facts_of(run, r, tomograms[r["name"]], known.get(r["name"])) for r in records]
+    about = contents.about(run, summary, records, known)
+    thresholds = sorted({own["threshold"] for own in facts})
+    if len(thresholds) > 1:
+        console.warn(
+            f"tomograms were picked above different scores, {thresholds[0]:.3g} to {thresholds[-1]:.3g}; the page "
+            f"begins with {about['threshold']:.3g} for all"
+        )
+    left = size * 1e6 - len(page.render(about, facts, []))
+    budget = int(max(left, 0.0) / page.GROWTH / len(records))
+    pictures = []
     with console.progress("tomogram", len(records)) as progress:
         for record in records:
-            tomogram = contents.tomogram_of(record, given["tomograms"])
-            shown.append(contents.describe(run, record, tomogram, known.get(record["name"]), budget))
+            pictures.append(contents.pictures_of(run, record, tomograms[record["name"]], budget))
             progress.step(record["name"])
-    text = page.render(contents.about(run, summary, records, known), shown)
+    text = page.render(about, facts, pictures)
     write_text(target, text)
     console.say(f"wrote {target} ({len(text) / 1e6:.1f} MB): open it in a browser")
+    if len(text) > 1.05e6 * size:
+        console.warn(
+            f"{len(text) / 1e6:.1f} MB, more than the {size:g} of --size: pictures cannot be coarser; give --only"
+        )
 
 
 def _chosen(records: list[dict[str, Any]], names: tuple[str, ...], run: Path) -> list[dict[str, Any]]:

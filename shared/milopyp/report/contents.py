@@ -24,8 +24,9 @@ from milopyp_shared.tomogram import Tomogram, open_tomogram
 from ..runs import candidates_of, frame_of
 from .slices import HEAT_SHARE, Slices, grey_slices, heat_slices, thickness_of
 
-MOST_CANDIDATES = 4000  # of a tomogram, the best
-LOWEST = 0.02  # score that the page knows of
+MOST_CANDIDATES = 4000  # of a tomogram, the best, but all that the run has picked
+LOWEST = 0.02  # score that the page knows of, or the run's threshold if that is lower
+DIGITS = 6  # of scores, as in the table of candidates
 
 Known = NDArray[np.float64]
 
@@ -57,43 +58,52 @@ def tomogram_of(record: Mapping[str, Any], folder: Path | None) -> Tomogram:
     return tomogram
 
 
-def describe(
-    run: Path, record: dict[str, Any], tomogram: Tomogram, known: Known | None, budget: int
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the page says of one tomogram at once, and the pictures that it takes out when they are looked at.
+def facts_of(run: Path, record: dict[str, Any], tomogram: Tomogram, known: Known | None) -> dict[str, Any]:
+    """What the page says of one tomogram at once.
 
     Parameters
     ----------
     known
         ``(n, 3)`` true positions, voxels of the inside frame.
-    budget
-        Bytes of all its pictures.
     """
     picks = _candidates(run, record)
     z, y, x = tomogram.shape
-    thickness = thickness_of(z, record["diameter"])
-    heat = _heat_map(run, record)
-    share = HEAT_SHARE if heat is not None else 0.0
-    grey = grey_slices(tomogram, thickness, int(budget * (1 - share)))
-    hot = None if heat is None else heat_slices(heat, tomogram.shape, thickness, int(budget * share))
     facts = {
         "name": record["name"],
         "size": [x, y, z],
         "voxel": tomogram.voxel_size,
         "radius": record["diameter"] / 2,
-        "thickness": thickness,
-        "picks": [[*np.round(xyz, 2).tolist(), round(float(s), 4)] for xyz, s in zip(picks.xyz, picks.score)],
+        "thickness": thickness_of(z, record["diameter"]),
+        "threshold": record["options"]["selection"]["threshold"],
+        "picks": [[*np.round(xyz, 2).tolist(), round(float(s), DIGITS)] for xyz, s in zip(picks.xyz, picks.score)],
     }
     if known is not None:
         found = match_greedy(picks.xyz, picks.score, known, record["diameter"] / 2).truth_of_pick >= 0
         facts |= {"truth": np.round(known, 2).tolist(), "found": found.astype(int).tolist()}
-    return facts, {"grey": _encoded(grey), "heat": None if hot is None else _encoded(hot)}
+    return facts
+
+
+def pictures_of(run: Path, record: dict[str, Any], tomogram: Tomogram, budget: int) -> dict[str, Any]:
+    """The pictures of one tomogram, which the page takes out when they are looked at.
+
+    Parameters
+    ----------
+    budget
+        Bytes of all of them.
+    """
+    thickness = thickness_of(tomogram.shape[0], record["diameter"])
+    heat = _heat_map(run, record)
+    share = HEAT_SHARE if heat is not None else 0.0
+    grey = grey_slices(tomogram, thickness, int(budget * (1 - share)))
+    hot = None if heat is None else heat_slices(heat, tomogram.shape, thickness, int(budget * share))
+    return {"grey": _encoded(grey), "heat": None if hot is None else _encoded(hot)}
 
 
 def _candidates(run: Path, record: dict[str, Any]) -> Picks:
     """All that the threshold chooses from, best first; a run with ``--published`` has only its picks."""
     if record["options"]["published"] is None:
-        return candidates_of(run, record, LOWEST, MOST_CANDIDATES)
+        lowest = min(LOWEST, record["options"]["selection"]["threshold"])
+        return candidates_of(run, record, lowest, max(MOST_CANDIDATES, record["picks"]))
     name = record["name"]
     return FORMATS["mod"].read(OutputFiles.of(run, name).model, Setting.of(frame_of(record), name))
 
@@ -108,7 +118,8 @@ def about(
     return {
         "run": run.resolve().name,
         "model": Path(summary["model"]).name,
-        "threshold": round(float(selection.threshold), 4),
+        "threshold": float(selection.threshold),
+        "failed": summary.get("failed", {}),
         "limit": selection.limit,
         "expected": expected and {"score": expected.score, "precision": expected.precision, "recall": expected.recall},
         "judged": bool(known),

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 GROWTH = 1.36  # of pictures written as text, with what stands around them
 
 
-def render(about: dict[str, Any], tomograms: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> str:
+def render(about: dict[str, Any], facts: Sequence[dict[str, Any]], pictures: Sequence[dict[str, Any]]) -> str:
     """The page.
 
     Names and numbers reach it as JSON in which nothing can end a script, and the page's program writes them as text;
@@ -24,8 +24,8 @@ def render(about: dict[str, Any], tomograms: Sequence[tuple[dict[str, Any], dict
     ----------
     about
         `contents.about`.
-    tomograms
-        `contents.describe` of each.
+    facts, pictures
+        `contents.facts_of` and `contents.pictures_of` of each tomogram.
     """
     folder = files("milopyp.report")
     script = "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in ("viewer.js", "report.js"))
@@ -35,8 +35,8 @@ def render(about: dict[str, Any], tomograms: Sequence[tuple[dict[str, Any], dict
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     return environment.get_template("report.html").render(
-        about=about | {"tomograms": [facts for facts, _ in tomograms]},
-        pictures=[pictures for _, pictures in tomograms],
+        about=about | {"tomograms": list(facts)},
+        pictures=pictures,
         script=script,
         style=style,
         script_hash=_hash(script),

@@ -16,6 +16,7 @@ class Tomogram {
     this.index = index;
     this.forced = new Map(); // candidate -> whether it is a pick, whatever its score
     this.added = []; // [x, y, z]
+    this.saved = true;
   }
 
   // Pictures are parsed when the tomogram is first looked at.
@@ -43,6 +44,19 @@ class Tomogram {
     return this.forced.get(candidate) ?? candidate < this.above(threshold);
   }
 
+  // Make a candidate a pick or take it out, whatever its score.
+  toggle(candidate, threshold) {
+    const wanted = !this.isPick(candidate, threshold);
+    if (wanted === candidate < this.above(threshold)) this.forced.delete(candidate);
+    else this.forced.set(candidate, wanted);
+  }
+
+  // The score that the weakest pick must exceed here: the threshold, or that of the last pick the limit allows.
+  cut(threshold) {
+    const above = this.above(threshold);
+    return above && above === about.limit ? Math.max(threshold, this.picks[above - 1][3]) : threshold;
+  }
+
   // All picks: [x, y, z, score]; those added by hand have the score 1.
   chosen(threshold) {
     const above = this.above(threshold);
@@ -57,7 +71,7 @@ class Tomogram {
 
 const tomograms = about.tomograms.map((facts, index) => new Tomogram(facts, index));
 const viewer = new SliceViewer(element("slices"));
-const state = { threshold: about.threshold, shown: 0, saved: true };
+const state = { threshold: about.threshold, shown: 0 };
 const current = () => tomograms[state.shown];
 
 // ---- what is drawn
@@ -72,7 +86,8 @@ viewer.spheres = () => {
   own.picks.forEach((pick, candidate) => {
     const forced = own.forced.get(candidate);
     if (forced === undefined && candidate < above) add(pick, COLOUR.pick);
-    else if (forced !== undefined) add(pick, forced ? COLOUR.hand : COLOUR.removed, !forced);
+    else if (forced) add(pick, COLOUR.hand);
+    else if (forced === false) add(pick, COLOUR.removed, true);
     else if (element("others").checked) add(pick, COLOUR.other, true);
   });
   for (const place of own.added) add(place, COLOUR.hand);
@@ -115,7 +130,10 @@ function makeTable() {
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     svg.setAttribute("viewBox", "0 0 70 20");
     own.cells = ["", "", ""].map(() => document.createElement("td"));
-    own.cells[0].textContent = own.name;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = own.name;
+    own.cells[0].append(button);
     own.cells[1].className = own.cells[2].className = "number";
     const last = document.createElement("td");
     last.append(svg);
@@ -172,6 +190,7 @@ async function drawMontages() {
   const all = tomograms.flatMap((own) => own.picks.map((pick, candidate) => ({ own, pick, candidate })));
   all.sort((one, other) => other.pick[3] - one.pick[3]);
   const chosen = all.filter(({ own, candidate }) => own.isPick(candidate, state.threshold));
+  const distance = ({ own, pick }) => Math.abs(pick[3] - own.cut(state.threshold));
   const near = all.slice().sort((one, other) => distance(one) - distance(other)).slice(0, SHOWN);
   near.sort((one, other) => other.pick[3] - one.pick[3]);
   for (const [id, members] of [["best", chosen.slice(0, SHOWN)], ["borderline", near]]) {
@@ -181,8 +200,6 @@ async function drawMontages() {
     element(id).replaceChildren(...made);
   }
 }
-
-const distance = ({ pick }) => Math.abs(pick[3] - state.threshold);
 
 // A button with the surroundings of a candidate.
 async function closeUp({ own, pick }) {
@@ -195,7 +212,10 @@ async function closeUp({ own, pick }) {
   const text = document.createElement("span");
   text.textContent = score.toFixed(2);
   button.append(canvas, text);
-  button.addEventListener("click", () => show(own.index, z));
+  button.addEventListener("click", () => {
+    show(own.index, z);
+    viewer.canvas.scrollIntoView({ block: "nearest" }); // on narrow screens it lies elsewhere
+  });
   return button;
 }
 
@@ -208,7 +228,8 @@ function show(index, z = null) {
     if (other === own) other.row.setAttribute("aria-current", "true");
     else other.row.removeAttribute("aria-current");
   }
-  own.row.scrollIntoView({ block: "nearest" });
+  element("name").textContent = own.name;
+  reveal(own.row);
   element("heat-label").hidden = !own.volume.heat;
   element("truth-label").hidden = !own.truth;
   viewer.show(own.volume);
@@ -217,7 +238,21 @@ function show(index, z = null) {
   writeCounts();
 }
 
+// Bring a row into the list's view; the page stays where it is.
+function reveal(row) {
+  const list = row.closest("section");
+  const [top, bottom] = [row.offsetTop - list.offsetTop, row.offsetTop - list.offsetTop + row.offsetHeight];
+  if (top < list.scrollTop) list.scrollTop = top;
+  else if (bottom > list.scrollTop + list.clientHeight) list.scrollTop = bottom - list.clientHeight;
+}
+
 let waiting = null;
+
+// Pictures wait until the slider rests.
+function drawMontagesSoon() {
+  clearTimeout(waiting);
+  waiting = setTimeout(drawMontages, 150);
+}
 
 function setThreshold(value) {
   state.threshold = Math.min(Math.max(value, 0), 1);
@@ -226,35 +261,41 @@ function setThreshold(value) {
   writeCounts();
   drawHistogram();
   viewer.draw();
-  clearTimeout(waiting); // pictures wait until the slider rests
-  waiting = setTimeout(drawMontages, 150);
+  drawMontagesSoon();
 }
 
-// The nearest of some places that a click can mean: its circle holds it.
-function nearest(places, { x, y, z }, radius) {
-  let [best, closest] = [-1, radius];
-  places.forEach((place, index) => {
-    if (!place || Math.abs(place[2] - z) >= radius) return;
-    const away = Math.hypot(place[0] - x, place[1] - y);
-    if (away < closest) [best, closest] = [index, away];
+// What a click means: of the circles that hold it the one whose middle is nearest.
+function clicked({ x, y }) {
+  const own = current();
+  const above = own.above(state.threshold);
+  const others = element("others").checked;
+  const shown = own.added.map((place, index) => ({ place, added: index }));
+  own.picks.forEach((place, candidate) => {
+    if (others || candidate < above || own.forced.has(candidate)) shown.push({ place, candidate });
   });
+  let [best, closest] = [null, Infinity];
+  for (const one of shown) {
+    const away = Math.hypot(one.place[0] - x, one.place[1] - y);
+    if (away > viewer.cut({ z: one.place[2], radius: own.radius }) || away >= closest) continue;
+    [best, closest] = [one, away];
+  }
   return best;
 }
 
 function edit({ x, y, z }) {
+  if (!element("circles").checked) {
+    element("circles").click(); // nothing is changed that is not seen
+    return;
+  }
   const own = current();
-  const above = own.above(state.threshold);
-  const others = element("others").checked;
-  const byHand = nearest(own.added, { x, y, z }, own.radius);
-  const visible = own.picks.map((pick, index) => (others || index < above || own.forced.has(index) ? pick : null));
-  const candidate = nearest(visible, { x, y, z }, own.radius);
-  if (byHand >= 0) own.added.splice(byHand, 1);
-  else if (candidate < 0) own.added.push([x, y, z]);
-  else if (own.forced.has(candidate)) own.forced.delete(candidate);
-  else own.forced.set(candidate, candidate >= above);
-  state.saved = false;
+  const meant = clicked({ x, y });
+  if (!meant) own.added.push([x, y, z]);
+  else if (meant.added !== undefined) own.added.splice(meant.added, 1);
+  else own.toggle(meant.candidate, state.threshold);
+  own.saved = false;
   writeCounts();
   viewer.draw();
+  drawMontagesSoon();
 }
 
 function save(name, lines) {
@@ -263,7 +304,6 @@ function save(name, lines) {
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-  state.saved = true;
 }
 
 const numbers = (values, digits) => values.map((value) => value.toFixed(digits));
@@ -272,8 +312,9 @@ function saveAll() {
   const lines = [["image_name", "x_coord", "y_coord", "z_coord", "score"].join("\t")];
   for (const own of tomograms) {
     for (const [x, y, z, score] of own.chosen(state.threshold)) {
-      lines.push([own.name, ...numbers([x, y, z], 2), score.toFixed(4)].join("\t"));
+      lines.push([own.name, ...numbers([x, y, z], 2), score.toFixed(6)].join("\t"));
     }
+    own.saved = true;
   }
   save(`picks_above_${state.threshold.toFixed(3)}.tsv`, lines);
 }
@@ -288,6 +329,7 @@ function saveThis() {
     lines.push([...numbers([x, y, z], 3), score.toFixed(6)].join(","));
   }
   save(`${current().name}.csv`, lines);
+  current().saved = true;
 }
 
 const KEYS = {
@@ -299,17 +341,21 @@ const KEYS = {
   ArrowLeft: () => show(state.shown - 1),
   "]": () => setThreshold(state.threshold + 0.01),
   "[": () => setThreshold(state.threshold - 0.01),
+  "+": () => setThreshold(state.threshold + 0.01),
+  "-": () => setThreshold(state.threshold - 0.01),
   c: () => element("circles").click(),
   b: () => element("others").click(),
   h: () => element("heat").click(),
   t: () => element("truth").click(),
 };
 
+// Keys that move the page elsewhere belong to the slice; letters count wherever nothing is typed.
 document.addEventListener("keydown", (event) => {
-  const inSlider = event.target instanceof HTMLInputElement && event.target.type === "range";
-  if (event.ctrlKey || event.metaKey || event.altKey || (inSlider && event.key.startsWith("Arrow"))) return;
   const action = KEYS[event.key];
-  if (!action) return;
+  const onSlice = event.target === viewer.canvas;
+  const modified = event.ctrlKey || event.metaKey || event.altKey;
+  const printed = event.key.length === 1;
+  if (!action || (!printed && !onSlice) || (modified && !"[]".includes(event.key))) return; // AltGr makes brackets
   event.preventDefault();
   action();
 });
@@ -329,7 +375,7 @@ element("heat").addEventListener("change", (event) => {
 element("download-all").addEventListener("click", saveAll);
 element("download-here").addEventListener("click", saveThis);
 window.addEventListener("beforeunload", (event) => {
-  if (!state.saved) event.preventDefault();
+  if (tomograms.some((own) => !own.saved)) event.preventDefault();
 });
 
 document.body.classList.toggle("without-expected", !about.expected);
@@ -337,3 +383,4 @@ document.body.classList.toggle("without-judged", !about.judged);
 makeTable();
 show(0);
 setThreshold(state.threshold);
+viewer.canvas.focus({ preventScroll: true });

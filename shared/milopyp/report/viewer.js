@@ -110,17 +110,22 @@ class SliceViewer extends EventTarget {
     context.globalCompositeOperation = "source-over";
   }
 
-  // The circle in which a sphere cuts the slice: of its largest section within the slice's thickness.
-  #circle(context, { x, y, z, radius, colour, dashed }) {
+  // Radius of the circle in which a sphere cuts the slice, the largest within its thickness; 0 when it does not.
+  cut({ z, radius }) {
     const away = Math.max(Math.abs(z - this.middle()) - this.volume.thickness / 2, 0);
-    if (away >= radius) return;
+    return away < radius ? Math.sqrt(radius ** 2 - away ** 2) : 0;
+  }
+
+  #circle(context, { x, y, z, radius, colour, dashed }) {
+    const across = this.cut({ z, radius });
+    if (!across) return;
     const scale = this.canvas.width / this.volume.size[0];
     context.beginPath();
     context.strokeStyle = colour;
     context.lineWidth = 2;
     context.setLineDash(dashed ? [6, 5] : []);
     const [left, top] = [(x + 0.5) * scale, this.canvas.height - (y + 0.5) * scale];
-    context.arc(left, top, Math.sqrt(radius ** 2 - away ** 2) * scale, 0, 2 * Math.PI);
+    context.arc(left, top, across * scale, 0, 2 * Math.PI);
     context.stroke();
   }
 
