@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -42,3 +43,14 @@ def write_tomogram(path: Path, zyx: np.ndarray[Any, Any], order: str = "xyz", **
 def noise(shape_zyx: tuple[int, int, int] = (16, 32, 32), seed: int = 1) -> np.ndarray[Any, Any]:
     """int16 noise: a volume that can be read, where what is in it does not matter."""
     return np.random.default_rng(seed).normal(0, 1000, shape_zyx).astype(np.int16)
+
+
+def write_batch(folder: Path, count: int, shape_zyx: tuple[int, int, int], particles: int) -> None:
+    """``tomograms/tNN.mrc``, their list ``tomograms.txt``, and the toy model as ``toy.onnx``."""
+    rows = []
+    for number in range(count):
+        volume = clean_phantom(number + 1, shape_zyx, particles).volume
+        write_tomogram(folder / f"tomograms/t{number:02d}.mrc", volume, voxel_size=VOXEL_SIZE)
+        rows.append(f"t{number:02d} tomograms/t{number:02d}.mrc\n")
+    (folder / "tomograms.txt").write_text("image_name rec_path\n" + "".join(rows))
+    shutil.copy(TOY, folder / "toy.onnx")

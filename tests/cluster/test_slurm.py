@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import pytest
 
 from milopyp_inference import shards
 from running import tree
-from toys import TOY, clean_phantom, write_tomogram
+from toys import write_batch
 
 COUNT = 12
 PROGRAM = str(Path(sys.executable).with_name("milopyp-infer"))
@@ -28,13 +27,7 @@ ARRAY = ["--slurm", "--slurm-jobs", "4", "--slurm-cpus", "1"]
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve tomograms, and what one local process makes of them in ``local``."""
     folder = tmp_path_factory.mktemp("array")
-    rows = []
-    for number in range(COUNT):
-        phantom = clean_phantom(number + 1, (48, 96, 96), particles=8)
-        write_tomogram(folder / f"tomograms/t{number:02d}.mrc", phantom.volume, voxel_size=10.0)
-        rows.append(f"t{number:02d} tomograms/t{number:02d}.mrc\n")
-    (folder / "tomograms.txt").write_text("image_name rec_path\n" + "".join(rows))
-    shutil.copy(TOY, folder / "toy.onnx")
+    write_batch(folder, COUNT, (48, 96, 96), particles=8)
     subprocess.run([*PICK, "--out", "local", "--threads", "1"], cwd=folder, check=True)
     return folder
 

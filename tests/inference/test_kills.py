@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import pytest
 
 from milopyp_inference.claims import Claims
 from running import tree
-from toys import TOY, clean_phantom, write_tomogram
+from toys import write_batch
 
 COUNT = 20
 
@@ -25,10 +24,7 @@ COUNT = 20
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twenty tomograms, and what a run without trouble makes of them."""
     folder = tmp_path_factory.mktemp("batch")
-    for number in range(COUNT):
-        phantom = clean_phantom(seed=number + 1, shape_zyx=(32, 64, 64), particles=6)
-        write_tomogram(folder / f"tomograms/t{number:02d}.mrc", phantom.volume, voxel_size=10.0)
-    shutil.copy(TOY, folder / "toy.onnx")
+    write_batch(folder, COUNT, (32, 64, 64), particles=6)
     started(folder, "whole").communicate()
     assert len(records(folder / "whole")) == COUNT
     return folder

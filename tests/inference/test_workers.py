@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from running import run_line, tree
-from toys import TOY, clean_phantom, write_tomogram
+from toys import write_batch
 
 COUNT = 8
 LINE = "milopyp-infer tomograms.txt --model toy.onnx --with-score --out"
@@ -26,13 +26,7 @@ LINE = "milopyp-infer tomograms.txt --model toy.onnx --with-score --out"
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tomograms, and what one process makes of them in ``whole``."""
     folder = tmp_path_factory.mktemp("workers")
-    rows = []
-    for number in range(COUNT):
-        phantom = clean_phantom(number + 1, (32, 64, 64), particles=6)
-        write_tomogram(folder / f"tomograms/t{number}.mrc", phantom.volume, voxel_size=10.0)
-        rows.append(f"t{number} tomograms/t{number}.mrc\n")
-    (folder / "tomograms.txt").write_text("image_name rec_path\n" + "".join(rows))
-    shutil.copy(TOY, folder / "toy.onnx")
+    write_batch(folder, COUNT, (32, 64, 64), particles=6)
     with contextlib.chdir(folder):
         assert run_line(f"{LINE} whole --threads 1").code == 0
     return folder
@@ -67,7 +61,7 @@ def test_two_workers_do_what_one_process_does() -> None:
     summary = json.loads(Path("both/run.json").read_text())
     assert (summary["done"], [record["name"] for record in summary["tomograms"]]) == (
         COUNT,
-        [f"t{number}" for number in range(COUNT)],
+        [f"t{number:02d}" for number in range(COUNT)],
     )
     again = run_line(f"{LINE} both --workers 2 --threads 2")
     assert again.code == 0 and "8 of 8 tomograms are done already" in again.out
@@ -110,7 +104,7 @@ def test_a_tomogram_that_cannot_be_picked_is_tried_again_and_named() -> None:
     shutil.copy("tomograms.txt", "more.txt")
     with Path("more.txt").open("a") as stream:
         stream.write("bad bad.mrc\n")
-    Path("bad.mrc").write_bytes(Path("tomograms/t0.mrc").read_bytes()[:5000])
+    Path("bad.mrc").write_bytes(Path("tomograms/t00.mrc").read_bytes()[:5000])
     outcome = run_line("milopyp-infer more.txt --model toy.onnx --out some --workers 2")
     assert outcome.code == 1
     assert "once more: bad" in outcome.out
