@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from milopyp_training.calibration import LOWEST_PRECISION, calibrate, suggest, unlabelled_particles
+from milopyp_training.calibration import AS_GOOD, LOWEST_PRECISION, calibrate, suggest, unlabelled_particles
 from milopyp_training.data import CrossValidated
 
 
@@ -57,6 +57,10 @@ def test_promises_are_kept(world: World) -> None:
     threshold = suggest(expected, found.label_scores)
     assert threshold.calibrated
     assert expected.at(threshold.score)[0] >= LOWEST_PRECISION
+    table = zip(expected.score, expected.precision, expected.recall, strict=True)
+    f1 = {score: 2 * p * r / (p + r + 1e-12) for score, p, r in table if p >= LOWEST_PRECISION}
+    assert f1[threshold.score] >= max(f1.values()) - AS_GOOD
+    assert all(value < max(f1.values()) - AS_GOOD for score, value in f1.items() if score > threshold.score)
 
     def f1(score: float) -> float:
         return float(2 * (hits > score).sum() / ((hits > score).sum() + (wrong > score).sum() + world.particles))

@@ -37,6 +37,7 @@ MOST, LEAST = 10.0, 4.0
 LEFT = 0.5  # of the background places that new tomograms have at high scores
 FEWEST_PARTICLES = 4.0  # unlabelled ones; with fewer their scores say nothing
 LOWEST_PRECISION = 0.7  # of a suggested threshold
+AS_GOOD = 0.05  # of F1: where expectations differ by less, the higher threshold is suggested
 _FLOOR = 0.01  # of scores that are looked at
 _GRID = np.linspace(0.02, 0.98, 97)
 
@@ -85,9 +86,10 @@ def calibrate(found: CrossValidated, places: Floats, tomograms: int) -> Calibrat
 
 
 def suggest(expected: Calibration | None, labels: Floats) -> Threshold:
-    """The score with the highest expected F1 of those with a good precision.
+    """The highest score whose expected F1 is about the best of those with a good precision.
 
-    Without expectations, one that finds three quarters of the labels that a network has not seen.
+    Not the best itself: new tomograms hold more that looks like particles than those that the network was trained
+    on, where it has learned what is background. Without expectations, one that finds three quarters of the labels that a network has not seen.
 
     Parameters
     ----------
@@ -99,7 +101,8 @@ def suggest(expected: Calibration | None, labels: Floats) -> Threshold:
         return Threshold(score, "finds 75% of labels that a network has not seen", calibrated=False)
     precision, recall = np.array(expected.precision), np.array(expected.recall)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-9)
-    best = int(np.argmax(np.where(precision >= LOWEST_PRECISION, f1, precision - 1.0)))
+    worth = np.where(precision >= LOWEST_PRECISION, f1, precision - 1.0)
+    best = int(np.flatnonzero(worth >= worth.max() - AS_GOOD)[-1])
     text = f"expected precision {precision[best]:.2f}, recall {recall[best]:.2f}"
     return Threshold(expected.score[best], text, calibrated=True)
 
