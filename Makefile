@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 EXTRAS := cpu,train,export,formats,report,docs,dev
 
-.PHONY: setup demo test test-browser test-cluster test-install check bench clean
+.PHONY: setup demo test test-browser test-cluster test-install fuzz check bench clean
 
 setup: $(VENV)/.ready
 
@@ -24,6 +24,11 @@ test-browser: setup
 
 test-cluster: setup
 	tests/cluster/run.sh
+
+fuzz: setup
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt atheris
+	for reader in mod mrc "image list" "coordinate list" recipe relion5 tbl copick; do \
+		$(BIN)/python tests/fuzz/fuzz.py "$$reader" 60 || exit 1; done
 
 test-install:
 	PYTHON=$(PYTHON) tests/end_to_end/install.sh

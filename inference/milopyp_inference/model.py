@@ -224,8 +224,7 @@ def read_recipe(path: Path) -> Recipe:
 def _recipe(content: bytes, path: Path) -> tuple[Recipe, bytes]:
     """Recipe and second graph of a file that onnxruntime can read and that has the project's interface."""
     runtime = sessions.load_onnxruntime()
-    options = runtime.SessionOptions()
-    options.log_severity_level = 4
+    options = sessions.plain_options(runtime)
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
     try:
@@ -235,7 +234,7 @@ def _recipe(content: bytes, path: Path) -> tuple[Recipe, bytes]:
         raise InputError(
             f"onnxruntime cannot read it ({sessions.first_line(error)[:100]})",
             where=path,
-            expected="an ONNX file made by milopyp-export",
+            expected="an ONNX file made by milopyp-export, whole in itself",
         ) from error
     if METADATA_KEY not in found:
         raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,15 @@ from . import providers
 INPUTS, OUTPUT = ("sections", "levels"), "heatmap"
 
 
+def plain_options(runtime: Any) -> Any:
+    """Session options that every session has: quiet, and blind to files that a model names."""
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4  # its errors come back as exceptions, and those as one line
+    # where weights outside the file would be looked for: nowhere
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
+    return options
+
+
 def new_session(
     content: bytes,
     provider: str,
@@ -26,10 +36,9 @@ def new_session(
 ) -> Any:
     """A session of the model `content` on `provider`; `device`, `cache` and `tile` as for `provider_options`."""
     runtime = load_onnxruntime()
-    options = runtime.SessionOptions()
+    options = plain_options(runtime)
     options.intra_op_num_threads = threads or providers.allowed_threads()
     options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # its errors come back as exceptions, and those as one line
     options.enable_mem_pattern = False  # a plan made after the first run takes its memory a second time
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     # Waiting threads must not burn what reading and preparing the next tomogram could use.

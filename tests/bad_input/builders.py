@@ -182,6 +182,14 @@ def damage_chunks(proto: Any) -> None:
     entry.value = entry.value[: len(entry.value) // 8 * 4]
 
 
+def weights_outside(folder: Path) -> None:
+    """``toy.onnx`` with its large weights in ``weights.bin``, where onnxruntime would find them."""
+    import onnx
+
+    proto = onnx.load(folder / "toy.onnx")
+    onnx.save_model(proto, folder / "toy.onnx", save_as_external_data=True, location="weights.bin", size_threshold=200)
+
+
 def rename_output(proto: Any) -> None:
     """Call the heat map ``h``."""
     proto.graph.output[0].name = "h"

@@ -21,6 +21,7 @@ from bad_input.builders import (
     rename_output,
     text,
     volume,
+    weights_outside,
 )
 from toys import noise
 
@@ -47,6 +48,10 @@ MODELS = [
     Case(
         "text as a model", f"{INFER} a.mrc", "toy.onnx", "onnxruntime cannot read it", "made by milopyp-export", "",
         both(volume("a.mrc"), text("toy.onnx", "not a model\n")),
+    ),
+    Case(
+        "ONNX file with its weights in another one", f"{INFER} a.mrc", "toy.onnx", "onnxruntime cannot read it",
+        "whole in itself", "", picking(volume("a.mrc"), weights_outside),
     ),
     Case(
         "ONNX file with a damaged recipe", f"{INFER} a.mrc", "toy.onnx", "onnxruntime cannot read it", "made by", "",

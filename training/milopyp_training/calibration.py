@@ -89,7 +89,8 @@ def suggest(expected: Calibration | None, labels: Floats) -> Threshold:
     """The highest score whose expected F1 is about the best of those with a good precision.
 
     Not the best itself: new tomograms hold more that looks like particles than those that the network was trained
-    on, where it has learned what is background. Without expectations, one that finds three quarters of the labels that a network has not seen.
+    on, where it has learned what is background. Without expectations, a score that finds three quarters of the labels
+    that a network has not seen.
 
     Parameters
     ----------

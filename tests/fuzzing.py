@@ -1,0 +1,113 @@
+"""Readers of files that people bring along, each with a good file to begin from. Only MilopypErrors may come out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from milopyp_shared.errors import MilopypError
+from milopyp_shared.formats.candidates import read_candidates, write_candidates
+from milopyp_shared.formats.mod import model_points, read_mod, to_voxel_index
+from milopyp_shared.formats.origins import Setting
+from milopyp_shared.formats.registry import FORMATS
+from milopyp_shared.formats.star import tomogram_names
+from milopyp_shared.lists import (
+    ImageEntry,
+    read_coordinate_list,
+    read_image_list,
+    write_coordinate_list,
+    write_image_list,
+)
+from milopyp_shared.picks import Picks
+from milopyp_shared.recipe import Recipe
+from milopyp_shared.tomogram import open_tomogram
+from toys import TOY, noise, write_tomogram
+
+PICKS = Picks(np.array([[3.0, 4.5, 5.25], [10.0, 2.0, 7.0], [1.5, 20.0, 11.0]]), np.array([0.9, 0.5, 0.25]))
+SETTING = Setting(
+    order="xyz", size=(32, 32, 16), voxel_size=10.0, coords="voxel", name="a", label="a", radius=5.0, binning=1.0
+)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A reader, and how its files are made.
+
+    Attributes
+    ----------
+    suffix
+        Of its files.
+    make
+        Writes a good one.
+    read
+        Reads one.
+    """
+
+    suffix: str
+    make: Callable[[Path], object]
+    read: Callable[[Path], object]
+
+
+def _format(word: str) -> Reader:
+    row = FORMATS[word]
+    suffix, write = row.suffixes[0], row.write
+
+    def make(path: Path) -> None:
+        if write is None:  # eman
+            path.write_text(
+                '{"apix_unbin": 5.0, "boxes_3d": [[1, 2, 3, "manual", 0.5, 0], [4, 5, 6, "manual", 0.7, 0]]}'
+            )
+        else:
+            write(path, PICKS, SETTING)
+
+    return Reader(suffix, make, lambda path: row.read(path, SETTING))
+
+
+def _whole_model(path: Path) -> object:
+    model = read_mod(path)
+    return to_voxel_index(model_points(model), model, pixel_size=10.0, origin=(0.0, 0.0, 0.0))
+
+
+def _whole_tomogram(path: Path) -> object:
+    tomogram = open_tomogram(path, "xyz")
+    return float(np.asarray(tomogram.sections(0, 1), dtype=np.float32).sum())
+
+
+def _recipe(path: Path) -> object:
+    recipe = Recipe.from_json(path.read_text(encoding="utf-8", errors="replace"), path)
+    return recipe.to_json()
+
+
+def _toy_recipe(path: Path) -> None:
+    from milopyp_inference.model import read_recipe
+
+    path.write_text(read_recipe(TOY).to_json())
+
+
+READERS: dict[str, Reader] = {word: _format(word) for word in FORMATS if word != "mod"} | {
+    "mod": Reader(".mod", lambda path: FORMATS["mod"].write(path, PICKS, SETTING), _whole_model),  # type: ignore[misc]
+    "mrc": Reader(".mrc", lambda path: write_tomogram(path, noise((8, 10, 12))), _whole_tomogram),
+    "candidates": Reader(".candidates.csv", lambda path: write_candidates(path, PICKS), read_candidates),
+    "image list": Reader(".txt", lambda path: write_image_list(path, [ImageEntry("a", TOY)]), read_image_list),
+    "coordinate list": Reader(
+        ".txt", lambda path: write_coordinate_list(path, {"a": PICKS.xyz}), lambda path: read_coordinate_list(path)
+    ),
+    "names in a STAR file": Reader(".star", _format("relion4").make, tomogram_names),
+    "recipe": Reader(".json", _toy_recipe, _recipe),
+}
+
+
+def read_whatever(reader: Reader, path: Path, content: bytes) -> bool:
+    """Read bytes as a file of this kind; False when they were refused.
+
+    Anything but a MilopypError goes on up.
+    """
+    path.write_bytes(content)
+    try:
+        reader.read(path)
+    except MilopypError:
+        return False
+    return True
