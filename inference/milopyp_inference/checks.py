@@ -70,7 +70,7 @@ def formats(text: str | None, published: bool) -> tuple[str, ...]:
     return others
 
 
-def mask(path: Path | None, images: Sequence[ImageEntry], say: Callable[[str], None]) -> str | None:
+def mask(path: Path | None, images: Sequence[ImageEntry], say: Callable[[str], None], led: bool) -> str | None:
     """The value of ``--mask``, after a look at which tomograms it is for.
 
     Raises
@@ -82,7 +82,8 @@ def mask(path: Path | None, images: Sequence[ImageEntry], say: Callable[[str], N
         return None
     from milopyp_shared.masks import find_masks
 
-    find_masks(path, images, say)
+    if not led:  # of a part of the list perhaps none has a mask
+        find_masks(path, images, say)
     return str(path)
 
 

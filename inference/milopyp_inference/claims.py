@@ -65,6 +65,14 @@ class Claims:
                 return True
         return False
 
+    def held(self, name: str) -> bool:
+        """Whether a process that may be alive has the tomogram called `name`."""
+        path = self._folder / f"{name}.claim"
+        try:
+            return not self._is_stale(path)
+        except FileNotFoundError:
+            return False
+
     def clear(self, name: str) -> None:
         """Remove what a dead process may have left of a tomogram that is done."""
         path = self._folder / f"{name}.claim"
@@ -82,17 +90,12 @@ class Claims:
 
     def _remove_stale(self, path: Path) -> bool:
         """Remove a claim whose owner is gone; True when it is not there any more."""
+        owner = _owner(path)
         try:
-            age = self._now() - path.stat().st_mtime
+            if not self._is_stale(path):
+                return False
         except FileNotFoundError:
             return True
-        owner = _owner(path)
-        if owner.get("host") == socket.gethostname():
-            stale = _born(owner.get("pid")) != owner.get("born")
-        else:
-            stale = age > STALE_AFTER
-        if not stale:
-            return False
         aside = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
         try:
             path.rename(aside)  # of several processes that see it, one succeeds
@@ -105,6 +108,21 @@ class Claims:
             return False
         aside.unlink(missing_ok=True)
         return True
+
+    def _is_stale(self, path: Path) -> bool:
+        """Whether the owner of a claim is gone.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no claim.
+        """
+        touched = path.stat().st_mtime
+        age = self._now() - touched
+        owner = _owner(path)
+        if owner.get("host") == socket.gethostname():
+            return _born(owner.get("pid")) != owner.get("born")
+        return age > STALE_AFTER
 
     def _now(self) -> float:
         """Time by the clock that the files' times come from."""
@@ -135,7 +153,9 @@ def _create(path: Path, owner: dict[str, object]) -> None:
         os.link(part, path)
     except FileNotFoundError as error:  # whoever has the tomogram has cleared up around it
         raise FileExistsError(path) from error
-    except PermissionError:  # a file system without links
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
         with path.open("x", encoding="utf-8") as stream:
             json.dump(owner, stream)
     finally:

@@ -138,7 +138,7 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
     from .inputs import gather
     from .model import Machine, open_model
     from .picking import Selection
-    from .records import PickOptions, Run
+    from .records import PickOptions, Run, others_of
     from .shards import parse_shard, part_of
     from .slurm import Array
 
@@ -146,9 +146,10 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
     shard = None if options["shard"] is None else parse_shard(options["shard"])
     out = checks.output_folder(options["out"], options["exp_id"], options["out_id"])
     fleet = several.fleet(options, out, console)
-    machine = Machine("cpu", threads=1)  # where others pick, this process only reads the recipe
-    if fleet is None:
-        machine = checks.machine(options["provider"], options["gpus"], options["threads"], options["memory"])
+    first_gpu = options["gpus"] and options["gpus"].split(",")[0]
+    machine = checks.machine(options["provider"], first_gpu, options["threads"], options["memory"])
+    if fleet is not None:
+        machine = Machine("cpu", threads=1)  # this process only reads the recipe
     threshold = checks.threshold(options["out_thresh"])
     published = checks.published_options(options)
     formats = checks.formats(options["formats"], published is not None)
@@ -189,19 +190,21 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
         with_score=options["with_score"],
         coords=options["coords"] or "model2point",
         formats=formats,
-        mask=checks.mask(options["mask"], images, console.say),
+        mask=checks.mask(options["mask"], everything, console.say, options["led"]),
         published=published,
     )
-    checks.one_is_readable(images, pick_options, model)
+    if not options["led"]:
+        checks.one_is_readable(everything, pick_options, model)
     work = Run(model, pick_options, out, console)
     if fleet is None:
         checks.memory_suffices(images, pick_options, model)
-        summary = pick_all(work, images, everything, options["overwrite"])
+        about = [*everything, *others_of(work, everything)] if options["led"] else everything
+        summary = pick_all(work, images, about, options["overwrite"])
     elif isinstance(fleet, Array) and options["dry_run"]:
         console.say(f"wrote {fleet.write(images)}; submit it with sbatch")
         return 0
     else:
-        summary = pick_with(fleet, work, images, options["overwrite"])
+        summary = pick_with(fleet, work, images, everything, options["overwrite"])
     console.say(f"{summary['picks']} picks in {summary['done']} of {len(everything)} tomograms: {out}")
     failed = {image.name: summary["failed"][image.name] for image in images if image.name in summary["failed"]}
     for name, error in failed.items():

@@ -7,27 +7,40 @@ tomogram, and records say what is done. Nothing is sent between them and this on
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from milopyp_shared.atomic import make_folder, write_text
+from milopyp_shared.errors import ContradictionError
 from milopyp_shared.lists import ImageEntry
 
+from .claims import Claims
 from .records import Run, line_of, read_record, summarise
 
 ATTEMPTS = 2
-POLL = 0.5  # seconds
 
 
 class Fleet(Protocol):
-    """Processes that pick a list of tomograms."""
+    """Processes that pick a list of tomograms.
 
-    def start(self, images: Sequence[ImageEntry]) -> None:
-        """Set them to work on these, or find those that are at work already."""
+    Attributes
+    ----------
+    interval
+        Seconds between looks at what they have done.
+    """
+
+    interval: float
+
+    def start(self, images: Sequence[ImageEntry]) -> bool:
+        """Set them to work on these; False when others, started earlier, are at work still."""
 
     def running(self) -> bool:
         """Whether one of them may still pick something."""
+
+    def hopeless(self) -> bool:
+        """Whether another try would end like the last one, or is not wanted."""
 
     def fate(self) -> str:
         """Why a tomogram may have been left without a record, when none is running any more."""
@@ -36,55 +49,87 @@ class Fleet(Protocol):
         """End what is not to go on without this process."""
 
 
-def pick_with(fleet: Fleet, run: Run, images: Sequence[ImageEntry], overwrite: bool) -> dict[str, Any]:
-    """Let a fleet pick all tomograms; returns the run's summary, as `batch.pick_all` does.
+def pick_with(
+    fleet: Fleet, run: Run, images: Sequence[ImageEntry], everything: Sequence[ImageEntry], overwrite: bool
+) -> dict[str, Any]:
+    """Let a fleet pick tomograms; returns the summary of `everything`, as `batch.pick_all` does.
 
     What failed, or was left by a process that died, is tried once more.
+
+    Raises
+    ------
+    ContradictionError
+        Everything is to be picked anew, and a fleet is at it.
     """
     console = run.console
     make_folder(run.folder / "records")
     if overwrite:
+        if fleet.running():
+            raise ContradictionError(
+                "jobs are at work there", where=run.folder, expected="--overwrite only when none is",
+                remedy="Leave it out to follow them, or end them first.",
+            )  # fmt: skip
         for image in images:
             run.record_path(image).unlink(missing_ok=True)
     waiting = [image for image in images if run.finished(image) is None]
     if done := len(images) - len(waiting):
         console.say(f"{done} of {len(images)} tomograms are done already")
-    try:
-        for attempt in range(ATTEMPTS):
-            if not waiting:
-                break
-            if attempt:
-                console.say(f"once more: {', '.join(image.name for image in waiting[:5])}{' ...' * (len(waiting) > 5)}")
-            _watch(fleet, run, waiting)
-            waiting = [image for image in waiting if run.finished(image) is None]
-    finally:
-        fleet.leave()
     for image in waiting:
-        if read_record(run.record_path(image)).get("status") != "failed":
-            left = run.identity(image) | {"status": "failed", "error": fleet.fate()}
-            write_text(run.record_path(image), json.dumps(left, indent=1) + "\n")
-    return summarise(run, images)
+        if not image.path.exists():  # a list that names it would be refused
+            _fail(run, image, f"{image.path}: no such file")
+    there = [image for image in waiting if image.path.exists()]
+    with Claims(run.folder / "records") as claims:
+        try:
+            attempts = 0
+            while there and attempts < ATTEMPTS:
+                if attempts:
+                    console.say(f"once more: {', '.join(image.name for image in there[:5])}{' ...' * (len(there) > 5)}")
+                attempts += _watch(fleet, run, there, claims)
+                there = [image for image in there if run.finished(image) is None]
+                if fleet.hopeless():
+                    break
+        finally:
+            fleet.leave()
+        for image in there:
+            if claims.take(image.name):  # nobody is at it
+                record = read_record(run.record_path(image))
+                said_why = record.get("status") == "failed" and run.is_of_these_options(record)
+                if run.finished(image) is None and not said_why:
+                    _fail(run, image, fleet.fate())
+                claims.give_back(image.name)
+    return summarise(run, everything)
 
 
-def _watch(fleet: Fleet, run: Run, images: Sequence[ImageEntry]) -> None:
-    """Say what becomes of each tomogram until the fleet has ended."""
-    seen = {image.name: _stamp(run, image) for image in images}
-    fleet.start(images)
+def _watch(fleet: Fleet, run: Run, images: Sequence[ImageEntry], claims: Claims) -> bool:
+    """Say what becomes of each tomogram until nobody is at work; returns whether the fleet was started for them."""
+    seen, open_ones = _stamps(run), {image.name: image for image in images}
+    started = fleet.start(images)
     with run.console.progress("tomogram", len(images)) as progress:
         at_work = True
         while at_work:
-            at_work = fleet.running()
-            for image in images:
-                if image.name in seen and _stamp(run, image) not in (None, seen[image.name]):
-                    del seen[image.name]
-                    progress.step(f"{image.name} {line_of(read_record(run.record_path(image)))}")
+            at_work = fleet.running() or any(claims.held(name) for name in open_ones)
+            stamps = _stamps(run)
+            for name, image in list(open_ones.items()):
+                if stamps.get(name) not in (None, seen.get(name)) and (record := read_record(run.record_path(image))):
+                    seen[name] = stamps[name]
+                    if record["status"] == "done":
+                        del open_ones[name]
+                    progress.step(f"{name} {line_of(record)}")
             if at_work:
-                time.sleep(POLL)
+                time.sleep(fleet.interval)
+    return started
 
 
-def _stamp(run: Run, image: ImageEntry) -> int | None:
-    """Changes whenever a record is written."""
-    try:
-        return run.record_path(image).stat().st_mtime_ns
-    except OSError:
-        return None
+def _fail(run: Run, image: ImageEntry, why: str) -> None:
+    record = run.identity(image) | {"status": "failed", "error": why}
+    write_text(run.record_path(image), json.dumps(record, indent=1) + "\n")
+
+
+def _stamps(run: Run) -> dict[str, int]:
+    """Per tomogram, what changes whenever its record is written."""
+    with os.scandir(run.folder / "records") as entries:
+        return {
+            entry.name.removesuffix(".json"): entry.stat().st_mtime_ns
+            for entry in entries
+            if entry.name.endswith(".json")
+        }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,11 @@ class Run:
         """The mask of a tomogram, if it has one."""
         return None if self.options.mask is None else find_mask(Path(self.options.mask), image)
 
+    def is_of_these_options(self, record: Mapping[str, Any]) -> bool:
+        """Whether a record was written with this model and these options."""
+        options = json.loads(json.dumps(asdict(self.options)))
+        return record.get("model_sha256") == self.model.sha256 and record.get("options") == options
+
     def finished(self, image: ImageEntry) -> dict[str, Any] | None:
         """The record of an earlier run that still holds, else None."""
         record = read_record(self.record_path(image))
@@ -124,18 +129,20 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def summarise(run: Run, images: Sequence[ImageEntry]) -> dict[str, Any]:
-    """What all records say together; also written as ``run.json``.
+    """What the records of a list say together, as far as they are of these options; also written as ``run.json``.
 
     Several processes may do so at the same time: each looks again after it has written, so that the last one to write
-    has seen all records.
+    has seen the others' records.
     """
-    while True:
+    for _ in range(2):
         before = [_facts(run.record_path(image)) for image in images]
-        summary = _summary(run, [record for image in images if (record := read_record(run.record_path(image)))])
+        records = [record for image in images if (record := read_record(run.record_path(image)))]
+        summary = _summary(run, [record for record in records if run.is_of_these_options(record)])
         remove_leftovers(run.folder, "run.json", older_than=60.0)
         write_text(run.folder / "run.json", json.dumps(summary, indent=1) + "\n")
         if before == [_facts(run.record_path(image)) for image in images]:
-            return summary
+            break
+    return summary
 
 
 def _summary(run: Run, records: list[dict[str, Any]]) -> dict[str, Any]:
@@ -152,6 +159,13 @@ def _summary(run: Run, records: list[dict[str, Any]]) -> dict[str, Any]:
         "picks": sum(record.get("picks", 0) for record in records),
         "tomograms": records,
     }
+
+
+def others_of(run: Run, images: Sequence[ImageEntry]) -> list[ImageEntry]:
+    """Tomograms that have a record there and are not in a list: who is led knows a part only."""
+    names = {image.name for image in images}
+    records = [read_record(path) for path in sorted((run.folder / "records").glob("*.json")) if path.stem not in names]
+    return [ImageEntry(record["name"], Path(record["input"]["path"])) for record in records if "input" in record]
 
 
 def line_of(record: dict[str, Any]) -> str:

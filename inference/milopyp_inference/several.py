@@ -21,8 +21,8 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 GROUP = "Several processes"
 SLURM = ("jobs", "at_once", "cpus", "gpus", "time", "memory", "partition", "more")
-LEADERS = {"workers", "shard", "slurm", "dry_run", "overwrite", "quiet", "test_img_txt"}  # not for those that are led
-OWN = {"provider", "gpus", "threads"}  # each worker has its own
+LEADERS = {"shard", "slurm", "dry_run", "overwrite", "quiet", "led", "test_img_txt"}  # not for those that are led
+OWN = {"provider", "gpus", "threads", "workers"}  # each worker has its own
 
 _OPTIONS = (
     option("--workers", type=click.IntRange(min=1), group=GROUP, help="Processes on the CPU of this machine."),
@@ -30,6 +30,7 @@ _OPTIONS = (
         "--shard", metavar="I/N", group=GROUP,
         help="Pick the I-th of N parts of the list; auto: the part of a task of a SLURM array.",
     ),
+    option("--led", is_flag=True, hidden=True, help="Called by a milopyp-infer that has checked the whole list."),
     option("--slurm", is_flag=True, group=GROUP, help="Submit a SLURM job array and follow it."),
     option("--dry-run", is_flag=True, group=GROUP, help="With --slurm: only write the batch script."),
     option("--slurm-jobs", type=click.IntRange(min=1), group=GROUP, help="Jobs.  [default: 20 at most]"),
@@ -119,6 +120,10 @@ def cluster(options: Mapping[str, Any]) -> Cluster | None:
         return None
     if options["shard"] is not None:
         raise UsageError("--shard beside --slurm", expected="one of them: the jobs get a part each")
+    if options["dry_run"] and options["overwrite"]:
+        raise UsageError("--overwrite beside --dry-run", expected="one of them: the script picks what is not done")
+    if options["gpus"] is not None and (options["slurm_gpus"] or 0) > 1:
+        raise UsageError("--gpus beside --slurm-gpus", expected="one of them: jobs use the GPUs that they get")
     return Cluster(**values)
 
 
@@ -142,4 +147,4 @@ def fleet(options: Mapping[str, Any], out: Path, console: Console) -> Array | Wo
         return Array(asked, program, words_given(context, LEADERS | {f"slurm_{name}" for name in SLURM}), out, console)
     from .workers import Workers
 
-    return Workers(program, words_given(context, LEADERS | OWN), own, out)
+    return Workers(program, words_given(context, LEADERS | OWN), own)

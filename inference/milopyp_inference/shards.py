@@ -10,7 +10,7 @@ from milopyp_shared.errors import UsageError
 from milopyp_shared.lists import ImageEntry
 
 AUTO = "auto"
-ARRAY = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN")
+ARRAY = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_MAX")
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,13 @@ def parse_shard(text: str, environment: Mapping[str, str] = os.environ) -> Shard
                 "auto", where="--shard", expected=f"a task of a SLURM array, which sets {', '.join(ARRAY)}",
                 remedy="Give --shard 2/4 for the second of four parts.",
             )  # fmt: skip
-        task, count, first = map(int, values)
+        task, count, first, last = map(int, values)
+        if last - first + 1 != count:
+            raise UsageError(
+                f"an array of {count} tasks from {first} to {last}", where="--shard",
+                expected="one without gaps: a task that is missing would pick nothing",
+                remedy="Submit the whole array again; what is done is skipped.",
+            )  # fmt: skip
         return Shard(task - first + 1, count)
     words = text.split("/")
     if len(words) == 2 and all(word.isdecimal() for word in words):

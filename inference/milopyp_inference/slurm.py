@@ -6,8 +6,8 @@ submitted can be read, changed and submitted by hand.
 
 from __future__ import annotations
 
-import getpass
 import hashlib
+import os
 import shlex
 import shutil
 import subprocess
@@ -23,6 +23,8 @@ from milopyp_shared.lists import ImageEntry, write_image_list
 
 FOLDER, SCRIPT, LIST = "slurm", "milopyp-infer.sbatch", "tomograms.tsv"
 MOST_JOBS = 20
+OURS = ("--job-name", "-J", "--array", "-a", "--clusters", "-M", "--output", "-o", "--chdir", "-D", "--wait", "-W")
+ASK_EVERY = 10.0  # seconds between questions to SLURM
 PATIENCE = 300.0  # seconds that SLURM may be out of reach
 
 
@@ -67,6 +69,11 @@ class Cluster:
         for option in self.more:
             if not option.startswith("-"):
                 raise UsageError(option, where="--slurm-option", expected="an option of sbatch such as --account=NAME")
+            if option.split("=")[0] in OURS or option[:2] in OURS:
+                raise UsageError(
+                    option, where="--slurm-option", expected="none by which the array is found again",
+                    remedy="Leave it out; --dry-run writes a script that you can change.",
+                )  # fmt: skip
 
 
 def script_of(cluster: Cluster, command: Sequence[str], count: int, folder: Path, name: str) -> str:
@@ -95,7 +102,7 @@ def script_of(cluster: Cluster, command: Sequence[str], count: int, folder: Path
         "partition": cluster.partition,
     }
     options = [f"--{option}={value}" for option, value in asked.items() if value is not None]
-    words = [*command, "--shard", "auto"]
+    words = [*command, "--shard", "auto", "--led"]
     if cluster.cpus and "--threads" not in words and "--workers" not in words:
         words += ["--threads", str(cluster.cpus)]
     if cluster.gpus and cluster.gpus > 1:
@@ -132,6 +139,9 @@ class Array:
     words: Sequence[str]
     out: Path
     console: Console
+    interval: float = 2.0
+    number: str = ""
+    _asked: tuple[float, list[str]] = (0.0, [])
 
     @property
     def folder(self) -> Path:
@@ -145,6 +155,14 @@ class Array:
 
     def write(self, images: Sequence[ImageEntry]) -> Path:
         """Write the list and the script; returns the latter."""
+        for path in (self.folder, Path.cwd()):
+            if " " in str(path) or "%" in str(path) or not str(path).isprintable():
+                raise UsageError(
+                    f"{str(path)!r}",
+                    where="--slurm",
+                    expected="folders without spaces and %, which scripts for sbatch cannot name",
+                    remedy="Use another folder.",
+                )
         make_folder(self.folder)
         images_file, script = self.folder / LIST, self.folder / SCRIPT
         write_image_list(images_file, images)
@@ -152,8 +170,8 @@ class Array:
         write_text(script, script_of(self.cluster, command, len(images), self.folder, self.name))
         return script
 
-    def start(self, images: Sequence[ImageEntry]) -> None:
-        """Submit the array, unless that of an earlier call is still there.
+    def start(self, images: Sequence[ImageEntry]) -> bool:
+        """Submit the array; False when that of an earlier call is still there.
 
         Raises
         ------
@@ -162,23 +180,30 @@ class Array:
         CheckError
             SLURM refuses the job.
         """
-        if job := self._jobs():
-            self.console.say(f"following job {job[0]}, which is at it")
-            return
+        if jobs := self._jobs():
+            self.number = jobs[-1]
+            self.console.say(f"following job {self.number}, which is at it")
+            return False
         said = _call(["sbatch", "--parsable", str(self.write(images))])
         if said.returncode:
             raise CheckError(
                 f"sbatch refuses it: {said.stderr.strip() or said.stdout.strip()}", where=self.folder / SCRIPT,
                 remedy="Change the --slurm options, or the script and submit it by hand.",
             )  # fmt: skip
-        number = said.stdout.strip().split(";")[0]
-        self.console.say(
-            f"submitted job {number}; stop this command and give it again as you like, or scancel {number}"
-        )
+        self.number, self._asked = said.stdout.strip().split(";")[0], (0.0, [])
+        self.console.say(f"submitted job {self.number}; stop this command and give it again as you like")
+        return True
 
     def running(self) -> bool:
-        """Whether tasks wait or run."""
-        return bool(self._jobs())
+        """Whether tasks wait or run; SLURM is asked now and then only."""
+        if time.monotonic() - self._asked[0] > ASK_EVERY:
+            self._asked = (time.monotonic(), self._jobs())
+        return bool(self._asked[1])
+
+    def hopeless(self) -> bool:
+        """Whether the job was cancelled."""
+        line = ["squeue", "--noheader", "--states", "all", "--jobs", self.number, "--format", "%T"]
+        return bool(self.number) and "CANCELLED" in _call(line).stdout.split()
 
     def fate(self) -> str:
         """Where the jobs' own words are."""
@@ -195,7 +220,7 @@ class Array:
         CheckError
             SLURM has not answered for minutes.
         """
-        line = ["squeue", "--noheader", "--name", self.name, "--user", getpass.getuser(), "--format", "%F"]
+        line = ["squeue", "--noheader", "--name", self.name, "--user", str(os.getuid()), "--format", "%F"]
         end = time.monotonic() + PATIENCE
         while (said := _call(line)).returncode:
             if time.monotonic() > end:
@@ -212,7 +237,9 @@ def _call(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
         raise MissingDependency(
             f"{words[0]} is not here", where="--slurm", remedy="Run this where jobs are submitted, or use --dry-run."
         )
-    return subprocess.run(words, capture_output=True, text=True, check=False)
+    # a person's own settings of these commands would change what they say
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("SBATCH_", "SQUEUE_"))}
+    return subprocess.run(words, capture_output=True, text=True, check=False, env=plain)
 
 
 def _in_lines(words: Sequence[str]) -> list[str]:

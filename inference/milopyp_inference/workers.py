@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
+import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from milopyp_shared.lists import ImageEntry, write_image_list
 
-LIST = "workers.tsv"
+REFUSED = 2  # exit code
+_PR_SET_PDEATHSIG = 1  # of Linux: a signal for a child whose parent is gone
+_libc = ctypes.CDLL(None)  # loaded here: a child before its program must not load anything
 
 
 @dataclass
@@ -26,29 +31,34 @@ class Workers:
         Its options, the same for all.
     own
         Further options of each process.
-    folder
-        Where the list may lie.
     """
 
     program: Sequence[str]
     words: Sequence[str]
     own: Sequence[Sequence[str]]
-    folder: Path
+    interval: float = 0.5
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    folder: tempfile.TemporaryDirectory[str] | None = None
 
-    def start(self, images: Sequence[ImageEntry]) -> None:
+    def start(self, images: Sequence[ImageEntry]) -> bool:
         """Start one process per entry of `own`, no more than there are tomograms."""
-        path = self.folder / LIST
+        self.folder = self.folder or tempfile.TemporaryDirectory(prefix="milopyp-")
+        path = Path(self.folder.name) / "tomograms.tsv"
         write_image_list(path, images)
-        self.processes = [
-            subprocess.Popen([*self.program, str(path), *self.words, *own, "--quiet"], start_new_session=True)
-            for own in self.own[: len(images)]
-        ]
+        self.processes = []
+        for own in self.own[: len(images)]:
+            line = [*self.program, str(path), *self.words, *own, "--quiet", "--led"]
+            self.processes.append(subprocess.Popen(line, start_new_session=True, preexec_fn=_end_with_parent))
+        return True
 
     def running(self) -> bool:
         """Whether a child is alive."""
         codes = [process.poll() for process in self.processes]
         return None in codes
+
+    def hopeless(self) -> bool:
+        """Whether all children refused what they were to do."""
+        return all(process.returncode == REFUSED for process in self.processes)
 
     def fate(self) -> str:
         """How the children ended."""
@@ -63,7 +73,14 @@ class Workers:
                 os.killpg(process.pid, signal.SIGTERM)
         for process in self.processes:
             process.wait()
-        (self.folder / LIST).unlink(missing_ok=True)
+        if self.folder is not None:
+            self.folder.cleanup()
+
+
+def _end_with_parent() -> None:
+    """In a child, before it begins: it is told to end when its parent is killed."""
+    if sys.platform == "linux":
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _ended(code: int) -> str:

@@ -127,7 +127,9 @@ def run(program: click.Command, arguments: list[str] | None = None) -> NoReturn:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     trace = DEBUG_TRACE in arguments
     arguments = [word for word in arguments if word != DEBUG_TRACE]
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # the latter when a terminal is closed
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, _terminate)
     try:
         code = program.main(args=arguments, standalone_mode=False)
     except click.exceptions.Exit as leave:

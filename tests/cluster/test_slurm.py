@@ -93,14 +93,27 @@ def test_an_array_with_a_killed_task_and_a_killed_leader() -> None:
 
 
 def test_a_tomogram_that_cannot_be_picked() -> None:
+    """It has a job of its own, which refuses nothing: the whole list was looked at before."""
     text = Path("tomograms.txt").read_text()
     Path("bad.mrc").write_bytes(Path("tomograms/t00.mrc").read_bytes()[:5000])
     Path("few.txt").write_text("\n".join([*text.splitlines()[:3], "bad bad.mrc"]) + "\n")
-    words = [PROGRAM, "few.txt", *PICK[2:], "--out", "few", "--slurm", "--slurm-jobs", "2"]
+    words = [PROGRAM, "few.txt", *PICK[2:], "--out", "few", "--slurm", "--slurm-jobs", "3"]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 1, done.stderr
     assert done.stdout.count("submitted job") == 2 and "once more: bad" in done.stdout
     assert "failed: bad: " in done.stderr and "the file has 5000 bytes" in done.stderr
+
+
+def test_a_cancelled_array_is_not_submitted_again() -> None:
+    leader = submitted("cancelled")
+    wait_for(lambda: claims("cancelled"))
+    subprocess.run(["scancel", "--user", "root"], check=True)
+    said, _ = leader.communicate(timeout=120)
+    assert leader.returncode in (1, 3) and said.count("submitted job") == 1, said
+    again = submitted("cancelled")
+    said, _ = again.communicate(timeout=300)
+    assert again.returncode == 0, said
+    assert picks("cancelled") == picks("local")
 
 
 def test_what_slurm_refuses_is_said() -> None:
@@ -128,4 +141,4 @@ def test_names_of_slurm_s_variables_are_those_that_shards_read() -> None:
     Path("env.sh").write_text("#!/bin/bash\n#SBATCH --array=3-4\n#SBATCH --output=env_%a.txt\nenv\n")
     subprocess.run(["sbatch", "--wait", "env.sh"], check=True, capture_output=True)
     values = dict(line.split("=", 1) for line in Path("env_4.txt").read_text().splitlines() if "=" in line)
-    assert [values[name] for name in shards.ARRAY] == ["4", "2", "3"]
+    assert [values[name] for name in shards.ARRAY] == ["4", "2", "3", "4"]

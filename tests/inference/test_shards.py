@@ -17,12 +17,18 @@ from milopyp_shared.lists import ImageEntry
 from running import run_line
 from toys import TOY, clean_phantom, write_tomogram
 
-TASK = {"SLURM_ARRAY_TASK_ID": "7", "SLURM_ARRAY_TASK_COUNT": "4", "SLURM_ARRAY_TASK_MIN": "5"}
+TASK = dict(zip(shards.ARRAY, ("7", "4", "5", "8"), strict=True))
 
 
 def test_words() -> None:
     assert parse_shard("2/4", {}) == Shard(2, 4)
     assert parse_shard("auto", TASK) == Shard(3, 4)
+
+
+def test_an_array_with_gaps_is_refused() -> None:
+    """--array=3,7: nobody would pick the parts between."""
+    with pytest.raises(UsageError, match="an array of 2 tasks from 3 to 7"):
+        parse_shard("auto", dict(zip(shards.ARRAY, ("7", "2", "3", "7"), strict=True)))
 
 
 @pytest.mark.parametrize("text", ["0/4", "5/4", "2", "2/", "-1/4", "a/b", "1/0", "auto"])
@@ -62,7 +68,7 @@ def test_parts_make_one_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
     """Each part says what all have done so far; the last one leaves the summary of the whole list."""
     line = "milopyp-infer 0.mrc 1.mrc 2.mrc 3.mrc 4.mrc --model toy.onnx --out picks --threads 1"
     for number in ("1", "2", "3"):
-        for name, value in zip(shards.ARRAY, (number, "3", "1"), strict=True):
+        for name, value in zip(shards.ARRAY, (number, "3", "1", "3"), strict=True):
             monkeypatch.setenv(name, value)
         outcome = run_line(line, "--shard", "auto")
         assert outcome.code == 0, outcome.err
@@ -70,5 +76,4 @@ def test_parts_make_one_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
         summary = json.loads(Path("picks/run.json").read_text())
         assert [record["name"] for record in summary["tomograms"]] == done
     assert done == ["0", "1", "2", "3", "4"] and summary["done"] == 5
-    assert "1 tomogram 1/1" not in outcome.out
     assert run_line(line, "--shard", "9/9").out.startswith("there is nothing to do for part 9/9")

@@ -15,7 +15,7 @@ from milopyp_shared.lists import read_image_list
 from running import run_line
 from toys import TOY, noise, write_tomogram
 
-ODD = "a folder with 'quotes' & $(touch hacked)"
+ODD = "a model with 'quotes' & $(touch hacked).onnx"
 
 
 @pytest.fixture(autouse=True)
@@ -49,17 +49,17 @@ def test_what_the_jobs_ask_for(folder: Path) -> None:
         "gres": "gpu:2", "time": "1:00:00", "mem": "8G", "partition": "gpu", "account": "me",
     }  # fmt: skip
     assert words[0] == "exec" and words[1].endswith("milopyp-infer")
-    assert words[-6:] == ["--shard", "auto", "--threads", "3", "--gpus", "0,1"]
+    assert words[-7:] == ["--shard", "auto", "--led", "--threads", "3", "--gpus", "0,1"]
     assert [image.path.resolve() for image in read_image_list(words[2])] == [folder / f"{name}.mrc" for name in "abc"]
     assert script("")[0]["job-name"] == name  # found again by a later call
     assert script("", "elsewhere")[0]["job-name"] != name
 
 
 def test_options_of_picking_reach_the_jobs() -> None:
-    _, words = script("--out-thresh 0.25 --with-score --format csv,tbl --margin 30 --overwrite --order xyz")
+    _, words = script("--out-thresh 0.25 --with-score --format csv,tbl --margin 30 --order xyz --workers 2")
     assert words[3:] == [
         "--model", "toy.onnx", "--out", "picks", "--with-score", "--format", "csv,tbl", "--out-thresh", "0.25",
-        "--order", "xyz", "--margin", "30.0", "--shard", "auto",
+        "--order", "xyz", "--margin", "30.0", "--workers", "2", "--shard", "auto", "--led",
     ]  # fmt: skip
 
 
@@ -69,13 +69,27 @@ def test_no_more_jobs_than_tomograms() -> None:
 
 def test_names_are_quoted_for_the_shell(folder: Path) -> None:
     """The script is run with a program that prints its words in place of milopyp-infer."""
-    Path(ODD).mkdir()
-    _, words = script("", ODD)
-    text = (Path(ODD) / "slurm/milopyp-infer.sbatch").read_text()
+    shutil.copy("toy.onnx", ODD)
+    outcome = run_line("milopyp-infer a.mrc --slurm --dry-run --out picks --model", ODD)
+    assert outcome.code == 0, outcome.err
+    text = Path("picks/slurm/milopyp-infer.sbatch").read_text()
     printing = re.sub(r"^exec \S+", "exec printf '%s\\\\n'", text, flags=re.M)
     said = subprocess.run(["bash", "-c", printing], capture_output=True, text=True, check=True).stdout.splitlines()
-    assert said == words[2:]
+    assert said[1:3] == ["--model", ODD]
     assert not Path("hacked").exists()
+
+
+@pytest.mark.parametrize("name", ["two words", "50%", "two\nlines"])
+def test_folders_that_sbatch_cannot_name(name: str) -> None:
+    outcome = run_line("milopyp-infer a.mrc --model toy.onnx --slurm --dry-run", "--out", name)
+    assert outcome.code == 2 and "folders without spaces and %" in outcome.err
+    assert not Path(name).exists()
+
+
+@pytest.mark.parametrize("option", ["--job-name=mine", "-Jmine", "--array=1-2", "--clusters=other"])
+def test_options_by_which_the_array_would_be_lost(option: str) -> None:
+    outcome = run_line(f"milopyp-infer a.mrc --model toy.onnx --out picks --slurm --dry-run --slurm-option {option}")
+    assert outcome.code == 2 and "none by which the array is found again" in outcome.err
 
 
 def test_a_script_in_whole() -> None:
@@ -84,7 +98,7 @@ def test_a_script_in_whole() -> None:
     assert text.splitlines()[0] == "#!/bin/bash"
     assert text.endswith(
         "exec /env/bin/milopyp-infer \\\n    list.tsv \\\n    --model m.onnx \\\n    --flips 1 \\\n"
-        "    --shard auto \\\n    --threads 2\n"
+        "    --shard auto \\\n    --led \\\n    --threads 2\n"
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from milopyp_inference.claims import STALE_AFTER
 from running import run_line, tree
 from toys import write_batch
 
@@ -118,6 +119,52 @@ def test_overwrite_picks_everything_once() -> None:
     assert run_line(f"{LINE} over --workers 2 --overwrite").code == 0
     after = {path: path.stat().st_mtime_ns for path in Path("over/records").glob("*.json")}
     assert before.keys() == after.keys() and all(after[path] > before[path] for path in before)
+
+
+def test_two_leaders_at_once() -> None:
+    """Each with its part: together the whole, and the summary of all of it."""
+    program = str(Path(sys.executable).with_name("milopyp-infer"))
+    words = [*LINE.split()[1:], "parts", "--workers", "1", "--threads", "1", "--shard"]
+    leaders = [
+        subprocess.Popen([program, *words, part], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for part in ("1/2", "2/2")
+    ]
+    for leader in leaders:
+        said, _ = leader.communicate()
+        assert leader.returncode == 0, said
+    assert picks("parts") == picks("whole")
+    assert json.loads(Path("parts/run.json").read_text())["done"] == COUNT
+
+
+def test_what_another_host_has_is_waited_for() -> None:
+    """A claim of a host that may be alive is no failure; when it is stale, the tomogram is picked."""
+    Path("claimed/records").mkdir(parents=True)
+    claim = Path("claimed/records/t03.claim")
+    claim.write_text('{"host": "elsewhere", "pid": 1, "born": "1"}')
+    now = time.time()
+    os.utime(claim, (now - STALE_AFTER + 8, now - STALE_AFTER + 8))  # stale in a few seconds
+    outcome = run_line(f"{LINE} claimed --workers 1 --threads 1")
+    assert outcome.code == 0, outcome.err
+    assert picks("claimed") == picks("whole")
+
+
+def test_a_missing_file_costs_itself_only() -> None:
+    link = Path("tomograms/link.mrc")
+    link.symlink_to("t00.mrc")
+    Path("gone.txt").write_text(Path("tomograms.txt").read_text() + "link tomograms/link.mrc\n")
+    program = str(Path(sys.executable).with_name("milopyp-infer"))
+    line = [program, "gone.txt", "--model", "toy.onnx", "--out", "gone", "--workers", "1"]
+    leader = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wait_for(lambda: owners("gone"))
+    link.unlink()  # after the list was read
+    said, _ = leader.communicate()
+    assert leader.returncode == 1 and "failed: link: " in said, said
+    assert json.loads(Path("gone/run.json").read_text())["done"] == COUNT
+
+
+def test_what_all_workers_would_refuse_is_refused_at_once() -> None:
+    outcome = run_line(f"{LINE} refused --workers 2 --memory rubbish")
+    assert outcome.code == 2 and not Path("refused").exists()
 
 
 def test_one_process_per_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
