@@ -30,7 +30,7 @@ NAME = "demo"
 )
 @option("--seed", type=click.IntRange(min=0), default=1, help="Of the tomograms and of the training.")
 @option("--num-epochs", type=click.IntRange(min=1), help="Of the training.  [default: the preset's]")
-@option("--quick", is_flag=True, help="Train as milopyp-train --quick does: two minutes instead of seven.")
+@option("--quick", is_flag=True, help="Train as milopyp-train --quick does, in a fifth of the time.")
 @click.version_option(package_name="milopyp")
 def demo(out: Path, seed: int, num_epochs: int | None, quick: bool) -> None:
     """Make three synthetic tomograms, train on two, pick the third, and show how well that went.
