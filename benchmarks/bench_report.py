@@ -51,6 +51,7 @@ def make_run(folder: Path, count: int) -> Path:
         record: dict[str, Any] = {
             "name": name, "status": "done", "input": {"path": str(folder / "tomogram.mrc")}, "frame": frame,
             "options": {"selection": selection, "published": None}, "diameter": DIAMETER, "suppression_distance": 12.0,
+            "picks": int((scores > selection["threshold"]).sum()),
         }  # fmt: skip
         (run / "records" / f"{name}.json").write_text(json.dumps(record))
     (run / "run.json").write_text(json.dumps({"model": "model.onnx"}))

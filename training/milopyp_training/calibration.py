@@ -21,6 +21,7 @@ uncertain: the part of n labels above their own median scatters by ``1 / (2 sqrt
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -36,8 +37,8 @@ Floats = NDArray[np.float64]
 MOST, LEAST = 10.0, 4.0
 LEFT = 0.5  # of the background places that new tomograms have at high scores
 FEWEST_PARTICLES = 4.0  # unlabelled ones; with fewer their scores say nothing
-LOWEST_PRECISION = 0.7  # of a suggested threshold
-AS_GOOD = 0.05  # of F1: where expectations differ by less, the higher threshold is suggested
+LOWEST_PRECISION = 0.75  # of a suggested threshold
+AS_GOOD = 0.1  # of F1: thresholds whose expectations differ by less are about as good
 _FLOOR = 0.01  # of scores that are looked at
 _GRID = np.linspace(0.02, 0.98, 97)
 
@@ -86,11 +87,10 @@ def calibrate(found: CrossValidated, places: Floats, tomograms: int) -> Calibrat
 
 
 def suggest(expected: Calibration | None, labels: Floats) -> Threshold:
-    """The highest score whose expected F1 is about the best of those with a good precision.
+    """The middle of the scores whose expected F1 is about the best, among those with a good precision.
 
-    Not the best itself: new tomograms hold more that looks like particles than those that the network was trained
-    on, where it has learned what is background. Without expectations, a score that finds three quarters of the labels
-    that a network has not seen.
+    Not the best itself: expectations are flat there, and wrong to either side. Without expectations, a score that finds
+    three quarters of the labels that a network has not seen.
 
     Parameters
     ----------
@@ -103,9 +103,12 @@ def suggest(expected: Calibration | None, labels: Floats) -> Threshold:
     precision, recall = np.array(expected.precision), np.array(expected.recall)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-9)
     worth = np.where(precision >= LOWEST_PRECISION, f1, precision - 1.0)
-    best = int(np.flatnonzero(worth >= worth.max() - AS_GOOD)[-1])
-    text = f"expected precision {precision[best]:.2f}, recall {recall[best]:.2f}"
-    return Threshold(expected.score[best], text, calibrated=True)
+    good = np.array(expected.score)[worth >= worth.max() - AS_GOOD]
+    middle = float(_logit(good[[0, -1]]).mean())
+    score = round(1.0 / (1.0 + math.exp(-middle)), 4)
+    promised = expected.at(score)
+    text = f"expected precision {promised[0]:.2f}, recall {promised[1]:.2f}"
+    return Threshold(score, text, calibrated=True)
 
 
 def _background(places: Floats, unlabelled: float) -> Callable[[Floats], Floats] | None:
