@@ -87,7 +87,7 @@ def _claim_and_prepare(
         mask = None if (path := run.mask(image)) is None else open_mask(path, tomogram)
         return prepare(tomogram, run.model.recipe, run.options.contrast, run.options.rescale, mask)
     except MilopypError as error:
-        return _failed(run, image, error)
+        return run.failure(image, error)
 
 
 def _pick_one(run: Run, image: ImageEntry, prepared: Prepared, progress: Callable[[float], None]) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def _pick_one(run: Run, image: ImageEntry, prepared: Prepared, progress: Callabl
         written = time.perf_counter()
         picks = _write(run.files(image), image.name, result, prepared, run)
     except MilopypError as error:
-        return _failed(run, image, error)
+        return run.failure(image, error)
     end = time.perf_counter()
     seconds = result.seconds | {"write": end - written, "total": end - start + prepared.seconds}
     return run.identity(image) | {
@@ -116,10 +116,6 @@ def _pick_one(run: Run, image: ImageEntry, prepared: Prepared, progress: Callabl
         "seconds": {stage: round(value, 4) for stage, value in seconds.items()},
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
-
-
-def _failed(run: Run, image: ImageEntry, error: MilopypError) -> dict[str, Any]:
-    return run.identity(image) | {"status": "failed", "error": str(error)}
 
 
 def _write(files: OutputFiles, name: str, result: Result, prepared: Prepared, run: Run) -> int:

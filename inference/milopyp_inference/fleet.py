@@ -121,8 +121,7 @@ def _watch(fleet: Fleet, run: Run, images: Sequence[ImageEntry], claims: Claims)
 
 
 def _fail(run: Run, image: ImageEntry, why: str) -> None:
-    record = run.identity(image) | {"status": "failed", "error": why}
-    write_text(run.record_path(image), json.dumps(record, indent=1) + "\n")
+    write_text(run.record_path(image), json.dumps(run.failure(image, why), indent=1) + "\n")
 
 
 def _stamps(run: Run) -> dict[str, int]:

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,11 @@ class Run:
     folder: Path
     console: Console
 
+    @cached_property
+    def stated_options(self) -> Any:
+        """The options as records hold them."""
+        return json.loads(json.dumps(asdict(self.options)))
+
     def record_path(self, image: ImageEntry) -> Path:
         """Where the record of a tomogram lies."""
         return self.folder / "records" / f"{image.name}.json"
@@ -80,12 +86,14 @@ class Run:
 
     def identity(self, image: ImageEntry) -> dict[str, Any]:
         """What must be equal for an old record to count."""
-        options = json.loads(json.dumps(asdict(self.options)))
         mask = self.mask(image)
         return {
-            "name": image.name, "input": _facts(image.path), "model_sha256": self.model.sha256, "options": options,
+            "name": image.name,
+            "input": _facts(image.path),
+            "model_sha256": self.model.sha256,
+            "options": self.stated_options,
             "mask": None if mask is None else _facts(mask),
-        }  # fmt: skip
+        }
 
     def mask(self, image: ImageEntry) -> Path | None:
         """The mask of a tomogram, if it has one."""
@@ -93,8 +101,11 @@ class Run:
 
     def is_of_these_options(self, record: Mapping[str, Any]) -> bool:
         """Whether a record was written with this model and these options."""
-        options = json.loads(json.dumps(asdict(self.options)))
-        return record.get("model_sha256") == self.model.sha256 and record.get("options") == options
+        return record.get("model_sha256") == self.model.sha256 and record.get("options") == self.stated_options
+
+    def failure(self, image: ImageEntry, why: object) -> dict[str, Any]:
+        """The record of a tomogram that cannot be picked."""
+        return self.identity(image) | {"status": "failed", "error": str(why)}
 
     def finished(self, image: ImageEntry) -> dict[str, Any] | None:
         """The record of an earlier run that still holds, else None."""
