@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 
 from milopyp_shared import axes
 from milopyp_shared.phantom import Phantom, PhantomSettings, make_phantom
-from milopyp_shared.tomogram import write_mrc
+from milopyp_shared.stored import StoredVoxels
+from milopyp_shared.tomogram import Tomogram, write_mrc
 
 TOY = Path(__file__).parent / "data" / "toy.onnx"
 DIAMETER = 10.0  # of the particles that it finds
@@ -38,6 +40,15 @@ def write_tomogram(path: Path, zyx: np.ndarray[Any, Any], order: str = "xyz", **
     path.parent.mkdir(parents=True, exist_ok=True)
     write_mrc(path, zyx.transpose(axes.from_zyx(order)), **header)
     return path
+
+
+def tomogram_of(zyx: np.ndarray[Any, Any], voxel_size: float | None = None) -> Tomogram:
+    """An open tomogram of any number type, on a temporary file without a name."""
+    with tempfile.TemporaryFile() as stream:
+        stream.write(np.ascontiguousarray(zyx).data)
+        stream.flush()
+        stored = StoredVoxels(Path("a.mrc"), stream, zyx.dtype, zyx.shape, 0)
+    return Tomogram(Path("a.mrc"), "xyz", stored, voxel_size)
 
 
 def noise(shape_zyx: tuple[int, int, int] = (16, 32, 32), seed: int = 1) -> np.ndarray[Any, Any]:

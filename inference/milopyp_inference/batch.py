@@ -7,7 +7,7 @@ import resource
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from milopyp_shared import axes, peaks
@@ -61,7 +61,7 @@ def pick_all(
             if found is None:
                 progress.step(f"{image.name} is left to the process that is at it")
                 continue
-            if isinstance(found, Prepared):
+            if isinstance(found, _Ready):
                 found = _pick_one(run, image, found, progress.part)
             if not isinstance(found, Finished):
                 write_text(run.record_path(image), json.dumps(found, indent=1) + "\n")
@@ -71,9 +71,15 @@ def pick_all(
     return summarise(run, everything)
 
 
-def _claim_and_prepare(
-    run: Run, image: ImageEntry, claims: Claims, overwrite: bool
-) -> Prepared | dict[str, Any] | None:
+@dataclass(frozen=True)
+class _Ready:
+    """A prepared tomogram, and what it was before it was opened: should it be replaced meanwhile, the record shows."""
+
+    prepared: Prepared
+    identity: dict[str, Any]
+
+
+def _claim_and_prepare(run: Run, image: ImageEntry, claims: Claims, overwrite: bool) -> _Ready | dict[str, Any] | None:
     """The prepared tomogram; its record when there is nothing to do for it any more; None when it is another's."""
     try:
         if not claims.take(image.name):
@@ -81,17 +87,19 @@ def _claim_and_prepare(
         if not overwrite and (record := run.finished(image)):
             return Finished(record)
         _remove_leftovers(run, image)
+        identity = run.identity(image)
         tomogram = open_tomogram(image.path, run.options.order, run.options.voxel_size)
         margin_in_voxels(run.options.selection, tomogram.frame)  # known to be impossible before the work is done
         setting_of(run.files(image), tomogram.frame, image.name, run.model.recipe.diameter)
         mask = None if (path := run.mask(image)) is None else open_mask(path, tomogram)
-        return prepare(tomogram, run.model.recipe, run.options.contrast, run.options.rescale, mask)
+        prepared = prepare(tomogram, run.model.recipe, run.options.contrast, run.options.rescale, mask)
+        return _Ready(prepared, identity)
     except MilopypError as error:
         return run.failure(image, error)
 
 
-def _pick_one(run: Run, image: ImageEntry, prepared: Prepared, progress: Callable[[float], None]) -> dict[str, Any]:
-    start = time.perf_counter()
+def _pick_one(run: Run, image: ImageEntry, ready: _Ready, progress: Callable[[float], None]) -> dict[str, Any]:
+    start, prepared = time.perf_counter(), ready.prepared
     tomogram, model = prepared.tomogram, run.model
     try:
         warnings = _warn(image.name, prepared, run)
@@ -102,7 +110,7 @@ def _pick_one(run: Run, image: ImageEntry, prepared: Prepared, progress: Callabl
         return run.failure(image, error)
     end = time.perf_counter()
     seconds = result.seconds | {"write": end - written, "total": end - start + prepared.seconds}
-    return run.identity(image) | {
+    return ready.identity | {
         "status": "done",
         "shape_zyx": tomogram.shape,
         "frame": asdict(tomogram.frame),

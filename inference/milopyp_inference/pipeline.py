@@ -86,7 +86,8 @@ def prepare(
     Raises
     ------
     InputError
-        The tomogram has NaN voxels or no contrast, or is to be rescaled and a voxel size is unknown.
+        The tomogram has NaN voxels or no contrast, is written to meanwhile, or is to be rescaled and a voxel size is
+        unknown.
     ContradictionError
         It is to be rescaled, and the voxel sizes are too far apart.
     """

@@ -67,6 +67,9 @@ class Sections(Protocol):
     def sections(self, first: int, last: int) -> NDArray[Any]:
         """Sections ``first <= z < last``, ``(z, y, x)``."""
 
+    def refuse_changed(self) -> None:
+        """Raise an `InputError` when the file has been written to since it was opened."""
+
 
 def published(gauss: float = 0.8, compress: bool = True) -> GreyParameters:
     """Parameters of the published program for its options ``--gauss`` and ``--compress``."""
@@ -138,7 +141,8 @@ def grey_levels(
     Raises
     ------
     InputError
-        NaN or infinite voxels, a constant volume, or no room for the temporary file.
+        NaN or infinite voxels, a constant volume, a file that is written to meanwhile, or no room for the temporary
+        file.
     """
     depth, rows, columns = tomogram.shape
     pairs = -(-depth // parameters.sections_per_pair)
@@ -149,6 +153,7 @@ def grey_levels(
         total += float(block.sum(dtype=np.float64))
         squares += float(np.einsum("zyx,zyx->", block, block, dtype=np.float64))
         lowest, highest = min(lowest, float(block.min())), max(highest, float(block.max()))
+    tomogram.refuse_changed()
     mean = total / filtered.size
     std = float(np.sqrt(max(squares / filtered.size - mean * mean, 0.0)))
     if std == 0.0 or std < 1e-7 * max(abs(lowest), abs(highest)):

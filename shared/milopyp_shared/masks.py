@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from .errors import InputError
 from .lists import ImageEntry
+from .spool import spool
 from .tomogram import Tomogram, open_tomogram
 
 INSIDE = 0.5
+_SECTIONS = 16  # read at once
 SUFFIXES = tuple(f"{suffix}{packed}" for suffix in (".mrc", ".rec", ".map") for packed in ("", ".gz"))
 
 
@@ -28,18 +30,18 @@ class Mask:
     Attributes
     ----------
     zyx
-        ``(z, y, x)`` values, on disk.
+        ``(z, y, x)``, True where it is set; on a temporary file.
     binning
         Voxels of the tomogram per voxel of the mask.
     """
 
-    zyx: NDArray[Any]
+    zyx: NDArray[np.bool_]
     binning: int = 1
 
     def keeps(self, xyz: NDArray[np.floating[Any] | np.integer[Any]]) -> NDArray[np.bool_]:
         """``(n,)``: which of ``(n, 3)`` positions x, y, z in voxels of the tomogram lie where the mask is set."""
         places = self._nearest(np.asarray(xyz, dtype=np.float64)[:, ::-1], np.array(self.zyx.shape))
-        kept: NDArray[np.bool_] = self.zyx[tuple(places.T)] > INSIDE
+        kept: NDArray[np.bool_] = self.zyx[tuple(places.T)]
         return kept
 
     def on_grid(
@@ -60,7 +62,7 @@ class Mask:
             )
             for first, count, step, size in zip(start, shape, voxels, self.zyx.shape, strict=True)
         ]
-        box: NDArray[np.bool_] = self.zyx[np.ix_(*axes)] > INSIDE
+        box: NDArray[np.bool_] = self.zyx[np.ix_(*axes)]
         return box
 
     def _nearest(self, position: NDArray[np.float64], size: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -138,14 +140,17 @@ def open_mask(path: Path, tomogram: Tomogram) -> Mask:
             expected=f"the {_sizes(tomogram)} of {tomogram.path.name}, or a whole fraction of them",
             remedy="The mask must lie on the tomogram as it is stored, in the same axis order.",
         )
-    if not any((mask.sections(first, first + 1) > INSIDE).any() for first in range(mask.shape[0])):
+    kept = spool(mask.shape, np.bool_)
+    for first in range(0, mask.shape[0], _SECTIONS):
+        kept[first : first + _SECTIONS] = mask.sections(first, first + _SECTIONS) > INSIDE
+    if not kept.any():
         raise InputError(
             "is nowhere above 0.5",
             where=path,
             expected="1 where particles may be, 0 elsewhere",
             remedy="Is it the right file? A mask marks what is kept.",
         )
-    return Mask(mask.zyx, binning)
+    return Mask(kept, binning)
 
 
 def _sizes(tomogram: Tomogram) -> str:

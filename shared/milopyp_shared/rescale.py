@@ -58,6 +58,10 @@ class Rescaled:
             block = _along(0, along_z[first:last, low:high], block)
             return _along(2, along_x, _along(1, along_y, block))
 
+    def refuse_changed(self) -> None:
+        """Raise an `InputError` when the file has been written to since it was opened."""
+        self.tomogram.refuse_changed()
+
     def back(self, xyz: NDArray[np.float64]) -> NDArray[np.float64]:
         """Positions here -> positions in the tomogram on disk, voxels."""
         stored: NDArray[np.float64] = (xyz + 0.5) / self.scale - 0.5

@@ -1,9 +1,10 @@
-"""Tomograms as memory maps: header facts, plausibility, sections in the inside frame."""
+"""Tomograms: header facts, plausibility, sections in the inside frame."""
 
 from __future__ import annotations
 
 import bz2
 import gzip
+import os
 import tempfile
 import zlib
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from . import axes
 from .errors import InputError
+from .stored import StoredVoxels
 
 HEADER_BYTES = 1024
 SHORTEST_AXIS = 8
@@ -60,7 +62,7 @@ class Tomogram:
     order
         Order word: the file's axes from fastest to slowest.
     stored
-        Memory map in the file's own axes (slowest first) and number type.
+        The voxels in the file's own axes (slowest first) and number type.
     voxel_size
         Angstrom, or None when neither the user nor the header says (0 and exactly 1.0 count as unsaid).
     header_voxel_size
@@ -71,7 +73,7 @@ class Tomogram:
 
     path: Path
     order: str
-    stored: NDArray[Any]
+    stored: StoredVoxels
     voxel_size: float | None
     header_voxel_size: float | None = None
     origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -85,19 +87,30 @@ class Tomogram:
 
     @property
     def zyx(self) -> NDArray[Any]:
-        """View with axes ``(z, y, x)``; no voxel is read."""
-        return self.stored.transpose(axes.to_zyx(self.order))
+        """Memory map with axes ``(z, y, x)``, for a few voxels here and there."""
+        return self.stored.mapped().transpose(axes.to_zyx(self.order))
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Sizes ``(z, y, x)``."""
-        z, y, x = self.zyx.shape
+        z, y, x = (self.stored.shape[axis] for axis in axes.to_zyx(self.order))
         return (z, y, x)
 
     def sections(self, first: int, last: int) -> NDArray[Any]:
-        """Sections ``first <= z < last`` as a contiguous ``(z, y, x)`` array in the file's number type."""
-        block = np.ascontiguousarray(self.zyx[first:last])
+        """Sections ``first <= z < last`` as a contiguous ``(z, y, x)`` array in the file's number type.
+
+        Raises
+        ------
+        InputError
+            The file has become shorter, or cannot be read.
+        """
+        to_zyx = axes.to_zyx(self.order)
+        block = np.ascontiguousarray(self.stored.layers(to_zyx[0], first, last).transpose(to_zyx))
         return block.astype(block.dtype.newbyteorder("="), copy=False)
+
+    def refuse_changed(self) -> None:
+        """Raise an `InputError` when the file has been written to since it was opened."""
+        self.stored.refuse_changed()
 
 
 def open_tomogram(
@@ -144,17 +157,17 @@ def _open(path: Path, order: str, voxel_size: float | None, shortest: int) -> To
         raise InputError("is not a file", where=path, expected="a tomogram (.mrc, .rec)")
     with path.open("rb") as stream:
         start = stream.read(HEADER_BYTES)
-    unpack = next((opener for magic, opener in _COMPRESSED.items() if start.startswith(magic)), None)
-    if unpack is None:
-        return _map(path, path, start, path.stat().st_size, order, voxel_size, shortest)
+        unpack = next((opener for magic, opener in _COMPRESSED.items() if start.startswith(magic)), None)
+        if unpack is None:
+            return _interpret(path, stream, start, os.fstat(stream.fileno()).st_size, order, voxel_size, shortest)
     with tempfile.TemporaryFile(prefix="milopyp-") as spool:
         start, size = _unpack(path, unpack, spool)
-        return _map(path, spool, start, size, order, voxel_size, shortest)
+        return _interpret(path, spool, start, size, order, voxel_size, shortest)
 
 
-def _map(
+def _interpret(
     path: Path,
-    source: Path | IO[bytes],
+    stream: IO[bytes],
     start: bytes,
     size: int,
     order: str,
@@ -181,7 +194,7 @@ def _map(
             remedy="Give a tomogram, not an image or a crop of a few voxels.",
         )
     word = axes.resolve_order(order, shape, path)
-    stored = np.memmap(source, dtype=dtype, mode="r", offset=offset, shape=shape)
+    stored = StoredVoxels(path, stream, dtype, shape, offset)
     origin = tuple(float(header["origin"][axis]) for axis in "xyz")
     starts = tuple(int(header[f"n{axis}start"]) for axis in "xyz")
     stated = _voxel_size(header)

@@ -13,6 +13,7 @@ import pytest
 
 from milopyp_inference import batch, pipeline
 from milopyp_inference.model import Model
+from milopyp_shared.tomogram import Tomogram
 from running import Outcome, run_line, tree
 from toys import TOY, clean_phantom, write_tomogram
 
@@ -128,6 +129,40 @@ def test_only_what_changed_is_done_again() -> None:
     Path("picks/records/a.json").write_text("[]")
     assert skipped(pick()) == ["b", "c"]
     assert skipped(pick()) == list(NAMES)
+
+
+def test_a_tomogram_that_is_replaced_while_it_is_picked_is_picked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the time its record is written, the file is another one."""
+    network = batch.run_network
+
+    def slow(prepared: pipeline.Prepared, *more: Any) -> pipeline.Result:
+        if prepared.tomogram.path.stem == "b":
+            write_tomogram(Path("new.mrc"), clean_phantom(9, (24, 48, 64), 7).volume, voxel_size=10.0)
+            Path("new.mrc").replace("tomograms/b.mrc")
+        return network(prepared, *more)
+
+    monkeypatch.setattr(batch, "run_network", slow)
+    pick()
+    assert record("b")["picks"] == 5
+    monkeypatch.setattr(batch, "run_network", network)
+    assert skipped(pick()) == ["a", "c"]
+    assert record("b")["picks"] == 7
+
+
+def test_a_tomogram_that_is_cut_short_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare = batch.prepare
+
+    def late(tomogram: Tomogram, *more: Any) -> pipeline.Prepared:
+        if tomogram.path.stem == "b":
+            os.truncate(tomogram.path, 30_000)
+        return prepare(tomogram, *more)
+
+    monkeypatch.setattr(batch, "prepare", late)
+    outcome = run_line(LINE)
+    assert outcome.code == 1
+    assert "failed: b: tomograms/b.mrc: has changed while it was read" in outcome.err
+    assert record("b")["status"] == "failed"
+    assert [record(name)["picks"] for name in "ac"] == [4, 6]
 
 
 def test_another_model_is_not_skipped() -> None:

@@ -12,7 +12,8 @@ from scipy.ndimage import gaussian_filter
 from milopyp_shared import axes, grey
 from milopyp_shared.errors import InputError
 from milopyp_shared.grey import GreyParameters, GreyVolume, Pairing, grey_levels, pair_sections, published
-from milopyp_shared.tomogram import Tomogram, open_tomogram, write_mrc
+from milopyp_shared.tomogram import open_tomogram, write_mrc
+from toys import tomogram_of
 
 PARAMETERS = {
     "default": GreyParameters(),
@@ -23,11 +24,6 @@ PARAMETERS = {
     "no filter along z": GreyParameters(sigma=(0.0, 1.2, 0.0)),
     "wide along z": GreyParameters(pairing="none", sigma=(4.0, 0.5, 0.5)),  # reaches 16 sections
 }
-
-
-def in_memory(volume: np.ndarray) -> Tomogram:
-    """A tomogram whose file is an array."""
-    return Tomogram(Path("a.mrc"), "xyz", volume, None)
 
 
 def levels_of(found: GreyVolume) -> np.ndarray:
@@ -97,7 +93,7 @@ def test_published_arrays(golden: Path, name: str, file: str, word: str) -> None
 @pytest.mark.parametrize("shape", [(8, 30, 41), (9, 25, 16), (67, 33, 20), (131, 17, 24)], ids=str)
 def test_equals_the_whole_volume_formula(parameters: GreyParameters, shape: tuple[int, int, int]) -> None:
     volume = textured(shape)
-    found = grey_levels(in_memory(volume), parameters)
+    found = grey_levels(tomogram_of(volume), parameters)
     expected = whole_volume_levels(volume, parameters)
     assert found.shape == expected.shape
     assert_levels_agree(levels_of(found), expected)
@@ -110,14 +106,16 @@ def test_equals_the_whole_volume_formula(parameters: GreyParameters, shape: tupl
 def test_does_not_depend_on_the_slab(monkeypatch: pytest.MonkeyPatch, parameters: GreyParameters, slab: int) -> None:
     monkeypatch.setattr(grey, "_SECTIONS", slab)
     volume = textured((25, 21, 34))
-    assert_levels_agree(levels_of(grey_levels(in_memory(volume), parameters)), whole_volume_levels(volume, parameters))
+    found = grey_levels(tomogram_of(volume), parameters)
+    assert_levels_agree(levels_of(found), whole_volume_levels(volume, parameters))
 
 
 @pytest.mark.parametrize("pairing", ["none", "max", "mean"])
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint16, np.float16, np.float32])
 def test_number_types(pairing: Pairing, dtype: type) -> None:
     volume, parameters = textured((11, 30, 24), dtype), GreyParameters(pairing)
-    assert_levels_agree(levels_of(grey_levels(in_memory(volume), parameters)), whole_volume_levels(volume, parameters))
+    found = grey_levels(tomogram_of(volume), parameters)
+    assert_levels_agree(levels_of(found), whole_volume_levels(volume, parameters))
 
 
 @pytest.mark.parametrize("order", axes.ORDERS)
@@ -125,7 +123,7 @@ def test_does_not_depend_on_the_file_order(tmp_path: Path, order: str) -> None:
     volume = textured((12, 30, 24))
     write_mrc(tmp_path / "a.mrc", volume.transpose(axes.from_zyx(order)))
     found = grey_levels(open_tomogram(tmp_path / "a.mrc", order), GreyParameters())
-    assert np.array_equal(levels_of(found), levels_of(grey_levels(in_memory(volume), GreyParameters())))
+    assert np.array_equal(levels_of(found), levels_of(grey_levels(tomogram_of(volume), GreyParameters())))
 
 
 @pytest.mark.parametrize("name", ["default", "published", "published without pairing"])
@@ -136,7 +134,7 @@ def test_does_not_depend_on_the_file_order(tmp_path: Path, order: str) -> None:
 def test_small_differences_upon_a_large_offset(name: str, offset: float, spread: float, dtype: type) -> None:
     noise = np.random.default_rng(1).normal(offset, spread, (40, 60, 50))
     volume = (noise if dtype is np.float32 else np.rint(noise)).astype(dtype)
-    found = grey_levels(in_memory(volume), PARAMETERS[name])
+    found = grey_levels(tomogram_of(volume), PARAMETERS[name])
     part = 1e-3 if dtype is np.float32 else 1e-4  # the mean of a pair is rounded to float32 before the offset goes
     assert_levels_agree(levels_of(found), whole_volume_levels(volume, PARAMETERS[name]), part)
 
@@ -144,19 +142,19 @@ def test_small_differences_upon_a_large_offset(name: str, offset: float, spread:
 @pytest.mark.parametrize("name", ["default", "published", "published without pairing"])
 def test_bright_particles_are_dark_ones_of_the_negated_volume(name: str) -> None:
     volume = textured((19, 30, 24))
-    bright = grey_levels(in_memory(volume), PARAMETERS[name], contrast="bright")
-    dark = grey_levels(in_memory(-volume), PARAMETERS[name], contrast="dark")
+    bright = grey_levels(tomogram_of(volume), PARAMETERS[name], contrast="bright")
+    dark = grey_levels(tomogram_of(-volume), PARAMETERS[name], contrast="dark")
     assert np.array_equal(levels_of(bright), levels_of(dark))
     assert bright.levels == dark.levels
     # numbers whose negative their own type does not hold
     for edge in (volume.clip(-100, 100).astype(np.int8), (volume + 300).astype(np.uint16)):
         edge[0, 0, 0] = np.iinfo(edge.dtype).min
-        bright = grey_levels(in_memory(edge), PARAMETERS[name], contrast="bright")
+        bright = grey_levels(tomogram_of(edge), PARAMETERS[name], contrast="bright")
         assert_levels_agree(levels_of(bright), whole_volume_levels(-edge.astype(float), PARAMETERS[name]))
 
 
 def test_sections_and_boxes_are_cuts_of_the_whole() -> None:
-    found = grey_levels(in_memory(textured((41, 30, 24))), GreyParameters())
+    found = grey_levels(tomogram_of(textured((41, 30, 24))), GreyParameters())
     whole = levels_of(found)
     assert found.shape == whole.shape == (21, 30, 24)
     assert whole.dtype == np.uint8
@@ -177,7 +175,7 @@ def test_voxels_that_are_no_numbers_are_refused_with_their_place(name: str, bad:
         volume[section // 2 * 2 : section // 2 * 2 + 2, 3:5, 4] = bad
     per_pair = parameters.sections_per_pair
     with pytest.raises(InputError, match=f"near section {section // per_pair * per_pair}; expected finite numbers"):
-        grey_levels(in_memory(volume), parameters)
+        grey_levels(tomogram_of(volume), parameters)
 
 
 def test_numbers_at_the_end_of_float32_are_refused_without_a_warning() -> None:
@@ -186,7 +184,7 @@ def test_numbers_at_the_end_of_float32_are_refused_without_a_warning() -> None:
     volume[6:8] = np.inf
     volume[7] = -np.inf
     with pytest.raises(InputError, match="near section 4"):
-        grey_levels(in_memory(volume), GreyParameters())
+        grey_levels(tomogram_of(volume), GreyParameters())
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
@@ -196,14 +194,14 @@ def test_numbers_at_the_end_of_float32_are_refused_without_a_warning() -> None:
 )
 def test_a_constant_volume_is_refused(name: str, value: float, dtype: type) -> None:
     with pytest.raises(InputError, match=r"a\.mrc: all voxels are equal; expected a tomogram with contrast"):
-        grey_levels(in_memory(np.full((70, 12, 14), value, dtype)), PARAMETERS[name])
+        grey_levels(tomogram_of(np.full((70, 12, 14), value, dtype)), PARAMETERS[name])
 
 
 def test_one_voxel_is_contrast() -> None:
     volume = np.full((20, 40, 40), 100, np.int16)
     volume[7, 8, 9] = 101
     assert_levels_agree(
-        levels_of(grey_levels(in_memory(volume), GreyParameters())), whole_volume_levels(volume, GreyParameters())
+        levels_of(grey_levels(tomogram_of(volume), GreyParameters())), whole_volume_levels(volume, GreyParameters())
     )
 
 
@@ -224,20 +222,21 @@ def test_pairs_of_sections() -> None:
 
 
 def test_the_spool_leaves_nothing_behind(tmp_path: Path) -> None:
-    found = grey_levels(in_memory(textured((12, 20, 24))), GreyParameters(), spool_folder=tmp_path)
+    found = grey_levels(tomogram_of(textured((12, 20, 24))), GreyParameters(), spool_folder=tmp_path)
     assert not list(tmp_path.iterdir())  # already unlinked: a killed run leaves nothing either
     assert levels_of(found).std() > 10
 
 
 def test_no_room_for_the_spool(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="temporary space cannot be had") as caught:
-        grey_levels(in_memory(textured((12, 20, 24))), GreyParameters(), spool_folder=tmp_path / "none")
+        grey_levels(tomogram_of(textured((12, 20, 24))), GreyParameters(), spool_folder=tmp_path / "none")
     assert str(caught.value).startswith(f"{tmp_path / 'none'}: ")
+    tomogram = tomogram_of(textured((12, 20, 24)))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # like a disk that is full after 4 kB
     try:
         with pytest.raises(InputError, match="room for the grey levels and the heat map of one tomogram") as caught:
-            grey_levels(in_memory(textured((12, 20, 24))), GreyParameters(), spool_folder=tmp_path)
+            grey_levels(tomogram, GreyParameters(), spool_folder=tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "Set TMPDIR" in str(caught.value)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,11 +9,7 @@ from hypothesis import strategies as st
 
 from milopyp_shared.errors import ContradictionError, InputError
 from milopyp_shared.rescale import Rescaled, rescaled
-from milopyp_shared.tomogram import Tomogram
-
-
-def in_memory(volume: np.ndarray, voxel_size: float | None = 10.0) -> Tomogram:
-    return Tomogram(Path("a.mrc"), "xyz", volume, voxel_size)
+from toys import tomogram_of
 
 
 def waves(shape: tuple[int, int, int], scale: float = 1.0) -> np.ndarray:
@@ -26,7 +20,7 @@ def waves(shape: tuple[int, int, int], scale: float = 1.0) -> np.ndarray:
 
 @pytest.mark.parametrize(("scale", "tolerance"), [(1.2, 0.001), (2.3, 0.001), (0.8, 0.01), (0.4, 0.01)])
 def test_values_are_those_of_the_same_places(scale: float, tolerance: float) -> None:
-    volume = Rescaled(in_memory(waves((30, 40, 50))), scale)
+    volume = Rescaled(tomogram_of(waves((30, 40, 50))), scale)
     found = volume.sections(0, volume.shape[0])
     assert found.shape == volume.shape == tuple(round(size * scale) for size in (30, 40, 50))
     inside = (slice(4, -4),) * 3
@@ -36,24 +30,24 @@ def test_values_are_those_of_the_same_places(scale: float, tolerance: float) -> 
 @given(scale=st.floats(0.26, 3.9), cut=st.integers(1, 40))
 @settings(deadline=None, max_examples=25)
 def test_sections_do_not_depend_on_how_they_are_asked_for(scale: float, cut: int) -> None:
-    volume = Rescaled(in_memory(np.random.default_rng(1).normal(size=(12, 9, 10))), scale)
+    volume = Rescaled(tomogram_of(np.random.default_rng(1).normal(size=(12, 9, 10))), scale)
     depth = volume.shape[0]
     cut = min(cut, depth - 1)
     parts = np.concatenate([volume.sections(0, cut), volume.sections(cut, depth)])
     assert np.array_equal(parts, volume.sections(0, depth))
     # a constant stays one, at the faces too, where half of the kernel is outside
-    constant = Rescaled(in_memory(np.full((12, 9, 10), 3.0)), scale)
+    constant = Rescaled(tomogram_of(np.full((12, 9, 10), 3.0)), scale)
     assert constant.sections(0, depth) == pytest.approx(3.0, abs=1e-5)
 
 
 @given(scale=st.floats(0.26, 3.9), place=st.floats(0, 100))
 def test_positions_go_back(scale: float, place: float) -> None:
     here = (place + 0.5) * scale - 0.5
-    assert Rescaled(in_memory(np.zeros((9, 9, 9))), scale).back(np.full((1, 3), here)) == pytest.approx(place)
+    assert Rescaled(tomogram_of(np.zeros((9, 9, 9))), scale).back(np.full((1, 3), here)) == pytest.approx(place)
 
 
 def test_what_has_the_voxel_size_already_is_left_alone() -> None:
-    tomogram = in_memory(np.zeros((9, 9, 9)), 10.01)
+    tomogram = tomogram_of(np.zeros((9, 9, 9)), 10.01)
     assert rescaled(tomogram, 10.0) is tomogram
 
 
@@ -63,4 +57,4 @@ def test_what_has_the_voxel_size_already_is_left_alone() -> None:
 ])  # fmt: skip
 def test_refused(here: float | None, trained: float | None, kind: type[Exception]) -> None:
     with pytest.raises(kind):
-        rescaled(in_memory(np.zeros((9, 9, 9)), here), trained)
+        rescaled(tomogram_of(np.zeros((9, 9, 9)), here), trained)
