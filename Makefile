@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 EXTRAS := cpu,train,export,formats,report,docs,dev
 
-.PHONY: setup demo test test-browser test-cluster test-install fuzz check bench clean
+.PHONY: setup demo test test-browser test-cluster test-install faults fuzz check bench clean
 
 setup: $(VENV)/.ready
 
@@ -24,6 +24,9 @@ test-browser: setup
 
 test-cluster: setup
 	tests/cluster/run.sh
+
+faults: setup
+	MILOPYP_KILLS=20 $(BIN)/pytest tests/faults
 
 fuzz: setup
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt atheris

@@ -12,7 +12,7 @@ from typing import Any
 
 from milopyp_shared import axes, peaks
 from milopyp_shared.atomic import make_folder, remove_leftovers, write_text
-from milopyp_shared.errors import MilopypError
+from milopyp_shared.errors import CheckError, FullDiskError, MilopypError, not_enough_memory
 from milopyp_shared.formats.candidates import write_candidates
 from milopyp_shared.formats.registry import about_axes
 from milopyp_shared.lists import ImageEntry
@@ -94,8 +94,8 @@ def _claim_and_prepare(run: Run, image: ImageEntry, claims: Claims, overwrite: b
         mask = None if (path := run.mask(image)) is None else open_mask(path, tomogram)
         prepared = prepare(tomogram, run.model.recipe, run.options.contrast, run.options.rescale, mask)
         return _Ready(prepared, identity)
-    except MilopypError as error:
-        return run.failure(image, error)
+    except (MilopypError, MemoryError) as error:
+        return _failure(run, image, error)
 
 
 def _pick_one(run: Run, image: ImageEntry, ready: _Ready, progress: Callable[[float], None]) -> dict[str, Any]:
@@ -106,8 +106,8 @@ def _pick_one(run: Run, image: ImageEntry, ready: _Ready, progress: Callable[[fl
         result = run_network(prepared, model, run.options.flips, progress)
         written = time.perf_counter()
         picks = _write(run.files(image), image.name, result, prepared, run)
-    except MilopypError as error:
-        return run.failure(image, error)
+    except (MilopypError, MemoryError) as error:
+        return _failure(run, image, error)
     end = time.perf_counter()
     seconds = result.seconds | {"write": end - written, "total": end - start + prepared.seconds}
     return ready.identity | {
@@ -124,6 +124,15 @@ def _pick_one(run: Run, image: ImageEntry, ready: _Ready, progress: Callable[[fl
         "seconds": {stage: round(value, 4) for stage, value in seconds.items()},
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
+
+
+def _failure(run: Run, image: ImageEntry, error: MilopypError | MemoryError) -> dict[str, Any]:
+    """The record of a tomogram that cannot be picked; a full disk is raised: the next ones would fail, too."""
+    if isinstance(error, FullDiskError):
+        raise error
+    if isinstance(error, MemoryError):
+        return run.failure(image, CheckError(not_enough_memory(error), where=image.path))
+    return run.failure(image, error)
 
 
 def _write(files: OutputFiles, name: str, result: Result, prepared: Prepared, run: Run) -> int:

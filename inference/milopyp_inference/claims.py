@@ -13,8 +13,7 @@ import socket
 import threading
 from pathlib import Path
 
-from milopyp_shared.atomic import remove_leftovers
-from milopyp_shared.errors import InputError
+from milopyp_shared.atomic import remove_leftovers, unwritable
 
 TOUCHED_EVERY = 20.0  # seconds
 STALE_AFTER = 180.0
@@ -45,6 +44,8 @@ class Claims:
         ------
         InputError
             The folder cannot be written.
+        FullDiskError
+            No space is left.
         """
         path = self._folder / f"{name}.claim"
         for _ in range(2):
@@ -54,12 +55,7 @@ class Claims:
                 if not self._remove_stale(path):
                     return False
             except OSError as error:
-                raise InputError(
-                    f"cannot be written ({error.strerror or error})",
-                    where=self._folder,
-                    expected="a writable folder with free space",
-                    remedy="Choose another output place.",
-                ) from error
+                raise unwritable(self._folder, error) from error
             else:
                 self._held.add(path)
                 return True

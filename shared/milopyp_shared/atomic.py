@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import os
 import tempfile
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import InputError
+from .errors import FullDiskError, InputError, MilopypError
 
 SUFFIX = ".part"
 
@@ -26,13 +27,15 @@ def replacing(target: str | Path) -> Iterator[Path]:
     ------
     InputError
         The folder of `target` cannot be made or written.
+    FullDiskError
+        No space is left.
     """
     target = Path(target)
     make_folder(target.parent)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=SUFFIX, dir=target.parent)
     except OSError as error:
-        raise _unwritable(target.parent, error) from error
+        raise unwritable(target.parent, error) from error
     os.close(handle)
     part = Path(name)
     try:
@@ -40,7 +43,7 @@ def replacing(target: str | Path) -> Iterator[Path]:
         part.chmod(0o666 & ~_umask())
         part.replace(target)
     except OSError as error:
-        raise _unwritable(target, error) from error
+        raise unwritable(target, error) from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -56,7 +59,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise unwritable(folder, error) from error
 
 
 def remove_leftovers(folder: Path, name: str | None = None, older_than: float = 0.0) -> None:
@@ -73,16 +76,29 @@ def remove_leftovers(folder: Path, name: str | None = None, older_than: float = 
                 part.unlink()
 
 
+def is_full(error: OSError) -> bool:
+    """Whether an error says that no space is left: on the disk, of the user's part of it, or for one file."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def unwritable(path: Path, error: OSError) -> MilopypError:
+    """The error to raise for one of writing to `path`."""
+    if is_full(error):
+        return FullDiskError(
+            f"cannot be written ({error.strerror})",
+            where=path,
+            expected="free space",
+            remedy="Make room and repeat the command: what is finished stays.",
+        )
+    return InputError(
+        f"cannot be written ({error.strerror or error})",
+        where=path,
+        expected="a writable folder",
+        remedy="Choose another output place.",
+    )
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-def _unwritable(path: Path, error: OSError) -> InputError:
-    return InputError(
-        f"cannot be written ({error.strerror or error})",
-        where=path,
-        expected="a writable folder with free space",
-        remedy="Choose another output place.",
-    )

@@ -7,11 +7,13 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
 
-from .errors import CheckError, MilopypError
+from .atomic import is_full, unwritable
+from .errors import CheckError, MilopypError, not_enough_memory
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -148,16 +150,21 @@ def run(program: click.Command, arguments: list[str] | None = None) -> NoReturn:
             traceback.print_exc()
         click.echo(f"error: {error}", err=True)
         code = error.exit_code
-    except MemoryError as error:
-        click.echo(
-            f"error: not enough memory ({str(error) or 'none left'}). Use smaller files or another machine.", err=True
-        )
-        code = CheckError.exit_code
     except BrokenPipeError:
         code = INTERRUPTED
     except Exception as error:
-        code = _internal_error(error, trace)
+        code = _machine_error(error) or _internal_error(error, trace)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _machine_error(error: Exception) -> int:
+    """The exit code of an error that is the machine's, which is said in a line; 0 for others."""
+    said = not_enough_memory(error)
+    if isinstance(error, OSError) and is_full(error):
+        said = str(unwritable(Path(error.filename or "a file"), error))
+    if said:
+        click.echo(f"error: {said}", err=True)
+    return CheckError.exit_code if said else 0
 
 
 def _internal_error(error: Exception, trace: bool) -> int:

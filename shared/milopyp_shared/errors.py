@@ -6,6 +6,7 @@
     +-- ContradictionError      2   two statements that cannot both hold
     +-- MissingDependency       2   an optional package is needed and absent
     +-- CheckError              3   a check failed while running (parity, NaN)
+        +-- FullDiskError       3   no space is left
 
 Every message answers four questions in one line: where, what was found, what was expected,
 what to do. The command line prints it and leaves with the class's exit code; nothing else
@@ -62,3 +63,19 @@ class CheckError(MilopypError):
     """A check failed while running: parity, NaN in a loss, all items failed."""
 
     exit_code = 3
+
+
+class FullDiskError(CheckError):
+    """No space is left where output goes: whatever comes next would fail, too."""
+
+
+def not_enough_memory(error: Exception) -> str:
+    """What there is to say of an error that is about memory; empty for others.
+
+    PyTorch and the start of a thread have no class of their own for it.
+    """
+    said = (str(error).splitlines() or [""])[0]
+    words = ("allocate memory", "out of memory", "can't start new thread")
+    if not isinstance(error, MemoryError) and not any(word in said for word in words):
+        return ""
+    return f"not enough memory ({said[:120] or 'none left'}). Use smaller files, less at a time, or another machine."

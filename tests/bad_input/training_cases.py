@@ -37,10 +37,6 @@ CASES = [
         "experiment outside its folder", f"{TRAIN} --exp-id ../../x", "--exp-id", "'../../x'",
         "a plain name without slashes", "", lists(),
     ),
-    Case(
-        "resuming what never began", f"{TRAIN} --resume", "exp/semi/default/model_last_contrastive.pth",
-        "nothing to resume", "the checkpoint of an earlier run", "", lists(),
-    ),
     Case("GPU that is a word", f"{TRAIN} --gpus first", "--gpus", "'first'", "a GPU number, -1 or auto", "", lists()),
     Case("GPU that is not there", f"{TRAIN} --gpus 999", "--gpus", "GPU 999 is not there", "PyTorch sees", "Give -1",
          lists()),
@@ -116,5 +112,10 @@ CASES = [
          "cannot be read as a checkpoint", "tensors and plain types", "Copy it again",
          both(lists(), text("exp/semi/default/model_last_contrastive.pth", "hello\n"))),
     Case("resuming a run of another network", f"{TRAIN} --resume", "exp/semi/default/model_last_contrastive.pth",
-         "is a run with other options", "the same --preset, --arch and --num-epochs as now", "opt.txt", begun()),
+         "is a run with other options", "the same ones as now", "opt.txt", begun()),
+    Case("resuming with another diameter", f"{TRAIN} --resume", "exp/semi/default/model_last_contrastive.pth",
+         "--bbox 12.0, now 10.0", "the same ones as now", "opt.txt", begun(options={"bbox": "12.0"})),
+    Case("resuming with other labels", f"{TRAIN} --resume", "exp/semi/default/model_last_contrastive.pth",
+         "labels, now 1", "and the same labels", "begin anew with another --exp-id",
+         begun(options={"bbox": "10.0", "num_epochs": "1"})),
 ]  # fmt: skip

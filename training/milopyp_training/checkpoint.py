@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import warnings
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,14 +60,20 @@ def save(path: Path, state: TrainingState, recipe: Recipe, options: dict[str, An
         "validation": state.validation,
         "cross_validated": None if state.cross_validated is None else _plain(state.cross_validated),
     }
-    with replacing(path) as part:
-        torch.save(content, part)
+    _write(path, content)
 
 
 def replace_recipe(path: Path, checkpoint: Checkpoint, recipe: Recipe) -> None:
     """Write a loaded checkpoint again with another recipe."""
+    _write(path, checkpoint.stored | {"recipe": recipe.to_json()})
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    """Through memory: where a disk is full, PyTorch's own writer raises what does not say so."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
     with replacing(path) as part:
-        torch.save(checkpoint.stored | {"recipe": recipe.to_json()}, part)
+        part.write_bytes(buffer.getbuffer())
 
 
 def load(path: Path) -> Checkpoint:
@@ -128,6 +136,32 @@ def read_plain(path: Path) -> dict[str, Any]:
     return stored
 
 
+def refuse_other_options(
+    checkpoint: Checkpoint, options: Mapping[str, str], names: Collection[str], labels: Mapping[str, int], path: Path
+) -> None:
+    """Raise an `InputError` when a stored run was begun with other options, of those in `names`, or other labels."""
+    before = checkpoint.stored.get("options")
+    before = before if isinstance(before, dict) else {}
+    other = [
+        f"--{name.replace('_', '-')} {before.get(name, 'not given')}, now {options.get(name, 'not given')}"
+        for name in sorted(names)
+        if before.get(name) != options.get(name)
+    ]
+    if checkpoint.recipe.labels != labels:
+        other.append(f"{sum(checkpoint.recipe.labels.values())} labels, now {sum(labels.values())}")
+    if other:
+        raise _other_run("; ".join(other), path)
+
+
+def _other_run(why: str, path: Path) -> InputError:
+    return InputError(
+        f"is a run with other options ({why})",
+        where=path,
+        expected="the same ones as now, and the same labels",
+        remedy="Resume with the options in opt.txt, or begin anew with another --exp-id.",
+    )
+
+
 def restore(state: TrainingState, checkpoint: Checkpoint, path: Path) -> None:
     """Put a stored run back into a fresh state, so that training goes on where it stopped.
 
@@ -152,12 +186,7 @@ def restore(state: TrainingState, checkpoint: Checkpoint, path: Path) -> None:
         state.epoch, state.history = int(stored["epoch"]), list(stored["history"])
         state.validation = list(stored["validation"])
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"is a run with other options ({_first_line(error)})",
-            where=path,
-            expected="the same --preset, --arch and --num-epochs as now",
-            remedy="Resume with the options in opt.txt, or begin anew with another --exp-id.",
-        ) from error
+        raise _other_run(_first_line(error), path) from error
 
 
 def cross_validated(checkpoint: Checkpoint, path: Path) -> CrossValidated | None:

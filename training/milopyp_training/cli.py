@@ -233,8 +233,6 @@ def train_command(task: str | None, **options: Any) -> None:
     preset = choose_preset(options, given)
     folder = outputs.experiment_folder(options["exp_id"])
     goes_on = options["resume"] and (folder / LAST).is_file()
-    if options["resume"] and not goes_on and not (folder / outputs.OPTIONS).is_file():
-        raise UsageError("nothing to resume", where=folder / LAST, expected="the checkpoint of an earlier run")
     if options["threads"]:
         torch.set_num_threads(options["threads"])
     with processes.joined(options["gpus"]) as (device, share):
@@ -280,9 +278,9 @@ def train_command(task: str | None, **options: Any) -> None:
             share,
         )
         if goes_on:
-            training.resume(folder / LAST)
+            training.resume(folder / LAST, _shaping(context.command))
         elif options["resume"]:
-            console.say("the earlier run had not finished an epoch: this one begins anew")
+            console.say(f"nothing to resume in {folder}: this run begins anew")
         if share.rank == 0:
             outputs.write_options(folder / outputs.OPTIONS, outputs.described(options, given, preset))
         recipe = training.train()
@@ -299,6 +297,13 @@ def train_command(task: str | None, **options: Any) -> None:
     console.say(
         f"next: milopyp-infer TOMOGRAM... --model {exported}" if exported else f"next: milopyp-export {folder / LAST}"
     )
+
+
+def _shaping(command: click.Command) -> set[str]:
+    """Names of the options that change what is learned."""
+    groups = (PARTICLE, TRAINING, PUBLISHED)
+    names = {parameter.name or "" for parameter in command.params if getattr(parameter, "group", "") in groups}
+    return names - {"resume", "load_model"}
 
 
 def _check(options: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import importlib.util
 import io
@@ -92,10 +93,13 @@ class Log:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
-            self.line(f"stopped: {error}")
-        self._events.close()
-        self._text.close()
+        if error is None:
+            self._events.close()
+            self._text.close()
+            return
+        for last in (lambda: self.line(f"stopped: {error}"), self._events.close, self._text.close):
+            with contextlib.suppress(OSError):  # a full disk is told once
+                last()
 
     def line(self, text: str) -> None:
         """One line of text with the time."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -157,9 +157,10 @@ class Run:
             self.schedule.mixed_precision, self.schedule.ahead,
         )  # fmt: skip
 
-    def resume(self, path: Path) -> None:
-        """Go on after the last finished epoch of a checkpoint."""
+    def resume(self, path: Path, compared: Collection[str] = ()) -> None:
+        """Go on after the last finished epoch of a checkpoint, whose options `compared` must be those of this run."""
         stored = checkpoint.load(path)
+        checkpoint.refuse_other_options(stored, self.options, compared, self.recipe.labels, path)
         if (found := checkpoint.cross_validated(stored, path)) is not None:
             self._begin(found.apply(self.volumes))
             self.state.cross_validated = found

@@ -1,0 +1,176 @@
+"""Batches that are killed, interrupted, out of room or memory, or lose their tomograms; and two at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from faults.processes import (
+    KILLS,
+    Undisturbed,
+    ended,
+    killed,
+    on_a_small_disk,
+    outputs,
+    started,
+    undisturbed,
+    wait_for,
+)
+from milopyp_inference.claims import Claims
+from toys import VOXEL_SIZE, clean_phantom, write_batch, write_tomogram
+
+COUNT = 20
+LINE = "milopyp-infer tomograms.txt --model toy.onnx --threads 1 --out"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """Twenty tomograms, and what a run without trouble makes of them."""
+    folder = tmp_path_factory.mktemp("batch")
+    write_batch(folder, COUNT, (32, 64, 64), particles=6)
+    run = undisturbed(f"{LINE} whole", folder, folder / "whole")
+    assert len(records(run.folder)) == COUNT
+    return run
+
+
+@pytest.fixture
+def home(whole: Undisturbed) -> Path:
+    """Where the tomograms are."""
+    return whole.folder.parent
+
+
+def records(run: Path) -> dict[str, int]:
+    """When each tomogram was finished."""
+    return {path.stem: path.stat().st_mtime_ns for path in (run / "records").glob("*.json")}
+
+
+def assert_as_undisturbed(run: Path, whole: Undisturbed) -> None:
+    """Equal bytes in every file, and nothing left over."""
+    assert outputs(run) == outputs(whole.folder)
+    summary = json.loads((run / "run.json").read_text())
+    assert (summary["done"], summary["failed"]) == (len(records(whole.folder)), {})
+
+
+@pytest.mark.parametrize("moment", range(KILLS))
+def test_killed_at_any_moment(whole: Undisturbed, home: Path, moment: int) -> None:
+    run = home / f"moment_{moment}"
+    assert killed(f"{LINE} {run}", home, moment, whole.seconds)
+    ended(f"{LINE} {run}", home)
+    assert_as_undisturbed(run, whole)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 130), (signal.SIGINT, 130)])
+def test_a_restart_does_only_what_was_missing(whole: Undisturbed, home: Path, number: int, code: int) -> None:
+    run = home / f"killed_{number}"
+    process = started(f"{LINE} {run}", home)
+    wait_for(lambda: len(records(run)) >= 7)
+    process.send_signal(number)
+    said, _ = process.communicate()
+    assert process.returncode == code
+    assert code < 0 or "the same command goes on where it stopped" in said
+    before = records(run)
+    assert 7 <= len(before) < COUNT
+    assert ended(f"{LINE} {run}", home).count("is already done") == len(before)
+    after = records(run)
+    assert {name: after[name] for name in before} == before
+    assert_as_undisturbed(run, whole)
+
+
+def test_two_at_once_share_the_work(whole: Undisturbed, home: Path) -> None:
+    run = home / "shared"
+    both = [started(f"{LINE} {run}", home) for _ in range(2)]
+    said = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    picked = [
+        {line.split()[2] for line in text.splitlines() if " picks in " in line and "(order" in line} for text in said
+    ]
+    assert picked[0] | picked[1] == {f"t{number:02d}" for number in range(COUNT)}
+    assert not picked[0] & picked[1]
+    assert_as_undisturbed(run, whole)
+
+
+@pytest.mark.parametrize("size", ["200k", "40k", "400k", "700k"][: KILLS // 2])
+def test_full_disk(whole: Undisturbed, home: Path, size: str) -> None:
+    run = home / f"full_{size}"
+    code, said, again, more = on_a_small_disk(f"{LINE} {run}", f"{LINE} {run}", home, run, size)
+    assert code == 3, said
+    [error] = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert "cannot be written (No space left on device); expected free space. Make room" in error
+    assert "FAILED" not in said  # it is no tomogram's fault
+    assert again == 0, more
+    assert_as_undisturbed(run, whole)
+
+
+def test_tomograms_that_disappear_and_change(whole: Undisturbed, home: Path) -> None:
+    run, gone, cut = home / "lost", home / "tomograms/t18.mrc", home / "tomograms/t19.mrc"
+    content, then = cut.read_bytes(), cut.stat()
+    process = started(f"{LINE} {run}", home)
+    wait_for(lambda: records(run))
+    gone.rename(home / "elsewhere.mrc")
+    os.truncate(cut, 50_000)
+    said, _ = process.communicate()
+    (home / "elsewhere.mrc").rename(gone)
+    cut.write_bytes(content)
+    os.utime(cut, ns=(then.st_atime_ns, then.st_mtime_ns))
+    assert process.returncode == 1, said
+    assert "failed: t18: tomograms/t18.mrc: no such file" in said
+    assert "failed: t19: tomograms/t19.mrc: " in said
+    assert len(records(run)) == COUNT
+    assert ended(f"{LINE} {run}", home).count("is already done") == COUNT - 2
+    assert_as_undisturbed(run, whole)
+
+
+def test_out_of_memory(tmp_path: Path) -> None:
+    """One tomogram of six is too large for what the process may take."""
+    write_batch(tmp_path, 6, (32, 64, 64), particles=6)
+    large = np.tile(clean_phantom(5, (32, 64, 64), 6).volume, (2, 8, 8))
+    write_tomogram(tmp_path / "tomograms/t04.mrc", large, voxel_size=VOXEL_SIZE)
+    whole = undisturbed(f"{LINE} whole", tmp_path, tmp_path / "whole")
+    run = tmp_path / "little"
+    process = started(f"{LINE} {run}", tmp_path)
+    wait_for(lambda: records(run))
+    pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[0])
+    little = pages * os.sysconf("SC_PAGESIZE") + 16 * 2**20
+    resource.prlimit(process.pid, resource.RLIMIT_AS, (little, resource.RLIM_INFINITY))
+    said, _ = process.communicate()
+    assert process.returncode == 1, said
+    [failed] = [line for line in said.splitlines() if line.startswith("failed: ")]
+    assert failed.startswith("failed: t04: ") and "memory" in failed.lower()
+    ended(f"{LINE} {run}", tmp_path)
+    assert_as_undisturbed(run, whole)
+
+
+def test_claims_of_the_living_hold_and_those_of_the_dead_do_not(tmp_path: Path) -> None:
+    with Claims(tmp_path) as ours:
+        assert ours.take("a")
+        assert not Claims(tmp_path).take("a")
+        ours.give_back("a")
+        assert Claims(tmp_path).take("a")
+    (tmp_path / "a.claim").unlink()
+    gone = subprocess.Popen([sys.executable, "-c", "pass"])
+    gone.wait()
+    here = json.dumps({"host": os.uname().nodename, "pid": gone.pid, "born": "1"})
+    for content, age, free in (
+        (here, 0, True),  # of this host: the process is not there
+        ('{"host": "elsewhere", "pid": 1, "born": "1"}', 0, False),
+        ('{"host": "elsewhere", "pid": 1, "born": "1"}', 1000, True),  # not touched for long
+        ("", 0, False),  # just being written
+        ("", 1000, True),
+    ):
+        claim = tmp_path / "b.claim"
+        claim.write_text(content)
+        then = time.time() - age
+        os.utime(claim, (then, then))
+        with Claims(tmp_path) as claims:
+            assert claims.take("b") is free, content
+        claim.unlink(missing_ok=True)
+        assert list(tmp_path.iterdir()) == []
