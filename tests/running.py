@@ -62,7 +62,10 @@ def run_program(name: str, arguments: Sequence[str]) -> Outcome:
 
 def tree(folder: Path) -> dict[str, str]:
     """Every file and folder below `folder` by relative path, with a hash of its content ("folder" for folders)."""
-    return {
-        str(path.relative_to(folder)): "folder" if path.is_dir() else hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-    }
+    return {str(path.relative_to(folder)): _content(path) for path in sorted(folder.rglob("*"))}
+
+
+def _content(path: Path) -> str:
+    if path.is_symlink():
+        return f"link to {path.readlink()}"
+    return "folder" if path.is_dir() else hashlib.sha256(path.read_bytes()).hexdigest()

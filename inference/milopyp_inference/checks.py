@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -246,7 +247,7 @@ def memory_suffices(images: Sequence[ImageEntry], options: PickOptions, model: M
 def outputs_apart(images: Sequence[ImageEntry], out: Path) -> None:
     """Outputs must not replace what lies beside the tomograms: NAME.txt and NAME.mod are often a person's clicks."""
     for image in images:
-        if image.path.parent.resolve() == out.resolve():
+        if os.path.realpath(image.path.parent) == os.path.realpath(out):  # Path.resolve raises where links go round
             raise UsageError(
                 f"holds the tomogram {image.path.name}",
                 where=out,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milopyp_shared.errors import CheckError, ContradictionError, InputError
+from milopyp_shared.files import no_file
 from milopyp_shared.recipe import CHUNKS_KEY, METADATA_KEY, Recipe
 from milopyp_shared.tiles import Piece, Read, Shape, Tile, pieces
 
@@ -201,7 +202,7 @@ def open_model(
     """
     path, machine = Path(path), machine or Machine()
     if not path.is_file():
-        raise InputError("no such file", where=path, expected="a model made by milopyp-export (.onnx)")
+        raise no_file(path, "a model made by milopyp-export (.onnx)")
     if path.suffix in (".pth", ".pt"):
         return _exported_from(path, machine, say)
     providers.refuse_two_runtimes(providers.installed_runtimes())

@@ -48,8 +48,9 @@ def read_records(folder: Path) -> list[dict[str, Any]]:
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
             if record["status"] == "done":
+                _refuse_incomplete(record, path.stem)
                 records.append(record)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
                 "is no record of a tomogram",
                 where=path,
@@ -59,6 +60,20 @@ def read_records(folder: Path) -> list[dict[str, Any]]:
     if not records:
         raise InputError("holds no finished tomogram", where=folder, expected="a folder written by milopyp-infer")
     return records
+
+
+def _refuse_incomplete(record: dict[str, Any], name: str) -> None:
+    """Raise a plain error for a record that lacks what others rely on, or is called by another name than its file."""
+    from milopyp_inference.picking import Selection
+    from milopyp_shared import axes
+
+    frame = frame_of(record)
+    if record["name"] != name or frame.order not in axes.ORDERS or len(frame.stored_shape) != 3:
+        raise ValueError
+    Selection(**record["options"]["selection"])
+    Path(record["input"]["path"])
+    for key in ("diameter", "suppression_distance", "picks"):
+        float(record[key])
 
 
 def frame_of(record: dict[str, Any]) -> Frame:

@@ -15,6 +15,8 @@ leaves a public function for bad input.
 
 from __future__ import annotations
 
+LONGEST = 600  # characters of what was found: a file may hold words of any length
+
 
 class MilopypError(Exception):
     """Base of all errors of milopyp.
@@ -34,6 +36,7 @@ class MilopypError(Exception):
     exit_code = 2
 
     def __init__(self, found: str, *, where: object = None, expected: str = "", remedy: str = "") -> None:
+        found = found if len(found) < LONGEST else f"{found[: LONGEST // 2]} ... {found[-LONGEST // 3 :]}"
         self.found, self.where, self.expected, self.remedy = found, where, expected, remedy
         text = found if where is None else f"{where}: {found}"
         if expected:

@@ -21,10 +21,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from .atomic import write_text
 from .errors import InputError
+from .files import no_file
 from .formats.text import fixed, read_lines, to_number
 
 IMAGE_COLUMNS = ("image_name", "rec_path")
 COORDINATE_COLUMNS = ("image_name", "x_coord", "y_coord", "z_coord")
+LONGEST_NAME = 200  # file systems take 255 bytes, of which endings and temporary names need some
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,8 @@ def find_list(name: str | Path) -> Path:
     for place in places:
         if _is_file(place):
             return place
-    raise InputError(
-        "no such file",
-        where=path,
-        expected=f"a list at {' or '.join(str(place.absolute()) for place in places)}",
-        remedy="Check the name, or write the list with `milopyp prepare`.",
-    )
+    expected = f"a list at {' or '.join(str(place.absolute()) for place in places)}"
+    raise no_file(path, expected, "Check the name, or write the list with `milopyp prepare`.")
 
 
 def read_image_list(path: str | Path) -> list[ImageEntry]:
@@ -154,8 +152,14 @@ def check_image_name(name: str, where: object) -> None:
     Raises
     ------
     InputError
-        Empty, with ``/``, ``\\``, ``..`` or control characters, beginning with ``#``, or with spaces around it.
+        Empty, with ``/``, ``\\``, ``..`` or control characters, beginning with ``#``, with spaces around it, or too
+        long for a file name with what follows it.
     """
+    if len(name.encode()) > LONGEST_NAME:
+        raise InputError(
+            f"an image name of {len(name.encode())} bytes", where=where, expected=f"at most {LONGEST_NAME}",
+            remedy="Rename the image here and in the other list.",
+        )  # fmt: skip
     bad = not name or name == "." or name != name.strip() or name.startswith("#") or not name.isprintable()
     if bad or any(part in name for part in ("/", "\\", "..")):
         raise InputError(

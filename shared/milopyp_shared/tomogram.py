@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from . import axes
 from .errors import InputError
+from .files import no_file
 from .stored import StoredVoxels
 
 HEADER_BYTES = 1024
@@ -68,7 +69,8 @@ class Tomogram:
     header_voxel_size
         What the header says, whatever the user says: 3dmod places models by it.
     origin, start
-        Header origin (Angstrom) and nxstart, nystart, nzstart along the file's axes, fastest first.
+        Header origin (Angstrom, 0 where it is no finite number) and nxstart, nystart, nzstart along the file's axes,
+        fastest first.
     """
 
     path: Path
@@ -149,12 +151,9 @@ def open_tomogram(
 
 
 def _open(path: Path, order: str, voxel_size: float | None, shortest: int) -> Tomogram:
-    if not path.exists():
-        raise InputError("no such file", where=path, expected="a tomogram", remedy="Check the path.")
-    if path.is_dir():
-        raise InputError("is a folder", where=path, expected="tomograms", remedy=f"Give {path}/*.mrc or an image list.")
     if not path.is_file():
-        raise InputError("is not a file", where=path, expected="a tomogram (.mrc, .rec)")
+        remedy = f"Give {path}/*.mrc or an image list." if path.is_dir() else "Check the path."
+        raise no_file(path, "a tomogram (.mrc, .rec)", remedy)
     with path.open("rb") as stream:
         start = stream.read(HEADER_BYTES)
         unpack = next((opener for magic, opener in _COMPRESSED.items() if start.startswith(magic)), None)
@@ -195,7 +194,7 @@ def _interpret(
         )
     word = axes.resolve_order(order, shape, path)
     stored = StoredVoxels(path, stream, dtype, shape, offset)
-    origin = tuple(float(header["origin"][axis]) for axis in "xyz")
+    origin = tuple(float(np.nan_to_num(header["origin"][axis], posinf=0.0, neginf=0.0)) for axis in "xyz")
     starts = tuple(int(header[f"n{axis}start"]) for axis in "xyz")
     stated = _voxel_size(header)
     return Tomogram(

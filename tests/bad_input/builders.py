@@ -147,7 +147,7 @@ def picked(path: str, columns: int = 32, summary: bool = True) -> Build:
     options = {"selection": {"threshold": 0.5, "distance": 6.0}, "published": None}
     record = {
         "name": "a", "status": "done", "input": {"path": path}, "frame": frame, "options": options, "diameter": 10.0,
-        "suppression_distance": 6.0,
+        "suppression_distance": 6.0, "picks": 1,
     }  # fmt: skip
     files = [
         text("picks/records/a.json", json.dumps(record)),

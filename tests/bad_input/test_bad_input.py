@@ -17,7 +17,9 @@ import torch
 from bad_input import (
     builders,
     convert_cases,
+    every_file_cases,
     export_cases,
+    hostile_cases,
     picking_cases,
     prepare_and_evaluate_cases,
     tomograms_and_lists_cases,
@@ -35,6 +37,8 @@ CASES = [
         export_cases,
         prepare_and_evaluate_cases,
         convert_cases,
+        every_file_cases,
+        hostile_cases,
     )
     for case in room.CASES
 ]

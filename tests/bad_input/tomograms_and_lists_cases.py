@@ -107,7 +107,7 @@ TOMOGRAMS = [
         "no such tomogram", f"{INFER} gone.mrc", "gone.mrc", "no such file", "a tomogram", "Check the path", model(),
     ),
     Case(
-        "folder as a tomogram", f"{INFER} data", "data", "is a folder", "tomograms", "Give data/*.mrc",
+        "folder as a tomogram", f"{INFER} data", "data", "is a folder", "a tomogram", "Give data/*.mrc",
         picking(volume("data/a.mrc")),
     ),
     Case(

@@ -55,14 +55,18 @@ def undisturbed(line: str, cwd: Path, folder: Path) -> Undisturbed:
     return Undisturbed(folder, time.monotonic() - before)
 
 
-def killed(line: str, folder: Path, moment: int, seconds: float) -> bool:
-    """Kill a command in the part `moment` of `KILLS` of its run; False when it was faster than that."""
-    process = started(line, folder)
-    time.sleep((moment + random.random()) / KILLS * seconds * 0.95)
-    process.kill()
-    process.communicate()
-    assert process.returncode in (0, -signal.SIGKILL)
-    return process.returncode != 0
+def kill(line: str, cwd: Path, folder: Path, moment: int, seconds: float) -> None:
+    """Kill a command that fills `folder` in part `moment` of `KILLS` of its run, which takes about `seconds`."""
+    for _ in range(5):
+        process = started(line, cwd)
+        time.sleep((moment + random.random()) / KILLS * seconds)
+        process.kill()
+        process.communicate()
+        if process.returncode == -signal.SIGKILL:
+            return
+        shutil.rmtree(folder)  # it was faster this time
+        seconds *= 0.8
+    raise AssertionError("it was never killed")
 
 
 def wait_for(condition: Callable[[], object]) -> None:

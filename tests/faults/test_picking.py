@@ -18,7 +18,7 @@ from faults.processes import (
     KILLS,
     Undisturbed,
     ended,
-    killed,
+    kill,
     on_a_small_disk,
     outputs,
     started,
@@ -63,7 +63,7 @@ def assert_as_undisturbed(run: Path, whole: Undisturbed) -> None:
 @pytest.mark.parametrize("moment", range(KILLS))
 def test_killed_at_any_moment(whole: Undisturbed, home: Path, moment: int) -> None:
     run = home / f"moment_{moment}"
-    assert killed(f"{LINE} {run}", home, moment, whole.seconds)
+    kill(f"{LINE} {run}", home, run, moment, whole.seconds)
     ended(f"{LINE} {run}", home)
     assert_as_undisturbed(run, whole)
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from experiments import BEST, DIAMETER, LAST, lists
-from faults.processes import KILLS, Undisturbed, ended, killed, on_a_small_disk, started, undisturbed
+from faults.processes import KILLS, Undisturbed, ended, kill, on_a_small_disk, started, undisturbed
 from milopyp_shared.phantom import PhantomSettings, write_phantoms
 
 LINE = (
@@ -75,7 +75,7 @@ def test_killed_at_any_moment(whole: Callable[[str], Undisturbed], home: Path, m
     """Every other pair of runs is one that cross-validates first."""
     options = CROSS_VALIDATED if moment // 2 % 2 else QUICK
     expected, run = whole(options), home / f"exp/semi/moment_{moment}"
-    assert killed(f"{LINE} {run.name} {options}", home, moment, expected.seconds)
+    kill(f"{LINE} {run.name} {options}", home, run, moment, expected.seconds)
     ended(f"{LINE} {run.name} {options} --resume", home)
     assert_as_undisturbed(run, expected)
 

@@ -14,6 +14,7 @@ from torch import nn
 
 from milopyp_shared.atomic import replacing
 from milopyp_shared.errors import InputError
+from milopyp_shared.files import no_file
 from milopyp_shared.recipe import Recipe
 
 from .data import CrossValidated
@@ -118,13 +119,13 @@ def read_plain(path: Path) -> dict[str, Any]:
         No such file, not such a file, or one that wants to run code.
     """
     if not path.is_file():
-        raise InputError("no such file", where=path, expected="a checkpoint (.pth)")
+        raise no_file(path, "a checkpoint (.pth)")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickles that are refused anyway
             stored = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file can make the unpickler raise anything
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
+        reason = _reason(error)
         raise InputError(
             f"cannot be read as a checkpoint ({reason})",
             where=path,
@@ -241,6 +242,13 @@ def _plain(found: CrossValidated) -> dict[str, Any]:
         "unlabelled": found.unlabelled,
         "label_scores": torch.from_numpy(found.label_scores),
     }
+
+
+def _reason(error: Exception) -> str:
+    """What PyTorch says of a file that it does not read, without its advice to read it unsafely."""
+    if type(error).__name__ == "UnpicklingError":
+        return "no list of tensors and plain types"
+    return (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0][:80] or type(error).__name__
 
 
 def _first_line(error: Exception) -> str:
