@@ -98,6 +98,7 @@ def test_a_finished_run_that_is_resumed_says_the_same_again(default: Experiment)
     line = f"{VALIDATED} --exp-id default --num-epochs 3 --val-interval 2 --save-all --debug 4 --K 2 --resume"
     before = tree(default.folder)
     weights = {name: default.checkpoint(name)["state_dict"] for name in (BEST, LAST)}
+    losses = (default.logs / "losses.csv").read_text()
     outcome = run_line(line)
     assert (outcome.code, outcome.err) == (0, "")
     assert "going on after epoch 3" in outcome.out
@@ -108,6 +109,7 @@ def test_a_finished_run_that_is_resumed_says_the_same_again(default: Experiment)
         assert all(torch.equal(value, state[key]) for key, value in default.checkpoint(name)["state_dict"].items())
     for logs in default.folder.glob("logs_*"):  # leave the folder as the other tests expect it
         if logs.name not in before:
+            assert (logs / "losses.csv").read_text() == losses
             for path in logs.iterdir():
                 path.unlink()
             logs.rmdir()

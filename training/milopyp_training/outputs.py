@@ -21,6 +21,7 @@ from milopyp_shared.errors import MissingDependency, UsageError
 from .trainer import Losses
 
 OPTIONS = "opt.txt"
+LOSSES, VALIDATION = "losses.csv", "validation.csv"
 
 
 def experiment_folder(exp_id: str, root: Path = Path("exp/semi")) -> Path:
@@ -107,26 +108,33 @@ class Log:
         self._text.flush()
 
     def earlier(self, history: Sequence[Losses], validation: Sequence[Losses]) -> None:
-        """Take over the epochs of the run that is resumed, so that the tables are complete."""
+        """Take over the epochs of the run that is resumed, so that the tables are complete, whatever comes next."""
         self._rows = [{"epoch": epoch, **terms} for epoch, terms in enumerate(history, 1)]
         self._judged = [dict(row) for row in validation]
+        for name, rows in ((LOSSES, self._rows), (VALIDATION, self._judged)):
+            if rows:
+                self._write_table(name, rows)
 
     def losses(self, epoch: int, terms: Losses) -> None:
         """The mean of every loss term of one epoch."""
         self._rows.append({"epoch": epoch, **terms})
-        self._write("losses.csv", self._rows, f"epoch {epoch}", terms, epoch)
+        self._tell(f"epoch {epoch}", terms, epoch)
+        self._write_table(LOSSES, self._rows)
 
     def validation(self, row: Losses) -> None:
         """The figures of one validated epoch."""
         self._judged.append(row)
         epoch = int(row["epoch"])
         figures = {f"validation {name}": value for name, value in row.items() if name != "epoch"}
-        self._write("validation.csv", self._judged, f"epoch {epoch}", figures, epoch)
+        self._tell(f"epoch {epoch}", figures, epoch)
+        self._write_table(VALIDATION, self._judged)
 
-    def _write(self, name: str, rows: list[Losses], title: str, terms: Losses, epoch: int) -> None:
+    def _tell(self, title: str, terms: Losses, epoch: int) -> None:
         for term, value in terms.items():
             self._events.add_scalar(term.replace(" ", "/"), value, epoch)
         self.line(f"{title}: " + ", ".join(f"{term} {value:.5g}" for term, value in terms.items()))
+
+    def _write_table(self, name: str, rows: Sequence[Losses]) -> None:
         text = io.StringIO()
         writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
         writer.writeheader()
