@@ -281,6 +281,8 @@ def train_command(task: str | None, **options: Any) -> None:
             training.resume(folder / LAST, _shaping(context.command))
         elif options["resume"]:
             console.say(f"nothing to resume in {folder}: this run begins anew")
+        elif (folder / LAST).is_file():
+            console.say(f"the models of an earlier run in {folder} are replaced (--resume would go on with it)")
         if share.rank == 0:
             outputs.write_options(folder / outputs.OPTIONS, outputs.described(options, given, preset))
         recipe = training.train()
