@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from experiments import BEST, DIAMETER, LAST, lists
-from faults.processes import KILLS, Undisturbed, ended, kill, on_a_small_disk, started, undisturbed
+from faults.processes import KILLS, Undisturbed, ended, kill, on_a_small_disk, started, undisturbed, wait_for
 from milopyp_shared.phantom import PhantomSettings, write_phantoms
 
 LINE = (
@@ -77,6 +77,19 @@ def test_killed_at_any_moment(whole: Callable[[str], Undisturbed], home: Path, m
     expected, run = whole(options), home / f"exp/semi/moment_{moment}"
     kill(f"{LINE} {run.name} {options}", home, run, moment, expected.seconds)
     ended(f"{LINE} {run.name} {options} --resume", home)
+    assert_as_undisturbed(run, expected)
+
+
+def test_terminated(whole: Callable[[str], Undisturbed], home: Path) -> None:
+    """As a cluster does when the time is up."""
+    expected, run = whole(QUICK), home / "exp/semi/terminated"
+    process = started(f"{LINE} {run.name} {QUICK}", home)
+    wait_for((run / LAST).exists)
+    process.terminate()
+    said, _ = process.communicate()
+    assert process.returncode == 130
+    assert "the same command with --resume goes on after the last finished epoch" in said
+    ended(f"{LINE} {run.name} {QUICK} --resume", home)
     assert_as_undisturbed(run, expected)
 
 

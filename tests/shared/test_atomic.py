@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from milopyp_shared.atomic import make_folder, remove_leftovers, replacing, write_text
-from milopyp_shared.errors import CheckError, InputError
+from milopyp_shared.errors import CheckError, FullDiskError, InputError
 
 
 def names(folder: Path) -> list[str]:
@@ -50,7 +50,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
-        with pytest.raises(InputError, match=r"cannot be written \(File too large\); expected a writable folder"):
+        with pytest.raises(FullDiskError, match=r"cannot be written \(File too large\); expected free space"):
             write_text(target, "x" * 5000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

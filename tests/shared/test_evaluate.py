@@ -152,8 +152,12 @@ def run_of(name: str, order: str, folder: str = "run") -> None:
     save(f"{folder}/{name}.candidates.csv", CANDIDATES)
     shape = {"xyz": (32, 96, 96), "xzy": (96, 32, 96)}[order]
     frame = {"order": order, "stored_shape": shape, "voxel_size": 10.0, "header_voxel_size": 10.0, "origin": [0, 0, 0]}
+    record = {
+        "status": "done", "name": name, "frame": frame, "input": {"path": f"{name}.mrc"}, "diameter": 10.0, "picks": 1,
+        "suppression_distance": 6.0, "options": {"selection": {"threshold": 0.5, "distance": 6.0}},
+    }  # fmt: skip
     Path(f"{folder}/records").mkdir(exist_ok=True)
-    Path(f"{folder}/records/{name}.json").write_text(json.dumps({"status": "done", "name": name, "frame": frame}))
+    Path(f"{folder}/records/{name}.json").write_text(json.dumps(record))
 
 
 def written_as(word: str, order: str, path: str, options: str) -> None:
