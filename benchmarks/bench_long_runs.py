@@ -10,6 +10,7 @@ the third that follows and of the last third.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -92,7 +93,7 @@ def watched(line: list[object], folder: Path, finished: Callable[[], int]) -> li
         try:
             count = finished()
             if not looks or count > looks[-1].finished:
-                memory = int((own / "statm").read_text().split()[1]) * 4
+                memory = int((own / "statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") // 1024
                 looks.append(Look(count, memory, len(list((own / "fd").iterdir())), time.monotonic()))
         except (OSError, ValueError):  # not there yet, or gone
             continue
@@ -104,6 +105,8 @@ def watched(line: list[object], folder: Path, finished: Callable[[], int]) -> li
 def report(title: str, unit: str, looks: list[Look]) -> None:
     """The rows of one run."""
     third = len(looks) // 3
+    if third < 2:
+        raise SystemExit(f"{title}: seen {len(looks)} times only, too few to compare")
     early, late = looks[third // 2 :][:third], looks[-third:]
     figures: list[tuple[str, str, Callable[[list[Look]], float]]] = [
         ("resident memory, MiB", ".1f", lambda part: median(look.memory for look in part) / 1024),

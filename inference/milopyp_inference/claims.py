@@ -13,7 +13,7 @@ import socket
 import threading
 from pathlib import Path
 
-from milopyp_shared.atomic import remove_leftovers, unwritable
+from milopyp_shared.atomic import is_full, remove_leftovers, unwritable
 
 TOUCHED_EVERY = 20.0  # seconds
 STALE_AFTER = 180.0
@@ -144,14 +144,16 @@ def _create(path: Path, owner: dict[str, object]) -> None:
         There is one.
     """
     part = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.part")
-    part.write_text(json.dumps(owner), encoding="utf-8")
     try:
+        part.write_text(json.dumps(owner), encoding="utf-8")
         os.link(part, path)
     except FileNotFoundError as error:  # whoever has the tomogram has cleared up around it
         raise FileExistsError(path) from error
     except FileExistsError:
         raise
-    except OSError:  # a file system without links
+    except OSError as error:  # a file system without links
+        if is_full(error):
+            raise
         with path.open("x", encoding="utf-8") as stream:
             json.dump(owner, stream)
     finally:

@@ -9,7 +9,7 @@ import click
 
 from milopyp_shared.commandline import Number, command, option, run
 from milopyp_shared.console import Console
-from milopyp_shared.errors import CheckError
+from milopyp_shared.errors import CheckError, FullDiskError
 
 from . import checks, several
 
@@ -141,6 +141,7 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
     from .records import PickOptions, Run, others_of
     from .shards import parse_shard, part_of
     from .slurm import Array
+    from .workers import NO_ROOM
 
     console = Console(quiet=options["quiet"])
     shard = None if options["shard"] is None else parse_shard(options["shard"])
@@ -199,7 +200,12 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
     if fleet is None:
         checks.memory_suffices(images, pick_options, model)
         about = [*everything, *others_of(work, everything)] if options["led"] else everything
-        summary = pick_all(work, images, about, options["overwrite"])
+        try:
+            summary = pick_all(work, images, about, options["overwrite"])
+        except FullDiskError:
+            if options["led"]:
+                return NO_ROOM
+            raise
     elif isinstance(fleet, Array) and options["dry_run"]:
         console.say(f"wrote {fleet.write(images)}; submit it with sbatch")
         return 0

@@ -15,6 +15,7 @@ from pathlib import Path
 from milopyp_shared.lists import ImageEntry, write_image_list
 
 REFUSED = 2  # exit code
+NO_ROOM = 4  # of a worker whose disk is full: the one that leads it says so
 _PR_SET_PDEATHSIG = 1  # of Linux: a signal for a child whose parent is gone
 _libc = ctypes.CDLL(None)  # loaded here: a child before its program must not load anything
 
@@ -57,8 +58,8 @@ class Workers:
         return None in codes
 
     def hopeless(self) -> bool:
-        """Whether all children refused what they were to do."""
-        return all(process.returncode == REFUSED for process in self.processes)
+        """Whether all children refused what they were to do, or had no room for it."""
+        return all(process.returncode in (REFUSED, NO_ROOM) for process in self.processes)
 
     def fate(self) -> str:
         """How the children ended."""

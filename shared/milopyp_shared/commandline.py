@@ -153,18 +153,21 @@ def run(program: click.Command, arguments: list[str] | None = None) -> NoReturn:
     except BrokenPipeError:
         code = INTERRUPTED
     except Exception as error:
-        code = _machine_error(error) or _internal_error(error, trace)
+        code = _machine_error(error, trace) or _internal_error(error, trace)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _machine_error(error: Exception) -> int:
+def _machine_error(error: Exception, trace: bool) -> int:
     """The exit code of an error that is the machine's, which is said in a line; 0 for others."""
     said = not_enough_memory(error)
     if isinstance(error, OSError) and is_full(error):
         said = str(unwritable(Path(error.filename or "a file"), error))
-    if said:
-        click.echo(f"error: {said}", err=True)
-    return CheckError.exit_code if said else 0
+    if not said:
+        return 0
+    if trace:
+        traceback.print_exception(error)
+    click.echo(f"error: {said}", err=True)
+    return CheckError.exit_code
 
 
 def _internal_error(error: Exception, trace: bool) -> int:

@@ -79,6 +79,6 @@ def not_enough_memory(error: Exception) -> str:
     """
     said = (str(error).splitlines() or [""])[0]
     words = ("allocate memory", "out of memory", "can't start new thread")
-    if not isinstance(error, MemoryError) and not any(word in said for word in words):
+    if not isinstance(error, MemoryError) and not (isinstance(error, RuntimeError) and any(w in said for w in words)):
         return ""
     return f"not enough memory ({said[:120] or 'none left'}). Use smaller files, less at a time, or another machine."

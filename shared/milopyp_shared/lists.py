@@ -155,11 +155,6 @@ def check_image_name(name: str, where: object) -> None:
         Empty, with ``/``, ``\\``, ``..`` or control characters, beginning with ``#``, with spaces around it, or too
         long for a file name with what follows it.
     """
-    if len(name.encode()) > LONGEST_NAME:
-        raise InputError(
-            f"an image name of {len(name.encode())} bytes", where=where, expected=f"at most {LONGEST_NAME}",
-            remedy="Rename the image here and in the other list.",
-        )  # fmt: skip
     bad = not name or name == "." or name != name.strip() or name.startswith("#") or not name.isprintable()
     if bad or any(part in name for part in ("/", "\\", "..")):
         raise InputError(
@@ -168,6 +163,11 @@ def check_image_name(name: str, where: object) -> None:
             expected="a name without '/', '..' and control characters, because results are named after it",
             remedy="Rename the image here and in the other list.",
         )
+    if len(name.encode()) > LONGEST_NAME:
+        raise InputError(
+            f"an image name of {len(name.encode())} bytes", where=where, expected=f"at most {LONGEST_NAME}",
+            remedy="Give it a shorter one.",
+        )  # fmt: skip
 
 
 def _rows(path: str | Path, columns: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:

@@ -143,6 +143,7 @@ def open_mask(path: Path, tomogram: Tomogram) -> Mask:
     kept = spool(mask.shape, np.bool_)
     for first in range(0, mask.shape[0], _SECTIONS):
         kept[first : first + _SECTIONS] = mask.sections(first, first + _SECTIONS) > INSIDE
+    mask.refuse_changed()
     if not kept.any():
         raise InputError(
             "is nowhere above 0.5",

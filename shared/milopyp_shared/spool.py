@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import tempfile
@@ -26,6 +27,8 @@ def spool(shape: tuple[int, ...], dtype: Any = np.float32, folder: Path | None =
     ------
     InputError
         There is no room.
+    MemoryError
+        The process may not take as much address space.
     """
     bytes_needed = math.prod(shape) * np.dtype(dtype).itemsize
     try:
@@ -33,9 +36,11 @@ def spool(shape: tuple[int, ...], dtype: Any = np.float32, folder: Path | None =
             os.posix_fallocate(stream.fileno(), 0, bytes_needed)
             return np.memmap(stream, dtype=dtype, mode="r+", shape=shape)
     except OSError as error:
+        if error.errno == errno.ENOMEM:
+            raise MemoryError(f"{bytes_needed / 2**20:.0f} MiB of address space cannot be had") from error
         raise InputError(
             f"{bytes_needed / 2**20:.0f} MiB of temporary space cannot be had ({error.strerror})",
             where=folder or "the temporary folder",
-            expected="room for the grey levels and the heat map of one tomogram",
+            expected="room for the grey levels, the heat map and the mask of one tomogram",
             remedy="Set TMPDIR to a folder with free space.",
         ) from error

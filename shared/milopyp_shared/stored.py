@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .errors import InputError
 
 _READ_AT_ONCE = 1 << 30  # bytes; Linux reads at most 2 GiB in one call
+_KEPT = 32 << 20  # bytes of layers that are read together where they do not lie together in the file
 
 
 class StoredVoxels:
@@ -40,9 +41,13 @@ class StoredVoxels:
         self._handle = os.dup(stream.fileno())
         weakref.finalize(self, os.close, self._handle)
         self._facts = self._stat()
+        self._kept: tuple[int, int, NDArray[Any]] | None = None  # axis, first layer, layers
+
+    def __reduce__(self) -> Any:
+        raise TypeError("an open file cannot be copied: open the tomogram again")
 
     def layers(self, axis: int, first: int, last: int) -> NDArray[Any]:
-        """Layers ``first <= i < last`` across a file axis, as an array of three axes.
+        """Layers ``first <= i < last`` across a file axis, as an array of three axes, not to be written to.
 
         Raises
         ------
@@ -50,7 +55,20 @@ class StoredVoxels:
             The file has become shorter, or cannot be read.
         """
         first, last, _ = slice(first, last).indices(self.shape[axis])
-        last, shape = max(first, last), list(self.shape)
+        last = max(first, last)
+        if axis == 0:
+            return self._read(axis, first, last)
+        kept = self._kept
+        if kept is None or kept[0] != axis or not kept[1] <= first <= last <= kept[1] + kept[2].shape[axis]:
+            layer = math.prod(self.shape) // self.shape[axis] * self.dtype.itemsize
+            thick = max(last - first, _KEPT // layer)
+            kept = self._kept = (axis, first, self._read(axis, first, min(first + thick, self.shape[axis])))
+        inside: list[slice] = [slice(None)] * 3
+        inside[axis] = slice(first - kept[1], last - kept[1])
+        return kept[2][tuple(inside)]
+
+    def _read(self, axis: int, first: int, last: int) -> NDArray[Any]:
+        shape = list(self.shape)
         shape[axis] = last - first
         block = np.empty(shape, self.dtype)
         if axis == 2:  # single voxels of every row: whole rows are read

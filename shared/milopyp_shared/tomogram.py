@@ -17,6 +17,7 @@ from mrcfile.dtypes import HEADER_DTYPE
 from numpy.typing import NDArray
 
 from . import axes
+from .atomic import is_full
 from .errors import InputError
 from .files import no_file
 from .stored import StoredVoxels
@@ -294,6 +295,12 @@ def _unpack(path: Path, opener: Callable[..., Any], spool: IO[bytes]) -> tuple[b
                 size += len(block)
             packed.read(1)  # the end of the packed data is where its check sum is looked at
     except (OSError, EOFError, zlib.error) as error:
+        if isinstance(error, OSError) and is_full(error):
+            raise InputError(
+                f"there is no room to unpack it ({error.strerror})",
+                where=path,
+                remedy="Set TMPDIR to a folder with free space.",
+            ) from error
         raise InputError(
             f"cannot be unpacked ({error})", where=path, remedy="Unpack it by hand, or copy it again."
         ) from error

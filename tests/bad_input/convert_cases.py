@@ -47,7 +47,8 @@ WHICH = [
          build=csv()),
     Case("writing EMAN2", line("a.csv b.json --to eman"), "--to", "eman is only read", "one of txt", build=csv()),
     Case("2D boxes", line("a.box b.csv"), "a.box", "is a list of 2D boxes", "without z", "Save the picks", build=box),
-    Case("unknown format", line("a.csv b.csv --from relion6"), "'--from'", "'relion6'", build=csv(), usage=True),
+    Case("unknown format to convert from", line("a.csv b.csv --from relion6"), "'--from'", "'relion6'", build=csv(),
+         usage=True),
 ]  # fmt: skip
 
 UNKNOWN = [

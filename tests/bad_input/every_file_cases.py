@@ -152,7 +152,7 @@ def cases() -> list[Case]:
                 made.append(
                     Case(
                         f"{title}: {word}", kind.line, kind.name, found, f"expected {kind.expected}",
-                        build=replaced(kind, wrong), also=kind.also, frugal=title != "model",
+                        build=replaced(kind, wrong), also=kind.also,
                     )
                 )  # fmt: skip
     return made

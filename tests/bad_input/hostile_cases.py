@@ -123,7 +123,7 @@ NAMES = [
     Case("image with right-to-left text marks in its name", TRAIN, "images.txt, line 2", "image name 'a\\u202eb'", NAME,
          "Rename", named("a\u202eb")),
     Case("image name of 300 letters", f"{INFER} images.txt", "images.txt, line 2", "an image name of 300 bytes",
-         "at most 200", "Rename", picking(named("x" * 300))),
+         "at most 200", "a shorter one", picking(named("x" * 300))),
     Case("tomogram path of 5000 letters", TRAIN, "images.txt, line 2", " ... ", "an existing file",
          "Paths are relative", lists("a " + "x" * 5000 + "\n")),
     Case("row with more columns", TRAIN, "coords.txt, line 2", "6 values for 4 columns", "image_name x_coord",

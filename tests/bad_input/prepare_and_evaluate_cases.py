@@ -60,7 +60,7 @@ CASES = [
          "a table written by milopyp-infer", "", candidates("1,2,3,0.5\n")),
     Case("candidates with a short line", EVALUATE, "picks/a.candidates.csv, line 3", "3 columns", "x,y,z,score", "",
          candidates("x,y,z,score\n1,2,3,0.5\n1,2,3\n")),
-    Case("radius that is no number", f"{EVALUATE} --radius nan", "--radius", "not a finite number", usage=True,
+    Case("radius NaN", f"{EVALUATE} --radius nan", "--radius", "not a finite number", usage=True,
          build=candidates("x,y,z,score\n")),
     Case("distance that is no number", f"{EVALUATE} --distance nan", "--distance", "not a finite number", usage=True,
          build=candidates("x,y,z,score\n")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import shlex
 import shutil
 import signal
@@ -59,7 +60,7 @@ def kill(line: str, cwd: Path, folder: Path, moment: int, seconds: float) -> Non
     """Kill a command that fills `folder` in part `moment` of `KILLS` of its run, which takes about `seconds`."""
     for _ in range(5):
         process = started(line, cwd)
-        time.sleep((moment + random.random()) / KILLS * seconds)
+        time.sleep((moment + random.Random(moment).random()) / KILLS * seconds)
         process.kill()
         process.communicate()
         if process.returncode == -signal.SIGKILL:
@@ -67,6 +68,13 @@ def kill(line: str, cwd: Path, folder: Path, moment: int, seconds: float) -> Non
         shutil.rmtree(folder)  # it was faster this time
         seconds *= 0.8
     raise AssertionError("it was never killed")
+
+
+def limit_memory(process: subprocess.Popen[str], more: int) -> None:
+    """Let a process take so many MiB of address space more than it has, and nothing beyond."""
+    pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[0])
+    bytes_ = pages * os.sysconf("SC_PAGESIZE") + more * 2**20
+    resource.prlimit(process.pid, resource.RLIMIT_AS, (bytes_, resource.RLIM_INFINITY))
 
 
 def wait_for(condition: Callable[[], object]) -> None:

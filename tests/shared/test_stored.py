@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from milopyp_shared import stored
 from milopyp_shared.errors import InputError
 from milopyp_shared.grey import GreyParameters, grey_levels
 from milopyp_shared.tomogram import Tomogram, open_tomogram
@@ -68,6 +71,28 @@ def test_deleted_or_replaced_while_it_is_read(path: Path, gone: Callable[[Path],
     gone(path)
     np.testing.assert_array_equal(whole(tomogram), expected)
     assert grey_levels(tomogram, GreyParameters()).shape[0] == 8
+
+
+def test_more_than_one_call_reads(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = whole(open_tomogram(path))
+    monkeypatch.setattr(stored, "_READ_AT_ONCE", 1000)
+    np.testing.assert_array_equal(whole(open_tomogram(path)), expected)
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_layers_that_are_kept(path: Path, monkeypatch: pytest.MonkeyPatch, axis: int) -> None:
+    """Three are read at a time, whatever is asked for, in any order."""
+    voxels, volume = open_tomogram(path).stored, np.moveaxis(noise(), axis, 0)
+    monkeypatch.setattr(stored, "_KEPT", 3 * volume[0].nbytes)
+    for first, last in ((0, 1), (1, 2), (2, 5), (4, 5), (0, 2), (31, 32), (30, 32), (0, 32), (7, 8)):
+        np.testing.assert_array_equal(np.moveaxis(voxels.layers(axis, first, last), axis, 0), volume[first:last])
+
+
+def test_an_open_file_is_not_copied(path: Path) -> None:
+    voxels = open_tomogram(path).stored
+    for copied in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="open the tomogram again"):
+            copied(voxels)
 
 
 def open_files() -> int:

@@ -115,6 +115,30 @@ def test_a_finished_run_that_is_resumed_says_the_same_again(default: Experiment)
             logs.rmdir()
 
 
+def test_resuming_with_other_labels_or_options_is_refused(default: Experiment, work: Path) -> None:
+    line = f"{VALIDATED} --exp-id default --num-epochs 3 --val-interval 2 --save-all --debug 4 --K 2 --resume"
+    before = tree(default.folder)
+    name, *moved = (work / "small/train_coord.txt").read_text().splitlines()[1].split()
+    header, _, *rest = (work / "small/train_coord.txt").read_text().splitlines(keepends=True)
+    row = "\t".join([name, str(float(moved[0]) + 1), *moved[1:]]) + "\n"
+    (work / "small/moved.txt").write_text("".join([header, row, *rest]))
+    for other, word in (
+        (line.replace("small/train_coord.txt", "small/moved.txt"), "phantom_1 5 labels ("),
+        (f"{line} --seed 5", "--seed 317, now 5"),
+        (f"{line} --lr 0.001", "lr 0.003, now 0.001"),
+    ):
+        outcome = run_line(other)
+        assert outcome.code == 2
+        assert f"is a run with other options ({word}" in outcome.err
+    assert tree(default.folder) == before
+
+
+def test_a_run_may_be_resumed_by_a_command_that_means_the_same() -> None:
+    trained(f"{SMALL} --exp-id same --num-epochs 1 --quick")
+    again = trained(f"{SMALL} --exp-id same --num-epochs 1 --quick --preset default --arch unet3d --resume")
+    assert "going on after epoch 1" in again.outcome.out
+
+
 # ---------------------------------------------------------------- without validation, fully labelled, quiet
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,14 @@ class Checkpoint:
     stored: dict[str, Any]
 
 
-def save(path: Path, state: TrainingState, recipe: Recipe, options: dict[str, Any], seed: int) -> None:
+def save(
+    path: Path,
+    state: TrainingState,
+    recipe: Recipe,
+    options: dict[str, Any],
+    seed: int,
+    identity: Mapping[str, str] | None = None,
+) -> None:
     """Write a checkpoint in one step: the old file or the new one, never half of it."""
     content = {
         "format": FORMAT,
@@ -57,6 +64,7 @@ def save(path: Path, state: TrainingState, recipe: Recipe, options: dict[str, An
         "rng": {"seed": seed},
         "recipe": recipe.to_json(),
         "options": options,
+        "identity": None if identity is None else dict(identity),
         "history": state.history,
         "validation": state.validation,
         "cross_validated": None if state.cross_validated is None else _plain(state.cross_validated),
@@ -124,6 +132,8 @@ def read_plain(path: Path) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickles that are refused anyway
             stored = torch.load(path, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
     except Exception as error:  # a damaged file can make the unpickler raise anything
         reason = _reason(error)
         raise InputError(
@@ -137,29 +147,26 @@ def read_plain(path: Path) -> dict[str, Any]:
     return stored
 
 
-def refuse_other_options(
-    checkpoint: Checkpoint, options: Mapping[str, str], names: Collection[str], labels: Mapping[str, int], path: Path
-) -> None:
-    """Raise an `InputError` when a stored run was begun with other options, of those in `names`, or other labels."""
-    before = checkpoint.stored.get("options")
-    before = before if isinstance(before, dict) else {}
+def refuse_other_run(checkpoint: Checkpoint, identity: Mapping[str, str], path: Path) -> None:
+    """Raise an `InputError` when a stored run is not the one of `identity`; see `milopyp_training.run.identity_of`."""
+    before = checkpoint.stored.get("identity")
+    if not isinstance(before, dict):  # of an earlier version
+        return
     other = [
-        f"--{name.replace('_', '-')} {before.get(name, 'not given')}, now {options.get(name, 'not given')}"
-        for name in sorted(names)
-        if before.get(name) != options.get(name)
+        f"{name} {before.get(name, 'not there')}, now {identity.get(name, 'not there')}"
+        for name in sorted({*before, *identity})
+        if before.get(name) != identity.get(name)
     ]
-    if checkpoint.recipe.labels != labels:
-        other.append(f"{sum(checkpoint.recipe.labels.values())} labels, now {sum(labels.values())}")
     if other:
-        raise _other_run("; ".join(other), path)
+        raise _other_run("; ".join(other[:3]) + ("; ..." if len(other) > 3 else ""), path)
 
 
 def _other_run(why: str, path: Path) -> InputError:
     return InputError(
         f"is a run with other options ({why})",
         where=path,
-        expected="the same ones as now, and the same labels",
-        remedy="Resume with the options in opt.txt, or begin anew with another --exp-id.",
+        expected="the same ones, labels and tomograms as now",
+        remedy="Resume with those that it was begun with, or begin anew with another --exp-id.",
     )
 
 

@@ -9,7 +9,7 @@ import click
 
 from milopyp_shared.commandline import Number, command, option, run
 from milopyp_shared.console import Console
-from milopyp_shared.errors import ContradictionError, MissingDependency, UsageError
+from milopyp_shared.errors import MissingDependency, UsageError
 
 ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
 PRESETS = "  [default: the preset's]"
@@ -243,7 +243,7 @@ def train_command(task: str | None, **options: Any) -> None:
 
         def make(volumes: Any) -> Any:
             method = _method(preset, volumes, options["bbox"], device)
-            if options["load_model"]:
+            if options["load_model"] and not goes_on:
                 load_initial_weights(method.network, options["load_model"])
             return method
 
@@ -278,7 +278,7 @@ def train_command(task: str | None, **options: Any) -> None:
             share,
         )
         if goes_on:
-            training.resume(folder / LAST, _shaping(context.command))
+            training.resume(folder / LAST)
         elif options["resume"]:
             console.say(f"nothing to resume in {folder}: this run begins anew")
         elif (folder / LAST).is_file():
@@ -301,13 +301,6 @@ def train_command(task: str | None, **options: Any) -> None:
     )
 
 
-def _shaping(command: click.Command) -> set[str]:
-    """Names of the options that change what is learned."""
-    groups = (PARTICLE, TRAINING, PUBLISHED)
-    names = {parameter.name or "" for parameter in command.params if getattr(parameter, "group", "") in groups}
-    return names - {"resume", "load_model"}
-
-
 def _check(options: dict[str, Any]) -> None:
     """Refuse what makes no sense, whatever the method."""
     if not 2 <= options["bbox"] <= 1000:
@@ -317,10 +310,6 @@ def _check(options: dict[str, Any]) -> None:
             f"{options['down_ratio']}",
             where="--down-ratio",
             expected="2: both networks halve y and x, nothing else is trained",
-        )
-    if options["resume"] and options["load_model"]:
-        raise ContradictionError(
-            "--resume and --load-model", expected="one of them: a run that goes on has weights of its own"
         )
     if bool(options["val_img_txt"]) != bool(options["val_coord_txt"]):
         raise UsageError(

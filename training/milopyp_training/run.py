@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -95,6 +96,22 @@ def recipe_of(method: Method, volumes: Sequence[LabelledVolume], diameter: float
     )
 
 
+def identity_of(
+    method: Method, volumes: Sequence[LabelledVolume], diameter: float, contrast: Contrast, seed: int
+) -> dict[str, str]:
+    """What decides the weights that a training ends with, for people: two runs that differ in it are two runs."""
+    facts = {name: str(value) for name, value in vars(method.preset).items()}
+    facts |= {"--bbox": f"{diameter:g}", "--contrast": contrast, "--seed": str(seed)}
+    for volume in volumes:
+        masked = "all" if volume.mask is None else str(np.count_nonzero(volume.mask.zyx))
+        labels = hashlib.sha256(volume.xyz.tobytes()).hexdigest()[:12]
+        facts[volume.name] = (
+            f"{len(volume.xyz)} labels ({labels}) in {volume.grey.shape}, mean {volume.grey.mean:.6g}, "
+            f"deviation {volume.grey.std:.6g}, {masked} voxels"
+        )
+    return facts
+
+
 class Run:
     """One training run: what goes into which file, and when.
 
@@ -136,6 +153,7 @@ class Run:
         self.advice: list[str] = []
         self._begin(volumes)
         self.recipe = recipe_of(self.method, volumes, diameter, contrast)
+        self.identity = identity_of(self.method, volumes, diameter, contrast, schedule.seed)
         self.crossvalidation = self._crossvalidation()
 
     def _begin(self, volumes: Sequence[LabelledVolume]) -> None:
@@ -157,10 +175,16 @@ class Run:
             self.schedule.mixed_precision, self.schedule.ahead,
         )  # fmt: skip
 
-    def resume(self, path: Path, compared: Collection[str] = ()) -> None:
-        """Go on after the last finished epoch of a checkpoint, whose options `compared` must be those of this run."""
+    def resume(self, path: Path) -> None:
+        """Go on after the last finished epoch of a checkpoint.
+
+        Raises
+        ------
+        InputError
+            It is of a run with other options, labels or tomograms.
+        """
         stored = checkpoint.load(path)
-        checkpoint.refuse_other_options(stored, self.options, compared, self.recipe.labels, path)
+        checkpoint.refuse_other_run(stored, self.identity, path)
         if (found := checkpoint.cross_validated(stored, path)) is not None:
             self._begin(found.apply(self.volumes))
             self.state.cross_validated = found
@@ -242,7 +266,7 @@ class Run:
         self.recipe = replace(self.recipe, threshold=threshold)
         is_best = selection.best(_rows(state), self.figure).epoch == state.epoch
         if is_best:
-            checkpoint.save(self.folder / BEST, state, self.recipe, self.options, self.schedule.seed)
+            checkpoint.save(self.folder / BEST, state, self.recipe, self.options, self.schedule.seed, self.identity)
         if self.schedule.pictures:
             if is_best:  # pictures of single sections are kept for the best and the last epoch only
                 for old in (self.folder / "debug").glob("*_pred_*.png"):
@@ -255,7 +279,7 @@ class Run:
         """The last checkpoint after every epoch, so that a run that dies can be resumed; one per epoch if asked."""
         state = self.state
         for name in [LAST] + [f"model_{state.epoch}.pth"] * (self.schedule.save_all and due):
-            checkpoint.save(self.folder / name, state, self.recipe, self.options, self.schedule.seed)
+            checkpoint.save(self.folder / name, state, self.recipe, self.options, self.schedule.seed, self.identity)
 
     def _settle(self, path: Path) -> None:
         """Give a kept checkpoint its threshold, found the way its model will pick: over all mirrored copies."""
