@@ -123,8 +123,8 @@ def words_given(context: click.Context, without: Collection[str]) -> list[str]:
 def run(program: click.Command, arguments: list[str] | None = None) -> NoReturn:
     """Run a click command and leave with the documented exit code.
 
-    0 done; 1 finished with failures; 2 refused before doing anything; 3 a check failed while running;
-    70 a bug; 130 interrupted. ``--debug-trace`` anywhere on the line shows the stack of an error.
+    0 done; 1 finished with failures; 2 refused before doing anything; 3 a check failed while running, or no space or
+    memory was left; 70 a bug; 130 interrupted. ``--debug-trace`` anywhere on the line shows the stack of an error.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     trace = DEBUG_TRACE in arguments

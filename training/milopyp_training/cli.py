@@ -114,7 +114,7 @@ class Epochs(click.ParamType[tuple[int, ...]]):
 @option(
     "--load-model", type=click.Path(path_type=Path), group=TRAINING, help="Begin with the weights of this checkpoint."
 )
-@option("--resume", is_flag=True, group=TRAINING, help="Go on after the last finished epoch of this --exp-id.")
+@option("--resume", is_flag=True, group=TRAINING, help="Go on after the last finished epoch of this --exp-id, if any.")
 @option(
     "--contrastive/--no-contrastive",
     default=None,
