@@ -235,7 +235,7 @@ def test_no_room_for_the_spool(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # like a disk that is full after 4 kB
     try:
-        with pytest.raises(InputError, match="room for the grey levels, the heat map and the mask of one tomogram") as caught:
+        with pytest.raises(InputError, match="room for the grey levels, the heat map and the mask") as caught:
             grey_levels(tomogram, GreyParameters(), spool_folder=tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
