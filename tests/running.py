@@ -7,7 +7,8 @@ import hashlib
 import io
 import shlex
 import signal
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -60,6 +61,14 @@ def run_program(name: str, arguments: Sequence[str]) -> Outcome:
     return Outcome(leave.value.code, out.getvalue(), err.getvalue())
 
 
+def wait_for(condition: Callable[[], object]) -> None:
+    """Wait until something holds, two minutes at most."""
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end, "nothing happened for two minutes"
+        time.sleep(0.005)
+
+
 def tree(folder: Path) -> dict[str, str]:
     """Every file and folder below `folder` by relative path, with a hash of its content ("folder" for folders)."""
     return {str(path.relative_to(folder)): _content(path) for path in sorted(folder.rglob("*"))}
@@ -69,3 +78,12 @@ def _content(path: Path) -> str:
     if path.is_symlink():
         return f"link to {path.readlink()}"
     return "folder" if path.is_dir() else hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def outputs(run: Path) -> dict[str, str]:
+    """Everything in a run of picking that says neither how long it took nor where it was done; see `tree`."""
+    return {
+        name: content
+        for name, content in tree(run).items()
+        if not name.endswith((".json", ".out")) and not name.startswith("slurm")
+    }

@@ -6,7 +6,7 @@ import contextlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from milopyp_shared.formats.candidates import read_candidates, write_candidates
 from milopyp_shared.lists import ImageEntry, read_coordinate_list, write_coordinate_list, write_image_list
 from milopyp_shared.picks import Picks
 from milopyp_shared.tomogram import Frame
-from running import run_line
+from running import run_line, wait_for
 from toys import TOY, clean_phantom, write_tomogram
 
 HOSTILE = "<img src=x onerror=window.harm=1><script>window.harm=2"
@@ -131,13 +131,6 @@ def page(chromium: webdriver.Chrome, run: Path, downloads: Path) -> Iterator[Pag
     complaints = [entry for entry in chromium.get_log("browser") if entry["source"] != "rendering"]
     page.script("for (const own of tomograms) own.saved = true")  # the page would ask whether to leave unsaved changes
     assert complaints == []
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + WAIT
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def above(run: Path, name: str, threshold: float) -> Picks:

@@ -7,14 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from milopyp_inference import shards
-from running import tree
+from running import outputs, wait_for
 from toys import write_batch
 
 COUNT = 12
@@ -37,25 +35,9 @@ def here(cluster: None, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
 
 
-def picks(run: str) -> dict[str, str]:
-    """Everything that does not say how long it took, nor where it was done."""
-    return {
-        name: content
-        for name, content in tree(Path(run)).items()
-        if not name.endswith((".json", ".out")) and not name.startswith("slurm")
-    }
-
-
 def submitted(out: str, *more: str) -> subprocess.Popen[str]:
     words = [*PICK, "--out", out, *ARRAY, *more]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < end, "nothing happened for two minutes"
-        time.sleep(0.01)
 
 
 def claims(out: str) -> list[Path]:
@@ -81,7 +63,7 @@ def test_an_array_with_a_killed_task_and_a_killed_leader() -> None:
     said, _ = again.communicate(timeout=300)
     assert again.returncode == 0, said
     assert "following job" in said or "submitted job" in said
-    assert picks("picks") == picks("local")
+    assert outputs(Path("picks")) == outputs(Path("local"))
     once_each("picks")
     summary = json.loads(Path("picks/run.json").read_text())
     assert summary["done"] == COUNT and not summary["failed"]
@@ -113,7 +95,7 @@ def test_a_cancelled_array_is_not_submitted_again() -> None:
     again = submitted("cancelled")
     said, _ = again.communicate(timeout=300)
     assert again.returncode == 0, said
-    assert picks("cancelled") == picks("local")
+    assert outputs(Path("cancelled")) == outputs(Path("local"))
 
 
 def test_what_slurm_refuses_is_said() -> None:
@@ -133,7 +115,7 @@ def test_the_documented_script_by_hand() -> None:
     Path("array.sh").write_text(script)
     done = subprocess.run(["sbatch", "--wait", "array.sh"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr + "".join(path.read_text() for path in Path().glob("picking_*.out"))
-    assert picks("by_hand") == picks("local")
+    assert outputs(Path("by_hand")) == outputs(Path("local"))
     assert json.loads(Path("by_hand/run.json").read_text())["done"] == COUNT
 
 

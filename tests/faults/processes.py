@@ -11,13 +11,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-from running import tree
 
 # At random moments of a run; two each in `make test`, twenty in `make faults`.
 KILLS = int(os.environ.get("MILOPYP_KILLS", "2"))
@@ -77,14 +74,6 @@ def limit_memory(process: subprocess.Popen[str], more: int) -> None:
     resource.prlimit(process.pid, resource.RLIMIT_AS, (bytes_, resource.RLIM_INFINITY))
 
 
-def wait_for(condition: Callable[[], object]) -> None:
-    """Wait until something holds, a minute at most."""
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, "nothing happened for a minute"
-        time.sleep(0.005)
-
-
 def on_a_small_disk(line: str, again: str, cwd: Path, folder: Path, size: str) -> tuple[int, str, int, str]:
     """Run a command whose output `folder` is a disk of `size`, then `again` with more room.
 
@@ -112,8 +101,3 @@ def on_a_small_disk(line: str, again: str, cwd: Path, folder: Path, size: str) -
     folder.with_name(f"{folder.name}.kept").rename(folder)
     code, second = map(int, done.stdout.split())
     return code, (cwd / "first.txt").read_text(), second, (cwd / "again.txt").read_text()
-
-
-def outputs(run: Path) -> dict[str, str]:
-    """Everything in a run of picking that does not say how long it took."""
-    return {name: content for name, content in tree(run).items() if not name.endswith(".json")}

@@ -20,12 +20,11 @@ from faults.processes import (
     kill,
     limit_memory,
     on_a_small_disk,
-    outputs,
     started,
     undisturbed,
-    wait_for,
 )
 from milopyp_inference.claims import Claims
+from running import outputs, wait_for
 from toys import VOXEL_SIZE, clean_phantom, write_batch, write_tomogram
 
 COUNT = 20

@@ -19,9 +19,9 @@ from faults.processes import (
     on_a_small_disk,
     started,
     undisturbed,
-    wait_for,
 )
 from milopyp_shared.phantom import PhantomSettings, write_phantoms
+from running import wait_for
 
 LINE = (
     "milopyp-train --train-img-txt small/train_img.txt --train-coord-txt small/train_coord.txt --val-img-txt "

@@ -10,13 +10,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from milopyp_inference.claims import STALE_AFTER
-from running import run_line, tree
+from running import outputs, run_line, wait_for
 from toys import write_batch
 
 COUNT = 8
@@ -38,26 +37,14 @@ def here(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(whole)
 
 
-def picks(run: str) -> dict[str, str]:
-    """Everything that does not say how long it took."""
-    return {name: content for name, content in tree(Path(run)).items() if not name.endswith(".json")}
-
-
 def owners(run: str) -> list[Path]:
     return list((Path(run) / "records").glob("*.claim"))
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < end, "nothing happened for two minutes"
-        time.sleep(0.005)
 
 
 def test_two_workers_do_what_one_process_does() -> None:
     outcome = run_line(f"{LINE} both --workers 2 --threads 2")
     assert outcome.code == 0, outcome.err
-    assert picks("both") == picks("whole")
+    assert outputs(Path("both")) == outputs(Path("whole"))
     assert outcome.out.count("picks in") == COUNT + 1  # a line each, and the sum
     summary = json.loads(Path("both/run.json").read_text())
     assert (summary["done"], [record["name"] for record in summary["tomograms"]]) == (
@@ -77,7 +64,7 @@ def test_what_a_killed_worker_leaves_is_picked() -> None:
     os.kill(victim, signal.SIGKILL)
     said, _ = leader.communicate()
     assert leader.returncode == 0, said
-    assert picks("killed") == picks("whole")
+    assert outputs(Path("killed")) == outputs(Path("whole"))
     assert not list(Path("killed").rglob("*.part")) and not owners("killed")
 
 
@@ -98,7 +85,7 @@ def test_workers_end_with_their_leader(number: int) -> None:
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
     assert not owners(out)
     assert run_line(f"{LINE} {out} --workers 2").code == 0
-    assert picks(out) == picks("whole")
+    assert outputs(Path(out)) == outputs(Path("whole"))
 
 
 def test_a_tomogram_that_cannot_be_picked_is_tried_again_and_named() -> None:
@@ -132,7 +119,7 @@ def test_two_leaders_at_once() -> None:
     for leader in leaders:
         said, _ = leader.communicate()
         assert leader.returncode == 0, said
-    assert picks("parts") == picks("whole")
+    assert outputs(Path("parts")) == outputs(Path("whole"))
     assert json.loads(Path("parts/run.json").read_text())["done"] == COUNT
 
 
@@ -145,7 +132,7 @@ def test_what_another_host_has_is_waited_for() -> None:
     os.utime(claim, (now - STALE_AFTER + 8, now - STALE_AFTER + 8))  # stale in a few seconds
     outcome = run_line(f"{LINE} claimed --workers 1 --threads 1")
     assert outcome.code == 0, outcome.err
-    assert picks("claimed") == picks("whole")
+    assert outputs(Path("claimed")) == outputs(Path("whole"))
 
 
 def test_a_missing_file_costs_itself_only() -> None:
