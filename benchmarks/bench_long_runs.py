@@ -60,7 +60,7 @@ def picking(folder: Path, count: int) -> list[Look]:
     write_batch(folder, count, (32, 64, 64), particles=6)
     records = folder / "picks/records"
     line = ["milopyp-infer", "tomograms.txt", "--model", "toy.onnx", "--out", "picks", "--threads", "1"]
-    return watched(line, folder, lambda: sum(path.suffix == ".json" for path in records.iterdir()))
+    return watched(line, folder, lambda: len(list(records.glob("*.json"))))
 
 
 def training(folder: Path, epochs: int) -> list[Look]:
@@ -89,7 +89,7 @@ def watched(line: list[object], folder: Path, finished: Callable[[], int]) -> li
     own = Path(f"/proc/{process.pid}")
     looks: list[Look] = []
     while process.poll() is None:
-        time.sleep(0.005)
+        time.sleep(0.02)
         try:
             count = finished()
             if not looks or count > looks[-1].finished:

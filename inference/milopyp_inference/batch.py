@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from milopyp_shared import axes, peaks
-from milopyp_shared.atomic import make_folder, remove_leftovers, write_text
+from milopyp_shared.atomic import SUFFIX, make_folder, remove_leftovers, write_text
 from milopyp_shared.errors import CheckError, FullDiskError, MilopypError, not_enough_memory
 from milopyp_shared.formats.candidates import write_candidates
 from milopyp_shared.formats.registry import about_axes
@@ -57,7 +57,9 @@ def pick_all(
             claims.clear(name)
             progress.step(f"{name} is already done: {record['picks']} picks")
         waiting = [image for image in images if image.name not in records]
-        for image, found in ahead(lambda image: _claim_and_prepare(run, image, claims, overwrite), waiting):
+        # looked for once: folders of thousands of files take long to list
+        parts = [path.name for folder in (run.folder, run.folder / "records") for path in folder.glob(f".*{SUFFIX}")]
+        for image, found in ahead(lambda image: _claim_and_prepare(run, image, claims, overwrite, parts), waiting):
             if found is None:
                 progress.step(f"{image.name} is left to the process that is at it")
                 continue
@@ -79,14 +81,20 @@ class _Ready:
     identity: dict[str, Any]
 
 
-def _claim_and_prepare(run: Run, image: ImageEntry, claims: Claims, overwrite: bool) -> _Ready | dict[str, Any] | None:
-    """The prepared tomogram; its record when there is nothing to do for it any more; None when it is another's."""
+def _claim_and_prepare(
+    run: Run, image: ImageEntry, claims: Claims, overwrite: bool, parts: Sequence[str]
+) -> _Ready | dict[str, Any] | None:
+    """The prepared tomogram; its record when there is nothing to do for it any more; None when it is another's.
+
+    `parts` are the names of the temporary files that were there when this process began.
+    """
     try:
         if not claims.take(image.name):
             return None
         if not overwrite and (record := run.finished(image)):
             return Finished(record)
-        _remove_leftovers(run, image)
+        if claims.inherited(image.name) or any(part.startswith(f".{image.name}") for part in parts):
+            _remove_leftovers(run, image)
         identity = run.identity(image)
         tomogram = open_tomogram(image.path, run.options.order, run.options.voxel_size)
         margin_in_voxels(run.options.selection, tomogram.frame)  # known to be impossible before the work is done

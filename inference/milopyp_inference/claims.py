@@ -23,7 +23,7 @@ class Claims:
     """The claims of this process; as a context manager it keeps them fresh and gives them back at the end."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._held = folder, set[Path]()
+        self._folder, self._held, self._inherited = folder, set[Path](), set[str]()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._keep_fresh, name="milopyp-claims", daemon=True)
 
@@ -54,12 +54,17 @@ class Claims:
             except FileExistsError:
                 if not self._remove_stale(path):
                     return False
+                self._inherited.add(name)
             except OSError as error:
                 raise unwritable(self._folder, error) from error
             else:
                 self._held.add(path)
                 return True
         return False
+
+    def inherited(self, name: str) -> bool:
+        """Whether the tomogram called `name` was taken over from a process that is gone."""
+        return name in self._inherited
 
     def held(self, name: str) -> bool:
         """Whether a process that may be alive has the tomogram called `name`."""
