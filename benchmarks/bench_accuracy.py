@@ -24,12 +24,12 @@ from machine import describe_machine
 from scipy.stats import binomtest
 from tasks import PHANTOM, TASKS, Task, phantom_data, reference_data
 
-from milopyp.runs import read_run
-from milopyp_inference.model import read_recipe
+from milopyp_inference.batch.reader import read_run
+from milopyp_inference.engine.model import read_recipe
 from milopyp_shared import matching
 from milopyp_shared.lists import read_coordinate_list
 from milopyp_shared.matching import evaluate
-from milopyp_shared.peaks import suppress
+from milopyp_shared.peaks import nms
 
 # Where the published program never picks: 20 voxels in x and y, 10 heat-map sections (20 voxels) in z.
 MARGIN_XYZ = np.array([20.0, 20.0, 20.0])
@@ -109,8 +109,8 @@ def judge(run: Path, coordinates: Path, radius: float) -> dict[str, Any]:
     ((name, candidates),), distance = (lambda found: (found[0].items(), found[1]))(read_run(run))
     truth = read_coordinate_list(coordinates)[name]
     record = json.loads((run / "records" / f"{name}.json").read_text())
-    picks = suppress(candidates, distance or 1.2 * radius)
-    whole = matching.judge([(picks, truth)], radius)
+    picks = nms(candidates, distance or 1.2 * radius)
+    whole = matching.evaluate_at_best_f1([(picks, truth)], radius)
     size = np.array(record["shape_zyx"][::-1])
     inside = np.all((truth > MARGIN_XYZ) & (truth < size - MARGIN_XYZ), axis=1)
     return {
@@ -128,7 +128,7 @@ def judge_expectations(folder: Path, split: str, coordinates: Path, radius: floa
     recipe = read_recipe(folder / "model.onnx")
     ((name, candidates),), distance = (lambda found: (found[0].items(), found[1]))(read_run(folder / split))
     truth, threshold = read_coordinate_list(coordinates)[name], recipe.threshold.score
-    picks = suppress(candidates, distance or 1.2 * radius)
+    picks = nms(candidates, distance or 1.2 * radius)
     kept = evaluate(picks[picks.score > threshold], truth, radius)
     precision, recall = kept.n_hits / max(kept.n_picks, 1), kept.n_hits / len(truth)
     found: dict[str, Any] = {

@@ -23,9 +23,9 @@ import torch
 from machine import describe_machine
 from torch import Tensor
 
-from milopyp_training.contrastive import Sampling, debiased_contrastive
-from milopyp_training.criterion import PublishedLoss, published_criterion
-from milopyp_training.unet2d import SectionUNet
+from milopyp_training.losses.contrastive import Sampling, debiased_contrastive
+from milopyp_training.losses.published import PublishedLoss, published_criterion
+from milopyp_training.networks.section_unet import SectionUNet
 
 TAU, TEMPERATURE, THRESH = 0.01, 0.07, 0.85
 PATCHES = {"half": (3, 64, 64), "full": (6, 64, 64)}

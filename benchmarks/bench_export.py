@@ -27,19 +27,19 @@ from tasks import TASKS, Task, reference_data
 from torch import nn
 
 from milopyp_export.convert import ExportOptions, export
-from milopyp_export.forms import Form
 from milopyp_export.graph import PickingGraph, make_graph
+from milopyp_export.lowering import Layout
 from milopyp_export.precision import Precision, quantise
-from milopyp_inference.model import open_model
+from milopyp_inference.engine.model import open_model
 from milopyp_inference.pipeline import prepare, run_network
 from milopyp_shared.lists import read_coordinate_list, read_image_list
 from milopyp_shared.matching import evaluate
-from milopyp_shared.peaks import suppress
+from milopyp_shared.peaks import nms
 from milopyp_shared.tomogram import open_tomogram
-from milopyp_training.unet2d import SectionUNet
-from milopyp_training.unet3d import UNet3d
+from milopyp_training.networks.section_unet import SectionUNet
+from milopyp_training.networks.unet3d import UNet3d
 
-FORMS: tuple[Form, ...] = ("volume", "summed", "stacked")
+FORMS: tuple[Layout, ...] = ("volume", "summed", "stacked")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 LEVELS = np.array([0.0, 255.0], dtype=np.float32)
 
@@ -122,7 +122,7 @@ def judge(path: Path, task: Task, lists: Path) -> tuple[np.ndarray[Any, Any], fl
     truth = read_coordinate_list(lists / "coords_test.tsv")[image.name]
     model = open_model(path)
     result = run_network(prepare(open_tomogram(image.path), model.recipe), model)
-    found = evaluate(suppress(result.candidates, model.recipe.suppression_distance), truth, task.radius)
+    found = evaluate(nms(result.candidates, model.recipe.suppression_distance), truth, task.radius)
     return result.heat, found.auprc, found.best.f1
 
 

@@ -30,16 +30,16 @@ from machine import describe_machine
 from milopyp_export.convert import build
 from milopyp_export.graph import PickingGraph
 from milopyp_export.precision import quantise
-from milopyp_inference.chunks import ChunkStream
-from milopyp_inference.model import Machine, open_model
-from milopyp_shared import grey as grey_module
-from milopyp_shared.grey import GreyParameters
-from milopyp_shared.peaks import find_candidates, suppress, warm_up
+from milopyp_inference.engine.model import Machine, open_model
+from milopyp_inference.engine.streaming import ChunkStream
+from milopyp_shared import preprocessing as grey_module
+from milopyp_shared.peaks import find_candidates, nms, warm_up
+from milopyp_shared.preprocessing import Preprocessing
 from milopyp_shared.recipe import Recipe, Threshold
 from milopyp_shared.tomogram import write_mrc
-from milopyp_training.networks import picking_logits
-from milopyp_training.unet2d import SectionUNet
-from milopyp_training.unet3d import UNet3d
+from milopyp_training.networks.registry import picking_logits
+from milopyp_training.networks.section_unet import SectionUNet
+from milopyp_training.networks.unet3d import UNet3d
 
 TABLES = ("network", "peaks", "whole", "memory")
 NETWORKS = {"unet_4": lambda: SectionUNet(4), "unet3d": UNet3d}
@@ -76,7 +76,7 @@ def make_models(folder: Path) -> dict[str, Path]:
         network = make().eval()
         settle(network)
         make_quiet(network)
-        parameters = grey_module.published() if name == "unet_4" else GreyParameters()
+        parameters = grey_module.published() if name == "unet_4" else Preprocessing()
         preset = "published" if name == "unet_4" else "default"
         recipe = Recipe(name, preset, parameters, network.geometry(), 20.0, Threshold(0.9, "none"))
         graph = PickingGraph(network, 1e-4 if name == "unet_4" else 0.0)
@@ -104,7 +104,7 @@ def make_quiet(network: Any) -> None:
 def quantised_file(built: Any, slab: dict[str, Any], path: Path) -> None:
     from dataclasses import replace
 
-    from milopyp_export.chunks import calibration_chunks
+    from milopyp_export.streaming_graph import calibration_chunks
 
     chunks = calibration_chunks(built.chunked, built.recipe.chunks, [slab])
     recipe = replace(built.recipe, precision="int8")
@@ -151,7 +151,7 @@ def table_of_peaks(folder: Path, models: dict[str, Path], options: argparse.Name
     heat /= heat.max()
 
     def ours() -> int:
-        return len(suppress(find_candidates(heat, (2, 2, 2)), 12.0))
+        return len(nms(find_candidates(heat, (2, 2, 2)), 12.0))
 
     def scipy_way() -> int:
         found = np.argwhere((maximum_filter(heat, 7) == heat) & (heat > 0.01))
@@ -211,7 +211,7 @@ def published_method(tomogram: Path, threads: int) -> None:
     """The published method on a whole tomogram at once, with this project's network: the reference of all ratios."""
     from scipy.ndimage import gaussian_filter
 
-    from milopyp_inference.published import PublishedOptions, pick
+    from milopyp_inference.decode.published import PublishedOptions, pick
     from milopyp_shared.tomogram import open_tomogram
 
     torch.set_num_threads(threads)

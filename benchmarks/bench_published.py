@@ -21,10 +21,10 @@ from machine import describe_machine
 from numpy.typing import NDArray
 from tasks import reference_data
 
-from milopyp_inference.published import decode, select
+from milopyp_inference.decode.published import decode, select
 from milopyp_shared.lists import read_coordinate_list
 from milopyp_shared.matching import evaluate
-from milopyp_shared.peaks import suppress
+from milopyp_shared.peaks import nms
 from milopyp_shared.picks import Picks
 from milopyp_shared.tomogram import open_tomogram
 
@@ -102,11 +102,11 @@ def judge(heat: NDArray[np.float32], truth: NDArray[np.float64]) -> dict:
     # whole even numbers, as the published decode writes them
     peaks = Picks(found.zyx[:, ::-1] * 2.0, found.score.astype(np.float64))
     inside = np.all((truth[:, :2] > 20) & (truth[:, :2] < 236), axis=1) & (truth[:, 2] >= 20) & (truth[:, 2] <= 76)
-    moved = suppress(peaks, RADIUS)
+    moved = nms(peaks, RADIUS)
     rows = [
         evaluate(file, truth, RADIUS),
-        evaluate(suppress(file, RADIUS), truth, RADIUS),
-        evaluate(suppress(file, RADIUS), truth, RADIUS, counted=inside),
+        evaluate(nms(file, RADIUS), truth, RADIUS),
+        evaluate(nms(file, RADIUS), truth, RADIUS, counted=inside),
         evaluate(moved, truth, RADIUS),
         evaluate(Picks(moved.xyz + 0.5, moved.score), truth, RADIUS),
     ]

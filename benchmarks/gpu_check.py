@@ -25,13 +25,13 @@ import numpy as np
 from machine import describe_machine
 from numpy.typing import NDArray
 
-from milopyp_inference import engines, providers
-from milopyp_inference.model import Machine, open_model, read_recipe
+from milopyp_inference.engine import providers, tensorrt_cache
+from milopyp_inference.engine.model import Machine, open_model, read_recipe
+from milopyp_inference.engine.planning import parse_memory
 from milopyp_inference.pipeline import prepare, run_network
-from milopyp_inference.plan import parse_memory
 from milopyp_shared.errors import MilopypError
 from milopyp_shared.matching import match_greedy
-from milopyp_shared.peaks import select, suppress
+from milopyp_shared.peaks import above_threshold, nms
 from milopyp_shared.picks import Picks
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.tomogram import open_tomogram
@@ -110,7 +110,7 @@ def header(options: argparse.Namespace, states: dict[str, str]) -> str:
     """Machine, GPU, versions, what was picked, what does not work."""
     z, y, x = open_tomogram(options.tomogram, options.order).shape
     runtimes = ", ".join(f"{name} {version}" for name, version in providers.installed_runtimes().items())
-    gpu = engines.gpu_name(options.device) or "no GPU"
+    gpu = tensorrt_cache.gpu_name(options.device) or "no GPU"
     broken = "".join(f" {name} does not work here: {state}." for name, state in states.items() if state != "works")
     return (
         f"{describe_machine()}; {gpu}; {runtimes}; {options.threads} threads; a tomogram of {x} x {y} x {z} voxels, "
@@ -198,7 +198,7 @@ def one_run(options: argparse.Namespace, provider: str, folder: Path) -> None:
     except MilopypError as error:
         (folder / "facts.json").write_text(json.dumps({"refused": error.found}))
         return
-    picks = select(suppress(result.candidates, model.recipe.suppression_distance), model.recipe.threshold.score)
+    picks = above_threshold(nms(result.candidates, model.recipe.suppression_distance), model.recipe.threshold.score)
     np.savez(folder / "arrays.npz", heat=result.heat, xyz=picks.xyz, score=picks.score)
     facts = {"seconds": statistics.median(totals[1:]), "network": statistics.median(networks[1:]), "first": totals[0]}
     (folder / "facts.json").write_text(json.dumps(facts))

@@ -12,16 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from milopyp_shared.grey import grey_levels
-from milopyp_shared.lists import (
-    ImageEntry,
-    read_coordinate_list,
-    write_coordinate_list,
-    write_image_list,
-)
+from milopyp_shared.lists import ImageEntry, read_coordinate_list, write_coordinate_list, write_image_list
+from milopyp_shared.preprocessing import grey_levels
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.tomogram import open_tomogram
-from milopyp_training.networks import build_network, picking_logits
+from milopyp_training.networks.registry import build_network, picking_logits
 from running import Outcome, run_line
 
 DIAMETER = 8

@@ -10,8 +10,8 @@ import numpy as np
 
 from milopyp_shared.errors import MilopypError
 from milopyp_shared.formats.candidates import read_candidates, write_candidates
+from milopyp_shared.formats.conventions import FormatContext
 from milopyp_shared.formats.mod import model_points, read_mod, to_voxel_index
-from milopyp_shared.formats.origins import Setting
 from milopyp_shared.formats.registry import FORMATS
 from milopyp_shared.formats.star import tomogram_names
 from milopyp_shared.lists import (
@@ -27,7 +27,7 @@ from milopyp_shared.tomogram import open_tomogram
 from toys import TOY, noise, write_tomogram
 
 PICKS = Picks(np.array([[3.0, 4.5, 5.25], [10.0, 2.0, 7.0], [1.5, 20.0, 11.0]]), np.array([0.9, 0.5, 0.25]))
-SETTING = Setting(
+SETTING = FormatContext(
     order="xyz", size=(32, 32, 16), voxel_size=10.0, coords="voxel", name="a", label="a", radius=5.0, binning=1.0
 )
 
@@ -82,7 +82,7 @@ def _recipe(path: Path) -> object:
 
 
 def _toy_recipe(path: Path) -> None:
-    from milopyp_inference.model import read_recipe
+    from milopyp_inference.engine.model import read_recipe
 
     path.write_text(read_recipe(TOY).to_json())
 

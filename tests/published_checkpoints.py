@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from formula_weights import fill_by_formula
-from milopyp_training.unet2d import SectionUNet
+from milopyp_training.networks.section_unet import SectionUNet
 
 OPTIONS = "--gauss 0.8 --compress --order xzy --bbox 24"
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from milopyp_shared import axes
 from milopyp_shared.phantom import Phantom, PhantomSettings, make_phantom
-from milopyp_shared.stored import StoredVoxels
 from milopyp_shared.tomogram import Tomogram, write_mrc
+from milopyp_shared.voxel_reader import VoxelReader
 
 TOY = Path(__file__).parent / "data" / "toy.onnx"
 DIAMETER = 10.0  # of the particles that it finds
@@ -47,7 +47,7 @@ def tomogram_of(zyx: np.ndarray[Any, Any], voxel_size: float | None = None) -> T
     with tempfile.TemporaryFile() as stream:
         stream.write(np.ascontiguousarray(zyx).data)
         stream.flush()
-        stored = StoredVoxels(Path("a.mrc"), stream, zyx.dtype, zyx.shape, 0)
+        stored = VoxelReader(Path("a.mrc"), stream, zyx.dtype, zyx.shape, 0)
     return Tomogram(Path("a.mrc"), "xyz", stored, voxel_size)
 
 

@@ -80,7 +80,7 @@ def export_command(checkpoint: Path, output: Path | None, overwrite: bool, quiet
         import onnxscript  # noqa: F401 - PyTorch's exporter would miss it only halfway
 
         from .convert import ExportOptions, export
-        from .stated import Stated
+        from .published_options import TrainingFacts
     except ImportError as error:
         raise MissingDependency(
             f"the package {error.name} is not installed",
@@ -94,7 +94,7 @@ def export_command(checkpoint: Path, output: Path | None, overwrite: bool, quiet
         precision=options.pop("precision"),
         target=options.pop("target"),
         reduce_range=options.pop("reduce_range"),
-        stated=Stated(**options),
+        stated=TrainingFacts(**options),
         **{name: read_image_list(path) if path else () for name, path in lists.items()},
     )
     console = Console(quiet=quiet)

@@ -12,18 +12,18 @@ import onnx
 from torch import nn
 
 from milopyp_shared import cpu
-from milopyp_shared.atomic import replacing
+from milopyp_shared.atomic import atomic_write
 from milopyp_shared.errors import CheckError, UsageError
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.recipe import Recipe
 
 from . import parity
-from .chunks import attach, calibration_chunks, make_chunks
-from .forms import Form
 from .graph import OPSET, PickingGraph, make_graph, write_recipe
 from .load import load_model
+from .lowering import Layout
 from .precision import TARGETS, Precision, Target, calibration_slabs, form_for, quantise, working_bytes
-from .stated import Stated
+from .published_options import TrainingFacts
+from .streaming_graph import calibration_chunks, embed, make_chunks
 
 _PACKAGES = ("onnx", "onnxruntime", "onnxruntime-gpu", "onnxscript")
 
@@ -50,7 +50,7 @@ class ExportOptions:
 
     precision: Precision = "fp32"
     target: Target | None = None
-    stated: Stated = field(default_factory=Stated)
+    stated: TrainingFacts = field(default_factory=TrainingFacts)
     calibration: Sequence[ImageEntry] = ()
     verify_on: Sequence[ImageEntry] = ()
     reduce_range: bool | None = None
@@ -107,7 +107,7 @@ def export(
         versions=recipe.versions | _versions(),
         precision=options.precision,
     )
-    with replacing(output) as part:
+    with atomic_write(output) as part:
         try:
             return _write(graph, recipe, part, options, say)
         except CheckError as error:
@@ -136,15 +136,15 @@ class Built:
         """Write one file of both graphs; returns the recipe in it, with the parity `figures`."""
         recipe = replace(self.recipe, parity=figures or {})
         if self.chunked is not None:
-            attach(self.whole, self.chunked)
+            embed(self.whole, self.chunked)
         write_recipe(self.whole, recipe)
         onnx.checker.check_model(self.whole)
         onnx.save(self.whole, str(path))
         return recipe
 
 
-def build(graph: PickingGraph, recipe: Recipe, form: Form = "summed", half: bool = False) -> Built:
-    """Export `graph` in one of the forms of `milopyp_export.forms`; `half` as for `graph.make_graph`."""
+def build(graph: PickingGraph, recipe: Recipe, form: Layout = "summed", half: bool = False) -> Built:
+    """Export `graph` in one of the forms of `milopyp_export.lowering`; `half` as for `graph.make_graph`."""
     whole = make_graph(graph, form, half)
     chunked, described = make_chunks(graph, form) if form != "volume" else (None, None)
     return Built(whole, chunked, replace(recipe, chunks=described, working_bytes=working_bytes(recipe)))

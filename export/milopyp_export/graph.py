@@ -2,7 +2,8 @@
 
 Inputs ``sections`` uint8 ``(1, z, y, x)`` and ``levels`` float32 ``(2,)``; output ``heatmap`` float32
 ``(1, z, ceil(y/2), ceil(x/2))`` in 0..1. Scaling of the grey levels, the network and the sigmoid are inside; all
-three sizes are dynamic; weights are inside the file. `milopyp_export.chunks` makes the second graph of files for CPUs.
+three sizes are dynamic; weights are inside the file. `milopyp_export.streaming_graph` makes the second graph of files
+for CPUs.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from milopyp_shared.recipe import METADATA_KEY, Recipe
-from milopyp_training.networks import picking_logits
+from milopyp_training.networks.registry import picking_logits
 
-from .forms import Form, deployed
-from .passing import Along
+from .lowering import Layout, lower
+from .streaming import FullVolume
 
 OPSET = 20
 INPUTS = ("sections", "levels")
@@ -54,13 +55,13 @@ class PickingGraph(nn.Module):
 class DeployedGraph(nn.Module):
     """What goes into the file: the same function as `PickingGraph`, with the network in one of its forms."""
 
-    def __init__(self, graph: PickingGraph, form: Form, half: bool = False) -> None:
+    def __init__(self, graph: PickingGraph, form: Layout, half: bool = False) -> None:
         super().__init__()
-        self.network, self.clamp = deployed(graph.network, form), graph.clamp
+        self.network, self.clamp = lower(graph.network, form), graph.clamp
         self.arithmetic = torch.float16 if half else torch.float32
         self.network.to(self.arithmetic)
 
-    def forward(self, sections: Tensor, levels: Tensor, along: Along | None = None) -> Tensor:
+    def forward(self, sections: Tensor, levels: Tensor, along: FullVolume | None = None) -> Tensor:
         """Heat map; of the sections that `along` has complete when it is given."""
         grey = grey_of(sections, levels).to(self.arithmetic)
         return probability(self.network(grey, along).to(torch.float32), self.clamp)
@@ -78,13 +79,13 @@ def probability(logits: Tensor, clamp: float) -> Tensor:
     return heat.clamp(clamp, 1.0 - clamp) if clamp else heat
 
 
-def make_graph(graph: PickingGraph, form: Form = "summed", half: bool = False) -> onnx.ModelProto:
+def make_graph(graph: PickingGraph, form: Layout = "summed", half: bool = False) -> onnx.ModelProto:
     """`graph` as ONNX, for volumes and tiles of any size.
 
     Parameters
     ----------
     form
-        See `milopyp_export.forms`.
+        See `milopyp_export.lowering`.
     half
         Half precision between the scaling of the grey levels and the sigmoid.
     """

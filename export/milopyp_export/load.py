@@ -8,14 +8,14 @@ from torch import nn
 
 from milopyp_shared.errors import InputError
 from milopyp_shared.recipe import Recipe
-from milopyp_training.checkpoint import interpret, read_plain
-from milopyp_training.networks import build_network
+from milopyp_training.loop.checkpoint import interpret, read_plain
+from milopyp_training.networks.registry import build_network
 
-from . import published
-from .stated import Stated, agree
+from . import published_checkpoint
+from .published_options import TrainingFacts, reconcile
 
 
-def load_model(path: Path, stated: Stated | None = None) -> tuple[nn.Module, Recipe]:
+def load_model(path: Path, stated: TrainingFacts | None = None) -> tuple[nn.Module, Recipe]:
     """Network (in evaluation mode) and recipe of a checkpoint, ours or a published one.
 
     Raises
@@ -25,12 +25,12 @@ def load_model(path: Path, stated: Stated | None = None) -> tuple[nn.Module, Rec
     ContradictionError
         `stated` contradicts it.
     """
-    stated = stated or Stated()
+    stated = stated or TrainingFacts()
     stored = read_plain(path)
     if "format" not in stored:
-        return published.read(stored, path, stated)
+        return published_checkpoint.read(stored, path, stated)
     loaded = interpret(stored, path)
-    recipe = agree(loaded.recipe, stated, path)
+    recipe = reconcile(loaded.recipe, stated, path)
     network = build_network(recipe, path)
     try:
         network.load_state_dict(loaded.state_dict)
@@ -43,7 +43,7 @@ def load_model(path: Path, stated: Stated | None = None) -> tuple[nn.Module, Rec
     return network.eval(), recipe
 
 
-def summarise(path: Path) -> Recipe | published.Partial:
+def summarise(path: Path) -> Recipe | published_checkpoint.Partial:
     """The recipe of a checkpoint, or what is known of a published one that nothing completes.
 
     Raises
@@ -54,5 +54,5 @@ def summarise(path: Path) -> Recipe | published.Partial:
     stored = read_plain(path)
     if "format" in stored:
         return interpret(stored, path).recipe
-    partial = published.summarise(stored, path)
-    return published.complete(partial, path) if not partial.unknown else partial
+    partial = published_checkpoint.summarise(stored, path)
+    return published_checkpoint.complete(partial, path) if not partial.unknown else partial

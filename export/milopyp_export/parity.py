@@ -11,21 +11,21 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from milopyp_inference import chunks
-from milopyp_inference.model import Machine, open_model
-from milopyp_inference.plan import ChunkPlan
-from milopyp_inference.providers import CPU
+from milopyp_inference.engine import streaming
+from milopyp_inference.engine.model import Machine, open_model
+from milopyp_inference.engine.planning import ChunkPlan
+from milopyp_inference.engine.providers import CPU
 from milopyp_shared import axes
 from milopyp_shared.errors import CheckError
-from milopyp_shared.flips import heat_map
-from milopyp_shared.grey import GreyVolume, grey_levels
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.matching import match_greedy
-from milopyp_shared.peaks import find_candidates, select, suppress
+from milopyp_shared.peaks import above_threshold, find_candidates, nms
 from milopyp_shared.picks import Picks
+from milopyp_shared.preprocessing import PreprocessedVolume, grey_levels
 from milopyp_shared.recipe import Geometry, Recipe
 from milopyp_shared.tiles import Span, box_of
 from milopyp_shared.tomogram import open_tomogram
+from milopyp_shared.tta import heat_map
 
 from .graph import INPUTS, OUTPUT, PickingGraph
 
@@ -91,7 +91,7 @@ def check_chunks(path: Path, recipe: Recipe) -> float:
         assert recipe.chunks is not None
         plan = ChunkPlan(recipe.chunks.multiple, [Span(0, rows, 0, rows)], [Span(0, columns, 0, columns)])
         found = np.full((shape[0], -(-rows // 2), -(-columns // 2)), np.nan, np.float32)
-        parts = chunks.pieces(model.chunk_session, plan, levels, recipe, box_of(sections), shape)
+        parts = streaming.pieces(model.chunk_session, plan, levels, recipe, box_of(sections), shape)
         for place, piece in parts:
             found[place] = piece
         differences.append(np.abs(found - _onnxruntime(path)(sections, levels)).max())
@@ -185,7 +185,7 @@ def _too_far(found: str, path: Path, limit: float) -> CheckError:
     )
 
 
-def _heat_map(run: Runner, grey: GreyVolume, recipe: Recipe) -> NDArray[np.float32]:
+def _heat_map(run: Runner, grey: PreprocessedVolume, recipe: Recipe) -> NDArray[np.float32]:
     """The heat map that picking would use."""
     levels = np.array(grey.levels, dtype=np.float32)
     return heat_map(grey.box, grey.shape, lambda sections: run(sections, levels), recipe.geometry, recipe.flips)
@@ -193,7 +193,7 @@ def _heat_map(run: Runner, grey: GreyVolume, recipe: Recipe) -> NDArray[np.float
 
 def _picks(heat: NDArray[np.float32], recipe: Recipe) -> Picks:
     candidates = find_candidates(heat, recipe.voxel_per_output)
-    return select(suppress(candidates, recipe.suppression_distance), recipe.threshold.score)
+    return above_threshold(nms(candidates, recipe.suppression_distance), recipe.threshold.score)
 
 
 def _pytorch(graph: PickingGraph) -> Runner:

@@ -24,13 +24,13 @@ import onnx
 from numpy.typing import NDArray
 
 from milopyp_shared import axes
-from milopyp_shared.grey import grey_levels
 from milopyp_shared.lists import ImageEntry
+from milopyp_shared.preprocessing import grey_levels
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.tomogram import open_tomogram
 
-from .forms import Form
 from .graph import INPUTS
+from .lowering import Layout
 
 Precision = Literal["fp32", "fp16", "int8"]
 Target = Literal["cpu", "gpu"]
@@ -45,8 +45,8 @@ _WORKING_BYTES = {("unet3d", False): 240, ("unet3d", True): 240, ("unet", False)
 _TOMOGRAMS, _SLABS, _SECTIONS, _EDGE = 8, 3, 12, 512
 
 
-def form_for(precision: Precision, target: Target) -> Form:
-    """The form in which a network runs fastest; see `milopyp_export.forms`."""
+def form_for(precision: Precision, target: Target) -> Layout:
+    """The form in which a network runs fastest; see `milopyp_export.lowering`."""
     if target == "gpu":
         return "volume"
     return "stacked" if precision == "int8" else "summed"

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from milopyp_shared import axes
-from milopyp_shared.grey import Contrast
 from milopyp_shared.masks import open_mask
 from milopyp_shared.picks import Picks
+from milopyp_shared.preprocessing import Contrast
 from milopyp_shared.tomogram import Tomogram, open_tomogram
 
-from . import model as models
-from .model import Machine, Model
-from .picking import Selection, choose
+from .decode.select import Selection, select_picks
+from .engine import model as models
+from .engine.model import Machine, Model
+from .engine.planning import parse_memory
 from .pipeline import prepare, run_network
-from .plan import parse_memory
 
 
 def open_model(
@@ -112,4 +112,4 @@ def pick(
         limit=limit,
         margin=margin,
     )
-    return choose(result.candidates, selection, tomogram.frame)
+    return select_picks(result.candidates, selection, tomogram.frame)

@@ -11,7 +11,8 @@ from milopyp_shared.commandline import Number, command, option, run
 from milopyp_shared.console import Console
 from milopyp_shared.errors import CheckError, FullDiskError
 
-from . import checks, several
+from . import options as checks
+from .launch import options as several
 
 ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
 CHECKED = "As in training (the model file knows; a contradiction is refused)"
@@ -133,15 +134,15 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
       milopyp-infer test_imgs.txt --model ribosome.onnx --out picks --workers 2
       milopyp-infer test_imgs.txt --model ribosome.onnx --out picks --slurm --slurm-cpus 4 --dry-run
     """
-    from .batch import pick_all
-    from .fleet import pick_with
-    from .inputs import gather
-    from .model import Machine, open_model
-    from .picking import Selection
-    from .records import PickOptions, Run, others_of
-    from .shards import parse_shard, part_of
-    from .slurm import Array
-    from .workers import NO_ROOM
+    from .batch.batch import pick_all
+    from .batch.inputs import gather
+    from .batch.records import PickingRun, PickOptions, records_outside
+    from .decode.select import Selection
+    from .engine.model import Machine, open_model
+    from .launch.launcher import pick_with
+    from .launch.local import EXIT_DISK_FULL
+    from .launch.shards import parse_shard, part_of
+    from .launch.slurm import SlurmArray
 
     console = Console(quiet=options["quiet"])
     shard = None if options["shard"] is None else parse_shard(options["shard"])
@@ -196,17 +197,17 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
     )
     if not options["led"]:
         checks.one_is_readable(everything, pick_options, model)
-    work = Run(model, pick_options, out, console)
+    work = PickingRun(model, pick_options, out, console)
     if fleet is None:
         checks.memory_suffices(images, pick_options, model)
-        about = [*everything, *others_of(work, everything)] if options["led"] else everything
+        about = [*everything, *records_outside(work, everything)] if options["led"] else everything
         try:
             summary = pick_all(work, images, about, options["overwrite"])
         except FullDiskError:
             if options["led"]:
-                return NO_ROOM
+                return EXIT_DISK_FULL
             raise
-    elif isinstance(fleet, Array) and options["dry_run"]:
+    elif isinstance(fleet, SlurmArray) and options["dry_run"]:
         console.say(f"wrote {fleet.write(images)}; submit it with sbatch")
         return 0
     else:

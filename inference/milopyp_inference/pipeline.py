@@ -10,18 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milopyp_shared.errors import CheckError
-from milopyp_shared.flips import averaged_heat_map
-from milopyp_shared.grey import Contrast, GreyVolume, grey_levels
 from milopyp_shared.masks import Mask
 from milopyp_shared.peaks import find_candidates
 from milopyp_shared.picks import Picks
+from milopyp_shared.preprocessing import Contrast, PreprocessedVolume, grey_levels
 from milopyp_shared.recipe import Recipe
-from milopyp_shared.rescale import Rescaled, rescaled
-from milopyp_shared.spool import spool
+from milopyp_shared.resample import ResampledTomogram, resampled
+from milopyp_shared.scratch_array import scratch_array
 from milopyp_shared.tiles import Piece, Read, Shape
 from milopyp_shared.tomogram import Tomogram
+from milopyp_shared.tta import averaged_heat_map
 
-from .model import Model
+from .engine.model import Model
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Prepared:
     """
 
     tomogram: Tomogram
-    grey: GreyVolume
+    grey: PreprocessedVolume
     seconds: float
     scale: float = 1.0
     mask: Mask | None = None
@@ -92,9 +92,9 @@ def prepare(
         It is to be rescaled, and the voxel sizes are too far apart.
     """
     start = time.perf_counter()
-    seen = rescaled(tomogram, recipe.voxel_size) if rescale else tomogram
+    seen = resampled(tomogram, recipe.voxel_size) if rescale else tomogram
     grey = grey_levels(seen, recipe.grey, contrast or recipe.contrast)
-    scale = seen.scale if isinstance(seen, Rescaled) else 1.0
+    scale = seen.scale if isinstance(seen, ResampledTomogram) else 1.0
     return Prepared(tomogram, grey, time.perf_counter() - start, scale, mask)
 
 
@@ -123,13 +123,15 @@ def run_network(
     recipe, grey = model.recipe, prepared.grey
     flips = flips or recipe.flips
     start = time.perf_counter()
-    heat = spool(tuple(-(-size // stride) for size, stride in zip(grey.shape, recipe.geometry.stride, strict=True)))
+    heat = scratch_array(
+        tuple(-(-size // stride) for size, stride in zip(grey.shape, recipe.geometry.stride, strict=True))
+    )
     done, in_network = 0, 0.0
 
     def run(read: Read, shape: Shape) -> Iterator[Piece]:
         nonlocal done, in_network
         before = time.perf_counter()
-        for place, piece in model.pieces(read, shape, grey.levels):
+        for place, piece in model.iter_heat_map(read, shape, grey.levels):
             if not np.isfinite(piece.max(initial=0.0)):
                 raise CheckError("the network gives NaN", where=prepared.tomogram.path, remedy="Report the model file.")
             in_network += time.perf_counter() - before
@@ -142,7 +144,7 @@ def run_network(
     computed = time.perf_counter()
     candidates = find_candidates(heat, recipe.voxel_per_output)
     if prepared.scale != 1.0:
-        candidates = replace(candidates, xyz=Rescaled(prepared.tomogram, prepared.scale).back(candidates.xyz))
+        candidates = replace(candidates, xyz=ResampledTomogram(prepared.tomogram, prepared.scale).back(candidates.xyz))
     if prepared.mask is not None:
         candidates = candidates[prepared.mask.keeps(candidates.xyz)]
     seconds = {

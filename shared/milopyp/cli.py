@@ -12,7 +12,7 @@ COMMANDS = ("demo", "prepare", "show", "evaluate", "convert", "threshold", "repo
 
 
 class LazyGroup(click.Group):
-    """Commands by module name: ``milopyp.NAME`` holds the command ``NAME``."""
+    """Commands by module name: ``milopyp.commands.NAME`` holds the command ``NAME``."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All commands, in the order of use."""
@@ -22,7 +22,7 @@ class LazyGroup(click.Group):
         """Import the module of one command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"milopyp.{cmd_name}"), cmd_name)
+        command: click.Command = getattr(import_module(f"milopyp.commands.{cmd_name}"), cmd_name)
         return command
 
 

@@ -18,7 +18,7 @@ SUFFIX = ".part"
 
 
 @contextmanager
-def replacing(target: str | Path) -> Iterator[Path]:
+def atomic_write(target: str | Path) -> Iterator[Path]:
     """Yield a temporary path next to `target`; rename it to `target` when the block succeeds.
 
     The temporary file ends in ``.part``; when the block raises it is removed and `target` stays as it was.
@@ -35,7 +35,7 @@ def replacing(target: str | Path) -> Iterator[Path]:
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=SUFFIX, dir=target.parent)
     except OSError as error:
-        raise unwritable(target.parent, error) from error
+        raise write_error(target.parent, error) from error
     os.close(handle)
     part = Path(name)
     try:
@@ -43,14 +43,14 @@ def replacing(target: str | Path) -> Iterator[Path]:
         part.chmod(0o666 & ~_umask())
         part.replace(target)
     except OSError as error:
-        raise unwritable(target, error) from error
+        raise write_error(target, error) from error
     finally:
         part.unlink(missing_ok=True)
 
 
 def write_text(target: str | Path, text: str) -> None:
     """Write UTF-8 `text` to `target` in one step."""
-    with replacing(target) as part:
+    with atomic_write(target) as part:
         part.write_text(text, encoding="utf-8")
 
 
@@ -59,7 +59,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise unwritable(folder, error) from error
+        raise write_error(folder, error) from error
 
 
 def remove_leftovers(folder: Path, name: str | None = None, older_than: float = 0.0) -> None:
@@ -81,7 +81,7 @@ def is_full(error: OSError) -> bool:
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def unwritable(path: Path, error: OSError) -> MilopypError:
+def write_error(path: Path, error: OSError) -> MilopypError:
     """The error to raise for one of writing to `path`."""
     if is_full(error):
         return FullDiskError(

@@ -99,7 +99,7 @@ def resolve_order(word: str, file_shape: Sequence[int], where: object) -> str:
     return _WORDS_OF_THIN_AXIS[thin][0]
 
 
-def doubt_about_order(order: str, file_shape: Sequence[int]) -> str | None:
+def order_warning(order: str, file_shape: Sequence[int]) -> str | None:
     """One sentence when `order` makes an axis the thickness that is not the thinnest, else None."""
     thickness = to_zyx(order)[0]
     thin = int(np.argmin(file_shape))

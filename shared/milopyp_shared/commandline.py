@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from .atomic import is_full, unwritable
+from .atomic import is_full, write_error
 from .errors import CheckError, MilopypError, not_enough_memory
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -103,7 +103,7 @@ def _underscored(name: str) -> str:
     return "--" + name[2:].replace("-", "_") if name.startswith("--") and "-" in name[2:] else ""
 
 
-def words_given(context: click.Context, without: Collection[str]) -> list[str]:
+def explicit_args(context: click.Context, without: Collection[str]) -> list[str]:
     """The options that stand on a command line, as words of another one; those named in `without` are left out."""
     words = []
     for parameter in context.command.params:
@@ -161,7 +161,7 @@ def _machine_error(error: Exception, trace: bool) -> int:
     """The exit code of an error that is the machine's, which is said in a line; 0 for others."""
     said = not_enough_memory(error)
     if isinstance(error, OSError) and is_full(error):
-        said = str(unwritable(Path(error.filename or "a file"), error))
+        said = str(write_error(Path(error.filename or "a file"), error))
     if not said:
         return 0
     if trace:

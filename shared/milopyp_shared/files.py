@@ -7,7 +7,7 @@ from pathlib import Path
 from .errors import InputError
 
 
-def no_file(path: Path, expected: str, remedy: str = "") -> InputError:
+def missing_file_error(path: Path, expected: str, remedy: str = "") -> InputError:
     """The error to raise for a path that is not a file, with what it is instead."""
     if path.is_dir():
         found = "is a folder"

@@ -97,9 +97,7 @@ def check_labels(xyz: NDArray[np.float64], tomogram: Tomogram, where: object) ->
     raise _outside(xyz, tomogram, where, f"All of them fit with --order {' or '.join(words)}." if words else "")
 
 
-def doubt_about_density(
-    volume: NDArray[Any], xyz: NDArray[np.float64], diameter: float, pairing: int = 1
-) -> str | None:
+def density_warning(volume: NDArray[Any], xyz: NDArray[np.float64], diameter: float, pairing: int = 1) -> str | None:
     """One sentence when labels do not lie on density of the expected sign, else None.
 
     The mean within a quarter diameter around each label is compared with random places: particles are dark, so the
@@ -145,7 +143,7 @@ def column_orders_on_density(volume: NDArray[Any], xyz: NDArray[np.float64], dia
 def density_contrast(volume: NDArray[Any], xyz: NDArray[np.float64], diameter: float, pairing: int = 1) -> float:
     """Median of the density at labels minus that at random places, in standard deviations of the latter.
 
-    Parameters as `doubt_about_density`.
+    Parameters as `density_warning`.
     """
     rng = np.random.default_rng(0)
     size = np.array(volume.shape[::-1]) * (1, 1, pairing)

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .atomic import write_text
 from .errors import InputError
-from .files import no_file
+from .files import missing_file_error
 from .formats.text import fixed, read_lines, to_number
 
 IMAGE_COLUMNS = ("image_name", "rec_path")
@@ -52,7 +52,7 @@ def find_list(name: str | Path) -> Path:
         if _is_file(place):
             return place
     expected = f"a list at {' or '.join(str(place.absolute()) for place in places)}"
-    raise no_file(path, expected, "Check the name, or write the list with `milopyp prepare`.")
+    raise missing_file_error(path, expected, "Check the name, or write the list with `milopyp prepare`.")
 
 
 def read_image_list(path: str | Path) -> list[ImageEntry]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .errors import InputError
 from .lists import ImageEntry
-from .spool import spool
+from .scratch_array import scratch_array
 from .tomogram import Tomogram, open_tomogram
 
 INSIDE = 0.5
@@ -140,10 +140,10 @@ def open_mask(path: Path, tomogram: Tomogram) -> Mask:
             expected=f"the {_sizes(tomogram)} of {tomogram.path.name}, or a whole fraction of them",
             remedy="The mask must lie on the tomogram as it is stored, in the same axis order.",
         )
-    kept = spool(mask.shape, np.bool_)
+    kept = scratch_array(mask.shape, np.bool_)
     for first in range(0, mask.shape[0], _SECTIONS):
         kept[first : first + _SECTIONS] = mask.sections(first, first + _SECTIONS) > INSIDE
-    mask.refuse_changed()
+    mask.raise_if_modified()
     if not kept.any():
         raise InputError(
             "is nowhere above 0.5",

@@ -250,7 +250,7 @@ def evaluate_many(
     )
 
 
-def judge(pairs: Sequence[tuple[Picks, ArrayLike]], radius: float) -> Evaluation:
+def evaluate_at_best_f1(pairs: Sequence[tuple[Picks, ArrayLike]], radius: float) -> Evaluation:
     """As `evaluate_many`, but with the errors of position of the picks one would keep, those of the best F1 and above.
 
     Weak picks match by chance, far off.
@@ -263,14 +263,14 @@ def judge(pairs: Sequence[tuple[Picks, ArrayLike]], radius: float) -> Evaluation
     )  # fmt: skip
 
 
-def best_within(picks: Picks, xyz: Floats, radius: float) -> Floats:
+def max_score_within(picks: Picks, xyz: Floats, radius: float) -> Floats:
     """``(n,)`` highest score of a pick within `radius` of each point; 0 where there is none."""
     distance = np.linalg.norm(picks.xyz[None] - xyz[:, None], axis=2)
     best: Floats = np.where(distance <= radius, picks.score[None], 0.0).max(axis=1, initial=0.0)
     return best
 
 
-def away_from(picks: Picks, xyz: Floats, radius: float) -> Picks:
+def exclude_near(picks: Picks, xyz: Floats, radius: float) -> Picks:
     """Picks farther than `radius` from every point."""
     if len(picks) == 0 or len(xyz) == 0:
         return picks

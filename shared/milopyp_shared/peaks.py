@@ -47,7 +47,7 @@ def find_candidates(
     return Picks(zyx[best_first, ::-1].copy(), score[best_first])
 
 
-def suppress(candidates: Picks, distance: float) -> Picks:
+def nms(candidates: Picks, distance: float) -> Picks:
     """Greedy suppression: best first, a candidate closer than `distance` voxels to a kept one is dropped.
 
     Parameters
@@ -62,7 +62,7 @@ def suppress(candidates: Picks, distance: float) -> Picks:
     return candidates[_keep(np.ascontiguousarray(candidates.xyz), float(distance))]
 
 
-def select(candidates: Picks, threshold: float, limit: int | None = None) -> Picks:
+def above_threshold(candidates: Picks, threshold: float, limit: int | None = None) -> Picks:
     """Candidates with a score above `threshold`, the best `limit` of them at most."""
     return candidates[candidates.score > threshold][:limit]
 
@@ -70,7 +70,7 @@ def select(candidates: Picks, threshold: float, limit: int | None = None) -> Pic
 def warm_up() -> None:
     """Compile the kernels, or load them from numba's cache: seconds that can pass while something else is done."""
     heat = np.ones((1, 1, 1), np.float32)
-    suppress(find_candidates(heat, (1, 1, 1)), 1.0)
+    nms(find_candidates(heat, (1, 1, 1)), 1.0)
 
 
 def _offsets(heat: NDArray[np.float32], index: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -193,7 +193,7 @@ def write_phantoms(folder: str | Path, count: int, settings: PhantomSettings, or
     for number in range(1, count + 1):
         phantom = make_phantom(numbered(settings, number))
         path = folder / f"phantom_{number}.mrc"
-        with atomic.replacing(path) as part:
+        with atomic.atomic_write(path) as part:
             write_mrc(part, phantom.volume.transpose(axes.from_zyx(order)), settings.voxel_size)
         centres[path] = phantom.particles_xyz
     files = PhantomFiles(tuple(centres), folder / "images.txt", folder / "coords.txt")

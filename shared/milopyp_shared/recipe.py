@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from .errors import InputError
-from .grey import Contrast, GreyParameters
+from .preprocessing import Contrast, Preprocessing
 
 SCHEMA = 1
 _HUGE = 1e30  # no size, score or figure is as large; NaN fails the comparison, too
@@ -72,7 +72,9 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is to be expected of picks in tomograms like those of the training; see `milopyp_training.calibration`.
+    """What is to be expected of picks in tomograms like those of the training.
+
+    Made by `milopyp_training.evaluation.calibration`.
 
     Attributes
     ----------
@@ -152,7 +154,7 @@ class Recipe:
 
     architecture: str
     preset: str
-    grey: GreyParameters
+    grey: Preprocessing
     geometry: Geometry
     diameter: float
     threshold: Threshold

@@ -120,7 +120,7 @@ def plan_tiles(shape: Shape, geometry: Geometry, at_once: int) -> list[Tile]:
         ``(z, y, x)`` after pairing.
     """
     ways = [
-        ways_to_cut(size, halo, alignment)
+        axis_splits(size, halo, alignment)
         for size, halo, alignment in zip(shape, geometry.halo, geometry.alignment, strict=True)
     ]
     largest, cost = (_outer([[measure(way) for way in axis] for axis in ways]) for measure in (_largest, _cost))
@@ -130,9 +130,9 @@ def plan_tiles(shape: Shape, geometry: Geometry, at_once: int) -> list[Tile]:
     return [Tile(*spans) for spans in itertools.product(z, y, x)]
 
 
-def pieces(tiles: Iterable[Tile], read: Read, network: Network, geometry: Geometry) -> Iterator[Piece]:
+def iter_heat_map(tiles: Iterable[Tile], read: Read, network: Network, geometry: Geometry) -> Iterator[Piece]:
     """The heat maps of `tiles`; the next one is read while the network runs."""
-    for tile, block in ahead(lambda tile: read(tile.start, tile.end), tiles):
+    for tile, block in prefetch(lambda tile: read(tile.start, tile.end), tiles):
         spans = tuple(zip((tile.z, tile.y, tile.x), geometry.stride, strict=True))
         z, y, x = (span.own(stride) for span, stride in spans)
         places = [span.output(stride) for span, stride in spans]
@@ -144,7 +144,7 @@ def box_of(volume: NDArray[np.uint8]) -> Read:
     return lambda start, end: np.ascontiguousarray(volume[tuple(map(slice, start, end))])
 
 
-def ahead(function: Callable[[Any], _T], items: Iterable[Any]) -> Iterator[tuple[Any, _T]]:
+def prefetch(function: Callable[[Any], _T], items: Iterable[Any]) -> Iterator[tuple[Any, _T]]:
     """Items with `function` of each, which is called for the next item while the caller works on this one."""
     with ThreadPoolExecutor(1, thread_name_prefix="milopyp-ahead") as pool:
         waiting = None
@@ -157,7 +157,7 @@ def ahead(function: Callable[[Any], _T], items: Iterable[Any]) -> Iterator[tuple
             yield waiting[0], waiting[1].result()
 
 
-def ways_to_cut(size: int, halo: int, alignment: int) -> list[list[Span]]:
+def axis_splits(size: int, halo: int, alignment: int) -> list[list[Span]]:
     """Ways to cut one axis, coarse to fine, the finest one among them; see `cut`."""
     most = -(-size // alignment)
     counts = [*range(1, min(most, _MOST_CUTS) + 1), most]

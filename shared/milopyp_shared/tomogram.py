@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from . import axes
 from .atomic import is_full
 from .errors import InputError
-from .files import no_file
-from .stored import StoredVoxels
+from .files import missing_file_error
+from .voxel_reader import VoxelReader
 
 HEADER_BYTES = 1024
 SHORTEST_AXIS = 8
@@ -76,7 +76,7 @@ class Tomogram:
 
     path: Path
     order: str
-    stored: StoredVoxels
+    stored: VoxelReader
     voxel_size: float | None
     header_voxel_size: float | None = None
     origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -108,12 +108,12 @@ class Tomogram:
             The file has become shorter, or cannot be read.
         """
         to_zyx = axes.to_zyx(self.order)
-        block = np.ascontiguousarray(self.stored.layers(to_zyx[0], first, last).transpose(to_zyx))
+        block = np.ascontiguousarray(self.stored.read_slices(to_zyx[0], first, last).transpose(to_zyx))
         return block.astype(block.dtype.newbyteorder("="), copy=False)
 
-    def refuse_changed(self) -> None:
+    def raise_if_modified(self) -> None:
         """Raise an `InputError` when the file has been written to since it was opened."""
-        self.stored.refuse_changed()
+        self.stored.raise_if_modified()
 
 
 def open_tomogram(
@@ -154,7 +154,7 @@ def open_tomogram(
 def _open(path: Path, order: str, voxel_size: float | None, shortest: int) -> Tomogram:
     if not path.is_file():
         remedy = f"Give {path}/*.mrc or an image list." if path.is_dir() else "Check the path."
-        raise no_file(path, "a tomogram (.mrc, .rec)", remedy)
+        raise missing_file_error(path, "a tomogram (.mrc, .rec)", remedy)
     with path.open("rb") as stream:
         start = stream.read(HEADER_BYTES)
         unpack = next((opener for magic, opener in _COMPRESSED.items() if start.startswith(magic)), None)
@@ -194,7 +194,7 @@ def _interpret(
             remedy="Give a tomogram, not an image or a crop of a few voxels.",
         )
     word = axes.resolve_order(order, shape, path)
-    stored = StoredVoxels(path, stream, dtype, shape, offset)
+    stored = VoxelReader(path, stream, dtype, shape, offset)
     origin = tuple(float(np.nan_to_num(header["origin"][axis], posinf=0.0, neginf=0.0)) for axis in "xyz")
     starts = tuple(int(header[f"n{axis}start"]) for axis in "xyz")
     stated = _voxel_size(header)

@@ -210,7 +210,7 @@ def checkpoint(**changes: Any) -> Build:
     def build(folder: Path) -> None:
         import torch
 
-        from milopyp_training.unet3d import UNet3d
+        from milopyp_training.networks.unet3d import UNet3d
 
         recipe = changes.get("recipe", lambda recipe: recipe.to_json())(toy_recipe())
         content = {"format": "milopyp-checkpoint", "schema": 1, "state_dict": UNet3d(2, 2).state_dict()}
@@ -270,7 +270,7 @@ def published(drop: str = "", **shapes: tuple[int, ...]) -> Build:
     def build(folder: Path) -> None:
         import torch
 
-        from milopyp_training.unet2d import SectionUNet
+        from milopyp_training.networks.section_unet import SectionUNet
         from published_checkpoints import save_published
 
         weights = {name: value for name, value in SectionUNet(4).state_dict().items() if name != drop}

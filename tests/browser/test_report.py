@@ -18,7 +18,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-from milopyp_inference.picking import Selection, choose
+from milopyp_inference.decode.select import Selection, select_picks
 from milopyp_shared.formats.candidates import read_candidates, write_candidates
 from milopyp_shared.lists import ImageEntry, read_coordinate_list, write_coordinate_list, write_image_list
 from milopyp_shared.picks import Picks
@@ -138,7 +138,7 @@ def above(run: Path, name: str, threshold: float) -> Picks:
     record = json.loads((run / f"picks/records/{name}.json").read_text())
     frame = Frame(**{key: tuple(v) if isinstance(v, list) else v for key, v in record["frame"].items()})
     selection = replace(Selection(**record["options"]["selection"]), threshold=threshold)
-    return choose(read_candidates(run / f"picks/{name}.candidates.csv"), selection, frame)
+    return select_picks(read_candidates(run / f"picks/{name}.candidates.csv"), selection, frame)
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.3, 0.53, 0.99])

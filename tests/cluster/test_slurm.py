@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from milopyp_inference import shards
+from milopyp_inference.launch import shards
 from running import outputs, wait_for
 from toys import write_batch
 

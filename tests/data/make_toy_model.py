@@ -21,9 +21,9 @@ import torch
 from milopyp_export.convert import build
 from milopyp_export.graph import OPSET, PickingGraph
 from milopyp_export.parity import check, check_chunks
-from milopyp_shared.grey import GreyParameters
+from milopyp_shared.preprocessing import Preprocessing
 from milopyp_shared.recipe import Recipe, Threshold
-from milopyp_training.unet3d import UNet3d
+from milopyp_training.networks.unet3d import UNet3d
 
 DIAMETER = 10.0
 GAIN, OFFSET = 5.0, -3.0  # of the head: the logit of a blurred darkness in z-scores
@@ -63,7 +63,7 @@ def toy_recipe(network: UNet3d) -> Recipe:
         architecture="unet3d",
         architecture_options={"channels": network.channels, "levels": network.levels},
         preset="default",
-        grey=GreyParameters(),
+        grey=Preprocessing(),
         geometry=network.geometry(),
         diameter=DIAMETER,
         voxel_size=10.0,

@@ -15,7 +15,7 @@ import torch
 
 from experiments import lists
 from milopyp_shared.formats.candidates import read_candidates
-from milopyp_shared.formats.origins import Setting
+from milopyp_shared.formats.conventions import FormatContext
 from milopyp_shared.formats.registry import FORMATS
 from milopyp_shared.lists import write_coordinate_list
 from milopyp_shared.phantom import PhantomSettings, write_phantoms
@@ -72,7 +72,7 @@ def write(word: str, path: str, xyz: np.ndarray, of: str, name: str | None = Non
     writer = FORMATS[word].write
     assert writer
     own = open_tomogram(of)
-    setting = Setting.of(own.frame, name or own.path.stem, coords="model2point", name=name)
+    setting = FormatContext.of(own.frame, name or own.path.stem, coords="model2point", name=name)
     writer(Path(path), Picks(xyz, np.ones(len(xyz))), setting)
 
 

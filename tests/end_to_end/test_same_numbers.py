@@ -12,11 +12,11 @@ from scipy.spatial import cKDTree
 from milopyp_export.convert import build
 from milopyp_export.graph import PickingGraph
 from milopyp_shared.formats.candidates import read_candidates
-from milopyp_shared.grey import GreyParameters
 from milopyp_shared.picks import Picks
+from milopyp_shared.preprocessing import Preprocessing
 from milopyp_shared.recipe import Recipe, Threshold
-from milopyp_training.networks import picking_logits
-from milopyp_training.unet3d import UNet3d
+from milopyp_training.networks.registry import picking_logits
+from milopyp_training.networks.unet3d import UNet3d
 from running import run_line, tree
 from toys import noise, write_tomogram
 
@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         network.head.weight *= 3 / logits.std()
         network.head.bias.copy_((network.head.bias - logits.mean()) * 3 / logits.std())
     recipe = Recipe(
-        "unet3d", "default", GreyParameters(), network.geometry(), 12.0, Threshold(THRESHOLD, "none"), flips=FLIPS
+        "unet3d", "default", Preprocessing(), network.geometry(), 12.0, Threshold(THRESHOLD, "none"), flips=FLIPS
     )
     build(PickingGraph(network, 0.0), recipe).save(folder / "random.onnx")
     pick(folder, "first", "--threads 1")

@@ -17,7 +17,7 @@ from milopyp_shared.formats.mod import write_mod
 from milopyp_shared.lists import read_coordinate_list
 from milopyp_shared.recipe import Recipe
 from milopyp_training import run as training_run
-from milopyp_training import trainer
+from milopyp_training.loop import trainer
 from running import Outcome, run_line
 
 DIAMETER = 8

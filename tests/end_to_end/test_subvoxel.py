@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from milopyp.runs import read_run
 from milopyp_export.cli import export_command
+from milopyp_inference.batch.reader import read_run
 from milopyp_inference.cli import infer_command
 from milopyp_shared.lists import ImageEntry, read_coordinate_list, write_coordinate_list, write_image_list
 from milopyp_shared.matching import evaluate_many
-from milopyp_shared.peaks import select, suppress
+from milopyp_shared.peaks import above_threshold, nms
 from milopyp_shared.phantom import PhantomSettings, write_phantoms
 from milopyp_training.cli import train_command
 
@@ -35,9 +35,9 @@ def test_picks_of_a_noise_free_phantom_land_on_the_centres(tmp_path: Path, monke
 
     found, distance = read_run(Path("picks"))
     assert distance is not None
-    pairs = [(suppress(found[path.stem], distance), truth[path.stem]) for path in test]
+    pairs = [(nms(found[path.stem], distance), truth[path.stem]) for path in test]
     score = evaluate_many(pairs, DIAMETER / 2).best.threshold
-    kept = evaluate_many([(select(picks, score - 1e-6), xyz) for picks, xyz in pairs], DIAMETER / 2)
+    kept = evaluate_many([(above_threshold(picks, score - 1e-6), xyz) for picks, xyz in pairs], DIAMETER / 2)
     assert kept.n_hits >= 0.95 * kept.n_truth
     assert np.abs(kept.mean_offset).max() < 0.1
     assert kept.mean_absolute_error.max() < 0.4

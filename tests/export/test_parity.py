@@ -17,9 +17,9 @@ from torch import nn
 from milopyp_export import graph as graph_module
 from milopyp_export import parity
 from milopyp_export.convert import load_model, picking_graph
-from milopyp_export.forms import Form, deployed
 from milopyp_export.graph import PickingGraph
-from milopyp_inference.model import open_model
+from milopyp_export.lowering import Layout, lower
+from milopyp_inference.engine.model import open_model
 from milopyp_shared.errors import CheckError
 from milopyp_shared.lists import read_image_list
 from milopyp_shared.picks import Picks
@@ -92,8 +92,8 @@ def test_nothing_is_written_when_the_export_goes_wrong(
 ) -> None:
     """The exporter is made to leave something out; the command must notice and leave no trace."""
 
-    def forgetful(network: nn.Module, form: Form) -> nn.Module:
-        made = deployed(network, form)
+    def forgetful(network: nn.Module, form: Layout) -> nn.Module:
+        made = lower(network, form)
         nn.init.zeros_(made.output.bias)
         return made
 

@@ -14,16 +14,16 @@ from milopyp_export import parity
 from milopyp_export.convert import ExportOptions, export
 from milopyp_export.graph import PickingGraph, make_graph
 from milopyp_export.precision import calibration_slabs, form_for, kept_in_fp32, quantise
-from milopyp_inference.model import Machine, open_model
+from milopyp_inference.engine.model import Machine, open_model
 from milopyp_inference.pipeline import prepare, run_network
 from milopyp_shared.errors import CheckError, UsageError
 from milopyp_shared.lists import read_image_list
-from milopyp_shared.peaks import select, suppress
+from milopyp_shared.peaks import above_threshold, nms
 from milopyp_shared.picks import Picks
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.tomogram import open_tomogram
-from milopyp_training.unet2d import SectionUNet
-from milopyp_training.unet3d import UNet3d
+from milopyp_training.networks.section_unet import SectionUNet
+from milopyp_training.networks.unet3d import UNet3d
 from running import run_line
 from toys import TOY, clean_phantom
 
@@ -55,7 +55,7 @@ def files(detector: Path, tomograms: Path, tmp_path_factory: pytest.TempPathFact
 def picks_of(path: Path, tomogram: Path) -> Picks:
     model = open_model(path, Machine(threads=1))
     candidates = run_network(prepare(open_tomogram(tomogram), model.recipe), model).candidates
-    return select(suppress(candidates, model.recipe.suppression_distance), model.recipe.threshold.score)
+    return above_threshold(nms(candidates, model.recipe.suppression_distance), model.recipe.threshold.score)
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])

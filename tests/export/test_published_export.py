@@ -15,20 +15,20 @@ import torch
 
 from milopyp_export.convert import ExportOptions, export
 from milopyp_export.load import load_model
-from milopyp_export.published import read_network
-from milopyp_export.stated import Stated, read_options
-from milopyp_inference import chunks
-from milopyp_inference.model import Machine, Model, open_model
-from milopyp_inference.plan import ChunkPlan
-from milopyp_shared import grey
+from milopyp_export.published_checkpoint import read_network
+from milopyp_export.published_options import TrainingFacts, read_options
+from milopyp_inference.engine import streaming
+from milopyp_inference.engine.model import Machine, Model, open_model
+from milopyp_inference.engine.planning import ChunkPlan
+from milopyp_shared import preprocessing
 from milopyp_shared.errors import ContradictionError, InputError
 from milopyp_shared.recipe import Recipe
-from milopyp_shared.tiles import Span, Tile, box_of, cut, pieces
-from milopyp_training.unet2d import SectionUNet
+from milopyp_shared.tiles import Span, Tile, box_of, cut, iter_heat_map
+from milopyp_training.networks.section_unet import SectionUNet
 from published_checkpoints import OPT_TXT, OPTIONS, save_published, state_dict
 from running import run_line
 
-TRAINED = Stated(gauss=0.8, compress=True, order="xzy", bbox=24.0)
+TRAINED = TrainingFacts(gauss=0.8, compress=True, order="xzy", bbox=24.0)
 LEVELS = np.array([0.0, 255.0], np.float32)
 
 
@@ -71,11 +71,11 @@ def test_golden_heat_maps_for_any_split(exported: tuple[int, Path], golden: Path
         for count in (1, 2, 3, depth):
             found = np.full(wanted.shape, np.nan, np.float32)
             tiles = [Tile(z, y[0], x[0]) for z in cut(depth, count, geometry.halo[0], geometry.alignment[0])]
-            for place, piece in pieces(tiles, box_of(sections), lambda block: on_cpu(model, block), geometry):
+            for place, piece in iter_heat_map(tiles, box_of(sections), lambda block: on_cpu(model, block), geometry):
                 found[place] = piece
             assert np.abs(found - wanted).max() < 1e-4
             passing = np.full(wanted.shape, np.nan, np.float32)
-            parts = chunks.pieces(
+            parts = streaming.pieces(
                 model.chunk_session, ChunkPlan(count, y, x), LEVELS, model.recipe, box_of(sections), sections.shape
             )
             for place, piece in parts:
@@ -107,7 +107,7 @@ def test_the_recipe_says_how_it_was_trained(exported: tuple[int, Path]) -> None:
     network = SectionUNet(levels)
     assert recipe.preset == "published"
     assert recipe.architecture_options == {"last_k": 3}
-    assert recipe.grey == grey.published(0.8, compress=True)
+    assert recipe.grey == preprocessing.published(0.8, compress=True)
     assert recipe.geometry == network.geometry()
     assert (recipe.diameter, recipe.order, recipe.voxel_size, recipe.flips) == (24.0, "xzy", None, 1)
     assert (recipe.threshold.score, recipe.threshold.calibrated) == (0.25, False)
@@ -189,29 +189,29 @@ def checkpoint(weights: dict[str, torch.Tensor], tmp_path: Path) -> Path:
     return save_published(tmp_path / "run" / "model_4.pth", weights)
 
 
-def recipe_of(path: Path, stated: Stated | None = None) -> Recipe:
+def recipe_of(path: Path, stated: TrainingFacts | None = None) -> Recipe:
     return load_model(path, stated)[1]
 
 
 @pytest.mark.parametrize(
     ("stated", "missing"),
     [
-        (Stated(), "--gauss, --compress, --order, --bbox unknown"),
+        (TrainingFacts(), "--gauss, --compress, --order, --bbox unknown"),
         (replace(TRAINED, gauss=None), "--gauss unknown"),
         (replace(TRAINED, compress=None), "--compress unknown"),
         (replace(TRAINED, order=None, bbox=None), "--order, --bbox unknown"),
     ],
 )
-def test_what_is_missing_is_named(checkpoint: Path, stated: Stated, missing: str) -> None:
+def test_what_is_missing_is_named(checkpoint: Path, stated: TrainingFacts, missing: str) -> None:
     with pytest.raises(InputError, match=missing) as error:
         recipe_of(checkpoint, stated)
     assert "opt.txt" in str(error.value)
 
 
 def test_options_and_no_options_file(checkpoint: Path) -> None:
-    stated = Stated(gauss=0.0, compress=False, order="auto", bbox=17.0, voxel_size=13.48)
+    stated = TrainingFacts(gauss=0.0, compress=False, order="auto", bbox=17.0, voxel_size=13.48)
     recipe = recipe_of(checkpoint, stated)
-    assert recipe.grey == grey.published(0.0, compress=False)
+    assert recipe.grey == preprocessing.published(0.0, compress=False)
     assert (recipe.order, recipe.diameter, recipe.voxel_size) == (None, 17.0, 13.48)
 
 
@@ -219,11 +219,11 @@ def test_the_options_file_of_the_published_program(checkpoint: Path) -> None:
     """Its order words are translated: what it calls zxy is xyz here."""
     (checkpoint.parent / "opt.txt").write_text(OPT_TXT)
     recipe = recipe_of(checkpoint)
-    assert recipe.grey == grey.published(0.8, compress=True)
+    assert recipe.grey == preprocessing.published(0.8, compress=True)
     assert (recipe.order, recipe.diameter) == ("xyz", 24.0)
-    same = Stated(gauss=0.8, compress=True, order="xyz", bbox=24.0, voxel_size=10.0)
+    same = TrainingFacts(gauss=0.8, compress=True, order="xyz", bbox=24.0, voxel_size=10.0)
     assert recipe_of(checkpoint, same) == replace(recipe, voxel_size=10.0)
-    assert recipe_of(checkpoint, Stated(order="auto")) == recipe
+    assert recipe_of(checkpoint, TrainingFacts(order="auto")) == recipe
 
 
 @pytest.mark.parametrize("word", ["xzy", "zxy", "xyz", "yxz"])
@@ -244,13 +244,13 @@ def test_our_own_options_file(checkpoint: Path) -> None:
 @pytest.mark.parametrize(
     ("stated", "parts"),
     [
-        (Stated(gauss=1.0), ("--gauss 0.8", "--gauss 1")),
-        (Stated(compress=False), ("says --compress", "--no-compress")),
-        (Stated(order="zxy"), ("--order xyz (order zxy in its own words)", "says --order zxy")),
-        (Stated(bbox=16.0), ("--bbox 24", "--bbox 16")),
+        (TrainingFacts(gauss=1.0), ("--gauss 0.8", "--gauss 1")),
+        (TrainingFacts(compress=False), ("says --compress", "--no-compress")),
+        (TrainingFacts(order="zxy"), ("--order xyz (order zxy in its own words)", "says --order zxy")),
+        (TrainingFacts(bbox=16.0), ("--bbox 24", "--bbox 16")),
     ],
 )
-def test_options_against_the_options_file(checkpoint: Path, stated: Stated, parts: tuple[str, str]) -> None:
+def test_options_against_the_options_file(checkpoint: Path, stated: TrainingFacts, parts: tuple[str, str]) -> None:
     (checkpoint.parent / "opt.txt").write_text(OPT_TXT)
     with pytest.raises(ContradictionError) as error:
         recipe_of(checkpoint, stated)

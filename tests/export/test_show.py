@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from milopyp.show import describe
-from milopyp_inference.model import open_model
+from milopyp.commands.show import describe
+from milopyp_inference.engine.model import open_model
 from milopyp_shared.recipe import Recipe, Threshold
 from published_checkpoints import OPT_TXT, save_published, state_dict
 from running import run_line

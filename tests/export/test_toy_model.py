@@ -11,10 +11,10 @@ import onnx
 import onnxruntime
 import pytest
 
-from milopyp_inference.model import Machine, open_model
+from milopyp_inference.engine.model import Machine, open_model
 from milopyp_inference.pipeline import prepare, run_network
 from milopyp_shared.matching import evaluate
-from milopyp_shared.peaks import select, suppress
+from milopyp_shared.peaks import above_threshold, nms
 from milopyp_shared.recipe import METADATA_KEY, Recipe
 from milopyp_shared.tomogram import open_tomogram
 from toys import DIAMETER, TOY, clean_phantom, write_tomogram
@@ -75,7 +75,7 @@ def test_it_finds_the_particles_of_a_clean_phantom_and_nothing_else(seed: int, t
     tomogram = open_tomogram(write_tomogram(tmp_path / "a.mrc", phantom.volume))
     model = open_model(TOY, Machine(threads=1))
     candidates = run_network(prepare(tomogram, model.recipe), model).candidates
-    picks = select(suppress(candidates, model.recipe.suppression_distance), model.recipe.threshold.score)
+    picks = above_threshold(nms(candidates, model.recipe.suppression_distance), model.recipe.threshold.score)
     result = evaluate(picks, phantom.particles_xyz, DIAMETER / 2)
     assert (result.n_hits, result.n_picks) == (10, 10)
     assert result.rmse < 1.0

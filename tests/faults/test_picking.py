@@ -23,7 +23,7 @@ from faults.processes import (
     started,
     undisturbed,
 )
-from milopyp_inference.claims import Claims
+from milopyp_inference.batch.leases import Leases
 from running import outputs, wait_for
 from toys import VOXEL_SIZE, clean_phantom, write_batch, write_tomogram
 
@@ -148,11 +148,11 @@ def test_out_of_memory(tmp_path: Path) -> None:
 
 
 def test_claims_of_the_living_hold_and_those_of_the_dead_do_not(tmp_path: Path) -> None:
-    with Claims(tmp_path) as ours:
+    with Leases(tmp_path) as ours:
         assert ours.take("a")
-        assert not Claims(tmp_path).take("a")
-        ours.give_back("a")
-        assert Claims(tmp_path).take("a")
+        assert not Leases(tmp_path).take("a")
+        ours.release("a")
+        assert Leases(tmp_path).take("a")
     (tmp_path / "a.claim").unlink()
     gone = subprocess.Popen([sys.executable, "-c", "pass"])
     gone.wait()
@@ -168,7 +168,7 @@ def test_claims_of_the_living_hold_and_those_of_the_dead_do_not(tmp_path: Path) 
         claim.write_text(content)
         then = time.time() - age
         os.utime(claim, (then, then))
-        with Claims(tmp_path) as claims:
+        with Leases(tmp_path) as claims:
             assert claims.take("b") is free, content
         claim.unlink(missing_ok=True)
         assert list(tmp_path.iterdir()) == []

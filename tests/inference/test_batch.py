@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from milopyp_inference import batch, pipeline
-from milopyp_inference.model import Model
+from milopyp_inference import pipeline
+from milopyp_inference.batch import batch
+from milopyp_inference.engine.model import Model
 from milopyp_shared.tomogram import Tomogram
 from running import Outcome, run_line, tree
 from toys import TOY, clean_phantom, write_tomogram

@@ -11,7 +11,7 @@ import mrcfile
 import numpy as np
 import pytest
 
-from milopyp_inference import outputs
+from milopyp_inference.batch import outputs
 from milopyp_shared.axes import ORDERS
 from milopyp_shared.matching import evaluate
 from milopyp_shared.picks import Picks

@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import onnxruntime
 import pytest
 
-from milopyp_inference import providers
-from milopyp_inference.model import Machine, open_model
-from milopyp_inference.plan import plan_for_gpu
-from milopyp_inference.sessions import INPUTS
+from milopyp_inference.engine import providers
+from milopyp_inference.engine.model import Machine, open_model
+from milopyp_inference.engine.planning import plan_for_gpu
+from milopyp_inference.engine.session import INPUTS
 from milopyp_shared.errors import CheckError, ContradictionError, MissingDependency
 from toys import TOY
 
@@ -118,7 +118,7 @@ def test_threads_that_the_process_may_use() -> None:
     one = min(os.sched_getaffinity(0))
     code = (
         f"import os; os.sched_setaffinity(0, [{one}])\n"
-        "from milopyp_inference.providers import allowed_threads; print(allowed_threads())"
+        "from milopyp_inference.engine.providers import allowed_threads; print(allowed_threads())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "1"

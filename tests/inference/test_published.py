@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from milopyp_inference import published
-from milopyp_inference.fibres import FibreOptions
-from milopyp_inference.published import PublishedOptions
+from milopyp_inference.decode import published
+from milopyp_inference.decode.filaments import FibreOptions
+from milopyp_inference.decode.published import PublishedOptions
 from milopyp_shared.errors import InputError
 from running import run_line
 from toys import TOY, clean_phantom, write_tomogram

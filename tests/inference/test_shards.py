@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milopyp_inference import shards
-from milopyp_inference.shards import Shard, parse_shard, part_of
+from milopyp_inference.launch import shards
+from milopyp_inference.launch.shards import Shard, parse_shard, part_of
 from milopyp_shared.errors import UsageError
 from milopyp_shared.lists import ImageEntry
 from running import run_line

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from milopyp_inference.slurm import Cluster, script_of
+from milopyp_inference.launch.slurm import SlurmResources, script_of
 from milopyp_shared.lists import read_image_list
 from running import run_line
 from toys import TOY, noise, write_tomogram
@@ -94,7 +94,7 @@ def test_options_by_which_the_array_would_be_lost(option: str) -> None:
 
 def test_a_script_in_whole() -> None:
     command = ["/env/bin/milopyp-infer", "list.tsv", "--model", "m.onnx", "--flips", "1"]
-    text = script_of(Cluster(jobs=4, cpus=2), command, 12, Path("/run/slurm"), "milopyp-1")
+    text = script_of(SlurmResources(jobs=4, cpus=2), command, 12, Path("/run/slurm"), "milopyp-1")
     assert text.splitlines()[0] == "#!/bin/bash"
     assert text.endswith(
         "exec /env/bin/milopyp-infer \\\n    list.tsv \\\n    --model m.onnx \\\n    --flips 1 \\\n"

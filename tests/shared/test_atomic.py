@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from milopyp_shared.atomic import make_folder, remove_leftovers, replacing, write_text
+from milopyp_shared.atomic import atomic_write, make_folder, remove_leftovers, write_text
 from milopyp_shared.errors import CheckError, FullDiskError, InputError
 
 
@@ -22,7 +22,7 @@ def names(folder: Path) -> list[str]:
 def test_the_old_file_stands_until_the_new_one_is_complete(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "down" / "picks.txt"
     write_text(target, "old")
-    with replacing(target) as part:
+    with atomic_write(target) as part:
         part.write_text("new, half")
         assert target.read_text() == "old"
         assert part.parent == target.parent and part.name.startswith(".picks.txt.") and part.suffix == ".part"
@@ -37,7 +37,7 @@ def test_a_failing_block_changes_nothing(tmp_path: Path, error: BaseException, e
     target = tmp_path / "picks.txt"
     if existed:
         write_text(target, "old")
-    with pytest.raises(type(error)), replacing(target) as part:
+    with pytest.raises(type(error)), atomic_write(target) as part:
         part.write_text("new, half")
         raise error
     assert names(tmp_path) == (["picks.txt"] if existed else [])

@@ -88,7 +88,7 @@ def test_other_words_are_refused(word: str) -> None:
 
 @given(order_words, st.tuples(*[st.integers(8, 400)] * 3))
 def test_doubt_only_about_a_thickness_that_is_not_the_thinnest(order: str, zyx: tuple[int, int, int]) -> None:
-    doubt = axes.doubt_about_order(order, file_shape_of(order, zyx))
+    doubt = axes.order_warning(order, file_shape_of(order, zyx))
     assert (doubt is not None) == (zyx[0] > min(zyx))
     if doubt:
         assert doubt.startswith(f"W04 --order {order} makes an axis of {zyx[0]} voxels the thickness")
@@ -100,9 +100,9 @@ def test_the_words_a_doubt_names_raise_no_doubt() -> None:
         shape = [200, 180, 160]
         shape[thin] = 60
         for order in axes.ORDERS:
-            doubt = axes.doubt_about_order(order, shape)
+            doubt = axes.order_warning(order, shape)
             named = [] if doubt is None else doubt.split("; ")[1].split(" would")[0].split(" or ")
-            fits = [word for word in axes.ORDERS if axes.doubt_about_order(word, shape) is None]
+            fits = [word for word in axes.ORDERS if axes.order_warning(word, shape) is None]
             assert sorted(named) == ([] if order in fits else sorted(fits))
 
 
@@ -121,7 +121,7 @@ def test_the_words_a_doubt_names_raise_no_doubt() -> None:
 def test_doubt_tells_when_the_published_reading_fits(order: str, thin: int, published_is: str | None) -> None:
     shape = [200, 180, 160]
     shape[thin] = 60
-    doubt = axes.doubt_about_order(order, shape)
+    doubt = axes.order_warning(order, shape)
     assert doubt is not None
     if published_is:
         assert doubt.endswith(f"(what the published program calls {order} is {published_is} here)")

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import starfile
 
-from milopyp.convert import convert
-from milopyp_shared.formats.origins import Setting, read_csv
+from milopyp.commands.convert import convert
+from milopyp_shared.formats.conventions import FormatContext, read_csv
 from running import Outcome, run_line, tree
 from toys import noise, write_tomogram
 
@@ -40,7 +40,7 @@ def done(words: str) -> Outcome:
 
 
 def points_of(path: str) -> Any:
-    return read_csv(Path(path), Setting()).xyz.tolist()
+    return read_csv(Path(path), FormatContext()).xyz.tolist()
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from typing import Any
 import onnxruntime
 import pytest
 
-from milopyp import doctor
-from milopyp_inference import providers
+from milopyp.commands import doctor
+from milopyp_inference.engine import providers
 from running import run_line
 
 TITLES = [

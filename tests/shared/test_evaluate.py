@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from milopyp.evaluate import evaluate as evaluate_command
+from milopyp.commands.evaluate import evaluate as evaluate_command
 from milopyp_shared.lists import write_coordinate_list
 from running import Outcome, run_line
 

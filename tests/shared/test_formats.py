@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from milopyp.convert import FORMAT_WORDS
+from milopyp.commands.convert import FORMAT_WORDS
 from milopyp_shared import axes
 from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.formats import copick, dynamo, eman, star
-from milopyp_shared.formats.origins import Setting
+from milopyp_shared.formats.conventions import FormatContext
 from milopyp_shared.formats.registry import FORMATS
 from milopyp_shared.picks import Picks
 from milopyp_shared.tomogram import Frame
@@ -29,11 +29,11 @@ SIZES = {"xyz": (201, 300, 64), "xzy": (201, 64, 300)}  # file axes, fastest fir
 WITHOUT_SCORES = ("txt", "ndjson")
 
 
-def setting(order: str = "xyz", **changes: Any) -> Setting:
+def setting(order: str = "xyz", **changes: Any) -> FormatContext:
     size = SIZES[order]
     frame = Frame(order, (size[2], size[1], size[0]), 10.52, 10.52, (-35.0, 20.0, 7.5))
     given = {"size": size, "voxel_size": 10.52, "frame": frame, "coords": "model2point", "label": "TS_01"}
-    return Setting(**{"order": order, **given, **changes})
+    return FormatContext(**{"order": order, **given, **changes})
 
 
 def some_picks(count: int = 200, seed: int = 1) -> Picks:
@@ -41,7 +41,7 @@ def some_picks(count: int = 200, seed: int = 1) -> Picks:
     return Picks(random.uniform(-0.5, [200.5, 299.5, 63.5], (count, 3)), np.sort(random.uniform(0, 1, count))[::-1])
 
 
-def write(name: str, path: Path, picks: Picks, how: Setting) -> Path:
+def write(name: str, path: Path, picks: Picks, how: FormatContext) -> Path:
     writer = FORMATS[name].write
     assert writer is not None
     writer(path, picks, how)

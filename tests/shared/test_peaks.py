@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.ndimage import maximum_filter
 from scipy.spatial import KDTree
 
-from milopyp_shared.peaks import find_candidates, select, suppress
+from milopyp_shared.peaks import above_threshold, find_candidates, nms
 from milopyp_shared.picks import Picks
 
 HEAT_SHAPE = (30, 50, 50)
@@ -76,7 +76,7 @@ def test_noisy_gaussians_have_no_bias(sigma: tuple[float, float, float], factor:
     for _ in range(3):
         places = scattered(rng, distance=8 * max(sigma), low=2 * max(sigma))
         heat = drawn(places, sigma) + rng.normal(0, 0.004, HEAT_SHAPE).astype(np.float32)
-        errors.append(errors_of(suppress(find_candidates(heat, factor, floor=0.4), 4.0 * max(sigma)), places, factor))
+        errors.append(errors_of(nms(find_candidates(heat, factor, floor=0.4), 4.0 * max(sigma)), places, factor))
     pooled = np.concatenate(errors)
     assert np.abs(pooled).mean(axis=0).max() < 0.05
     assert np.abs(pooled.mean(axis=0)).max() < 4 * 0.05 / np.sqrt(len(pooled))
@@ -182,7 +182,7 @@ def tables(elements: st.SearchStrategy[float]) -> st.SearchStrategy[np.ndarray]:
 def test_suppression_is_greedy(points: np.ndarray, distance: float) -> None:
     """Whole numbers give many pairs at exactly the distance, which is far enough."""
     score = np.linspace(1, 0.5, len(points))
-    found = suppress(Picks(points, score), distance)
+    found = nms(Picks(points, score), distance)
     expected = greedy(points, distance)
     assert np.array_equal(found.xyz, points[expected])
     assert np.array_equal(found.score, score[expected])
@@ -190,7 +190,7 @@ def test_suppression_is_greedy(points: np.ndarray, distance: float) -> None:
 
 def test_suppression_of_many() -> None:
     points = np.random.default_rng(3).uniform(0, (200, 180, 60), (6000, 3))
-    found = suppress(Picks(points, np.linspace(1, 0, 6000)), 12.0)
+    found = nms(Picks(points, np.linspace(1, 0, 6000)), 12.0)
     assert 300 < len(found) < 3000
     assert not KDTree(found.xyz).query_pairs(12.0 - 1e-9)
     assert KDTree(found.xyz).query(points)[0].max() < 12.0  # every dropped one has a kept one near
@@ -199,18 +199,18 @@ def test_suppression_of_many() -> None:
 
 def test_a_tiny_distance_in_a_large_volume_takes_no_more_memory() -> None:
     points = np.array([[0.0, 0, 0], [1e-7, 0, 0], [4000.0, 4000.0, 2000.0], [4000.0, 4000.0, 2000.0]])
-    assert suppress(Picks(points, np.array([0.9, 0.8, 0.7, 0.6])), 1e-3).score.tolist() == [0.9, 0.7]
+    assert nms(Picks(points, np.array([0.9, 0.8, 0.7, 0.6])), 1e-3).score.tolist() == [0.9, 0.7]
 
 
 def test_no_distance_keeps_all() -> None:
     same = Picks(np.zeros((4, 3)), np.array([0.9, 0.8, 0.8, 0.1]))
-    assert len(suppress(same, 0.0)) == 4
-    assert len(suppress(Picks(np.empty((0, 3)), np.empty(0)), 5.0)) == 0
+    assert len(nms(same, 0.0)) == 4
+    assert len(nms(Picks(np.empty((0, 3)), np.empty(0)), 5.0)) == 0
 
 
 def test_select_the_best_above_a_threshold() -> None:
     picks = Picks(np.arange(15.0).reshape(5, 3), np.array([0.9, 0.7, 0.5, 0.5, 0.2]))
-    assert select(picks, 0.5).score.tolist() == [0.9, 0.7]  # above, not at
-    assert select(picks, 0.0, limit=3).xyz.tolist() == picks.xyz[:3].tolist()
-    assert len(select(picks, 0.0)) == 5
-    assert len(select(picks, 0.9)) == 0
+    assert above_threshold(picks, 0.5).score.tolist() == [0.9, 0.7]  # above, not at
+    assert above_threshold(picks, 0.0, limit=3).xyz.tolist() == picks.xyz[:3].tolist()
+    assert len(above_threshold(picks, 0.0)) == 5
+    assert len(above_threshold(picks, 0.9)) == 0

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from milopyp_shared.errors import InputError
-from milopyp_shared.grey import GreyParameters
+from milopyp_shared.preprocessing import Preprocessing
 from milopyp_shared.recipe import SCHEMA, Calibration, Geometry, Recipe, Threshold, read_calibration
 
 RECIPE = Recipe(
     architecture="unet3d",
     preset="default",
-    grey=GreyParameters(),
+    grey=Preprocessing(),
     geometry=Geometry((21, 44, 44), (4, 8, 8), (1, 2, 2)),
     diameter=24.0,
     threshold=Threshold(0.31, "90 % of the labels"),
@@ -43,7 +43,7 @@ recipes = st.builds(
     architecture=words,
     preset=words,
     grey=st.builds(
-        GreyParameters,
+        Preprocessing,
         pairing=st.sampled_from(["none", "max", "mean"]),
         sigma=st.tuples(numbers, numbers, numbers),
         limits=st.tuples(numbers, numbers),
@@ -94,7 +94,7 @@ def test_json_and_back(recipe: Recipe) -> None:
 
 def test_what_follows_from_a_recipe() -> None:
     assert RECIPE.voxel_per_output == (2, 2, 2)
-    assert replace(RECIPE, grey=GreyParameters("none")).voxel_per_output == (1, 2, 2)
+    assert replace(RECIPE, grey=Preprocessing("none")).voxel_per_output == (1, 2, 2)
     assert RECIPE.suppression_distance == pytest.approx(14.4)
 
 
@@ -118,7 +118,7 @@ def test_an_older_recipe_without_a_field_gets_its_default(field: str, default: o
 
 def test_an_older_recipe_without_fields_of_its_parts() -> None:
     older = read(stored(grey__stretch=..., grey__sigma=..., threshold__calibrated=...))
-    assert older == replace(RECIPE, grey=GreyParameters(), threshold=replace(RECIPE.threshold, calibrated=False))
+    assert older == replace(RECIPE, grey=Preprocessing(), threshold=replace(RECIPE.threshold, calibrated=False))
 
 
 def test_whole_numbers_count_as_numbers() -> None:

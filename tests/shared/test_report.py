@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from milopyp.report.slices import grey_slices, heat_slices, thickness_of
+from milopyp.commands.report.slices import grey_slices, heat_slices, thickness_of
 from milopyp_shared.formats.candidates import write_candidates
 from milopyp_shared.lists import write_coordinate_list
 from milopyp_shared.picks import Picks
@@ -232,7 +232,7 @@ def test_slices_are_as_thick_as_the_eye_needs(depth: int, diameter: float, thick
 
 def test_without_jinja(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    for name in [name for name in sys.modules if name.startswith("milopyp.report.")]:
+    for name in [name for name in sys.modules if name.startswith("milopyp.commands.report.")]:
         monkeypatch.delitem(sys.modules, name)
         monkeypatch.delattr(name, raising=False)
     outcome = run_line("milopyp report picks")

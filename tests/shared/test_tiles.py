@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import uniform_filter1d
 
-from milopyp_shared.flips import heat_map
 from milopyp_shared.recipe import Geometry
-from milopyp_shared.tiles import Span, Tile, ahead, box_of, cut, cut_fixed, plan_tiles
+from milopyp_shared.tiles import Span, Tile, box_of, cut, cut_fixed, plan_tiles, prefetch
+from milopyp_shared.tta import heat_map
 
 ALIGNMENTS = st.sampled_from([1, 2, 4, 8])
 
@@ -131,16 +131,16 @@ def test_the_next_item_is_worked_on_ahead() -> None:
         started[item].set()
         return item * item
 
-    found = ahead(work, range(4))
+    found = prefetch(work, range(4))
     assert next(found) == (0, 0)
     assert started[1].wait(5)
     assert not started[2].is_set()
     assert list(found) == [(1, 1), (2, 4), (3, 9)]
-    assert list(ahead(work, [])) == []
+    assert list(prefetch(work, [])) == []
 
 
 def test_an_error_comes_with_its_item() -> None:
-    found = ahead(lambda item: 1 // item, [1, 0, 1])
+    found = prefetch(lambda item: 1 // item, [1, 0, 1])
     assert next(found) == (1, 1)
     with pytest.raises(ZeroDivisionError):
         next(found)

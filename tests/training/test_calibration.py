@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from milopyp_training.calibration import AS_GOOD, LOWEST_PRECISION, calibrate, suggest, unlabelled_particles
-from milopyp_training.data import CrossValidated
+from milopyp_training.data.dataset import CrossValidated
+from milopyp_training.evaluation.calibration import AS_GOOD, LOWEST_PRECISION, calibrate, suggest, unlabelled_particles
 
 
 @dataclass(frozen=True)

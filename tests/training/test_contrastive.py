@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from milopyp_shared.errors import CheckError, InputError
-from milopyp_training import similarity
-from milopyp_training.contrastive import Sampling, debiased_contrastive, supervised_contrastive
+from milopyp_training.losses import pairwise
+from milopyp_training.losses.contrastive import Sampling, debiased_contrastive, supervised_contrastive
 
 INPUTS = ("feat", "feat_aug", "pred", "pred_aug")
 TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-4}
@@ -36,12 +36,12 @@ def _leaves(arrays: dict[str, np.ndarray], case: str, names: tuple[str, ...], dt
 
 
 @DTYPES
-@pytest.mark.parametrize("block", [7, similarity.BLOCK_ROWS])
+@pytest.mark.parametrize("block", [7, pairwise.BLOCK_ROWS])
 @pytest.mark.parametrize("case", range(9))
 def test_debiased(
     arrays: dict[str, np.ndarray], case: int, block: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(similarity, "BLOCK_ROWS", block)
+    monkeypatch.setattr(pairwise, "BLOCK_ROWS", block)
     thresh, temperature, tau = arrays[f"unb{case}_params"]
     labels = torch.from_numpy(arrays[f"unb{case}_labels"]).to(dtype)
     for part, name in enumerate(("sup", "unsup")):

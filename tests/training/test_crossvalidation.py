@@ -10,15 +10,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milopyp_shared.grey import grey_levels
-from milopyp_shared.matching import away_from, best_within
+from milopyp_shared.matching import exclude_near, max_score_within
 from milopyp_shared.picks import Picks
+from milopyp_shared.preprocessing import grey_levels
 from milopyp_shared.tomogram import open_tomogram
-from milopyp_training.crossvalidation import CrossValidation, Unseen, folds, lookalikes
-from milopyp_training.data import LabelledVolume
-from milopyp_training.default_method import DefaultMethod
-from milopyp_training.method import Method
-from milopyp_training.presets import DefaultPreset
+from milopyp_training.data.dataset import LabelledVolume
+from milopyp_training.evaluation.crossvalidation import CrossValidation, OutOfFold, folds, ignored_candidates
+from milopyp_training.methods.base import Method
+from milopyp_training.methods.default import DefaultMethod
+from milopyp_training.methods.presets import DefaultPreset
 from milopyp_training.run import recipe_of
 from toys import noise, write_tomogram
 
@@ -83,7 +83,7 @@ def test_a_network_is_never_asked_about_labels_it_has_seen(volumes: list[Labelle
             assert labels.get(volume.name, set()) == {tuple(point) for point in volume.xyz[~out]}
     assert [len(own.labels) for own in seen] == [4, 1]
     for own, volume in zip(seen, volumes, strict=True):
-        assert len(away_from(own.places, volume.xyz, DIAMETER / 2)) == len(own.places)
+        assert len(exclude_near(own.places, volume.xyz, DIAMETER / 2)) == len(own.places)
 
 
 def test_the_same_seed_gives_the_same_answers(volumes: list[LabelledVolume]) -> None:
@@ -94,12 +94,12 @@ def test_the_same_seed_gives_the_same_answers(volumes: list[LabelledVolume]) -> 
 
 
 def test_places_as_high_as_three_quarters_of_the_labels_are_lookalikes(volumes: list[LabelledVolume]) -> None:
-    first = Unseen(
+    first = OutOfFold(
         np.array([0.2, 0.4, 0.6, 0.8]), picks((1, 1, 1, 0.7), (9, 9, 9, 0.38), (20, 20, 9, 0.3)), OF_NETWORKS
     )
-    second = Unseen(np.array([0.5]), picks((4, 4, 4, 0.9), (9, 9, 9, 0.1)), OF_NETWORKS)
+    second = OutOfFold(np.array([0.5]), picks((4, 4, 4, 0.9), (9, 9, 9, 0.1)), OF_NETWORKS)
     found = crossvalidation(volumes).conclude(volumes, [first, second])
-    assert {name: xyz.tolist() for name, xyz in found.lookalikes.items()} == {
+    assert {name: xyz.tolist() for name, xyz in found.ignored_candidates.items()} == {
         "noise1": [[1, 1, 1]],
         "noise2": [[4, 4, 4]],
     }
@@ -117,7 +117,7 @@ def test_places_as_high_as_three_quarters_of_the_labels_are_lookalikes(volumes: 
 )
 def test_never_more_lookalikes_than_allowed(scores: list[list[float]], labels: list[float], limit: int) -> None:
     places = [picks(*((0, 0, 0, s) for s in sorted(own, reverse=True))) for own in scores]
-    chosen = lookalikes(places, np.array(labels), limit)
+    chosen = ignored_candidates(places, np.array(labels), limit)
     taken = [s for own in chosen for s in own.score]
     assert len(taken) <= limit
     assert all(s > np.quantile(labels, 0.25) for s in taken)
@@ -128,8 +128,8 @@ def test_never_more_lookalikes_than_allowed(scores: list[list[float]], labels: l
 def test_labels_find_the_best_pick_within_reach() -> None:
     found = picks((0, 0, 0, 0.9), (3, 0, 0, 0.8), (3, 4, 0, 0.7))
     labels = np.array([[3.0, 0.5, 0.0], [3.0, 9.0, 0.0], [0.5, 0.0, 0.0]])
-    assert best_within(found, labels, 4.0).tolist() == [0.9, 0.0, 0.9]
-    assert best_within(found, labels, 2.0).tolist() == [0.8, 0.0, 0.9]
-    assert best_within(picks(), labels, 2.0).tolist() == [0.0, 0.0, 0.0]
-    assert away_from(found, labels[:1], 2.0).score.tolist() == [0.9, 0.7]
-    assert len(away_from(found, np.empty((0, 3)), 2.0)) == 3
+    assert max_score_within(found, labels, 4.0).tolist() == [0.9, 0.0, 0.9]
+    assert max_score_within(found, labels, 2.0).tolist() == [0.8, 0.0, 0.9]
+    assert max_score_within(picks(), labels, 2.0).tolist() == [0.0, 0.0, 0.0]
+    assert exclude_near(found, labels[:1], 2.0).score.tolist() == [0.9, 0.7]
+    assert len(exclude_near(found, np.empty((0, 3)), 2.0)) == 3

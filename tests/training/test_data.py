@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from milopyp_shared.errors import ContradictionError, InputError
-from milopyp_shared.grey import GreyParameters
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.phantom import Phantom, PhantomSettings, make_phantom
-from milopyp_training.data import LabelledVolume, load_volumes
+from milopyp_shared.preprocessing import Preprocessing
+from milopyp_training.data.dataset import LabelledVolume, load_volumes
 from toys import write_tomogram
 
 DIAMETER = 10.0
-GREY = GreyParameters()
+GREY = Preprocessing()
 
 
 def phantom(seed: int = 1, shape_zyx: tuple[int, int, int] = (32, 64, 80), particles: int = 10) -> Phantom:

@@ -10,14 +10,8 @@ import torch
 from torch import Tensor
 
 from milopyp_shared.errors import CheckError, InputError, UsageError
-from milopyp_training.criterion import PublishedLoss, published_criterion
-from milopyp_training.losses import (
-    consistency_loss,
-    focal_loss,
-    pu_focal_loss,
-    puge_loss,
-    soft_focal_loss,
-)
+from milopyp_training.losses.focal import consistency_loss, focal_loss, pu_focal_loss, puge_loss, soft_focal_loss
+from milopyp_training.losses.published import PublishedLoss, published_criterion
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
 DTYPES = pytest.mark.parametrize("dtype", list(TOLERANCE), ids=["float64", "float32"])

@@ -19,12 +19,10 @@ from experiments import (
     heat_of,
     trained,
 )
-from milopyp_inference.model import read_recipe
-from milopyp_shared.grey import published
-from milopyp_shared.lists import (
-    read_coordinate_list,
-)
-from milopyp_training.targets import published_grid_centres, published_targets
+from milopyp_inference.engine.model import read_recipe
+from milopyp_shared.lists import read_coordinate_list
+from milopyp_shared.preprocessing import published
+from milopyp_training.data.targets import published_grid_centres, published_targets
 
 pytestmark = pytest.mark.usefixtures("work")
 

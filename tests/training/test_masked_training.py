@@ -13,14 +13,14 @@ from experiments import HERE, PUBLISHED_LISTS, SMALL, Experiment
 from milopyp_shared.lists import read_coordinate_list, read_image_list
 from milopyp_shared.masks import Mask
 from milopyp_shared.tomogram import open_tomogram
-from milopyp_training.contrastive import debiased_contrastive
-from milopyp_training.criterion import PublishedLoss, published_criterion
-from milopyp_training.data import LabelledVolume, load_volumes
-from milopyp_training.default_method import DefaultMethod
-from milopyp_training.patches import draw_batch
-from milopyp_training.presets import DefaultPreset, PublishedPreset
-from milopyp_training.published_method import PublishedMethod
-from milopyp_training.targets import LEFT_OUT
+from milopyp_training.data.dataset import LabelledVolume, load_volumes
+from milopyp_training.data.targets import IGNORED
+from milopyp_training.losses.contrastive import debiased_contrastive
+from milopyp_training.losses.published import PublishedLoss, published_criterion
+from milopyp_training.methods.default import DefaultMethod
+from milopyp_training.methods.default_patches import draw_batch
+from milopyp_training.methods.presets import DefaultPreset, PublishedPreset
+from milopyp_training.methods.published import PublishedMethod
 from running import run_line
 from toys import write_tomogram
 
@@ -70,7 +70,7 @@ def test_patches_and_targets(tmp_path: Path) -> None:
     assert 0 < changed.mean() < 0.8
     method = DefaultMethod(PLAIN, [volume], 8.0, torch.device("cpu"))
     target = method.target(volume)
-    assert (target[:, :, 15:] == LEFT_OUT).all() and (target[:, :, :15] >= 0).all()
+    assert (target[:, :, 15:] == IGNORED).all() and (target[:, :, :15] >= 0).all()
 
 
 @pytest.mark.usefixtures("work")
@@ -95,7 +95,7 @@ def test_a_label_at_the_edge_stays_one(tmp_path: Path) -> None:
     values[:, :, :31] = 1
     edge = replace(wide, xyz=np.array([[30.2, 34.0, 6.0], [20.0, 34.0, 6.0]]), mask=Mask(values))
     target = PublishedMethod(published, [edge], 8.0, torch.device("cpu")).target(edge)
-    assert (target == 1.0).sum() == 2 and (target == LEFT_OUT).any()
+    assert (target == 1.0).sum() == 2 and (target == IGNORED).any()
 
 
 @pytest.mark.parametrize("kind", ["pu", "pn", "ge"])
@@ -108,7 +108,7 @@ def test_published_losses_do_not_see_what_is_left_out(kind: str) -> None:
     target = torch.full((1, 2, 2, 4, 4), 0.0 if kind == "pn" else -1.0)
     target[0, 0, 0, 1, 1] = target[0, 1, 1, 2, 1] = 1.0
     target[0, 0, 1, 1, 1] = 0.5
-    target[..., 3] = LEFT_OUT
+    target[..., 3] = IGNORED
     options = PublishedLoss(kind=kind, contrastive=True, tau=0.02)  # type: ignore[arg-type]
     values = []
     for change in (0.0, 2.0):
@@ -128,7 +128,7 @@ def test_contrastive_term_is_that_of_the_voxels_inside() -> None:
     logits = torch.randn((2, 1, 2, 4, 4), generator=generator)
     target = torch.full((1, 2, 2, 4, 4), -1.0)
     target[0, 0, 0, 1, 1] = target[0, 1, 1, 2, 1] = 1.0
-    target[..., 3] = LEFT_OUT
+    target[..., 3] = IGNORED
     options = PublishedLoss(contrastive=True, tau=0.02)
     parts = published_criterion(logits, embedding, logits.flip(-2), embedding.flip(-2), target, True, options)
     rows = embedding.movedim(1, -1)[..., :3, :].flatten(0, -2)

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from milopyp_shared.grey import GreyParameters, grey_levels
 from milopyp_shared.masks import Mask
+from milopyp_shared.preprocessing import Preprocessing, grey_levels
 from milopyp_shared.tomogram import open_tomogram
-from milopyp_training.data import LabelledVolume
-from milopyp_training.patches import Batch, draw_batch, patch_shape
-from milopyp_training.presets import DefaultPreset
+from milopyp_training.data.dataset import LabelledVolume
+from milopyp_training.methods.default_patches import Batch, draw_batch, patch_shape
+from milopyp_training.methods.presets import DefaultPreset
 from toys import noise, write_tomogram
 
 DIAMETER = 9.0
@@ -32,7 +32,7 @@ def labelled(
     shape_zyx: tuple[int, int, int],
     xyz: list[tuple[float, float, float]],
     seed: int = 1,
-    parameters: GreyParameters = PLAIN.grey,
+    parameters: Preprocessing = PLAIN.grey,
 ) -> LabelledVolume:
     """A volume of noise with these labels."""
     path = write_tomogram(folder / f"{seed}.mrc", noise(shape_zyx, seed))
@@ -76,7 +76,7 @@ def find(patch: np.ndarray, volumes: list[LabelledVolume]) -> Found:
 
 def wanted_heat(volume: LabelledVolume, start: tuple[int, int, int], shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
     """Target of a box (before flipping) and the voxels nearest to labels, by definition in full-resolution voxels."""
-    pairing = volume.grey.pairing_factor
+    pairing = volume.grey.sections_per_pair
     z = (np.arange(shape[0]) + start[0]) * pairing + (pairing - 1) / 2
     y = start[1] + 2 * np.arange(shape[1] // 2) + 0.5
     x = start[2] + 2 * np.arange(shape[2] // 2) + 0.5

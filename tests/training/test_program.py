@@ -24,16 +24,13 @@ from experiments import (
 )
 from formula_weights import fill_by_formula
 from milopyp_shared import axes
-from milopyp_shared.grey import published
-from milopyp_shared.lists import (
-    read_coordinate_list,
-    read_image_list,
-)
-from milopyp_shared.peaks import find_candidates, suppress
-from milopyp_training.checkpoint import load_initial_weights
-from milopyp_training.data import load_volumes
-from milopyp_training.networks import build_network
-from milopyp_training.unet2d import SectionUNet
+from milopyp_shared.lists import read_coordinate_list, read_image_list
+from milopyp_shared.peaks import find_candidates, nms
+from milopyp_shared.preprocessing import published
+from milopyp_training.data.dataset import load_volumes
+from milopyp_training.loop.checkpoint import load_initial_weights
+from milopyp_training.networks.registry import build_network
+from milopyp_training.networks.section_unet import SectionUNet
 from running import run_line, tree
 
 pytestmark = pytest.mark.usefixtures("work")
@@ -85,7 +82,7 @@ def test_picks_in_debug_are_the_best_of_the_saved_network(default: Experiment) -
     """``--K 2``: of the five particles the two that score highest, x, y, z in voxels and the score."""
     heat = heat_of(default, "model_3.pth", Path("small/phantom_2.mrc"), "xyz")
     recipe = default.recipe("model_3.pth")
-    picks = suppress(find_candidates(heat, recipe.voxel_per_output), recipe.suppression_distance)
+    picks = nms(find_candidates(heat, recipe.voxel_per_output), recipe.suppression_distance)
     found = np.loadtxt(default.folder / "debug/3_phantom_2.txt", ndmin=2)
     assert len(found) == 2 < len(picks)
     np.testing.assert_allclose(found[:, :3], picks.xyz[:2], atol=0.02)
@@ -164,7 +161,7 @@ def test_fully_labelled_validation_is_judged_by_precision_and_recall(work: Path)
     [row] = run.table("validation.csv")
     heat = heat_of(run, LAST, Path("small/phantom_2.mrc"), "xyz")
     recipe = run.recipe()
-    picks = suppress(find_candidates(heat, recipe.voxel_per_output), recipe.suppression_distance)
+    picks = nms(find_candidates(heat, recipe.voxel_per_output), recipe.suppression_distance)
     truth = read_coordinate_list("small/val_coord.txt")["phantom_2"]
     hit = np.linalg.norm(truth[None] - picks.xyz[:, None], axis=2).min(axis=1) <= DIAMETER / 2
     precision = np.cumsum(hit) / np.arange(1, len(hit) + 1)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import chi2_contingency
 
 from milopyp_shared.errors import InputError
-from milopyp_training.published_sampling import PatchPair, clip_centre, cut_pair, cut_patch, draw_pair
+from milopyp_training.methods.published_patches import PatchPair, clip_centre, cut_pair, cut_patch, draw_pair
 
 SHAPE = (60, 200, 240)
 DRAWS = 6000

@@ -13,16 +13,16 @@ import pytest
 import torch
 
 from milopyp_shared.console import Console
-from milopyp_shared.grey import grey_levels
+from milopyp_shared.preprocessing import grey_levels
 from milopyp_shared.tomogram import open_tomogram
-from milopyp_training import checkpoint
-from milopyp_training.data import LabelledVolume
-from milopyp_training.default_method import DefaultMethod
-from milopyp_training.method import Method
-from milopyp_training.networks import build_network
-from milopyp_training.presets import DefaultPreset
-from milopyp_training.run import BEST, LAST, Run, Schedule
-from milopyp_training.validation import predict_all, suggest_threshold
+from milopyp_training.data.dataset import LabelledVolume
+from milopyp_training.evaluation.validation import predict_all, suggest_threshold
+from milopyp_training.loop import checkpoint
+from milopyp_training.methods.base import Method
+from milopyp_training.methods.default import DefaultMethod
+from milopyp_training.methods.presets import DefaultPreset
+from milopyp_training.networks.registry import build_network
+from milopyp_training.run import BEST, LAST, Schedule, TrainingRun
 from toys import noise, write_tomogram
 
 DEVICE, DIAMETER = torch.device("cpu"), 8.0
@@ -41,21 +41,21 @@ def volumes(tmp_path_factory: pytest.TempPathFactory) -> list[LabelledVolume]:
     return made
 
 
-def prepared(volumes: list[LabelledVolume], folder: Path, schedule: Schedule) -> Run:
+def prepared(volumes: list[LabelledVolume], folder: Path, schedule: Schedule) -> TrainingRun:
     def make(volumes: Sequence[LabelledVolume]) -> Method:
         return DefaultMethod(PRESET, volumes, DIAMETER, DEVICE)
 
     console = Console(quiet=True)
-    return Run(make, volumes[:1], volumes[1:], DIAMETER, "dark", folder, schedule, {}, DEVICE, console)
+    return TrainingRun(make, volumes[:1], volumes[1:], DIAMETER, "dark", folder, schedule, {}, DEVICE, console)
 
 
-def best_epoch(run: Run) -> int:
+def best_epoch(run: TrainingRun) -> int:
     """The epoch of the lowest validation loss, of equal ones the later."""
     return int(max(run.state.validation, key=lambda row: (-row["loss"], row["epoch"]))["epoch"])
 
 
 @pytest.fixture(scope="module")
-def runs(volumes: list[LabelledVolume], tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
+def runs(volumes: list[LabelledVolume], tmp_path_factory: pytest.TempPathFactory) -> list[TrainingRun]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     runs = []
@@ -67,7 +67,7 @@ def runs(volumes: list[LabelledVolume], tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture
-def overfitted(runs: list[Run]) -> Run:
+def overfitted(runs: list[TrainingRun]) -> TrainingRun:
     """A run whose best epoch is neither the first nor the last."""
     found = [run for run in runs if 1 < best_epoch(run) < PRESET.epochs]
     if not found:  # which epoch is best depends on the processor's rounding
@@ -75,7 +75,7 @@ def overfitted(runs: list[Run]) -> Run:
     return found[0]
 
 
-def test_the_best_epoch_is_kept_whenever_it_comes(runs: list[Run], overfitted: Run) -> None:
+def test_the_best_epoch_is_kept_whenever_it_comes(runs: list[TrainingRun], overfitted: TrainingRun) -> None:
     for run in runs:
         best = best_epoch(run)
         kept, last = checkpoint.load(run.folder / BEST), checkpoint.load(run.folder / LAST)
@@ -88,7 +88,7 @@ def test_the_best_epoch_is_kept_whenever_it_comes(runs: list[Run], overfitted: R
 
 @pytest.mark.parametrize("name", [BEST, LAST])
 def test_either_model_has_the_threshold_of_its_own_picks(
-    name: str, overfitted: Run, volumes: list[LabelledVolume]
+    name: str, overfitted: TrainingRun, volumes: list[LabelledVolume]
 ) -> None:
     """Found as it will pick: over as many mirrored copies as its recipe says."""
     stored = checkpoint.load(overfitted.folder / name)
@@ -99,7 +99,7 @@ def test_either_model_has_the_threshold_of_its_own_picks(
 
 
 def test_pictures_of_sections_are_kept_for_the_best_and_the_last_epoch(
-    overfitted: Run, volumes: list[LabelledVolume], tmp_path: Path
+    overfitted: TrainingRun, volumes: list[LabelledVolume], tmp_path: Path
 ) -> None:
     run = prepared(volumes, tmp_path, replace(overfitted.schedule, pictures=True))
     run.train()
@@ -112,7 +112,7 @@ def test_pictures_of_sections_are_kept_for_the_best_and_the_last_epoch(
 
 
 def test_a_run_that_goes_on_remembers_its_best_epoch(
-    overfitted: Run, volumes: list[LabelledVolume], tmp_path: Path
+    overfitted: TrainingRun, volumes: list[LabelledVolume], tmp_path: Path
 ) -> None:
     """As if it had died just after its best epoch: a worse one in the second part does not take its place."""
     best = best_epoch(overfitted)
@@ -135,7 +135,7 @@ LABELS = np.array([[4.0, 4.0, 2.0], [18.0, 4.0, 3.0], [4.0, 18.0, 4.0], [18.0, 1
 CHECKED = replace(PRESET, epochs=2, folds=2)
 
 
-def checked(volumes: list[LabelledVolume], folder: Path) -> Run:
+def checked(volumes: list[LabelledVolume], folder: Path) -> TrainingRun:
     """A run with cross-validation on eight labels."""
 
     def make(volumes: Sequence[LabelledVolume]) -> Method:
@@ -143,7 +143,7 @@ def checked(volumes: list[LabelledVolume], folder: Path) -> Run:
 
     many = [replace(volume, xyz=LABELS + number) for number, volume in enumerate(volumes)]
     schedule = Schedule(epochs=2, seed=4)
-    return Run(make, many, [], DIAMETER, "dark", folder, schedule, {}, DEVICE, Console(quiet=True))
+    return TrainingRun(make, many, [], DIAMETER, "dark", folder, schedule, {}, DEVICE, Console(quiet=True))
 
 
 def test_a_run_with_cross_validation_goes_on_as_if_nothing_had_happened(
@@ -154,24 +154,24 @@ def test_a_run_with_cross_validation_goes_on_as_if_nothing_had_happened(
     stored = checkpoint.load(whole.folder / LAST)
     found = checkpoint.cross_validated(stored, whole.folder / LAST)
     assert found is not None
-    assert set(found.lookalikes) == {volume.name for volume in volumes}
-    assert 0 < sum(map(len, found.lookalikes.values())) <= CHECKED.ignored_per_label * len(LABELS) * 2
+    assert set(found.ignored_candidates) == {volume.name for volume in volumes}
+    assert 0 < sum(map(len, found.ignored_candidates.values())) <= CHECKED.ignored_per_label * len(LABELS) * 2
     assert len(found.label_scores) == 8
     assert [volume.ignored.tolist() for volume in whole.volumes] == [
-        found.lookalikes[volume.name].tolist() for volume in whole.volumes
+        found.ignored_candidates[volume.name].tolist() for volume in whole.volumes
     ]
     assert recipe == stored.recipe
     assert recipe.labels == {volume.name: 4 for volume in volumes}
 
-    broken, epoch = checked(volumes, tmp_path / "broken"), Run._epoch
+    broken, epoch = checked(volumes, tmp_path / "broken"), TrainingRun._epoch
 
-    def interrupted(run: Run, *rest: Any) -> Any:
+    def interrupted(run: TrainingRun, *rest: Any) -> Any:
         if run.state.epoch == 1:
             raise KeyboardInterrupt
         return epoch(run, *rest)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Run, "_epoch", interrupted)
+        patch.setattr(TrainingRun, "_epoch", interrupted)
         broken.train()
     resumed = checked(volumes, tmp_path / "broken")
     resumed.resume(resumed.folder / LAST)

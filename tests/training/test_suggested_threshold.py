@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from milopyp_shared.peaks import select
+from milopyp_shared.peaks import above_threshold
 from milopyp_shared.picks import Picks
-from milopyp_training.validation import Prediction, suggest_threshold
+from milopyp_training.evaluation.validation import Prediction, suggest_threshold
 
 RADIUS = 5.0
 
@@ -34,7 +34,7 @@ def test_picks_above_it_find_nine_of_ten_labels_and_no_more_than_needed(n: int) 
     threshold = suggest_threshold(predictions, RADIUS, "training")
     assert not threshold.calibrated
     assert "training" in threshold.method
-    found = sum(len(select(p.picks, threshold.score)) - 1 for p in predictions)
+    found = sum(len(above_threshold(p.picks, threshold.score)) - 1 for p in predictions)
     assert found == math.ceil(0.9 * n)
 
 

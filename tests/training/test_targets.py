@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from milopyp_shared.errors import InputError, UsageError
-from milopyp_training.targets import (
+from milopyp_training.data.targets import (
     gaussian_targets,
     nearest_voxels,
     published_grid_centres,

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from milopyp_shared.recipe import Geometry
-from milopyp_shared.tiles import Tile, box_of, cut, pieces
-from milopyp_training.networks import picking_logits
-from milopyp_training.unet2d import SectionUNet
-from milopyp_training.unet3d import UNet3d
+from milopyp_shared.tiles import Tile, box_of, cut, iter_heat_map
+from milopyp_training.networks.registry import picking_logits
+from milopyp_training.networks.section_unet import SectionUNet
+from milopyp_training.networks.unet3d import UNet3d
 
 TOLERANCE = 1e-5
 
@@ -57,7 +57,7 @@ def in_tiles(network: nn.Module, volume: np.ndarray, geometry: Geometry, counts:
     tiles = [Tile(*spans) for spans in itertools.product(*axes)]
     heat = np.full([-(-size // stride) for size, stride in zip(volume.shape, geometry.stride, strict=True)], np.nan)
 
-    for place, piece in pieces(tiles, box_of(volume), lambda block: probabilities(network, block), geometry):
+    for place, piece in iter_heat_map(tiles, box_of(volume), lambda block: probabilities(network, block), geometry):
         heat[place] = piece
     return heat
 

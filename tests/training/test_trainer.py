@@ -12,18 +12,18 @@ import pytest
 import torch
 
 from milopyp_shared.errors import CheckError, InputError
-from milopyp_shared.grey import GreyParameters, grey_levels, published
+from milopyp_shared.preprocessing import Preprocessing, grey_levels, published
 from milopyp_shared.tomogram import open_tomogram
-from milopyp_training import checkpoint
-from milopyp_training.criterion import PublishedLoss
-from milopyp_training.data import LabelledVolume
-from milopyp_training.default_method import DefaultMethod
-from milopyp_training.method import Method
-from milopyp_training.patches import Batch
-from milopyp_training.presets import DefaultPreset, PublishedPreset
-from milopyp_training.published_method import PublishedMethod
+from milopyp_training.data.dataset import LabelledVolume
+from milopyp_training.loop import checkpoint
+from milopyp_training.loop.trainer import TrainingState, new_state, prepared_ahead, train_epoch
+from milopyp_training.losses.published import PublishedLoss
+from milopyp_training.methods.base import Method
+from milopyp_training.methods.default import DefaultMethod
+from milopyp_training.methods.default_patches import Batch
+from milopyp_training.methods.presets import DefaultPreset, PublishedPreset
+from milopyp_training.methods.published import PublishedMethod
 from milopyp_training.run import recipe_of
-from milopyp_training.trainer import TrainingState, new_state, prepared_ahead, train_epoch
 from toys import noise, write_tomogram
 
 DEVICE = torch.device("cpu")
@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def volume(path: Path, parameters: GreyParameters, xyz: list[list[float]]) -> LabelledVolume:
+def volume(path: Path, parameters: Preprocessing, xyz: list[list[float]]) -> LabelledVolume:
     return LabelledVolume(path.stem, grey_levels(open_tomogram(path, "xyz"), parameters), np.array(xyz), 10.0)
 
 
@@ -82,7 +82,7 @@ def trained(method: Method, epochs: int, seed: int = 7) -> TrainingState:
 
 def assert_equal_states(ours: TrainingState, theirs: TrainingState) -> None:
     """Bit for bit: weights, averaged weights, buffers, the optimiser's memory, its schedule, losses."""
-    for one, other in ((ours.network, theirs.network), (ours.picking_network, theirs.picking_network)):
+    for one, other in ((ours.network, theirs.network), (ours.ema_network, theirs.ema_network)):
         others = other.state_dict()
         assert all(torch.equal(value, others[name]) for name, value in one.state_dict().items())
     memory, others = ours.optimizer.state_dict()["state"], theirs.optimizer.state_dict()["state"]
@@ -137,10 +137,8 @@ def test_the_seed_decides_everything(preset: str, folder: Path) -> None:
     assert_equal_states(trained(MAKERS[preset](folder), 1), first)
     other = trained(MAKERS[preset](folder), 1, seed=8)
     assert other.history != first.history
-    weights = other.picking_network.state_dict()
-    changed = [
-        name for name, value in first.picking_network.state_dict().items() if not torch.equal(value, weights[name])
-    ]
+    weights = other.ema_network.state_dict()
+    changed = [name for name, value in first.ema_network.state_dict().items() if not torch.equal(value, weights[name])]
     assert len(changed) > len(weights) / 2
 
 
@@ -173,20 +171,20 @@ def test_averaged_weights_are_the_documented_moving_average(folder: Path) -> Non
     expected = seen[0]
     for weights in seen[1:]:
         expected = {name: decay * expected[name] + (1 - decay) * value for name, value in weights.items()}
-    found = state.picking_network.state_dict()
+    found = state.ema_network.state_dict()
     moved = 0
     for name, value in found.items():
         if value.is_floating_point():
             torch.testing.assert_close(value.double(), expected[name], rtol=1e-5, atol=1e-6)
             moved += not torch.allclose(value.double(), seen[-1][name], rtol=1e-3)
     assert moved > len(found) / 3  # they are another network than the one in training
-    assert state.picking_network is not state.network
+    assert state.ema_network is not state.network
 
 
 def test_the_published_method_averages_nothing(folder: Path) -> None:
     state = new_state(published_method(folder), EPOCHS)
     assert state.averaged is None
-    assert state.picking_network is state.network
+    assert state.ema_network is state.network
 
 
 def test_a_rate_that_makes_the_loss_no_number_is_a_failed_check(folder: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from formula_weights import fill_by_formula
-from milopyp_training.criterion import PublishedLoss, published_criterion
-from milopyp_training.losses import focal_loss
-from milopyp_training.unet2d import SectionUNet, clamped_probability
+from milopyp_training.losses.focal import focal_loss
+from milopyp_training.losses.published import PublishedLoss, published_criterion
+from milopyp_training.networks.section_unet import SectionUNet, clamped_probability
 
 
 @pytest.mark.parametrize("flip", ["flipx", "flipy"])

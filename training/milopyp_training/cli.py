@@ -219,23 +219,23 @@ def train_command(task: str | None, **options: Any) -> None:
         raise MissingDependency(
             "PyTorch is not installed", where="milopyp-train", remedy="Run: pip install 'milopyp[train]'."
         ) from error
-    from . import outputs, processes
-    from .checkpoint import load_initial_weights
-    from .presets import DefaultPreset
-    from .run import LAST, Run, Schedule
-    from .settings import choose_preset
+    from .loop import distributed, logs
+    from .loop.checkpoint import load_initial_weights
+    from .methods.presets import DefaultPreset
+    from .options import choose_preset
+    from .run import LAST, Schedule, TrainingRun
 
     context = click.get_current_context()
     on_line = click.core.ParameterSource.COMMANDLINE
     given = {name for name in options if context.get_parameter_source(name) == on_line}
     _check(options)
-    exports = outputs.can_export(options["export"])
+    exports = logs.can_export(options["export"])
     preset = choose_preset(options, given)
-    folder = outputs.experiment_folder(options["exp_id"])
+    folder = logs.experiment_folder(options["exp_id"])
     goes_on = options["resume"] and (folder / LAST).is_file()
     if options["threads"]:
         torch.set_num_threads(options["threads"])
-    with processes.joined(options["gpus"]) as (device, share):
+    with distributed.process_group(options["gpus"]) as (device, share):
         console = Console(quiet=options["quiet"] or share.rank > 0)
         volumes, validation = _load(options, preset, console, speaks=share.rank == 0)
         if not isinstance(preset, DefaultPreset) and options["preset"] is None:
@@ -249,7 +249,7 @@ def train_command(task: str | None, **options: Any) -> None:
 
         mixed_precision = options["amp"]
         if mixed_precision is None:
-            mixed_precision = processes.mixed_precision_pays(device, preset, volumes)
+            mixed_precision = distributed.mixed_precision_pays(device, preset, volumes)
         schedule = Schedule(
             epochs=preset.epochs,
             seed=options["seed"],
@@ -264,7 +264,7 @@ def train_command(task: str | None, **options: Any) -> None:
             mixed_precision=mixed_precision,
         )
         plain = {name: str(value) for name, value in options.items() if value is not None}
-        training = Run(
+        training = TrainingRun(
             make,
             volumes,
             validation,
@@ -284,7 +284,7 @@ def train_command(task: str | None, **options: Any) -> None:
         elif (folder / LAST).is_file():
             console.say(f"the models of an earlier run in {folder} are replaced (--resume would go on with it)")
         if share.rank == 0:
-            outputs.write_options(folder / outputs.OPTIONS, outputs.described(options, given, preset))
+            logs.write_options(folder / logs.OPTIONS, logs.described(options, given, preset))
         recipe = training.train()
     note = "" if recipe.threshold.calibrated else ", uncalibrated"
     console.say(f"suggested threshold {recipe.threshold.score:.2f} ({recipe.threshold.method}{note})")
@@ -295,7 +295,7 @@ def train_command(task: str | None, **options: Any) -> None:
     console.say(f"wrote {folder}; which model to use: {folder / 'model_selection.md'}")
     if share.rank > 0:
         return
-    exported = outputs.export_model(folder / LAST, console) if exports else None
+    exported = logs.export_model(folder / LAST, console) if exports else None
     console.say(
         f"next: milopyp-infer TOMOGRAM... --model {exported}" if exported else f"next: milopyp-export {folder / LAST}"
     )
@@ -333,7 +333,7 @@ def _load(options: dict[str, Any], preset: Any, console: Console, speaks: bool) 
     """Training and validation tomograms with their labels; of several processes one `speaks` of what looks wrong."""
     from milopyp_shared.lists import read_coordinate_list, read_image_list
 
-    from .data import load_volumes
+    from .data.dataset import load_volumes
 
     loaded = []
     for part in ("train", "val"):
@@ -351,9 +351,9 @@ def _load(options: dict[str, Any], preset: Any, console: Console, speaks: bool) 
 
 
 def _method(preset: Any, volumes: Any, diameter: float, device: Any) -> Any:
-    from .default_method import DefaultMethod
-    from .presets import DefaultPreset
-    from .published_method import PublishedMethod
+    from .methods.default import DefaultMethod
+    from .methods.presets import DefaultPreset
+    from .methods.published import PublishedMethod
 
     return (DefaultMethod if isinstance(preset, DefaultPreset) else PublishedMethod)(preset, volumes, diameter, device)
 

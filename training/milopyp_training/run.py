@@ -14,24 +14,25 @@ from typing import Any
 import numpy as np
 import torch
 
-from milopyp_shared.atomic import make_folder, remove_leftovers, replacing, write_text
+from milopyp_shared.atomic import atomic_write, make_folder, remove_leftovers, write_text
 from milopyp_shared.console import Console
 from milopyp_shared.formats.text import write_points
-from milopyp_shared.grey import Contrast
-from milopyp_shared.matching import away_from
-from milopyp_shared.peaks import select
+from milopyp_shared.matching import exclude_near
+from milopyp_shared.peaks import above_threshold
+from milopyp_shared.preprocessing import Contrast
 from milopyp_shared.recipe import Recipe, Threshold
 
-from . import calibration, checkpoint, selection
-from .crossvalidation import FEWEST_LABELS, CrossValidation, MakeMethod
-from .data import LabelledVolume
-from .method import ALONE, Method, Share
-from .outputs import Log
-from .presets import DefaultPreset
-from .processes import of_the_first
-from .selection import Metric, Validation
-from .trainer import Losses, TrainingState, new_state, train_epoch
-from .validation import Prediction, judge, predict_all, suggest_threshold
+from .data.dataset import LabelledVolume
+from .evaluation import calibration, model_selection
+from .evaluation.crossvalidation import FEWEST_LABELS, CrossValidation, MakeMethod
+from .evaluation.model_selection import Metric, Validation
+from .evaluation.validation import Prediction, judge, predict_all, suggest_threshold
+from .loop import checkpoint
+from .loop.distributed import broadcast_from_rank0
+from .loop.logs import Log
+from .loop.trainer import Losses, TrainingState, new_state, train_epoch
+from .methods.base import ALONE, Method, WorldInfo
+from .methods.presets import DefaultPreset
 
 LAST = "model_last_contrastive.pth"
 BEST = "model_best_contrastive.pth"
@@ -112,7 +113,7 @@ def identity_of(
     return facts
 
 
-class Run:
+class TrainingRun:
     """One training run: what goes into which file, and when.
 
     Parameters
@@ -143,12 +144,12 @@ class Run:
         options: dict[str, Any],
         device: torch.device,
         console: Console,
-        share: Share = ALONE,
+        share: WorldInfo = ALONE,
     ) -> None:
         self.validation = validation
         self.folder, self.schedule, self.options, self.device = folder, schedule, options, device
         self.console, self.share = console, share
-        self.figure = selection.criterion(schedule.metric, schedule.fully_labelled)
+        self.figure = model_selection.criterion(schedule.metric, schedule.fully_labelled)
         self._make = make
         self.advice: list[str] = []
         self._begin(volumes)
@@ -196,7 +197,7 @@ class Run:
     def train(self) -> Recipe:
         """Train to the last epoch; returns the recipe of the last checkpoint."""
         if self.crossvalidation is not None and self.state.epoch == 0:
-            self._look_first(self.crossvalidation)
+            self._cross_validate(self.crossvalidation)
         if self.share.rank:
             while self.state.epoch < self.schedule.epochs:
                 self._epoch()
@@ -218,21 +219,21 @@ class Run:
         self._finish()
         return self.recipe
 
-    def _look_first(self, crossvalidation: CrossValidation) -> None:
+    def _cross_validate(self, crossvalidation: CrossValidation) -> None:
         """Find the unlabelled places that look like particles, and begin anew without them."""
-        from . import next_labels
+        from .evaluation import label_suggestions
 
         with self.console.progress("cross-validation", crossvalidation.preset.folds) as progress:
             seen = crossvalidation.look(self.volumes, progress.step, progress.part)
         found = crossvalidation.conclude(self.volumes, seen)
         if self.share.world > 1:
-            found = of_the_first(found, self.device)
-        count = sum(map(len, found.lookalikes.values()))
+            found = broadcast_from_rank0(found, self.device)
+        count = sum(map(len, found.ignored_candidates.values()))
         self.console.say(f"{count} places without a label look like particles and do not count as background")
         if self.share.rank == 0:
-            advice = next_labels.advise(self.volumes, seen, found)
-            next_labels.write_advice(self.folder / "debug", advice, self.recipe.diameter)
-            self.advice = [*advice.lines(), f"pictures of them: {self.folder / 'debug' / next_labels.MARKDOWN}"]
+            advice = label_suggestions.advise(self.volumes, seen, found)
+            label_suggestions.write_advice(self.folder / "debug", advice, self.recipe.diameter)
+            self.advice = [*advice.lines(), f"pictures of them: {self.folder / 'debug' / label_suggestions.MARKDOWN}"]
         self._begin(found.apply(self.volumes))
         self.state.cross_validated = found
 
@@ -258,13 +259,13 @@ class Run:
     def _validate(self, log: Log) -> str:
         """Judge the epoch; keep it when it is the best so far; returns the figures as text."""
         state, radius = self.state, self.recipe.diameter / 2
-        predictions = predict_all(self.method, state.picking_network, self.validation, self.recipe, self.device)
+        predictions = predict_all(self.method, state.ema_network, self.validation, self.recipe, self.device)
         row = judge(state.epoch, predictions, radius, self.schedule.fully_labelled)
         state.validation.append(asdict(row))
         log.validation(asdict(row))
         threshold = suggest_threshold(predictions, radius, "validation")
         self.recipe = replace(self.recipe, threshold=threshold)
-        is_best = selection.best(_rows(state), self.figure).epoch == state.epoch
+        is_best = model_selection.best(_rows(state), self.figure).epoch == state.epoch
         if is_best:
             checkpoint.save(self.folder / BEST, state, self.recipe, self.options, self.schedule.seed, self.identity)
         if self.schedule.pictures:
@@ -281,7 +282,7 @@ class Run:
         for name in [LAST] + [f"model_{state.epoch}.pth"] * (self.schedule.save_all and due):
             checkpoint.save(self.folder / name, state, self.recipe, self.options, self.schedule.seed, self.identity)
 
-    def _settle(self, path: Path) -> None:
+    def _calibrate(self, path: Path) -> None:
         """Give a kept checkpoint its threshold, found the way its model will pick: over all mirrored copies."""
         stored = checkpoint.load(path)
         network = copy.deepcopy(self.method.network)
@@ -293,7 +294,7 @@ class Run:
         radius, found, expected = self.recipe.diameter / 2, self.state.cross_validated, None
         if found is not None:
             predictions = predicted(self.volumes)
-            places = np.concatenate([away_from(p.picks, p.volume.xyz, radius).score for p in predictions])
+            places = np.concatenate([exclude_near(p.picks, p.volume.xyz, radius).score for p in predictions])
             expected = calibration.calibrate(found, places, len(predictions))
             threshold = calibration.suggest(expected, found.label_scores)
         else:
@@ -307,33 +308,33 @@ class Run:
 
     def _draw(self, predictions: Sequence[Prediction], sections: bool) -> None:
         """Contact sheet and picks of every epoch; a picture per section where the epoch matters."""
-        from . import pictures
+        from .evaluation import plots
 
         debug, epoch, radius = self.folder / "debug", self.state.epoch, self.recipe.diameter / 2
         make_folder(debug)
         for p in predictions:
-            picks = select(p.picks, self.recipe.threshold.score, self.schedule.limit)
+            picks = above_threshold(p.picks, self.recipe.threshold.score, self.schedule.limit)
             title = f"{p.volume.name}, epoch {epoch}, score above {self.recipe.threshold.score:.2f}"
             sheet = debug / f"{epoch}_{p.volume.name}.png"
-            pictures.contact_sheet(sheet, p.volume, p.heat, p.target, picks, radius, title)
+            plots.contact_sheet(sheet, p.volume, p.heat, p.target, picks, radius, title)
             write_points(debug / f"{epoch}_{p.volume.name}.txt", picks.xyz, scores=picks.score)
             if sections:
-                pictures.section_pictures(debug, epoch, p.volume, p.heat, p.target, picks, radius)
+                plots.section_pictures(debug, epoch, p.volume, p.heat, p.target, picks, radius)
 
     def _finish(self) -> None:
         """Thresholds of the two checkpoints that people use, and the summary."""
-        from . import pictures
+        from .evaluation import plots
 
         state = self.state
-        other = bool(state.validation) and selection.best(_rows(state), self.figure).epoch != state.epoch
+        other = bool(state.validation) and model_selection.best(_rows(state), self.figure).epoch != state.epoch
         if other:
-            self._settle(self.folder / BEST)
-        self._settle(self.folder / LAST)
+            self._calibrate(self.folder / BEST)
+        self._calibrate(self.folder / LAST)
         if not other:
-            with replacing(self.folder / BEST) as part:
+            with atomic_write(self.folder / BEST) as part:
                 shutil.copyfile(self.folder / LAST, part)
-        write_text(self.folder / "model_selection.md", selection.report(_rows(state), self.figure, state.epoch))
-        pictures.curves(self.folder / "summary.png", state.history, state.validation)
+        write_text(self.folder / "model_selection.md", model_selection.report(_rows(state), self.figure, state.epoch))
+        plots.curves(self.folder / "summary.png", state.history, state.validation)
 
 
 def _rows(state: TrainingState) -> list[Validation]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..atomic import replacing
+from ..atomic import atomic_write
 from ..errors import InputError
 from ._mod_layout import (
     CENTRE,
@@ -95,7 +95,7 @@ def write_mod(
     has_scores = values is not None and len(values) > 0
     nm, units = (1.0, 0) if pixel is None else (float(pixel[0]) / 10, UNIT_NM)
     label = name.encode("ascii", "replace")
-    with replacing(path) as part, part.open("wb") as file:
+    with atomic_write(path) as part, part.open("wb") as file:
         file.write(MAGIC)
         # drawn, movie mode, contrast 0..255, no offset, scale 1, object 0, no current contour or point, resolution 3
         view = (1, 2, 0, 255, 0, 0, 0, 1, 1, 1, 0, -1, -1, 3, 128, nm, units, 0, 0, 0, 0)

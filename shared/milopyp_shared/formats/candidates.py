@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..atomic import replacing
+from ..atomic import atomic_write
 from ..errors import InputError
 from ..picks import Picks
 from .text import read_lines, to_number
@@ -39,7 +39,7 @@ def write_candidates(
     path: Path, picks: Picks, what: str = "every local maximum of the heat map above the floor, best first"
 ) -> None:
     """Write such a table; `what` is said in its first line."""
-    with replacing(path) as part, part.open("w", encoding="utf-8") as stream:
+    with atomic_write(path) as part, part.open("w", encoding="utf-8") as stream:
         stream.write(
             f"# {what}; x, y, z in voxels of the full-resolution\n"
             "# tomogram (z = thickness), centre of the first voxel at 0, whatever the file's axis order\n"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, MissingDependency
-from ..files import no_file
+from ..files import missing_file_error
 from .star import bare_name
 
 COLUMNS = ("name", "coord")
@@ -56,7 +56,7 @@ def read_parquet(path: Path, double_z: bool = False) -> dict[str, NDArray[np.flo
             "pyarrow is not installed", where=path, remedy="Run: pip install 'milopyp[formats]'."
         ) from error
     if not path.exists():
-        raise no_file(path, "a table that the exploration module wrote")
+        raise missing_file_error(path, "a table that the exploration module wrote")
     try:
         with parquet.ParquetFile(path) as file:
             _check(path, file.schema_arrow.names, file.metadata.num_rows)

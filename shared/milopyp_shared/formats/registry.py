@@ -8,11 +8,11 @@ from pathlib import Path
 
 from ..errors import InputError, UsageError
 from ..picks import Picks
-from . import origins
-from .origins import Setting
+from . import conventions
+from .conventions import FormatContext
 
-Reader = Callable[[Path, Setting], Picks]
-Writer = Callable[[Path, Picks, Setting], None]
+Reader = Callable[[Path, FormatContext], Picks]
+Writer = Callable[[Path, Picks, FormatContext], None]
 
 
 @dataclass(frozen=True)
@@ -43,24 +43,24 @@ class Format:
 
 
 FORMATS: dict[str, Format] = {
-    "txt": Format((".txt",), origins.read_txt, origins.write_txt, ("order", "coords")),
-    "mod": Format((".mod",), origins.read_mod, origins.write_mod, ("order",), ("size",)),
-    "csv": Format((".csv",), origins.read_csv, origins.write_csv),
-    "relion4": Format((".star",), origins.read_star, origins.write_relion4, binned=True, thickness_is_z=True),
+    "txt": Format((".txt",), conventions.read_txt, conventions.write_txt, ("order", "coords")),
+    "mod": Format((".mod",), conventions.read_mod, conventions.write_mod, ("order",), ("size",)),
+    "csv": Format((".csv",), conventions.read_csv, conventions.write_csv),
+    "relion4": Format((".star",), conventions.read_star, conventions.write_relion4, binned=True, thickness_is_z=True),
     "relion5": Format(
-        (".star",), origins.read_relion5, origins.write_relion5, ("size", "voxel_size"), thickness_is_z=True
+        (".star",), conventions.read_relion5, conventions.write_relion5, ("size", "voxel_size"), thickness_is_z=True
     ),
-    "warp": Format((".star",), origins.read_star, origins.write_warp, binned=True, thickness_is_z=True),
-    "tbl": Format((".tbl",), origins.read_tbl, origins.write_tbl, binned=True),
+    "warp": Format((".star",), conventions.read_star, conventions.write_warp, binned=True, thickness_is_z=True),
+    "tbl": Format((".tbl",), conventions.read_tbl, conventions.write_tbl, binned=True),
     "copick": Format(
-        (".json",), origins.read_copick, origins.write_copick, write_needs=("voxel_size",), thickness_is_z=True
+        (".json",), conventions.read_copick, conventions.write_copick, write_needs=("voxel_size",), thickness_is_z=True
     ),
-    "ndjson": Format((".ndjson",), origins.read_ndjson, origins.write_ndjson, binned=True, thickness_is_z=True),
-    "eman": Format((".json",), origins.read_eman, None),
+    "ndjson": Format((".ndjson",), conventions.read_ndjson, conventions.write_ndjson, binned=True, thickness_is_z=True),
+    "eman": Format((".json",), conventions.read_eman, None),
 }
 
 
-def check_needs(source: str, target: str, setting: Setting, paths: tuple[Path, Path]) -> None:
+def check_needs(source: str, target: str, setting: FormatContext, paths: tuple[Path, Path]) -> None:
     """Refuse a conversion for which something is unknown, before anything is read.
 
     Raises

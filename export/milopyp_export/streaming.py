@@ -1,0 +1,135 @@
+"""Sections on their way through a network: all at once, or in chunks that pass by.
+
+A network that mixes neighbouring sections needs, for a chunk of them, what came before. Computing it again costs more
+than the chunk itself when memory is short; so every place that looks at neighbours keeps its last one or two sections
+as *state*, from which the next chunk goes on. Results then lag behind the input by a few sections, deeper levels by
+more, and what was computed earlier waits for them. No section is computed twice, memory does not depend on the
+number of sections, and the result is that of the whole volume: sections that lie outside of it, which lag and
+flushing bring in, are set to the zeros that the network's own padding would put there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class Activation:
+    """Sections at one place in a network.
+
+    Attributes
+    ----------
+    x
+        ``(z, c, h, w)``.
+    level
+        Poolings so far.
+    delay
+        Sections, of this level, by which it lags behind the input.
+    """
+
+    x: Tensor
+    level: int = 0
+    delay: int = 0
+
+    def of(self, x: Tensor) -> Activation:
+        """Other numbers at the same place."""
+        return replace(self, x=x)
+
+
+class FullVolume:
+    """All sections of a volume at once: zeros around them, nothing lags."""
+
+    def frame(self, x: Tensor) -> Tensor:
+        """`x` with one section more on either side."""
+        nothing = x.new_zeros((1, *x.shape[1:]))
+        return torch.cat((nothing, x, nothing))
+
+    def shifted_sum(self, before: Tensor, here: Tensor, after: Tensor) -> Tensor:
+        """For every section: `before` of the previous one, `here` of itself, `after` of the next one."""
+        return functional.pad(before, (0,) * 6 + (1, -1)) + here + functional.pad(after, (0,) * 6 + (-1, 1))
+
+    def later(self, flow: Activation, x: Tensor) -> Activation:
+        """What `frame` or `shifted_sum` made of `flow`."""
+        return flow.of(x)
+
+    def halve(self, flow: Activation) -> Activation:
+        """Maximum of sections 2k and 2k + 1; an odd last one alone (nothing here is negative)."""
+        framed = torch.cat((flow.x, flow.x.new_zeros((1, *flow.x.shape[1:]))))
+        return Activation(torch.maximum(flow.x[0::2], framed[1::2]), flow.level + 1, flow.delay // 2)
+
+    def until(self, flow: Activation, delay: int) -> Activation:
+        """`flow` when it lags by `delay`."""
+        return flow
+
+    def inside(self, flow: Activation) -> Activation:
+        """Zeros in sections outside the volume."""
+        return flow
+
+
+class Streaming(FullVolume):
+    """Chunks of sections, one call each.
+
+    Parameters
+    ----------
+    position
+        Scalar: the first section of this chunk in the volume.
+    depth
+        Scalar: sections of the volume; beyond it, chunks hold anything.
+    states
+        What the call before left in `after`; None begins with zeros.
+
+    Attributes
+    ----------
+    after
+        States for the next chunk.
+    delay
+        Sections by which the result lags behind the input.
+    """
+
+    def __init__(self, position: Tensor, depth: Tensor, states: Sequence[Tensor] | None = None) -> None:
+        self.position, self.depth = position, depth
+        self._states = None if states is None else list(states)
+        self.after: list[Tensor] = []
+        self.delay = 0
+
+    def frame(self, x: Tensor) -> Tensor:
+        """`x` after the two sections before it: one on either side of what lags by one."""
+        return self.behind(x, 2)
+
+    def shifted_sum(self, before: Tensor, here: Tensor, after: Tensor) -> Tensor:
+        """The same sum for the sections one earlier."""
+        return self.behind(before, 2)[:-2] + self.behind(here, 1)[:-1] + after
+
+    def later(self, flow: Activation, x: Tensor) -> Activation:
+        """It lags by one section more."""
+        self.delay = flow.delay + 1  # the network's, once it has come to its end
+        return Activation(x, flow.level, self.delay)
+
+    def halve(self, flow: Activation) -> Activation:
+        """Pairs must be those of the volume: an odd lag waits for one section more."""
+        return super().halve(self.until(flow, flow.delay + flow.delay % 2))
+
+    def until(self, flow: Activation, delay: int) -> Activation:
+        """`flow`, kept back until it lags by `delay`."""
+        wait = delay - flow.delay
+        return replace(flow, x=self.behind(flow.x, wait)[:-wait], delay=delay) if wait else flow
+
+    def inside(self, flow: Activation) -> Activation:
+        """Zeros where lag and flushing bring in sections outside the volume, as the network's padding has them."""
+        scale = 2**flow.level
+        index = torch.arange(flow.x.shape[0]) + torch.div(self.position, scale, rounding_mode="floor") - flow.delay
+        depth = torch.div(self.depth + (scale - 1), scale, rounding_mode="floor")
+        mask = ((index >= 0) & (index < depth)).to(flow.x.dtype)
+        return flow.of(flow.x * mask.reshape(-1, 1, 1, 1))
+
+    def behind(self, x: Tensor, count: int) -> Tensor:
+        """`x` after the `count` sections that came before it, which become the next chunk's."""
+        before = x.new_zeros((count, *x.shape[1:])) if self._states is None else self._states.pop(0)
+        joined = torch.cat((before, x))
+        self.after.append(joined[-count:])
+        return joined

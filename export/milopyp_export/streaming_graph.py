@@ -1,0 +1,142 @@
+"""The second graph of files for CPUs: the network on chunks of sections that pass by, see `milopyp_export.streaming`.
+
+It is stored in the file's metadata without the weights, which are those of the first graph. The states that
+`milopyp_export.streaming.Streaming` keeps are inputs ``state_K`` and outputs ``after_K``, float32 ``(sections,
+channels, rows, columns)``, zeros at first.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+from torch import Tensor, nn
+
+from milopyp_inference.engine.streaming import ChunkStream
+from milopyp_shared.recipe import CHUNKS_KEY, Chunks
+
+from .graph import DeployedGraph, PickingGraph, traced
+from .lowering import Layout
+from .streaming import Streaming
+
+_DOMAIN, _MARK = "milopyp", "Behind"
+_EDGE = 64  # of the volume on which rows and columns of the states are seen
+_EVER = 2**62
+
+
+def make_chunks(graph: PickingGraph, form: Layout) -> tuple[onnx.ModelProto, Chunks]:
+    """`graph` as ONNX for chunks, and what an engine must know of it."""
+    network = DeployedGraph(graph, form)
+    chunk = 4 * network.network.multiple
+    eager = Streaming(torch.tensor(0), torch.tensor(chunk))
+    with torch.no_grad():
+        network(torch.zeros(1, chunk, _EDGE, _EDGE, dtype=torch.uint8), torch.tensor([0.0, 255.0]), eager)
+    halvings = [(_EDGE // state.shape[2]).bit_length() - 1 for state in eager.after]
+    states = tuple((state.shape[0], state.shape[1], count) for state, count in zip(eager.after, halvings, strict=True))
+    inputs = {
+        "sections": torch.zeros(1, chunk + network.network.multiple, 37, 43, dtype=torch.uint8),
+        "levels": torch.tensor([0.0, 255.0]),
+        "position": torch.tensor(0),
+        "depth": torch.tensor(chunk),
+    }
+    sizes = dict.fromkeys((1, 2, 3), torch.export.Dim.DYNAMIC)
+    model = traced(_Marked(network), inputs, {name: sizes if name == "sections" else None for name in inputs})
+    _keep_states(model, states)
+    onnx.checker.check_model(model, full_check=True)
+    return model, Chunks(delay=eager.delay, multiple=network.network.multiple, states=states)
+
+
+def embed(model: onnx.ModelProto, chunks: onnx.ModelProto) -> None:
+    """Put `chunks` into the metadata of `model`, without the weights that both have."""
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    lean = onnx.ModelProto()
+    lean.CopyFrom(chunks)
+    del lean.graph.initializer[:]
+    lean.graph.initializer.extend(t for t in chunks.graph.initializer if weights.get(t.name) != t)
+    # Read back together with all weights of the first graph: a name must not mean two things.
+    own = {t.name for t in lean.graph.initializer} | {name for node in lean.graph.node for name in node.output}
+    other = {name: f"{name}_of_chunks" for name in own & set(weights)}
+    for tensor in lean.graph.initializer:
+        tensor.name = other.get(tensor.name, tensor.name)
+    for node in lean.graph.node:
+        for names in (node.input, node.output):
+            names[:] = [other.get(name, name) for name in names]
+    stored = base64.b64encode(zlib.compress(lean.SerializeToString(), 9)).decode("ascii")
+    others = {entry.key: entry.value for entry in model.metadata_props}
+    helper.set_model_props(model, others | {CHUNKS_KEY: stored})
+
+
+def calibration_chunks(
+    model: onnx.ModelProto, chunks: Chunks, slabs: Iterable[dict[str, NDArray[Any]]]
+) -> Iterator[dict[str, NDArray[Any]]]:
+    """What the graph for chunks meets while it computes whole `slabs`, inputs of the other graph."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    for slab in slabs:
+        _, depth, rows, columns = slab["sections"].shape
+        stream = ChunkStream(session, chunks, slab["levels"], depth, (rows, columns))
+        for z in range(0, depth + chunks.delay, chunks.multiple):
+            part = slab["sections"][0, z : z + chunks.multiple]
+            inputs = stream.inputs(np.pad(part, ((0, chunks.multiple - len(part)), (0, 0), (0, 0))), z)
+            yield inputs
+            stream.run(inputs)
+
+
+class _Marks(Streaming):
+    """Marks in the graph where states are kept; `_keep_states` makes inputs and outputs of the marks."""
+
+    def __init__(self, position: Tensor, depth: Tensor) -> None:
+        super().__init__(position, depth)
+        self.count = 0
+
+    def behind(self, x: Tensor, count: int) -> Tensor:
+        shape = (x.shape[0] + count, *x.shape[1:])
+        attributes: dict[str, Any] = {"count": count, "index": self.count}
+        self.count += 1
+        # As an input, a state would make the tracer relate its size to that of the sections, and fix both.
+        return torch.onnx.ops.symbolic(f"{_DOMAIN}::{_MARK}", (x,), attributes, dtype=x.dtype, shape=shape, version=1)
+
+
+class _Marked(nn.Module):
+    """A graph whose sections pass by."""
+
+    def __init__(self, graph: DeployedGraph) -> None:
+        super().__init__()
+        self.network = graph.network  # under this name, as in the whole graph, so that the weights' names are the same
+        self._forward = graph.forward
+
+    def forward(self, sections: Tensor, levels: Tensor, position: Tensor, depth: Tensor) -> Tensor:
+        return self._forward(sections, levels, _Marks(position, depth))
+
+
+def _keep_states(model: onnx.ModelProto, states: tuple[tuple[int, int, int], ...]) -> None:
+    """Replace every mark by the state before it, and give out the state after it."""
+    graph, nodes = model.graph, []
+    for node in graph.node:
+        if node.domain != _DOMAIN:
+            nodes.append(node)
+            continue
+        index = next(attribute.i for attribute in node.attribute if attribute.name == "index")
+        sections, channels, halvings = states[index]
+        before, after, start = f"state_{index}", f"after_{index}", f"after_{index}_start"
+        shape = [sections, channels, f"rows_{halvings}", f"columns_{halvings}"]
+        graph.input.append(helper.make_tensor_value_info(before, TensorProto.FLOAT, shape))
+        graph.output.append(helper.make_tensor_value_info(after, TensorProto.FLOAT, shape))
+        for name, value in ((start, -sections), (f"{after}_end", _EVER), (f"{after}_axis", 0)):
+            graph.initializer.append(helper.make_tensor(name, TensorProto.INT64, [1], [value]))
+        nodes.append(helper.make_node("Concat", [before, node.input[0]], node.output, name=f"behind_{index}", axis=0))
+        ends = [start, f"{after}_end", f"{after}_axis"]
+        nodes.append(helper.make_node("Slice", [node.output[0], *ends], [after], name=f"keep_{index}"))
+    del graph.node[:]
+    graph.node.extend(nodes)
+    kept = [entry for entry in model.opset_import if entry.domain != _DOMAIN]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)

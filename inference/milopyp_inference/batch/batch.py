@@ -1,0 +1,200 @@
+"""Many tomograms: one record each, written when its outputs are complete; a restart skips what is done."""
+
+from __future__ import annotations
+
+import json
+import resource
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from milopyp_shared import axes, peaks
+from milopyp_shared.atomic import SUFFIX, make_folder, remove_leftovers, write_text
+from milopyp_shared.errors import CheckError, FullDiskError, MilopypError, not_enough_memory
+from milopyp_shared.formats.candidates import write_candidates
+from milopyp_shared.formats.registry import about_axes
+from milopyp_shared.lists import ImageEntry
+from milopyp_shared.masks import open_mask
+from milopyp_shared.tiles import prefetch
+from milopyp_shared.tomogram import open_tomogram
+
+from ..decode.published import MARGIN, pick
+from ..decode.published import ORDER as PUBLISHED_ORDER
+from ..decode.select import margin_in_voxels, select_picks
+from ..engine.providers import nodes_per_provider
+from ..pipeline import Prepared, Result, prepare, run_network
+from .leases import Leases
+from .outputs import OutputFiles, setting_of, write_heat_map, write_more, write_picks, write_published_picks
+from .records import Finished, PickingRun, status_line, summarise
+
+
+def pick_all(
+    run: PickingRun, images: Sequence[ImageEntry], everything: Sequence[ImageEntry], overwrite: bool
+) -> dict[str, Any]:
+    """Pick tomograms; returns the run's summary, which is also written as ``run.json``.
+
+    Parameters
+    ----------
+    images
+        Those that this process is to pick.
+    everything
+        Those that the summary is about; some may be picked by others.
+
+    The next tomogram is read and prepared while the network works on this one. A tomogram that cannot be picked is
+    reported and does not stop the others; one that another process is at is left to it.
+    """
+    make_folder(run.folder / "records")
+    # The kernels are compiled, or read from where they are kept, while the network is busy.
+    compiling = threading.Thread(target=peaks.warm_up, name="milopyp-compile", daemon=True)
+    compiling.start()
+    records: dict[str, dict[str, Any]] = {}
+    if not overwrite:
+        records = {image.name: record for image in images if (record := run.finished(image))}
+    with run.console.progress("tomogram", len(images)) as progress, Leases(run.folder / "records") as claims:
+        for name, record in records.items():
+            claims.clear(name)
+            progress.step(f"{name} is already done: {record['picks']} picks")
+        waiting = [image for image in images if image.name not in records]
+        # looked for once: folders of thousands of files take long to list
+        parts = [path.name for folder in (run.folder, run.folder / "records") for path in folder.glob(f".*{SUFFIX}")]
+        for image, found in prefetch(lambda image: _claim_and_prepare(run, image, claims, overwrite, parts), waiting):
+            if found is None:
+                progress.step(f"{image.name} is left to the process that is at it")
+                continue
+            if isinstance(found, _Ready):
+                found = _pick_one(run, image, found, progress.part)
+            if not isinstance(found, Finished):
+                write_text(run.record_path(image), json.dumps(found, indent=1) + "\n")
+            claims.release(image.name)
+            progress.step(f"{image.name} {status_line(found)}")
+    compiling.join()
+    return summarise(run, everything)
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A prepared tomogram, and what it was before it was opened: should it be replaced meanwhile, the record shows."""
+
+    prepared: Prepared
+    identity: dict[str, Any]
+
+
+def _claim_and_prepare(
+    run: PickingRun, image: ImageEntry, claims: Leases, overwrite: bool, parts: Sequence[str]
+) -> _Ready | dict[str, Any] | None:
+    """The prepared tomogram; its record when there is nothing to do for it any more; None when it is another's.
+
+    `parts` are the names of the temporary files that were there when this process began.
+    """
+    try:
+        if not claims.take(image.name):
+            return None
+        if not overwrite and (record := run.finished(image)):
+            return Finished(record)
+        if claims.taken_over(image.name) or any(part.startswith(f".{image.name}") for part in parts):
+            _remove_leftovers(run, image)
+        identity = run.identity(image)
+        tomogram = open_tomogram(image.path, run.options.order, run.options.voxel_size)
+        margin_in_voxels(run.options.selection, tomogram.frame)  # known to be impossible before the work is done
+        setting_of(run.files(image), tomogram.frame, image.name, run.model.recipe.diameter)
+        mask = None if (path := run.mask(image)) is None else open_mask(path, tomogram)
+        prepared = prepare(tomogram, run.model.recipe, run.options.contrast, run.options.rescale, mask)
+        return _Ready(prepared, identity)
+    except (MilopypError, MemoryError) as error:
+        return _failure(run, image, error)
+
+
+def _pick_one(run: PickingRun, image: ImageEntry, ready: _Ready, progress: Callable[[float], None]) -> dict[str, Any]:
+    start, prepared = time.perf_counter(), ready.prepared
+    tomogram, model = prepared.tomogram, run.model
+    try:
+        warnings = _warn(image.name, prepared, run)
+        result = run_network(prepared, model, run.options.flips, progress)
+        written = time.perf_counter()
+        picks = _write(run.files(image), image.name, result, prepared, run)
+    except (MilopypError, MemoryError) as error:
+        return _failure(run, image, error)
+    end = time.perf_counter()
+    seconds = result.seconds | {"write": end - written, "total": end - start + prepared.seconds}
+    return ready.identity | {
+        "status": "done",
+        "shape_zyx": tomogram.shape,
+        "frame": asdict(tomogram.frame),
+        "diameter": model.recipe.diameter / prepared.scale,
+        "suppression_distance": run.options.selection.distance / prepared.scale,
+        "provider": model.provider,
+        "operators": nodes_per_provider(model.session),
+        "warnings": warnings,
+        "candidates": len(result.candidates),
+        "picks": picks,
+        "seconds": {stage: round(value, 4) for stage, value in seconds.items()},
+        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+
+
+def _failure(run: PickingRun, image: ImageEntry, error: MilopypError | MemoryError) -> dict[str, Any]:
+    """The record of a tomogram that cannot be picked; a full disk is raised: the next ones would fail, too."""
+    if isinstance(error, FullDiskError):
+        raise error
+    if isinstance(error, MemoryError):
+        return run.failure(image, CheckError(not_enough_memory(error), where=image.path))
+    return run.failure(image, error)
+
+
+def _write(files: OutputFiles, name: str, result: Result, prepared: Prepared, run: PickingRun) -> int:
+    """Write one tomogram's outputs; returns the number of picks."""
+    recipe, options, frame, scale = run.model.recipe, run.options, prepared.tomogram.frame, prepared.scale
+    write_candidates(files.candidates, result.candidates)
+    if options.published is None:
+        selection = replace(options.selection, distance=options.selection.distance / scale)
+        picks = select_picks(result.candidates, selection, frame)
+        z, y, x = recipe.voxel_per_output
+        write_heat_map(files.heat, result.heat, frame, (z / scale, y / scale, x / scale))
+        write_picks(
+            files,
+            picks,
+            frame,
+            recipe.diameter / 2 / scale,
+            with_score=options.with_score,
+            model2point=options.coords == "model2point",
+        )
+        write_more(files, picks, setting_of(files, frame, name, recipe.diameter / 2 / scale))
+        return len(picks)
+    threshold = options.selection.threshold
+    xyz, score = pick(result.heat, options.published, threshold, recipe.voxel_per_output, prepared.mask)
+    write_heat_map(files.heat, result.heat, frame, recipe.voxel_per_output, PUBLISHED_ORDER)
+    write_published_picks(files, xyz, score, frame, recipe.diameter / 2, with_score=options.with_score)
+    return len(xyz)
+
+
+def _remove_leftovers(run: PickingRun, image: ImageEntry) -> None:
+    """What a killed process has left of this tomogram, which is ours now."""
+    record = run.record_path(image)
+    for path in (*run.files(image).all, record, record.with_suffix(".claim")):
+        remove_leftovers(path.parent, path.name)
+
+
+def _warn(name: str, prepared: Prepared, run: PickingRun) -> list[str]:
+    warnings, tomogram = [], prepared.tomogram
+    if doubt := axes.order_warning(tomogram.order, tomogram.stored.shape):
+        warnings.append(f"{name}: {doubt}")
+    trained = run.model.recipe.voxel_size
+    if trained and tomogram.voxel_size and not run.options.rescale and abs(tomogram.voxel_size / trained - 1) > 0.05:
+        warnings.append(
+            f"{name}: W02 voxels of {tomogram.voxel_size:.3g} A, but the model was trained at {trained:.3g} A "
+            "(--rescale resamples)"
+        )
+    if doubt := about_axes(run.options.formats, tomogram.order):
+        warnings.append(f"{name}: W07 {doubt}")
+    published = run.options.published
+    if published and published.leaves_nothing(tomogram.shape, run.model.recipe.voxel_per_output):
+        z, y, x = tomogram.shape
+        warnings.append(
+            f"{name}: W06 the published margins leave nothing of {x} x {y} x {z} voxels ({MARGIN} voxels at either "
+            f"end of x and y, {published.cutoff_z} heat-map sections of z)"
+        )
+    for text in warnings:
+        run.console.warn(text)
+    return warnings

@@ -1,0 +1,153 @@
+"""What picking leaves on disk for one frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from milopyp_shared import axes
+from milopyp_shared.atomic import atomic_write
+from milopyp_shared.formats.candidates import CANDIDATES
+from milopyp_shared.formats.conventions import FormatContext
+from milopyp_shared.formats.mod import CENTRE, write_mod
+from milopyp_shared.formats.registry import FORMATS
+from milopyp_shared.formats.text import write_points
+from milopyp_shared.picks import Picks
+from milopyp_shared.tomogram import Frame, write_mrc
+
+from ..decode.published import write_text as write_text_of_published
+
+
+@dataclass(frozen=True)
+class OutputFiles:
+    """Names of one tomogram's files in a run folder."""
+
+    text: Path
+    model: Path
+    heat: Path
+    candidates: Path
+    more: dict[str, Path] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, folder: Path, name: str, formats: Sequence[str] = ()) -> OutputFiles:
+        """The files of the tomogram called `name`, with its picks in other `formats`, too."""
+        return cls(
+            folder / f"{name}.txt", folder / f"{name}.mod", folder / f"{name}_hm.mrc", folder / f"{name}{CANDIDATES}",
+            {word: folder / f"{name}{FORMATS[word].suffixes[0]}" for word in formats},
+        )  # fmt: skip
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """Every file."""
+        return (self.text, self.model, self.heat, self.candidates, *self.more.values())
+
+    def all_exist(self) -> bool:
+        """True when every file is there."""
+        return all(path.is_file() for path in self.all)
+
+
+def setting_of(files: OutputFiles, frame: Frame, name: str, radius: float) -> FormatContext:
+    """What the other formats that are wanted must know of a tomogram.
+
+    Raises
+    ------
+    UsageError
+        One of them needs a voxel size, and the tomogram has none.
+    """
+    setting = FormatContext.of(frame, name, radius=radius)
+    for word, path in files.more.items():
+        for need in FORMATS[word].needs + FORMATS[word].write_needs:
+            setting.known(need, path)
+    return setting
+
+
+def write_more(files: OutputFiles, picks: Picks, setting: FormatContext) -> None:
+    """Write the picks in the other formats that are wanted."""
+    for word, path in files.more.items():
+        write = FORMATS[word].write
+        assert write is not None  # `checks.formats`
+        write(path, picks, setting)
+
+
+def write_picks(
+    files: OutputFiles, picks: Picks, frame: Frame, radius: float, *, with_score: bool, model2point: bool = True
+) -> None:
+    """Write the picks as text and as an IMOD model.
+
+    Parameters
+    ----------
+    radius
+        Sphere radius in the model, voxels.
+    with_score
+        Add the score as a fourth column of the text.
+    model2point
+        Text in IMOD model coordinates (what ``point2model`` expects); False: plain voxel indices.
+    """
+    columns = axes.xyz_to_columns(picks.xyz, frame.order)
+    write_points(files.text, columns + CENTRE if model2point else columns, scores=picks.score if with_score else None)
+    _write_model(files.model, columns, picks.score, frame, radius)
+
+
+def write_published_picks(
+    files: OutputFiles,
+    xyz: NDArray[np.int64],
+    score: NDArray[np.float64] | None,
+    frame: Frame,
+    radius: float,
+    *,
+    with_score: bool,
+) -> None:
+    """Write the picks as the published program's text, and as an IMOD model.
+
+    Parameters
+    ----------
+    xyz
+        ``(n, 3)`` whole voxels, inside frame, in the order of the text.
+    score
+        ``(n,)`` or None; None leaves the text without its fourth column whatever `with_score` says.
+    radius
+        Sphere radius in the model, voxels.
+    """
+    write_text_of_published(files.text, xyz, score if with_score else None)
+    columns = axes.xyz_to_columns(xyz.astype(np.float64), frame.order)
+    _write_model(files.model, columns, score, frame, radius)
+
+
+def _write_model(
+    path: Path, columns: NDArray[np.float64], score: NDArray[np.float64] | None, frame: Frame, radius: float
+) -> None:
+    z, y, x = frame.stored_shape
+    write_mod(
+        path,
+        columns,
+        scores=score,
+        radius=radius,
+        size_xyz=(x, y, z),
+        pixel_size=frame.header_voxel_size,
+        origin=frame.origin,
+    )
+
+
+def write_heat_map(
+    path: Path,
+    heat: NDArray[np.float32],
+    frame: Frame,
+    voxel_per_output: tuple[float, float, float],
+    order: str | None = None,
+) -> None:
+    """Write the heat map with its axes in `order`, with voxel size and origin in the tomogram's frame.
+
+    Without `order` it has the tomogram's own, and lies on the tomogram in viewers.
+    """
+    order = order or frame.order
+    factor = axes.xyz_to_columns(np.array([voxel_per_output[::-1]], dtype=float), order)[0]
+    corner = axes.columns_to_xyz(np.array([frame.origin], dtype=float), frame.order)
+    origin = axes.xyz_to_columns(corner, order)[0]
+    size = None if frame.voxel_size is None else frame.voxel_size * factor
+    shift = 0.0 if frame.voxel_size is None else (factor - 1) / 2 * frame.voxel_size
+    with atomic_write(path) as part:
+        write_mrc(part, heat.transpose(axes.from_zyx(order)), size, origin + shift)

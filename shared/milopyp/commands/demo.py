@@ -1,0 +1,128 @@
+"""``milopyp demo``: the whole path on synthetic tomograms, no download."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from milopyp_shared.commandline import command, option
+from milopyp_shared.errors import MissingDependency
+
+if TYPE_CHECKING:
+    from milopyp_shared.phantom import PhantomFiles
+
+LABELLED = 0.3
+DIAMETER = 18
+NOISE = 1.0
+NAME = "demo"
+
+
+@command("demo")
+@option(
+    "--out", type=click.Path(path_type=Path), default=Path("milopyp_demo"), help="Folder for everything that is made."
+)
+@option("--seed", type=click.IntRange(min=0), default=1, help="Of the tomograms and of the training.")
+@option("--num-epochs", type=click.IntRange(min=1), help="Of the training.  [default: the preset's]")
+@option("--quick", is_flag=True, help="Train as milopyp-train --quick does, in a fifth of the time.")
+@click.version_option(package_name="milopyp")
+def demo(out: Path, seed: int, num_epochs: int | None, quick: bool) -> None:
+    """Make three synthetic tomograms, train on two, pick the third, and show how well that went.
+
+    Every step is one of the commands that you would use on your own data; each is printed before it runs.
+
+    \b
+    Example:
+      milopyp demo --quick --out milopyp_demo
+    """
+    try:
+        import onnx  # noqa: F401 - only to see that it is there
+
+        from milopyp_export.cli import export_command
+        from milopyp_inference.cli import infer_command
+        from milopyp_training.cli import train_command
+    except ImportError as error:
+        raise MissingDependency(
+            f"the package {error.name} is not installed", remedy="Run: pip install 'milopyp[export,cpu]'."
+        ) from error
+    from milopyp_shared.atomic import make_folder
+
+    from .evaluate import evaluate
+    from .report import report
+
+    start = time.monotonic()
+    make_folder(out)
+    with contextlib.chdir(out):
+        files = _phantoms(seed)
+        _run(
+            "milopyp-train", train_command,
+            f"--train-img-txt train_imgs.txt --train-coord-txt train_coords.txt --bbox {DIAMETER} --exp-id {NAME} "
+            f"--seed {seed} --no-export" + " --quick" * quick + (f" --num-epochs {num_epochs}" if num_epochs else ""),
+        )  # fmt: skip
+        last = f"exp/semi/{NAME}/model_last_contrastive.pth"
+        _run("milopyp-export", export_command, f"{last} -o {NAME}.onnx --overwrite")
+        _run("milopyp-infer", infer_command, f"{files.tomograms[2]} --model {NAME}.onnx --out picks --overwrite")
+        _run(
+            "milopyp evaluate", evaluate, f"picks --truth test_coords.txt --radius {DIAMETER / 2:g} --json figures.json"
+        )
+        if find_spec("jinja2") and find_spec("PIL"):
+            _run("milopyp report", report, "picks --truth test_coords.txt --quiet")
+        figures = json.loads(Path("figures.json").read_text(encoding="utf-8"))
+        picture = _overview(files.tomograms[2])
+    best = figures["best"]
+    click.echo("")
+    click.echo(f"AUPRC {figures['auprc']:.2f}")
+    click.echo(f"F1 {best['f1']:.2f}")
+    click.echo(f"localisation error {figures['rmse']:.2f} voxels (RMSE)")
+    click.echo(f"picture {out / picture}, picks {out / 'picks'}, {time.monotonic() - start:.0f} s in all")
+
+
+def _phantoms(seed: int) -> PhantomFiles:
+    """Three tomograms; labels for 30 % of the particles of two, the truth of the third."""
+    import numpy as np
+
+    from milopyp_shared.lists import ImageEntry, read_coordinate_list, write_coordinate_list, write_image_list
+    from milopyp_shared.phantom import PhantomSettings, draw_labels, write_phantoms
+
+    click.echo(f"making three tomograms with {PhantomSettings().n_particles} particles and look-alikes each")
+    files = write_phantoms("tomograms", 3, PhantomSettings(diameter=DIAMETER, noise=NOISE, seed=seed))
+    truth = read_coordinate_list(files.coordinates)
+    rng = np.random.default_rng(seed)
+    train = files.tomograms[:2]
+    write_image_list("train_imgs.txt", [ImageEntry(path.stem, path) for path in train])
+    write_coordinate_list(
+        "train_coords.txt", {path.stem: draw_labels(truth[path.stem], LABELLED, rng) for path in train}
+    )
+    write_coordinate_list("test_coords.txt", {files.tomograms[2].stem: truth[files.tomograms[2].stem]})
+    return files
+
+
+def _run(name: str, program: click.Command, arguments: str) -> None:
+    """Print a command line and run it in this process."""
+    click.echo(f"\n$ {name} {arguments}")
+    program.main(args=shlex.split(arguments), standalone_mode=False)
+
+
+def _overview(tomogram: Path) -> Path:
+    """Draw the unseen tomogram, its heat map, and the picks above the suggested threshold beside the truth."""
+    from milopyp_inference.batch.reader import read_run, read_summary
+    from milopyp_shared.lists import read_coordinate_list
+    from milopyp_shared.peaks import above_threshold, nms
+    from milopyp_shared.tomogram import open_tomogram
+
+    from ..plots.demo_overview import draw_overview
+
+    found, distance = read_run(Path("picks"))
+    threshold = read_summary(Path("picks"))["options"]["selection"]["threshold"]
+    picks = above_threshold(nms(found[tomogram.stem], distance or 0.0), threshold)
+    truth = read_coordinate_list("test_coords.txt")[tomogram.stem]
+    heat = open_tomogram(Path("picks") / f"{tomogram.stem}_hm.mrc", "xyz", shortest=1)
+    target = Path("overview.png")
+    draw_overview(target, open_tomogram(tomogram), heat, picks.xyz, truth, DIAMETER / 2)
+    return target

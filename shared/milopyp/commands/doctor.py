@@ -1,0 +1,233 @@
+"""``milopyp doctor``: what this machine and this installation can do, on one screen."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import os
+import platform
+import shutil
+import tempfile
+from contextlib import redirect_stdout
+from dataclasses import asdict, dataclass
+from importlib import metadata, util
+from itertools import count, takewhile
+from pathlib import Path
+
+import click
+
+from milopyp_shared import cpu
+from milopyp_shared.commandline import command
+from milopyp_shared.errors import CheckError, ContradictionError
+
+PACKAGES = ("numpy", "scipy", "numba", "mrcfile", "torch", "onnx")
+FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "asimd")
+
+
+@dataclass(frozen=True)
+class Processor:
+    """The CPU; `threads` is what this process may use of it."""
+
+    name: str
+    cores: int
+    threads: int
+    flags: tuple[str, ...]
+    int8_pays: bool
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder that may not be there yet: can it be written, and how many bytes are free?"""
+
+    path: str
+    writable: bool
+    free: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What `milopyp doctor` says.
+
+    Attributes
+    ----------
+    packages
+        Versions by name, "-" for what is not installed.
+    problem
+        Why nothing can be picked here and what to do; empty when something can.
+    providers
+        ``works`` or the reason why not, by name.
+    auto
+        What ``--provider auto`` takes; None when nothing works.
+    gpus
+        Names and drivers.
+    kernels
+        Where numba keeps compiled functions; None when numba cannot be loaded.
+    temporary
+        For grey levels and heat maps; None when there is none that can be written.
+    """
+
+    milopyp: str
+    python: str
+    packages: dict[str, str]
+    problem: str
+    providers: dict[str, str]
+    auto: str | None
+    gpus: list[str]
+    processor: Processor
+    kernels: Folder | None
+    engines: Folder
+    temporary: Folder | None
+
+
+@command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="The facts as JSON.")
+@click.version_option(package_name="milopyp")
+def doctor(as_json: bool) -> None:
+    """Say what this machine and this installation can do.
+
+    The exit code is 0 when milopyp-infer can pick on some provider, and 3 when it cannot.
+
+    \b
+    Example:
+      milopyp doctor --json
+    """
+    facts = gather()
+    click.echo(json.dumps(asdict(facts), indent=1) if as_json else describe(facts))
+    if facts.problem:
+        raise CheckError(facts.problem)
+
+
+def gather() -> Facts:
+    """All facts."""
+    from milopyp_inference.engine import providers, tensorrt_cache
+
+    runtimes = providers.installed_runtimes()
+    runtime_error, numba_error = _loading_error("onnxruntime"), _loading_error("numba")
+    states = _provider_states(runtime_error)
+    obstacles = {name: state for name, state in states.items() if state != "works"}
+    problem = _conflict(runtimes) or runtime_error or numba_error
+    return Facts(
+        milopyp=metadata.version("milopyp"),
+        python=platform.python_version(),
+        packages=_packages(runtimes),
+        problem=problem,
+        providers=states,
+        auto=None if problem else providers.choose(providers.AUTO, "fp32", obstacles.get).name,
+        gpus=list(takewhile(bool, map(tensorrt_cache.gpu_name, count()))),
+        processor=processor(),
+        kernels=None if numba_error else _kernels(),
+        engines=folder(tensorrt_cache.cache_folder() / "engines"),
+        temporary=_temporary(),
+    )
+
+
+def describe(facts: Facts) -> str:
+    """The facts for people, one per line."""
+    cpu = facts.processor
+    rows = [
+        ("milopyp", f"{facts.milopyp}, Python {facts.python}"),
+        ("packages", ", ".join(f"{name} {version}" for name, version in facts.packages.items())),
+        *facts.providers.items(),
+        ("auto", f"--provider auto takes {facts.auto}" if facts.auto else "nothing can be picked here, see below"),
+        ("GPUs", "; ".join(facts.gpus) or "none that nvidia-smi names"),
+        ("processor", f"{cpu.name}, {cpu.cores} cores, {cpu.threads} threads for this process"),
+        ("flags", f"{' '.join(cpu.flags) or '-'}; int8 models {'pay' if cpu.int8_pays else 'gain little (no VNNI)'}"),
+        ("kernels", _describe_folder(facts.kernels, "NUMBA_CACHE_DIR")),
+        ("engines", _describe_folder(facts.engines, "MILOPYP_CACHE")),
+        ("temporary", _describe_folder(facts.temporary, "TMPDIR")),
+    ]
+    return "\n".join(f"{title:<12}{text}" for title, text in rows)
+
+
+def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Processor:
+    """The CPU as the kernel describes it, as far as it does."""
+    from milopyp_inference.engine.providers import allowed_threads
+
+    text = cpuinfo.read_text() if cpuinfo.exists() else ""
+    blocks = [_fields(block) for block in text.split("\n\n") if "processor" in block]
+    first = blocks[0] if blocks else {}
+    cores = {(block.get("physical id"), block.get("core id", block["processor"])) for block in blocks}
+    has = cpu.flags(cpuinfo)
+    return Processor(
+        name=first.get("model name", platform.machine()),
+        cores=len(cores) or os.cpu_count() or 1,
+        threads=allowed_threads(),
+        flags=tuple(flag for flag in FLAGS if flag in has),
+        int8_pays=cpu.int8_pays(cpuinfo),
+    )
+
+
+def folder(path: Path) -> Folder:
+    """What can be said of a folder, judged by the nearest one above it when it is not there yet."""
+    there = next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.exists())
+    return Folder(str(path), os.access(there, os.W_OK | os.X_OK), shutil.disk_usage(there).free)
+
+
+def _fields(block: str) -> dict[str, str]:
+    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in block.splitlines())}
+
+
+def _packages(runtimes: dict[str, str]) -> dict[str, str]:
+    installed = {(entry.metadata["Name"] or "").lower(): entry.version for entry in metadata.distributions()}
+    tensorrt = {name: installed[name] for name in sorted(installed) if name.startswith("tensorrt")}
+    fixed = {name: installed.get(name, "-") for name in PACKAGES}
+    return fixed | (runtimes or {"onnxruntime": "-"}) | (tensorrt or {"tensorrt": "-"})
+
+
+def _conflict(runtimes: dict[str, str]) -> str:
+    from milopyp_inference.engine.providers import refuse_two_runtimes
+
+    try:
+        refuse_two_runtimes(runtimes)
+    except ContradictionError as error:
+        return str(error)
+    return ""
+
+
+def _loading_error(name: str) -> str:
+    """Why a package cannot be loaded and what to do; empty when it can."""
+    remedy = "Run: pip install 'milopyp[cpu]' (or [gpu])."
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        installed = not isinstance(error, ModuleNotFoundError) or error.name != name
+        return f"{name} cannot be loaded ({error}). {remedy}" if installed else f"{name} is not installed. {remedy}"
+    if (
+        getattr(module, "__file__", None) is None
+    ):  # what is left of onnxruntime when one of two that shared the folder was removed
+        return f"{name} is installed in part only. Uninstall it and all packages that contain it. {remedy}"
+    return ""
+
+
+def _provider_states(runtime_error: str) -> dict[str, str]:
+    from milopyp_inference.engine import providers
+
+    names = (providers.CPU, providers.CUDA, providers.TENSORRT)
+    if runtime_error:
+        return dict.fromkeys(names, runtime_error.partition(". ")[0])
+    with redirect_stdout(io.StringIO()):  # onnxruntime prints what it could not load, and so would spoil the JSON
+        return dict(providers.describe(names))
+
+
+def _kernels() -> Folder:
+    import numba
+
+    found = util.find_spec("milopyp_shared.peaks")
+    assert found is not None and found.origin is not None
+    chosen = getattr(numba.config, "CACHE_DIR", "")  # of NUMBA_CACHE_DIR or numba's own settings file
+    return folder(Path(chosen or Path(found.origin).parent / "__pycache__"))
+
+
+def _temporary() -> Folder | None:
+    try:
+        return folder(Path(tempfile.gettempdir()))
+    except FileNotFoundError:
+        return None
+
+
+def _describe_folder(place: Folder | None, variable: str) -> str:
+    if place is None:
+        return f"none that can be used; set {variable}"
+    state = f"{place.free / 2**30:.1f} GiB free" if place.writable else f"cannot be written; set {variable}"
+    return f"{place.path}, {state}"

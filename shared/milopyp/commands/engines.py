@@ -1,0 +1,100 @@
+"""``milopyp engines``: TensorRT's engines, which take minutes to build and are kept: list, clear, build before use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from milopyp_shared.commandline import CONTEXT, command, option
+from milopyp_shared.errors import CheckError
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(package_name="milopyp")
+def engines() -> None:
+    """Keep TensorRT's engines: list, clear, build them before they are needed.
+
+    milopyp-infer builds what it needs by itself; an engine belongs to one model, GPU, driver, version and tile size.
+    """
+
+
+@command("list")
+def list_kept() -> None:
+    """List the engines that are kept, with their sizes.
+
+    \b
+    Example:
+      milopyp engines list
+    """
+    from milopyp_inference.engine.tensorrt_cache import kept
+
+    folder, found = _folder(), kept()
+    for name, size in found:
+        click.echo(f"{name}  {size / 2**20:8.1f} MiB")
+    click.echo(f"{_engines(len(found))} in {folder}")
+
+
+@command("clear")
+def clear_kept() -> None:
+    """Remove all engines; milopyp-infer builds them again when it needs them.
+
+    \b
+    Example:
+      milopyp engines clear
+    """
+    from milopyp_inference.engine.tensorrt_cache import clear, kept
+
+    folder, count = _folder(), clear()
+    if left := kept():
+        raise CheckError(f"{_engines(len(left))} of {count} cannot be removed", where=folder, remedy="Whose are they?")
+    click.echo(f"removed {_engines(count)} from {folder}")
+
+
+@command("build")
+@click.argument("model", type=click.Path(path_type=Path))
+@option(
+    "--shape",
+    type=click.IntRange(min=1),
+    nargs=3,
+    required=True,
+    metavar="Z Y X",
+    help="Size of the tomograms: sections (after pairing), rows, columns.",
+)
+@option("--gpus", help="Number of the GPU.  [default: 0]")
+@option("--memory", metavar="SIZE", help="As milopyp-infer is to be given: it decides on the tiles.  [default: 6GB]")
+def build(model: Path, shape: tuple[int, int, int], gpus: str | None, memory: str | None) -> None:
+    """Build the engine that picking tomograms of one size with MODEL (.onnx) needs.
+
+    \b
+    Example:
+      milopyp engines build ribosome_fp16.onnx --shape 200 928 960
+    """
+    from milopyp_inference import options as checks
+    from milopyp_inference.engine.model import open_model
+    from milopyp_inference.engine.planning import plan_for_gpu
+    from milopyp_inference.engine.tensorrt_cache import kept
+
+    opened = open_model(model, checks.machine("tensorrt", gpus, None, memory))
+    tiles = plan_for_gpu(shape, opened.recipe, opened.machine.memory)
+    z, y, x = max(tile.size for tile in tiles)
+    click.echo(f"an engine for tiles of {x} x {y} x {z} voxels; building one takes minutes")
+    before = kept()
+    opened.gpu_session(tiles)
+    new = [name for name, _ in kept() if name not in dict(before)]
+    click.echo(f"built {new[0]} in {_folder()}" if new else f"there was one already in {_folder()}")
+
+
+engines.add_command(list_kept)
+engines.add_command(clear_kept)
+engines.add_command(build)
+
+
+def _folder() -> Path:
+    from milopyp_inference.engine.tensorrt_cache import cache_folder
+
+    return cache_folder() / "engines"
+
+
+def _engines(count: int) -> str:
+    return f"{count} engine{'' if count == 1 else 's'}"

@@ -1,0 +1,204 @@
+"""``milopyp evaluate``: picks against known positions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from milopyp_inference.batch.reader import frame_of, read_records, read_run
+from milopyp_shared.atomic import make_folder, write_text
+from milopyp_shared.commandline import Number, command, option
+from milopyp_shared.errors import InputError, MissingDependency, UsageError
+
+from .convert import FORMAT_WORDS
+
+if TYPE_CHECKING:
+    from milopyp_shared.formats.conventions import FormatContext
+    from milopyp_shared.matching import Evaluation
+
+TABLE_SCORES = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05)
+BETA = 4.0  # weight of recall in the second F: that of the CryoET object identification challenge
+
+
+class Radius(click.ParamType[tuple[float, bool]]):
+    """Voxels, or Angstrom with an A: ``10.5`` or ``105A``."""
+
+    name = "VOXELS|ANGSTROM A"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, bool]:
+        """``"105A"`` -> ``(105.0, True)``."""
+        if isinstance(value, tuple):
+            return value
+        text = str(value).strip()
+        angstrom = text.endswith(("A", "a"))
+        return Number(min=0, min_open=True).convert(text[:-1] if angstrom else text, param, ctx), angstrom
+
+
+@command("evaluate")
+@click.argument("picks", type=click.Path(path_type=Path))
+@option(
+    "--truth",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="All particles: a coordinate list, a file of one of milopyp convert's formats, or a folder of NAME.suffix.",
+)
+@option(
+    "--radius",
+    required=True,
+    type=Radius(),
+    help="Largest distance of a match: half the particle diameter, in voxels, or in Angstrom with an A (105A).",
+)
+@option("--from", "from_", type=click.Choice(FORMAT_WORDS), help="Format of the truth.  [default: by its suffix]")
+@option(
+    "--coords", type=click.Choice(["model2point", "voxel"]),
+    help="What a text of one tomogram counts: IMOD model coordinates, or plain voxel indices from 0.",
+)  # fmt: skip
+@option(
+    "--binning", type=Number(min=0, min_open=True), default=1.0,
+    help="The tomogram's voxel over that of the coordinates in relion4, warp, tbl and ndjson.",
+)  # fmt: skip
+@option(
+    "--distance",
+    type=Number(min=0),
+    help="Drop candidates closer than this to a better one, voxels.  [default: the run's, else 1.2 radii]",
+)
+@option("--json", "json_file", type=click.Path(path_type=Path), help="Write all figures and the curve as JSON.")
+@option(
+    "--out", type=click.Path(path_type=Path), metavar="FOLDER",
+    help="Write evaluation.json, evaluation.md and evaluation.png there.",
+)  # fmt: skip
+@click.version_option(package_name="milopyp")
+def evaluate(picks: Path, truth: Path, radius: tuple[float, bool], json_file: Path | None, **given: Any) -> None:
+    """Compare PICKS (a run folder of milopyp-infer, or a NAME.candidates.csv) with known positions.
+
+    Matching is one to one, best score first, within --radius. AUPRC is the average precision over all particles;
+    errors of position are those of the picks above the score of the best F1.
+
+    \b
+    Examples:
+      milopyp evaluate picks --truth coords_test.tsv --radius 10.5 --json figures.json
+      milopyp evaluate picks --truth particles.star --from relion5 --radius 105A --out judged
+    """
+    from milopyp_shared.formats.positions import read_positions
+    from milopyp_shared.matching import evaluate_at_best_f1
+    from milopyp_shared.peaks import nms
+
+    found, run_distance = read_run(picks)
+    settings = _settings(picks, list(found), given["coords"], given["binning"])
+    voxels = _voxels(radius, settings, picks)
+    distance = next(value for value in (given["distance"], run_distance, 1.2 * voxels) if value is not None)
+    known = {name: positions.xyz for name, positions in read_positions(truth, given["from_"], settings).items()}
+    common = [name for name in found if name in known]
+    if not common:
+        raise InputError(
+            f"no tomogram of {picks} ({', '.join(list(found)[:3])}) is in the list",
+            where=truth,
+            expected="the same names in both",
+        )
+    if missing := sorted(set(known) - set(found)):
+        click.echo(f"warning: not picked, left out: {', '.join(missing)}", err=True)
+    kept = {name: nms(found[name], distance) for name in common}
+    result = evaluate_at_best_f1([(kept[name], known[name]) for name in common], voxels)
+    each = {name: evaluate_at_best_f1([(kept[name], known[name])], voxels) for name in common}
+    click.echo(describe(result, each))
+    figures = _figures(result, each, distance)
+    if json_file is not None:
+        write_text(json_file, json.dumps(figures, indent=1) + "\n")
+    if (out := given["out"]) is not None:
+        try:
+            from ..plots.evaluation_report import draw_curves, markdown
+        except ImportError as error:
+            raise MissingDependency(
+                f"the picture needs {error.name}, which is not installed",
+                where="--out",
+                remedy="Run: pip install matplotlib, or give --json instead.",
+            ) from error
+        make_folder(out)
+        write_text(out / "evaluation.json", json.dumps(figures, indent=1) + "\n")
+        draw_curves(out / "evaluation.png", result, each)
+        write_text(out / "evaluation.md", markdown(result, each, picks, truth))
+        click.echo(f"wrote {out / 'evaluation.md'}, .json and .png")
+
+
+def _settings(picks: Path, names: list[str], coords: Any, binning: float) -> dict[str, FormatContext]:
+    """What the run says of its tomograms; nothing is known of those of a lone table."""
+    from milopyp_shared.formats.conventions import FormatContext
+
+    plain = {name: FormatContext(label=name, coords=coords, binning=binning) for name in names}
+    if not (picks / "records").is_dir():
+        return plain
+    settings = {}
+    for record in read_records(picks):
+        frame = frame_of(record)
+        settings[record["name"]] = FormatContext.of(frame, record["name"], coords=coords, binning=binning)
+    return {name: settings.get(name, plain[name]) for name in names}
+
+
+def _voxels(radius: tuple[float, bool], settings: dict[str, FormatContext], picks: Path) -> float:
+    """The radius in voxels.
+
+    Raises
+    ------
+    UsageError
+        It is in Angstrom, and the tomograms have no voxel size, or several.
+    """
+    value, angstrom = radius
+    if not angstrom:
+        return value
+    sizes = {setting.voxel_size for setting in settings.values()}
+    if len(sizes) != 1 or None in sizes:
+        raise UsageError(
+            "in Angstrom",
+            where="--radius",
+            expected=f"one voxel size of all tomograms in {picks}",
+            remedy="Give it in voxels.",
+        )
+    return value / float(next(iter(sizes)) or 1.0)
+
+
+def _figures(result: Evaluation, each: dict[str, Evaluation], distance: float) -> dict[str, Any]:
+    from milopyp_shared.matching import best_f1
+
+    second = best_f1(result.curve, BETA)
+    extra = {"f4": None if second.f1 != second.f1 else second.f1, "tomograms": list(each), "distance": distance}
+    per_tomogram = {name: {key: v for key, v in own.to_dict().items() if key != "curve"} for name, own in each.items()}
+    return result.to_dict() | extra | {"per_tomogram": per_tomogram}
+
+
+def describe(result: Evaluation, each: dict[str, Evaluation]) -> str:
+    """A table for people."""
+    import numpy as np
+
+    from milopyp_shared.matching import best_f1
+
+    best, second = result.best, best_f1(result.curve, BETA)
+    at_best = f"at score {best.threshold:.3f} (precision {best.precision:.3f}, recall {best.recall:.3f})"
+    offset = " ".join(f"{value:+.2f}" for value in result.mean_offset)
+    rms = " ".join(f"{value:.2f}" for value in result.rms_error)
+    lines = [
+        f"tomograms   {', '.join(each)}",
+        f"particles   {result.n_truth}; {result.n_hits} within {result.radius:g} voxels of {result.n_picks} picks",
+        f"AUPRC       {result.auprc:.3f}",
+        f"best F1     {best.f1:.3f} {at_best}",
+        f"best F{BETA:g}     {second.f1:.3f} at score {second.threshold:.3f}",
+        f"RMSE        {result.rmse:.2f} voxels; {rms} along x, y, z",
+        f"mean offset {offset} voxels (x y z, pick minus truth)",
+        "",
+        "score   precision  recall",
+    ]
+    for score in TABLE_SCORES:
+        above = int(np.searchsorted(-result.curve.threshold, -score, side="right"))
+        if above:
+            lines.append(
+                f"{score:5.2f}   {result.curve.precision[above - 1]:.3f}      {result.curve.recall[above - 1]:.3f}"
+            )
+    if len(each) > 1:
+        lines += ["", "tomogram: particles, AUPRC, best F1 at score, RMSE"]
+        lines += [
+            f"{name}: {own.n_truth}, {own.auprc:.3f}, {own.best.f1:.3f} at {own.best.threshold:.3f}, {own.rmse:.2f}"
+            for name, own in each.items()
+        ]
+    return "\n".join(lines)

@@ -1,0 +1,157 @@
+"""``milopyp prepare``: a folder of tomograms and their picks -> the lists that training and picking read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from milopyp_shared.commandline import Number, command, option
+from milopyp_shared.console import Console
+from milopyp_shared.errors import InputError, MissingDependency, UsageError
+from milopyp_shared.label_files import DIAMETER, HOW, LIST_ENDINGS, How, read_labels
+
+from .convert import FORMAT_WORDS
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from milopyp_shared.lists import ImageEntry
+
+ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
+
+
+@command("prepare")
+@option(
+    "-d",
+    "--dir",
+    "folder",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder with the tomograms and their picks.",
+)
+@option("-e", "--ext", default=".rec", help="Ending of the tomograms.")
+@option("-o", "--out", required=True, help="Beginning of the lists' names.")
+@option(
+    "-r",
+    "--ord",
+    "--order",
+    "order",
+    type=click.Choice(ORDER_WORDS),
+    default="auto",
+    help="File axes from fastest to slowest, of the tomograms and of the columns of their picks.",
+)
+@option(
+    "--coords",
+    type=click.Choice(["model2point", "voxel"]),
+    default="model2point",
+    help="What a coordinate text counts: IMOD model coordinates, or plain voxel indices from 0.",
+)
+@option(
+    "--fourth-column", type=click.Choice(["score", "contour"]),
+    help="What a fourth column of a text is. It is left out, but a text that has one is refused unless this says so.",
+)  # fmt: skip
+@option("--object", "object_", type=click.IntRange(min=1), help="Object of the models.  [default: all]")
+@option(
+    "--picks", type=click.Path(path_type=Path), metavar="FILE",
+    help="One file with the picks of all tomograms: a STAR file, a coordinate list, or a parquet table of the "
+    "exploration module (or a folder of them).",
+)  # fmt: skip
+@option("--double-z", is_flag=True, help="z of a .parquet counts compressed sections, two of the tomogram each.")
+@option("--from", "from_", type=click.Choice(FORMAT_WORDS), help="Format of the picks.  [default: by their suffix]")
+@option(
+    "--binning", type=Number(min=0, min_open=True), default=1.0,
+    help="The tomogram's voxel over that of the coordinates in relion4, warp, tbl and ndjson.",
+)  # fmt: skip
+@option(
+    "--bbox", type=Number(min=2, max=1000),
+    help="Particle diameter in voxels: for the pictures, double labels, and the density under labels.  [default: 20]",
+)  # fmt: skip
+@option("--pictures/--no-pictures", default=None, help="NAME_labels.png.  [default: where matplotlib is installed]")
+@option("--img-only", is_flag=True, help="Only list the tomograms, for training.")
+@option("--inference", is_flag=True, help="Only list the tomograms, for picking.")
+@click.version_option(package_name="milopyp")
+def prepare(folder: Path, ext: str, out: str, order: str, img_only: bool, inference: bool, **given: Any) -> None:
+    """Make the lists for training from a folder of tomograms and their picks.
+
+    The picks of tomo.rec are tomo_coord.txt, tomo.txt (three columns in the file's axis order, as model2point
+    writes them), tomo.mod, or tomo with another suffix of milopyp convert's formats. Every label is checked against its
+    tomogram, and tomo_labels.png shows them on it: look at it before training. The lists OUT_train_imgs.txt and
+    OUT_train_coords.txt (with --inference OUT_test_imgs.txt) are written into the folder.
+
+    \b
+    Examples:
+      milopyp prepare -d sample_data -e .rec -o sample_run
+      milopyp prepare -d sample_data -e .mrc -o sample_run --from relion5 --bbox 21
+      milopyp prepare -d sample_data -e .mrc -o sample_run --picks particles.star --from relion5
+      milopyp prepare -d new_tomograms -e .mrc -o sample_run --inference
+    """
+    from milopyp_shared.lists import ImageEntry, check_image_name, write_coordinate_list, write_image_list
+
+    console = Console()
+    check_image_name(out, "--out")
+    tomograms = find_tomograms(folder, ext)
+    entries = [ImageEntry(path.name.removesuffix(ext).rstrip("."), path) for path in tomograms]
+    if inference and img_only:
+        raise UsageError("--inference and --img-only", expected="one of them: they differ in the list's name")
+    if inference or img_only:
+        if given["picks"] is not None:
+            raise UsageError("--picks beside --inference or --img-only", expected="one of them: those list no labels")
+        target = folder / f"{out}{LIST_ENDINGS[2 if inference else 0]}"
+        write_image_list(target, entries)
+        console.say(f"wrote {target}: {len(entries)} tomograms")
+        return
+    labels = read_labels(entries, order, How(**{name: given[name] for name in HOW}), console)
+    _draw(entries, order, labels, given["bbox"] or DIAMETER, given["pictures"], console)
+    images, coordinates = (folder / f"{out}{ending}" for ending in LIST_ENDINGS[:2])
+    write_image_list(images, [entry for entry in entries if entry.name in labels])
+    write_coordinate_list(coordinates, labels)
+    total = sum(len(xyz) for xyz in labels.values())
+    console.say(f"wrote {images} and {coordinates}: {total} labels in {len(labels)} tomograms")
+
+
+def find_tomograms(folder: Path, ext: str) -> list[Path]:
+    """Tomograms of a folder, by name.
+
+    Raises
+    ------
+    InputError
+        No such folder, or no file in it ends in `ext`.
+    UsageError
+        `ext` is empty.
+    """
+    if not ext:
+        raise UsageError("is empty", where="--ext", expected="an ending such as .rec or .mrc")
+    if not folder.is_dir():
+        raise InputError("is no folder", where=folder, expected="a folder with tomograms")
+    tomograms = sorted(path for path in folder.iterdir() if path.name.endswith(ext) and path.is_file())
+    if not tomograms:
+        raise InputError(f"no file ends in {ext}", where=folder, expected="tomograms", remedy="Give --ext.")
+    return tomograms
+
+
+def _draw(
+    entries: Sequence[ImageEntry], order: str, labels: Mapping[str, NDArray[np.float64]], diameter: float,
+    wanted: bool | None, console: Console,
+) -> None:  # fmt: skip
+    """``NAME_labels.png`` beside every tomogram with labels."""
+    if wanted is False:
+        return
+    try:
+        from ..plots.label_overlay import draw_overlay
+    except ImportError as error:
+        if wanted:
+            raise MissingDependency(
+                f"{error.name} is not installed", where="--pictures", remedy="Run: pip install matplotlib."
+            ) from error
+        return
+    from milopyp_shared.tomogram import open_tomogram
+
+    drawn = [entry for entry in entries if entry.name in labels]
+    for entry in drawn:
+        picture = entry.path.with_name(f"{entry.name}_labels.png")
+        draw_overlay(picture, open_tomogram(entry.path, order), labels[entry.name], diameter)
+    console.say(f"look at the labels on their tomograms: {drawn[0].path.parent}/*_labels.png")

@@ -1,0 +1,124 @@
+"""``milopyp report``: a run of picking as one HTML file to look at, to choose a threshold in and to mend by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from milopyp_inference.batch.reader import frame_of, read_records, read_summary
+from milopyp_shared.atomic import write_text
+from milopyp_shared.commandline import Number, command, option
+from milopyp_shared.console import Console
+from milopyp_shared.errors import InputError, MissingDependency, UsageError
+
+if TYPE_CHECKING:
+    from .contents import Known
+
+REPORT = "report.html"
+
+
+@command("report")
+@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+@option("-o", "--out", type=click.Path(path_type=Path), help="The page.  [default: RUN/report.html]")
+@option("--only", multiple=True, metavar="NAME", help="Show this tomogram only; may be given several times.")
+@option(
+    "--tomograms", type=click.Path(path_type=Path), metavar="FOLDER",
+    help="Where the tomograms are now.  [default: where they were picked]",
+)  # fmt: skip
+@option(
+    "--truth", type=click.Path(path_type=Path),
+    help="All particles, to be shown beside the picks: a coordinate list, a file of one of milopyp convert's formats, "
+    "or a folder of NAME.suffix.",
+)  # fmt: skip
+@option("--from", "from_", metavar="WORD", help="Format of the truth.  [default: by its suffix]")
+@option(
+    "--size", type=Number(min=1), default=50.0, metavar="MB",
+    help="Of the page at most: many or large tomograms are shown coarser.",
+)  # fmt: skip
+@option("-q", "--quiet", is_flag=True, help="Say only what is wrong.")
+@click.version_option(package_name="milopyp")
+def report(run: Path, out: Path | None, size: float, quiet: bool, **given: Any) -> None:
+    """Write one HTML page that shows the picks of RUN, a folder of milopyp-infer.
+
+    It opens in any browser without a server or a network: slices of every tomogram with the picks as circles, a slider
+    for the threshold, scores of all tomograms, the best and the borderline picks. Picks can be added and removed by a
+    click, and what is left is saved as text.
+
+    \b
+    Examples:
+      milopyp report picks
+      milopyp report picks --truth coords_test.txt --only tomo_3 -o tomo_3.html
+    """
+    try:
+        from . import contents, page
+    except ImportError as error:
+        raise MissingDependency(
+            f"the page needs {error.name}, which is not installed",
+            where="milopyp report",
+            remedy="Run: pip install 'milopyp[report]'.",
+        ) from error
+
+    console = Console(quiet=quiet)
+    records = _chosen(read_records(run), given["only"], run)
+    summary = read_summary(run)
+    known = _known(records, given["truth"], given["from_"])
+    target = out or run / REPORT
+    tomograms = {record["name"]: contents.tomogram_of(record, given["tomograms"]) for record in records}
+    facts = [contents.facts_of(run, r, tomograms[r["name"]], known.get(r["name"])) for r in records]
+    about = contents.about(run, summary, records, known)
+    thresholds = sorted({own["threshold"] for own in facts})
+    if len(thresholds) > 1:
+        console.warn(
+            f"tomograms were picked above different scores, {thresholds[0]:.3g} to {thresholds[-1]:.3g}; the page "
+            f"begins with {about['threshold']:.3g} for all"
+        )
+    left = size * 1e6 - len(page.render(about, facts, []))
+    budget = int(max(left, 0.0) / page.GROWTH / len(records))
+    pictures = []
+    with console.progress("tomogram", len(records)) as progress:
+        for record in records:
+            pictures.append(contents.pictures_of(run, record, tomograms[record["name"]], budget))
+            progress.step(record["name"])
+    text = page.render(about, facts, pictures)
+    write_text(target, text)
+    console.say(f"wrote {target} ({len(text) / 1e6:.1f} MB): open it in a browser")
+    if len(text) > 1.05e6 * size:
+        console.warn(
+            f"{len(text) / 1e6:.1f} MB, more than the {size:g} of --size: pictures cannot be coarser; give --only"
+        )
+
+
+def _chosen(records: list[dict[str, Any]], names: tuple[str, ...], run: Path) -> list[dict[str, Any]]:
+    """The tomograms asked for; all without a wish."""
+    if not names:
+        return records
+    if unknown := sorted(set(names) - {record["name"] for record in records}):
+        raise UsageError(
+            ", ".join(unknown), where="--only",
+            expected=f"tomograms of {run}, such as {', '.join(record['name'] for record in records[:3])}",
+        )  # fmt: skip
+    return [record for record in records if record["name"] in names]
+
+
+def _known(records: list[dict[str, Any]], truth: Path | None, word: str | None) -> dict[str, Known]:
+    """The true positions by tomogram; nothing without `truth`."""
+    from ..convert import FORMAT_WORDS
+
+    if word is not None and word not in FORMAT_WORDS:
+        raise UsageError(word, where="--from", expected=f"one of {', '.join(FORMAT_WORDS)}")
+    if truth is None:
+        return {}
+    from milopyp_shared.formats.conventions import FormatContext
+    from milopyp_shared.formats.positions import read_positions
+
+    settings = {record["name"]: FormatContext.of(frame_of(record), record["name"]) for record in records}
+    positions = read_positions(truth, word, settings)
+    if not set(positions) & set(settings):
+        raise InputError(
+            f"no tomogram of the run ({', '.join(list(settings)[:3])}) is in it",
+            where=truth,
+            expected="the same names in both",
+        )
+    return {name: picks.xyz for name, picks in positions.items()}

@@ -1,0 +1,141 @@
+"""What the page is told: tomograms, candidates, what is expected of them and what is true."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from milopyp_inference.batch.outputs import OutputFiles
+from milopyp_inference.batch.reader import candidates_of, frame_of
+from milopyp_inference.decode.published import ORDER as PUBLISHED_ORDER
+from milopyp_inference.decode.select import Selection
+from milopyp_shared.errors import InputError
+from milopyp_shared.formats.conventions import FormatContext
+from milopyp_shared.formats.registry import FORMATS
+from milopyp_shared.matching import match_greedy
+from milopyp_shared.picks import Picks
+from milopyp_shared.recipe import read_calibration
+from milopyp_shared.tomogram import Tomogram, open_tomogram
+
+from .slices import HEAT_SHARE, Slices, grey_slices, heat_slices, thickness_of
+
+MOST_CANDIDATES = 4000  # of a tomogram, the best, but all that the run has picked
+LOWEST = 0.02  # score that the page knows of, or the run's threshold if that is lower
+DIGITS = 6  # of scores, as in the table of candidates
+
+Known = NDArray[np.float64]
+
+
+def tomogram_of(record: Mapping[str, Any], folder: Path | None) -> Tomogram:
+    """The picked file, which may lie in another folder by now.
+
+    Raises
+    ------
+    InputError
+        It is not there, or of another size.
+    """
+    frame = frame_of(dict(record))
+    path = Path(record["input"]["path"])
+    if folder is not None:
+        path = folder / path.name
+    if not path.exists():
+        raise InputError(
+            "no such file", where=path, expected=f"the tomogram that {record['name']} was picked in",
+            remedy="Say with --tomograms in which folder it is now.",
+        )  # fmt: skip
+    tomogram = open_tomogram(path, frame.order, frame.voxel_size)
+    if tomogram.stored.shape != frame.stored_shape:
+        raise InputError(
+            f"{' x '.join(map(str, tomogram.stored.shape[::-1]))} voxels", where=path,
+            expected=f"{' x '.join(map(str, frame.stored_shape[::-1]))} as when it was picked",
+            remedy="Pick it again.",
+        )  # fmt: skip
+    return tomogram
+
+
+def facts_of(run: Path, record: dict[str, Any], tomogram: Tomogram, known: Known | None) -> dict[str, Any]:
+    """What the page says of one tomogram at once.
+
+    Parameters
+    ----------
+    known
+        ``(n, 3)`` true positions, voxels of the inside frame.
+    """
+    picks = _candidates(run, record)
+    z, y, x = tomogram.shape
+    facts = {
+        "name": record["name"],
+        "size": [x, y, z],
+        "voxel": tomogram.voxel_size,
+        "radius": record["diameter"] / 2,
+        "thickness": thickness_of(z, record["diameter"]),
+        "threshold": record["options"]["selection"]["threshold"],
+        "picks": [[*np.round(xyz, 2).tolist(), round(float(s), DIGITS)] for xyz, s in zip(picks.xyz, picks.score)],
+    }
+    if known is not None:
+        found = match_greedy(picks.xyz, picks.score, known, record["diameter"] / 2).truth_of_pick >= 0
+        facts |= {"truth": np.round(known, 2).tolist(), "found": found.astype(int).tolist()}
+    return facts
+
+
+def pictures_of(run: Path, record: dict[str, Any], tomogram: Tomogram, budget: int) -> dict[str, Any]:
+    """The pictures of one tomogram, which the page takes out when they are looked at.
+
+    Parameters
+    ----------
+    budget
+        Bytes of all of them.
+    """
+    thickness = thickness_of(tomogram.shape[0], record["diameter"])
+    heat = _heat_map(run, record)
+    share = HEAT_SHARE if heat is not None else 0.0
+    grey = grey_slices(tomogram, thickness, int(budget * (1 - share)))
+    hot = None if heat is None else heat_slices(heat, tomogram.shape, thickness, int(budget * share))
+    return {"grey": _encoded(grey), "heat": None if hot is None else _encoded(hot)}
+
+
+def _candidates(run: Path, record: dict[str, Any]) -> Picks:
+    """All that the threshold chooses from, best first; a run with ``--published`` has only its picks."""
+    if record["options"]["published"] is None:
+        lowest = min(LOWEST, record["options"]["selection"]["threshold"])
+        return candidates_of(run, record, lowest, max(MOST_CANDIDATES, record["picks"]))
+    name = record["name"]
+    return FORMATS["mod"].read(OutputFiles.of(run, name).model, FormatContext.of(frame_of(record), name))
+
+
+def about(
+    run: Path, summary: Mapping[str, Any], records: Sequence[Mapping[str, Any]], known: Mapping[str, Known]
+) -> dict[str, Any]:
+    """What the page says of the whole run."""
+    selection = Selection(**records[0]["options"]["selection"])
+    stored = summary.get("calibration")
+    expected = None if stored is None else read_calibration(stored, run / "run.json")
+    return {
+        "run": run.resolve().name,
+        "model": Path(summary["model"]).name,
+        "threshold": float(selection.threshold),
+        "failed": summary.get("failed", {}),
+        "limit": selection.limit,
+        "expected": expected and {"score": expected.score, "precision": expected.precision, "recall": expected.recall},
+        "judged": bool(known),
+    }
+
+
+def _heat_map(run: Path, record: dict[str, Any]) -> Tomogram | None:
+    path = OutputFiles.of(run, record["name"]).heat
+    if not path.exists():
+        return None
+    published = record["options"]["published"] is not None
+    return open_tomogram(path, PUBLISHED_ORDER if published else frame_of(record).order, shortest=1)
+
+
+def _encoded(slices: Slices) -> dict[str, Any]:
+    return {
+        "covers": slices.covers,
+        "pictures": [base64.b64encode(picture).decode("ascii") for picture in slices.pictures],
+    }

@@ -1,0 +1,4 @@
+"""Pictures that commands draw.
+
+In: arrays. Out: PNG files.
+"""

@@ -1,0 +1,69 @@
+"""An evaluation to read and to look at: Markdown and curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from milopyp_shared.matching import Evaluation, f_beta
+from milopyp_shared.plotting import new_figure, save
+
+MOST_NAMED = 8  # tomograms in the legend
+
+
+def markdown(result: Evaluation, each: Mapping[str, Evaluation], picks: Path, truth: Path) -> str:
+    """``evaluation.md``."""
+    offset = ", ".join(f"{value:+.2f}" for value in result.mean_offset)
+    rms = ", ".join(f"{value:.2f}" for value in result.rms_error)
+    lines = [
+        "# Evaluation",
+        "",
+        f"Picks of `{picks}` against `{truth}`; matched one to one, best score first, within {result.radius:g} voxels.",
+        "",
+        "![precision and recall](evaluation.png)",
+        "",
+        "| tomogram | particles | picks | AUPRC | best F1 | at score | precision | recall | RMSE, voxels |",
+        "|---|---|---|---|---|---|---|---|---|",
+        *(_row(name, own) for name, own in each.items()),
+        _row("**all**", result),
+        "",
+        f"Pick minus truth, voxels along x, y, z: mean {offset}; root mean square {rms}. A mean that is far from 0 is",
+        "a shift of all picks: an origin or a binning that is not what was thought.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def draw_curves(path: Path, result: Evaluation, each: Mapping[str, Evaluation]) -> None:
+    """Precision over recall, and precision, recall and F1 over the score."""
+    figure = new_figure(11, 4.6)
+    panels: Any = figure.subplots(1, 2)
+    if len(each) > 1:
+        for number, (name, own) in enumerate(each.items()):
+            label = name if number < MOST_NAMED else None
+            panels[0].plot(own.curve.recall, own.curve.precision, linewidth=0.8, alpha=0.6, label=label)
+    curve = result.curve
+    panels[0].plot(curve.recall, curve.precision, "k", linewidth=2, label=f"all: AUPRC {result.auprc:.3f}")
+    panels[0].plot(
+        [result.best.recall], [result.best.precision], "o", color="#ff8c1a", label=f"best F1 {result.best.f1:.3f}"
+    )
+    panels[0].set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
+    panels[0].legend(loc="lower left", fontsize=8)
+    for values, name in (
+        (curve.precision, "precision"),
+        (curve.recall, "recall"),
+        (f_beta(curve.precision, curve.recall), "F1"),
+    ):
+        panels[1].plot(curve.threshold, values, label=name)
+    panels[1].axvline(result.best.threshold, color="#ff8c1a", linewidth=0.8)
+    panels[1].set(xlabel="score threshold", xlim=(0, 1), ylim=(0, 1.02))
+    panels[1].legend(loc="lower left", fontsize=8)
+    save(figure, path)
+
+
+def _row(name: str, own: Evaluation) -> str:
+    best = own.best
+    return (
+        f"| {name} | {own.n_truth} | {own.n_picks} | {own.auprc:.3f} | {best.f1:.3f} | {best.threshold:.3f} | "
+        f"{best.precision:.3f} | {best.recall:.3f} | {own.rmse:.2f} |"
+    )

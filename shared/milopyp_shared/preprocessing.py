@@ -1,0 +1,253 @@
+"""Grey levels: from a tomogram's numbers to the 256 levels that the network sees.
+
+The steps are those of the published program with their constants as parameters: pair sections, z-score,
+Gaussian filter, z-score, 256 levels between two limits. Mirrored filtering keeps constants, so the first
+z-score is absorbed by the second one and a single pass suffices: read, pair, filter, gather statistics and
+spool the result; the levels are applied when sections are read back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import InputError
+from .scratch_array import scratch_array
+
+Pairing = Literal["none", "max", "mean"]
+Contrast = Literal["dark", "bright"]
+
+# Paired sections and voxels per step: bounds of the working memory.
+_SECTIONS, _VOXELS = 32, 2_000_000
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How grey levels are made; part of the recipe.
+
+    Attributes
+    ----------
+    pairing
+        ``none``, or how sections 2k and 2k+1 become one: ``max`` (published) or ``mean``.
+    sigma
+        Gaussian (z, y, x) in voxels of the paired volume; 0 leaves an axis alone.
+    limits
+        z-scores that become level 0 and level 255.
+    stretch
+        True: the lowest and highest level that occur mean 0 and 1 (published); False: 0 and 255 do.
+    """
+
+    pairing: Pairing = "mean"
+    sigma: tuple[float, float, float] = (0.4, 0.8, 0.8)
+    limits: tuple[float, float] = (-4.0, 4.0)
+    stretch: bool = False
+
+    @property
+    def sections_per_pair(self) -> int:
+        """Full-resolution sections per section that the network sees."""
+        return 1 if self.pairing == "none" else 2
+
+
+class Sections(Protocol):
+    """What grey levels are made of: a `Tomogram`, or one that is resampled while it is read."""
+
+    @property
+    def path(self) -> Path:
+        """Where it comes from."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Sizes ``(z, y, x)``."""
+
+    def sections(self, first: int, last: int) -> NDArray[Any]:
+        """Sections ``first <= z < last``, ``(z, y, x)``."""
+
+    def raise_if_modified(self) -> None:
+        """Raise an `InputError` when the file has been written to since it was opened."""
+
+
+def published(gauss: float = 0.8, compress: bool = True) -> Preprocessing:
+    """Parameters of the published program for its options ``--gauss`` and ``--compress``."""
+    limits = (-3.0, 3.0) if gauss > 0 else (-2.5, 2.0)
+    return Preprocessing("max" if compress else "none", (gauss, gauss, gauss), limits, stretch=True)
+
+
+@dataclass(frozen=True)
+class PreprocessedVolume:
+    """Grey levels of one tomogram, read by sections.
+
+    Attributes
+    ----------
+    filtered
+        ``(z, y, x)`` float32 memory map: paired and filtered numbers less `offset`.
+    mean, std
+        Of `filtered`.
+    limits
+        z-scores that become level 0 and level 255.
+    levels
+        The grey levels that mean 0 and 1 to the network.
+    pairing_factor
+        Full-resolution sections per section.
+    """
+
+    filtered: NDArray[np.float32]
+    mean: float
+    std: float
+    limits: tuple[float, float]
+    levels: tuple[float, float]
+    sections_per_pair: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Sizes ``(z, y, x)`` after pairing."""
+        z, y, x = self.filtered.shape
+        return (z, y, x)
+
+    def sections(self, first: int, last: int) -> NDArray[np.uint8]:
+        """Levels of sections ``first <= z < last``, ``(z, y, x)`` uint8."""
+        return _quantise(self.filtered[first:last], self.mean, self.std, self.limits)
+
+    def box(self, start: Sequence[int], end: Sequence[int]) -> NDArray[np.uint8]:
+        """Levels of the voxels ``start <= (z, y, x) < end``."""
+        cut = tuple(slice(a, b) for a, b in zip(start, end, strict=True))
+        return _quantise(self.filtered[cut], self.mean, self.std, self.limits)
+
+
+def grey_levels(
+    tomogram: Sections,
+    parameters: Preprocessing,
+    contrast: Contrast = "dark",
+    spool_folder: Path | None = None,
+) -> PreprocessedVolume:
+    """Pair, filter and normalise a tomogram in one streaming pass.
+
+    Parameters
+    ----------
+    tomogram
+        Opened by `milopyp_shared.tomogram.open_tomogram`, as it is or through `milopyp_shared.resample.resampled`.
+    parameters
+        From the recipe or a preset.
+    contrast
+        ``bright`` negates the numbers before anything else, so that particles are dark as in training.
+    spool_folder
+        Where the temporary file of 4 bytes per paired voxel goes; the system's by default. It vanishes with the
+        returned object.
+
+    Raises
+    ------
+    InputError
+        NaN or infinite voxels, a constant volume, a file that is written to meanwhile, or no room for the temporary
+        file.
+    """
+    depth, rows, columns = tomogram.shape
+    pairs = -(-depth // parameters.sections_per_pair)
+    filtered = scratch_array((pairs, rows, columns), folder=spool_folder)
+    total, squares, lowest, highest = 0.0, 0.0, np.inf, -np.inf
+    for first, block in _filtered_slabs(tomogram, parameters, contrast, pairs):
+        filtered[first : first + len(block)] = block
+        total += float(block.sum(dtype=np.float64))
+        squares += float(np.einsum("zyx,zyx->", block, block, dtype=np.float64))
+        lowest, highest = min(lowest, float(block.min())), max(highest, float(block.max()))
+    tomogram.raise_if_modified()
+    mean = total / filtered.size
+    std = float(np.sqrt(max(squares / filtered.size - mean * mean, 0.0)))
+    if std == 0.0 or std < 1e-7 * max(abs(lowest), abs(highest)):
+        raise InputError("all voxels are equal", where=tomogram.path, expected="a tomogram with contrast")
+    levels = (0.0, 255.0)
+    if parameters.stretch:
+        ends = _quantise(np.array([lowest, highest], dtype=np.float32), mean, std, parameters.limits)
+        levels = (float(ends[0]), float(ends[1]))
+    return PreprocessedVolume(filtered, mean, std, parameters.limits, levels, parameters.sections_per_pair)
+
+
+def pair_sections(sections: NDArray[Any], pairing: Pairing) -> NDArray[Any]:
+    """Make one section of every two along z; an odd last one is passed on alone.
+
+    ``max`` keeps the number type, as the published program does; ``mean`` gives float32.
+    """
+    if pairing == "none":
+        return sections
+    even, odd = sections[0::2], sections[1::2]
+    paired = even.astype(np.float32) if pairing == "mean" else even.copy()
+    if pairing == "mean":
+        paired[: len(odd)] += odd
+        paired[: len(odd)] *= np.float32(0.5)
+    else:
+        np.maximum(paired[: len(odd)], odd, out=paired[: len(odd)])
+    return paired
+
+
+def _filtered_slabs(
+    tomogram: Sections, parameters: Preprocessing, contrast: Contrast, pairs: int
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield (first paired section, filtered slab less an offset); every section is read and filtered once."""
+    from scipy.ndimage import gaussian_filter1d
+
+    per_pair = parameters.sections_per_pair
+    radius = int(4.0 * parameters.sigma[0] + 0.5)
+    at_once = max(min(_SECTIONS, _VOXELS // (tomogram.shape[1] * tomogram.shape[2])), 1)
+    low = high = 0  # of the sections in `flat`, which are filtered in the plane
+    flat: NDArray[np.float32] = np.empty((0, *tomogram.shape[1:]), np.float32)
+    offset = None
+    for first in range(0, pairs, at_once):
+        last = min(first + at_once, pairs)
+        start, end = max(first - radius, 0), min(last + radius, pairs)
+        if end > high:
+            block = _paired(tomogram, parameters, contrast, high, end)
+            if offset is None:  # numbers far from zero would lose their small differences in the float32 filter
+                offset = np.nan_to_num(np.float32(block.mean(dtype=np.float64)), posinf=0.0, neginf=0.0)
+            with np.errstate(invalid="ignore"):
+                block -= offset
+            _refuse_infinite(block, high * per_pair, per_pair, tomogram)
+            for axis in (1, 2):
+                if parameters.sigma[axis] > 0:
+                    block = gaussian_filter1d(block, parameters.sigma[axis], axis=axis, mode="reflect", truncate=4.0)
+            flat, low, high = np.concatenate([flat[start - low :], block]), start, end
+        if parameters.sigma[0] > 0:
+            mirrored = _reflect(np.arange(first - radius, last + radius), pairs) - low
+            block = gaussian_filter1d(flat[mirrored], parameters.sigma[0], axis=0, mode="reflect", truncate=4.0)
+            yield first, block[radius : radius + last - first]
+        else:
+            yield first, flat[first - low : last - low]
+
+
+def _paired(
+    tomogram: Sections, parameters: Preprocessing, contrast: Contrast, first: int, last: int
+) -> NDArray[np.float32]:
+    """Paired sections ``first <= z < last``, particles dark."""
+    per_pair = parameters.sections_per_pair
+    raw = tomogram.sections(first * per_pair, min(last * per_pair, tomogram.shape[0]))
+    with np.errstate(over="ignore", invalid="ignore"):  # refused later
+        if contrast == "bright":
+            raw = np.negative(raw, dtype=np.float32)
+        return pair_sections(raw, parameters.pairing).astype(np.float32)
+
+
+def _refuse_infinite(block: NDArray[np.float32], first: int, per_pair: int, tomogram: Sections) -> None:
+    finite = np.isfinite(block).all(axis=(1, 2))
+    if not finite.all():
+        raise InputError(
+            f"NaN or infinite voxels near section {first + int(finite.argmin()) * per_pair}",
+            where=tomogram.path,
+            expected="finite numbers",
+            remedy="Replace them, e.g. by the mean, before picking.",
+        )
+
+
+def _reflect(index: NDArray[np.intp], size: int) -> NDArray[np.intp]:
+    """Mirror positions outside 0..size-1 at the edges, the edge sample included."""
+    index = index % (2 * size)
+    return np.where(index < size, index, 2 * size - 1 - index)
+
+
+def _quantise(filtered: NDArray[np.float32], mean: float, std: float, limits: tuple[float, float]) -> NDArray[np.uint8]:
+    low, high = limits
+    scale = 255.0 / (high - low)
+    level = (filtered.astype(np.float32) - np.float32(mean)) * np.float32(scale / std) - np.float32(low * scale)
+    quantised: NDArray[np.uint8] = np.rint(np.clip(level, 0.0, 255.0)).astype(np.uint8)
+    return quantised

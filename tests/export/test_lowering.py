@@ -1,0 +1,90 @@
+"""The forms of a network for CPUs and GPUs do what the network does, odd sizes and single sections included."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from milopyp_export.lowering import Layout, lower
+from milopyp_export.streaming import Streaming
+from milopyp_training.networks.registry import picking_logits
+from milopyp_training.networks.section_unet import SectionUNet
+from milopyp_training.networks.unet3d import UNet3d
+
+FORMS: tuple[Layout, ...] = ("volume", "summed", "stacked")
+SHAPES = [(8, 32, 32), (7, 33, 47), (2, 18, 17), (1, 24, 31)]
+
+
+def unsettled(network: nn.Module) -> nn.Module:
+    """`network` with batch normalisations that are not the identity, and logits that are not all alike."""
+    generator = torch.Generator().manual_seed(1)
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm3d):
+            assert layer.running_mean is not None and layer.running_var is not None
+            layer.running_mean.uniform_(-0.2, 0.2, generator=generator)
+            layer.running_var.uniform_(0.5, 1.5, generator=generator)
+            nn.init.uniform_(layer.weight, 0.75, 1.25, generator=generator)
+            nn.init.uniform_(layer.bias, -0.2, 0.2, generator=generator)
+        elif isinstance(layer, nn.Conv2d | nn.Conv3d):
+            nn.init.normal_(layer.weight, std=(2.0 / layer.weight[0].numel()) ** 0.5, generator=generator)
+    return network.eval()
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        lambda: UNet3d(4, 3),
+        lambda: UNet3d(3, 2),
+        lambda: UNet3d(2, 1),
+        lambda: SectionUNet(2),
+        lambda: SectionUNet(3, last_k=5),
+        lambda: SectionUNet(2, last_k=1),
+    ],
+    ids=["unet3d", "two levels", "one level", "sections", "last_k 5", "last_k 1"],
+)
+def network(request: pytest.FixtureRequest) -> nn.Module:
+    torch.manual_seed(1)
+    made: nn.Module = request.param()
+    return unsettled(made)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_gives_the_same_logits(network: nn.Module, form: Layout, shape: tuple[int, int, int]) -> None:
+    grey = torch.rand((1, *shape), generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode():
+        wanted = picking_logits(network, grey)
+        found = lower(network, form)(grey)
+    assert found.shape == wanted.shape == (1, shape[0], -(-shape[1] // 2), -(-shape[2] // 2))
+    assert wanted.std() > 0.01
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_nothing_is_left_to_normalise_and_the_trained_network_stays_as_it_was(network: nn.Module, form: Layout) -> None:
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    made = lower(network, form)
+    assert not any(isinstance(layer, nn.BatchNorm2d | nn.BatchNorm3d) for layer in made.modules())
+    assert not any("proj" in name for name in made.state_dict())
+    torch.testing.assert_close(network.state_dict(), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("chunk", [4, 8, 20])
+@pytest.mark.parametrize("depth", [1, 6, 19, 24])
+@pytest.mark.parametrize("form", ["summed", "stacked"])
+def test_chunks_that_pass_by_give_the_whole(network: nn.Module, form: Layout, depth: int, chunk: int) -> None:
+    """What lies beyond the last section has no influence, and no result comes twice or is missing."""
+    generator = torch.Generator().manual_seed(3)
+    grey = torch.rand((1, depth, 21, 26), generator=generator)
+    made, states, found, delay = lower(network, form), None, [], 0
+    with torch.inference_mode():
+        wanted = made(grey)
+        for position in range(0, depth + 64, chunk):
+            part = torch.rand((1, chunk, 21, 26), generator=generator)
+            inside = grey[:, position : position + chunk]
+            part[:, : inside.shape[1]] = inside
+            passing = Streaming(torch.tensor(position), torch.tensor(depth), states)
+            found.append(made(part, passing))
+            states, delay = passing.after, passing.delay
+    torch.testing.assert_close(torch.cat(found, dim=1)[:, delay : delay + depth], wanted, rtol=1e-5, atol=2e-5)

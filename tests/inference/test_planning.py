@@ -1,0 +1,146 @@
+"""Memory: what fits is taken, the cheapest way, and the result does not depend on it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from milopyp_inference.engine.model import Machine, Model, open_model
+from milopyp_inference.engine.planning import OWN_BYTES, STATE_COST, ChunkPlan, parse_memory, plan, plan_for_gpu
+from milopyp_inference.engine.streaming import state_bytes
+from milopyp_shared.errors import UsageError
+from milopyp_shared.recipe import Recipe
+from milopyp_shared.tiles import Tile, box_of
+from milopyp_shared.tta import SETS, averaged_heat_map
+from toys import TOY
+
+LEVELS = (0.0, 255.0)
+SIZES = st.tuples(st.integers(1, 300), st.integers(8, 1200), st.integers(8, 1200))
+# What the default network says of itself in a file for CPUs.
+DEFAULT = ((20, 40, 40), (4, 8, 8), 240)
+
+
+@cache
+def toy() -> Model:
+    return open_model(TOY, Machine("cpu", threads=1))
+
+
+def recipe_like_the_default() -> Recipe:
+    halo, alignment, working = DEFAULT
+    chunks = toy().recipe.chunks
+    assert chunks is not None
+    return replace(
+        toy().recipe,
+        geometry=replace(toy().recipe.geometry, halo=halo, alignment=alignment),
+        working_bytes=working,
+        chunks=replace(chunks, delay=19, multiple=4, states=((2, 16, 1), (16, 16, 1), (2, 64, 3))),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("2GB", 2 * 10**9), ("1.5 GiB", 3 * 2**29), ("800mb", 8 * 10**8), ("1e", None), ("4000000000", 4 * 10**9)],
+)
+def test_sizes_as_people_write_them(text: str, size: int | None) -> None:
+    if size is None:
+        with pytest.raises(UsageError, match="a size like 2GB"):
+            parse_memory(text)
+    else:
+        assert parse_memory(text) == size
+
+
+def needed(way: list[Tile] | ChunkPlan, recipe: Recipe) -> int:
+    """Bytes that the network takes."""
+    if isinstance(way, ChunkPlan):
+        assert recipe.chunks is not None
+        rows, columns = (max(span.read for span in spans) for spans in (way.y, way.x))
+        return way.sections * rows * columns * recipe.working_bytes + 3 * state_bytes(recipe.chunks, rows, columns)
+    return max(math.prod(tile.size) for tile in way) * recipe.working_bytes
+
+
+def cost(way: list[Tile] | ChunkPlan, shape: tuple[int, int, int]) -> float:
+    """Voxels that go through the network, and what the states cost."""
+    if isinstance(way, ChunkPlan):
+        sections = -(-(shape[0] + 19) // way.sections) * way.sections
+        passing = sections * (1 + STATE_COST / way.sections)
+        return passing * sum(span.read for span in way.y) * sum(span.read for span in way.x)
+    return sum(math.prod(tile.size) for tile in way)
+
+
+@settings(deadline=None, max_examples=40)
+@given(SIZES, st.integers(400, 4000))
+def test_what_is_planned_fits_and_covers_the_volume(shape: tuple[int, int, int], megabytes: int) -> None:
+    recipe, memory = recipe_like_the_default(), megabytes * 10**6
+    try:
+        way = plan(shape, recipe, memory)
+    except UsageError as error:
+        assert "at least" in str(error)
+        return
+    assert OWN_BYTES + needed(way, recipe) <= memory
+    if isinstance(way, ChunkPlan):
+        assert way.sections % 4 == 0
+        assert [i for span in way.y for i in range(span.first, span.last)] == list(range(shape[1]))
+        assert [i for span in way.x for i in range(span.first, span.last)] == list(range(shape[2]))
+    else:
+        assert sum(math.prod(s.last - s.first for s in (t.z, t.y, t.x)) for t in way) == math.prod(shape)
+    with_more = plan(shape, recipe, 2 * memory)
+    assert cost(with_more, shape) <= cost(way, shape)
+
+
+def test_a_small_volume_goes_through_in_one_piece_and_a_large_one_in_chunks() -> None:
+    recipe = recipe_like_the_default()
+    small, large = plan((48, 200, 200), recipe, 10**9), plan((128, 512, 512), recipe, 10**9)
+    assert isinstance(small, list) and len(small) == 1
+    assert isinstance(large, ChunkPlan) and (len(large.y), len(large.x)) == (1, 1)
+    assert cost(large, (128, 512, 512)) < 1.45 * 128 * 512 * 512
+    without = replace(recipe, chunks=None)  # tiles compute much more
+    assert cost(plan((128, 512, 512), without, 10**9), (128, 512, 512)) > 2 * 128 * 512 * 512
+
+
+def test_memory_that_is_too_small_says_what_would_do() -> None:
+    recipe = recipe_like_the_default()
+    with pytest.raises(UsageError, match=r"at least (\d+) MB") as caught:
+        plan((256, 2000, 2000), recipe, OWN_BYTES + 10**6)
+    said = int(str(caught.value).split("at least ")[1].split()[0])
+    plan((256, 2000, 2000), recipe, said * 10**6)
+
+
+@settings(deadline=None, max_examples=40)
+@given(SIZES)
+def test_tiles_of_a_gpu_have_one_size(shape: tuple[int, int, int]) -> None:
+    recipe = recipe_like_the_default()
+    tiles = plan_for_gpu(shape, recipe, 2 * 10**9)
+    assert sum(math.prod(s.last - s.first for s in (t.z, t.y, t.x)) for t in tiles) == math.prod(shape)
+    for axis in range(3):
+        lengths = {tile.size[axis] for tile in tiles}
+        assert len(lengths) <= 2
+        assert max(lengths) - min(lengths) < recipe.geometry.alignment[axis]
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.integers(1, 40), st.integers(20, 90), st.integers(20, 90), st.sampled_from(sorted(SETS)), st.integers(20, 2000)
+)
+def test_heat_maps_do_not_depend_on_the_memory(depth: int, rows: int, columns: int, flips: int, kilobytes: int) -> None:
+    """Whole, in tiles, in chunks, in chunks of columns: the same, in the middle and at every face."""
+    volume = np.random.default_rng(depth).integers(0, 256, (depth, rows, columns), np.uint8)
+    heats = []
+    for memory in (None, OWN_BYTES + 1000 * kilobytes):
+        model = replace(toy(), machine=Machine("cpu", threads=1, memory=memory))
+        heat = np.full((depth, -(-rows // 2), -(-columns // 2)), np.nan, np.float32)
+        try:
+            averaged_heat_map(
+                box_of(volume), volume.shape, lambda read, shape, model=model: model.iter_heat_map(read, shape, LEVELS),
+                heat, flips,
+            )  # fmt: skip
+        except UsageError:
+            return  # not even the smallest tile
+        heats.append(heat)
+    assert np.isfinite(heats[0]).all() and heats[0].std() > 0
+    np.testing.assert_allclose(heats[1], heats[0], rtol=0, atol=1e-5)

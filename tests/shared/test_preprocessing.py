@@ -1,0 +1,250 @@
+"""Grey levels: the published arrays, the streaming pass against a whole-volume formula, bad voxels."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from milopyp_shared import axes, preprocessing
+from milopyp_shared.errors import InputError
+from milopyp_shared.preprocessing import (
+    Pairing,
+    PreprocessedVolume,
+    Preprocessing,
+    grey_levels,
+    pair_sections,
+    published,
+)
+from milopyp_shared.tomogram import open_tomogram, write_mrc
+from toys import tomogram_of
+
+PARAMETERS = {
+    "default": Preprocessing(),
+    "published": published(),
+    "published wide": published(1.5),
+    "published without pairing": published(0.8, compress=False),
+    "published without filter": published(0.0),
+    "no filter along z": Preprocessing(sigma=(0.0, 1.2, 0.0)),
+    "wide along z": Preprocessing(pairing="none", sigma=(4.0, 0.5, 0.5)),  # reaches 16 sections
+}
+
+
+def levels_of(found: PreprocessedVolume) -> np.ndarray:
+    return found.sections(0, found.shape[0])
+
+
+def whole_volume_levels(volume: np.ndarray, parameters: Preprocessing) -> np.ndarray:
+    """Pair, z-score, filter, z-score, levels: the steps of the published program on a whole float64 volume."""
+    v = volume.astype(np.float64)
+    if parameters.pairing != "none":
+        join = {"max": np.max, "mean": np.mean}[parameters.pairing]
+        v = np.stack([join(v[k : k + 2], axis=0) for k in range(0, len(v), 2)])
+    v = (v - v.mean()) / v.std()
+    v = gaussian_filter(v, parameters.sigma)
+    v = (v - v.mean()) / v.std()
+    low, high = parameters.limits
+    return np.round(np.clip(255 * (v - low) / (high - low), 0, 255)).astype(int)
+
+
+def assert_levels_agree(found: np.ndarray, expected: np.ndarray, part: float = 1e-4) -> None:
+    """At most one level apart, on at most this part of the voxels (2 of a small volume)."""
+    difference = np.abs(found.astype(int) - expected)
+    assert difference.max() <= 1
+    assert np.count_nonzero(difference) <= max(2, part * difference.size)
+
+
+def textured(shape: tuple[int, int, int], dtype: type = np.int16, seed: int = 0) -> np.ndarray:
+    """Noise on a ramp with a few spikes beyond the limits."""
+    rng = np.random.default_rng(seed)
+    volume = rng.normal(0, 20, shape) + np.linspace(-30, 30, shape[0])[:, None, None]
+    volume.flat[:: volume.size // 7] += 110
+    if np.dtype(dtype).kind == "u":
+        volume = np.clip(volume + 100, 0, 255)
+    elif np.dtype(dtype) == np.int8:
+        volume = np.clip(volume, -128, 127)
+    return volume.astype(dtype)
+
+
+GAUSS = ("0", "0.8", "1.5")
+PUBLISHED = [
+    *((f"pre_c{c}_g{g}", f"vol_{word}_int16", word) for c in (0, 1) for g in GAUSS for word in ("xzy", "yxz")),
+    *((f"pre_even_c1_g{g}", f"vol_{word}_even_int16", word) for g in GAUSS for word in ("zxy", "xzy")),
+    *(
+        (f"pre_{kind}_{case}", f"vol_xzy_{kind}", "xzy")
+        for kind in ("int8", "float32")
+        for case in ("c1_g0.8", "c0_g0")
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "file", "word"), PUBLISHED)
+def test_published_arrays(golden: Path, name: str, file: str, word: str) -> None:
+    expected = np.load(golden / "preprocessed.npz")[name]
+    compress, gauss = "c1" in name, float(name.split("_g")[1])
+    tomogram = open_tomogram(golden / "volumes" / f"{file}.rec", axes.from_published(word))
+    found = grey_levels(tomogram, published(gauss, compress))
+    assert found.sections_per_pair == (2 if compress else 1)
+    low, high = found.levels
+    assert low < high
+    assert_levels_agree(levels_of(found), np.round(expected * (high - low) + low).astype(int))
+    # what the network sees: the lowest level that occurs is 0, the highest is 1
+    assert (expected.min(), expected.max()) == (0.0, 1.0)
+    assert (levels_of(found).min(), levels_of(found).max()) == (low, high)
+
+
+@pytest.mark.parametrize("parameters", PARAMETERS.values(), ids=list(PARAMETERS))
+@pytest.mark.parametrize("shape", [(8, 30, 41), (9, 25, 16), (67, 33, 20), (131, 17, 24)], ids=str)
+def test_equals_the_whole_volume_formula(parameters: Preprocessing, shape: tuple[int, int, int]) -> None:
+    volume = textured(shape)
+    found = grey_levels(tomogram_of(volume), parameters)
+    expected = whole_volume_levels(volume, parameters)
+    assert found.shape == expected.shape
+    assert_levels_agree(levels_of(found), expected)
+    ends = (expected.min(), expected.max()) if parameters.stretch else (0, 255)
+    assert found.levels == pytest.approx(ends, abs=1)
+
+
+@pytest.mark.parametrize("parameters", PARAMETERS.values(), ids=list(PARAMETERS))
+@pytest.mark.parametrize("slab", [1, 2, 3, 7, 12, 500])
+def test_does_not_depend_on_the_slab(monkeypatch: pytest.MonkeyPatch, parameters: Preprocessing, slab: int) -> None:
+    monkeypatch.setattr(preprocessing, "_SECTIONS", slab)
+    volume = textured((25, 21, 34))
+    found = grey_levels(tomogram_of(volume), parameters)
+    assert_levels_agree(levels_of(found), whole_volume_levels(volume, parameters))
+
+
+@pytest.mark.parametrize("pairing", ["none", "max", "mean"])
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint16, np.float16, np.float32])
+def test_number_types(pairing: Pairing, dtype: type) -> None:
+    volume, parameters = textured((11, 30, 24), dtype), Preprocessing(pairing)
+    found = grey_levels(tomogram_of(volume), parameters)
+    assert_levels_agree(levels_of(found), whole_volume_levels(volume, parameters))
+
+
+@pytest.mark.parametrize("order", axes.ORDERS)
+def test_does_not_depend_on_the_file_order(tmp_path: Path, order: str) -> None:
+    volume = textured((12, 30, 24))
+    write_mrc(tmp_path / "a.mrc", volume.transpose(axes.from_zyx(order)))
+    found = grey_levels(open_tomogram(tmp_path / "a.mrc", order), Preprocessing())
+    assert np.array_equal(levels_of(found), levels_of(grey_levels(tomogram_of(volume), Preprocessing())))
+
+
+@pytest.mark.parametrize("name", ["default", "published", "published without pairing"])
+@pytest.mark.parametrize(
+    ("offset", "spread", "dtype"),
+    [(32000, 5, np.int16), (-32000, 5, np.int16), (65000, 8, np.uint16), (30000, 300, np.int16), (3e4, 50, np.float32)],
+)
+def test_small_differences_upon_a_large_offset(name: str, offset: float, spread: float, dtype: type) -> None:
+    noise = np.random.default_rng(1).normal(offset, spread, (40, 60, 50))
+    volume = (noise if dtype is np.float32 else np.rint(noise)).astype(dtype)
+    found = grey_levels(tomogram_of(volume), PARAMETERS[name])
+    part = 1e-3 if dtype is np.float32 else 1e-4  # the mean of a pair is rounded to float32 before the offset goes
+    assert_levels_agree(levels_of(found), whole_volume_levels(volume, PARAMETERS[name]), part)
+
+
+@pytest.mark.parametrize("name", ["default", "published", "published without pairing"])
+def test_bright_particles_are_dark_ones_of_the_negated_volume(name: str) -> None:
+    volume = textured((19, 30, 24))
+    bright = grey_levels(tomogram_of(volume), PARAMETERS[name], contrast="bright")
+    dark = grey_levels(tomogram_of(-volume), PARAMETERS[name], contrast="dark")
+    assert np.array_equal(levels_of(bright), levels_of(dark))
+    assert bright.levels == dark.levels
+    # numbers whose negative their own type does not hold
+    for edge in (volume.clip(-100, 100).astype(np.int8), (volume + 300).astype(np.uint16)):
+        edge[0, 0, 0] = np.iinfo(edge.dtype).min
+        bright = grey_levels(tomogram_of(edge), PARAMETERS[name], contrast="bright")
+        assert_levels_agree(levels_of(bright), whole_volume_levels(-edge.astype(float), PARAMETERS[name]))
+
+
+def test_sections_and_boxes_are_cuts_of_the_whole() -> None:
+    found = grey_levels(tomogram_of(textured((41, 30, 24))), Preprocessing())
+    whole = levels_of(found)
+    assert found.shape == whole.shape == (21, 30, 24)
+    assert whole.dtype == np.uint8
+    assert np.array_equal(found.sections(5, 17), whole[5:17])
+    for start, end in (((0, 0, 0), (21, 30, 24)), ((20, 29, 23), (21, 30, 24)), ((3, 4, 5), (10, 20, 24))):
+        cut = tuple(slice(a, b) for a, b in zip(start, end))
+        assert np.array_equal(found.box(np.array(start), np.array(end)), whole[cut])
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("section", [0, 21, 89])
+def test_voxels_that_are_no_numbers_are_refused_with_their_place(name: str, bad: float, section: int) -> None:
+    parameters = PARAMETERS[name]
+    volume = textured((90, 12, 14), np.float32)
+    volume[section, 3:5, 4] = bad
+    if bad == -np.inf and parameters.pairing == "max":  # the maximum of a pair hides one
+        volume[section // 2 * 2 : section // 2 * 2 + 2, 3:5, 4] = bad
+    per_pair = parameters.sections_per_pair
+    with pytest.raises(InputError, match=f"near section {section // per_pair * per_pair}; expected finite numbers"):
+        grey_levels(tomogram_of(volume), parameters)
+
+
+def test_numbers_at_the_end_of_float32_are_refused_without_a_warning() -> None:
+    volume = textured((12, 12, 14), np.float32)
+    volume[4:6] = np.finfo(np.float32).max
+    volume[6:8] = np.inf
+    volume[7] = -np.inf
+    with pytest.raises(InputError, match="near section 4"):
+        grey_levels(tomogram_of(volume), Preprocessing())
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [(0, np.int16), (-7, np.int8), (65535, np.uint16), (0.1, np.float32), (-12345.678, np.float32), (1e30, np.float32)],
+)
+def test_a_constant_volume_is_refused(name: str, value: float, dtype: type) -> None:
+    with pytest.raises(InputError, match=r"a\.mrc: all voxels are equal; expected a tomogram with contrast"):
+        grey_levels(tomogram_of(np.full((70, 12, 14), value, dtype)), PARAMETERS[name])
+
+
+def test_one_voxel_is_contrast() -> None:
+    volume = np.full((20, 40, 40), 100, np.int16)
+    volume[7, 8, 9] = 101
+    assert_levels_agree(
+        levels_of(grey_levels(tomogram_of(volume), Preprocessing())), whole_volume_levels(volume, Preprocessing())
+    )
+
+
+def test_pairs_of_sections() -> None:
+    sections = np.array([[[1, 40]], [[30, 4]], [[5, 60]]], dtype=np.int16)
+    before = sections.copy()
+    for pairing, expected in (
+        ("none", sections),
+        ("max", [[[30, 40]], [[5, 60]]]),
+        ("mean", [[[15.5, 22]], [[5, 60]]]),
+    ):
+        paired = pair_sections(sections, pairing)
+        assert np.array_equal(paired, expected)
+        assert paired.dtype == (np.float32 if pairing == "mean" else np.int16)
+    assert np.array_equal(sections, before)
+    top = np.full((2, 1, 1), 65535, np.uint16)
+    assert pair_sections(top, "mean").item() == 65535
+
+
+def test_the_spool_leaves_nothing_behind(tmp_path: Path) -> None:
+    found = grey_levels(tomogram_of(textured((12, 20, 24))), Preprocessing(), spool_folder=tmp_path)
+    assert not list(tmp_path.iterdir())  # already unlinked: a killed run leaves nothing either
+    assert levels_of(found).std() > 10
+
+
+def test_no_room_for_the_spool(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="temporary space cannot be had") as caught:
+        grey_levels(tomogram_of(textured((12, 20, 24))), Preprocessing(), spool_folder=tmp_path / "none")
+    assert str(caught.value).startswith(f"{tmp_path / 'none'}: ")
+    tomogram = tomogram_of(textured((12, 20, 24)))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # like a disk that is full after 4 kB
+    try:
+        with pytest.raises(InputError, match="room for the grey levels, the heat map and the mask") as caught:
+            grey_levels(tomogram, Preprocessing(), spool_folder=tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "Set TMPDIR" in str(caught.value)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,178 @@
+"""What a person should look at before the next training: doubtful labels, and places worth a label.
+
+Both come from networks that have not seen what they judge (`crossvalidation`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from milopyp_shared.atomic import make_folder, write_text
+from milopyp_shared.lists import write_coordinate_list
+from milopyp_shared.plotting import PICK, circles, new_figure, save, show_grey
+
+from ..data.dataset import CrossValidated, LabelledVolume
+from .crossvalidation import OutOfFold
+
+WORTH = 24  # places
+MOST_DOUBTFUL = 8  # labels
+DOUBTFUL = 5.0  # a label is, when this many places per particle without a label score higher
+COLUMNS = 8  # of pictures
+ENOUGH = 50  # labels, from which on more of them help little
+MARKDOWN, PICTURE, TABLE = "next_labels.md", "next_labels.png", "next_labels.tsv"
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A place in a tomogram: a label or a candidate for one; x, y, z in voxels."""
+
+    volume: LabelledVolume
+    xyz: NDArray[np.float64]
+    score: float
+
+    def __str__(self) -> str:
+        x, y, z = np.rint(self.xyz).astype(int)
+        return f"{self.volume.name} ({x}, {y}, {z})"
+
+
+@dataclass(frozen=True)
+class Suggestions:
+    """What is worth a look, most important first, and how many particles are labelled.
+
+    Attributes
+    ----------
+    doubtful
+        Labels that look like background to networks that have not seen them.
+    worth
+        Places without a label that look most like particles.
+    """
+
+    doubtful: list[Spot]
+    worth: list[Spot]
+    labelled: int
+    unlabelled: float
+
+    def lines(self) -> list[str]:
+        """The same in words."""
+        total = self.labelled + self.unlabelled
+        said = [f"{self.labelled} of about {total:.0f} particles in the training tomograms are labelled"]
+        if self.doubtful:
+            some = "; ".join(map(str, self.doubtful[:3])) + ("; ..." if len(self.doubtful) > 3 else "")
+            number = "1 label looks" if len(self.doubtful) == 1 else f"{len(self.doubtful)} labels look"
+            said.append(f"{number} like background, or hard to find: {some}")
+        if self.worth and self.labelled < ENOUGH:
+            said.append(
+                f"{min(len(self.worth), 20)} more labels would help most; {len(self.worth)} places to begin with"
+            )
+        return said
+
+
+def advise(volumes: Sequence[LabelledVolume], seen: Sequence[OutOfFold], found: CrossValidated) -> Suggestions:
+    """Choose what is worth a look."""
+    scores = np.sort(np.concatenate([own.places.score for own in seen]))[::-1]
+    allowed = int(DOUBTFUL * max(found.unlabelled, len(found.label_scores)))
+    limit = scores[allowed] if len(scores) > allowed else 0.0
+    labels = [
+        Spot(volume, xyz, float(score))
+        for volume, own in zip(volumes, seen, strict=True)
+        for xyz, score in zip(volume.xyz, own.labels, strict=True)
+    ]
+    doubtful = sorted((spot for spot in labels if spot.score <= limit), key=lambda spot: spot.score)
+    places = [
+        Spot(volume, xyz, float(score))
+        for volume, own in zip(volumes, seen, strict=True)
+        for xyz, score in zip(own.places.xyz[:WORTH], own.places.score[:WORTH], strict=True)
+    ]
+    places.sort(key=lambda spot: -spot.score)
+    return Suggestions(doubtful[:MOST_DOUBTFUL], places[:WORTH], len(labels), found.unlabelled)
+
+
+def write_advice(folder: Path, advice: Suggestions, diameter: float) -> None:
+    """``next_labels.md`` with its picture, and the places as a coordinate list (``next_labels.tsv``)."""
+    make_folder(folder)
+    table: dict[str, list[NDArray[np.float64]]] = {}
+    for spot in advice.worth:
+        table.setdefault(spot.volume.name, []).append(spot.xyz)
+    write_coordinate_list(folder / TABLE, {name: np.array(points) for name, points in table.items()})
+    _picture(folder / PICTURE, advice, diameter)
+    write_text(folder / MARKDOWN, _markdown(advice))
+
+
+def _markdown(advice: Suggestions) -> str:
+    lines = ["# What to label next", "", *(f"- {line[0].upper()}{line[1:]}." for line in advice.lines()), ""]
+    lines += [f"![pictures]({PICTURE})", ""]
+    if advice.doubtful:
+        lines += [
+            "## Labels to look at again",
+            "",
+            "A network that had not seen them ranks many places higher. Some are mistakes, some are particles that are",
+            "cut off, crowded or in noise. Take the mistakes out of the coordinate list.",
+            "",
+            *_table(advice.doubtful, "A"),
+        ]
+    lines += [
+        "## Places worth a label",
+        "",
+        f"They look most like particles and have no label. Take out of `{TABLE}` what is none, and add the rest to the",
+        "coordinate list. It has the columns and the frame of the coordinate list: voxels, z along the thickness.",
+        "",
+        *_table(advice.worth, "B"),
+    ]
+    return "\n".join(lines)
+
+
+def _table(spots: Sequence[Spot], letter: str) -> list[str]:
+    rows = ["| picture | tomogram | x | y | z | score |", "|---|---|---|---|---|---|"]
+    for number, spot in enumerate(spots, 1):
+        x, y, z = spot.xyz
+        rows.append(f"| {letter}{number} | {spot.volume.name} | {x:.0f} | {y:.0f} | {z:.0f} | {spot.score:.2f} |")
+    return [*rows, ""]
+
+
+def _picture(path: Path, advice: Suggestions, diameter: float) -> None:
+    """Each place from above (x, y) and below it from the side (x, z), averaged over half a diameter."""
+    spots = [(f"A{i}", spot) for i, spot in enumerate(advice.doubtful, 1)]
+    spots += [(f"B{i}", spot) for i, spot in enumerate(advice.worth, 1)]
+    rows = max(-(-len(spots) // COLUMNS), 1)
+    figure = new_figure(1.5 * COLUMNS, 3.2 * rows)
+    panels: Any = figure.subplots(2 * rows, COLUMNS, squeeze=False)
+    for panel in panels.flat:
+        panel.set_axis_off()
+    for number, (name, spot) in enumerate(spots):
+        row, column = divmod(number, COLUMNS)
+        above, side = _views(spot, diameter)
+        for panel, (view, centre) in zip(
+            (panels[2 * row][column], panels[2 * row + 1][column]), (above, side), strict=True
+        ):
+            show_grey(panel, view)
+            circles(panel, np.array([[*centre, 0.0]]), 0.0, diameter / 2, PICK)
+        panels[2 * row][column].set_title(f"{name}: {spot.score:.2f}", fontsize=9)
+    figure.suptitle("A: labels to look at again, B: places worth a label; from above, and from the side")
+    save(figure, path)
+
+
+def _views(spot: Spot, diameter: float) -> tuple[Any, Any]:
+    """Two pictures in full-resolution voxels around a place, each with the place in it (column, row)."""
+    grey, pair = spot.volume.grey, spot.volume.grey.sections_per_pair
+    x, y, z = spot.xyz
+    centre = np.array([(z - (pair - 1) / 2) / pair, y, x])
+    shape = np.array(grey.shape)
+    reach = np.array([1.3 * diameter / pair, 1.3 * diameter, 1.3 * diameter])
+    thick = np.array([diameter / 4 / pair, diameter / 4, diameter / 4])
+
+    def cut(half: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+        start = np.clip(np.rint(centre - half), 0, shape - 1).astype(int)
+        end = np.clip(np.rint(centre + half) + 1, start + 1, shape).astype(int)
+        return grey.box(start.tolist(), end.tolist()), centre - start
+
+    box, at = cut(np.array([thick[0], reach[1], reach[2]]))
+    above = (box.mean(axis=0).astype(np.uint8), (at[2], at[1]))
+    box, at = cut(np.array([reach[0], thick[1], reach[2]]))
+    side = (np.repeat(box.mean(axis=1).astype(np.uint8), pair, axis=0), (at[2], (at[0] + 0.5) * pair - 0.5))
+    return above, side

@@ -1,0 +1,118 @@
+"""What a network in training would pick: heat maps of whole tomograms, figures, suggested threshold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from milopyp_shared.matching import evaluate_many, max_score_within
+from milopyp_shared.peaks import find_candidates, nms
+from milopyp_shared.picks import Picks
+from milopyp_shared.recipe import Geometry, Recipe, Threshold
+from milopyp_shared.tta import heat_map
+
+from ..data.dataset import LabelledVolume
+from ..losses.focal import focal_loss
+from ..methods.base import Method
+from ..networks.registry import picking_logits
+from .model_selection import Validation, rank_of_labels, summarise
+
+RECALL_OF_LABELS = 0.9
+CLAMP = 1e-4  # of probabilities in the validation loss, as in the published program
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A whole tomogram as the network sees it.
+
+    Attributes
+    ----------
+    heat, target
+        ``(z, y, x)`` predicted and wanted heat map.
+    picks
+        Peaks, best first, close neighbours suppressed.
+    """
+
+    volume: LabelledVolume
+    heat: NDArray[np.float32]
+    target: NDArray[np.float32]
+    picks: Picks
+
+
+def predict(
+    network: nn.Module, volume: LabelledVolume, geometry: Geometry, device: torch.device, flips: int = 1
+) -> NDArray[np.float32]:
+    """Heat map ``(z, y, x)`` of a whole tomogram in evaluation mode, averaged over `flips` mirrored copies."""
+    low, high = volume.grey.levels
+    was_training = network.training
+    network.eval()
+
+    def run(sections: NDArray[np.uint8]) -> NDArray[np.float32]:
+        scaled = (torch.from_numpy(sections)[None].to(device, torch.float32) - low) / (high - low)
+        heat: NDArray[np.float32] = torch.sigmoid(picking_logits(network, scaled))[0].cpu().numpy()
+        return heat
+
+    with torch.inference_mode():
+        result = heat_map(volume.grey.box, volume.grey.shape, run, geometry, flips)
+    network.train(was_training)
+    return result
+
+
+def picks_of(heat: NDArray[np.float32], volume: LabelledVolume, recipe: Recipe) -> Picks:
+    """Peaks of a heat map that lie inside the mask, best first, close neighbours suppressed."""
+    candidates = find_candidates(heat, recipe.voxel_per_output)
+    if volume.mask is not None:
+        candidates = candidates[volume.mask.keeps(candidates.xyz)]
+    return nms(candidates, recipe.suppression_distance)
+
+
+def predict_all(
+    method: Method,
+    network: nn.Module,
+    volumes: Sequence[LabelledVolume],
+    recipe: Recipe,
+    device: torch.device,
+    flips: int = 1,
+) -> list[Prediction]:
+    """Heat maps, targets and picks of several tomograms."""
+    predictions = []
+    for volume in volumes:
+        heat = predict(network, volume, recipe.geometry, device, flips)
+        predictions.append(Prediction(volume, heat, method.target(volume), picks_of(heat, volume, recipe)))
+    return predictions
+
+
+def judge(epoch: int, predictions: Sequence[Prediction], radius: float, fully_labelled: bool) -> Validation:
+    """Figures of one epoch on the validation tomograms.
+
+    The loss is the focal loss of the whole heat map, unlabelled voxels counting as background, averaged over the
+    tomograms (the published validation loss).
+    """
+    losses = [
+        float(focal_loss(torch.from_numpy(p.heat)[None].clamp(CLAMP, 1 - CLAMP), torch.from_numpy(p.target)[None]))
+        for p in predictions
+    ]
+    labels = rank_of_labels([p.picks for p in predictions], [p.volume.xyz for p in predictions], radius)
+    pairs = [(p.picks, p.volume.xyz) for p in predictions]
+    evaluation = evaluate_many(pairs, radius) if fully_labelled else None
+    return summarise(epoch, float(np.mean(losses)), labels, evaluation)
+
+
+def suggest_threshold(predictions: Sequence[Prediction], radius: float, kind: str) -> Threshold:
+    """The score above which 90 % of the labels have a pick within `radius` voxels.
+
+    It says nothing about false positives: uncalibrated. `kind` names the labels, e.g. ``training``, whose scores are
+    too high for new particles.
+    """
+    scores: list[float] = []
+    for p in predictions:
+        scores.extend(max_score_within(p.picks, p.volume.xyz, radius))
+    # picks score above the threshold, so it must lie a little below the weakest label that is to be found
+    score = 0.999 * float(np.sort(scores)[-math.ceil(RECALL_OF_LABELS * len(scores))])
+    return Threshold(score, f"finds {RECALL_OF_LABELS:.0%} of the {kind} labels", calibrated=False)

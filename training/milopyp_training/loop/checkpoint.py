@@ -1,0 +1,263 @@
+"""Checkpoints: plain types and tensors only, read without running code from the file."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from milopyp_shared.atomic import atomic_write
+from milopyp_shared.errors import InputError
+from milopyp_shared.files import missing_file_error
+from milopyp_shared.recipe import Recipe
+
+from ..data.dataset import CrossValidated
+from .trainer import TrainingState
+
+FORMAT = "milopyp-checkpoint"
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint's content.
+
+    Attributes
+    ----------
+    state_dict
+        The weights that pick (averaged, where the method averages).
+    recipe
+        What the model says of itself.
+    stored
+        Everything in the file, for resuming.
+    """
+
+    state_dict: dict[str, torch.Tensor]
+    recipe: Recipe
+    stored: dict[str, Any]
+
+
+def save(
+    path: Path,
+    state: TrainingState,
+    recipe: Recipe,
+    options: dict[str, Any],
+    seed: int,
+    identity: Mapping[str, str] | None = None,
+) -> None:
+    """Write a checkpoint in one step: the old file or the new one, never half of it."""
+    content = {
+        "format": FORMAT,
+        "schema": SCHEMA,
+        "epoch": state.epoch,
+        "state_dict": state.ema_network.state_dict(),
+        "training_state_dict": None if state.averaged is None else state.network.state_dict(),
+        "averaged_steps": 0 if state.averaged is None else int(state.averaged.n_averaged),
+        "optimizer": state.optimizer.state_dict(),
+        "scheduler": state.scheduler.state_dict(),
+        "rng": {"seed": seed},
+        "recipe": recipe.to_json(),
+        "options": options,
+        "identity": None if identity is None else dict(identity),
+        "history": state.history,
+        "validation": state.validation,
+        "cross_validated": None if state.cross_validated is None else _plain(state.cross_validated),
+    }
+    _write(path, content)
+
+
+def replace_recipe(path: Path, checkpoint: Checkpoint, recipe: Recipe) -> None:
+    """Write a loaded checkpoint again with another recipe."""
+    _write(path, checkpoint.stored | {"recipe": recipe.to_json()})
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    """Through memory: where a disk is full, PyTorch's own writer raises what does not say so."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    with atomic_write(path) as part:
+        part.write_bytes(buffer.getbuffer())
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint of milopyp.
+
+    Raises
+    ------
+    InputError
+        No such file, not a checkpoint, one with code in it, or one of a newer schema.
+    """
+    return interpret(read_plain(path), path)
+
+
+def interpret(stored: dict[str, Any], path: Path) -> Checkpoint:
+    """The checkpoint of milopyp that `read_plain` has read from `path`; raises as `load` does."""
+    if stored.get("format") != FORMAT:
+        raise InputError(
+            "is no checkpoint of milopyp", where=path, expected=f"format {FORMAT!r}", remedy="Give a model_*.pth."
+        )
+    if not isinstance(stored.get("schema"), int) or stored["schema"] > SCHEMA:
+        raise InputError(
+            f"checkpoint schema {stored.get('schema')}",
+            where=path,
+            expected=f"{SCHEMA} or older",
+            remedy="Update milopyp.",
+        )
+    for name, kind in (("state_dict", dict), ("recipe", str)):
+        if name not in stored:
+            raise InputError(f"the checkpoint lacks {name!r}", where=path, expected="a complete checkpoint")
+        if not isinstance(stored[name], kind):
+            found = f"the checkpoint's {name} is a {type(stored[name]).__name__}"
+            raise InputError(found, where=path, expected="a complete checkpoint")
+    return Checkpoint(stored["state_dict"], Recipe.from_json(stored["recipe"], path), stored)
+
+
+def read_plain(path: Path) -> dict[str, Any]:
+    """Read a file of ``torch.save`` that holds tensors and plain types only; code in it is never run.
+
+    Raises
+    ------
+    InputError
+        No such file, not such a file, or one that wants to run code.
+    """
+    if not path.is_file():
+        raise missing_file_error(path, "a checkpoint (.pth)")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles that are refused anyway
+            stored = torch.load(path, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged file can make the unpickler raise anything
+        reason = _reason(error)
+        raise InputError(
+            f"cannot be read as a checkpoint ({reason})",
+            where=path,
+            expected="tensors and plain types written by torch.save",
+            remedy="Copy it again; files with code in them are never loaded.",
+        ) from error
+    if not isinstance(stored, dict):
+        raise InputError(f"holds a {type(stored).__name__}", where=path, expected="a checkpoint's dictionary")
+    return stored
+
+
+def refuse_other_run(checkpoint: Checkpoint, identity: Mapping[str, str], path: Path) -> None:
+    """Raise an `InputError` when a stored run is not the one of `identity`; see `milopyp_training.run.identity_of`."""
+    before = checkpoint.stored.get("identity")
+    if not isinstance(before, dict):  # of an earlier version
+        return
+    other = [
+        f"{name} {before.get(name, 'not there')}, now {identity.get(name, 'not there')}"
+        for name in sorted({*before, *identity})
+        if before.get(name) != identity.get(name)
+    ]
+    if other:
+        raise _other_run("; ".join(other[:3]) + ("; ..." if len(other) > 3 else ""), path)
+
+
+def _other_run(why: str, path: Path) -> InputError:
+    return InputError(
+        f"is a run with other options ({why})",
+        where=path,
+        expected="the same ones, labels and tomograms as now",
+        remedy="Resume with those that it was begun with, or begin anew with another --exp-id.",
+    )
+
+
+def restore(state: TrainingState, checkpoint: Checkpoint, path: Path) -> None:
+    """Put a stored run back into a fresh state, so that training goes on where it stopped.
+
+    Raises
+    ------
+    InputError
+        The stored run is of another network or another method.
+    """
+    stored = checkpoint.stored
+    planned = getattr(state.scheduler, "total_steps", None)
+    try:
+        if state.averaged is None:
+            state.network.load_state_dict(checkpoint.state_dict)
+        else:
+            state.network.load_state_dict(stored["training_state_dict"])
+            state.averaged.module.load_state_dict(checkpoint.state_dict)
+            state.averaged.n_averaged.fill_(stored["averaged_steps"])
+        state.optimizer.load_state_dict(stored["optimizer"])
+        state.scheduler.load_state_dict(stored["scheduler"])
+        if (steps := getattr(state.scheduler, "total_steps", None)) != planned:
+            raise ValueError(f"its learning rates are planned for {steps} steps, not {planned}")
+        state.epoch, state.history = int(stored["epoch"]), list(stored["history"])
+        state.validation = list(stored["validation"])
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _other_run(_first_line(error), path) from error
+
+
+def cross_validated(checkpoint: Checkpoint, path: Path) -> CrossValidated | None:
+    """What the stored run had found before its first epoch.
+
+    Raises
+    ------
+    InputError
+        It is damaged.
+    """
+    found = checkpoint.stored.get("cross_validated")
+    if found is None:
+        return None
+    try:
+        places = {name: xyz.numpy().astype(float).reshape(-1, 3) for name, xyz in found["lookalikes"].items()}
+        scores = found["label_scores"].numpy().astype(float).ravel()
+        return CrossValidated(places, float(found["unlabelled"]), scores)
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"what its cross-validation found is damaged ({_first_line(error)})",
+            where=path,
+            expected="a complete checkpoint",
+        ) from error
+
+
+def load_initial_weights(network: nn.Module, path: Path) -> None:
+    """Begin with the weights of a checkpoint of milopyp or of the published program.
+
+    Raises
+    ------
+    InputError
+        The file is no checkpoint, or one of another network.
+    """
+    stored = read_plain(path)
+    weights = stored.get("training_state_dict") or stored.get("state_dict")
+    if not isinstance(weights, dict):
+        raise InputError("has no state_dict", where=path, expected="a checkpoint")
+    weights = {str(name).removeprefix("module."): value for name, value in weights.items()}
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(
+            f"does not fit the network ({_first_line(error)})",
+            where=path,
+            expected=f"the {len(network.state_dict())} entries of the network that --arch names",
+        ) from error
+
+
+def _plain(found: CrossValidated) -> dict[str, Any]:
+    return {
+        "lookalikes": {name: torch.from_numpy(xyz) for name, xyz in found.ignored_candidates.items()},
+        "unlabelled": found.unlabelled,
+        "label_scores": torch.from_numpy(found.label_scores),
+    }
+
+
+def _reason(error: Exception) -> str:
+    """What PyTorch says of a file that it does not read, without its advice to read it unsafely."""
+    if type(error).__name__ == "UnpicklingError":
+        return "no list of tensors and plain types"
+    return (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0][:80] or type(error).__name__
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:100]

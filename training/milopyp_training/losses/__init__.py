@@ -1,0 +1,4 @@
+"""Losses.
+
+In: what a network says and the target, as tensors. Out: scalars with gradients. Knows of no method, file or option.
+"""

@@ -1,0 +1,63 @@
+"""What the trainer asks of a method; the default and the published one both answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from milopyp_shared.recipe import Geometry
+
+from ..data.dataset import LabelledVolume
+from .presets import Preset
+
+
+@dataclass(frozen=True)
+class WorldInfo:
+    """Part of the work that one process does when several train together: number `rank` of `world`."""
+
+    rank: int = 0
+    world: int = 1
+
+    def of(self, steps: int) -> int:
+        """Steps per process: the same for all, at least one."""
+        return max(steps // self.world, 1)
+
+
+ALONE = WorldInfo()
+
+
+class Method(Protocol):
+    """A way to train: a network, its batches, its loss, its optimiser."""
+
+    network: nn.Module
+    geometry: Geometry
+    architecture_options: dict[str, int]
+    averaging: float | None
+    """Decay per step of averaged weights, or None when the plain weights pick."""
+
+    @property
+    def preset(self) -> Preset:
+        """Every number of the method."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps per epoch of a single process."""
+
+    def epoch(self, rng: np.random.Generator, share: WorldInfo = ALONE) -> Iterator[Any]:
+        """Batches of one epoch for one process; equal generators give equal batches."""
+
+    def target(self, volume: LabelledVolume) -> NDArray[np.float32]:
+        """Wanted heat map ``(z, y, x)`` of a whole tomogram: 1 at particles, 0 at background."""
+
+    def losses(self, network: Callable[..., Any], batch: Any) -> dict[str, Tensor]:
+        """Named loss terms of one batch; ``loss`` is the one to minimise."""
+
+    def optimizer(self, steps: int) -> tuple[Optimizer, LRScheduler]:
+        """Optimiser and schedule (stepped after every batch) for `steps` steps in all."""

@@ -1,0 +1,78 @@
+"""The default method: compact 3D U-Net, focal loss, averaged weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+
+from ..data.dataset import LabelledVolume
+from ..data.targets import IGNORED, gaussian_targets, nearest_voxels
+from ..losses.focal import soft_focal_loss
+from ..networks.unet3d import UNet3d
+from .base import ALONE, WorldInfo
+from .default_patches import Batch, draw_batch, patch_shape
+from .presets import DefaultPreset
+
+
+class DefaultMethod:
+    """See `milopyp_training.methods.base.Method` and, for every number, `DefaultPreset`."""
+
+    def __init__(
+        self, preset: DefaultPreset, volumes: Sequence[LabelledVolume], diameter: float, device: torch.device
+    ) -> None:
+        self._preset = preset
+        network = UNet3d(grey_limits=preset.grey.limits)
+        self.network: nn.Module = network.to(device)
+        self.geometry = network.geometry()
+        self.architecture_options = {"channels": network.channels, "levels": network.levels}
+        self.averaging: float | None = preset.averaging
+        self._volumes, self._diameter, self._device = volumes, diameter, device
+        self._patch = patch_shape(preset, volumes)
+
+    @property
+    def preset(self) -> DefaultPreset:
+        """The numbers it was made with."""
+        return self._preset
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps per epoch."""
+        return self._preset.steps
+
+    def epoch(self, rng: np.random.Generator, share: WorldInfo = ALONE) -> Iterator[Batch]:
+        """Draw this process's batches of one epoch."""
+        own = rng.spawn(share.world)[share.rank]
+        for _ in range(share.of(self.steps_per_epoch)):
+            yield draw_batch(self._volumes, self._preset, self._diameter, self._patch, own)
+
+    def target(self, volume: LabelledVolume) -> NDArray[np.float32]:
+        """Gaussians around the labels, 1 at the voxels nearest to them."""
+        factor = (volume.grey.sections_per_pair, 2, 2)
+        centres = volume.grid_zyx(factor)
+        z, y, x = volume.grey.shape
+        shape = (z, -(-y // 2), -(-x // 2))
+        target = gaussian_targets(centres, shape, [self._preset.target_sigma * self._diameter / 2 / f for f in factor])
+        nearest = nearest_voxels(centres, shape)
+        target[nearest] = 1.0
+        if volume.mask is not None:
+            target[~volume.mask.on_grid((0, 0, 0), shape, factor) & ~nearest] = IGNORED
+        return target
+
+    def losses(self, network: Callable[..., Any], batch: Batch) -> dict[str, Tensor]:
+        """Focal loss against Gaussians; unlabelled voxels are background."""
+        sections, target, positive = (
+            torch.from_numpy(part).to(self._device) for part in (batch.sections, batch.target, batch.positive)
+        )
+        return {"loss": soft_focal_loss(network(sections), target, positive)}
+
+    def optimizer(self, steps: int) -> tuple[Optimizer, LRScheduler]:
+        """AdamW with a one-cycle schedule."""
+        optimizer = AdamW(self.network.parameters(), lr=self._preset.lr, weight_decay=self._preset.weight_decay)
+        return optimizer, OneCycleLR(optimizer, self._preset.lr, total_steps=steps + 1)
