@@ -1,0 +1,121 @@
+"""Files written before the packages were regrouped are still read: a run, a model, a checkpoint, a recipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from milopyp_inference import pick
+from milopyp_shared.formats.mod import CENTRE
+from milopyp_shared.preprocessing import Preprocessing
+from milopyp_shared.recipe import METADATA_KEY, Calibration, Chunks, Geometry, Recipe, Threshold
+from running import run_line, tree
+from toys import clean_phantom, write_tomogram
+
+OLD = Path(__file__).parents[1] / "data" / "before_regrouping"
+LINE = (
+    "milopyp-infer tomograms/a.mrc tomograms/b.mrc --model model.onnx --out run --threads 1 --with-score "
+    "--format tbl,copick --margin 5 --mask masks"
+)
+WRITTEN = 1_700_000_000  # when the tomogram and the mask were, for the records
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The old run beside its tomogram, its mask and its model, where today's files are taken for those of then."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(OLD, tmp_path, dirs_exist_ok=True)
+    write_tomogram(Path("tomograms/a.mrc"), clean_phantom(7, (16, 48, 48), 3).volume, voxel_size=10.0)
+    mask = np.ones((16, 48, 48), np.int8)
+    mask[:, :, :8] = 0
+    write_tomogram(Path("masks/a_mask.mrc"), mask)
+    for path in ("tomograms/a.mrc", "masks/a_mask.mrc"):
+        os.utime(path, (WRITTEN, WRITTEN))
+    for path in Path("run").rglob("*.json"):
+        path.write_text(path.read_text().replace("/data/", f"{tmp_path}/"))
+    return tmp_path
+
+
+def content(path: str) -> Any:
+    return json.loads(Path(path).read_text())
+
+
+def test_the_same_command_skips_what_an_old_record_says_is_done() -> None:
+    before = tree(Path("run"))
+    outcome = run_line(LINE)
+    assert outcome.code == 1  # the second tomogram was not there then, either
+    assert "a is already done: 3 picks" in outcome.out
+    assert "failed: b: tomograms/b.mrc: no such file" in outcome.err
+    assert tree(Path("run")) == before  # to the byte: records are written as they were
+
+
+def test_an_old_record_counts_only_for_the_same_files() -> None:
+    os.utime("masks/a_mask.mrc", (WRITTEN + 1, WRITTEN + 1))
+    assert "already done" not in run_line(LINE).out
+
+
+def test_old_candidates_are_cut_again() -> None:
+    before = Path("run/a.txt").read_text(), Path("run/a.tbl").read_text()
+    assert run_line("milopyp threshold run --value 0.4").code == 0
+    assert (Path("run/a.txt").read_text(), Path("run/a.tbl").read_text()) == before
+    outcome = run_line("milopyp threshold run --precision 0.8 --count 2")
+    assert "picks above 0.60: expected precision 0.80" in outcome.out
+    record, summary = content("run/records/a.json"), content("run/run.json")
+    assert record["options"]["selection"] == {"threshold": 0.6, "distance": 6.0, "limit": 2, "margin": 5.0}
+    assert (record["picks"], summary["picks"], summary["failed"]["b"][:16]) == (2, 2, "tomograms/b.mrc:")
+    assert summary["tomograms"] == [record, content("run/records/b.json")]
+
+
+def test_an_old_run_is_shown_and_judged() -> None:
+    assert run_line("milopyp report run").code == 0
+    page = Path("run/report.html").read_text()
+    assert '"threshold": 0.4' in page and "tomograms/b.mrc: no such file" in page
+    rows = [f"a {x} {y} {z}" for x, y, z in clean_phantom(7, (16, 48, 48), 3).particles_xyz]
+    Path("truth.txt").write_text("\n".join(["image_name x_coord y_coord z_coord", *rows]) + "\n")
+    assert run_line("milopyp evaluate run --truth truth.txt --radius 50A --json figures.json").code == 0
+    figures = content("figures.json")
+    assert (figures["distance"], figures["n_truth"]) == (6.0, 3)
+
+
+def test_a_record_of_published_picks() -> None:
+    shutil.copy("published_record.json", "run/records/a.json")
+    outcome = run_line("milopyp threshold run --value 0.5")
+    assert "a was picked with --published" in outcome.err
+    assert run_line("milopyp report run").code == 0
+
+
+def test_an_old_model_picks() -> None:
+    found = pick("tomograms/a.mrc", "model.onnx", mask="masks/a_mask.mrc", margin=5.0)
+    rows = np.loadtxt("run/a.txt")
+    np.testing.assert_allclose(found.xyz + CENTRE, rows[:, :3], atol=0.006)
+    np.testing.assert_allclose(found.score, rows[:, 3], atol=1e-5)
+
+
+def test_an_old_checkpoint_is_shown_and_exported() -> None:
+    assert "unet3d" in run_line("milopyp show checkpoint.pth").out
+    assert run_line("milopyp-export checkpoint.pth -o new.onnx").code == 0
+    old, new = pick("tomograms/a.mrc", "model.onnx"), pick("tomograms/a.mrc", "new.onnx")
+    np.testing.assert_allclose(new.xyz, old.xyz, atol=1e-3)
+    assert set(torch.load("checkpoint.pth", weights_only=True)) == {"format", "schema", "recipe", "state_dict"}
+
+
+def test_an_old_recipe() -> None:
+    recipe = Recipe.from_json(Path("recipe.json").read_text(), "recipe.json")
+    assert (recipe.architecture, recipe.architecture_options) == ("unet3d", {"channels": 2, "levels": 2})
+    assert recipe.grey == Preprocessing("mean", (0.4, 0.8, 0.8), (-4.0, 4.0), stretch=False)
+    assert recipe.geometry == Geometry((8, 16, 16), (2, 4, 4), (1, 2, 2))
+    assert recipe.threshold == Threshold(0.4, "out of fold", calibrated=True)
+    assert recipe.calibration == Calibration(25.0, (0.2, 0.4, 0.6), (0.5, 0.75, 0.95), (0.9, 0.8, 0.5))
+    assert isinstance(recipe.chunks, Chunks) and recipe.chunks.states[3] == (2, 4, 2)
+    assert (recipe.labels, recipe.order, recipe.flips, recipe.precision) == ({"TS_01": 30}, "xzy", 1, "fp32")
+    assert (recipe.contrast, recipe.voxel_size, recipe.working_bytes) == ("dark", 10.0, 240)
+    stored = {entry.key: entry.value for entry in onnx.load("model.onnx").metadata_props}
+    assert Recipe.from_json(stored[METADATA_KEY], "model.onnx") == recipe
