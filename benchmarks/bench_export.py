@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from machine import describe_machine
 from tasks import TASKS, Task, reference_data
@@ -31,6 +30,7 @@ from milopyp_export.graph import PickingGraph, make_graph
 from milopyp_export.lowering import Layout
 from milopyp_export.precision import Precision, quantise
 from milopyp_inference.engine.model import open_model
+from milopyp_inference.engine.runtime import import_onnxruntime
 from milopyp_inference.pipeline import prepare, run_network
 from milopyp_shared.lists import read_coordinate_list, read_image_list
 from milopyp_shared.matching import evaluate
@@ -130,7 +130,7 @@ def race(
     files: dict[str, Path], slab: tuple[int, ...], options: argparse.Namespace
 ) -> tuple[dict[str, float], dict[str, np.ndarray[Any, Any]]]:
     """Median seconds of one slab for every file, the files taking turns; and their heat maps."""
-    sessions = {}
+    onnxruntime, sessions = import_onnxruntime(), {}
     for name, path in files.items():
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads, settings.inter_op_num_threads = options.threads, 1

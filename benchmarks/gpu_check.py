@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from milopyp_inference.engine import providers, tensorrt_cache
 from milopyp_inference.engine.model import Machine, open_model, read_recipe
 from milopyp_inference.engine.planning import parse_memory
+from milopyp_inference.engine.runtime import installed_runtimes
 from milopyp_inference.pipeline import prepare, run_network
 from milopyp_shared.errors import MilopypError
 from milopyp_shared.matching import match_greedy
@@ -109,7 +110,7 @@ def main() -> None:
 def header(options: argparse.Namespace, states: dict[str, str]) -> str:
     """Machine, GPU, versions, what was picked, what does not work."""
     z, y, x = open_tomogram(options.tomogram, options.order).shape
-    runtimes = ", ".join(f"{name} {version}" for name, version in providers.installed_runtimes().items())
+    runtimes = ", ".join(f"{name} {version}" for name, version in installed_runtimes().items())
     gpu = tensorrt_cache.gpu_name(options.device) or "no GPU"
     broken = "".join(f" {name} does not work here: {state}." for name, state in states.items() if state != "works")
     return (

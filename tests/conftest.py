@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before anything loads PyTorch; see milopyp_training
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # tests import onnxruntime themselves; see test_telemetry
 
 from pathlib import Path
 

@@ -79,6 +79,9 @@ def export_command(checkpoint: Path, output: Path | None, overwrite: bool, quiet
     try:
         import onnxscript  # noqa: F401 - PyTorch's exporter would miss it only halfway
 
+        from milopyp_inference.engine.runtime import import_onnxruntime
+
+        import_onnxruntime()
         from .convert import ExportOptions, export
         from .published_options import TrainingFacts
     except ImportError as error:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 
@@ -15,6 +14,7 @@ from milopyp_inference.engine import streaming
 from milopyp_inference.engine.model import Machine, open_model
 from milopyp_inference.engine.planning import ChunkPlan
 from milopyp_inference.engine.providers import CPU
+from milopyp_inference.engine.runtime import import_onnxruntime
 from milopyp_shared import axes
 from milopyp_shared.errors import CheckError
 from milopyp_shared.lists import ImageEntry
@@ -207,6 +207,7 @@ def _pytorch(graph: PickingGraph) -> Runner:
 
 def _onnxruntime(path: Path) -> Runner:
     """The file on the CPU, whatever else this machine has."""
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

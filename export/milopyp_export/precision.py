@@ -23,6 +23,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from milopyp_inference.engine.runtime import import_onnxruntime
 from milopyp_shared import axes
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.preprocessing import grey_levels
@@ -88,13 +89,11 @@ def quantise(model: onnx.ModelProto, slabs: Iterable[dict[str, NDArray[Any]]], r
     reduce_range
         Weights of 7 bits: without VNNI the sums of 8-bit products overflow 16 bits.
     """
-    from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType
-    from onnxruntime.quantization.calibrate import create_calibrator
-    from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
-
+    quantization = import_onnxruntime("quantization")
+    reader: Any = quantization.CalibrationDataReader
     inputs = iter(slabs)
 
-    class Reader(CalibrationDataReader):
+    class Reader(reader):
         def get_next(self) -> dict[str, NDArray[Any]] | None:
             return next(inputs, None)
 
@@ -102,22 +101,22 @@ def quantise(model: onnx.ModelProto, slabs: Iterable[dict[str, NDArray[Any]]], r
         model = onnx.shape_inference.infer_shapes(model)
         source = Path(folder, "model.onnx")
         onnx.save(model, str(source))
-        calibrator = create_calibrator(
+        calibrator = quantization.calibrate.create_calibrator(
             source,
             list(_QUANTISED),
             augmented_model_path=str(Path(folder, "augmented.onnx")),
-            calibrate_method=CalibrationMethod.MinMax,
+            calibrate_method=quantization.CalibrationMethod.MinMax,
         )
         calibrator.collect_data(Reader())
         ranges = calibrator.compute_data()
         del calibrator
         _share_ranges(model, ranges)
-        quantiser = QDQQuantizer(
+        quantiser = quantization.qdq_quantizer.QDQQuantizer(
             model,
             per_channel=True,
             reduce_range=reduce_range,
-            weight_qType=QuantType.QInt8,
-            activation_qType=QuantType.QUInt8,
+            weight_qType=quantization.QuantType.QInt8,
+            activation_qType=quantization.QuantType.QUInt8,
             tensors_range=ranges,
             nodes_to_quantize=[],
             nodes_to_exclude=sorted(kept_in_fp32(model)),

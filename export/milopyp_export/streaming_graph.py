@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from torch import Tensor, nn
 
+from milopyp_inference.engine.runtime import import_onnxruntime
 from milopyp_inference.engine.streaming import ChunkStream
 from milopyp_shared.recipe import CHUNKS_KEY, Chunks
 
@@ -77,9 +78,7 @@ def calibration_chunks(
     model: onnx.ModelProto, chunks: Chunks, slabs: Iterable[dict[str, NDArray[Any]]]
 ) -> Iterator[dict[str, NDArray[Any]]]:
     """What the graph for chunks meets while it computes whole `slabs`, inputs of the other graph."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = import_onnxruntime().InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     for slab in slabs:
         _, depth, rows, columns = slab["sections"].shape
         stream = ChunkStream(session, chunks, slab["levels"], depth, (rows, columns))

@@ -14,6 +14,7 @@ import pytest
 from milopyp_inference.engine import providers
 from milopyp_inference.engine.model import Machine, open_model
 from milopyp_inference.engine.planning import plan_for_gpu
+from milopyp_inference.engine.runtime import installed_runtimes, refuse_two_runtimes
 from milopyp_inference.engine.session import INPUTS
 from milopyp_shared.errors import CheckError, ContradictionError, MissingDependency
 from toys import TOY
@@ -134,11 +135,11 @@ def test_threads_that_the_process_may_use() -> None:
     ids=lambda found: " ".join(found) or "none",
 )
 def test_one_runtime_at_most(found: dict[str, str]) -> None:
-    providers.refuse_two_runtimes(found)
+    refuse_two_runtimes(found)
 
 
 def test_two_runtimes_are_found_and_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = providers.installed_runtimes()
+    before = installed_runtimes()
     [installed] = [name for name in before if name in ("onnxruntime", "onnxruntime-gpu")]
     assert before[installed] == onnxruntime.__version__
     other = {"onnxruntime": "onnxruntime-gpu", "onnxruntime-gpu": "onnxruntime"}[installed]
@@ -147,7 +148,7 @@ def test_two_runtimes_are_found_and_refused(tmp_path: Path, monkeypatch: pytest.
         entry.mkdir()
         (entry / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.31.1\n")
     monkeypatch.syspath_prepend(tmp_path)
-    assert providers.installed_runtimes() == before | {other: "1.31.1"}
+    assert installed_runtimes() == before | {other: "1.31.1"}
     with pytest.raises(ContradictionError, match=r"both installed.*Run: pip uninstall onnxruntime onnxruntime-gpu"):
         open_model(TOY)
 

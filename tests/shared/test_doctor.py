@@ -16,7 +16,7 @@ import onnxruntime
 import pytest
 
 from milopyp.commands import doctor
-from milopyp_inference.engine import providers
+from milopyp_inference.engine import providers, runtime
 from running import run_line
 
 TITLES = [
@@ -106,7 +106,7 @@ def test_a_machine_with_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_two_runtimes(no_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
     both = {"onnxruntime": "1.32.0", "onnxruntime-gpu": "1.31.1"}
-    monkeypatch.setattr(providers, "installed_runtimes", lambda: both)
+    monkeypatch.setattr(runtime, "installed_runtimes", lambda: both)
     outcome = run_line("milopyp doctor")
     assert outcome.code == 3
     shown = rows(outcome.out)

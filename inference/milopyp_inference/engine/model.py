@@ -20,6 +20,7 @@ from milopyp_shared.tiles import Piece, Read, Shape, Tile, iter_heat_map
 from . import providers, streaming, tensorrt_cache
 from . import session as sessions
 from .planning import DEFAULT_MEMORY, ChunkPlan, plan, plan_for_gpu
+from .runtime import first_line, installed_runtimes, load_onnxruntime, refuse_two_runtimes, runtime_errors
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Model:
         """Session of the graph for chunks."""
         try:
             return self._session(self.second)
-        except sessions.runtime_errors() as error:
+        except runtime_errors() as error:
             raise _damaged(self.path, error) from error
 
     def iter_heat_map(self, read: Read, shape: Shape, levels: tuple[float, float]) -> Iterator[Piece]:
@@ -123,10 +124,10 @@ class Model:
                     return sessions.run_on_cpu(self.session, block, limits)
 
                 yield from iter_heat_map(way, read, on_cpu, self.recipe.geometry)
-        except sessions.runtime_errors() as error:
+        except runtime_errors() as error:
             z, y, x = shape
             raise CheckError(
-                f"onnxruntime stopped ({sessions.first_line(error)}) in a volume of {x} x {y} x {z} voxels",
+                f"onnxruntime stopped ({first_line(error)}) in a volume of {x} x {y} x {z} voxels",
                 where=self.path,
                 remedy="If it is the memory, give a smaller --memory or close other programs; else report it.",
             ) from error
@@ -148,10 +149,10 @@ class Model:
         try:
             self._in_use[tile] = self._tensorrt(tile)
             return self._in_use[tile]
-        except sessions.runtime_errors() as error:
+        except runtime_errors() as error:
             z, y, x = tile
             raise CheckError(
-                f"TensorRT has no engine for tiles of {x} x {y} x {z} voxels ({sessions.first_line(error)})",
+                f"TensorRT has no engine for tiles of {x} x {y} x {z} voxels ({first_line(error)})",
                 where=self.path,
                 remedy="If it is the memory, give a smaller --memory; --provider cuda needs no engine.",
             ) from error
@@ -206,7 +207,7 @@ def open_model(
         raise missing_file_error(path, "a model made by milopyp-export (.onnx)")
     if path.suffix in (".pth", ".pt"):
         return _exported_from(path, machine, say)
-    providers.refuse_two_runtimes(providers.installed_runtimes())
+    refuse_two_runtimes(installed_runtimes())
     content = path.read_bytes()
     recipe, second = _recipe(content, path)
     choice = providers.choose(machine.provider, recipe.precision, providers.obstacle_to)
@@ -225,16 +226,16 @@ def read_recipe(path: Path) -> Recipe:
 
 def _recipe(content: bytes, path: Path) -> tuple[Recipe, bytes]:
     """Recipe and second graph of a file that onnxruntime can read and that has the project's interface."""
-    runtime = sessions.load_onnxruntime()
+    runtime = load_onnxruntime()
     options = sessions.plain_options(runtime)
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
     try:
         session = runtime.InferenceSession(content, options, providers=[providers.NAMES[providers.CPU]])
         found: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
-    except sessions.runtime_errors() as error:
+    except runtime_errors() as error:
         raise InputError(
-            f"onnxruntime cannot read it ({sessions.first_line(error)[:100]})",
+            f"onnxruntime cannot read it ({first_line(error)[:100]})",
             where=path,
             expected="an ONNX file made by milopyp-export, whole in itself",
         ) from error
@@ -264,7 +265,7 @@ def _recipe(content: bytes, path: Path) -> tuple[Recipe, bytes]:
 
 def _damaged(path: Path, error: BaseException) -> InputError:
     return InputError(
-        f"its graph for chunks is damaged ({sessions.first_line(error)})",
+        f"its graph for chunks is damaged ({first_line(error)})",
         where=path,
         expected="a file made by milopyp-export",
         remedy="Export the checkpoint again: milopyp-export CHECKPOINT.",

@@ -12,11 +12,12 @@ import io
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from milopyp_shared.errors import CheckError, ContradictionError, MissingDependency
+
+from .runtime import import_onnxruntime
 
 CPU, CUDA, TENSORRT = "cpu", "cuda", "tensorrt"
 AUTO = "auto"
@@ -30,7 +31,6 @@ _REMEDIES = {
     CUDA: "Install it: pip install 'milopyp[gpu]' (and uninstall onnxruntime first); a driver of series 580 or newer.",
     TENSORRT: "Install it: pip install 'milopyp[gpu,tensorrt]' (TensorRT 10: version 11 does not fit onnxruntime).",
 }
-_SHARE_A_FOLDER = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
 _TENSORRT_LIBRARIES = ("libnvinfer.so.10", "libnvonnxparser.so.10")
 
 
@@ -107,8 +107,7 @@ def choose(wanted: str, precision: str, obstacle: Callable[[str], str | None]) -
 
 def obstacle_to(name: str) -> str | None:
     """Why a GPU provider cannot be used on this machine, in the loader's own words; None when it can."""
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     if NAMES[name] not in onnxruntime.get_available_providers():
         return f"this onnxruntime {onnxruntime.__version__} was built without it"
     preload(name)
@@ -126,8 +125,7 @@ def obstacle_to(name: str) -> str | None:
 
 def preload(name: str) -> None:
     """Load what the provider's library wants from the wheels that bring it; what is missing shows afterwards."""
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     if hasattr(onnxruntime, "preload_dlls"):
         with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find; the loader says it better
             onnxruntime.preload_dlls()
@@ -138,33 +136,6 @@ def preload(name: str) -> None:
         for library in _TENSORRT_LIBRARIES:
             if (place / library).is_file():
                 ctypes.CDLL(str(place / library), mode=ctypes.RTLD_GLOBAL)
-
-
-def installed_runtimes() -> dict[str, str]:
-    """Installed distributions of onnxruntime and their versions; more than one is a broken installation."""
-    found = {}
-    for distribution in metadata.distributions():
-        name = (distribution.metadata["Name"] or "").lower()
-        if name == "onnxruntime" or name.startswith("onnxruntime-"):
-            found[name] = distribution.version
-    return found
-
-
-def refuse_two_runtimes(found: dict[str, str]) -> None:
-    """Refuse onnxruntime beside onnxruntime-gpu: they install into the same folder and spoil each other.
-
-    Raises
-    ------
-    ContradictionError
-        Both are installed.
-    """
-    both = [name for name in _SHARE_A_FOLDER if name in found]
-    if len(both) > 1:
-        raise ContradictionError(
-            f"{' and '.join(both)} are both installed, and share one folder",
-            expected="one of them",
-            remedy=f"Run: pip uninstall {' '.join(both)}, then pip install the one that you want.",
-        )
 
 
 def provider_options(

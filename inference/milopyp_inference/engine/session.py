@@ -1,4 +1,4 @@
-"""onnxruntime's sessions: how they are set up, how they run, and what they raise."""
+"""onnxruntime's sessions: how they are set up and how they run."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from milopyp_shared.errors import MissingDependency
 from milopyp_shared.tiles import Shape
 
 from . import providers
+from .runtime import load_onnxruntime
 
 INPUTS, OUTPUT = ("sections", "levels"), "heatmap"
 
@@ -62,36 +62,3 @@ def run_on_gpu(session: Any, block: NDArray[np.uint8], levels: NDArray[np.float3
     session.run_with_iobinding(binding)
     heat: NDArray[np.float32] = binding.copy_outputs_to_cpu()[0][0]
     return heat
-
-
-def load_onnxruntime() -> Any:
-    """Import onnxruntime.
-
-    Raises
-    ------
-    MissingDependency
-        It is not there, or not whole.
-    """
-    try:
-        import onnxruntime
-
-        onnxruntime.InferenceSession  # noqa: B018 - missing when one of two that shared a folder was removed
-    except (ImportError, AttributeError) as error:
-        raise MissingDependency(
-            "onnxruntime is not installed, or in part only",
-            remedy="Run: pip install --force-reinstall 'milopyp[cpu]' (or [gpu]).",
-        ) from error
-    return onnxruntime
-
-
-def runtime_errors() -> tuple[type[BaseException], ...]:
-    """What onnxruntime raises: classes without a common base of their own, and plain ones."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    own = [kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception)]
-    return (*own, RuntimeError, ValueError, KeyError)
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, without what follows."""
-    return str(error).partition("\n")[0][:200]

@@ -9,11 +9,13 @@ import os
 import platform
 import shutil
 import tempfile
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from importlib import metadata, util
 from itertools import count, takewhile
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -101,9 +103,11 @@ def doctor(as_json: bool) -> None:
 def gather() -> Facts:
     """All facts."""
     from milopyp_inference.engine import providers, tensorrt_cache
+    from milopyp_inference.engine.runtime import import_onnxruntime, installed_runtimes
 
-    runtimes = providers.installed_runtimes()
-    runtime_error, numba_error = _loading_error("onnxruntime"), _loading_error("numba")
+    runtimes = installed_runtimes()
+    runtime_error = _loading_error("onnxruntime", import_onnxruntime)
+    numba_error = _loading_error("numba", lambda: importlib.import_module("numba"))
     states = _provider_states(runtime_error)
     obstacles = {name: state for name, state in states.items() if state != "works"}
     problem = _conflict(runtimes) or runtime_error or numba_error
@@ -176,7 +180,7 @@ def _packages(runtimes: dict[str, str]) -> dict[str, str]:
 
 
 def _conflict(runtimes: dict[str, str]) -> str:
-    from milopyp_inference.engine.providers import refuse_two_runtimes
+    from milopyp_inference.engine.runtime import refuse_two_runtimes
 
     try:
         refuse_two_runtimes(runtimes)
@@ -185,11 +189,11 @@ def _conflict(runtimes: dict[str, str]) -> str:
     return ""
 
 
-def _loading_error(name: str) -> str:
+def _loading_error(name: str, load: Callable[[], Any]) -> str:
     """Why a package cannot be loaded and what to do; empty when it can."""
     remedy = "Run: pip install 'milopyp[cpu]' (or [gpu])."
     try:
-        module = importlib.import_module(name)
+        module = load()
     except ImportError as error:
         installed = not isinstance(error, ModuleNotFoundError) or error.name != name
         return f"{name} cannot be loaded ({error}). {remedy}" if installed else f"{name} is not installed. {remedy}"
