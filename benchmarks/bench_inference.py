@@ -33,10 +33,10 @@ from milopyp_export.precision import quantise
 from milopyp_inference.engine.model import Machine, open_model
 from milopyp_inference.engine.streaming import ChunkStream
 from milopyp_shared import preprocessing as grey_module
+from milopyp_shared.mrc import write_mrc
 from milopyp_shared.peaks import find_candidates, nms, warm_up
 from milopyp_shared.preprocessing import Preprocessing
 from milopyp_shared.recipe import Recipe, Threshold
-from milopyp_shared.tomogram import write_mrc
 from milopyp_training.networks.registry import picking_logits
 from milopyp_training.networks.section_unet import SectionUNet
 from milopyp_training.networks.unet3d import UNet3d

@@ -20,8 +20,8 @@ import numpy as np
 from machine import describe_machine
 
 from milopyp_shared.formats.candidates import write_candidates
+from milopyp_shared.mrc import write_mrc
 from milopyp_shared.picks import Picks
-from milopyp_shared.tomogram import write_mrc
 
 SIZE = (512, 512, 256)  # x, y, z
 DIAMETER = 20.0

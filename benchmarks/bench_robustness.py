@@ -28,7 +28,8 @@ from milopyp_shared.lists import (
     write_coordinate_list,
     write_image_list,
 )
-from milopyp_shared.tomogram import open_tomogram, write_mrc
+from milopyp_shared.mrc import write_mrc
+from milopyp_shared.tomogram import open_tomogram
 
 Labels = dict[str, NDArray[np.float64]]
 WRONG = 0.05

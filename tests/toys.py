@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from milopyp_shared import axes
+from milopyp_shared.mrc import MrcHeader, write_mrc
 from milopyp_shared.phantom import Phantom, PhantomSettings, make_phantom
-from milopyp_shared.tomogram import Tomogram, write_mrc
+from milopyp_shared.tomogram import Tomogram
 from milopyp_shared.voxel_reader import VoxelReader
 
 TOY = Path(__file__).parent / "data" / "toy.onnx"
@@ -48,7 +49,7 @@ def tomogram_of(zyx: np.ndarray[Any, Any], voxel_size: float | None = None) -> T
         stream.write(np.ascontiguousarray(zyx).data)
         stream.flush()
         stored = VoxelReader(Path("a.mrc"), stream, zyx.dtype, zyx.shape, 0)
-    return Tomogram(Path("a.mrc"), "xyz", stored, voxel_size)
+    return Tomogram(Path("a.mrc"), MrcHeader(zyx.shape, zyx.dtype), "xyz", voxel_size, stored)
 
 
 def noise(shape_zyx: tuple[int, int, int] = (16, 32, 32), seed: int = 1) -> np.ndarray[Any, Any]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .lists import ImageEntry
-    from .tomogram import Tomogram
+    from .tomogram import TomogramHeader
 
 # What may follow the tomogram's name in the name of its picks; the first that exists counts.
 PICK_ENDINGS = ("_coord.txt", ".txt", ".mod", ".star", ".tbl", ".ndjson", ".json", ".csv")
@@ -65,9 +65,9 @@ def read_labels(
             some = ", ".join(path.name for path in candidates[:4])
             console.warn(f"{entry.path.name} has no picks ({some}, ...)")
             continue
-        tomogram = _opened(entry, order, console)
-        xyz = _read(picks, tomogram, entry.name, how)
-        if _tell(entry, tomogram, xyz, picks, how, console):
+        header = _header(entry, order, console)
+        xyz = _read(picks, header, entry.name, how)
+        if _tell(entry, header, xyz, picks, how, console):
             labels[entry.name] = xyz
     if not labels:
         raise InputError(
@@ -79,30 +79,32 @@ def read_labels(
     return labels
 
 
-def _opened(entry: ImageEntry, order: str, console: Console) -> Tomogram:
+def _header(entry: ImageEntry, order: str, console: Console) -> TomogramHeader:
     from . import axes
-    from .tomogram import open_tomogram
+    from .tomogram import read_header
 
-    tomogram = open_tomogram(entry.path, order)
-    if doubt := axes.order_warning(tomogram.order, tomogram.stored.shape):
+    header = read_header(entry.path, order)
+    if doubt := axes.order_warning(header.order, header.mrc.stored_shape):
         console.warn(f"{entry.path.name}: {doubt}")
-    return tomogram
+    return header
 
 
 def _tell(
-    entry: ImageEntry, tomogram: Tomogram, xyz: NDArray[np.float64], picks: Path, how: How, console: Console
+    entry: ImageEntry, header: TomogramHeader, xyz: NDArray[np.float64], picks: Path, how: How, console: Console
 ) -> bool:
     """Say what labels a tomogram has and what looks wrong with them; False when there are none."""
     from .labels import column_orders_on_density, density_warning, doubles
+    from .tomogram import open_tomogram
 
     name, diameter = entry.path.name, how.bbox or DIAMETER
     if not len(xyz):
         console.warn(f"{name}: {picks.name} holds no picks of it")
         return False
-    if doubt := density_warning(tomogram.zyx, xyz, diameter):
+    zyx = open_tomogram(entry.path, header.order).zyx
+    if doubt := density_warning(zyx, xyz, diameter):
         # what follows the file's axes in some formats is x, y, z in the others
-        columns = tomogram.order if picks.suffix in (".txt", ".mod") and how.picks is None else "xyz"
-        words = column_orders_on_density(tomogram.zyx, xyz, diameter, columns)
+        columns = header.order if picks.suffix in (".txt", ".mod") and how.picks is None else "xyz"
+        words = column_orders_on_density(zyx, xyz, diameter, columns)
         if words:
             doubt += (
                 f"; with their columns taken as {' or '.join(' '.join(word) for word in words)} they lie on particles"
@@ -112,7 +114,7 @@ def _tell(
         console.warn(f"{name}: {doubt}")
     if double := doubles(xyz, diameter / 4):
         console.warn(f"{name}: {double} labels lie within a quarter of a particle of another one")
-    console.say(f"{name} (order {tomogram.order}): {len(xyz)} labels from {picks.name}")
+    console.say(f"{name} (order {header.order}): {len(xyz)} labels from {picks.name}")
     return True
 
 
@@ -136,7 +138,7 @@ def _from_one_file(
     idle = [name for name, value in (("--object", how.object_), ("--fourth-column", how.fourth_column)) if value]
     if idle:
         raise UsageError(f"{' and '.join(idle)} beside --picks", expected="one of them: they are for single files")
-    tomograms = {entry.name: _opened(entry, order, console) for entry in entries}
+    headers = {entry.name: _header(entry, order, console) for entry in entries}
     tables = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if path.suffix.lower() == ".parquet" or (tables and all(map(is_parquet, tables))):
         found: dict[str, NDArray[np.float64]] = {}
@@ -146,8 +148,8 @@ def _from_one_file(
     elif how.double_z:
         raise UsageError("--double-z", expected="a .parquet file: only those count sections")
     else:
-        found = _positions(path, tomograms, how)
-    if others := sorted(set(found) - set(tomograms)):
+        found = _positions(path, headers, how)
+    if others := sorted(set(found) - set(headers)):
         some = ", ".join(others[:3]) + (" ..." if len(others) > 3 else "")
         console.warn(f"{path.name}: {len(others)} of its tomograms are not in the folder: {some}")
     labels = {}
@@ -155,9 +157,9 @@ def _from_one_file(
         if entry.name not in found:
             console.warn(f"{entry.path.name} has no picks in {path.name}")
             continue
-        xyz, tomogram = found[entry.name], tomograms[entry.name]
-        check_labels(xyz, tomogram, path)
-        if _tell(entry, tomogram, xyz, path, how, console):
+        xyz, header = found[entry.name], headers[entry.name]
+        check_labels(xyz, header, path)
+        if _tell(entry, header, xyz, path, how, console):
             labels[entry.name] = xyz
     if not labels:
         raise InputError(
@@ -167,18 +169,17 @@ def _from_one_file(
     return labels
 
 
-def _positions(path: Path, tomograms: Mapping[str, Tomogram], how: How) -> dict[str, NDArray[np.float64]]:
+def _positions(path: Path, headers: Mapping[str, TomogramHeader], how: How) -> dict[str, NDArray[np.float64]]:
     from .formats.conventions import FormatContext
     from .formats.positions import read_positions
 
     settings = {
-        name: FormatContext.of(own.frame, name, coords=how.coords, binning=how.binning)
-        for name, own in tomograms.items()
+        name: FormatContext.of(own.frame, name, coords=how.coords, binning=how.binning) for name, own in headers.items()
     }
     return {name: picks.xyz for name, picks in read_positions(path, how.from_, settings).items()}
 
 
-def _read(path: Path, tomogram: Tomogram, name: str, how: How) -> NDArray[np.float64]:
+def _read(path: Path, header: TomogramHeader, name: str, how: How) -> NDArray[np.float64]:
     """Labels of one tomogram, ``(n, 3)`` x, y, z in the inside frame.
 
     Raises
@@ -194,13 +195,13 @@ def _read(path: Path, tomogram: Tomogram, name: str, how: How) -> NDArray[np.flo
 
     if path.suffix in (".txt", ".mod") and how.from_ in (None, "txt", "mod"):
         number = None if how.object_ is None else how.object_ - 1
-        return read_points_of(path, tomogram, how.coords, extra=how.fourth_column, object=number)
+        return read_points_of(path, header, how.coords, extra=how.fourth_column, object=number)
     word = format_of(path, how.from_, "--from")
     setting = FormatContext.of(
-        tomogram.frame, name, coords=how.coords, binning=how.binning, name=name if word in NAMED else None
+        header.frame, name, coords=how.coords, binning=how.binning, name=name if word in NAMED else None
     )
     for need in FORMATS[word].needs:
         setting.known(need, path)
     xyz = FORMATS[word].read(path, setting).xyz
-    check_labels(xyz, tomogram, path)
+    check_labels(xyz, header, path)
     return xyz

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from . import axes
 from .errors import ContradictionError, InputError
 from .formats import mod, text
-from .tomogram import Tomogram
+from .tomogram import TomogramHeader
 
 Coords = Literal["model2point", "voxel"]
 
@@ -22,7 +22,7 @@ RANDOM_PLACES = 400
 
 def read_points_of(
     path: Path,
-    tomogram: Tomogram,
+    tomogram: TomogramHeader,
     coords: Coords = "model2point",
     extra: str | None = None,
     object: int | None = None,
@@ -61,7 +61,7 @@ def read_points_of(
                 expected=f"--object 1 to {len(model.objects)}",
             )
         columns = mod.to_voxel_index(
-            mod.model_points(model, object), model, pixel_size=tomogram.header_voxel_size, origin=tomogram.origin
+            mod.model_points(model, object), model, pixel_size=tomogram.mrc.voxel_size, origin=tomogram.mrc.origin
         )
     else:
         columns = text.read_points(path, extra=None if extra is None else "ignore")
@@ -83,7 +83,7 @@ def doubles(xyz: NDArray[np.float64], distance: float) -> int:
     return len({later for _, later in KDTree(xyz).query_pairs(distance)})
 
 
-def check_labels(xyz: NDArray[np.float64], tomogram: Tomogram, where: object) -> None:
+def check_labels(xyz: NDArray[np.float64], tomogram: TomogramHeader, where: object) -> None:
     """Refuse x, y, z labels outside the volume, and name the file order in which they would fit.
 
     Raises
@@ -93,7 +93,7 @@ def check_labels(xyz: NDArray[np.float64], tomogram: Tomogram, where: object) ->
     """
     if axes.inside(xyz, tomogram.shape).all():
         return
-    words = [word for word in axes.file_orders_that_fit(xyz, tomogram.stored.shape) if word != tomogram.order]
+    words = [word for word in axes.file_orders_that_fit(xyz, tomogram.mrc.stored_shape) if word != tomogram.order]
     raise _outside(xyz, tomogram, where, f"All of them fit with --order {' or '.join(words)}." if words else "")
 
 
@@ -163,7 +163,7 @@ def _density(volume: NDArray[Any], xyz: NDArray[np.float64], diameter: float, pa
     return np.array([float(box.mean(dtype=np.float64)) for box in boxes])
 
 
-def _outside(xyz: NDArray[np.float64], tomogram: Tomogram, where: object, remedy: str) -> ContradictionError:
+def _outside(xyz: NDArray[np.float64], tomogram: TomogramHeader, where: object, remedy: str) -> ContradictionError:
     outside = ~axes.inside(xyz, tomogram.shape)
     z, y, x = tomogram.shape
     first = ", ".join(f"{value:g}" for value in xyz[outside][0])

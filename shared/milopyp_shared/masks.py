@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .errors import InputError
 from .lists import ImageEntry
 from .scratch_array import scratch_array
-from .tomogram import Tomogram, open_tomogram
+from .tomogram import TomogramHeader, open_tomogram
 
 INSIDE = 0.5
 _SECTIONS = 16  # read at once
@@ -122,7 +122,7 @@ def find_masks(path: Path, images: Sequence[ImageEntry], say: Callable[[str], No
     return found
 
 
-def open_mask(path: Path, tomogram: Tomogram) -> Mask:
+def open_mask(path: Path, tomogram: TomogramHeader) -> Mask:
     """The mask of a tomogram.
 
     Raises
@@ -154,6 +154,6 @@ def open_mask(path: Path, tomogram: Tomogram) -> Mask:
     return Mask(kept, binning)
 
 
-def _sizes(tomogram: Tomogram) -> str:
-    z, y, x = tomogram.stored.shape
+def _sizes(header: TomogramHeader) -> str:
+    z, y, x = header.mrc.stored_shape
     return f"{x} x {y} x {z}"

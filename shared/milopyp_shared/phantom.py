@@ -21,7 +21,7 @@ from scipy.spatial.transform import Rotation
 from . import atomic, axes
 from .errors import UsageError
 from .lists import ImageEntry, write_coordinate_list, write_image_list
-from .tomogram import write_mrc
+from .mrc import write_mrc
 
 Float = NDArray[np.float64]
 Volume = NDArray[np.float32]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import ContradictionError, InputError
-from .tomogram import Tomogram
+from .tomogram import Tomogram, TomogramHeader
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -45,8 +45,7 @@ class ResampledTomogram:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Sizes ``(z, y, x)``."""
-        z, y, x = (max(round(size * self.scale), 1) for size in self.tomogram.shape)
-        return (z, y, x)
+        return _scaled(self.tomogram.shape, self.scale)
 
     def sections(self, first: int, last: int) -> NDArray[np.float32]:
         """Sections ``first <= z < last``, ``(z, y, x)`` float32."""
@@ -84,6 +83,22 @@ def resampled(tomogram: Tomogram, voxel_size: float | None) -> Tomogram | Resamp
     ContradictionError
         They differ by a factor of more than `FURTHEST`.
     """
+    scale = _scale(tomogram, voxel_size)
+    return tomogram if scale == 1.0 else ResampledTomogram(tomogram, scale)
+
+
+def resampled_shape(header: TomogramHeader, voxel_size: float | None) -> tuple[int, int, int]:
+    """Sizes ``(z, y, x)`` of what `resampled` gives, without any voxel; the same errors."""
+    return _scaled(header.shape, _scale(header, voxel_size))
+
+
+def _scaled(shape: tuple[int, int, int], scale: float) -> tuple[int, int, int]:
+    z, y, x = (max(round(size * scale), 1) for size in shape)
+    return (z, y, x)
+
+
+def _scale(header: TomogramHeader, voxel_size: float | None) -> float:
+    """Voxels of `voxel_size` per voxel of the file; exactly 1.0 where they are the same."""
     if voxel_size is None:
         raise InputError(
             "the model does not know the voxel size it was trained at",
@@ -91,22 +106,22 @@ def resampled(tomogram: Tomogram, voxel_size: float | None) -> Tomogram | Resamp
             expected="training tomograms whose headers have one",
             remedy="Leave --rescale out, or resample the tomogram yourself.",
         )
-    if tomogram.voxel_size is None:
+    if header.voxel_size is None:
         raise InputError(
             "the voxel size is unknown",
-            where=tomogram.path,
+            where=header.path,
             expected="a voxel size in the header, for --rescale",
             remedy="Give --voxel-size.",
         )
-    scale = tomogram.voxel_size / voxel_size
+    scale = header.voxel_size / voxel_size
     if not 1 / FURTHEST <= scale <= FURTHEST:
         raise ContradictionError(
-            f"voxels of {tomogram.voxel_size:.3g} A for a model trained at {voxel_size:.3g} A",
-            where=tomogram.path,
+            f"voxels of {header.voxel_size:.3g} A for a model trained at {voxel_size:.3g} A",
+            where=header.path,
             expected=f"voxel sizes within a factor of {FURTHEST:g}",
             remedy="Check the header, give --voxel-size, or train a model at this voxel size.",
         )
-    return tomogram if abs(scale - 1) < SAME else ResampledTomogram(tomogram, scale)
+    return 1.0 if abs(scale - 1) < SAME else scale
 
 
 def _along(axis: int, kernel: csr_array, block: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from milopyp_shared import axes, preprocessing
 from milopyp_shared.errors import InputError
+from milopyp_shared.mrc import write_mrc
 from milopyp_shared.preprocessing import (
     Pairing,
     PreprocessedVolume,
@@ -19,7 +20,7 @@ from milopyp_shared.preprocessing import (
     pair_sections,
     published,
 )
-from milopyp_shared.tomogram import open_tomogram, write_mrc
+from milopyp_shared.tomogram import open_tomogram
 from toys import tomogram_of
 
 PARAMETERS = {

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from milopyp_shared.errors import ContradictionError, InputError
-from milopyp_shared.resample import ResampledTomogram, resampled
+from milopyp_shared.resample import ResampledTomogram, resampled, resampled_shape
 from toys import tomogram_of
 
 
@@ -53,10 +53,17 @@ def test_what_has_the_voxel_size_already_is_left_alone() -> None:
     assert resampled(tomogram, 10.0) is tomogram
 
 
+@pytest.mark.parametrize("voxel_size", [10.01, 13.4, 5.0, 3.3])
+def test_the_shape_is_known_from_the_header(voxel_size: float) -> None:
+    tomogram = tomogram_of(np.zeros((9, 11, 14)), voxel_size)
+    assert resampled_shape(tomogram, 10.0) == resampled(tomogram, 10.0).shape
+
+
 @pytest.mark.parametrize(("here", "trained", "kind"), [
     (None, 10.0, InputError), (10.0, None, InputError), (2.0, 10.0, ContradictionError),
     (50.0, 10.0, ContradictionError),
 ])  # fmt: skip
 def test_refused(here: float | None, trained: float | None, kind: type[Exception]) -> None:
-    with pytest.raises(kind):
-        resampled(tomogram_of(np.zeros((9, 9, 9)), here), trained)
+    for asked in (resampled, resampled_shape):
+        with pytest.raises(kind):
+            asked(tomogram_of(np.zeros((9, 9, 9)), here), trained)

@@ -19,7 +19,9 @@ from hypothesis import strategies as st
 
 from milopyp_shared import axes
 from milopyp_shared.errors import ContradictionError, InputError, MilopypError, UsageError
-from milopyp_shared.tomogram import open_tomogram, write_mrc
+from milopyp_shared.mrc import write_mrc
+from milopyp_shared.tomogram import TomogramHeader, open_tomogram, read_header
+from reading import COUNTERS, bytes_read
 
 MODES = {0: np.int8, 1: np.int16, 2: np.float32, 6: np.uint16, 12: np.float16}
 SHAPE = (9, 12, 17)  # z, y, x of a file written in order xyz
@@ -181,7 +183,7 @@ def test_packed_files(
     content = mrc_bytes(data, 2, endian, extended=b"x" * 80, cell=(17 * 7.5, 12 * 7.5, 9 * 7.5), origin=(1, 2, 3))
     tomogram = open_tomogram(put(tmp_path / "a.mrc.z", pack(content + b"more than the header claims")), "xyz")
     assert np.array_equal(tomogram.sections(0, 9), data)
-    assert (tomogram.voxel_size, tomogram.origin) == (7.5, (1.0, 2.0, 3.0))
+    assert (tomogram.voxel_size, tomogram.mrc.origin) == (7.5, (1.0, 2.0, 3.0))
     assert not list(spool.iterdir())
 
 
@@ -222,6 +224,42 @@ def test_bad_packed_files(tmp_path: Path, kind: str, message: str) -> None:
     assert str(caught.value).startswith(f"{path}: ")
 
 
+NEEDS_COUNTERS = pytest.mark.skipif(not COUNTERS.exists(), reason="the system does not count what is read")
+NOTHING: dict[str, Callable[[bytes], bytes]] = {"plain": bytes, "gz": gzip.compress}
+
+
+@NEEDS_COUNTERS
+@pytest.mark.parametrize("pack", NOTHING.values(), ids=NOTHING.keys())
+def test_a_header_is_read_without_voxels(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    """The file has 4 MB that no packer makes smaller; Python reads packed files in blocks of 8 to 128 KiB."""
+    content = mrc_bytes(voxels(6, (40, 200, 256)), 6, cell=(256 * 7.5, 200 * 7.5, 40 * 7.5))
+    path = put(tmp_path / "a.mrc", pack(content))
+    open_tomogram(path), read_header(path)  # whatever is imported on the way
+    before = bytes_read()
+    header = read_header(path)
+    assert bytes_read() - before < 300_000
+    assert (header.shape, header.order, header.voxel_size) == ((40, 200, 256), "xyz", 7.5)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress])
+@pytest.mark.parametrize("order", ["xzy", "auto"])
+def test_a_header_is_that_of_the_open_tomogram(tmp_path: Path, pack: Callable[[bytes], bytes], order: str) -> None:
+    content = mrc_bytes(voxels(1, (40, 10, 44)), 1, ">", extended=b"x" * 80, origin=(1, 2, 3), start=(4, 5, 6))
+    path = put(tmp_path / "a.mrc", pack(content))
+    header, tomogram = read_header(path, order, 13.5), open_tomogram(path, order, 13.5)
+    assert header == TomogramHeader(tomogram.path, tomogram.mrc, tomogram.order, tomogram.voxel_size)
+    assert (header.shape, header.frame) == ((10, 40, 44), tomogram.frame)
+    assert (header.mrc.dtype, header.mrc.offset, header.mrc.start) == (np.dtype(">i2"), 1104, (4, 5, 6))
+
+
+@pytest.mark.parametrize("kind", ["truncated gz", "wrong sum", "short inside"])
+def test_the_end_of_a_packed_file_waits_until_it_is_opened(tmp_path: Path, kind: str) -> None:
+    path = put(tmp_path / "a.mrc.z", packed_and_bad(kind))
+    assert read_header(path, "xyz").shape == SHAPE
+    with pytest.raises(InputError):
+        open_tomogram(path, "xyz")
+
+
 @pytest.mark.parametrize(
     ("header", "given_size", "expected", "stated"),
     [
@@ -245,14 +283,14 @@ def test_voxel_size(
     path = put(tmp_path / "a.mrc", mrc_bytes(voxels(1), 1, **header))
     tomogram = open_tomogram(path, "xyz", given_size)
     assert tomogram.voxel_size == (None if expected is None else pytest.approx(expected, rel=1e-6))
-    assert tomogram.header_voxel_size == (None if stated is None else pytest.approx(stated, rel=1e-6))
+    assert tomogram.mrc.voxel_size == (None if stated is None else pytest.approx(stated, rel=1e-6))
 
 
 @pytest.mark.parametrize("endian", "<>")
 def test_origin_and_start_are_kept(tmp_path: Path, endian: str) -> None:
     path = put(tmp_path / "a.mrc", mrc_bytes(voxels(1), 1, endian, origin=(-1.5, 20.0, 300.25), start=(-4, 0, 17)))
     tomogram = open_tomogram(path, "xzy")
-    assert (tomogram.origin, tomogram.start) == ((-1.5, 20.0, 300.25), (-4, 0, 17))
+    assert (tomogram.mrc.origin, tomogram.mrc.start) == ((-1.5, 20.0, 300.25), (-4, 0, 17))
 
 
 def test_bytes_behind_the_volume_do_no_harm_but_one_missing_is_refused(tmp_path: Path) -> None:
@@ -291,6 +329,30 @@ def test_what_is_no_tomogram(tmp_path: Path, content: bytes, message: str) -> No
     with pytest.raises(InputError, match=message) as caught:
         open_tomogram(path)
     assert str(caught.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        mrc_bytes(voxels(1), 1)[:-1],
+        mrc_bytes(voxels(1, (20, 20, 20)), 1),
+        mrc_bytes(voxels(1, (7, 20, 20)), 1),
+        mrc_bytes(SHAPE, 4) + bytes(20000),
+        gzip.compress(b"x y z\n" * 1000),
+        gzip.compress(mrc_bytes(voxels(1, (20, 20, 20)), 1)),
+        b"\x1f\x8b" + bytes(2000),
+    ],
+    ids=["empty", "short", "cube", "thin", "complex", "packed text", "packed cube", "not packed"],
+)
+def test_a_bad_header_is_one_error_however_it_is_read(tmp_path: Path, content: bytes) -> None:
+    path = put(tmp_path / "a.mrc", content)
+    errors = []
+    for read in (read_header, open_tomogram):
+        with pytest.raises(MilopypError) as caught:
+            read(path)
+        errors.append((type(caught.value), str(caught.value)))
+    assert errors[0] == errors[1]
 
 
 @pytest.mark.parametrize("endian", "<>")
@@ -389,7 +451,7 @@ def test_written_files_by_an_independent_reader(tmp_path: Path, mode: int, capsy
         assert (int(mrc.header.mapc), int(mrc.header.mapr), int(mrc.header.maps)) == (1, 2, 3)
     tomogram = open_tomogram(path, "xyz")
     assert np.array_equal(tomogram.zyx, data)
-    assert (tomogram.voxel_size, tomogram.origin) == (pytest.approx(13.48), (-120.5, 0.0, 77.25))
+    assert (tomogram.voxel_size, tomogram.mrc.origin) == (pytest.approx(13.48), (-120.5, 0.0, 77.25))
 
 
 def test_written_files_without_a_voxel_size(tmp_path: Path) -> None:

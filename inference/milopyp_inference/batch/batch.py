@@ -178,7 +178,7 @@ def _remove_leftovers(run: PickingRun, image: ImageEntry) -> None:
 
 def _warn(name: str, prepared: Prepared, run: PickingRun) -> list[str]:
     warnings, tomogram = [], prepared.tomogram
-    if doubt := axes.order_warning(tomogram.order, tomogram.stored.shape):
+    if doubt := axes.order_warning(tomogram.order, tomogram.mrc.stored_shape):
         warnings.append(f"{name}: {doubt}")
     trained = run.model.recipe.voxel_size
     if trained and tomogram.voxel_size and not run.options.rescale and abs(tomogram.voxel_size / trained - 1) > 0.05:

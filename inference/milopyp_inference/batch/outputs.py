@@ -16,8 +16,9 @@ from milopyp_shared.formats.conventions import FormatContext
 from milopyp_shared.formats.mod import CENTRE, write_mod
 from milopyp_shared.formats.registry import FORMATS
 from milopyp_shared.formats.text import write_points
+from milopyp_shared.mrc import write_mrc
 from milopyp_shared.picks import Picks
-from milopyp_shared.tomogram import Frame, write_mrc
+from milopyp_shared.tomogram import Frame
 
 from ..decode.published import write_text as write_text_of_published
 

@@ -125,11 +125,11 @@ def _setting(source: Path, path: Path | None, given: dict[str, Any], console: Co
     from milopyp_shared.formats.candidates import CANDIDATES
     from milopyp_shared.formats.conventions import FormatContext
     from milopyp_shared.lists import check_image_name
-    from milopyp_shared.tomogram import open_tomogram
+    from milopyp_shared.tomogram import read_header
 
     order, size, voxel_size, frame = given.pop("order"), given.pop("shape"), given.pop("voxel_size"), None
     if path is not None:
-        frame = open_tomogram(path, order or axes.AUTO, voxel_size).frame
+        frame = read_header(path, order or axes.AUTO, voxel_size).frame
         stored = frame.stored_shape[::-1]
         if size is not None and size != stored:
             raise ContradictionError(

@@ -130,7 +130,7 @@ def load_volumes(
             warn(f"{image.name}: W05 has no labels and is left out")
             continue
         tomogram = open_tomogram(image.path, order)
-        if doubt := axes.order_warning(tomogram.order, tomogram.stored.shape):
+        if doubt := axes.order_warning(tomogram.order, tomogram.mrc.stored_shape):
             warn(f"{image.name}: {doubt}")
         xyz = coordinates[image.name]
         check_labels(xyz, tomogram, where)

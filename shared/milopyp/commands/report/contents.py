@@ -49,9 +49,9 @@ def tomogram_of(record: Mapping[str, Any], folder: Path | None) -> Tomogram:
             remedy="Say with --tomograms in which folder it is now.",
         )  # fmt: skip
     tomogram = open_tomogram(path, frame.order, frame.voxel_size)
-    if tomogram.stored.shape != frame.stored_shape:
+    if tomogram.mrc.stored_shape != frame.stored_shape:
         raise InputError(
-            f"{' x '.join(map(str, tomogram.stored.shape[::-1]))} voxels", where=path,
+            f"{' x '.join(map(str, tomogram.mrc.stored_shape[::-1]))} voxels", where=path,
             expected=f"{' x '.join(map(str, frame.stored_shape[::-1]))} as when it was picked",
             remedy="Pick it again.",
         )  # fmt: skip

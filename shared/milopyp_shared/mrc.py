@@ -1,0 +1,199 @@
+"""The MRC format: what a header says, and files written."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mrcfile.dtypes import HEADER_DTYPE
+from numpy.typing import NDArray
+
+from .errors import InputError
+
+HEADER_BYTES = 1024
+_WRITTEN_AT_ONCE = 4_000_000  # voxels
+
+_MODES = {0: np.int8, 1: np.int16, 2: np.float32, 6: np.uint16, 12: np.float16}
+_REFUSED_MODES = {3: "complex int16", 4: "complex float32", 101: "4-bit"}
+_IMOD_STAMP = 1146047817  # "IMOD" as an integer, at byte 152 of the header
+
+
+@dataclass(frozen=True)
+class MrcHeader:
+    """What the first kilobyte of a file says.
+
+    Attributes
+    ----------
+    stored_shape
+        Slowest axis first.
+    dtype
+        Of a voxel, with its byte order.
+    offset
+        Bytes before the first voxel.
+    voxel_size
+        Angstrom; None where it is not said (0 and exactly 1.0 count as unsaid).
+    origin
+        Angstrom, 0 where it is no finite number; along the file's axes, fastest first.
+    start
+        nxstart, nystart, nzstart.
+    """
+
+    stored_shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    offset: int = HEADER_BYTES
+    voxel_size: float | None = None
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    start: tuple[int, int, int] = (0, 0, 0)
+
+    @property
+    def file_bytes(self) -> int:
+        """Length of a file that holds all the voxels."""
+        return self.offset + math.prod(self.stored_shape) * self.dtype.itemsize
+
+
+def parse_header(path: Path, start: bytes) -> MrcHeader:
+    """Read a header from the first `HEADER_BYTES` of a file; `path` is for messages.
+
+    Raises
+    ------
+    InputError
+        Too short, not MRC, or a number type without grey levels.
+    """
+    header = _header(path, start)
+    x, y, z = (float(np.nan_to_num(header["origin"][axis], posinf=0.0, neginf=0.0)) for axis in "xyz")
+    return MrcHeader(
+        _file_shape(header),
+        _voxel_type(path, header, start),
+        HEADER_BYTES + int(header["nsymbt"]),
+        _voxel_size(header),
+        (x, y, z),
+        (int(header["nxstart"]), int(header["nystart"]), int(header["nzstart"])),
+    )
+
+
+def _header(path: Path, start: bytes) -> Any:
+    """The MRC2014 header in the byte order that makes its mode and sizes plausible (old files carry no stamp)."""
+    if len(start) < HEADER_BYTES:
+        raise InputError(
+            f"the file ends after {len(start)} bytes",
+            where=path,
+            expected=f"an MRC header of {HEADER_BYTES} bytes",
+            remedy="Give a tomogram in MRC format.",
+        )
+    plausible = []
+    for byte_order in "<>":
+        header = np.frombuffer(start, dtype=HEADER_DTYPE.newbyteorder(byte_order))[0]
+        known = int(header["mode"]) in _MODES or int(header["mode"]) in _REFUSED_MODES
+        if known and all(0 < int(header[n]) < 2**24 for n in ("nx", "ny", "nz")) and 0 <= int(header["nsymbt"]) < 2**30:
+            plausible.append(header)
+    if plausible:  # both for bytes of, say, 512 x 512 x 256, which swapped are 131072 x 131072 x 65536
+        return min(plausible, key=lambda header: math.prod(_file_shape(header)))
+    little = np.frombuffer(start, dtype=HEADER_DTYPE.newbyteorder("<"))[0]
+    raise InputError(
+        f"no MRC header (mode {int(little['mode'])}, sizes {int(little['nx'])} x {int(little['ny'])} x "
+        f"{int(little['nz'])})",
+        where=path,
+        expected="an MRC file of mode 0, 1, 2, 6 or 12 with positive sizes",
+        remedy="Give a tomogram in MRC format.",
+    )
+
+
+def _file_shape(header: Any) -> tuple[int, int, int]:
+    return (int(header["nz"]), int(header["ny"]), int(header["nx"]))
+
+
+def _voxel_type(path: Path, header: Any, start: bytes) -> np.dtype[Any]:
+    mode = int(header["mode"])
+    if mode not in _MODES:
+        raise InputError(
+            f"mode {mode} ({_REFUSED_MODES[mode]}) has no grey levels",
+            where=path,
+            expected="mode 0, 1, 2, 6 or 12",
+            remedy="Convert it, e.g. with IMOD: newstack -mode 1 IN OUT.",
+        )
+    if mode == 0 and _bytes_are_unsigned(header, start):
+        return np.dtype(np.uint8)
+    return np.dtype(_MODES[mode]).newbyteorder(header.dtype["mode"].byteorder)
+
+
+def _bytes_are_unsigned(header: Any, start: bytes) -> bool:
+    """IMOD's flag where its stamp stands; else the header's own maximum, or an age before the MAP id.
+
+    Source: IMOD's description of its MRC header (imodStamp at byte 152, bit 0 of imodFlags = signed bytes).
+    """
+    byte_order = header.dtype["mode"].byteorder
+    stamp, flags = np.frombuffer(start, dtype=np.dtype(np.int32).newbyteorder(byte_order), count=2, offset=152)
+    if stamp == _IMOD_STAMP:
+        return not flags & 1
+    older_than_map_id = bytes(header["map"]).rstrip(b"\0 ") != b"MAP"
+    return bool(header["dmax"] > 127 or (older_than_map_id and header["dmin"] >= 0))
+
+
+def _voxel_size(header: Any) -> float | None:
+    lengths = np.array([header["cella"][axis] for axis in "xyz"], dtype=float)
+    counts = np.array([header["mx"], header["my"], header["mz"]], dtype=float)
+    if np.any(counts <= 0) or not np.all(np.isfinite(lengths)):
+        return None
+    size = float(np.median(lengths / counts))
+    return size if size > 0 and size != 1.0 else None
+
+
+def write_mrc(
+    path: Path,
+    data: NDArray[Any],
+    voxel_size: float | NDArray[np.float64] | None = None,
+    origin: NDArray[np.float64] | tuple[float, float, float] = (0.0, 0.0, 0.0),
+) -> None:
+    """Write a volume as MRC; equal data give equal bytes (mrcfile's time stamp is left out).
+
+    Parameters
+    ----------
+    data
+        In the file's own axes, slowest first; int8, int16, uint16, float16 or float32.
+    voxel_size
+        Angstrom, one number or one per file axis (fastest first); None when unknown.
+    origin
+        Angstrom, per file axis (fastest first).
+    """
+    header = _new_header(path, data, voxel_size, origin)
+    total, squares, lowest, highest = 0.0, 0.0, np.inf, -np.inf
+    at_once = max(1, _WRITTEN_AT_ONCE // (data.shape[1] * data.shape[2]))
+    with path.open("wb") as stream:
+        stream.write(header.tobytes())
+        for first in range(0, len(data), at_once):
+            block = np.ascontiguousarray(data[first : first + at_once])
+            stream.write(block.data)
+            total += float(block.sum(dtype=np.float64))
+            squares += float(np.square(block, dtype=np.float64).sum())
+            lowest, highest = min(lowest, float(block.min())), max(highest, float(block.max()))
+        mean = total / data.size
+        header.dmin, header.dmax, header.dmean = lowest, highest, mean
+        header.rms = np.sqrt(max(squares / data.size - mean**2, 0.0))
+        stream.seek(0)
+        stream.write(header.tobytes())
+
+
+def _new_header(
+    path: Path,
+    data: NDArray[Any],
+    voxel_size: float | NDArray[np.float64] | None,
+    origin: NDArray[np.float64] | tuple[float, float, float],
+) -> Any:
+    """The header that mrcfile gives a file of one voxel, with the sizes of `data`."""
+    import mrcfile
+
+    with mrcfile.new(path, np.zeros((1, 1, 1), data.dtype), overwrite=True) as mrc:
+        mrc.set_volume()
+        header = mrc.header.copy()
+    header.nz, header.ny, header.nx = header.mz, header.my, header.mx = data.shape
+    size = np.zeros(3) if voxel_size is None else np.broadcast_to(voxel_size, 3)
+    for number, axis in enumerate("xyz"):
+        header.cella[axis] = size[number] * header[f"n{axis}"]
+        header.origin[axis] = origin[number]
+    header.label = b""
+    header.label[0] = b"milopyp"
+    header.nlabl = 1
+    return header
