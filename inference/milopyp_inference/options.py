@@ -107,7 +107,7 @@ def published_options(options: Mapping[str, Any]) -> PublishedOptions | None:
             raise UsageError(
                 "has no effect: double picks are told apart by distance, and nothing is cut off at the borders",
                 where=_spelled(*given),
-                expected=f"{_spelled(*given)} beside --published only",
+                expected="it beside --published only",
                 remedy="Give --published to pick as the published program does, or leave it out.",
             )
         return None

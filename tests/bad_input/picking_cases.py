@@ -98,7 +98,7 @@ OPTIONS = [
     Case("unknown order word", f"{INFER} a.mrc --order abc", "--order", "'abc' is not one of", usage=True,
          build=model()),
     Case("published window without --published", f"{INFER} a.mrc --nms 5", "--nms", "has no effect",
-         "--nms beside --published only", "Give --published", picking(volume("a.mrc"))),
+         "it beside --published only", "Give --published", picking(volume("a.mrc"))),
     Case("no margin without --published", f"{INFER} a.mrc --cutoff-z 0", "--cutoff-z", "has no effect",
          "beside --published only", "Give --published", picking(volume("a.mrc"))),
     Case("fibres without --published", f"{INFER} a.mrc --fiber --r2_cutoff 9", "--fiber, --r2-cutoff", "has no effect",

@@ -14,6 +14,7 @@ import onnx
 import pytest
 
 from milopyp_inference import options as checks
+from milopyp_inference.cli import infer_command
 from milopyp_inference.decode.filaments import FibreOptions
 from milopyp_inference.decode.published import PublishedOptions
 from milopyp_inference.engine.model import Machine
@@ -213,7 +214,7 @@ def test_published_options() -> None:
 @pytest.mark.parametrize("name", checks.PUBLISHED_OPTIONS)
 def test_options_of_the_published_decoding_want_it(name: str) -> None:
     spelling = "--" + name.replace("_", "-")
-    with pytest.raises(UsageError, match=f"{spelling}: has no effect.* expected {spelling} beside --published only"):
+    with pytest.raises(UsageError, match=f"{spelling}: has no effect.* expected it beside --published only"):
         checks.published_options(NOTHING | {name: 0})
 
 
@@ -268,6 +269,26 @@ def test_devices_that_make_no_sense(provider: str, gpus: str, said: str) -> None
     with pytest.raises(MilopypError, match=said) as refused:
         checks.machine(provider, gpus, None, None)
     assert refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "where"),
+    [
+        ("--slurm-time 1:00", "--slurm-time"),
+        ("--slurm-at-once 2 --slurm-jobs 4 --dry-run", "--slurm-jobs, --slurm-at-once, --dry-run"),
+        ("--slurm-option --account=me --slurm-option --qos=long", "--slurm-option"),
+        ("--nms 3 --cutoff-z 0", "--nms, --cutoff-z"),
+        ("--fiber --r2-cutoff 1", "--fiber, --r2-cutoff"),
+        ("--published --r2-cutoff 1 --distance-scale 2", "--r2-cutoff, --distance-scale"),
+    ],
+)
+def test_an_option_without_effect_is_named_once_and_as_it_is_spelled(given: str, where: str) -> None:
+    outcome = run_line(f"milopyp-infer a.mrc --model {TOY} {given}")
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"error: {where}: has no effect")
+    for name in where.split(", "):
+        assert outcome.err.count(name) == 1
+        assert name in {word for option in infer_command.params for word in option.opts}
 
 
 def test_a_gpu_by_its_number() -> None:

@@ -21,6 +21,7 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 GROUP = "Several processes"
 SLURM = ("jobs", "at_once", "cpus", "gpus", "time", "memory", "partition", "more")
+SPELLED = {"more": "--slurm-option"}  # the one that is not called as its option
 LEADERS = {"shard", "slurm", "dry_run", "overwrite", "quiet", "led", "test_img_txt"}  # not for those that are led
 OWN = {"provider", "gpus", "threads", "workers"}  # each worker has its own
 
@@ -109,14 +110,10 @@ def cluster(options: Mapping[str, Any]) -> SlurmResources | None:
 
     values = {name: options[f"slurm_{name}"] for name in SLURM}
     if not options["slurm"]:
-        given = [f"--slurm-{name.replace('_', '-')}" for name, value in values.items() if value]
+        given = [SPELLED.get(name, f"--slurm-{name.replace('_', '-')}") for name, value in values.items() if value]
         given += ["--dry-run"] * options["dry_run"]
         if given:
-            raise UsageError(
-                "has no effect",
-                where=", ".join("--" + name.replace("_", "-") for name in given),
-                expected="it beside --slurm only",
-            )
+            raise UsageError("has no effect", where=", ".join(given), expected="it beside --slurm only")
         return None
     if options["shard"] is not None:
         raise UsageError("--shard beside --slurm", expected="one of them: the jobs get a part each")
