@@ -8,6 +8,7 @@ it has no contrast transfer function, no ice and no membranes.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,8 @@ from scipy.spatial.transform import Rotation
 from . import atomic, axes
 from .errors import UsageError
 from .lists import ImageEntry, write_coordinate_list, write_image_list
-from .mrc import write_mrc
+from .mrc import HEADER_BYTES, write_mrc
+from .overwrite import refuse_irreplaceable
 
 Float = NDArray[np.float64]
 Volume = NDArray[np.float32]
@@ -171,7 +173,8 @@ def numbered(settings: PhantomSettings, number: int) -> PhantomSettings:
 def write_phantoms(folder: str | Path, count: int, settings: PhantomSettings, order: str = "xyz") -> PhantomFiles:
     """Write ``phantom_1.mrc`` .. and their lists ``images.txt`` and ``coords.txt`` (all particles) to `folder`.
 
-    Number i is ``make_phantom(numbered(settings, i))``. Files of these names are replaced.
+    Number i is ``make_phantom(numbered(settings, i))``. Lists of these names are replaced, and so are tomograms that
+    this program has written.
 
     Parameters
     ----------
@@ -181,7 +184,7 @@ def write_phantoms(folder: str | Path, count: int, settings: PhantomSettings, or
     Raises
     ------
     UsageError
-        `count`, `order` or a setting is out of range.
+        `count`, `order` or a setting is out of range, or another program's tomogram has the name of a phantom.
     InputError
         The folder cannot be written.
     """
@@ -189,17 +192,31 @@ def write_phantoms(folder: str | Path, count: int, settings: PhantomSettings, or
         raise UsageError(f"number of phantoms is {count}", expected="1 or more")
     if order not in axes.ORDERS:
         raise UsageError(f"order is {order!r}", expected=f"one of {', '.join(axes.ORDERS)}")
-    folder, centres = Path(folder), {}
-    for number in range(1, count + 1):
+    centres = {}
+    paths = [Path(folder) / f"phantom_{number}.mrc" for number in range(1, count + 1)]
+    for path in paths:
+        if not _is_ours(path):
+            refuse_irreplaceable(path)
+    for number, path in enumerate(paths, 1):
         phantom = make_phantom(numbered(settings, number))
-        path = folder / f"phantom_{number}.mrc"
         with atomic.atomic_write(path) as part:
             write_mrc(part, phantom.volume.transpose(axes.from_zyx(order)), settings.voxel_size)
         centres[path] = phantom.particles_xyz
-    files = PhantomFiles(tuple(centres), folder / "images.txt", folder / "coords.txt")
+    files = PhantomFiles(tuple(paths), Path(folder) / "images.txt", Path(folder) / "coords.txt")
     write_image_list(files.images, [ImageEntry(path.stem, path) for path in centres])
     write_coordinate_list(files.coordinates, {path.stem: xyz for path, xyz in centres.items()})
     return files
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether the only label in an MRC header is that of `write_mrc`: other programs add theirs."""
+    try:
+        with path.open("rb") as stream:
+            header = stream.read(HEADER_BYTES)
+    except OSError:
+        return False
+    count, label = header[220:224], header[224:304]
+    return int.from_bytes(count, sys.byteorder) == 1 and label.rstrip(b"\0 ") == b"milopyp"
 
 
 def _check(settings: PhantomSettings) -> None:

@@ -199,9 +199,9 @@ def test_other_formats_are_written_at_once_and_read_back(tmp_path: Path, monkeyp
     line = "milopyp-infer --format relion5,tbl,txt,copick,csv,ndjson --out picks --model"
     assert run_line(line, TOY, path).code == 0
     for suffix, word in (("star", "relion5"), ("tbl", "tbl"), ("json", "copick"), ("csv", "csv"), ("ndjson", "ndjson")):
-        outcome = run_line(f"milopyp convert picks/a.{suffix} back.csv --from {word} --tomogram a.mrc")
+        outcome = run_line(f"milopyp convert picks/a.{suffix} back_{word}.csv --from {word} --tomogram a.mrc")
         assert outcome.code == 0, outcome.err
-        found = np.loadtxt("back.csv", delimiter=",", skiprows=3, ndmin=2)
+        found = np.loadtxt(f"back_{word}.csv", delimiter=",", skiprows=3, ndmin=2)
         text = np.loadtxt("picks/a.txt", ndmin=2)
         order = np.lexsort(found[:, :3].round(1).T), np.lexsort((text[:, :3] - HALF).round(1).T)
         assert found[order[0], :3] == pytest.approx((text[:, :3] - HALF)[order[1]], abs=0.011)

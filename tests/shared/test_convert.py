@@ -126,8 +126,7 @@ def test_a_star_file_without_names_gets_one() -> None:
     assert starfile.read("b.star")["rlnTomoName"].tolist() == ["TS_07"]
 
 
-def test_upper_case_suffixes_and_existing_files() -> None:
-    Path("a.TBL").write_text("what was there before")
+def test_upper_case_suffixes() -> None:
     done("picks/TS_01.candidates.csv a.TBL")
     done("a.TBL back.csv")
     assert points_of("back.csv") == POINTS
@@ -146,7 +145,7 @@ def test_a_refused_conversion_leaves_what_was_there(folder: Path) -> None:
     Path("b.mod").write_text("before")
     Path("a.csv").write_text(CSV.replace("30,", "50,"))
     before = tree(folder)
-    assert run_line("milopyp convert a.csv b.mod --tomogram TS_01.mrc").code == 2
+    assert run_line("milopyp convert a.csv b.mod --tomogram TS_01.mrc --overwrite").code == 2
     assert tree(folder) == before
 
 

@@ -35,6 +35,13 @@ def read_run(path: Path) -> tuple[dict[str, Picks], float | None]:
     return {path.name.removesuffix(CANDIDATES): read_candidates(path)}, _distance(path.parent)
 
 
+def run_files(path: Path) -> list[Path]:
+    """What is read of a run: its summary, records and candidates; of a lone table, that table."""
+    if not path.is_dir():
+        return [path]
+    return [path / "run.json", *path.glob("records/*.json"), *path.glob("*.candidates.csv")]
+
+
 def read_records(folder: Path) -> list[dict[str, Any]]:
     """Records of the tomograms that a run has finished, by name.
 

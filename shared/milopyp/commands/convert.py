@@ -27,6 +27,9 @@ ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
 @option("--from", "from_", type=click.Choice(FORMAT_WORDS), help="Format of IN.  [default: by its suffix]")
 @option("--to", type=click.Choice(FORMAT_WORDS), help="Format of OUT.  [default: by its suffix]")
 @option(
+    "--overwrite", is_flag=True, help="Replace an existing OUT, unless it is a tomogram, a model file, or IN itself."
+)
+@option(
     "--name",
     help="Tomogram: selects in a STAR file with several, and is written.  [default: the STAR file's, or the file name "
     "of the tomogram, or of IN]",
@@ -68,7 +71,7 @@ ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
 @option("--radius", type=Number(min=1), default=5.0, group="Formats", help="Of the spheres in a model, voxels.")
 @option("--particle", default="particle", group="Formats", help="Name of the particle in copick's files.")
 @click.version_option(package_name="milopyp")
-def convert(source: Path, target: Path, from_: str | None, to: str | None, tomogram: Path | None, **given: Any) -> None:
+def convert(source: Path, target: Path, tomogram: Path | None, **given: Any) -> None:
     """Convert the picks of one tomogram from IN to OUT.
 
     Formats: txt, mod (IMOD), csv (candidates of milopyp-infer), relion4, relion5, warp (STAR), tbl (Dynamo),
@@ -79,14 +82,15 @@ def convert(source: Path, target: Path, from_: str | None, to: str | None, tomog
     Examples:
       milopyp convert picks/TS_01.mod TS_01.star --to relion5 --tomogram TS_01.mrc
       milopyp convert particles.star TS_01.csv --from relion5 --name TS_01 --tomogram TS_01.mrc
-      milopyp convert picks/TS_01.candidates.csv TS_01.star --to relion4 --binning 4
-      milopyp convert clicks.txt TS_01.mod --tomogram TS_01.mrc --coords voxel
+      milopyp convert picks/TS_01.candidates.csv TS_01_bin1.star --to relion4 --binning 4
+      milopyp convert clicks.txt clicks.mod --tomogram TS_01.mrc --coords voxel
     """
     from milopyp_shared.formats.conventions import NamedPicks
     from milopyp_shared.formats.registry import FORMATS, about_axes, check_needs, format_of
+    from milopyp_shared.overwrite import refuse_existing
 
     console = Console()
-    old, new = format_of(source, from_, "--from"), format_of(target, to, "--to")
+    old, new = format_of(source, given.pop("from_"), "--from"), format_of(target, given.pop("to"), "--to")
     read, write = FORMATS[old], FORMATS[new]
     if given["binning"] is not None and not (read.binned or write.binned):
         raise UsageError(
@@ -95,6 +99,8 @@ def convert(source: Path, target: Path, from_: str | None, to: str | None, tomog
             expected=f"one of {', '.join(name for name, row in FORMATS.items() if row.binned)}",
             remedy="Leave it out.",
         )
+    inputs = [source] if tomogram is None else [source, tomogram]
+    refuse_existing(target, overwrite=given.pop("overwrite"), inputs=inputs)
     setting = _setting(source, tomogram, given, console)
     check_needs(old, new, setting, (source, target))
     if old == "eman":

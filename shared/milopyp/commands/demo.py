@@ -22,6 +22,8 @@ LABELLED = 0.3
 DIAMETER = 18
 NOISE = 1.0
 NAME = "demo"
+CHECKPOINT = f"exp/semi/{NAME}/model_last_contrastive.pth"
+MODEL = f"{NAME}.onnx"
 
 
 @command("demo")
@@ -52,11 +54,14 @@ def demo(out: Path, seed: int, num_epochs: int | None, quick: bool) -> None:
             f"the package {error.name} is not installed", remedy="Run: pip install 'milopyp[export,cpu]'."
         ) from error
     from milopyp_shared.atomic import make_folder
+    from milopyp_shared.overwrite import refuse_irreplaceable
 
     from .evaluate import evaluate
     from .report import report
 
     start = time.monotonic()
+    if not (out / CHECKPOINT).exists():  # then the model is not the demo's either
+        refuse_irreplaceable(out / MODEL)
     make_folder(out)
     with contextlib.chdir(out):
         files = _phantoms(seed)
@@ -65,9 +70,8 @@ def demo(out: Path, seed: int, num_epochs: int | None, quick: bool) -> None:
             f"--train-img-txt train_imgs.txt --train-coord-txt train_coords.txt --bbox {DIAMETER} --exp-id {NAME} "
             f"--seed {seed} --no-export" + " --quick" * quick + (f" --num-epochs {num_epochs}" if num_epochs else ""),
         )  # fmt: skip
-        last = f"exp/semi/{NAME}/model_last_contrastive.pth"
-        _run("milopyp-export", export_command, f"{last} -o {NAME}.onnx --overwrite")
-        _run("milopyp-infer", infer_command, f"{files.tomograms[2]} --model {NAME}.onnx --out picks --overwrite")
+        _run("milopyp-export", export_command, f"{CHECKPOINT} -o {MODEL} --overwrite")
+        _run("milopyp-infer", infer_command, f"{files.tomograms[2]} --model {MODEL} --out picks --overwrite")
         _run(
             "milopyp evaluate", evaluate, f"picks --truth test_coords.txt --radius {DIAMETER / 2:g} --json figures.json"
         )

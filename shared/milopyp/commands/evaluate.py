@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import glob
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from milopyp_inference.batch.reader import frame_of, read_records, read_run
+from milopyp_inference.batch.reader import frame_of, read_records, read_run, run_files
 from milopyp_shared.atomic import make_folder, write_text
 from milopyp_shared.commandline import Number, command, option
 from milopyp_shared.errors import InputError, MissingDependency, UsageError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from milopyp_shared.matching import Evaluation
 
 TABLE_SCORES = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05)
+REPORT = ("evaluation.json", "evaluation.md", "evaluation.png")  # of --out
 BETA = 4.0  # weight of recall in the second F: that of the CryoET object identification challenge
 
 
@@ -84,9 +86,15 @@ def evaluate(picks: Path, truth: Path, radius: tuple[float, bool], json_file: Pa
     """
     from milopyp_shared.formats.positions import read_positions
     from milopyp_shared.matching import evaluate_at_best_f1
+    from milopyp_shared.overwrite import refuse_irreplaceable
     from milopyp_shared.peaks import nms
 
+    out = given["out"]
     found, run_distance = read_run(picks)
+    inputs = [*run_files(picks), truth, *(path for name in found for path in truth.glob(f"{glob.escape(name)}.*"))]
+    for target in [json_file, *([out / name for name in REPORT] if out else [])]:
+        if target is not None:
+            refuse_irreplaceable(target, inputs)
     settings = _settings(picks, list(found), given["coords"], given["binning"])
     voxels = _voxels(radius, settings, picks)
     distance = next(value for value in (given["distance"], run_distance, 1.2 * voxels) if value is not None)
@@ -107,7 +115,7 @@ def evaluate(picks: Path, truth: Path, radius: tuple[float, bool], json_file: Pa
     figures = _figures(result, each, distance)
     if json_file is not None:
         write_text(json_file, json.dumps(figures, indent=1) + "\n")
-    if (out := given["out"]) is not None:
+    if out is not None:
         try:
             from ..plots.evaluation_report import draw_curves, markdown
         except ImportError as error:
@@ -117,9 +125,9 @@ def evaluate(picks: Path, truth: Path, radius: tuple[float, bool], json_file: Pa
                 remedy="Run: pip install matplotlib, or give --json instead.",
             ) from error
         make_folder(out)
-        write_text(out / "evaluation.json", json.dumps(figures, indent=1) + "\n")
-        draw_curves(out / "evaluation.png", result, each)
-        write_text(out / "evaluation.md", markdown(result, each, picks, truth))
+        write_text(out / REPORT[0], json.dumps(figures, indent=1) + "\n")
+        draw_curves(out / REPORT[2], result, each)
+        write_text(out / REPORT[1], markdown(result, each, picks, truth))
         click.echo(f"wrote {out / 'evaluation.md'}, .json and .png")
 
 

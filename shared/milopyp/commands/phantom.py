@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -23,10 +24,16 @@ def _three_sizes(ctx: click.Context, param: click.Parameter, value: str) -> tupl
 @click.command(context_settings=CONTEXT)
 @option("--out", "folder", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
 @option("--count", default=3, help="Number of tomograms.")
-@option("--particles", default=40, help="Particles in each.")
-@option("--distractors", default=25, help="Look-alikes (rings of the same mass) in each; they are in no list.")
+@option("--particles", "n_particles", default=40, help="Particles in each.")
+@option(
+    "--distractors",
+    "n_distractors",
+    default=25,
+    help="Look-alikes (rings of the same mass) in each; they are in no list.",
+)
 @option(
     "--size",
+    "shape_zyx",
     metavar="Z,Y,X",
     callback=_three_sizes,
     default="64,192,192",
@@ -36,17 +43,7 @@ def _three_sizes(ctx: click.Context, param: click.Parameter, value: str) -> tupl
 @option("--noise", default=1.5, help="Noise in units of the particle's mean density; 0 = none, 4 = very hard.")
 @option("--order", type=click.Choice(ORDERS), default="xyz", help="Axes of the files, fastest first.")
 @option("--seed", default=1, help="Another number gives other tomograms; the same gives the same files.")
-def phantom(
-    folder: Path,
-    count: int,
-    particles: int,
-    distractors: int,
-    size: tuple[int, int, int],
-    diameter: float,
-    noise: float,
-    order: str,
-    seed: int,
-) -> None:
+def phantom(folder: Path, count: int, order: str, **settings: Any) -> None:
     """Write synthetic tomograms with known particles.
 
     Protein is dark; tilt range -60..+60 degrees about y; 10 Angstrom per voxel. Beside phantom_1.mrc .. come the
@@ -60,15 +57,8 @@ def phantom(
     """
     from milopyp_shared.phantom import PhantomSettings, write_phantoms
 
-    settings = PhantomSettings(
-        shape_zyx=size,
-        n_particles=particles,
-        n_distractors=distractors,
-        diameter=diameter,
-        noise=noise,
-        seed=seed,
-    )
-    files = write_phantoms(folder, count, settings, order)
+    files = write_phantoms(folder, count, PhantomSettings(**settings), order)
+    particles, distractors = settings["n_particles"], settings["n_distractors"]
     for path in files.tomograms:
         click.echo(f"wrote {path}: {particles} particles, {distractors} look-alikes")
     click.echo(f"wrote {files.images} and {files.coordinates}: {count} tomograms, {count * particles} particles")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from milopyp_shared.commandline import Number, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import InputError, MissingDependency, UsageError
 from milopyp_shared.label_files import DIAMETER, HOW, LIST_ENDINGS, How, read_labels
+from milopyp_shared.overwrite import refuse_irreplaceable
 
 from .convert import FORMAT_WORDS
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from milopyp_shared.lists import ImageEntry
+    from milopyp_shared.tomogram import Tomogram
 
 ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
 
@@ -74,7 +76,7 @@ ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
 @option("--img-only", is_flag=True, help="Only list the tomograms, for training.")
 @option("--inference", is_flag=True, help="Only list the tomograms, for picking.")
 @click.version_option(package_name="milopyp")
-def prepare(folder: Path, ext: str, out: str, order: str, img_only: bool, inference: bool, **given: Any) -> None:
+def prepare(folder: Path, out: str, order: str, **given: Any) -> None:
     """Make the lists for training from a folder of tomograms and their picks.
 
     The picks of tomo.rec are tomo_coord.txt, tomo.txt (three columns in the file's axis order, as model2point
@@ -89,28 +91,22 @@ def prepare(folder: Path, ext: str, out: str, order: str, img_only: bool, infere
       milopyp prepare -d sample_data -e .mrc -o sample_run --picks particles.star --from relion5
       milopyp prepare -d new_tomograms -e .mrc -o sample_run --inference
     """
-    from milopyp_shared.lists import ImageEntry, check_image_name, write_coordinate_list, write_image_list
+    from milopyp_shared.lists import ImageEntry, check_image_name
 
     console = Console()
     check_image_name(out, "--out")
-    tomograms = find_tomograms(folder, ext)
-    entries = [ImageEntry(path.name.removesuffix(ext).rstrip("."), path) for path in tomograms]
-    if inference and img_only:
-        raise UsageError("--inference and --img-only", expected="one of them: they differ in the list's name")
-    if inference or img_only:
-        if given["picks"] is not None:
-            raise UsageError("--picks beside --inference or --img-only", expected="one of them: those list no labels")
-        target = folder / f"{out}{LIST_ENDINGS[2 if inference else 0]}"
-        write_image_list(target, entries)
-        console.say(f"wrote {target}: {len(entries)} tomograms")
+    ext = given["ext"]
+    entries = [ImageEntry(path.name.removesuffix(ext).rstrip("."), path) for path in find_tomograms(folder, ext)]
+    images, coordinates, to_pick = (folder / f"{out}{ending}" for ending in LIST_ENDINGS)
+    if not (given["inference"] or given["img_only"]):
+        how = How(**{name: given[name] for name in HOW})
+        _list_labels((images, coordinates), entries, order, how, pictures=given["pictures"], console=console)
         return
-    labels = read_labels(entries, order, How(**{name: given[name] for name in HOW}), console)
-    _draw(entries, order, labels, given["bbox"] or DIAMETER, given["pictures"], console)
-    images, coordinates = (folder / f"{out}{ending}" for ending in LIST_ENDINGS[:2])
-    write_image_list(images, [entry for entry in entries if entry.name in labels])
-    write_coordinate_list(coordinates, labels)
-    total = sum(len(xyz) for xyz in labels.values())
-    console.say(f"wrote {images} and {coordinates}: {total} labels in {len(labels)} tomograms")
+    if given["inference"] and given["img_only"]:
+        raise UsageError("--inference and --img-only", expected="one of them: they differ in the list's name")
+    if given["picks"] is not None:
+        raise UsageError("--picks beside --inference or --img-only", expected="one of them: those list no labels")
+    _list_tomograms(to_pick if given["inference"] else images, entries, console)
 
 
 def find_tomograms(folder: Path, ext: str) -> list[Path]:
@@ -133,13 +129,55 @@ def find_tomograms(folder: Path, ext: str) -> list[Path]:
     return tomograms
 
 
-def _draw(
-    entries: Sequence[ImageEntry], order: str, labels: Mapping[str, NDArray[np.float64]], diameter: float,
-    wanted: bool | None, console: Console,
-) -> None:  # fmt: skip
-    """``NAME_labels.png`` beside every tomogram with labels."""
+def _list_tomograms(target: Path, entries: Sequence[ImageEntry], console: Console) -> None:
+    """Write a list of tomograms without labels."""
+    from milopyp_shared.lists import write_image_list
+
+    refuse_irreplaceable(target, [entry.path for entry in entries])
+    write_image_list(target, entries)
+    console.say(f"wrote {target}: {len(entries)} tomograms")
+
+
+def _list_labels(
+    lists: tuple[Path, Path],
+    entries: Sequence[ImageEntry],
+    order: str,
+    how: How,
+    *,
+    pictures: bool | None,
+    console: Console,
+) -> None:
+    """Read and check the labels, draw them, and write the lists of tomograms and of coordinates."""
+    from milopyp_shared.lists import write_coordinate_list, write_image_list
+    from milopyp_shared.tomogram import open_tomogram
+
+    overlays = {entry.name: entry.path.with_name(f"{entry.name}_labels.png") for entry in entries}
+    inputs = [entry.path for entry in entries] + ([] if how.picks is None else [how.picks])
+    for target in (*lists, *overlays.values()):
+        refuse_irreplaceable(target, inputs)
+    labels = read_labels(entries, order, how, console)
+    labelled = [entry for entry in entries if entry.name in labels]
+    if (draw := _drawing(pictures)) is not None:
+        for entry in labelled:
+            tomogram = open_tomogram(entry.path, order)
+            draw(overlays[entry.name], tomogram, labels[entry.name], how.bbox or DIAMETER)
+        console.say(f"look at the labels on their tomograms: {labelled[0].path.parent}/*_labels.png")
+    write_image_list(lists[0], labelled)
+    write_coordinate_list(lists[1], labels)
+    total = sum(len(xyz) for xyz in labels.values())
+    console.say(f"wrote {lists[0]} and {lists[1]}: {total} labels in {len(labels)} tomograms")
+
+
+def _drawing(wanted: bool | None) -> Callable[[Path, Tomogram, NDArray[np.float64], float], None] | None:
+    """What draws ``NAME_labels.png``; None where that is not wanted, or matplotlib is absent and nothing is said.
+
+    Raises
+    ------
+    MissingDependency
+        Pictures are wanted, and there is no matplotlib.
+    """
     if wanted is False:
-        return
+        return None
     try:
         from ..plots.label_overlay import draw_overlay
     except ImportError as error:
@@ -147,11 +185,5 @@ def _draw(
             raise MissingDependency(
                 f"{error.name} is not installed", where="--pictures", remedy="Run: pip install matplotlib."
             ) from error
-        return
-    from milopyp_shared.tomogram import open_tomogram
-
-    drawn = [entry for entry in entries if entry.name in labels]
-    for entry in drawn:
-        picture = entry.path.with_name(f"{entry.name}_labels.png")
-        draw_overlay(picture, open_tomogram(entry.path, order), labels[entry.name], diameter)
-    console.say(f"look at the labels on their tomograms: {drawn[0].path.parent}/*_labels.png")
+        return None
+    return draw_overlay

@@ -1,0 +1,103 @@
+"""What may be written over: one rule for all commands that write to a file whose name a person chooses."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from .errors import InputError, MilopypError, UsageError
+
+PACKED = (".gz", ".bz2")
+TOMOGRAMS = (".mrc", ".mrcs", ".rec", ".st", ".ali", ".map")
+MODELS = (".onnx", ".pth", ".pt")
+REMEDY = "Choose another place to write to."
+
+
+def refuse_existing(
+    target: str | Path, *, overwrite: bool, inputs: Iterable[str | Path] = (), option: str = "--overwrite"
+) -> None:
+    """Refuse to write over what is there, unless `overwrite`; and always what `refuse_irreplaceable` refuses.
+
+    Parameters
+    ----------
+    inputs
+        Files that the command reads.
+    option
+        How a person says `overwrite`, for the message.
+
+    Raises
+    ------
+    UsageError, InputError
+        With what to do instead.
+    """
+    refuse_irreplaceable(target, inputs)
+    found = _stat(target)
+    is_folder = found is not None and stat.S_ISDIR(found.st_mode)  # which the writer refuses
+    if os.path.lexists(target) and not is_folder and not overwrite:
+        raise UsageError("exists already", where=target, remedy=f"Give {option} to replace it.")
+
+
+def refuse_irreplaceable(target: str | Path, inputs: Iterable[str | Path] = ()) -> None:
+    """Refuse to write over what nobody means to lose: a file that is being read, a tomogram, a model file.
+
+    An input is one under any name: in another spelling, or through a link. A tomogram shows in its first bytes, packed
+    or not, or in its suffix.
+
+    Raises
+    ------
+    UsageError
+        It is one of them, or no ordinary file (``/dev/null``).
+    InputError
+        It cannot be looked at.
+    """
+    found = _stat(target)
+    if found is None or stat.S_ISDIR(found.st_mode):
+        return
+    for path in inputs:
+        read = _stat(path)
+        if read is not None and os.path.samestat(found, read):
+            what = "is read by this command" if str(path) == str(target) else f"is {path}, which this command reads"
+            raise UsageError(what, where=target, expected="another file to write to", remedy=REMEDY)
+    kind = _kind(Path(target)) if stat.S_ISREG(found.st_mode) else "is no ordinary file"
+    if kind:
+        raise UsageError(kind, where=target, expected="a file that can be written over", remedy=REMEDY)
+
+
+def _stat(path: str | Path) -> os.stat_result | None:
+    """Of the file that `path` leads to; None where there is none."""
+    try:
+        return Path(path).stat()
+    except (OSError, ValueError):
+        return None
+
+
+def _kind(path: Path) -> str:
+    """What a file is that must stay, or nothing; a link is judged by its own name and by its file's."""
+    from .tomogram import read_header
+
+    suffixes = {_suffix(path), _suffix(path.resolve())}
+    if suffixes & set(MODELS):
+        return "is a model file"
+    if suffixes & set(TOMOGRAMS):
+        return "is a tomogram"
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise InputError(
+            f"cannot be read ({error.strerror or error})",
+            where=path,
+            expected="a file that can be looked at before it is written over",
+            remedy=REMEDY,
+        ) from error
+    try:
+        read_header(path, "xyz", shortest=1)
+    except MilopypError:
+        return ""
+    return "is a tomogram"
+
+
+def _suffix(path: Path) -> str:
+    """``.mrc`` of ``a.MRC.gz``."""
+    return Path(path.stem if path.suffix.lower() in PACKED else path.name).suffix.lower()
