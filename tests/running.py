@@ -28,11 +28,12 @@ PROGRAMS = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """Exit code and what was printed."""
+    """Exit code, what was printed, and the error that ended the command."""
 
     code: int
     out: str
     err: str
+    error: BaseException | None = None
 
     @property
     def errors(self) -> list[str]:
@@ -58,7 +59,7 @@ def run_program(name: str, arguments: Sequence[str]) -> Outcome:
     finally:
         signal.signal(signal.SIGTERM, terminate)
     assert isinstance(leave.value.code, int)
-    return Outcome(leave.value.code, out.getvalue(), err.getvalue())
+    return Outcome(leave.value.code, out.getvalue(), err.getvalue(), leave.value.__cause__)
 
 
 def wait_for(condition: Callable[[], object]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from .atomic import is_full, write_error
-from .errors import CheckError, MilopypError, not_enough_memory
+from .errors import MilopypError, is_out_of_memory, memory_error
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -125,6 +125,11 @@ def run(program: click.Command, arguments: list[str] | None = None) -> NoReturn:
 
     0 done; 1 finished with failures; 2 refused before doing anything; 3 a check failed while running, or no space or
     memory was left; 70 a bug; 130 interrupted. ``--debug-trace`` anywhere on the line shows the stack of an error.
+
+    Raises
+    ------
+    SystemExit
+        Its ``__cause__`` is the error that ended the command, if one did.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     trace = DEBUG_TRACE in arguments
@@ -134,45 +139,44 @@ def run(program: click.Command, arguments: list[str] | None = None) -> NoReturn:
             signal.signal(number, _terminate)
     try:
         code = program.main(args=arguments, standalone_mode=False)
-    except click.exceptions.Exit as leave:
-        code = leave.exit_code
-    except click.ClickException as error:
-        error.show()
-        code = 2
-    except (click.Abort, KeyboardInterrupt) as stop:
-        if isinstance(stop.__cause__, EOFError):  # click takes the end of any file for the end of a dialogue
-            code = _internal_error(stop.__cause__, trace)
-        else:
-            click.echo(f"interrupted; {getattr(program, 'after_interrupt', Command.after_interrupt)}", err=True)
-            code = INTERRUPTED
-    except MilopypError as error:
-        if trace:
-            traceback.print_exc()
-        click.echo(f"error: {error}", err=True)
-        code = error.exit_code
-    except BrokenPipeError:
-        code = INTERRUPTED
-    except Exception as error:
-        code = _machine_error(error, trace) or _internal_error(error, trace)
+    except (Exception, KeyboardInterrupt) as raised:
+        error = _meant(raised)
+        after_interrupt = getattr(program, "after_interrupt", Command.after_interrupt)
+        raise SystemExit(_report(error, after_interrupt, trace)) from error
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _machine_error(error: Exception, trace: bool) -> int:
-    """The exit code of an error that is the machine's, which is said in a line; 0 for others."""
-    said = not_enough_memory(error)
-    if isinstance(error, OSError) and is_full(error):
-        said = str(write_error(Path(error.filename or "a file"), error))
-    if not said:
-        return 0
-    if trace:
-        traceback.print_exception(error)
-    click.echo(f"error: {said}", err=True)
-    return CheckError.exit_code
+def _meant(raised: BaseException) -> BaseException:
+    """What an error is, where its class does not say so."""
+    if isinstance(raised, click.Abort) and isinstance(raised.__cause__, EOFError):
+        return raised.__cause__  # click takes the end of any file for the end of a dialogue
+    if isinstance(raised, OSError) and is_full(raised):
+        meant = write_error(Path(raised.filename or "a file"), raised)
+    elif is_out_of_memory(raised):
+        meant = memory_error(raised)
+    else:
+        return raised
+    meant.__cause__ = raised
+    return meant
 
 
-def _internal_error(error: Exception, trace: bool) -> int:
+def _report(error: BaseException, after_interrupt: str, trace: bool) -> int:
+    """Say what ended a command; the exit code."""
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, click.ClickException):
+        error.show()
+        return 2
+    if isinstance(error, BrokenPipeError):
+        return INTERRUPTED
+    if isinstance(error, (click.Abort, KeyboardInterrupt)):
+        click.echo(f"interrupted; {after_interrupt}", err=True)
+        return INTERRUPTED
     if trace:
         traceback.print_exception(error)
+    if isinstance(error, MilopypError):
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
     hint = "" if trace else f" ({DEBUG_TRACE} shows where)"
     click.echo(f"internal error: {type(error).__name__}: {error}{hint}. This is a bug: please report it.", err=True)
     return INTERNAL_ERROR

@@ -72,13 +72,21 @@ class FullDiskError(CheckError):
     """No space is left where output goes: whatever comes next would fail, too."""
 
 
-def not_enough_memory(error: Exception) -> str:
-    """What there is to say of an error that is about memory; empty for others.
-
-    PyTorch and the start of a thread have no class of their own for it.
-    """
-    said = (str(error).splitlines() or [""])[0]
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is short; PyTorch and the start of a thread have no class of their own."""
     words = ("allocate memory", "out of memory", "can't start new thread")
-    if not isinstance(error, MemoryError) and not (isinstance(error, RuntimeError) and any(w in said for w in words)):
-        return ""
-    return f"not enough memory ({said[:120] or 'none left'}). Use smaller files, less at a time, or another machine."
+    said = _first_line(error)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(word in said for word in words))
+
+
+def memory_error(error: BaseException, where: object = None) -> CheckError:
+    """The error to raise for one that says that memory is short."""
+    return CheckError(
+        f"not enough memory ({_first_line(error)[:120] or 'none left'})",
+        where=where,
+        remedy="Use smaller files, less at a time, or another machine.",
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [""])[0]

@@ -51,8 +51,10 @@ def find_list(name: str | Path) -> Path:
     for place in places:
         if _is_file(place):
             return place
-    expected = f"a list at {' or '.join(str(place.absolute()) for place in places)}"
-    raise missing_file_error(path, expected, "Check the name, or write the list with `milopyp prepare`.")
+    looked = " and ".join(str(place.absolute()) for place in places)
+    raise missing_file_error(
+        path, "an image or coordinate list", f"Check its name (looked for {looked}), or write it with `milopyp prepare`."
+    )
 
 
 def read_image_list(path: str | Path) -> list[ImageEntry]:
@@ -181,9 +183,9 @@ def _rows(path: str | Path, columns: tuple[str, ...]) -> Iterator[tuple[str, lis
     wrong = [column for column in columns if names.count(column) != 1]
     if wrong:
         raise InputError(
-            f"column {', '.join(wrong)} is missing or there twice",
+            f"column {', '.join(wrong)} is missing or there twice in {header.strip()[:80]!r}",
             where=f"{path}, line {number}",
-            expected=f"the header {' '.join(columns)!r}, found {header.strip()[:80]!r}",
+            expected=f"the header {' '.join(columns)!r}",
             remedy="Add the header line, its words separated by tabs or spaces.",
         )
     if len(lines) == 1:
@@ -214,7 +216,8 @@ def _find_tomogram(text: str, folder: Path, where: str) -> Path:
     for place in places:
         if _is_file(place):
             return place
-    looked = "" if path.is_absolute() else f" (looked in {folder.absolute()} and {Path.cwd()})"
+    folders = dict.fromkeys(str(place.absolute()) for place in (folder, Path()))
+    looked = "" if path.is_absolute() else f" (looked in {' and '.join(folders)})"
     raise InputError(
         f"there is no tomogram {text}{looked}",
         where=where,

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pandas
 
+from milopyp_shared.errors import MilopypError
 from milopyp_shared.formats.mod import write_mod
 from milopyp_shared.recipe import CHUNKS_KEY, METADATA_KEY, Recipe
 from toys import TOY, noise, write_tomogram
@@ -29,7 +31,10 @@ INFER = "milopyp-infer --model toy.onnx --out picks --threads 1"
 PREPARE = "milopyp prepare -d data -e .rec -o run"
 PUBLISHED = "milopyp-export model.pth --compress --order xyz --bbox 10"
 EVALUATE = "milopyp evaluate picks --truth coords.txt --radius 5"
-MRC = "Give a tomogram in MRC format"
+
+
+def nothing(folder: Path) -> None:
+    """Nothing is needed."""
 
 
 @dataclass(frozen=True)
@@ -40,31 +45,26 @@ class Case:
     ----------
     line
         Command line, run in the folder that `build` has filled.
-    where, found, expected, remedy
-        Parts of the one error line, in this order; empty where another part says it already.
-    code
-        Exit code.
-    usage
-        The option parser's own message, which has two lines of usage above it.
+    error
+        Class of the error that ends it; the exit code follows from it. Those of click are errors of the option parser.
+    where, expected
+        What the error's fields are, to the letter; of click's errors `where` is the option.
+    facts
+        Figures, names and options that standard error must hold, in whatever words.
     leaves
-        Files that a command leaves that could not know before it began (exit codes 1 and 3).
-    also
-        Further words on standard error, e.g. the list of failed items.
+        Files that a command leaves that could not know before it began (exit code 3).
     frugal
         The refusal must not cost more memory than the header (files that claim absurd sizes).
     """
 
     id: str
     line: str
+    error: type[MilopypError] | type[click.ClickException]
     where: str
-    found: str
     expected: str = ""
-    remedy: str = ""
-    build: Build = lambda folder: None
-    code: int = 2
-    usage: bool = False
+    build: Build = nothing
+    facts: tuple[str, ...] = ()
     leaves: frozenset[str] = frozenset()
-    also: str = ""
     frugal: bool = False
 
 
@@ -169,6 +169,11 @@ def recipe_edited(edit: Callable[[Any], None]) -> Build:
         onnx.save(proto, str(folder / "toy.onnx"))
 
     return both(volume("a.mrc"), build)
+
+
+def recipe_with(old: str, new: str) -> Build:
+    """The toy model with other words in its recipe."""
+    return recipe_edited(lambda proto: setattr(recipe_in(proto), "value", recipe_in(proto).value.replace(old, new)))
 
 
 def recipe_in(proto: Any) -> Any:

@@ -17,11 +17,31 @@ from bad_input.builders import (
     both,
     candidates,
     lists,
+    nothing,
     picked,
     picking,
     published,
     volume,
 )
+from bad_input.expected import (
+    CHECKPOINT,
+    COORDINATE_LIST,
+    EXPORTED,
+    FROM_INFER,
+    HEADER,
+    IMAGE_LIST,
+    IMOD,
+    JSON,
+    LIST,
+    MASK,
+    MODEL,
+    MRC,
+    PARQUET,
+    TENSORS,
+    TEXT,
+    TOMOGRAM,
+)
+from milopyp_shared.errors import InputError
 
 NOISE = np.random.default_rng(1).bytes(3000)
 WRONG: dict[str, Callable[[Path], object]] = {
@@ -33,99 +53,73 @@ WRONG: dict[str, Callable[[Path], object]] = {
     "a folder": lambda path: path.mkdir(),
     "a link to itself": lambda path: path.symlink_to(path.name),
 }
-FOLDER, LINK = "is a folder", "is a link that leads nowhere"
-OPENED = {"a folder": "cannot be read (Is a directory)", "a link to itself": "cannot be read (Too many levels"}
-
-
-def nothing(folder: Path) -> None:
-    """Nothing else is needed."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A file that a command reads: its name, the command, what else is there, and what is said of it.
+    """A file that a command reads: its name, the command, what is expected of it, and what else is there.
 
-    `expected` is how the words after "expected" begin, as far as that is the same in all cases; `otherwise` holds what
-    is said in single cases; a case with None is no mistake for this kind of file.
+    `otherwise` holds what is expected in single cases; a case with None is no mistake for this kind of file.
     """
 
     name: str
     line: str
     expected: str
-    found: str
-    otherwise: dict[str, str | None] = field(default_factory=dict)
     build: Build = nothing
-    also: str = ""
+    otherwise: dict[str, str | None] = field(default_factory=dict)
+    facts: tuple[str, ...] = ()
 
 
-TEXT = "is not UTF-8 text"
-LIST = {"empty": "is empty", "a folder": FOLDER, "a link to itself": LINK}
+def short(expected: str) -> dict[str, str | None]:
+    """What is expected of the files that are shorter than a header."""
+    return {"empty": HEADER, "UTF-16": HEADER, "Latin-1": HEADER} | no_file(expected)
+
+
+def no_file(expected: str) -> dict[str, str | None]:
+    """What is expected in the place of a folder and a broken link."""
+    return {"a folder": expected, "a link to itself": expected}
+
+
+def candidate() -> Build:
+    """A run with one candidate."""
+    return candidates("x,y,z,score\n10,10,8,0.9\n")
+
+
 KINDS = {
-    "tomogram": Kind(
-        "a.mrc", f"{INFER} a.mrc", "", "no MRC header",
-        {"empty": "ends after 0 bytes", "UTF-16": "ends after 58 bytes", "Latin-1": "ends after", "a folder": FOLDER,
-         "a link to itself": LINK}, picking(),
-    ),
-    "mask": Kind(
-        "m.mrc", f"{INFER} a.mrc --mask m.mrc", "", "no MRC header",
-        {"empty": "ends after 0 bytes", "UTF-16": "ends after 58 bytes", "Latin-1": "ends after",
-         "a folder": "no mask of a", "a link to itself": "no such file or folder"}, picking(volume("a.mrc")),
-    ),
-    "image list": Kind("images.txt", TRAIN, "", TEXT, LIST, lists()),
-    "image list to pick": Kind("list.txt", f"{INFER} list.txt", "", TEXT, LIST, picking(volume("a.mrc"))),
-    "coordinate list": Kind("coords.txt", TRAIN, "", TEXT, LIST, lists()),
-    "model": Kind(
-        "toy.onnx", f"{INFER} a.mrc", "a", "onnxruntime cannot read it",
-        {"a folder": FOLDER, "a link to itself": LINK}, volume("a.mrc"),
-    ),
-    "checkpoint": Kind(
-        "model.pth", "milopyp-export model.pth", "", "cannot be read as a checkpoint",
-        {"a folder": FOLDER, "a link to itself": LINK},
-    ),
-    "weights to begin with": Kind(
-        "w.pth", f"{TRAIN} --load-model w.pth", "", "cannot be read as a checkpoint",
-        {"a folder": FOLDER, "a link to itself": LINK}, lists(),
-    ),
-    "IMOD model": Kind(
-        "a.mod", "milopyp convert a.mod b.csv --order xyz --shape 32 32 16", "a", "begins with b'", OPENED
-    ),
-    "STAR file": Kind(
-        "a.star", "milopyp convert a.star b.csv --from warp", "a", TEXT, OPENED | {"empty": "holds no block"}
-    ),
-    "Dynamo table": Kind("a.tbl", "milopyp convert a.tbl b.csv", "a", TEXT, OPENED | {"empty": "holds no particles"}),
-    "copick file": Kind(
-        "a.json", "milopyp convert a.json b.csv --from copick", "a", TEXT, OPENED | {"empty": "is no JSON"}
-    ),
-    "EMAN2 file": Kind(
-        "a.json", "milopyp convert a.json b.csv --from eman --shape 32 32 16", "a", TEXT,
-        OPENED | {"empty": "is no JSON"}, also="warning: EMAN2's coordinates",
-    ),
-    "ndjson": Kind("a.ndjson", "milopyp convert a.ndjson b.csv", "", TEXT, OPENED | {"empty": "holds no points"}),
-    "text of picks": Kind(
-        "a.txt", "milopyp convert a.txt b.csv --order xyz --coords voxel", "", TEXT,
-        OPENED | {"empty": "holds no points"},
-    ),
-    "table of candidates": Kind(
-        "picks/a.candidates.csv", EVALUATE, "a", TEXT, OPENED | {"empty": "has no line 'x,y,z,score'"},
-        candidates("x,y,z,score\n10,10,8,0.9\n"),
-    ),
-    "truth": Kind(
-        "coords.txt", EVALUATE, "", TEXT,
-        {"empty": "is empty", "a folder": "no file of a", "a link to itself": "no such file or folder"},
-        candidates("x,y,z,score\n10,10,8,0.9\n"),
-    ),
-    "parquet table": Kind(
-        "p.parquet", "milopyp prepare -d data -e .mrc -o run --picks p.parquet", "", "cannot be read as parquet",
-        {"a folder": "names no tomogram", "a link to itself": LINK}, volume("data/a.mrc"),
-    ),
-    "summary of a run": Kind("picks/run.json", "milopyp report picks", "what milopyp-infer wrote",
-                             "is no summary of a run", build=picked("a.mrc")),
-    "record of a tomogram": Kind("picks/records/a.json", "milopyp report picks", "what milopyp-infer wrote",
-                                 "is no record of a tomogram", build=picked("a.mrc")),
+    "tomogram": Kind("a.mrc", f"{INFER} a.mrc", MRC, picking(), short(TOMOGRAM)),
+    "mask": Kind("m.mrc", f"{INFER} a.mrc --mask m.mrc", MRC, picking(volume("a.mrc")),
+                 short(MASK) | {"a folder": "files such as a_mask.mrc"}),
+    "image list": Kind("images.txt", TRAIN, TEXT, lists(), {"empty": IMAGE_LIST} | no_file(LIST)),
+    "image list to pick": Kind("list.txt", f"{INFER} list.txt", TEXT, picking(volume("a.mrc")),
+                               {"empty": IMAGE_LIST} | no_file(LIST)),
+    "coordinate list": Kind("coords.txt", TRAIN, TEXT, lists(), {"empty": COORDINATE_LIST} | no_file(LIST)),
+    "model": Kind("toy.onnx", f"{INFER} a.mrc", EXPORTED, volume("a.mrc"), no_file(MODEL)),
+    "checkpoint": Kind("model.pth", "milopyp-export model.pth", TENSORS, otherwise=no_file(CHECKPOINT)),
+    "weights to begin with": Kind("w.pth", f"{TRAIN} --load-model w.pth", TENSORS, lists(), no_file(CHECKPOINT)),
+    "IMOD model": Kind("a.mod", "milopyp convert a.mod b.csv --order xyz --shape 32 32 16", IMOD,
+                       otherwise=no_file("an IMOD model")),
+    "STAR file": Kind("a.star", "milopyp convert a.star b.csv --from warp", TEXT, otherwise={"empty": "a STAR file"}),
+    "Dynamo table": Kind("a.tbl", "milopyp convert a.tbl b.csv", TEXT, otherwise={"empty": "a Dynamo table"}),
+    "copick file": Kind("a.json", "milopyp convert a.json b.csv --from copick", TEXT, otherwise={"empty": JSON}),
+    "EMAN2 file": Kind("a.json", "milopyp convert a.json b.csv --from eman --shape 32 32 16", TEXT,
+                       otherwise={"empty": JSON}, facts=("warning: EMAN2",)),
+    "ndjson": Kind("a.ndjson", "milopyp convert a.ndjson b.csv", TEXT,
+                   otherwise={"empty": "one JSON object per line"}),
+    "text of picks": Kind("a.txt", "milopyp convert a.txt b.csv --order xyz --coords voxel", TEXT,
+                          otherwise={"empty": "lines of 3 numbers"}),
+    "table of candidates": Kind("picks/a.candidates.csv", EVALUATE, TEXT, candidate(),
+                                {"empty": "a table written by milopyp-infer"}),
+    "truth": Kind("coords.txt", EVALUATE, TEXT, candidate(),
+                  {"empty": COORDINATE_LIST, "a folder": "files such as a.star",
+                   "a link to itself": "positions of particles"}),
+    "parquet table": Kind("p.parquet", "milopyp prepare -d data -e .mrc -o run --picks p.parquet", PARQUET,
+                          volume("data/a.mrc"), {"a folder": "names such as a"}),
+    "summary of a run": Kind("picks/run.json", "milopyp report picks", FROM_INFER, picked("a.mrc")),
+    "record of a tomogram": Kind("picks/records/a.json", "milopyp report picks", FROM_INFER, picked("a.mrc")),
     "options of the published program": Kind(
-        "opt.txt", "milopyp-export model.pth", "the options of a training run", "cannot be read ('utf-8' codec",
+        "opt.txt", "milopyp-export model.pth", "the options of a training run", published(),
         # a file that is not there is no mistake; one without a line that is known says nothing
-        {"empty": None, "zeros": None, "a folder": None, "a link to itself": None}, published(),
+        {"empty": None, "zeros": None, "a folder": None, "a link to itself": None},
     ),
 }  # fmt: skip
 
@@ -147,14 +141,10 @@ def cases() -> list[Case]:
     made = []
     for title, kind in KINDS.items():
         for word, wrong in WRONG.items():
-            found = kind.otherwise.get(word, kind.found)
-            if found is not None:
-                made.append(
-                    Case(
-                        f"{title}: {word}", kind.line, kind.name, found, f"expected {kind.expected}",
-                        build=replaced(kind, wrong), also=kind.also,
-                    )
-                )  # fmt: skip
+            expected = kind.otherwise.get(word, kind.expected)
+            if expected is not None:
+                build = replaced(kind, wrong)
+                made.append(Case(f"{title}: {word}", kind.line, InputError, kind.name, expected, build, kind.facts))
     return made
 
 

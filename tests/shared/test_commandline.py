@@ -120,6 +120,19 @@ def test_anything_else_is_a_bug(leave: Callable[..., Answer], error: Exception, 
     assert "Traceback" not in err
 
 
+def test_the_error_that_ended_a_command_can_be_asked_for() -> None:
+    error = InputError("found this", where="a.mrc")
+    with pytest.raises(SystemExit) as caught:
+        run(raising(error), [])
+    assert caught.value.__cause__ is error
+    with pytest.raises(SystemExit) as caught:
+        run(raising(MemoryError()), [])
+    assert isinstance(caught.value.__cause__, CheckError) and isinstance(caught.value.__cause__.__cause__, MemoryError)
+    with pytest.raises(SystemExit) as caught:
+        run(doing(lambda: 1), [])
+    assert caught.value.__cause__ is None
+
+
 def test_no_memory_is_no_bug(leave: Callable[..., Answer]) -> None:
     code, out, err = leave(raising(MemoryError("Unable to allocate 96 GiB")))
     assert (code, out) == (3, "")

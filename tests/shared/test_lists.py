@@ -1,5 +1,6 @@
 """Image and coordinate lists: the layouts people write, where files are looked for, what is refused."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -136,11 +137,9 @@ def test_find_list_looks_in_data_as_the_manual_does(folder: Path) -> None:
     here = write(work / "train.txt", "")
     assert lists.find_list("train.txt").samefile(here)
     assert lists.find_list("../project/a.rec").samefile(folder / "a.rec")
-    with pytest.raises(
-        InputError, match=r"other.txt: no such file; expected a list at .*other.txt or .*data/other.txt"
-    ):
+    with pytest.raises(InputError, match=re.escape(f"{work / 'other.txt'} and {work / 'data/other.txt'}")):
         lists.find_list("other.txt")
-    with pytest.raises(InputError, match=r"no such file; expected a list at [^ ]*sub/train.txt\. "):
+    with pytest.raises(InputError, match=re.escape(f"looked for {work / 'sub/train.txt'})")):
         lists.find_list("sub/train.txt")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from milopyp_shared import axes, peaks
 from milopyp_shared.atomic import SUFFIX, make_folder, remove_leftovers, write_text
-from milopyp_shared.errors import CheckError, FullDiskError, MilopypError, not_enough_memory
+from milopyp_shared.errors import FullDiskError, MilopypError, memory_error
 from milopyp_shared.formats.candidates import write_candidates
 from milopyp_shared.formats.registry import about_axes
 from milopyp_shared.lists import ImageEntry
@@ -138,9 +138,7 @@ def _failure(run: PickingRun, image: ImageEntry, error: MilopypError | MemoryErr
     """The record of a tomogram that cannot be picked; a full disk is raised: the next ones would fail, too."""
     if isinstance(error, FullDiskError):
         raise error
-    if isinstance(error, MemoryError):
-        return run.failure(image, CheckError(not_enough_memory(error), where=image.path))
-    return run.failure(image, error)
+    return run.failure(image, error if isinstance(error, MilopypError) else memory_error(error, image.path))
 
 
 def _write(files: OutputFiles, name: str, result: Result, prepared: Prepared, run: PickingRun) -> int:
