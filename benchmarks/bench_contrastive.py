@@ -24,6 +24,7 @@ from machine import describe_machine
 from torch import Tensor
 
 from milopyp_training.losses.contrastive import Sampling, debiased_contrastive
+from milopyp_training.losses.focal import clamped
 from milopyp_training.losses.published import PublishedLoss, published_criterion
 from milopyp_training.networks.section_unet import SectionUNet
 
@@ -117,20 +118,15 @@ def step_of(form: str, depth: int, height: int, width: int) -> Any:
     sample = Sampling(torch.default_generator) if form == "sampled" else None
 
     def run() -> float:
-        (logits, embedding), (logits_flipped, embedding_flipped) = network(volume), network(volume.flip(-1))
+        output, mirrored = network(volume), network(volume.flip(-1))
         if form == "plain":
-            heat = published_criterion(
-                logits, embedding, logits, embedding, target, False, PublishedLoss(contrastive=False)
-            )
-            p, p_back = logits.sigmoid().clamp(1e-4, 1 - 1e-4), logits_flipped.flip(-1).sigmoid().clamp(1e-4, 1 - 1e-4)
-            rows = [e.movedim(1, -1).flatten(0, -2) for e in (embedding, embedding_flipped.flip(-1))]
+            heat = published_criterion(output, None, target, PublishedLoss(contrastive=False), flip_y=False)
+            p, p_back = clamped(output[0].sigmoid()), clamped(mirrored[0].flip(-1).sigmoid())
+            rows = [e.movedim(1, -1).flatten(0, -2) for e in (output[1], mirrored[1].flip(-1))]
             supervised, unsupervised = plain_contrastive(*rows, target.flatten(), p.flatten(), p_back.flatten())
             total = heat.total + options.cr_weight * (supervised + 0.1 * unsupervised) + ((p - p_back) ** 2).mean()
         else:
-            parts = published_criterion(
-                logits, embedding, logits_flipped, embedding_flipped, target, False, options, sample
-            )
-            total = parts.total
+            total = published_criterion(output, mirrored, target, options, flip_y=False, sample=sample).total
         optimizer.zero_grad()
         total.backward()
         optimizer.step()

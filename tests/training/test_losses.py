@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from milopyp_shared.errors import CheckError, InputError, UsageError
-from milopyp_training.losses.focal import consistency_loss, focal_loss, pu_focal_loss, puge_loss, soft_focal_loss
-from milopyp_training.losses.published import PublishedLoss, published_criterion
+from milopyp_training.losses.focal import clamped, focal_loss, soft_focal_loss
+from milopyp_training.losses.positive_unlabelled import pu_focal_loss, puge_loss
+from milopyp_training.losses.published import PublishedLoss, consistency_loss, published_criterion
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
 DTYPES = pytest.mark.parametrize("dtype", list(TOLERANCE), ids=["float64", "float32"])
@@ -107,10 +108,12 @@ def test_whole_criterion(arrays: dict[str, np.ndarray], kind: str, flip: str, dt
     names = ("logits", "feat", "logits_aug", "feat_aug")
     inputs = [_leaf(arrays[f"full_{name}"], dtype) for name in names]
     target = torch.from_numpy(arrays["full_gt_pn" if kind == "pn" else "full_gt_pu"]).to(dtype)
-    parts = published_criterion(*inputs, target, flip == "flipy", PublishedLoss(kind=kind, tau=0.02))
+    output, mirrored = (inputs[0], inputs[1]), (inputs[2], inputs[3])
+    options = PublishedLoss(kind=kind, tau=0.02)
+    parts = published_criterion(output, mirrored, target, options, flip_y=flip == "flipy")
     heat_map = parts.heat_map
     if kind == "pn":
-        heat_map = published_cross_comparison(inputs[0].sigmoid().clamp(1e-4, 1 - 1e-4), target)
+        heat_map = published_cross_comparison(clamped(inputs[0].sigmoid()), target)
     total = parts.total - parts.heat_map + heat_map
     total.backward()
     tolerance = max(TOLERANCE[dtype], 1e-5 if kind == "ge" else 0.0)
@@ -121,13 +124,12 @@ def test_whole_criterion(arrays: dict[str, np.ndarray], kind: str, flip: str, dt
 
 
 def test_criterion_without_contrastive_is_the_heat_map_loss(arrays: dict[str, np.ndarray]) -> None:
-    inputs = [_leaf(arrays[f"full_{name}"]) for name in ("logits", "feat", "logits_aug", "feat_aug")]
-    parts = published_criterion(
-        *inputs, torch.from_numpy(arrays["full_gt_pu"]), False, PublishedLoss(tau=0.02, contrastive=False)
-    )
+    logits, embedding = _leaf(arrays["full_logits"]), _leaf(arrays["full_feat"])
+    target, options = torch.from_numpy(arrays["full_gt_pu"]), PublishedLoss(tau=0.02, contrastive=False)
+    parts = published_criterion((logits, embedding), None, target, options, flip_y=False)
     assert_near(parts.total, arrays["full_pu_flipx_loss_hm_cr_consis"][1], 1e-10)
     parts.total.backward()
-    assert inputs[0].grad is not None and inputs[1].grad is None
+    assert logits.grad is not None and embedding.grad is None
 
 
 def test_soft_focal_equals_its_formula() -> None:

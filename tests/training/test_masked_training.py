@@ -115,8 +115,8 @@ def test_published_losses_do_not_see_what_is_left_out(kind: str) -> None:
         other = logits.clone()
         other[..., 3] += change
         # the mirror image along y keeps the columns that are left out in place
-        parts = published_criterion(other, embedding, other.flip(-2), embedding.flip(-2), target, True, options)
-        values.append(parts)
+        mirrored = other.flip(-2), embedding.flip(-2)
+        values.append(published_criterion((other, embedding), mirrored, target, options, flip_y=True))
     assert torch.equal(values[0].heat_map, values[1].heat_map)
     assert torch.equal(values[0].contrastive, values[1].contrastive)
     assert torch.equal(values[0].total, values[1].total)
@@ -130,7 +130,8 @@ def test_contrastive_term_is_that_of_the_voxels_inside() -> None:
     target[0, 0, 0, 1, 1] = target[0, 1, 1, 2, 1] = 1.0
     target[..., 3] = IGNORED
     options = PublishedLoss(contrastive=True, tau=0.02)
-    parts = published_criterion(logits, embedding, logits.flip(-2), embedding.flip(-2), target, True, options)
+    mirrored = logits.flip(-2), embedding.flip(-2)
+    parts = published_criterion((logits, embedding), mirrored, target, options, flip_y=True)
     rows = embedding.movedim(1, -1)[..., :3, :].flatten(0, -2)
     p = torch.sigmoid(logits)[..., :3].flatten()
     first, second = debiased_contrastive(

@@ -47,7 +47,7 @@ def _assert_same_distribution(found: np.ndarray, wanted: np.ndarray, name: str) 
         ("pu_bbox16", {"bbox": 16}),
         ("pu_bbox32", {"bbox": 32}),
         ("pu_border", {"bbox": 16}),
-        ("pn_bbox16", {"bbox": 16, "pn": True, "mended": False}),
+        ("pn_bbox16", {"bbox": 16, "pn": True, "fix_background_range": False}),
     ],
 )
 def test_distribution_is_the_published_one(golden: Path, case: str, options: dict[str, int]) -> None:
@@ -69,7 +69,7 @@ def test_distribution_is_the_published_one(golden: Path, case: str, options: dic
     _assert_same_distribution(both[0][shared], both[1], f"{case} second x and y together")
 
 
-def test_mended_background_covers_the_tomogram_evenly(golden: Path) -> None:
+def test_background_with_the_range_fixed_covers_the_tomogram_evenly(golden: Path) -> None:
     annotations = np.load(golden / "sampling.npz")["pn_bbox16_annotations"]
     found = _draws(annotations, 12, bbox=16, pn=True)
     # Half of the second patches are background; a sixth to a fifth of those is clipped to each end.
@@ -90,10 +90,10 @@ def test_mended_background_covers_the_tomogram_evenly(golden: Path) -> None:
     st.integers(0, 2**32 - 1),
 )
 def test_patches_always_lie_inside(
-    shape: tuple[int, int, int], centres: list[tuple[int, int, int]], pn: bool, mended: bool, seed: int
+    shape: tuple[int, int, int], centres: list[tuple[int, int, int]], pn: bool, fixed: bool, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    pair = draw_pair(0, centres, [0] * len(centres), [shape], rng, bbox=24, pn=pn, mended=mended)
+    pair = draw_pair(0, centres, [0] * len(centres), [shape], rng, bbox=24, pn=pn, fix_background_range=fixed)
     volume = np.broadcast_to(np.float32(0), shape)
     target = np.broadcast_to(np.float32(0), (shape[0], shape[1] // 2, shape[2] // 2))
     batch = cut_pair(pair, (volume, volume), (target, target))

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from formula_weights import fill_by_formula
-from milopyp_training.losses.focal import focal_loss
+from milopyp_training.losses.focal import clamped, focal_loss
 from milopyp_training.losses.published import PublishedLoss, published_criterion
-from milopyp_training.networks.section_unet import SectionUNet, clamped_probability
+from milopyp_training.networks.section_unet import SectionUNet
 
 
 @pytest.mark.parametrize("flip", ["flipx", "flipy"])
@@ -29,15 +29,12 @@ def test_training_step(golden: Path, kind: str, flip: str) -> None:
     target = torch.from_numpy(arrays["hm"]).double()
     if kind == "pn":
         target = target.clamp(min=0)
-    logits, embedding = network(x)
-    logits_flipped, embedding_flipped = network(x.flip(-2 if flip == "flipy" else -1))
-    parts = published_criterion(
-        logits, embedding, logits_flipped, embedding_flipped, target, flip == "flipy", PublishedLoss(kind=kind)
-    )
+    output, mirrored = network(x), network(x.flip(-2 if flip == "flipy" else -1))
+    parts = published_criterion(output, mirrored, target, PublishedLoss(kind=kind), flip_y=flip == "flipy")
     total, heat_map = parts.total, parts.heat_map
     if kind == "pn":
-        # The reference compares each patch with the other one's target too, the mended loss does not.
-        p = clamped_probability(logits)
+        # The reference compares each patch with the other one's target too, ours does not.
+        p = clamped(output[0].sigmoid())
         every_target = target[0][:, None, None].expand(2, *p.shape)
         heat_map = 2 * focal_loss(p.expand(2, *p.shape), every_target)
         total = parts.total - parts.heat_map + heat_map

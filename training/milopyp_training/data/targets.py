@@ -122,7 +122,7 @@ def published_targets(
 
     Notes
     -----
-    Mend: the published map is floor(H/2) x floor(W/2) while the network's is rounded up, which
+    Deviation: the published map is floor(H/2) x floor(W/2) while the network's is rounded up, which
     stops validation for odd sizes. The size is the caller's here; pass the network's.
     """
     table = _table(points_grid, "grid centres")

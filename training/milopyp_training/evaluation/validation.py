@@ -18,13 +18,12 @@ from milopyp_shared.recipe import Geometry, Recipe, Threshold
 from milopyp_shared.tta import heat_map
 
 from ..data.dataset import LabelledVolume
-from ..losses.focal import focal_loss
+from ..losses.focal import clamped, focal_loss
 from ..methods.base import Method
 from ..networks.registry import picking_logits
 from .model_selection import Validation, rank_of_labels, summarise
 
 RECALL_OF_LABELS = 0.9
-CLAMP = 1e-4  # of probabilities in the validation loss, as in the published program
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def judge(epoch: int, predictions: Sequence[Prediction], radius: float, fully_la
     tomograms (the published validation loss).
     """
     losses = [
-        float(focal_loss(torch.from_numpy(p.heat)[None].clamp(CLAMP, 1 - CLAMP), torch.from_numpy(p.target)[None]))
+        float(focal_loss(clamped(torch.from_numpy(p.heat)[None]), torch.from_numpy(p.target)[None]))
         for p in predictions
     ]
     labels = rank_of_labels([p.picks for p in predictions], [p.volume.xyz for p in predictions], radius)

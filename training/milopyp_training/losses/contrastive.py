@@ -226,10 +226,10 @@ def _unsupervised_part(
     if sample is not None:
         members = [sample.draw(group, sample.anchors) for group in members]
     rows = torch.cat(members)
-    share = [chance.new_full((len(group),), 1.0 / max(len(group), 1)) for group in members]
-    none = [torch.zeros_like(part) for part in share]
-    as_positive = torch.cat([share[0], none[1], share[2]])
-    as_negative = torch.cat([none[0], share[1], share[2]])
+    weights = [chance.new_full((len(group),), 1.0 / max(len(group), 1)) for group in members]
+    none = [torch.zeros_like(part) for part in weights]
+    as_positive = torch.cat([weights[0], none[1], weights[2]])
+    as_negative = torch.cat([none[0], weights[1], weights[2]])
     p, a = chance[rows], similarity.partner_term(rows)
     columns = similarity.everything if sample is None else sample.draw(similarity.everything, sample.columns)
     scale = similarity.scale(rows, columns, with_partner=False)

@@ -6,16 +6,20 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from milopyp_shared.errors import UsageError
 
 from ..data.targets import IGNORED
-from ..networks.section_unet import clamped_probability
 from .contrastive import Sampling, debiased_contrastive, supervised_contrastive
-from .focal import consistency_loss, focal_loss, pu_focal_loss, puge_loss
+from .focal import clamped, focal_loss
+from .positive_unlabelled import pu_focal_loss, puge_loss
 
-UNSUPERVISED_SHARE = 0.1
-"""Weight of the unsupervised part in the published contrastive term."""
+UNSUPERVISED_WEIGHT = 0.1
+"""Of the unsupervised part in the published contrastive term."""
+
+Output = tuple[Tensor, Tensor]
+"""What the network says of a patch pair: logits (2, 1, D, h, w) and unit embeddings (2, C, D, h, w)."""
 
 
 @dataclass(frozen=True)
@@ -61,30 +65,29 @@ class LossParts:
 
 
 def published_criterion(
-    logits: Tensor,
-    embedding: Tensor,
-    logits_flipped: Tensor,
-    embedding_flipped: Tensor,
+    output: Output,
+    mirrored: Output | None,
     target: Tensor,
-    flip_y: bool,
     options: PublishedLoss,
+    *,
+    flip_y: bool,
     sample: Sampling | None = None,
 ) -> LossParts:
     """Whole training loss of the published method.
 
     Parameters
     ----------
-    logits, logits_flipped
-        (2, 1, D, h, w) network output for the patches and for their mirror images (not yet
-        mirrored back).
-    embedding, embedding_flipped
-        (2, C, D, h, w) unit embeddings of the same. Unused without `options.contrastive`.
+    output
+        Of the network for the patches.
+    mirrored
+        Of the network for their mirror images, not yet mirrored back. None without `options.contrastive`, where
+        nothing reads it.
     target
         (2, D, h, w) or (1, 2, D, h, w).
-    flip_y
-        The mirror images are mirrored along y (rows), else along x (columns).
     options
         See `PublishedLoss`.
+    flip_y
+        The mirror images are mirrored along y (rows), else along x (columns).
     sample
         None for the exact contrastive term.
 
@@ -101,40 +104,59 @@ def published_criterion(
     InputError
         Shapes that do not fit each other.
     """
-    p = clamped_probability(logits)
-    if options.kind == "pu":
-        heat_map = pu_focal_loss(p, target, options.tau)
-    else:
-        heat_map = focal_loss(p, target) if options.kind == "pn" else puge_loss(p, target, options.tau)
-    if not options.contrastive:
+    logits, embedding = output
+    p = clamped(logits.sigmoid())
+    heat_map = _heat_map_loss(p, target, options)
+    if mirrored is None or not options.contrastive:
         zero = torch.zeros_like(heat_map)
         return LossParts(heat_map, heat_map, zero, zero)
     axis = -2 if flip_y else -1
-    p_back = clamped_probability(logits_flipped).flip(axis)
-    rows, rows_back = _as_rows(embedding), _as_rows(embedding_flipped.flip(axis))
+    p_back = clamped(mirrored[0].sigmoid()).flip(axis)
+    rows, rows_back = _as_rows(embedding), _as_rows(mirrored[1].flip(axis))
     labels, one_way, other_way = target.flatten(), p.flatten(), p_back.flatten()
     if not bool((kept := labels != IGNORED).all()):
         rows, rows_back, labels = rows[kept], rows_back[kept], labels[kept]
         one_way, other_way = one_way[kept], other_way[kept]
-    if options.kind == "pn":
-        contrastive = supervised_contrastive(
-            rows, rows_back, labels, thresh=options.thresh, temperature=options.temperature, sample=sample
-        )
-    else:
-        supervised, unsupervised = debiased_contrastive(
-            rows,
-            rows_back,
-            labels,
-            one_way,
-            other_way,
-            thresh=options.thresh,
-            temperature=options.temperature,
-            tau=options.tau,
-            sample=sample,
-        )
-        contrastive = supervised + UNSUPERVISED_SHARE * unsupervised
+    contrastive = _contrastive_loss((rows, rows_back), labels, (one_way, other_way), options, sample)
     consistency = consistency_loss(one_way, other_way)
     return LossParts(heat_map + options.cr_weight * contrastive + consistency, heat_map, contrastive, consistency)
+
+
+def consistency_loss(probability: Tensor, other: Tensor) -> Tensor:
+    """Mean squared difference of two probability maps of the same shape."""
+    return functional.mse_loss(probability, other)
+
+
+def _heat_map_loss(probability: Tensor, target: Tensor, options: PublishedLoss) -> Tensor:
+    if options.kind == "pu":
+        return pu_focal_loss(probability, target, options.tau)
+    if options.kind == "pn":
+        return focal_loss(probability, target)
+    return puge_loss(probability, target, options.tau)
+
+
+def _contrastive_loss(
+    rows: tuple[Tensor, Tensor],
+    labels: Tensor,
+    probabilities: tuple[Tensor, Tensor],
+    options: PublishedLoss,
+    sample: Sampling | None,
+) -> Tensor:
+    """The contrastive term of embeddings (n, C) and probabilities (n,) of both branches."""
+    if options.kind == "pn":
+        return supervised_contrastive(
+            *rows, labels, thresh=options.thresh, temperature=options.temperature, sample=sample
+        )
+    supervised, unsupervised = debiased_contrastive(
+        *rows,
+        labels,
+        *probabilities,
+        thresh=options.thresh,
+        temperature=options.temperature,
+        tau=options.tau,
+        sample=sample,
+    )
+    return supervised + UNSUPERVISED_WEIGHT * unsupervised
 
 
 def _as_rows(embedding: Tensor) -> Tensor:

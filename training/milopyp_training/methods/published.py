@@ -84,14 +84,12 @@ class PublishedMethod:
             for part in (batch.volume, batch.flipped, batch.target)
         )
         options = self._preset.loss
-        logits, embedding = network(volume)
         if not options.contrastive:  # the published program runs the mirrored branch for nothing here
-            parts = published_criterion(logits, embedding, logits, embedding, target, batch.flip_y, options)
+            parts = published_criterion(network(volume), None, target, options, flip_y=batch.flip_y)
             return {"loss": parts.total}
-        logits_flipped, embedding_flipped = network(flipped)
         sample = None if self._preset.exact else Sampling(torch.default_generator)
         parts = published_criterion(
-            logits, embedding, logits_flipped, embedding_flipped, target, batch.flip_y, options, sample
+            network(volume), network(flipped), target, options, flip_y=batch.flip_y, sample=sample
         )
         return {
             "loss": parts.total,

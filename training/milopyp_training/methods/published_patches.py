@@ -2,7 +2,8 @@
 
 One training sample is a pair of patches: the first around an annotation, the second around
 another annotation or, in positive-negative training, anywhere. All positions are on the grid,
-(x, y, z): x and y half as fine as the volume, z the volume's (paired) sections. Patch sizes are fixed.
+(x, y, z): x and y half as fine as the volume, z the volume's (paired) sections. Patch sizes are fixed,
+and with them the stride of the networks that the method can train.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from milopyp_shared.errors import InputError
 
 DEPTH, EDGE, GRID_EDGE = 6, 64, 32
 """Sections, rows = columns of a patch, and rows = columns of its heat map."""
+STRIDE = EDGE // GRID_EDGE
+"""Voxels of the volume per grid voxel, in the plane."""
 MARGIN, MARGIN_Z = 17, 3
 """Centres keep this distance from the border of the grid."""
 
@@ -97,14 +100,14 @@ def clip_centre(centre_xyz: ArrayLike, volume_shape: tuple[int, int, int]) -> tu
         program takes patches of a wrong size there and fails later.)
     """
     depth, height, width = volume_shape
-    if depth < 2 * MARGIN_Z or height // 2 < 2 * MARGIN or width // 2 < 2 * MARGIN:
+    if depth < 2 * MARGIN_Z or min(height, width) // STRIDE < 2 * MARGIN:
         raise InputError(
             f"a volume of {depth} sections of {height} x {width} voxels after pairing",
-            expected=f"at least {2 * MARGIN_Z} sections of {4 * MARGIN} x {4 * MARGIN}",
+            expected=f"at least {2 * MARGIN_Z} sections of {2 * STRIDE * MARGIN} x {2 * STRIDE * MARGIN}",
             remedy="Check the axis order; such a small volume cannot hold a training patch of the published preset.",
         )
     low = (MARGIN, MARGIN, MARGIN_Z)
-    high = (width // 2 - MARGIN, height // 2 - MARGIN, depth - MARGIN_Z)
+    high = (width // STRIDE - MARGIN, height // STRIDE - MARGIN, depth - MARGIN_Z)
     x, y, z = np.clip(np.asarray(centre_xyz, np.int64), low, high).tolist()
     return x, y, z
 
@@ -119,7 +122,7 @@ def draw_pair(
     bbox: int,
     translation_ratio: float = 0.5,
     pn: bool = False,
-    mended: bool = True,
+    fix_background_range: bool = True,
 ) -> PatchPair:
     """Draw one training sample as in the published method.
 
@@ -142,7 +145,7 @@ def draw_pair(
         The wide shift is +- int(bbox * translation_ratio) grid voxels.
     pn
         Positive-negative training: half of the second patches are taken anywhere.
-    mended
+    fix_background_range
         Draw those background positions over the grid. The published program draws x and y over the
         full-resolution size, twice the grid, so that clipping piles them up on the far border
         (29 % of all second patches lie at the largest x); False repeats that.
@@ -175,7 +178,9 @@ def draw_pair(
     shift = (*rng.integers(-4, 5, size=2), 0)
     # A ratio of zero leaves the published range empty; one voxel is the smallest shift it can mean.
     wide = max(int(bbox * translation_ratio), 1)
-    second = _second_centre(centres[other], shapes[owner[other]], rng, wide, pn, mended)
+    second = _second_centre(
+        centres[other], shapes[owner[other]], rng, wide=wide, pn=pn, fix_background_range=fix_background_range
+    )
     return PatchPair(
         first=index,
         second=other,
@@ -189,9 +194,10 @@ def _second_centre(
     annotation: NDArray[np.int64],
     volume_shape: tuple[int, int, int],
     rng: np.random.Generator,
+    *,
     wide: int,
     pn: bool,
-    mended: bool,
+    fix_background_range: bool,
 ) -> NDArray[np.int64]:
     """Unclipped grid position of the second patch; the ranges are the published ones, uneven ends included."""
     depth, height, width = volume_shape
@@ -199,7 +205,7 @@ def _second_centre(
         span = 5 if rng.random() < 0.8 else wide
         return annotation + np.array([*rng.integers(-span, span, size=2), rng.integers(-2, 2)])
     if rng.random() < 0.5:
-        scale = 2 if mended else 1
+        scale = STRIDE if fix_background_range else 1
         return np.array([rng.integers(width // scale), rng.integers(height // scale), rng.integers(depth)])
     return annotation + np.array([*rng.integers(-wide, wide, size=2), rng.integers(-5, 5)])
 
@@ -231,8 +237,9 @@ def cut_patch(volume: GreyLevels, target: Patch, centre_xyz: tuple[int, int, int
     x, y, z = centre_xyz
     half, grid_half = EDGE // 2, GRID_EDGE // 2
     sections = slice(z - DEPTH // 2, z + DEPTH // 2)
-    starts = (sections.start, y - grid_half, x - grid_half, 2 * y - half, 2 * x - half)
-    patch = volume[sections, 2 * y - half : 2 * y + half, 2 * x - half : 2 * x + half]
+    row, column = STRIDE * y, STRIDE * x
+    starts = (sections.start, y - grid_half, x - grid_half, row - half, column - half)
+    patch = volume[sections, row - half : row + half, column - half : column + half]
     label = target[sections, y - grid_half : y + grid_half, x - grid_half : x + grid_half]
     if min(starts) < 0 or patch.shape != (DEPTH, EDGE, EDGE) or label.shape != (DEPTH, GRID_EDGE, GRID_EDGE):
         raise InputError(
