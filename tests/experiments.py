@@ -109,7 +109,7 @@ def heat_of(experiment: Experiment, name: str, tomogram: Path, order: str) -> np
     network.load_state_dict(experiment.checkpoint(name)["state_dict"])
     network.eval()
     volume = grey_levels(open_tomogram(tomogram, order), recipe.grey, recipe.contrast)
-    low, high = volume.levels
+    low, high = volume.input_range
     levels = torch.from_numpy(volume.sections(0, volume.shape[0]).astype(np.float32))[None]
     with torch.inference_mode():
         return torch.sigmoid(picking_logits(network, (levels - low) / (high - low)))[0].numpy()

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
+from milopyp_shared.axes import ORDER_WORDS
 from milopyp_shared.commandline import Number, command, option, run
 from milopyp_shared.console import Console
 from milopyp_shared.errors import MissingDependency, UsageError
 
-ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
 TRAINED = "How it was trained (for published checkpoints without opt.txt beside them; our own know it)"
 
 

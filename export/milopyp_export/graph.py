@@ -1,9 +1,8 @@
 """From a PyTorch network to one ONNX graph with the project's interface.
 
-Inputs ``sections`` uint8 ``(1, z, y, x)`` and ``levels`` float32 ``(2,)``; output ``heatmap`` float32
-``(1, z, ceil(y/2), ceil(x/2))`` in 0..1. Scaling of the grey levels, the network and the sigmoid are inside; all
-three sizes are dynamic; weights are inside the file. `milopyp_export.streaming_graph` makes the second graph of files
-for CPUs.
+Its inputs and its output are those of `milopyp_shared.graph_names`. Scaling of the grey levels, the network and the
+sigmoid are inside; all three sizes are dynamic; weights are inside the file. `milopyp_export.streaming_graph` makes the
+second graph of files for CPUs.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from milopyp_shared.graph_names import INPUTS, OUTPUT
 from milopyp_shared.recipe import METADATA_KEY, Recipe
 from milopyp_training.networks.registry import picking_logits
 
@@ -25,8 +25,6 @@ from .lowering import Layout, lower
 from .streaming import FullVolume
 
 OPSET = 20
-INPUTS = ("sections", "levels")
-OUTPUT = "heatmap"
 
 # Traced sizes are odd and distinct, so that no size can be mistaken for a constant or for another one.
 _EXAMPLE = (1, 9, 37, 43)

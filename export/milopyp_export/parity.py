@@ -17,6 +17,7 @@ from milopyp_inference.engine.providers import CPU
 from milopyp_inference.engine.runtime import import_onnxruntime
 from milopyp_shared import axes
 from milopyp_shared.errors import CheckError
+from milopyp_shared.graph_names import INPUTS, OUTPUT
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.matching import match_greedy
 from milopyp_shared.peaks import above_threshold, find_candidates, nms
@@ -27,7 +28,7 @@ from milopyp_shared.tiles import Span, box_of
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_shared.tta import heat_map
 
-from .graph import INPUTS, OUTPUT, PickingGraph
+from .graph import PickingGraph
 
 LIMIT = 1e-4
 LIMITS = {"fp32": LIMIT, "fp16": 2e-2}
@@ -187,7 +188,7 @@ def _too_far(found: str, path: Path, limit: float) -> CheckError:
 
 def _heat_map(run: Runner, grey: PreprocessedVolume, recipe: Recipe) -> NDArray[np.float32]:
     """The heat map that picking would use."""
-    levels = np.array(grey.levels, dtype=np.float32)
+    levels = np.array(grey.input_range, dtype=np.float32)
     return heat_map(grey.box, grey.shape, lambda sections: run(sections, levels), recipe.geometry, recipe.flips)
 
 

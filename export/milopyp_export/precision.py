@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 
 from milopyp_inference.engine.runtime import import_onnxruntime
 from milopyp_shared import axes
+from milopyp_shared.graph_names import INPUTS
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.preprocessing import grey_levels
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.tomogram import open_tomogram
 
-from .graph import INPUTS
 from .lowering import Layout
 
 Precision = Literal["fp32", "fp16", "int8"]
@@ -73,7 +73,7 @@ def calibration_slabs(images: Sequence[ImageEntry], recipe: Recipe) -> Iterator[
         y, x = max(rows - _EDGE, 0) // 2, max(columns - _EDGE, 0) // 2
         for first in np.unique(np.linspace(0, max(depth - _SECTIONS, 0), _SLABS).astype(int)):
             slab = grey.sections(int(first), min(int(first) + _SECTIONS, depth))[:, y : y + _EDGE, x : x + _EDGE]
-            levels = np.array(grey.levels, dtype=np.float32)
+            levels = np.array(grey.input_range, dtype=np.float32)
             yield dict(zip(INPUTS, (np.ascontiguousarray(slab)[None], levels), strict=True))
 
 

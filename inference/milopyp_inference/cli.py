@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from milopyp_shared.axes import ORDER_WORDS
 from milopyp_shared.commandline import Number, command, option, run
 from milopyp_shared.console import Console
 from milopyp_shared.errors import CheckError, FullDiskError
@@ -14,7 +15,6 @@ from milopyp_shared.errors import CheckError, FullDiskError
 from . import options as checks
 from .launch import options as several
 
-ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
 CHECKED = "As in training (the model file knows; a contradiction is refused)"
 PUBLISHED = "As the published program picks (with --published only)"
 

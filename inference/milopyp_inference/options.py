@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from milopyp_shared.commandline import spelled
 from milopyp_shared.errors import ContradictionError, InputError, MilopypError, UsageError
 from milopyp_shared.lists import ImageEntry
 
@@ -106,7 +107,7 @@ def published_options(options: Mapping[str, Any]) -> PublishedOptions | None:
         if given:
             raise UsageError(
                 "has no effect: double picks are told apart by distance, and nothing is cut off at the borders",
-                where=_spelled(*given),
+                where=spelled(*given),
                 expected="it beside --published only",
                 remedy="Give --published to pick as the published program does, or leave it out.",
             )
@@ -125,7 +126,7 @@ def published_options(options: Mapping[str, Any]) -> PublishedOptions | None:
         )
     fibre = {name: options[name] for name in FIBRE_OPTIONS if options[name] is not None}
     if fibre and not options["fiber"]:
-        raise UsageError("has no effect on single particles", where=_spelled(*fibre), expected="it beside --fiber only")
+        raise UsageError("has no effect on single particles", where=spelled(*fibre), expected="it beside --fiber only")
     if options["nms"] is not None and options["nms"] % 2 == 0:
         raise UsageError(f"{options['nms']}", where="--nms", expected="an odd number: a window is centred on a voxel")
 
@@ -295,7 +296,3 @@ def _contradiction(given: str, trained: str, where: Path) -> ContradictionError:
 
 def _plain(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _spelled(*names: str) -> str:
-    return ", ".join("--" + name.replace("_", "-") for name in names)

@@ -131,7 +131,7 @@ def run_network(
     def run(read: Read, shape: Shape) -> Iterator[Piece]:
         nonlocal done, in_network
         before = time.perf_counter()
-        for place, piece in model.iter_heat_map(read, shape, grey.levels):
+        for place, piece in model.iter_heat_map(read, shape, grey.input_range):
             if not np.isfinite(piece.max(initial=0.0)):
                 raise CheckError("the network gives NaN", where=prepared.tomogram.path, remedy="Report the model file.")
             in_network += time.perf_counter() - before

@@ -8,14 +8,17 @@ Inside milopyp every array is ``(z, y, x)`` and every coordinate is ``(x, y, z)`
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from .errors import ContradictionError, InputError, UsageError
 
+if TYPE_CHECKING:  # command lines take the words from here, and start without numpy
+    import numpy as np
+    from numpy.typing import NDArray
+
 ORDERS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx")
 AUTO = "auto"
+ORDER_WORDS = (*ORDERS, AUTO)  # what --order takes
 
 # The published program lists numpy axes (slowest first) and calls rows "x", columns "y".
 _FROM_PUBLISHED = {"xzy": "xzy", "zxy": "xyz", "xyz": "zxy", "yxz": "zyx"}
@@ -86,7 +89,7 @@ def resolve_order(word: str, file_shape: Sequence[int], where: object) -> str:
         return word
     if word != AUTO:
         raise UsageError(f"order {word!r}", where=where, expected=f"{AUTO} or one of {', '.join(ORDERS)}")
-    thin = int(np.argmin(file_shape))
+    thin = _thinnest(file_shape)
     others = [size for axis, size in enumerate(file_shape) if axis != thin]
     if file_shape[thin] >= CLEARLY_THINNER * min(others):
         fastest_first = " x ".join(str(size) for size in reversed(file_shape))
@@ -102,7 +105,7 @@ def resolve_order(word: str, file_shape: Sequence[int], where: object) -> str:
 def order_warning(order: str, file_shape: Sequence[int]) -> str | None:
     """One sentence when `order` makes an axis the thickness that is not the thinnest, else None."""
     thickness = to_zyx(order)[0]
-    thin = int(np.argmin(file_shape))
+    thin = _thinnest(file_shape)
     if file_shape[thickness] <= file_shape[thin]:
         return None
     text = (
@@ -115,10 +118,15 @@ def order_warning(order: str, file_shape: Sequence[int]) -> str | None:
     return text
 
 
+def _thinnest(shape: Sequence[int]) -> int:
+    return min(range(len(shape)), key=shape.__getitem__)
+
+
 def inside(xyz: NDArray[np.float64], shape: Sequence[int]) -> NDArray[np.bool_]:
     """Which of the ``(n, 3)`` x, y, z voxel coordinates lie in a volume of sizes ``(z, y, x)``, faces included."""
-    sizes = np.array(shape[::-1], dtype=float)
-    return np.asarray(np.all((xyz >= -0.5) & (xyz <= sizes - 0.5), axis=1))
+    import numpy as np
+
+    return np.asarray(np.all((xyz >= -0.5) & (xyz <= np.array(shape[::-1]) - 0.5), axis=1))
 
 
 def file_orders_that_fit(xyz: NDArray[np.float64], file_shape: Sequence[int]) -> list[str]:

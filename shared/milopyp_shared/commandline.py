@@ -103,6 +103,11 @@ def _underscored(name: str) -> str:
     return "--" + name[2:].replace("-", "_") if name.startswith("--") and "-" in name[2:] else ""
 
 
+def spelled(*names: str) -> str:
+    """Options by their Python names as they stand on a command line: ``--lr-step, --fiber``."""
+    return ", ".join("--" + name.replace("_", "-") for name in names)
+
+
 def explicit_args(context: click.Context, without: Collection[str]) -> list[str]:
     """The options that stand on a command line, as words of another one; those named in `without` are left out."""
     words = []

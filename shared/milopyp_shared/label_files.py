@@ -201,7 +201,7 @@ def _read(path: Path, header: TomogramHeader, name: str, how: How) -> NDArray[np
         header.frame, name, coords=how.coords, binning=how.binning, name=name if word in NAMED else None
     )
     for need in FORMATS[word].needs:
-        setting.known(need, path)
+        setting.require(need, path)
     xyz = FORMATS[word].read(path, setting).xyz
     check_labels(xyz, header, path)
     return xyz

@@ -89,9 +89,9 @@ class PreprocessedVolume:
         Of `filtered`.
     limits
         z-scores that become level 0 and level 255.
-    levels
+    input_range
         The grey levels that mean 0 and 1 to the network.
-    pairing_factor
+    sections_per_pair
         Full-resolution sections per section.
     """
 
@@ -99,7 +99,7 @@ class PreprocessedVolume:
     mean: float
     std: float
     limits: tuple[float, float]
-    levels: tuple[float, float]
+    input_range: tuple[float, float]
     sections_per_pair: int
 
     @property
@@ -158,11 +158,11 @@ def grey_levels(
     std = float(np.sqrt(max(squares / filtered.size - mean * mean, 0.0)))
     if std == 0.0 or std < 1e-7 * max(abs(lowest), abs(highest)):
         raise InputError("all voxels are equal", where=tomogram.path, expected="a tomogram with contrast")
-    levels = (0.0, 255.0)
+    input_range = (0.0, 255.0)
     if parameters.stretch:
         ends = _quantise(np.array([lowest, highest], dtype=np.float32), mean, std, parameters.limits)
-        levels = (float(ends[0]), float(ends[1]))
-    return PreprocessedVolume(filtered, mean, std, parameters.limits, levels, parameters.sections_per_pair)
+        input_range = (float(ends[0]), float(ends[1]))
+    return PreprocessedVolume(filtered, mean, std, parameters.limits, input_range, parameters.sections_per_pair)
 
 
 def pair_sections(sections: NDArray[Any], pairing: Pairing) -> NDArray[Any]:

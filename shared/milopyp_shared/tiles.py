@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .prefetch import prefetch
 from .recipe import Geometry
 
 Shape = tuple[int, int, int]
@@ -29,7 +28,6 @@ Piece = tuple[tuple[slice, slice, slice], NDArray[np.float32]]
 #: Voxels that go through a network at once where nothing else bounds them.
 VOXELS_AT_ONCE = 24_000_000
 _MOST_CUTS = 24  # per axis, that are worth a thought
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -132,7 +130,7 @@ def plan_tiles(shape: Shape, geometry: Geometry, at_once: int) -> list[Tile]:
 
 def iter_heat_map(tiles: Iterable[Tile], read: Read, network: Network, geometry: Geometry) -> Iterator[Piece]:
     """The heat maps of `tiles`; the next one is read while the network runs."""
-    for tile, block in prefetch(lambda tile: read(tile.start, tile.end), tiles):
+    for tile, block in prefetch((tile, read(tile.start, tile.end)) for tile in tiles):
         spans = tuple(zip((tile.z, tile.y, tile.x), geometry.stride, strict=True))
         z, y, x = (span.own(stride) for span, stride in spans)
         places = [span.output(stride) for span, stride in spans]
@@ -142,19 +140,6 @@ def iter_heat_map(tiles: Iterable[Tile], read: Read, network: Network, geometry:
 def box_of(volume: NDArray[np.uint8]) -> Read:
     """Reads boxes of a volume in memory."""
     return lambda start, end: np.ascontiguousarray(volume[tuple(map(slice, start, end))])
-
-
-def prefetch(function: Callable[[Any], _T], items: Iterable[Any]) -> Iterator[tuple[Any, _T]]:
-    """Items with `function` of each, which is called for the next item while the caller works on this one."""
-    with ThreadPoolExecutor(1, thread_name_prefix="milopyp-ahead") as pool:
-        waiting = None
-        for item in items:
-            called = (item, pool.submit(function, item))
-            if waiting is not None:
-                yield waiting[0], waiting[1].result()
-            waiting = called
-        if waiting is not None:
-            yield waiting[0], waiting[1].result()
 
 
 def axis_splits(size: int, halo: int, alignment: int) -> list[list[Span]]:

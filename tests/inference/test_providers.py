@@ -15,8 +15,8 @@ from milopyp_inference.engine import providers
 from milopyp_inference.engine.model import Machine, open_model
 from milopyp_inference.engine.planning import plan_for_gpu
 from milopyp_inference.engine.runtime import installed_runtimes, refuse_two_runtimes
-from milopyp_inference.engine.session import INPUTS
 from milopyp_shared.errors import CheckError, ContradictionError, MissingDependency
+from milopyp_shared.graph_names import INPUTS
 from toys import TOY
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"

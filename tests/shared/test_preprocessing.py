@@ -89,7 +89,7 @@ def test_published_arrays(golden: Path, name: str, file: str, word: str) -> None
     tomogram = open_tomogram(golden / "volumes" / f"{file}.rec", axes.from_published(word))
     found = grey_levels(tomogram, published(gauss, compress))
     assert found.sections_per_pair == (2 if compress else 1)
-    low, high = found.levels
+    low, high = found.input_range
     assert low < high
     assert_levels_agree(levels_of(found), np.round(expected * (high - low) + low).astype(int))
     # what the network sees: the lowest level that occurs is 0, the highest is 1
@@ -106,7 +106,7 @@ def test_equals_the_whole_volume_formula(parameters: Preprocessing, shape: tuple
     assert found.shape == expected.shape
     assert_levels_agree(levels_of(found), expected)
     ends = (expected.min(), expected.max()) if parameters.stretch else (0, 255)
-    assert found.levels == pytest.approx(ends, abs=1)
+    assert found.input_range == pytest.approx(ends, abs=1)
 
 
 @pytest.mark.parametrize("parameters", PARAMETERS.values(), ids=list(PARAMETERS))
@@ -153,7 +153,7 @@ def test_bright_particles_are_dark_ones_of_the_negated_volume(name: str) -> None
     bright = grey_levels(tomogram_of(volume), PARAMETERS[name], contrast="bright")
     dark = grey_levels(tomogram_of(-volume), PARAMETERS[name], contrast="dark")
     assert np.array_equal(levels_of(bright), levels_of(dark))
-    assert bright.levels == dark.levels
+    assert bright.input_range == dark.input_range
     # numbers whose negative their own type does not hold
     for edge in (volume.clip(-100, 100).astype(np.int8), (volume + 300).astype(np.uint16)):
         edge[0, 0, 0] = np.iinfo(edge.dtype).min

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import uniform_filter1d
 
 from milopyp_shared.recipe import Geometry
-from milopyp_shared.tiles import Span, Tile, box_of, cut, cut_fixed, plan_tiles, prefetch
+from milopyp_shared.tiles import Span, Tile, box_of, cut, cut_fixed, plan_tiles
 from milopyp_shared.tta import heat_map
 
 ALIGNMENTS = st.sampled_from([1, 2, 4, 8])
@@ -121,26 +120,3 @@ def test_what_a_tile_says_of_itself() -> None:
     assert (tile.start, tile.end, tile.size) == ((0, 0, 0), (12, 13, 16), (12, 13, 16))
     assert (tile.y.output(2), tile.y.own(2)) == (slice(4, 7), slice(4, 7))
     assert (tile.z.output(1), tile.z.own(1)) == (slice(4, 9), slice(4, 9))
-
-
-def test_the_next_item_is_worked_on_ahead() -> None:
-    """While the caller has item 0, item 1 is being computed, and nothing further."""
-    started = [threading.Event() for _ in range(4)]
-
-    def work(item: int) -> int:
-        started[item].set()
-        return item * item
-
-    found = prefetch(work, range(4))
-    assert next(found) == (0, 0)
-    assert started[1].wait(5)
-    assert not started[2].is_set()
-    assert list(found) == [(1, 1), (2, 4), (3, 9)]
-    assert list(prefetch(work, [])) == []
-
-
-def test_an_error_comes_with_its_item() -> None:
-    found = prefetch(lambda item: 1 // item, [1, 0, 1])
-    assert next(found) == (1, 1)
-    with pytest.raises(ZeroDivisionError):
-        next(found)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from milopyp_shared.preprocessing import Preprocessing, grey_levels, published
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_training.data.dataset import LabelledVolume
 from milopyp_training.loop import checkpoint
-from milopyp_training.loop.trainer import TrainingState, new_state, prepared_ahead, train_epoch
+from milopyp_training.loop.trainer import TrainingState, new_state, train_epoch
 from milopyp_training.losses.published import PublishedLoss
 from milopyp_training.methods.base import Method
 from milopyp_training.methods.default import DefaultMethod
@@ -210,56 +209,3 @@ def test_the_error_names_the_term_that_broke_and_not_the_sum_of_all(folder: Path
         method.network.proj.weight[0] = torch.inf  # the embedding, which only the contrastive term sees
     with pytest.raises(CheckError, match=r"the term 'contrastive' is nan at step 1 of epoch 1"):
         train_epoch(method, new_state(method, EPOCHS), 7)
-
-
-# ---------------------------------------------------------------- batches ahead
-
-
-@pytest.mark.parametrize("ahead", [0, 1, 2, 7, 30])
-def test_batches_prepared_ahead_are_the_same_in_the_same_order(ahead: int) -> None:
-    made: list[int] = []
-
-    def batches() -> Iterator[int]:
-        for number in range(12):
-            time.sleep(0.001)
-            made.append(number)
-            yield number
-
-    lead = []
-    for count, number in enumerate(prepared_ahead(batches(), ahead), 1):
-        assert number == count - 1
-        lead.append(len(made) - count)
-        time.sleep(0.002)
-    assert made == list(range(12)) == list(range(count))
-    assert max(lead) <= ahead
-    if ahead > 1:
-        assert max(lead) > 0  # they are made while the consumer is busy
-
-
-@pytest.mark.parametrize("ahead", [0, 1, 3])
-def test_an_error_in_the_background_arrives_after_the_batches_before_it(ahead: int) -> None:
-    def batches() -> Iterator[int]:
-        yield from range(4)
-        raise InputError("a broken place", where="tomogram")
-
-    got = []
-    with pytest.raises(InputError, match="a broken place"):
-        for number in prepared_ahead(batches(), ahead):
-            got.append(number)
-    assert got == [0, 1, 2, 3]
-
-
-def test_leaving_early_stops_the_preparation() -> None:
-    made = []
-
-    def batches() -> Iterator[int]:
-        for number in range(10**6):
-            made.append(number)
-            yield number
-
-    items = prepared_ahead(batches(), 3)
-    assert [next(items), next(items)] == [0, 1]
-    items.close()  # type: ignore[attr-defined]
-    count = len(made)
-    time.sleep(0.02)
-    assert len(made) == count <= 5

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from milopyp_shared import preprocessing
+from milopyp_shared.commandline import spelled
 from milopyp_shared.errors import ContradictionError, UsageError
 from milopyp_shared.preprocessing import Preprocessing
 
@@ -90,7 +91,7 @@ def _published(options: Mapping[str, Any], named: bool) -> PublishedPreset:
     idle = [name for name in CONTRASTIVE_DETAILS if options[name] is not None and not flags["contrastive"]]
     if idle:
         raise ContradictionError(
-            f"{_spelled(idle)} without --contrastive",
+            f"{spelled(*idle)} without --contrastive",
             expected="--contrastive as well: nothing else reads them",
             remedy="Add --contrastive, or leave them out.",
         )
@@ -116,13 +117,9 @@ def _with_given(preset: Any, **values: Any) -> Any:
     return replace(preset, **{name: value for name, value in values.items() if value is not None})
 
 
-def _spelled(names: Collection[str]) -> str:
-    return ", ".join("--" + name.replace("_", "-") for name in names)
-
-
 def _other_method(names: Collection[str], preset: str) -> ContradictionError:
     return ContradictionError(
-        f"{_spelled(names)} beside the other method",
+        f"{spelled(*names)} beside the other method",
         expected=f"--preset {preset}, to which {'it belongs' if len(names) == 1 else 'they belong'}",
         remedy=f"Give --preset {preset}, or leave {'it' if len(names) == 1 else 'them'} out.",
     )

@@ -17,7 +17,7 @@ from milopyp_shared.formats.candidates import write_candidates
 from milopyp_shared.formats.registry import about_axes
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.masks import open_mask
-from milopyp_shared.tiles import prefetch
+from milopyp_shared.prefetch import prefetch
 from milopyp_shared.tomogram import open_tomogram
 
 from ..decode.published import MARGIN, pick
@@ -59,7 +59,8 @@ def pick_all(
         waiting = [image for image in images if image.name not in records]
         # looked for once: folders of thousands of files take long to list
         parts = [path.name for folder in (run.folder, run.folder / "records") for path in folder.glob(f".*{SUFFIX}")]
-        for image, found in prefetch(lambda image: _claim_and_prepare(run, image, claims, overwrite, parts), waiting):
+        prepared = ((image, _claim_and_prepare(run, image, claims, overwrite, parts)) for image in waiting)
+        for image, found in prefetch(prepared):
             if found is None:
                 progress.step(f"{image.name} is left to the process that is at it")
                 continue

@@ -62,7 +62,7 @@ def setting_of(files: OutputFiles, frame: Frame, name: str, radius: float) -> Fo
     setting = FormatContext.of(frame, name, radius=radius)
     for word, path in files.more.items():
         for need in FORMATS[word].needs + FORMATS[word].write_needs:
-            setting.known(need, path)
+            setting.require(need, path)
     return setting
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from milopyp_shared.errors import CheckError, ContradictionError, InputError
 from milopyp_shared.files import missing_file_error
+from milopyp_shared.graph_names import INPUTS, OUTPUT
 from milopyp_shared.recipe import CHUNKS_KEY, METADATA_KEY, Recipe
 from milopyp_shared.tiles import Piece, Read, Shape, Tile, iter_heat_map
 
@@ -94,7 +95,7 @@ class Model:
         except runtime_errors() as error:
             raise _damaged(self.path, error) from error
 
-    def iter_heat_map(self, read: Read, shape: Shape, levels: tuple[float, float]) -> Iterator[Piece]:
+    def iter_heat_map(self, read: Read, shape: Shape, input_range: tuple[float, float]) -> Iterator[Piece]:
         """The heat map of a volume, piece by piece, the way that costs least within the memory.
 
         Raises
@@ -104,7 +105,7 @@ class Model:
         CheckError
             onnxruntime stops.
         """
-        limits = np.array(levels, dtype=np.float32)
+        limits = np.array(input_range, dtype=np.float32)
         try:
             if self.choice.name != providers.CPU:
                 tiles = plan_for_gpu(shape, self.recipe, self.machine.memory)
@@ -248,11 +249,11 @@ def _recipe(content: bytes, path: Path) -> tuple[Recipe, bytes]:
         )
     recipe = Recipe.from_json(found[METADATA_KEY], path)
     names = [value.name for value in (*session.get_inputs(), *session.get_outputs())]
-    if names != [*sessions.INPUTS, sessions.OUTPUT]:
+    if names != [*INPUTS, OUTPUT]:
         raise InputError(
             f"inputs and outputs are called {', '.join(names)}",
             where=path,
-            expected=", ".join((*sessions.INPUTS, sessions.OUTPUT)),
+            expected=", ".join((*INPUTS, OUTPUT)),
             remedy="Export the checkpoint again: milopyp-export CHECKPOINT.",
         )
     if recipe.chunks is None:

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from milopyp_shared.graph_names import INPUTS, OUTPUT
 from milopyp_shared.tiles import Shape
 
 from . import providers
 from .runtime import load_onnxruntime
-
-INPUTS, OUTPUT = ("sections", "levels"), "heatmap"
 
 
 def plain_options(runtime: Any) -> Any:

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from milopyp_shared.prefetch import prefetch
 from milopyp_shared.recipe import Chunks, Recipe
-from milopyp_shared.tiles import Piece, Read, Shape, Span, prefetch
+from milopyp_shared.tiles import Piece, Read, Shape, Span
 
 if TYPE_CHECKING:
     from .planning import ChunkPlan
@@ -79,7 +80,7 @@ def pieces(
             missing = plan.sections - len(part)
             return np.pad(part, ((0, missing), (0, 0), (0, 0))) if missing else part
 
-        for z, sections in prefetch(block, range(0, depth + chunks.delay, plan.sections)):
+        for z, sections in prefetch((z, block(z)) for z in range(0, depth + chunks.delay, plan.sections)):
             heat = stream.run(stream.inputs(sections, z))
             first, last = z - chunks.delay, min(z - chunks.delay + plan.sections, depth)
             if last > 0:

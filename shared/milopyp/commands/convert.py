@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from milopyp_shared.axes import ORDER_WORDS
 from milopyp_shared.commandline import Number, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import ContradictionError, InputError, UsageError
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 # The names of registry.FORMATS, which is imported only when the command runs.
 FORMAT_WORDS = ("txt", "mod", "csv", "relion4", "relion5", "warp", "tbl", "copick", "ndjson", "eman")
-ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
 
 
 @command("convert")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from milopyp_shared.axes import ORDER_WORDS
 from milopyp_shared.commandline import Number, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import InputError, MissingDependency, UsageError
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from milopyp_shared.lists import ImageEntry
     from milopyp_shared.tomogram import Tomogram
-
-ORDER_WORDS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx", "auto")
 
 
 @command("prepare")

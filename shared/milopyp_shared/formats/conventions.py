@@ -87,7 +87,7 @@ class FormatContext:
         z, y, x = frame.stored_shape
         return cls(order=frame.order, size=(x, y, z), voxel_size=frame.voxel_size, frame=frame, label=label, **more)
 
-    def known(self, need: str, where: Path) -> Any:
+    def require(self, need: str, where: Path) -> Any:
         """The value of ``order``, ``size``, ``voxel_size`` or ``coords``.
 
         Raises
@@ -127,7 +127,7 @@ def _columns(picks: Picks, setting: FormatContext) -> Floats:
 
 def _centre(setting: FormatContext, where: Path) -> Floats:
     """N/2 along each file axis, voxels."""
-    return np.array(setting.known("size", where), dtype=np.float64) / 2
+    return np.array(setting.require("size", where), dtype=np.float64) / 2
 
 
 # ---------------------------------------------------------------- text, models, candidates
@@ -166,7 +166,7 @@ def write_mod(path: Path, picks: Picks, setting: FormatContext) -> None:
         _columns(picks, setting),
         scores=picks.score,
         radius=setting.radius,
-        size_xyz=setting.known("size", path),
+        size_xyz=setting.require("size", path),
         pixel_size=None if frame is None else frame.header_voxel_size,
         origin=(0.0, 0.0, 0.0) if frame is None else frame.origin,
     )
@@ -190,7 +190,7 @@ def read_star(path: Path, setting: FormatContext) -> Picks:
     particles = star.read_particles(path, star.VOXELS, setting.name)
     voxels = particles.xyz - particles.origin_voxels
     if particles.origin_angstrom.any():
-        voxels = voxels - particles.origin_angstrom * setting.binning / setting.known("voxel_size", path)
+        voxels = voxels - particles.origin_angstrom * setting.binning / setting.require("voxel_size", path)
     return _named(_inside(voxels / setting.binning, particles.score, setting), particles.name)
 
 
@@ -211,13 +211,13 @@ def read_relion5(path: Path, setting: FormatContext) -> Picks:
     """Angstrom from the centre N/2, refined shifts subtracted."""
     particles = star.read_particles(path, star.CENTRED, setting.name)
     angstrom = particles.xyz - particles.origin_angstrom
-    columns = angstrom / setting.known("voxel_size", path) + _centre(setting, path)
+    columns = angstrom / setting.require("voxel_size", path) + _centre(setting, path)
     return _named(_inside(columns, particles.score, setting), particles.name)
 
 
 def write_relion5(path: Path, picks: Picks, setting: FormatContext) -> None:
     """As `read_relion5`."""
-    angstrom = (_columns(picks, setting) - _centre(setting, path)) * setting.known("voxel_size", path)
+    angstrom = (_columns(picks, setting) - _centre(setting, path)) * setting.require("voxel_size", path)
     star.write_particles(path, "particles", star.TOMOGRAM, setting.label, star.CENTRED, angstrom, picks.score)
 
 
@@ -242,13 +242,13 @@ def read_copick(path: Path, setting: FormatContext) -> Picks:
     picks = copick.read_copick(path)
     voxel_size = picks.voxel_spacing if setting.voxel_size is None else setting.voxel_size
     if voxel_size is None:
-        voxel_size = setting.known("voxel_size", path)
+        voxel_size = setting.require("voxel_size", path)
     return _inside(picks.angstrom / voxel_size, picks.score, setting)
 
 
 def write_copick(path: Path, picks: Picks, setting: FormatContext) -> None:
     """As `read_copick`."""
-    voxel_size = setting.known("voxel_size", path)
+    voxel_size = setting.require("voxel_size", path)
     angstrom = _columns(picks, setting) * voxel_size
     copick.write_copick(path, angstrom, picks.score, voxel_size, setting.label, setting.particle)
 
@@ -269,4 +269,4 @@ def read_eman(path: Path, setting: FormatContext) -> Picks:
     if boxes.unbinned is None:
         return _inside(boxes.xyz, boxes.score, setting)
     centre = np.floor(_centre(setting, path))
-    return _inside(boxes.xyz * boxes.unbinned / setting.known("voxel_size", path) + centre, boxes.score, setting)
+    return _inside(boxes.xyz * boxes.unbinned / setting.require("voxel_size", path) + centre, boxes.score, setting)

@@ -95,7 +95,7 @@ def _only(path: Path, settings: Mapping[str, FormatContext]) -> str:
 
 def _checked(reader: Format, path: Path, setting: FormatContext, name: str | None) -> FormatContext:
     for need in reader.needs:
-        setting.known(need, path)
+        setting.require(need, path)
     return replace(setting, name=name)
 
 

@@ -69,9 +69,9 @@ def check_needs(source: str, target: str, setting: FormatContext, paths: tuple[P
         With the option that says it.
     """
     for need in FORMATS[source].needs:
-        setting.known(need, paths[0])
+        setting.require(need, paths[0])
     for need in FORMATS[target].needs + FORMATS[target].write_needs:
-        setting.known(need, paths[1])
+        setting.require(need, paths[1])
 
 
 def about_axes(words: Iterable[str], order: str | None) -> str | None:

@@ -21,6 +21,7 @@ from ..data.dataset import LabelledVolume
 from ..losses.focal import clamped, focal_loss
 from ..methods.base import Method
 from ..networks.registry import picking_logits
+from ..networks.section_unet import CLAMP
 from .model_selection import Validation, rank_of_labels, summarise
 
 RECALL_OF_LABELS = 0.9
@@ -48,7 +49,7 @@ def predict(
     network: nn.Module, volume: LabelledVolume, geometry: Geometry, device: torch.device, flips: int = 1
 ) -> NDArray[np.float32]:
     """Heat map ``(z, y, x)`` of a whole tomogram in evaluation mode, averaged over `flips` mirrored copies."""
-    low, high = volume.grey.levels
+    low, high = volume.grey.input_range
     was_training = network.training
     network.eval()
 

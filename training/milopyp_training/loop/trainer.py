@@ -7,8 +7,7 @@ exactly as if it had never stopped, without storing generator states.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from milopyp_shared.errors import CheckError
+from milopyp_shared.prefetch import prefetch
 
 from ..data.dataset import CrossValidated
 from ..methods.base import ALONE, Method, WorldInfo
@@ -100,7 +100,7 @@ def train_epoch(
     network = _mixed(state.network) if mixed_precision else state.network
     sums: Losses = {}
     steps = 0
-    for batch in prepared_ahead(method.epoch(np.random.default_rng([seed, state.epoch]), share), ahead):
+    for batch in prefetch(method.epoch(np.random.default_rng([seed, state.epoch]), share), ahead):
         terms = method.losses(network, batch)
         values = {name: float(term.detach()) for name, term in terms.items()}
         if bad := [name for name, value in values.items() if not math.isfinite(value)]:
@@ -127,19 +127,6 @@ def train_epoch(
     state.epoch += 1
     state.history.append(means)
     return means
-
-
-def prepared_ahead(batches: Iterator[Any], ahead: int) -> Iterator[Any]:
-    """The same items in the same order, up to `ahead` of them made by a background thread beforehand."""
-    if ahead < 1:
-        yield from batches
-        return
-    end = object()
-    with ThreadPoolExecutor(1) as thread:
-        waiting: list[Future[Any]] = [thread.submit(next, batches, end) for _ in range(ahead)]
-        while (item := waiting.pop(0).result()) is not end:
-            waiting.append(thread.submit(next, batches, end))
-            yield item
 
 
 def _mixed(network: nn.Module) -> Callable[..., Any]:

@@ -157,7 +157,7 @@ class _Scaled:
         self._grey, self.shape = grey, grey.shape
 
     def __getitem__(self, cut: tuple[slice, slice, slice]) -> NDArray[np.float32]:
-        low, high = self._grey.levels
+        low, high = self._grey.input_range
         start, end = ([getattr(part, side) for part in cut] for side in ("start", "stop"))
         levels = self._grey.box(start, end).astype(np.float32)
         return (levels - np.float32(low)) / np.float32(high - low)

@@ -1,0 +1,78 @@
+"""Items made in the background: their order, how far ahead, errors."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from milopyp_shared.errors import InputError
+from milopyp_shared.prefetch import prefetch
+
+
+def test_the_next_item_is_made_while_the_caller_has_this_one() -> None:
+    """While the caller has item 0, item 1 is being made, and nothing further."""
+    started = [threading.Event() for _ in range(4)]
+
+    def work(item: int) -> int:
+        started[item].set()
+        return item * item
+
+    found = prefetch(work(item) for item in range(4))
+    assert next(found) == 0
+    assert started[1].wait(5)
+    assert not started[2].is_set()
+    assert list(found) == [1, 4, 9]
+    assert list(prefetch([])) == []
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 2, 7, 30])
+def test_items_are_the_same_in_the_same_order(ahead: int) -> None:
+    made: list[int] = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(12):
+            time.sleep(0.001)
+            made.append(number)
+            yield number
+
+    lead = []
+    for count, number in enumerate(prefetch(numbers(), ahead), 1):
+        assert number == count - 1
+        lead.append(len(made) - count)
+        time.sleep(0.002)
+    assert made == list(range(12)) == list(range(count))
+    assert max(lead) <= ahead
+    if ahead > 1:
+        assert max(lead) > 0  # they are made while the consumer is busy
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 3])
+def test_an_error_arrives_after_the_items_before_it(ahead: int) -> None:
+    def numbers() -> Iterator[int]:
+        yield from range(4)
+        raise InputError("a broken place", where="tomogram")
+
+    got = []
+    with pytest.raises(InputError, match="a broken place"):
+        for number in prefetch(numbers(), ahead):
+            got.append(number)
+    assert got == [0, 1, 2, 3]
+
+
+def test_leaving_early_stops_the_preparation() -> None:
+    made = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(10**6):
+            made.append(number)
+            yield number
+
+    items = prefetch(numbers(), 3)
+    assert [next(items), next(items)] == [0, 1]
+    items.close()  # type: ignore[attr-defined]
+    count = len(made)
+    time.sleep(0.02)
+    assert len(made) == count <= 5
