@@ -1,24 +1,49 @@
 """The recipe: everything a model file says of itself, so that there is nothing to remember and to mistype.
 
-Stored as JSON in the checkpoint and in the ONNX file's ``metadata_props["milopyp"]``. Readers fill fields that
-an older schema did not have with their defaults, and refuse a newer schema.
+Stored as JSON in the checkpoint and in the ONNX file's ``metadata_props["milopyp"]``. A field that a file of an older
+schema does not have means what it meant when the file was written; unknown fields and newer schemas are refused. So a
+new field costs a new schema and a row of `_ABSENT`.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-import types
-import typing
 from bisect import bisect_right
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from .errors import InputError
 from .preprocessing import Contrast, Preprocessing
+from .typed_json import decode
 
-SCHEMA = 1
-_HUGE = 1e30  # no size, score or figure is as large; NaN fails the comparison, too
+SCHEMA = 2
+#: By schema and part, what a field that is absent there meant when the file was written. Rows are never changed.
+_ABSENT: dict[int, dict[str, dict[str, Any]]] = {
+    1: {
+        "": {
+            "architecture_options": {},
+            "contrast": "dark",
+            "voxel_size": None,
+            "labels": {},
+            "versions": {},
+            "parity": {},
+            "checkpoint_sha256": "",
+            "flips": 1,
+            "precision": "fp32",
+            "order": None,
+            "chunks": None,
+            "calibration": None,
+            "working_bytes": 400,
+        },
+        "grey": {"pairing": "mean", "sigma": [0.4, 0.8, 0.8], "limits": [-4.0, 4.0], "stretch": False},
+        "threshold": {"calibrated": False},
+    }
+}
+_NotNegative = Annotated[int, Meta(ge=0)]
+_Positive = Annotated[int, Meta(ge=1)]
 METADATA_KEY = "milopyp"
 CHUNKS_KEY = "milopyp.chunks"  # the graph that `Chunks` describes
 
@@ -37,9 +62,9 @@ class Geometry:
         Input voxels per output voxel.
     """
 
-    halo: tuple[int, int, int]
-    alignment: tuple[int, int, int]
-    stride: tuple[int, int, int]
+    halo: tuple[_NotNegative, _NotNegative, _NotNegative]
+    alignment: tuple[_Positive, _Positive, _Positive]
+    stride: tuple[_Positive, _Positive, _Positive]
 
 
 @dataclass(frozen=True)
@@ -90,6 +115,18 @@ class Calibration:
     score: tuple[float, ...]
     precision: tuple[float, ...]
     recall: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse what `at` cannot look up.
+
+        Raises
+        ------
+        ValueError
+            Scores that do not rise, or columns of different lengths.
+        """
+        rising = all(a < b for a, b in itertools.pairwise(self.score))
+        if not (len(self.score) >= 2 and rising and len(self.score) == len(self.precision) == len(self.recall)):
+            raise ValueError("is no table of rising scores")
 
     def at(self, threshold: float) -> tuple[float, float]:
         """Precision and recall of picks above `threshold`, interpolated."""
@@ -156,7 +193,7 @@ class Recipe:
     preset: str
     grey: Preprocessing
     geometry: Geometry
-    diameter: float
+    diameter: Annotated[float, Meta(gt=0)]
     threshold: Threshold
     architecture_options: dict[str, int] = field(default_factory=dict)
     contrast: Contrast = "dark"
@@ -197,31 +234,27 @@ class Recipe:
         Raises
         ------
         InputError
-            Not JSON, a newer schema, a missing field, or a field of another type.
+            Not JSON, a newer schema, or a field that is missing, unknown or wrong.
         """
         try:
             stored = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"the recipe is no JSON ({error})", where=where, expected="a file of milopyp") from error
-        if not isinstance(stored, dict) or not isinstance(stored.get("schema"), int):
+        schema = stored.pop("schema", None) if isinstance(stored, dict) else None
+        if type(schema) is not int or schema < 1:
             raise InputError("the recipe has no schema number", where=where, expected="a file of milopyp")
-        if stored.pop("schema") > SCHEMA:
+        if schema > SCHEMA:
             raise InputError(
                 "the recipe was written by a newer milopyp",
                 where=where,
                 expected=f"schema {SCHEMA} or older",
                 remedy="Update milopyp: pip install -U milopyp.",
             )
-        recipe: Recipe = _build(cls, stored, where)
-        if recipe.calibration is not None:
-            _check_calibration(recipe.calibration, where)
-        sizes = recipe.geometry
-        if min(*sizes.alignment, *sizes.stride) < 1 or min(sizes.halo) < 0 or recipe.diameter <= 0:
-            raise InputError(
-                f"the recipe's geometry is {sizes} for particles of {recipe.diameter:g} voxels",
-                where=where,
-                expected="strides and alignments from 1, halos from 0, a positive diameter",
-            )
+        for part, meant in _ABSENT.get(schema, {}).items():
+            place = stored.get(part) if part else stored
+            if isinstance(place, dict):
+                place.update(meant | place)
+        recipe: Recipe = decode(cls, stored, "recipe", where)
         return recipe
 
 
@@ -233,65 +266,5 @@ def read_calibration(stored: Any, where: object) -> Calibration:
     InputError
         It is none.
     """
-    calibration: Calibration = _build(Calibration, stored, where, "calibration")
-    _check_calibration(calibration, where)
+    calibration: Calibration = decode(Calibration, stored, "calibration", where)
     return calibration
-
-
-def _check_calibration(found: Calibration, where: object) -> None:
-    rising = all(a < b for a, b in itertools.pairwise(found.score))
-    if len(found.score) < 2 or not len(found.score) == len(found.precision) == len(found.recall) or not rising:
-        raise InputError(
-            "the recipe's calibration is no table of rising scores", where=where, expected="what milopyp writes there"
-        )
-
-
-def _build(kind: Any, stored: Any, where: object, name: str = "recipe") -> Any:
-    """A dataclass from JSON's plain types, each field checked against its annotation."""
-    if not isinstance(stored, dict):
-        raise _wrong(name, stored, where)
-    known = typing.get_type_hints(kind)
-    missing = [f.name for f in fields(kind) if f.name not in stored and not _has_default(f)]
-    if missing:
-        raise InputError(f"the recipe lacks {', '.join(missing)}", where=where, expected="a file of milopyp")
-    return kind(**{key: _value(known[key], stored[key], where, key) for key in known if key in stored})
-
-
-def _value(kind: Any, stored: Any, where: object, name: str) -> Any:
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if isinstance(kind, type) and hasattr(kind, "__dataclass_fields__"):
-        return _build(kind, stored, where, name)
-    if origin is typing.Literal:
-        fits = stored in arguments
-    elif origin is tuple:
-        if isinstance(stored, list) and arguments[-1] is Ellipsis:
-            arguments = arguments[:1] * len(stored)
-        fits = isinstance(stored, list) and len(stored) == len(arguments)
-        if fits:
-            return tuple(_value(k, v, where, name) for k, v in zip(arguments, stored, strict=True))
-    elif origin is dict:
-        fits = isinstance(stored, dict)
-        if fits:
-            return {str(k): _value(arguments[1], v, where, name) for k, v in stored.items()}
-    elif origin is types.UnionType:
-        fits = stored is None
-        if not fits:
-            return _value(arguments[0], stored, where, name)
-    elif kind is float:
-        fits = isinstance(stored, int | float) and not isinstance(stored, bool) and abs(stored) < _HUGE
-        stored = float(stored) if fits else stored
-    else:
-        fits = isinstance(stored, kind) and (kind is bool or not isinstance(stored, bool))
-    if not fits:
-        raise _wrong(name, stored, where)
-    return stored
-
-
-def _has_default(entry: Any) -> bool:
-    from dataclasses import MISSING
-
-    return entry.default is not MISSING or entry.default_factory is not MISSING
-
-
-def _wrong(name: str, stored: Any, where: object) -> InputError:
-    return InputError(f"the recipe's {name} is {str(stored)[:60]!r}", where=where, expected="what milopyp writes there")

@@ -44,11 +44,11 @@ MODELS = [
          picking(volume("a.mrc"), edited("toy.onnx", lambda data: data.replace(b"architecture", b"\xffrchitecture")))),
     Case("ONNX file with damaged nodes", f"{INFER} a.mrc", InputError, "toy.onnx", EXPORTED,
          picking(volume("a.mrc"), edited("toy.onnx", lambda data: data.replace(b"Concat", b"Konkat")))),
-    Case("recipe of a newer milopyp", f"{INFER} a.mrc", InputError, "toy.onnx", "schema 1 or older",
+    Case("recipe of a newer milopyp", f"{INFER} a.mrc", InputError, "toy.onnx", "schema 2 or older",
          recipe_edited(lambda proto: setattr(recipe_in(proto), "value", '{"schema": 99}'))),
     Case("second graph cut short", f"{INFER} a.mrc", InputError, "toy.onnx", "a file made by milopyp-export",
          recipe_edited(damage_chunks)),
-    Case("recipe with a word for a number", f"{INFER} a.mrc", InputError, "toy.onnx", "what milopyp writes there",
+    Case("recipe with a word for a number", f"{INFER} a.mrc", InputError, "toy.onnx", "float",
          recipe_with('"diameter": 10.0', '"diameter": "large"'), facts=("diameter", "'large'")),
 ]  # fmt: skip
 
