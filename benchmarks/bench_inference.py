@@ -37,7 +37,6 @@ from milopyp_shared.mrc import write_mrc
 from milopyp_shared.peaks import find_candidates, nms, warm_up
 from milopyp_shared.preprocessing import Preprocessing
 from milopyp_shared.recipe import Recipe, Threshold
-from milopyp_training.networks.registry import picking_logits
 from milopyp_training.networks.section_unet import SectionUNet
 from milopyp_training.networks.unet3d import UNet3d
 
@@ -93,7 +92,7 @@ def make_quiet(network: Any) -> None:
     """Scores as low as those of trained networks: where every voxel is a candidate, candidates are what takes time."""
     noise = torch.rand(1, 12, 128, 128, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        logits = picking_logits(network, noise)
+        logits = network.picking_logits(noise)
     if isinstance(network, SectionUNet):  # its output has no bias
         return
     with torch.no_grad():
@@ -224,7 +223,7 @@ def published_method(tomogram: Path, threads: int) -> None:
     torch.manual_seed(1)
     network = SectionUNet(4).eval()
     with torch.inference_mode():
-        heat = torch.sigmoid(picking_logits(network, grey)).clamp(1e-4, 1 - 1e-4)[0].numpy()
+        heat = torch.sigmoid(network.picking_logits(grey)).clamp(1e-4, 1 - 1e-4)[0].numpy()
     pick(heat, PublishedOptions(), 0.9, (2, 2, 2))
 
 
@@ -291,7 +290,7 @@ def interleaved(runs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, fl
 
 def eager(network: torch.nn.Module, sections: torch.Tensor) -> torch.Tensor:
     with torch.inference_mode():
-        return torch.sigmoid(picking_logits(network, sections))
+        return torch.sigmoid(network.picking_logits(sections))
 
 
 def operations(network: torch.nn.Module) -> float:

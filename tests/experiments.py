@@ -16,7 +16,7 @@ from milopyp_shared.lists import ImageEntry, read_coordinate_list, write_coordin
 from milopyp_shared.preprocessing import grey_levels
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.tomogram import open_tomogram
-from milopyp_training.networks.registry import build_network, picking_logits
+from milopyp_training.networks.registry import build_network
 from running import Outcome, run_line
 
 DIAMETER = 8
@@ -112,4 +112,4 @@ def heat_of(experiment: Experiment, name: str, tomogram: Path, order: str) -> np
     low, high = volume.input_range
     levels = torch.from_numpy(volume.sections(0, volume.shape[0]).astype(np.float32))[None]
     with torch.inference_mode():
-        return torch.sigmoid(picking_logits(network, (levels - low) / (high - low)))[0].numpy()
+        return torch.sigmoid(network.picking_logits((levels - low) / (high - low)))[0].numpy()

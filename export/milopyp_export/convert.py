@@ -9,13 +9,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import onnx
-from torch import nn
 
 from milopyp_shared import cpu
 from milopyp_shared.atomic import atomic_write
 from milopyp_shared.errors import CheckError, UsageError
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.recipe import Recipe
+from milopyp_training.networks.base import PickingNetwork
 from milopyp_training.networks.section_unet import CLAMP
 
 from . import parity
@@ -73,7 +73,7 @@ class ExportOptions:
                 raise UsageError(f"has no effect on {self.precision}", where=name, expected="--precision int8 as well")
 
 
-def picking_graph(network: nn.Module, recipe: Recipe) -> PickingGraph:
+def picking_graph(network: PickingNetwork, recipe: Recipe) -> PickingGraph:
     """From grey levels to the heat map, as the recipe's preset has it."""
     return PickingGraph(network, clamp=CLAMP if recipe.preset == "published" else 0.0).eval()
 

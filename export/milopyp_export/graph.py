@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from milopyp_shared.graph_names import INPUTS, OUTPUT
 from milopyp_shared.recipe import METADATA_KEY, Recipe
-from milopyp_training.networks.registry import picking_logits
+from milopyp_training.networks.base import PickingNetwork
 
 from .lowering import Layout, lower
 from .streaming import FullVolume
@@ -36,18 +36,18 @@ class PickingGraph(nn.Module):
     Parameters
     ----------
     network
-        In evaluation mode; one that `picking_logits` knows.
+        In evaluation mode.
     clamp
         Limits of the probability (published networks: 1e-4), 0 for none.
     """
 
-    def __init__(self, network: nn.Module, clamp: float) -> None:
+    def __init__(self, network: PickingNetwork, clamp: float) -> None:
         super().__init__()
         self.network, self.clamp = network, clamp
 
     def forward(self, sections: Tensor, levels: Tensor) -> Tensor:
         """Heat map ``(1, z, ceil(y/2), ceil(x/2))``."""
-        return probability(picking_logits(self.network, grey_of(sections, levels)), self.clamp)
+        return probability(self.network.picking_logits(grey_of(sections, levels)), self.clamp)
 
 
 class DeployedGraph(nn.Module):

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch import nn
-
 from milopyp_shared.errors import InputError
 from milopyp_shared.recipe import Recipe
 from milopyp_training.loop.checkpoint import interpret, read_plain
+from milopyp_training.networks.base import PickingNetwork
 from milopyp_training.networks.registry import build_network
 
 from . import published_checkpoint
 from .published_options import TrainingFacts, reconcile
 
 
-def load_model(path: Path, stated: TrainingFacts | None = None) -> tuple[nn.Module, Recipe]:
+def load_model(path: Path, stated: TrainingFacts | None = None) -> tuple[PickingNetwork, Recipe]:
     """Network (in evaluation mode) and recipe of a checkpoint, ours or a published one.
 
     Raises

@@ -53,7 +53,9 @@ def find_list(name: str | Path) -> Path:
             return place
     looked = " and ".join(str(place.absolute()) for place in places)
     raise missing_file_error(
-        path, "an image or coordinate list", f"Check its name (looked for {looked}), or write it with `milopyp prepare`."
+        path,
+        "an image or coordinate list",
+        f"Check its name (looked for {looked}), or write it with `milopyp prepare`.",
     )
 
 

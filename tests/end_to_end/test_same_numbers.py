@@ -15,7 +15,6 @@ from milopyp_shared.formats.candidates import read_candidates
 from milopyp_shared.picks import Picks
 from milopyp_shared.preprocessing import Preprocessing
 from milopyp_shared.recipe import Recipe, Threshold
-from milopyp_training.networks.registry import picking_logits
 from milopyp_training.networks.unet3d import UNet3d
 from running import run_line, tree
 from toys import noise, write_tomogram
@@ -32,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(1)
     network = UNet3d().eval()
     with torch.inference_mode():  # scores from 0 to 1
-        logits = picking_logits(network, torch.rand(1, 12, 128, 128))
+        logits = network.picking_logits(torch.rand(1, 12, 128, 128))
         network.head.weight *= 3 / logits.std()
         network.head.bias.copy_((network.head.bias - logits.mean()) * 3 / logits.std())
     recipe = Recipe(

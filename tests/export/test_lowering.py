@@ -8,7 +8,7 @@ from torch import nn
 
 from milopyp_export.lowering import Layout, lower
 from milopyp_export.streaming import Streaming
-from milopyp_training.networks.registry import picking_logits
+from milopyp_training.networks.base import PickingNetwork
 from milopyp_training.networks.section_unet import SectionUNet
 from milopyp_training.networks.unet3d import UNet3d
 
@@ -16,7 +16,7 @@ FORMS: tuple[Layout, ...] = ("volume", "summed", "stacked")
 SHAPES = [(8, 32, 32), (7, 33, 47), (2, 18, 17), (1, 24, 31)]
 
 
-def unsettled(network: nn.Module) -> nn.Module:
+def unsettled(network: PickingNetwork) -> PickingNetwork:
     """`network` with batch normalisations that are not the identity, and logits that are not all alike."""
     generator = torch.Generator().manual_seed(1)
     for layer in network.modules():
@@ -43,18 +43,18 @@ def unsettled(network: nn.Module) -> nn.Module:
     ],
     ids=["unet3d", "two levels", "one level", "sections", "last_k 5", "last_k 1"],
 )
-def network(request: pytest.FixtureRequest) -> nn.Module:
+def network(request: pytest.FixtureRequest) -> PickingNetwork:
     torch.manual_seed(1)
-    made: nn.Module = request.param()
+    made: PickingNetwork = request.param()
     return unsettled(made)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_gives_the_same_logits(network: nn.Module, form: Layout, shape: tuple[int, int, int]) -> None:
+def test_every_form_gives_the_same_logits(network: PickingNetwork, form: Layout, shape: tuple[int, int, int]) -> None:
     grey = torch.rand((1, *shape), generator=torch.Generator().manual_seed(2))
     with torch.inference_mode():
-        wanted = picking_logits(network, grey)
+        wanted = network.picking_logits(grey)
         found = lower(network, form)(grey)
     assert found.shape == wanted.shape == (1, shape[0], -(-shape[1] // 2), -(-shape[2] // 2))
     assert wanted.std() > 0.01
@@ -62,7 +62,9 @@ def test_every_form_gives_the_same_logits(network: nn.Module, form: Layout, shap
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_nothing_is_left_to_normalise_and_the_trained_network_stays_as_it_was(network: nn.Module, form: Layout) -> None:
+def test_nothing_is_left_to_normalise_and_the_trained_network_stays_as_it_was(
+    network: PickingNetwork, form: Layout
+) -> None:
     before = {name: value.clone() for name, value in network.state_dict().items()}
     made = lower(network, form)
     assert not any(isinstance(layer, nn.BatchNorm2d | nn.BatchNorm3d) for layer in made.modules())
@@ -73,7 +75,7 @@ def test_nothing_is_left_to_normalise_and_the_trained_network_stays_as_it_was(ne
 @pytest.mark.parametrize("chunk", [4, 8, 20])
 @pytest.mark.parametrize("depth", [1, 6, 19, 24])
 @pytest.mark.parametrize("form", ["summed", "stacked"])
-def test_chunks_that_pass_by_give_the_whole(network: nn.Module, form: Layout, depth: int, chunk: int) -> None:
+def test_chunks_that_pass_by_give_the_whole(network: PickingNetwork, form: Layout, depth: int, chunk: int) -> None:
     """What lies beyond the last section has no influence, and no result comes twice or is missing."""
     generator = torch.Generator().manual_seed(3)
     grey = torch.rand((1, depth, 21, 26), generator=generator)

@@ -14,14 +14,14 @@ from torch import nn
 
 from milopyp_shared.recipe import Geometry
 from milopyp_shared.tiles import Tile, box_of, cut, iter_heat_map
-from milopyp_training.networks.registry import picking_logits
+from milopyp_training.networks.base import PickingNetwork
 from milopyp_training.networks.section_unet import SectionUNet
 from milopyp_training.networks.unet3d import UNet3d
 
 TOLERANCE = 1e-5
 
 
-def trained_looking(network: nn.Module, seed: int = 0) -> nn.Module:
+def trained_looking(network: PickingNetwork, seed: int = 0) -> PickingNetwork:
     """Random weights, and statistics as training leaves them, so that the heat map has peaks and background."""
     generator = torch.Generator().manual_seed(seed)
     for module in network.modules():
@@ -39,19 +39,19 @@ def trained_looking(network: nn.Module, seed: int = 0) -> nn.Module:
     network.eval()
     last = network.hm if isinstance(network, SectionUNet) else network.head
     with torch.inference_mode():
-        spread = picking_logits(network, torch.rand(1, 16, 32, 32, generator=generator)).std()
+        spread = network.picking_logits(torch.rand(1, 16, 32, 32, generator=generator)).std()
     with torch.no_grad():
         last.weight /= spread  # type: ignore[operator]
     return network
 
 
-def probabilities(network: nn.Module, sections: np.ndarray) -> np.ndarray:
+def probabilities(network: PickingNetwork, sections: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
         levels = torch.from_numpy(sections.astype(np.float32) / 255).unsqueeze(0)
-        return picking_logits(network, levels)[0].sigmoid().numpy()
+        return network.picking_logits(levels)[0].sigmoid().numpy()
 
 
-def in_tiles(network: nn.Module, volume: np.ndarray, geometry: Geometry, counts: list[int]) -> np.ndarray:
+def in_tiles(network: PickingNetwork, volume: np.ndarray, geometry: Geometry, counts: list[int]) -> np.ndarray:
     """Heat map of a volume cut into so many parts along each axis."""
     axes = [cut(*axis) for axis in zip(volume.shape, counts, geometry.halo, geometry.alignment, strict=True)]
     tiles = [Tile(*spans) for spans in itertools.product(*axes)]
@@ -63,7 +63,7 @@ def in_tiles(network: nn.Module, volume: np.ndarray, geometry: Geometry, counts:
 
 
 @pytest.fixture(scope="module", params=["unet3d", "unet3d of four levels", "unet_4", "unet_4 last_k 5"])
-def case(request: pytest.FixtureRequest) -> tuple[nn.Module, Geometry]:
+def case(request: pytest.FixtureRequest) -> tuple[PickingNetwork, Geometry]:
     torch.manual_seed(0)
     network: UNet3d | SectionUNet
     if request.param.startswith("unet3d"):
@@ -77,7 +77,7 @@ def case(request: pytest.FixtureRequest) -> tuple[nn.Module, Geometry]:
 @settings(max_examples=12, deadline=None)
 @given(st.integers(1, 50), st.integers(9, 50), st.integers(9, 50), st.data())
 def test_any_tiles_give_the_heat_map_of_the_whole(
-    case: tuple[nn.Module, Geometry], depth: int, rows: int, columns: int, data: st.DataObject
+    case: tuple[PickingNetwork, Geometry], depth: int, rows: int, columns: int, data: st.DataObject
 ) -> None:
     network, geometry = case
     counts = [data.draw(st.integers(1, 4)) for _ in range(3)]
@@ -88,7 +88,7 @@ def test_any_tiles_give_the_heat_map_of_the_whole(
     np.testing.assert_allclose(joined, whole, rtol=0, atol=TOLERANCE)
 
 
-def test_one_tile_is_the_whole(case: tuple[nn.Module, Geometry]) -> None:
+def test_one_tile_is_the_whole(case: tuple[PickingNetwork, Geometry]) -> None:
     network, geometry = case
     volume = np.random.default_rng(1).integers(0, 256, (23, 21, 18), np.uint8)
     whole = probabilities(network, volume)
@@ -116,17 +116,17 @@ def test_halo_is_the_receptive_field(network: UNet3d | SectionUNet, axis: int) -
     flat = torch.full((1, *shape), 0.5, dtype=torch.float64)
     reaches = []
     with torch.inference_mode():
-        unchanged = picking_logits(network, flat)
+        unchanged = network.picking_logits(flat)
         for position in range(middle, middle + alignment):
             changed = flat.clone()
             changed[(0, *(position if a == axis else slice(None) for a in range(3)))] = 1e6
-            raised = (picking_logits(network, changed) > unchanged)[0]
+            raised = (network.picking_logits(changed) > unchanged)[0]
             outputs = raised.amax(dim=[a for a in range(3) if a != axis]).nonzero().flatten().numpy()
             reaches += [(outputs * stride - position).max(), (position - (outputs * stride + stride - 1)).max()]
     assert max(reaches) == halo
 
 
-def test_less_would_show(case: tuple[nn.Module, Geometry]) -> None:
+def test_less_would_show(case: tuple[PickingNetwork, Geometry]) -> None:
     network, geometry = case
     halo, alignment = geometry.halo[0], geometry.alignment[0]
     volume = np.random.default_rng(1).integers(0, 256, (2 * halo + 10, 16, 16), np.uint8)

@@ -12,6 +12,8 @@ from milopyp_shared.commandline import Number, command, option, run
 from milopyp_shared.console import Console
 from milopyp_shared.errors import MissingDependency, UsageError
 
+from .networks.registry import NETWORKS, trained_by
+
 PRESETS = "  [default: the preset's]"
 
 DATA, PARTICLE, TRAINING, PUBLISHED, OUTPUT, MACHINE = (
@@ -32,6 +34,22 @@ class Epochs(click.ParamType[tuple[int, ...]]):
         if not all(part.strip().isdigit() and int(part) > 0 for part in parts):
             self.fail(f"{value!r} is no list of epochs such as 200,400,600", param, ctx)
         return tuple(int(part) for part in parts)
+
+
+class NetworkName(click.ParamType[str]):
+    """A row of the registry, looked up when the command runs: a plug-in may have added one."""
+
+    name = "NETWORK"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """All of them, as click writes a choice."""
+        return f"[{'|'.join(NETWORKS)}]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name, if there is such a network."""
+        if value not in NETWORKS:
+            self.fail(f"{value!r} is not one of {', '.join(map(repr, NETWORKS))}.", param, ctx)
+        return str(value)
 
 
 @command("milopyp-train", after_interrupt="the same command with --resume goes on after the last finished epoch")
@@ -79,9 +97,9 @@ class Epochs(click.ParamType[tuple[int, ...]]):
 )
 @option(
     "--arch",
-    type=click.Choice(["unet3d", "unet_4", "unet_5"]),
+    type=NetworkName(),
     group=TRAINING,
-    help="Network; unet_4 and unet_5 select the published preset.",
+    help=f"Network; {' and '.join(trained_by('published'))} select the published preset.",
 )
 @option(
     "--quick",

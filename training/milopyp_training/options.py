@@ -13,6 +13,7 @@ from milopyp_shared.preprocessing import Preprocessing
 
 from .losses.published import PublishedLoss
 from .methods.presets import DefaultPreset, Preset, PublishedPreset
+from .networks.registry import NETWORKS
 
 # Options that select the published preset, because the default one has nothing they could change.
 PUBLISHED_ONLY = ("contrastive", "tau", "thresh", "temp", "cr_weight", "last_k", "pn", "ge", "exact_contrastive")
@@ -41,12 +42,13 @@ def choose_preset(options: Mapping[str, Any], given: Collection[str]) -> Preset:
     """
     arch = options["arch"]
     selecting = [name for name in PUBLISHED_ONLY if name in given]
-    if arch is not None and arch != DefaultPreset.architecture:
+    belongs = NETWORKS[arch].preset if arch is not None else None
+    if belongs == "published":
         selecting.append("arch")
     named = options["preset"]
     if named == "default" and selecting:
         raise _other_method(selecting, "published")
-    if arch == DefaultPreset.architecture and (named == "published" or selecting):
+    if belongs == "default" and (named == "published" or selecting):
         raise _other_method(["arch"], "default")
     if options["quick"] and (named == "published" or selecting):
         raise _other_method(["quick"], "default")
@@ -66,6 +68,7 @@ def _default(options: Mapping[str, Any]) -> DefaultPreset:
         levels = replace(levels, pairing="none")
     return _with_given(
         DefaultPreset(grey=levels),
+        architecture=options["arch"],
         epochs=options["num_epochs"] or (QUICK_EPOCHS if options["quick"] else None),
         lr=options["lr"],
         batch=options["batch_size"],

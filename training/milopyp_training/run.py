@@ -83,11 +83,11 @@ def recipe_of(method: Method, volumes: Sequence[LabelledVolume], diameter: float
     sizes = [volume.voxel_size for volume in volumes if volume.voxel_size]
     return Recipe(
         architecture=method.preset.architecture,
-        architecture_options=method.architecture_options,
+        architecture_options=method.network.architecture_options,
         preset=method.preset.name,
         grey=method.preset.grey,
         contrast=contrast,
-        geometry=method.geometry,
+        geometry=method.network.geometry(),
         diameter=diameter,
         flips=method.preset.flips,
         voxel_size=sizes[0] if sizes else None,

@@ -163,7 +163,7 @@ class CrossValidation:
             train_epoch(method, state, seed, share=self.share, mixed_precision=self.mixed_precision, ahead=self.ahead)
         part(epochs / (epochs + 1))
         for volume in volumes:
-            yield predict(state.ema_network, volume, method.geometry, self.device, self.preset.flips)
+            yield predict(state.ema_network, volume, self.device, self.preset.flips)
 
 
 def ignored_candidates(places: Sequence[Picks], labels: NDArray[np.float64], limit: int) -> list[Picks]:

@@ -9,19 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from milopyp_shared.matching import evaluate_many, max_score_within
 from milopyp_shared.peaks import find_candidates, nms
 from milopyp_shared.picks import Picks
-from milopyp_shared.recipe import Geometry, Recipe, Threshold
+from milopyp_shared.recipe import Recipe, Threshold
 from milopyp_shared.tta import heat_map
 
 from ..data.dataset import LabelledVolume
 from ..losses.focal import clamped, focal_loss
 from ..methods.base import Method
-from ..networks.registry import picking_logits
-from ..networks.section_unet import CLAMP
+from ..networks.base import PickingNetwork
 from .model_selection import Validation, rank_of_labels, summarise
 
 RECALL_OF_LABELS = 0.9
@@ -46,7 +44,7 @@ class Prediction:
 
 
 def predict(
-    network: nn.Module, volume: LabelledVolume, geometry: Geometry, device: torch.device, flips: int = 1
+    network: PickingNetwork, volume: LabelledVolume, device: torch.device, flips: int = 1
 ) -> NDArray[np.float32]:
     """Heat map ``(z, y, x)`` of a whole tomogram in evaluation mode, averaged over `flips` mirrored copies."""
     low, high = volume.grey.input_range
@@ -55,11 +53,11 @@ def predict(
 
     def run(sections: NDArray[np.uint8]) -> NDArray[np.float32]:
         scaled = (torch.from_numpy(sections)[None].to(device, torch.float32) - low) / (high - low)
-        heat: NDArray[np.float32] = torch.sigmoid(picking_logits(network, scaled))[0].cpu().numpy()
+        heat: NDArray[np.float32] = torch.sigmoid(network.picking_logits(scaled))[0].cpu().numpy()
         return heat
 
     with torch.inference_mode():
-        result = heat_map(volume.grey.box, volume.grey.shape, run, geometry, flips)
+        result = heat_map(volume.grey.box, volume.grey.shape, run, network.geometry(), flips)
     network.train(was_training)
     return result
 
@@ -74,7 +72,7 @@ def picks_of(heat: NDArray[np.float32], volume: LabelledVolume, recipe: Recipe) 
 
 def predict_all(
     method: Method,
-    network: nn.Module,
+    network: PickingNetwork,
     volumes: Sequence[LabelledVolume],
     recipe: Recipe,
     device: torch.device,
@@ -83,7 +81,7 @@ def predict_all(
     """Heat maps, targets and picks of several tomograms."""
     predictions = []
     for volume in volumes:
-        heat = predict(network, volume, recipe.geometry, device, flips)
+        heat = predict(network, volume, device, flips)
         predictions.append(Prediction(volume, heat, method.target(volume), picks_of(heat, volume, recipe)))
     return predictions
 

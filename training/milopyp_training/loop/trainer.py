@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from milopyp_shared.prefetch import prefetch
 
 from ..data.dataset import CrossValidated
 from ..methods.base import ALONE, Method, WorldInfo
+from ..networks.base import PickingNetwork
 
 Losses = dict[str, float]
 
@@ -43,7 +44,7 @@ class TrainingState:
         What was found before the first epoch; None when nothing was looked for.
     """
 
-    network: nn.Module
+    network: PickingNetwork
     averaged: AveragedModel | None
     optimizer: Optimizer
     scheduler: LRScheduler
@@ -53,9 +54,9 @@ class TrainingState:
     cross_validated: CrossValidated | None = None
 
     @property
-    def ema_network(self) -> nn.Module:
+    def ema_network(self) -> PickingNetwork:
         """The weights that pick: averaged where the method averages."""
-        return self.network if self.averaged is None else self.averaged.module
+        return self.network if self.averaged is None else cast(PickingNetwork, self.averaged.module)
 
 
 def new_state(method: Method, epochs: int, share: WorldInfo = ALONE) -> TrainingState:

@@ -8,13 +8,12 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from milopyp_shared.recipe import Geometry
-
 from ..data.dataset import LabelledVolume
+from ..networks.base import PickingNetwork
 from .presets import Preset
 
 
@@ -36,9 +35,7 @@ ALONE = WorldInfo()
 class Method(Protocol):
     """A way to train: a network, its batches, its loss, its optimiser."""
 
-    network: nn.Module
-    geometry: Geometry
-    architecture_options: dict[str, int]
+    network: PickingNetwork
     averaging: float | None
     """Decay per step of averaged weights, or None when the plain weights pick."""
 

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 from ..data.dataset import LabelledVolume
 from ..data.targets import IGNORED, gaussian_targets, nearest_voxels
 from ..losses.focal import soft_focal_loss
-from ..networks.unet3d import UNet3d
+from ..networks.base import PickingNetwork
+from ..networks.registry import NETWORKS
 from .base import ALONE, WorldInfo
 from .default_patches import Batch, draw_batch, patch_shape
 from .presets import DefaultPreset
@@ -28,10 +29,7 @@ class DefaultMethod:
         self, preset: DefaultPreset, volumes: Sequence[LabelledVolume], diameter: float, device: torch.device
     ) -> None:
         self._preset = preset
-        network = UNet3d(grey_limits=preset.grey.limits)
-        self.network: nn.Module = network.to(device)
-        self.geometry = network.geometry()
-        self.architecture_options = {"channels": network.channels, "levels": network.levels}
+        self.network: PickingNetwork = NETWORKS[preset.architecture].build(preset.grey, {}).to(device)
         self.averaging: float | None = preset.averaging
         self._volumes, self._diameter, self._device = volumes, diameter, device
         self._patch = patch_shape(preset, volumes)

@@ -13,20 +13,19 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, MultiStepLR
 
 from milopyp_shared.errors import InputError
 from milopyp_shared.preprocessing import PreprocessedVolume
-from milopyp_shared.recipe import Geometry
 
 from ..data.dataset import LabelledVolume
 from ..data.targets import IGNORED, UNLABELLED, published_grid_centres, published_targets
 from ..losses.contrastive import Sampling
 from ..losses.published import published_criterion
-from ..networks.registry import SECTION_UNETS
-from ..networks.section_unet import SectionUNet
+from ..networks.base import PickingNetwork
+from ..networks.registry import NETWORKS
 from .base import ALONE, WorldInfo
 from .presets import PublishedPreset
 from .published_patches import PairBatch, clip_centre, cut_pair, draw_pair
@@ -41,10 +40,8 @@ class PublishedMethod:
         self, preset: PublishedPreset, volumes: Sequence[LabelledVolume], diameter: float, device: torch.device
     ) -> None:
         self._preset = preset
-        network = SectionUNet(SECTION_UNETS[preset.architecture], preset.last_k)
-        self.network: nn.Module = network.to(device)
-        self.geometry: Geometry = network.geometry()
-        self.architecture_options = {"last_k": preset.last_k}
+        spec = NETWORKS[preset.architecture]
+        self.network: PickingNetwork = spec.build(preset.grey, {"last_k": preset.last_k}).to(device)
         self.averaging: float | None = None
         self._device, self._bbox = device, round(diameter)
         centres = [self._grid_centres(volume) for volume in volumes]

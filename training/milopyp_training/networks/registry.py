@@ -1,19 +1,81 @@
-"""A network by the name in a recipe."""
+"""The networks by name: one file and one row each.
+
+Names and presets are read without PyTorch, which a row needs only when its network is built.
+"""
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from milopyp_shared.errors import InputError
+from milopyp_shared.preprocessing import Preprocessing
 from milopyp_shared.recipe import Recipe
 
-from .section_unet import SectionUNet
-from .unet3d import UNet3d
-
-SECTION_UNETS = {"unet_4": 4, "unet_5": 5}
+if TYPE_CHECKING:
+    from .base import PickingNetwork
 
 
-def build_network(recipe: Recipe, where: object = "recipe") -> nn.Module:
+@dataclass(frozen=True)
+class NetworkSpec:
+    """A row of `NETWORKS`.
+
+    Attributes
+    ----------
+    name
+        In ``--arch`` and in recipes.
+    build
+        The untrained network for grey levels made in this way, with parameters as a recipe's
+        ``architecture_options`` has them; those that are absent have the network's defaults.
+    preset
+        The method that trains it: ``default`` wants logits ``(b, z, y, x)`` from ``forward``, ``published`` a pair of
+        logits and embedding.
+    working_bytes
+        Memory per input voxel at work in onnxruntime on the CPU, measured with ``benchmarks/bench_inference.py``, the
+        larger one of both graphs of a file. The default is safe for networks of the usual size.
+    int8_working_bytes
+        The same in int8; None: the same number.
+    """
+
+    name: str
+    build: Callable[[Preprocessing, Mapping[str, int]], PickingNetwork]
+    preset: Literal["default", "published"] = "default"
+    working_bytes: int = 400
+    int8_working_bytes: int | None = None
+
+
+def _unet3d(grey: Preprocessing, options: Mapping[str, int]) -> PickingNetwork:
+    from .unet3d import UNet3d
+
+    return UNet3d(**options, grey_limits=grey.limits)
+
+
+def _section_unet(levels: int) -> Callable[[Preprocessing, Mapping[str, int]], PickingNetwork]:
+    def build(grey: Preprocessing, options: Mapping[str, int]) -> PickingNetwork:
+        from .section_unet import SectionUNet
+
+        return SectionUNet(levels, **options)
+
+    return build
+
+
+NETWORKS = {
+    spec.name: spec
+    for spec in (
+        NetworkSpec("unet3d", _unet3d, working_bytes=240),
+        NetworkSpec("unet_4", _section_unet(4), "published", working_bytes=300, int8_working_bytes=420),
+        NetworkSpec("unet_5", _section_unet(5), "published", working_bytes=300, int8_working_bytes=420),
+    )
+}
+
+
+def trained_by(preset: Literal["default", "published"]) -> list[str]:
+    """Names of the networks that belong to a preset."""
+    return [spec.name for spec in NETWORKS.values() if spec.preset == preset]
+
+
+def build_network(recipe: Recipe, where: object = "recipe") -> PickingNetwork:
     """The untrained network that a recipe names; `where` is the file it comes from.
 
     Raises
@@ -21,31 +83,19 @@ def build_network(recipe: Recipe, where: object = "recipe") -> nn.Module:
     InputError
         An unknown architecture, or parameters that it does not have.
     """
+    if recipe.architecture not in NETWORKS:
+        raise InputError(
+            f"unknown architecture {recipe.architecture!r}",
+            where=where,
+            expected=f"one of {', '.join(NETWORKS)}",
+            remedy="Update milopyp: pip install -U milopyp.",
+        )
     options = recipe.architecture_options
     try:
-        if recipe.architecture == "unet3d":
-            return UNet3d(**options, grey_limits=recipe.grey.limits)
-        if recipe.architecture in SECTION_UNETS:
-            return SectionUNet(SECTION_UNETS[recipe.architecture], **options)
+        return NETWORKS[recipe.architecture].build(recipe.grey, options)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             f"{recipe.architecture} with {options} cannot be built ({error})",
             where=where,
             expected="what milopyp-train writes into its recipe",
         ) from error
-    known = ", ".join(["unet3d", *SECTION_UNETS])
-    raise InputError(
-        f"unknown architecture {recipe.architecture!r}",
-        where=where,
-        expected=f"one of {known}",
-        remedy="Update milopyp: pip install -U milopyp.",
-    )
-
-
-def picking_logits(network: nn.Module, sections: Tensor) -> Tensor:
-    """Heat-map logits ``(b, z, y/2, x/2)`` of grey levels ``(b, z, y, x)`` in 0..1, whatever the network."""
-    if isinstance(network, SectionUNet):
-        logits, _ = network(sections, embed=False)
-        return logits.squeeze(1)
-    result: Tensor = network(sections)
-    return result

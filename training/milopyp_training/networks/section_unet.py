@@ -18,6 +18,7 @@ from torch.nn import functional
 from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.recipe import Geometry
 
+from .base import PickingNetwork
 from .receptive_field import unet_halo
 
 WIDTH = 32
@@ -114,7 +115,7 @@ class _UNet(nn.Module):
         return cast(Tensor, self.conv_final(x))
 
 
-class SectionUNet(nn.Module):
+class SectionUNet(PickingNetwork):
     """The published network `unet_4` or `unet_5`, with a heat-map and an embedding head.
 
     Parameters
@@ -148,6 +149,7 @@ class SectionUNet(nn.Module):
         if last_k < 1 or last_k % 2 == 0:
             raise UsageError(f"{last_k}", where="--last-k", expected="an odd number from 1 on, 3 for published weights")
         self.levels, self.last_k = levels, last_k
+        self.architecture_options = {"last_k": last_k}
         self.conv1 = nn.Conv2d(1, STEM, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(STEM)
         self.unet = _UNet(levels)
@@ -237,6 +239,11 @@ class SectionUNet(nn.Module):
             `x` does not have four axes.
         """
         return self.head(self.features(x), embed)
+
+    def picking_logits(self, sections: Tensor) -> Tensor:
+        """Logits without the embedding, which only training needs."""
+        logits, _ = self(sections, embed=False)
+        return cast(Tensor, logits.squeeze(1))
 
     def geometry(self) -> Geometry:
         """Halo, alignment and stride for tiles: three sections to either side, a wide field in the plane."""

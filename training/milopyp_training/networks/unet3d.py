@@ -13,12 +13,13 @@ from torch.nn import functional
 
 from milopyp_shared.recipe import Geometry
 
+from .base import PickingNetwork
 from .receptive_field import unet_halo
 
 INITIAL_LOGIT = -4.0  # the prior that a voxel is a particle centre is small; starting there saves the first steps
 
 
-class UNet3d(nn.Module):
+class UNet3d(PickingNetwork):
     """Compact 3D U-Net.
 
     Parameters
@@ -35,6 +36,7 @@ class UNet3d(nn.Module):
     def __init__(self, channels: int = 16, levels: int = 3, grey_limits: tuple[float, float] = (-4.0, 4.0)) -> None:
         super().__init__()
         self.channels, self.levels, self.grey_limits = channels, levels, grey_limits
+        self.architecture_options = {"channels": channels, "levels": levels}
         widths = [channels * 2**level for level in range(levels)]
         # 6 x 6 with stride 2 is a 3 x 3 convolution over blocks of 2 x 2 pixels
         self.stem = nn.Conv3d(1, widths[0], (3, 6, 6), stride=(1, 2, 2), padding=(1, 2, 2), bias=False)

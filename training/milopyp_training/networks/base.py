@@ -1,0 +1,42 @@
+"""What is asked of a network, beside what its method trains."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from milopyp_shared.recipe import Geometry
+
+
+class PickingNetwork(nn.Module, ABC):
+    """A network that makes heat maps; ``forward`` is what its method trains.
+
+    Attributes
+    ----------
+    architecture_options
+        Its parameters, as the recipe keeps them and `milopyp_training.networks.registry` builds it again from them.
+    """
+
+    architecture_options: dict[str, int]
+
+    @abstractmethod
+    def geometry(self) -> Geometry:
+        """Halo, alignment and stride for tiles."""
+
+    def picking_logits(self, sections: Tensor) -> Tensor:
+        """Heat-map logits of grey levels.
+
+        Parameters
+        ----------
+        sections
+            Grey levels ``(b, z, y, x)``, 0..1.
+
+        Returns
+        -------
+        Tensor
+            ``(b, z', y', x')``: sizes divided by the stride of `geometry`, rounded up. What ``forward`` gives, unless
+            a network says otherwise.
+        """
+        logits: Tensor = self(sections)
+        return logits
