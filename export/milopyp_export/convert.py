@@ -15,8 +15,8 @@ from milopyp_shared.atomic import atomic_write
 from milopyp_shared.errors import CheckError, UsageError
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.recipe import Recipe
+from milopyp_training.losses.focal import LOWEST
 from milopyp_training.networks.base import PickingNetwork
-from milopyp_training.networks.section_unet import CLAMP
 
 from . import parity
 from .graph import OPSET, PickingGraph, make_graph, write_recipe
@@ -75,7 +75,7 @@ class ExportOptions:
 
 def picking_graph(network: PickingNetwork, recipe: Recipe) -> PickingGraph:
     """From grey levels to the heat map, as the recipe's preset has it."""
-    return PickingGraph(network, clamp=CLAMP if recipe.preset == "published" else 0.0).eval()
+    return PickingGraph(network, clamp=LOWEST if recipe.preset == "published" else 0.0).eval()
 
 
 def export(

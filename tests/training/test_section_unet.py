@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from formula_weights import fill_by_formula, published_entries
 from milopyp_shared.errors import InputError, UsageError
-from milopyp_training.networks.section_unet import SectionUNet, clamped_probability
+from milopyp_training.losses.focal import clamped
+from milopyp_training.networks.section_unet import SectionUNet
 
 # Twice the difference between the stored float32 values and a float64 run.
 LOGITS, PROJ, TRAIN_LOGITS, RUNSTATS = 1e-4, 2e-6, 2.8e-4, 2.4e-6
@@ -49,7 +50,7 @@ def test_outputs(case: tuple[SectionUNet, dict[str, np.ndarray]]) -> None:
             projection, wanted = embedding.numpy(), arrays[f"proj_{name}"]
         np.testing.assert_allclose(projection, wanted, rtol=0, atol=PROJ)
         if name == "a":
-            probability = clamped_probability(logits).numpy()
+            probability = clamped(logits.sigmoid()).numpy()
             np.testing.assert_allclose(probability, arrays["hm_a"], rtol=0, atol=LOGITS / 4)
             assert {arrays["hm_a"].min(), arrays["hm_a"].max()} == {probability.min(), probability.max()}
 

@@ -29,25 +29,6 @@ HEAD_STD = 0.001
 """Standard deviation of the head's initial weights in the published program."""
 DILATION = 4
 """Of the feature head's convolutions, in the plane."""
-CLAMP = 1e-4
-"""The published probability map stays this far from 0 and 1."""
-
-
-def clamped_probability(logits: Tensor) -> Tensor:
-    """Sigmoid, clamped to [1e-4, 1 - 1e-4], as in the published method.
-
-    Parameters
-    ----------
-    logits
-        Any shape, floating point.
-
-    Returns
-    -------
-    Tensor
-        Probabilities of the same shape. The clamp has no gradient outside. `logits` is kept
-        (the published program overwrites it).
-    """
-    return logits.sigmoid().clamp(CLAMP, 1.0 - CLAMP)
 
 
 def _conv(inputs: int, outputs: int) -> nn.Conv2d:
