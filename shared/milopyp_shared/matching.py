@@ -91,6 +91,26 @@ class Evaluation:
     rms_error: Floats
     curve: Curve
 
+    @property
+    def f1(self) -> float:
+        """Best F1 over all thresholds."""
+        return self.best.f1
+
+    @property
+    def threshold(self) -> float:
+        """The score of the best F1: picks of this score and better are counted."""
+        return self.best.threshold
+
+    @property
+    def precision(self) -> float:
+        """At the best F1."""
+        return self.best.precision
+
+    @property
+    def recall(self) -> float:
+        """At the best F1."""
+        return self.best.recall
+
     def to_dict(self) -> dict[str, Any]:
         """The same as numbers, lists and dictionaries for strict JSON: NaN becomes None."""
         return {item.name: _plain(getattr(self, item.name)) for item in fields(self)}

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from milopyp_shared.axes import ORDER_WORDS
 from milopyp_shared.commandline import Number, command, option
 from milopyp_shared.console import Console
-from milopyp_shared.errors import ContradictionError, InputError, UsageError
-
-if TYPE_CHECKING:
-    from milopyp_shared.formats.conventions import FormatContext
-    from milopyp_shared.picks import Picks
+from milopyp_shared.errors import InputError, UsageError
 
 # The names of registry.FORMATS, which is imported only when the command runs.
 FORMAT_WORDS = ("txt", "mod", "csv", "relion4", "relion5", "warp", "tbl", "copick", "ndjson", "eman")
@@ -44,7 +40,7 @@ FORMAT_WORDS = ("txt", "mod", "csv", "relion4", "relion5", "warp", "tbl", "copic
     "the format allows it]",
 )  # fmt: skip
 @option(
-    "--shape", type=click.IntRange(min=1), nargs=3, metavar="X Y Z", group="Tomogram",
+    "--shape", "size", type=click.IntRange(min=1), nargs=3, metavar="X Y Z", group="Tomogram",
     help="Size of the tomogram's file in voxels, fastest axis first.",
 )  # fmt: skip
 @option(
@@ -89,99 +85,45 @@ def convert(source: Path, target: Path, tomogram: Path | None, **given: Any) -> 
     from milopyp_shared.formats.registry import FORMATS, about_axes, check_needs, format_of
     from milopyp_shared.overwrite import refuse_existing
 
+    from ..pick_files import format_context, refuse_outside
+
     console = Console()
     old, new = format_of(source, given.pop("from_"), "--from"), format_of(target, given.pop("to"), "--to")
-    read, write = FORMATS[old], FORMATS[new]
-    if given["binning"] is not None and not (read.binned or write.binned):
+    write = FORMATS[new].write
+    assert write is not None  # format_of
+    if given["binning"] is not None:
+        _refuse_idle_binning(old, new)
+    inputs = [source] if tomogram is None else [source, tomogram]
+    refuse_existing(target, overwrite=given.pop("overwrite"), inputs=inputs)
+    context = format_context(source, tomogram, given, console.warn)
+    check_needs(old, context, source)
+    check_needs(new, context, target, writing=True)
+    if old == "eman":
+        console.warn("EMAN2's coordinates were not compared with the program itself: look at the result")
+    if doubt := about_axes((old, new), context.order):
+        console.warn(doubt)
+    picks = FORMATS[old].read(source, context)
+    if not len(picks):
+        raise InputError("holds no picks", where=source, expected="at least one", remedy="Check the file.")
+    if isinstance(picks, NamedPicks) and picks.name and context.name is None:
+        context = replace(context, label=picks.name)
+    refuse_outside(picks, context, source)
+    write(target, picks, context)
+    console.say(
+        f"wrote {target} ({new}): {len(picks)} picks of {context.label} from {source} ({old}), "
+        f"order {context.order or 'xyz'}"
+    )
+
+
+def _refuse_idle_binning(old: str, new: str) -> None:
+    """Refuse ``--binning`` between two formats that it says nothing of."""
+    from milopyp_shared.formats.registry import FORMATS
+
+    binned = [name for name, row in FORMATS.items() if row.binned]
+    if old not in binned and new not in binned:
         raise UsageError(
             f"changes nothing from {old} to {new}",
             where="--binning",
-            expected=f"one of {', '.join(name for name, row in FORMATS.items() if row.binned)}",
+            expected=f"one of {', '.join(binned)}",
             remedy="Leave it out.",
-        )
-    inputs = [source] if tomogram is None else [source, tomogram]
-    refuse_existing(target, overwrite=given.pop("overwrite"), inputs=inputs)
-    setting = _setting(source, tomogram, given, console)
-    check_needs(old, new, setting, (source, target))
-    if old == "eman":
-        console.warn("EMAN2's coordinates were not compared with the program itself: look at the result")
-    if doubt := about_axes((old, new), setting.order):
-        console.warn(doubt)
-    picks = read.read(source, setting)
-    if isinstance(picks, NamedPicks) and picks.name and setting.name is None:
-        setting = replace(setting, label=picks.name)
-    _check(picks, setting, source)
-    assert write.write is not None  # format_of
-    write.write(target, picks, setting)
-    console.say(
-        f"wrote {target} ({new}): {len(picks)} picks of {setting.label} from {source} ({old}), "
-        f"order {setting.order or 'xyz'}"
-    )
-
-
-def _setting(source: Path, path: Path | None, given: dict[str, Any], console: Console) -> FormatContext:
-    """What the options and the tomogram say.
-
-    Raises
-    ------
-    UsageError, ContradictionError
-        ``auto`` without a tomogram; another size than the tomogram's.
-    """
-    from milopyp_shared import axes
-    from milopyp_shared.formats.candidates import CANDIDATES
-    from milopyp_shared.formats.conventions import FormatContext
-    from milopyp_shared.lists import check_image_name
-    from milopyp_shared.tomogram import read_header
-
-    order, size, voxel_size, frame = given.pop("order"), given.pop("shape"), given.pop("voxel_size"), None
-    if path is not None:
-        frame = read_header(path, order or axes.AUTO, voxel_size).frame
-        stored = frame.stored_shape[::-1]
-        if size is not None and size != stored:
-            raise ContradictionError(
-                f"--shape {' '.join(map(str, size))}",
-                where=path,
-                expected=f"{' '.join(map(str, stored))}, the size of the file",
-                remedy="Leave out --shape.",
-            )
-        order, size, voxel_size = frame.order, stored, frame.voxel_size
-    elif order == axes.AUTO:
-        if size is None:
-            raise UsageError("auto", where="--order", expected="--tomogram or --shape to tell the order from")
-        order = axes.resolve_order(order, size[::-1], "--shape")
-    if size is not None and order is not None and (doubt := axes.order_warning(order, size[::-1])):
-        console.warn(doubt)
-    if given["name"] is not None:
-        check_image_name(given["name"], "--name")
-    label = given["name"] or (path.stem if path else source.name.removesuffix(CANDIDATES).rsplit(".", 1)[0])
-    binning = 1.0 if given["binning"] is None else given["binning"]
-    return FormatContext(
-        **given | {"binning": binning}, order=order, size=size, voxel_size=voxel_size, frame=frame, label=label
-    )
-
-
-def _check(picks: Picks, setting: FormatContext, where: Path) -> None:
-    """Refuse no picks at all, and picks outside a volume of known size.
-
-    Raises
-    ------
-    InputError, ContradictionError
-        The latter names the orders in which all of them would fit.
-    """
-    from milopyp_shared import axes
-
-    if not len(picks):
-        raise InputError("holds no picks", where=where, expected="at least one", remedy="Check the file.")
-    if setting.size is None:
-        return
-    order, stored = setting.order or "xyz", setting.size[::-1]
-    z, y, x = (stored[axis] for axis in axes.to_zyx(order))
-    outside = ~axes.inside(picks.xyz, (z, y, x))
-    if outside.any():
-        first = ", ".join(f"{value:.1f}" for value in picks.xyz[outside][0])
-        raise ContradictionError(
-            f"{outside.sum()} of {len(picks)} picks lie outside the tomogram, the first at x, y, z = {first}",
-            where=where,
-            expected=f"positions inside {x} x {y} x {z} voxels (order {order})",
-            remedy="Check --order, --binning, --voxel-size and the format.",
         )

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from milopyp_inference.batch.reader import frame_of, read_records, read_run, run_files
+from milopyp_inference.batch.reader import read_run, run_files
 from milopyp_shared.atomic import make_folder, write_text
 from milopyp_shared.commandline import Number, command, option
-from milopyp_shared.errors import InputError, MissingDependency, UsageError
+from milopyp_shared.errors import MissingDependency, UsageError
 
 from .convert import FORMAT_WORDS
 
@@ -85,9 +85,9 @@ def evaluate(picks: Path, truth: Path, radius: tuple[float, bool], json_file: Pa
       milopyp evaluate picks --truth particles.star --from relion5 --radius 105A --out judged
     """
     from milopyp_shared.formats.positions import read_positions
-    from milopyp_shared.matching import evaluate_at_best_f1
     from milopyp_shared.overwrite import refuse_irreplaceable
-    from milopyp_shared.peaks import nms
+
+    from ..evaluation import SEPARATION, compare, run_contexts
 
     out = given["out"]
     found, run_distance = read_run(picks)
@@ -95,22 +95,14 @@ def evaluate(picks: Path, truth: Path, radius: tuple[float, bool], json_file: Pa
     for target in [json_file, *([out / name for name in REPORT] if out else [])]:
         if target is not None:
             refuse_irreplaceable(target, inputs)
-    settings = _settings(picks, list(found), given["coords"], given["binning"])
-    voxels = _voxels(radius, settings, picks)
-    distance = next(value for value in (given["distance"], run_distance, 1.2 * voxels) if value is not None)
-    known = {name: positions.xyz for name, positions in read_positions(truth, given["from_"], settings).items()}
-    common = [name for name in found if name in known]
-    if not common:
-        raise InputError(
-            f"no tomogram of {picks} ({', '.join(list(found)[:3])}) is in the list",
-            where=truth,
-            expected="the same names in both",
-        )
-    if missing := sorted(set(known) - set(found)):
-        click.echo(f"warning: not picked, left out: {', '.join(missing)}", err=True)
-    kept = {name: nms(found[name], distance) for name in common}
-    result = evaluate_at_best_f1([(kept[name], known[name]) for name in common], voxels)
-    each = {name: evaluate_at_best_f1([(kept[name], known[name])], voxels) for name in common}
+    contexts = run_contexts(picks, found, given["coords"], given["binning"])
+    voxels = _voxels(radius, contexts, picks)
+    distance = next(value for value in (given["distance"], run_distance, SEPARATION * voxels) if value is not None)
+    known = read_positions(truth, given["from_"], contexts)
+    compared = compare(found, known, voxels, distance, of=picks, where=truth)
+    if compared.not_picked:
+        click.echo(f"warning: not picked, left out: {', '.join(compared.not_picked)}", err=True)
+    result, each = compared.total, compared.each
     click.echo(describe(result, each))
     figures = _figures(result, each, distance)
     if json_file is not None:
@@ -131,21 +123,7 @@ def evaluate(picks: Path, truth: Path, radius: tuple[float, bool], json_file: Pa
         click.echo(f"wrote {out / 'evaluation.md'}, .json and .png")
 
 
-def _settings(picks: Path, names: list[str], coords: Any, binning: float) -> dict[str, FormatContext]:
-    """What the run says of its tomograms; nothing is known of those of a lone table."""
-    from milopyp_shared.formats.conventions import FormatContext
-
-    plain = {name: FormatContext(label=name, coords=coords, binning=binning) for name in names}
-    if not (picks / "records").is_dir():
-        return plain
-    settings = {}
-    for record in read_records(picks):
-        frame = frame_of(record)
-        settings[record["name"]] = FormatContext.of(frame, record["name"], coords=coords, binning=binning)
-    return {name: settings.get(name, plain[name]) for name in names}
-
-
-def _voxels(radius: tuple[float, bool], settings: dict[str, FormatContext], picks: Path) -> float:
+def _voxels(radius: tuple[float, bool], contexts: dict[str, FormatContext], picks: Path) -> float:
     """The radius in voxels.
 
     Raises
@@ -156,7 +134,7 @@ def _voxels(radius: tuple[float, bool], settings: dict[str, FormatContext], pick
     value, angstrom = radius
     if not angstrom:
         return value
-    sizes = {setting.voxel_size for setting in settings.values()}
+    sizes = {context.voxel_size for context in contexts.values()}
     if len(sizes) != 1 or None in sizes:
         raise UsageError(
             "in Angstrom",

@@ -18,14 +18,12 @@ from numpy.typing import NDArray
 
 from .. import axes
 from ..errors import UsageError
-from ..picks import Picks
+from ..picks import NO_SCORE, Picks
 from ..tomogram import Frame
 from . import copick, dynamo, eman, mod, star, text
 from .candidates import read_candidates, write_candidates
 
 Floats = NDArray[np.float64]
-
-NO_SCORE = 1.0
 
 REMEDIES = {
     "order": "Give --tomogram FILE or --order WORD.",

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..lists import read_coordinate_list
-from ..picks import Picks
+from ..picks import Picks, as_picks
 from . import star
-from .conventions import NO_SCORE, FormatContext
+from .conventions import FormatContext
 from .registry import FORMATS, Format, format_of
 
 LISTS = (".txt", ".tsv")
@@ -42,7 +42,7 @@ def read_positions(path: Path, word: str | None, settings: Mapping[str, FormatCo
     if not path.exists():
         raise InputError("no such file or folder", where=path, expected="positions of particles")
     if word is None and path.suffix.lower() in LISTS:
-        return {name: _without_scores(xyz) for name, xyz in read_coordinate_list(path).items()}
+        return {name: as_picks(xyz) for name, xyz in read_coordinate_list(path).items()}
     name = format_of(path, word, "--from")
     reader = FORMATS[name]
     if ".star" in reader.suffixes:
@@ -97,10 +97,3 @@ def _checked(reader: Format, path: Path, setting: FormatContext, name: str | Non
     for need in reader.needs:
         setting.require(need, path)
     return replace(setting, name=name)
-
-
-def _without_scores(xyz: object) -> Picks:
-    import numpy as np
-
-    points = np.asarray(xyz, dtype=np.float64)
-    return Picks(points, np.full(len(points), NO_SCORE))

@@ -60,18 +60,17 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def check_needs(source: str, target: str, setting: FormatContext, paths: tuple[Path, Path]) -> None:
-    """Refuse a conversion for which something is unknown, before anything is read.
+def check_needs(word: str, setting: FormatContext, path: Path, *, writing: bool = False) -> None:
+    """Refuse a file of the format `word` for which something is unknown, before anything is read or written.
 
     Raises
     ------
     UsageError
         With the option that says it.
     """
-    for need in FORMATS[source].needs:
-        setting.require(need, paths[0])
-    for need in FORMATS[target].needs + FORMATS[target].write_needs:
-        setting.require(need, paths[1])
+    row = FORMATS[word]
+    for need in row.needs + (row.write_needs if writing else ()):
+        setting.require(need, path)
 
 
 def about_axes(words: Iterable[str], order: str | None) -> str | None:
@@ -96,14 +95,15 @@ def format_of(path: Path, word: str | None, option: str) -> str:
     Raises
     ------
     UsageError
-        No format or several have this suffix, or `word` is only read; the message names the choices.
+        No format or several have this suffix, or `word` is none or only read; the message names the choices.
     InputError
         2D boxes.
     """
     usable = [name for name, row in FORMATS.items() if option == "--from" or row.write is not None]
     if word is not None:
         if word not in usable:
-            raise UsageError(f"{word} is only read", where=option, expected=f"one of {', '.join(usable)}")
+            found = f"{word} is only read" if word in FORMATS else f"{word} is no format"
+            raise UsageError(found, where=option, expected=f"one of {', '.join(usable)}")
         return word
     suffix = path.suffix.lower()
     if suffix == ".box":

@@ -1,0 +1,303 @@
+"""Pick files of all formats from Python; ``milopyp convert`` is made of the same pieces.
+
+In: a file, or picks; and what is known of their tomogram. Out: picks in the inside frame, or a file.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, TypedDict, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from milopyp_shared import axes
+from milopyp_shared.errors import ContradictionError, UsageError
+from milopyp_shared.formats.candidates import CANDIDATES
+from milopyp_shared.formats.conventions import FormatContext
+from milopyp_shared.formats.registry import FORMATS, about_axes, check_needs, format_of
+from milopyp_shared.lists import check_image_name
+from milopyp_shared.overwrite import refuse_existing
+from milopyp_shared.picks import Picks, as_picks
+from milopyp_shared.tomogram import Frame, TomogramHeader, read_header
+
+_warn = logging.getLogger("milopyp").warning
+
+AnyTomogram: TypeAlias = "str | os.PathLike[str] | TomogramHeader | NDArray[Any]"
+
+
+class ReadOptions(TypedDict, total=False):
+    """What may be said beside a pick file, as with the options of ``milopyp convert``.
+
+    Attributes
+    ----------
+    order
+        Order word of the tomogram's file, or ``auto``.
+    size
+        Of the tomogram's file, voxels, fastest axis first (``--shape``): where there is no tomogram to look at.
+    voxel_size
+        Angstrom, of the tomogram.
+    name
+        Tomogram to select in a STAR file with several, and to write.
+    binning
+        The tomogram's voxel over that of the coordinates in relion4, warp, tbl and ndjson.
+    coords
+        What a text counts: ``model2point`` (IMOD model coordinates) or ``voxel`` (indices from 0).
+    with_score
+        A text has the score as fourth column.
+    dynamo_zero, dynamo_tomogram
+        Number of the first voxel, and of the tomogram, in a Dynamo table.
+    """
+
+    order: str | None
+    size: tuple[int, int, int] | None
+    voxel_size: float | None
+    name: str | None
+    binning: float | None
+    coords: Literal["model2point", "voxel"] | None
+    with_score: bool
+    dynamo_zero: int
+    dynamo_tomogram: int | None
+
+
+class WriteOptions(ReadOptions, total=False):
+    """What may be said of a pick file that is written.
+
+    Attributes
+    ----------
+    radius
+        Of the spheres in an IMOD model, voxels.
+    particle
+        Name of the particle in copick's files.
+    """
+
+    radius: float
+    particle: str
+
+
+def read_picks(
+    path: str | os.PathLike[str],
+    tomogram: AnyTomogram | None = None,
+    format: str | None = None,
+    **options: Unpack[ReadOptions],
+) -> Picks:
+    """Read the picks of one tomogram from a file of any format of ``milopyp convert``.
+
+    Parameters
+    ----------
+    path
+        The file, e.g. ``NAME.candidates.csv`` of a run, an IMOD model, a STAR file.
+    tomogram
+        The tomogram that they belong to, for formats that do not say all by themselves: a file, an open tomogram, or
+        an array ``(z, y, x)`` (then `voxel_size` says the rest).
+    format
+        ``txt``, ``mod``, ``csv``, ``relion4``, ``relion5``, ``warp``, ``tbl``, ``copick``, ``ndjson`` or ``eman``;
+        None: by the suffix.
+    options
+        See `ReadOptions`.
+
+    Returns
+    -------
+    Picks, best first; ``xyz`` in voxels of the inside frame. Points without a score have 1.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or is none of this format.
+    UsageError
+        Something must be known to read it; the message says what.
+    ContradictionError
+        Picks outside the tomogram.
+    """
+    return read_with_context(Path(path), tomogram, format, options)[0]
+
+
+def read_with_context(
+    path: Path, tomogram: AnyTomogram | None, format: str | None, options: ReadOptions
+) -> tuple[Picks, FormatContext]:
+    """As `read_picks`, with what is known of the tomogram beside the picks."""
+    word = format_of(path, format, "--from")
+    context = format_context(path, tomogram, options, _warn)
+    check_needs(word, context, path)
+    if doubt := about_axes([word], context.order):
+        _warn(doubt)
+    picks = FORMATS[word].read(path, context)
+    refuse_outside(picks, context, path)
+    return picks, context
+
+
+def write_picks(
+    path: str | os.PathLike[str],
+    picks: Picks | ArrayLike,
+    tomogram: AnyTomogram | None = None,
+    format: str | None = None,
+    *,
+    overwrite: bool = False,
+    **options: Unpack[WriteOptions],
+) -> None:
+    """Write the picks of one tomogram to a file of any format that ``milopyp convert`` writes.
+
+    Parameters
+    ----------
+    path
+        The file.
+    picks
+        Picks, or an array ``(n, 3)`` x, y, z or ``(n, 4)`` x, y, z, score: voxels of the inside frame.
+    tomogram, format
+        As in `read_picks`; ``eman`` is only read.
+    overwrite
+        Replace an existing file. A tomogram or a model file is never replaced.
+    options
+        See `WriteOptions`.
+
+    Raises
+    ------
+    InputError
+        `picks` are none, or the file cannot be written.
+    UsageError
+        The file exists, or something must be known to write it; the message says what.
+    ContradictionError
+        Picks outside the tomogram.
+    """
+    path = Path(path)
+    word = format_of(path, format, "--to")
+    found = as_picks(picks)
+    inputs = [Path(tomogram)] if isinstance(tomogram, (str, os.PathLike)) else []
+    refuse_existing(path, overwrite=overwrite, inputs=inputs, option="overwrite=True")
+    context = format_context(path, tomogram, options, _warn)
+    check_needs(word, context, path, writing=True)
+    if doubt := about_axes([word], context.order):
+        _warn(doubt)
+    refuse_outside(found, context, "picks")
+    writer = FORMATS[word].write
+    assert writer is not None  # format_of
+    writer(path, found, context)
+
+
+def format_context(
+    path: Path, tomogram: AnyTomogram | None, options: Mapping[str, Any], warn: Callable[[str], None]
+) -> FormatContext:
+    """What the options and the tomogram say of a pick file.
+
+    Parameters
+    ----------
+    path
+        The file: the tomogram is called after it where nothing else names it.
+    options
+        As in `WriteOptions`.
+    warn
+        Called with one sentence when the order of the axes looks wrong.
+
+    Raises
+    ------
+    UsageError
+        An option is out of range; ``auto`` without a tomogram.
+    ContradictionError
+        Another size than the tomogram's.
+    InputError
+        The tomogram cannot be read; a name that is none.
+    """
+    _check(options)
+    order, size, voxel_size, frame = options.get("order"), options.get("size"), options.get("voxel_size"), None
+    if tomogram is not None:
+        frame = frame_of(tomogram, order, voxel_size)
+        _refuse_other_size(size, frame, tomogram)
+        z, y, x = frame.stored_shape
+        order, size, voxel_size = frame.order, (x, y, z), frame.voxel_size
+    elif order == axes.AUTO:
+        if size is None:
+            raise UsageError("auto", where="--order", expected="--tomogram or --shape to tell the order from")
+        order = axes.resolve_order(order, size[::-1], "--shape")
+    if size is not None and order is not None and (doubt := axes.order_warning(order, size[::-1])):
+        warn(doubt)
+    label = options.get("name") or _name_of(tomogram) or path.name.removesuffix(CANDIDATES).rsplit(".", 1)[0]
+    known = {"order": order, "size": size, "voxel_size": voxel_size, "binning": options.get("binning") or 1.0}
+    return FormatContext(**{**options, **known}, frame=frame, label=label)
+
+
+def frame_of(tomogram: AnyTomogram, order: str | None = None, voxel_size: float | None = None) -> Frame:
+    """Where the voxels of a tomogram are.
+
+    Parameters
+    ----------
+    tomogram
+        A file, an open tomogram, or an array ``(z, y, x)``, which is taken for a file without an origin.
+    order
+        Of a file, or of the file that the array is from (``xyz`` if nothing is said).
+    voxel_size
+        Angstrom; overrides the header.
+
+    Raises
+    ------
+    UsageError
+        It is none of them.
+    InputError, ContradictionError
+        As `milopyp_shared.tomogram.read_header`.
+    """
+    if isinstance(tomogram, TomogramHeader):
+        return replace(tomogram.frame, voxel_size=voxel_size or tomogram.voxel_size)
+    if isinstance(tomogram, (str, os.PathLike)):
+        return read_header(Path(tomogram), order or axes.AUTO, voxel_size).frame
+    if not isinstance(tomogram, np.ndarray) or tomogram.ndim != 3:
+        found = f"an array of shape {tomogram.shape}" if isinstance(tomogram, np.ndarray) else type(tomogram).__name__
+        raise UsageError(found, where="tomogram", expected="a file, an open tomogram, or an array (z, y, x)")
+    word = "xyz" if order in (None, axes.AUTO) else axes.resolve_order(str(order), tomogram.shape, "order")
+    z, y, x = (tomogram.shape[axis] for axis in axes.from_zyx(word))
+    return Frame(word, (z, y, x), voxel_size, voxel_size)
+
+
+def refuse_outside(picks: Picks, context: FormatContext, where: object) -> None:
+    """Refuse picks outside a volume of known size.
+
+    Raises
+    ------
+    ContradictionError
+        With the first of them.
+    """
+    if context.size is None:
+        return
+    order, stored = context.order or "xyz", context.size[::-1]
+    z, y, x = (stored[axis] for axis in axes.to_zyx(order))
+    outside = ~axes.inside(picks.xyz, (z, y, x))
+    if outside.any():
+        first = ", ".join(f"{value:.1f}" for value in picks.xyz[outside][0])
+        raise ContradictionError(
+            f"{outside.sum()} of {len(picks)} picks lie outside the tomogram, the first at x, y, z = {first}",
+            where=where,
+            expected=f"positions inside {x} x {y} x {z} voxels (order {order})",
+            remedy="Check --order, --binning, --voxel-size and the format.",
+        )
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    """Refuse values that no file can have; command lines have refused them already."""
+    for what in ("voxel_size", "binning", "radius"):
+        value = options.get(what)
+        if value is not None and not 0 < value < math.inf:
+            raise UsageError(f"{value}", where=what, expected="a number above 0")
+    if options.get("coords") not in (None, "model2point", "voxel"):
+        raise UsageError(f"{options.get('coords')!r}", where="coords", expected="model2point or voxel")
+    if (name := options.get("name")) is not None:
+        check_image_name(name, "--name")
+
+
+def _refuse_other_size(size: tuple[int, int, int] | None, frame: Frame, tomogram: AnyTomogram) -> None:
+    stored = frame.stored_shape[::-1]
+    if size is not None and tuple(size) != stored:
+        raise ContradictionError(
+            f"--shape {' '.join(map(str, size))}",
+            where=tomogram if isinstance(tomogram, (str, os.PathLike)) else "tomogram",
+            expected=f"{' '.join(map(str, stored))}, the size of the file",
+            remedy="Leave out --shape.",
+        )
+
+
+def _name_of(tomogram: AnyTomogram | None) -> str:
+    if isinstance(tomogram, TomogramHeader):
+        return tomogram.path.stem
+    return Path(tomogram).stem if isinstance(tomogram, (str, os.PathLike)) else ""
