@@ -75,7 +75,9 @@ def export_command(checkpoint: Path, output: Path | None, overwrite: bool, quiet
     suffix = "" if options["precision"] == "fp32" else f"_{options['precision']}"
     output = output or checkpoint.with_name(f"{checkpoint.stem}{suffix}.onnx")
     if output.exists() and not overwrite:
-        raise UsageError("exists already", where=output, remedy="Give --overwrite to replace it.")
+        raise UsageError(
+            "exists already", where=output, expected="a name that is free", remedy="Give --overwrite to replace it."
+        )
     try:
         import onnxscript  # noqa: F401 - PyTorch's exporter would miss it only halfway
 

@@ -217,7 +217,10 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
     for name, error in failed.items():
         click.echo(f"failed: {name}: {error}", err=True)
     if len(failed) == len(images):
-        raise CheckError("every tomogram failed", where=out, remedy="The lines above say why.")
+        raise CheckError(
+            "every tomogram failed", where=out, expected="one at least that can be picked",
+            remedy="The lines above say why.",
+        )  # fmt: skip
     return 1 if failed else 0
 
 

@@ -53,8 +53,8 @@ def formats(text: str | None, published: bool) -> tuple[str, ...]:
 
     if published:
         raise UsageError(
-            "--format beside --published", expected="one of them: the published program has its own text",
-            remedy="Convert it: milopyp convert.",
+            "given beside --published", where="--format",
+            expected="one of them: the published program has its own text", remedy="Convert it: milopyp convert.",
         )  # fmt: skip
     words = tuple(word.strip() for word in text.split(","))
     always = ("txt", "mod")
@@ -114,13 +114,15 @@ def published_options(options: Mapping[str, Any]) -> PublishedOptions | None:
         return None
     if options["coords"] is not None:
         raise UsageError(
-            f"--coords {options['coords']} beside --published",
+            f"{options['coords']} beside --published",
+            where="--coords",
             expected="one of them: the published text is whole voxel indices x z y",
             remedy="Leave --coords out; NAME.mod is right for IMOD.",
         )
     if options["rescale"]:
         raise UsageError(
-            "--rescale beside --published",
+            "given beside --published",
+            where="--rescale",
             expected="one of them: the published program picks whole voxels of the tomogram as it is",
             remedy="Leave --published out.",
         )
@@ -177,8 +179,9 @@ def output_folder(out: Path | None, exp_id: str | None, out_id: str | None) -> P
     if out is not None:
         named = " and ".join(name for name, value in given.items() if value is not None)
         raise UsageError(
-            f"--out beside {named}", expected="one place for the outputs", remedy=f"Leave --out or {named} out."
-        )
+            f"given beside {named}", where="--out", expected="one place for the outputs",
+            remedy=f"Leave --out or {named} out.",
+        )  # fmt: skip
     for name, value in given.items():
         if value is None:
             raise UsageError("is missing", where=name, expected="--exp-id and --out-id together, or --out alone")
@@ -204,7 +207,8 @@ def machine(provider: str, gpus: str | None, threads: int | None, memory: str | 
         if word == "-1":
             if provider not in ("auto", "cpu"):
                 raise UsageError(
-                    f"--provider {provider} beside --gpus -1",
+                    f"{provider} beside --gpus -1",
+                    where="--provider",
                     expected="one of them: --gpus -1 is the CPU",
                     remedy="Leave --gpus out.",
                 )
@@ -273,7 +277,11 @@ def one_is_readable(images: Sequence[ImageEntry], options: PickOptions, model: M
             errors.append(error)
     if len(errors) == 1:
         raise errors[0]
-    raise InputError(f"none of the {len(errors)} tomograms can be read; the first: {errors[0]}")
+    first = errors[0]
+    raise InputError(
+        f"{first.found} (none of the {len(errors)} tomograms can be picked)",
+        where=first.where, expected=first.expected, remedy=first.remedy,
+    )  # fmt: skip
 
 
 def _as_seen(image: ImageEntry, options: PickOptions, model: Model) -> Sections:

@@ -56,7 +56,10 @@ def read_labels(
     if how.picks is not None:
         return _from_one_file(entries, order, how.picks, how, console)
     if how.double_z:
-        raise UsageError("--double-z", expected="--picks FILE.parquet beside it: only those files count sections")
+        raise UsageError(
+            "given without --picks", where="--double-z",
+            expected="--picks FILE.parquet beside it: only those files count sections",
+        )  # fmt: skip
     labels = {}
     for entry in entries:
         candidates = [entry.path.with_name(entry.name + ending) for ending in PICK_ENDINGS]
@@ -137,7 +140,9 @@ def _from_one_file(
 
     idle = [name for name, value in (("--object", how.object_), ("--fourth-column", how.fourth_column)) if value]
     if idle:
-        raise UsageError(f"{' and '.join(idle)} beside --picks", expected="one of them: they are for single files")
+        raise UsageError(
+            "given beside --picks", where=" and ".join(idle), expected="one of them: it is for files of one tomogram"
+        )
     headers = {entry.name: _header(entry, order, console) for entry in entries}
     tables = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if path.suffix.lower() == ".parquet" or (tables and all(map(is_parquet, tables))):
@@ -146,7 +151,7 @@ def _from_one_file(
             for name, xyz in read_parquet(table, how.double_z).items():
                 found[name] = np.concatenate([found[name], xyz]) if name in found else xyz
     elif how.double_z:
-        raise UsageError("--double-z", expected="a .parquet file: only those count sections")
+        raise UsageError(f"given for {path}", where="--double-z", expected="a .parquet file: only those count sections")
     else:
         found = _positions(path, headers, how)
     if others := sorted(set(found) - set(headers)):

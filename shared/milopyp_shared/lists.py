@@ -150,7 +150,7 @@ def write_coordinate_list(path: str | Path, coordinates: Mapping[str, ArrayLike]
     write_text(path, "".join(line + "\n" for line in lines))
 
 
-def check_image_name(name: str, where: object) -> None:
+def check_image_name(name: str, where: object, remedy: str = "Rename the image here and in the other list.") -> None:
     """Refuse names that cannot stand in a list or in the file names of results.
 
     Raises
@@ -165,7 +165,7 @@ def check_image_name(name: str, where: object) -> None:
             f"image name {name!r}",
             where=where,
             expected="a name without '/', '..' and control characters, because results are named after it",
-            remedy="Rename the image here and in the other list.",
+            remedy=remedy,
         )
     if len(name.encode()) > LONGEST_NAME:
         raise InputError(

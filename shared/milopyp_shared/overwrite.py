@@ -36,7 +36,9 @@ def refuse_existing(
     found = _stat(target)
     is_folder = found is not None and stat.S_ISDIR(found.st_mode)  # which the writer refuses
     if os.path.lexists(target) and not is_folder and not overwrite:
-        raise UsageError("exists already", where=target, remedy=f"Give {option} to replace it.")
+        raise UsageError(
+            "exists already", where=target, expected="a name that is free", remedy=f"Give {option} to replace it."
+        )
 
 
 def refuse_irreplaceable(target: str | Path, inputs: Iterable[str | Path] = ()) -> None:

@@ -277,6 +277,7 @@ def _place(settings: PhantomSettings, reaches: Sequence[float], rng: np.random.G
             raise UsageError(
                 f"only {i} of {len(reaches)} particles and distractors of diameter {settings.diameter:g} found a place "
                 f"in {' x '.join(map(str, settings.shape_zyx))} (z, y, x) voxels",
+                where="phantom",
                 expected="room for all without overlap",
                 remedy="Ask for fewer or smaller particles, or for a larger volume.",
             )

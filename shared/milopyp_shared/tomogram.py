@@ -248,11 +248,13 @@ def _unpacking(path: Path) -> Iterator[None]:
             raise InputError(
                 f"there is no room to unpack it ({error.strerror})",
                 where=path,
+                expected="free space in the folder for temporary files",
                 remedy="Set TMPDIR to a folder with free space.",
             ) from error
         raise InputError(
-            f"cannot be unpacked ({error})", where=path, remedy="Unpack it by hand, or copy it again."
-        ) from error
+            f"cannot be unpacked ({error})", where=path, expected="a whole .gz or .bz2 file",
+            remedy="Unpack it by hand, or copy it again.",
+        ) from error  # fmt: skip
 
 
 def _copy(packed: IO[bytes], target: IO[bytes], needed: int) -> int:

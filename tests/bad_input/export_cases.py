@@ -51,8 +51,8 @@ CASES = [
          "the weights of the network its recipe names",
          checkpoint(
              recipe=lambda recipe: replace(recipe, architecture_options={"channels": 3, "levels": 2}).to_json())),
-    Case("export over a file", "milopyp-export model.pth -o mine.onnx", UsageError, "mine.onnx",
-         build=both(checkpoint(), text("mine.onnx", "precious")), facts=("--overwrite",)),
+    Case("export over a file", "milopyp-export model.pth -o mine.onnx", UsageError, "mine.onnx", "a name that is free",
+         both(checkpoint(), text("mine.onnx", "precious")), facts=("--overwrite",)),
     Case("export below a file", "milopyp-export model.pth -o notes.txt/a.onnx", InputError, "notes.txt", WRITABLE,
          both(checkpoint(), text("notes.txt", "mine"))),
     Case("published checkpoint alone", "milopyp-export model.pth", InputError, "model.pth",

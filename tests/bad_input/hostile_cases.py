@@ -26,7 +26,19 @@ from bad_input.builders import (
     text,
     volume,
 )
-from bad_input.expected import FROM_INFER, IMAGE_NAME, INSIDE, JSON, MODES, MRC, NUMBER, WHOLE_IMOD, WRITABLE
+from bad_input.expected import (
+    FROM_INFER,
+    IMAGE_NAME,
+    INSIDE,
+    JSON,
+    MODES,
+    MRC,
+    NUMBER,
+    ONE_PICKED,
+    PACKED,
+    WHOLE_IMOD,
+    WRITABLE,
+)
 from milopyp_shared.errors import CheckError, ContradictionError, InputError
 
 VOLUME = picking(volume("a.mrc"))
@@ -96,14 +108,14 @@ HEADERS = [
          "1033792 for the 32 x 32 x 16 voxels its header claims", header(92, "<i", 10**6), facts=("33792 bytes",),
          frugal=True),
     Case("voxel size that is no number in a header", f"{INFER} a.mrc --format relion5", CheckError, "picks",
-         build=header(40, "<3f", float("nan"), 1, 1), facts=("failed: a: picks/a.star: ", "--voxel-size"),
-         leaves=failed_run),
-    Case("bz2 cut short", f"{INFER} a.mrc.bz2", InputError, "a.mrc.bz2",
-         build=packed(bz2, "a.mrc.bz2", lambda data: data[:-200])),
-    Case("bz2 with other bytes", f"{INFER} a.mrc.bz2", InputError, "a.mrc.bz2",
-         build=packed(bz2, "a.mrc.bz2", lambda data: data[:50] + b"xx" + data[52:])),
-    Case("gz with a wrong check sum", f"{INFER} a.mrc.gz", InputError, "a.mrc.gz",
-         build=packed(gzip, "a.mrc.gz", lambda data: data[:-8] + b"abcd" + data[-4:])),
+         ONE_PICKED, header(40, "<3f", float("nan"), 1, 1),
+         facts=("failed: a: picks/a.star: ", "--voxel-size"), leaves=failed_run),
+    Case("bz2 cut short", f"{INFER} a.mrc.bz2", InputError, "a.mrc.bz2", PACKED,
+         packed(bz2, "a.mrc.bz2", lambda data: data[:-200])),
+    Case("bz2 with other bytes", f"{INFER} a.mrc.bz2", InputError, "a.mrc.bz2", PACKED,
+         packed(bz2, "a.mrc.bz2", lambda data: data[:50] + b"xx" + data[52:])),
+    Case("gz with a wrong check sum", f"{INFER} a.mrc.gz", InputError, "a.mrc.gz", PACKED,
+         packed(gzip, "a.mrc.gz", lambda data: data[:-8] + b"abcd" + data[-4:])),
     Case("gz of a header that claims a terabyte", f"{INFER} a.mrc.gz", InputError, "a.mrc.gz",
          "2000000001024 for the 20000 x 20000 x 2500 voxels its header claims",
          packed(gzip, "a.mrc.gz", bytes, header(0, "<3i", 20000, 20000, 2500)), facts=("33792 bytes",), frugal=True),

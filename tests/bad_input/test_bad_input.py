@@ -106,6 +106,12 @@ def fields(error: BaseException | None) -> tuple[str, str]:
     return parameter.human_readable_name if parameter else "", ""
 
 
+def test_every_error_says_where_and_what_was_expected() -> None:
+    """Short of memory is a machine, not a place; what would have been right is not known either."""
+    silent = [case.id for case in CASES if issubclass(case.error, MilopypError) and not (case.where and case.expected)]
+    assert silent == ["phantom larger than memory"]
+
+
 def test_the_traps_would_spring(folder: Path) -> None:
     """Loaded by anything that runs code in pickles, the two trapped files leave what the table looks for."""
     builders.trapped(folder)

@@ -262,7 +262,7 @@ def test_the_cpu(gpus: str | None) -> None:
         ("cuda", "-2", "'-2'; expected -1"),
         ("auto", "", "''; expected -1"),
         ("cpu", "0", "'0' beside --provider cpu"),
-        ("cuda", "-1", "--provider cuda beside --gpus -1"),
+        ("cuda", "-1", "--provider: cuda beside --gpus -1"),
     ],
 )
 def test_devices_that_make_no_sense(provider: str, gpus: str, said: str) -> None:

@@ -336,7 +336,7 @@ def test_an_engine_of_a_session_that_fell_back_is_not_kept(
     ("more", "said"),
     [
         ("--shape 32 64 80", "error: --provider tensorrt: tensorrt does not work here: no libnvinfer"),
-        ("--shape 32 64 80 --gpus -1", "error: --provider tensorrt beside --gpus -1"),
+        ("--shape 32 64 80 --gpus -1", "error: --provider: tensorrt beside --gpus -1"),
         ("--shape 32 64 80 --memory much", "error: --memory: 'much'; expected a size"),
         ("--shape 32 0 80", "0 is not in the range"),
         ("--shape 32 64", "requires 3 arguments"),

@@ -50,7 +50,7 @@ def refused(line: str, said: str, folder: Path = Path()) -> None:
 
 def test_nothing_is_replaced_unless_told_to() -> None:
     line = f"{CONVERT} clicks.mod --tomogram a.mrc"
-    refused(line, "clicks.mod: exists already. Give --overwrite to replace it.")
+    refused(line, "clicks.mod: exists already; expected a name that is free. Give --overwrite to replace it.")
     before = Path("clicks.mod").read_bytes()
     assert run_line(f"{line} --overwrite").code == 0
     assert Path("clicks.mod").read_bytes() != before
@@ -61,7 +61,8 @@ def test_nothing_is_replaced_unless_told_to() -> None:
 def test_a_link_that_leads_nowhere_is_there_too() -> None:
     Path("b.csv").symlink_to("gone.csv")
     refused(
-        "milopyp convert clicks.mod b.csv --tomogram a.mrc", "b.csv: exists already. Give --overwrite to replace it."
+        "milopyp convert clicks.mod b.csv --tomogram a.mrc",
+        "b.csv: exists already; expected a name that is free. Give --overwrite to replace it.",
     )
 
 
@@ -151,7 +152,9 @@ def test_devices_folders_and_new_files() -> None:
     Path("folder").mkdir()
     for name in ("folder", "new.csv", "n" * 300, "a.csv/b.csv"):  # the writer says what is wrong with them
         refuse_existing(name, overwrite=False)
-    with pytest.raises(UsageError, match=r"a\.csv: exists already\. Give overwrite=True to replace it\."):
+    with pytest.raises(
+        UsageError, match=r"a\.csv: exists already; expected a name that is free\. Give overwrite=True to replace it\."
+    ):
         refuse_existing("a.csv", overwrite=False, option="overwrite=True")
 
 

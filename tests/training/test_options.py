@@ -74,7 +74,7 @@ def test_it_is_refused_beside_the_default_preset(line: str) -> None:
     name = line.split()[0].replace("--no-", "--")
     with pytest.raises(ContradictionError) as refused:
         chosen(f"--preset default {line}")
-    assert f"{name} beside the other method" in str(refused.value)
+    assert f"{name}: given beside the other method" in str(refused.value)
     assert "--preset published" in str(refused.value)
 
 
@@ -82,7 +82,7 @@ def test_it_is_refused_beside_the_default_preset(line: str) -> None:
 def test_details_do_not_select_but_are_refused_where_they_would_be_lost(line: str) -> None:
     name = line.split()[0]
     for words in (line, f"--preset default {line}"):
-        with pytest.raises(ContradictionError, match=f"{name} beside the other method.*--preset published"):
+        with pytest.raises(ContradictionError, match=f"{name}: given beside the other method.*--preset published"):
             chosen(words)
     field, value = DETAILS[line]
     for words in ("--preset published", "--arch unet_4"):
@@ -92,24 +92,25 @@ def test_details_do_not_select_but_are_refused_where_they_would_be_lost(line: st
 def test_all_options_out_of_place_are_named_together() -> None:
     with pytest.raises(ContradictionError) as refused:
         chosen("--preset default --tau 0.1 --arch unet_5 --last-k 3")
-    assert "--tau, --last-k, --arch beside the other method; expected --preset published, to which they belong" in str(
-        refused.value
+    assert (
+        "--tau, --last-k, --arch: given beside the other method; expected --preset published, to which they belong"
+        in str(refused.value)
     )
 
 
 def test_the_default_network_belongs_to_the_default_preset() -> None:
     assert chosen("--arch unet3d") == chosen("--preset default --arch unet3d") == chosen("") == DefaultPreset()
-    with pytest.raises(ContradictionError, match=r"--arch beside the other method; expected --preset default"):
+    with pytest.raises(ContradictionError, match=r"--arch: given beside the other method; expected --preset default"):
         chosen("--preset published --arch unet3d")
 
 
 @pytest.mark.parametrize(
     ("line", "named"),
     [
-        ("--arch unet_4 --thresh 0.7 --temp 0.2", "--thresh, --temp without --contrastive"),
-        ("--preset published --no-contrastive --cr-weight 0.1", "--cr-weight without --contrastive"),
-        ("--exact-contrastive", "--exact-contrastive without --contrastive"),
-        ("--pn --tau 0.1", "--tau beside --pn"),
+        ("--arch unet_4 --thresh 0.7 --temp 0.2", "--thresh, --temp: given without --contrastive"),
+        ("--preset published --no-contrastive --cr-weight 0.1", "--cr-weight: given without --contrastive"),
+        ("--exact-contrastive", "--exact-contrastive: given without --contrastive"),
+        ("--pn --tau 0.1", "--tau: given beside --pn"),
     ],
 )
 def test_an_option_that_nothing_would_read_is_refused(line: str, named: str) -> None:
@@ -119,7 +120,7 @@ def test_an_option_that_nothing_would_read_is_refused(line: str, named: str) -> 
 
 def test_the_default_network_with_an_option_of_the_published_method_is_refused() -> None:
     """Neither preset has both."""
-    with pytest.raises(ContradictionError, match=r"--arch beside the other method; expected --preset default"):
+    with pytest.raises(ContradictionError, match=r"--arch: given beside the other method; expected --preset default"):
         chosen("--arch unet3d --tau 0.02")
 
 
@@ -177,7 +178,7 @@ def test_a_batch_of_the_published_method_is_one_pair() -> None:
 
 def test_two_losses_at_once_are_refused() -> None:
     for line in ("--pn --ge", "--preset published --ge --pn"):
-        with pytest.raises(ContradictionError, match="--pn and --ge; expected one of them"):
+        with pytest.raises(ContradictionError, match="--pn and --ge: given together; expected one of them"):
             chosen(line)
 
 

@@ -331,7 +331,9 @@ def _check(options: dict[str, Any]) -> None:
         )
     if bool(options["val_img_txt"]) != bool(options["val_coord_txt"]):
         raise UsageError(
-            "one validation list without the other", expected="--val-img-txt and --val-coord-txt together, or neither"
+            "one validation list without the other",
+            where="--val-img-txt" if options["val_img_txt"] else "--val-coord-txt",
+            expected="--val-img-txt and --val-coord-txt together, or neither",
         )
     if not options["val_img_txt"]:
         if options["val_fully_labelled"]:

@@ -89,17 +89,22 @@ def _published(options: Mapping[str, Any], named: bool) -> PublishedPreset:
             expected="1: a batch of the published method is one pair of patches",
         )
     if options["pn"] and options["ge"]:
-        raise ContradictionError("--pn and --ge", expected="one of them: each is a loss of its own")
+        raise ContradictionError(
+            "given together", where="--pn and --ge", expected="one of them: each is a loss of its own"
+        )
     flags = {name: named if options[name] is None else options[name] for name in ("contrastive", "compress")}
     idle = [name for name in CONTRASTIVE_DETAILS if options[name] is not None and not flags["contrastive"]]
     if idle:
         raise ContradictionError(
-            f"{spelled(*idle)} without --contrastive",
+            "given without --contrastive",
+            where=spelled(*idle),
             expected="--contrastive as well: nothing else reads them",
             remedy="Add --contrastive, or leave them out.",
         )
     if options["pn"] and options["tau"] is not None:
-        raise ContradictionError("--tau beside --pn", expected="one of them: with --pn nothing reads the prior")
+        raise ContradictionError(
+            "given beside --pn", where="--tau", expected="one of them: with --pn nothing reads the prior"
+        )
     kind = "pn" if options["pn"] else "ge" if options["ge"] else "pu"
     loss = _with_given(
         PublishedLoss(kind=kind, contrastive=flags["contrastive"]),
@@ -122,7 +127,8 @@ def _with_given(preset: Any, **values: Any) -> Any:
 
 def _other_method(names: Collection[str], preset: str) -> ContradictionError:
     return ContradictionError(
-        f"{spelled(*names)} beside the other method",
+        "given beside the other method",
+        where=spelled(*names),
         expected=f"--preset {preset}, to which {'it belongs' if len(names) == 1 else 'they belong'}",
         remedy=f"Give --preset {preset}, or leave {'it' if len(names) == 1 else 'them'} out.",
     )

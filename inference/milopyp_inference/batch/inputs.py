@@ -45,13 +45,15 @@ def gather(inputs: Sequence[str], image_list: str | None = None) -> list[ImageEn
         images += read_image_list(image_list)
     if not images:
         raise UsageError(
-            "no tomogram given", expected="paths, globs or an image list", remedy="See milopyp-infer --help."
-        )
+            "no tomogram given", where="milopyp-infer", expected="paths, globs or an image list",
+            remedy="See milopyp-infer --help.",
+        )  # fmt: skip
     seen: dict[str, Path] = {}
     for image in images:
         if image.name in seen:
             raise InputError(
-                f"two tomograms are called {image.name}: {seen[image.name]} and {image.path}",
+                f"is called {image.name} as {seen[image.name]} is",
+                where=image.path,
                 expected="different names, since outputs are named after them",
                 remedy="Name them in an image list.",
             )
@@ -61,5 +63,5 @@ def gather(inputs: Sequence[str], image_list: str | None = None) -> list[ImageEn
 
 def _entry(path: Path) -> ImageEntry:
     name = path.with_suffix("") if path.suffix in _PACKED else path
-    check_image_name(name.stem, path)
+    check_image_name(name.stem, path, remedy="Name it in an image list.")
     return ImageEntry(name.stem, path)

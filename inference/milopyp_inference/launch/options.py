@@ -83,13 +83,13 @@ def worker_args(options: Mapping[str, Any]) -> list[list[str]]:
 
     several, workers = devices(options["gpus"]), options["workers"]
     if several and options["provider"] == "cpu":
-        raise UsageError(f"--gpus {options['gpus']} beside --provider cpu", expected="one of them")
+        raise UsageError(f"{options['gpus']!r} beside --provider cpu", where="--gpus", expected="one of them")
     if not workers and not several:
         return []
     if workers and (several or options["gpus"] not in (None, "-1") or options["provider"] not in ("auto", "cpu")):
         raise UsageError(
-            "--workers beside GPUs", expected="one of them: with several --gpus there is one process for each",
-            remedy="Leave --workers out.",
+            "given beside GPUs", where="--workers",
+            expected="one of them: with several --gpus there is one process for each", remedy="Leave --workers out.",
         )  # fmt: skip
     count = workers or len(several)
     threads = ["--threads", str(max((options["threads"] or allowed_threads()) // count, 1))]
@@ -116,11 +116,15 @@ def cluster(options: Mapping[str, Any]) -> SlurmResources | None:
             raise UsageError("has no effect", where=", ".join(given), expected="it beside --slurm only")
         return None
     if options["shard"] is not None:
-        raise UsageError("--shard beside --slurm", expected="one of them: the jobs get a part each")
+        raise UsageError("given beside --slurm", where="--shard", expected="one of them: the jobs get a part each")
     if options["dry_run"] and options["overwrite"]:
-        raise UsageError("--overwrite beside --dry-run", expected="one of them: the script picks what is not done")
+        raise UsageError(
+            "given beside --dry-run", where="--overwrite", expected="one of them: the script picks what is not done"
+        )
     if options["gpus"] is not None and (options["slurm_gpus"] or 0) > 1:
-        raise UsageError("--gpus beside --slurm-gpus", expected="one of them: jobs use the GPUs that they get")
+        raise UsageError(
+            "given beside --slurm-gpus", where="--gpus", expected="one of them: jobs use the GPUs that they get"
+        )
     return SlurmResources(**values)
 
 

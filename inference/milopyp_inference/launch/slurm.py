@@ -63,9 +63,13 @@ class SlurmResources:
         UsageError
             A line break or a space, or a further option that is none.
         """
-        for value in (self.time, self.memory, self.partition, *self.more):
+        words = [("time", self.time), ("memory", self.memory), ("partition", self.partition)]
+        for name, value in [*words, *(("option", option) for option in self.more)]:
             if value is not None and (not value.isprintable() or not value or " " in value):
-                raise UsageError(f"{value!r}", expected="one word", remedy="Give one --slurm-option for each.")
+                raise UsageError(
+                    f"{value!r}", where=f"--slurm-{name}", expected="one word",
+                    remedy="Give one --slurm-option for each.",
+                )  # fmt: skip
         for option in self.more:
             if not option.startswith("-"):
                 raise UsageError(option, where="--slurm-option", expected="an option of sbatch such as --account=NAME")

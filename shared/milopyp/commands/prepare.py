@@ -93,7 +93,7 @@ def prepare(folder: Path, out: str, order: str, **given: Any) -> None:
     from milopyp_shared.lists import ImageEntry, check_image_name
 
     console = Console()
-    check_image_name(out, "--out")
+    check_image_name(out, "--out", remedy="The lists lie in the folder of the tomograms.")
     ext = given["ext"]
     entries = [ImageEntry(path.name.removesuffix(ext).rstrip("."), path) for path in find_tomograms(folder, ext)]
     images, coordinates, to_pick = (folder / f"{out}{ending}" for ending in LIST_ENDINGS)
@@ -102,9 +102,13 @@ def prepare(folder: Path, out: str, order: str, **given: Any) -> None:
         _list_labels((images, coordinates), entries, order, how, pictures=given["pictures"], console=console)
         return
     if given["inference"] and given["img_only"]:
-        raise UsageError("--inference and --img-only", expected="one of them: they differ in the list's name")
+        raise UsageError(
+            "given together", where="--inference and --img-only",
+            expected="one of them: they differ in the list's name",
+        )  # fmt: skip
     if given["picks"] is not None:
-        raise UsageError("--picks beside --inference or --img-only", expected="one of them: those list no labels")
+        alone = "--inference" if given["inference"] else "--img-only"
+        raise UsageError(f"given beside {alone}", where="--picks", expected=f"one of them: {alone} lists no labels")
     _list_tomograms(to_pick if given["inference"] else images, entries, console)
 
 

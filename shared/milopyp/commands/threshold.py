@@ -61,11 +61,14 @@ def threshold(run: Path, plot: Path | None, out: Path | None, **given: Any) -> N
         changes["threshold"] = given["value"]
     wanted = [f"--{name}" for name in ("value", "precision", "total") if given[name] is not None]
     if len(wanted) > 1:
-        raise ContradictionError(" and ".join(wanted), expected="one of them: all are thresholds")
+        raise ContradictionError(
+            "given together", where=" and ".join(wanted), expected="one of them: all are thresholds"
+        )
     cuts = bool(wanted or changes or options)
     if not cuts and plot is None:
         raise UsageError(
             "nothing to change",
+            where=run,
             expected="--value, --precision, --total, --count, --distance, --margin, --format, --with-score or --plot",
         )
     if given["precision"] is not None:

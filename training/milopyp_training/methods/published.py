@@ -51,7 +51,7 @@ class PublishedMethod:
         self._levels = [_Scaled(volume.grey) for volume in volumes]
         self._centres = np.concatenate(centres)
         self._owner = np.repeat(np.arange(len(volumes)), [len(points) for points in centres])
-        self._check()
+        self._check(volumes)
 
     @property
     def preset(self) -> PublishedPreset:
@@ -101,10 +101,10 @@ class PublishedMethod:
         milestones = [epoch * self.steps_per_epoch for epoch in self._preset.lr_step]
         return optimizer, MultiStepLR(optimizer, milestones, gamma=self._preset.drop)
 
-    def _check(self) -> None:
+    def _check(self, volumes: Sequence[LabelledVolume]) -> None:
         """Refuse what cannot be drawn from before anything is written: small volumes, a single label."""
-        for shape in self._shapes:
-            clip_centre((0, 0, 0), shape)
+        for volume in volumes:
+            clip_centre((0, 0, 0), volume.grey.shape, where=volume.name)
         draw_pair(0, self._centres, self._owner, self._shapes, np.random.default_rng(0), bbox=self._bbox)
 
     def _grid_centres(self, volume: LabelledVolume) -> NDArray[np.int64]:

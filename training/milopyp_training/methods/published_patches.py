@@ -78,7 +78,9 @@ class PairBatch:
     flip_y: bool
 
 
-def clip_centre(centre_xyz: ArrayLike, volume_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+def clip_centre(
+    centre_xyz: ArrayLike, volume_shape: tuple[int, int, int], *, where: object = None
+) -> tuple[int, int, int]:
     """Move a centre so that its patch lies inside the volume.
 
     Parameters
@@ -103,6 +105,7 @@ def clip_centre(centre_xyz: ArrayLike, volume_shape: tuple[int, int, int]) -> tu
     if depth < 2 * MARGIN_Z or min(height, width) // STRIDE < 2 * MARGIN:
         raise InputError(
             f"a volume of {depth} sections of {height} x {width} voxels after pairing",
+            where=where,
             expected=f"at least {2 * MARGIN_Z} sections of {2 * STRIDE * MARGIN} x {2 * STRIDE * MARGIN}",
             remedy="Check the axis order; such a small volume cannot hold a training patch of the published preset.",
         )
@@ -164,7 +167,8 @@ def draw_pair(
     owner = np.asarray(tomograms, np.int64).reshape(-1)
     if len(centres) < 2:
         raise InputError(
-            f"{len(centres)} annotation in the training list",
+            f"{len(centres)} annotation",
+            where="the training list",
             expected="at least two: patches are drawn in pairs",
             remedy="Add clicks, or use the default preset.",
         )
