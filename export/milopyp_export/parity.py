@@ -10,11 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from milopyp_inference.engine import streaming
 from milopyp_inference.engine.model import Machine, open_model
-from milopyp_inference.engine.planning import ChunkPlan
 from milopyp_inference.engine.providers import CPU
 from milopyp_inference.engine.runtime import import_onnxruntime
+from milopyp_inference.engine.streaming import iter_streamed
 from milopyp_shared import axes
 from milopyp_shared.errors import CheckError
 from milopyp_shared.graph_names import INPUTS, OUTPUT
@@ -24,7 +23,7 @@ from milopyp_shared.peaks import above_threshold, find_candidates, nms
 from milopyp_shared.picks import Picks
 from milopyp_shared.preprocessing import PreprocessedVolume, grey_levels
 from milopyp_shared.recipe import Geometry, Recipe
-from milopyp_shared.tiles import Span, box_of
+from milopyp_shared.tiles import Span, Tiling, box_of, cut_stream
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_shared.tta import heat_map
 
@@ -88,12 +87,12 @@ def check_chunks(path: Path, recipe: Recipe) -> float:
     levels = np.array([3.0, 251.0], dtype=np.float32)
     for shape in example_shapes(recipe.geometry):
         sections = np.random.default_rng(1).normal(127.5, 32.0, shape).clip(0, 255).astype(np.uint8)
-        _, rows, columns = shape
+        depth, rows, columns = shape
         assert recipe.chunks is not None
-        plan = ChunkPlan(recipe.chunks.multiple, [Span(0, rows, 0, rows)], [Span(0, columns, 0, columns)])
-        found = np.full((shape[0], -(-rows // 2), -(-columns // 2)), np.nan, np.float32)
-        parts = streaming.pieces(model.chunk_session, plan, levels, recipe, box_of(sections), shape)
-        for place, piece in parts:
+        z = cut_stream(depth, recipe.chunks.multiple, recipe.chunks.delay)
+        tiling = Tiling(z, (Span(0, rows, 0, rows),), (Span(0, columns, 0, columns),), streaming=True)
+        found = np.full((depth, -(-rows // 2), -(-columns // 2)), np.nan, np.float32)
+        for place, piece in iter_streamed(model.chunk_session, tiling, box_of(sections), levels, recipe):
             found[place] = piece
         differences.append(np.abs(found - _onnxruntime(path)(sections, levels)).max())
     largest = float(np.max(differences))
@@ -189,7 +188,7 @@ def _too_far(found: str, path: Path, limit: float) -> CheckError:
 def _heat_map(run: Runner, grey: PreprocessedVolume, recipe: Recipe) -> NDArray[np.float32]:
     """The heat map that picking would use."""
     levels = np.array(grey.input_range, dtype=np.float32)
-    return heat_map(grey.box, grey.shape, lambda sections: run(sections, levels), recipe.geometry, recipe.flips)
+    return heat_map(grey.box, grey.shape, lambda sections: run(sections, levels), recipe.geometry, flips=recipe.flips)
 
 
 def _picks(heat: NDArray[np.float32], recipe: Recipe) -> Picks:

@@ -17,7 +17,7 @@ from milopyp_shared.preprocessing import Contrast, PreprocessedVolume, grey_leve
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.resample import ResampledTomogram, resampled
 from milopyp_shared.scratch_array import scratch_array
-from milopyp_shared.tiles import Piece, Read, Shape
+from milopyp_shared.tiles import Piece, Read, Shape, heat_map_shape
 from milopyp_shared.tomogram import Tomogram
 from milopyp_shared.tta import averaged_heat_map
 
@@ -123,9 +123,7 @@ def run_network(
     recipe, grey = model.recipe, prepared.grey
     flips = flips or recipe.flips
     start = time.perf_counter()
-    heat = scratch_array(
-        tuple(-(-size // stride) for size, stride in zip(grey.shape, recipe.geometry.stride, strict=True))
-    )
+    heat = scratch_array(heat_map_shape(grey.shape, recipe.geometry))
     done, in_network = 0, 0.0
 
     def run(read: Read, shape: Shape) -> Iterator[Piece]:

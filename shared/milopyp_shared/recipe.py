@@ -85,6 +85,10 @@ class Chunks:
     multiple: int
     states: tuple[tuple[int, int, int], ...]
 
+    def state_bytes(self, rows: int, columns: int) -> int:
+        """Memory of the states for tiles of that size."""
+        return sum(4 * n * c * -(-rows // 2**h) * -(-columns // 2**h) for n, c, h in self.states)
+
 
 @dataclass(frozen=True)
 class Threshold:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .recipe import Geometry
-from .tiles import VOXELS_AT_ONCE, Network, Piece, Read, Shape, iter_heat_map, plan_tiles
+from .tiles import VOXELS_AT_ONCE, Network, Piece, Read, Shape, heat_map_shape, iter_heat_map, plan_tiles
 
 # Axes (z, y, x) = (0, 1, 2) that each copy is mirrored along. Two: the volume and its point inversion. Four: the turns
 # by 180 degrees, which keep the hand of the particles and the missing wedge. Both sets treat the two directions of
@@ -55,7 +55,7 @@ def averaged_heat_map(
 
 
 def heat_map(
-    read: Read, shape: Shape, network: Network, geometry: Geometry, flips: int = 1, at_once: int = VOXELS_AT_ONCE
+    read: Read, shape: Shape, network: Network, geometry: Geometry, *, flips: int = 1, at_once: int = VOXELS_AT_ONCE
 ) -> NDArray[np.float32]:
     """Heat map of a whole volume, tile by tile, averaged over mirrored copies.
 
@@ -80,7 +80,7 @@ def heat_map(
     def run(read: Read, shape: Shape) -> Iterator[Piece]:
         return iter_heat_map(plan_tiles(shape, geometry, at_once), read, network, geometry)
 
-    out = np.empty(tuple(-(-size // stride) for size, stride in zip(shape, geometry.stride, strict=True)), np.float32)
+    out = np.empty(heat_map_shape(shape, geometry), np.float32)
     averaged_heat_map(read, shape, run, out, flips)
     return out
 

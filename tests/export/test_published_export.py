@@ -17,13 +17,12 @@ from milopyp_export.convert import ExportOptions, export
 from milopyp_export.load import load_model
 from milopyp_export.published_checkpoint import read_network
 from milopyp_export.published_options import TrainingFacts, read_options
-from milopyp_inference.engine import streaming
 from milopyp_inference.engine.model import Machine, Model, open_model
-from milopyp_inference.engine.planning import ChunkPlan
+from milopyp_inference.engine.streaming import iter_streamed
 from milopyp_shared import preprocessing
 from milopyp_shared.errors import ContradictionError, InputError
 from milopyp_shared.recipe import Recipe
-from milopyp_shared.tiles import Span, Tile, box_of, cut, iter_heat_map
+from milopyp_shared.tiles import Span, Tiling, box_of, cut, cut_stream, iter_heat_map
 from milopyp_training.networks.section_unet import SectionUNet
 from published_checkpoints import OPT_TXT, OPTIONS, save_published, state_dict
 from running import run_line
@@ -67,18 +66,16 @@ def test_golden_heat_maps_for_any_split(exported: tuple[int, Path], golden: Path
     geometry = model.recipe.geometry
     for sections, wanted in zip(*golden_case(golden, levels, name), strict=True):
         depth, rows, columns = sections.shape
-        y, x = [Span(0, rows, 0, rows)], [Span(0, columns, 0, columns)]
+        y, x = (Span(0, rows, 0, rows),), (Span(0, columns, 0, columns),)
         for count in (1, 2, 3, depth):
             found = np.full(wanted.shape, np.nan, np.float32)
-            tiles = [Tile(z, y[0], x[0]) for z in cut(depth, count, geometry.halo[0], geometry.alignment[0])]
+            tiles = Tiling(cut(depth, count, geometry.halo[0], geometry.alignment[0]), y, x)
             for place, piece in iter_heat_map(tiles, box_of(sections), lambda block: on_cpu(model, block), geometry):
                 found[place] = piece
             assert np.abs(found - wanted).max() < 1e-4
             passing = np.full(wanted.shape, np.nan, np.float32)
-            parts = streaming.pieces(
-                model.chunk_session, ChunkPlan(count, y, x), LEVELS, model.recipe, box_of(sections), sections.shape
-            )
-            for place, piece in parts:
+            streamed = Tiling(cut_stream(depth, count, model.recipe.chunks.delay), y, x, streaming=True)
+            for place, piece in iter_streamed(model.chunk_session, streamed, box_of(sections), LEVELS, model.recipe):
                 passing[place] = piece
             assert np.abs(passing - wanted).max() < 1e-4
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from dataclasses import replace
 from functools import cache
 
@@ -12,11 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from milopyp_inference.engine.model import Machine, Model, open_model
-from milopyp_inference.engine.planning import OWN_BYTES, STATE_COST, ChunkPlan, parse_memory, plan, plan_for_gpu
-from milopyp_inference.engine.streaming import state_bytes
+from milopyp_inference.engine.planning import OWN_BYTES, STATE_COST, parse_memory, plan, plan_for_gpu
 from milopyp_shared.errors import UsageError
 from milopyp_shared.recipe import Recipe
-from milopyp_shared.tiles import Tile, box_of
+from milopyp_shared.tiles import Span, Tile, Tiling, box_of, plan_tiles
 from milopyp_shared.tta import SETS, averaged_heat_map
 from toys import TOY
 
@@ -55,22 +55,23 @@ def test_sizes_as_people_write_them(text: str, size: int | None) -> None:
         assert parse_memory(text) == size
 
 
-def needed(way: list[Tile] | ChunkPlan, recipe: Recipe) -> int:
+def needed(tiling: Tiling, recipe: Recipe) -> int:
     """Bytes that the network takes."""
-    if isinstance(way, ChunkPlan):
-        assert recipe.chunks is not None
-        rows, columns = (max(span.read for span in spans) for spans in (way.y, way.x))
-        return way.sections * rows * columns * recipe.working_bytes + 3 * state_bytes(recipe.chunks, rows, columns)
-    return max(math.prod(tile.size) for tile in way) * recipe.working_bytes
+    largest = max(math.prod(tile.size) for tile in tiling)
+    assert recipe.chunks is not None
+    states = 3 * recipe.chunks.state_bytes(*tiling.largest[1:]) if tiling.streaming else 0
+    return largest * recipe.working_bytes + states
 
 
-def cost(way: list[Tile] | ChunkPlan, shape: tuple[int, int, int]) -> float:
+def cost(tiling: Tiling) -> float:
     """Voxels that go through the network, and what the states cost."""
-    if isinstance(way, ChunkPlan):
-        sections = -(-(shape[0] + 19) // way.sections) * way.sections
-        passing = sections * (1 + STATE_COST / way.sections)
-        return passing * sum(span.read for span in way.y) * sum(span.read for span in way.x)
-    return sum(math.prod(tile.size) for tile in way)
+    voxels = sum(math.prod(tile.size) for tile in tiling)
+    return voxels * (1 + STATE_COST / tiling.largest[0]) if tiling.streaming else voxels
+
+
+def own(tiling: Tiling) -> int:
+    """Voxels that are computed once."""
+    return sum(math.prod(span.last - span.first for span in (tile.z, tile.y, tile.x)) for tile in tiling)
 
 
 @settings(deadline=None, max_examples=40)
@@ -78,29 +79,30 @@ def cost(way: list[Tile] | ChunkPlan, shape: tuple[int, int, int]) -> float:
 def test_what_is_planned_fits_and_covers_the_volume(shape: tuple[int, int, int], megabytes: int) -> None:
     recipe, memory = recipe_like_the_default(), megabytes * 10**6
     try:
-        way = plan(shape, recipe, memory)
+        tiling = plan(shape, recipe, memory)
     except UsageError as error:
         assert "at least" in str(error)
         return
-    assert OWN_BYTES + needed(way, recipe) <= memory
-    if isinstance(way, ChunkPlan):
-        assert way.sections % 4 == 0
-        assert [i for span in way.y for i in range(span.first, span.last)] == list(range(shape[1]))
-        assert [i for span in way.x for i in range(span.first, span.last)] == list(range(shape[2]))
-    else:
-        assert sum(math.prod(s.last - s.first for s in (t.z, t.y, t.x)) for t in way) == math.prod(shape)
-    with_more = plan(shape, recipe, 2 * memory)
-    assert cost(with_more, shape) <= cost(way, shape)
+    assert OWN_BYTES + needed(tiling, recipe) <= memory
+    for spans, size in zip((tiling.z, tiling.y, tiling.x), shape, strict=True):
+        assert [i for span in spans for i in range(span.first, span.last)] == list(range(size))
+    assert own(tiling) == math.prod(shape)
+    if tiling.streaming:
+        assert {span.read % 4 for span in tiling.z} == {0}
+        assert tiling.voxels == -(-(shape[0] + 19) // tiling.z[0].read) * math.prod(
+            (tiling.z[0].read, sum(span.read for span in tiling.y), sum(span.read for span in tiling.x))
+        )
+    assert cost(plan(shape, recipe, 2 * memory)) <= cost(tiling)
 
 
 def test_a_small_volume_goes_through_in_one_piece_and_a_large_one_in_chunks() -> None:
     recipe = recipe_like_the_default()
     small, large = plan((48, 200, 200), recipe, 10**9), plan((128, 512, 512), recipe, 10**9)
-    assert isinstance(small, list) and len(small) == 1
-    assert isinstance(large, ChunkPlan) and (len(large.y), len(large.x)) == (1, 1)
-    assert cost(large, (128, 512, 512)) < 1.45 * 128 * 512 * 512
+    assert not small.streaming and len(small) == 1
+    assert large.streaming and (len(large.y), len(large.x)) == (1, 1)
+    assert cost(large) < 1.45 * 128 * 512 * 512
     without = replace(recipe, chunks=None)  # tiles compute much more
-    assert cost(plan((128, 512, 512), without, 10**9), (128, 512, 512)) > 2 * 128 * 512 * 512
+    assert cost(plan((128, 512, 512), without, 10**9)) > 2 * 128 * 512 * 512
 
 
 def test_memory_that_is_too_small_says_what_would_do() -> None:
@@ -111,12 +113,44 @@ def test_memory_that_is_too_small_says_what_would_do() -> None:
     plan((256, 2000, 2000), recipe, said * 10**6)
 
 
+def test_a_plan_makes_no_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of four million tiles, which is what the smallest ones would be, none is made, whatever comes of the plan."""
+    recipe, made, make = recipe_like_the_default(), [], Tile.__init__
+
+    def counted(tile: Tile, z: Span, y: Span, x: Span) -> None:
+        made.append((z, y, x))
+        make(tile, z, y, x)
+
+    monkeypatch.setattr(Tile, "__init__", counted)
+    assert len(plan_tiles((256, 2000, 2000), recipe.geometry, 1)) == 64 * 250 * 250
+    with pytest.raises(UsageError, match="at least"):
+        plan((256, 2000, 2000), recipe, OWN_BYTES + 10**6)
+    tilings = plan((256, 2000, 2000), recipe, 10**9), plan_for_gpu((256, 2000, 2000), recipe)
+    assert [tiling.streaming for tiling in tilings] == [True, False]
+    assert min(len(tiling) * tiling.voxels for tiling in tilings) > 256 * 2000 * 2000
+    assert made == []
+    next(iter(tilings[0]))
+    assert len(made) == 1
+
+
+def test_a_plan_takes_little_memory() -> None:
+    recipe = recipe_like_the_default()
+    tracemalloc.start()
+    try:
+        with pytest.raises(UsageError, match="at least"):
+            plan((256, 2000, 2000), recipe, OWN_BYTES + 10**6)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * 2**20
+
+
 @settings(deadline=None, max_examples=40)
 @given(SIZES)
 def test_tiles_of_a_gpu_have_one_size(shape: tuple[int, int, int]) -> None:
     recipe = recipe_like_the_default()
     tiles = plan_for_gpu(shape, recipe, 2 * 10**9)
-    assert sum(math.prod(s.last - s.first for s in (t.z, t.y, t.x)) for t in tiles) == math.prod(shape)
+    assert own(tiles) == math.prod(shape)
     for axis in range(3):
         lengths = {tile.size[axis] for tile in tiles}
         assert len(lengths) <= 2

@@ -26,7 +26,7 @@ def blocks(sections: np.ndarray) -> np.ndarray:
 def test_the_mean_over_all_copies(flips: int, shape: tuple[int, int, int]) -> None:
     volume = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
 
-    found = heat_map(box_of(volume), shape, blocks, POINTWISE, flips, at_once=2 * 6 * 6)
+    found = heat_map(box_of(volume), shape, blocks, POINTWISE, flips=flips, at_once=2 * 6 * 6)
     even = np.pad(volume, ((0, 0), (0, shape[1] % 2), (0, shape[2] % 2)), "edge")
     wanted = np.mean([np.flip(blocks(np.flip(even, axes)), axes) for axes in SETS[flips]], axis=0)
     np.testing.assert_allclose(found, wanted, rtol=1e-6)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import uniform_filter1d
 
 from milopyp_shared.recipe import Geometry
-from milopyp_shared.tiles import Span, Tile, box_of, cut, cut_fixed, plan_tiles
+from milopyp_shared.tiles import Span, Tile, Tiling, box_of, cut, cut_fixed, cut_stream, plan_tiles
 from milopyp_shared.tta import heat_map
 
 ALIGNMENTS = st.sampled_from([1, 2, 4, 8])
@@ -99,13 +99,14 @@ def test_a_smaller_halo_or_alignment_shows(halo: int, alignment: int) -> None:
 def test_planned_tiles_fit_or_are_the_smallest(depth: int, rows: int, columns: int, at_once: int) -> None:
     shape = (depth, rows, columns)
     tiles = plan_tiles(shape, GEOMETRY, at_once)
-    assert sum(math.prod(s.last - s.first for s in (tile.z, tile.y, tile.x)) for tile in tiles) == math.prod(shape)
-    largest = max(math.prod(tile.size) for tile in tiles)
+    for spans, size in zip((tiles.z, tiles.y, tiles.x), shape, strict=True):
+        assert [i for span in spans for i in range(span.first, span.last)] == list(range(size))
+    largest = math.prod(tiles.largest)
     if math.prod(shape) <= at_once:
         assert len(tiles) == 1
     if largest > at_once:
         smallest = [2 * halo + alignment for halo, alignment in zip(GEOMETRY.halo, GEOMETRY.alignment, strict=True)]
-        assert all(max(tile.size[axis] for tile in tiles) <= smallest[axis] + 8 for axis in range(3))
+        assert all(size <= least + 8 for size, least in zip(tiles.largest, smallest, strict=True))
 
 
 def test_the_axis_that_costs_least_is_cut() -> None:
@@ -113,6 +114,32 @@ def test_the_axis_that_costs_least_is_cut() -> None:
     tiles = plan_tiles((48, 512, 512), Geometry((20, 40, 40), (4, 8, 8), (1, 2, 2)), 48 * 300 * 520)
     assert {(tile.z.read, tile.start[0]) for tile in tiles} == {(48, 0)}
     assert len(tiles) == 2
+
+
+@given(st.integers(1, 200), st.integers(1, 40), st.integers(0, 30))
+def test_what_passes_by_is_read_once_and_comes_out_once(size: int, length: int, delay: int) -> None:
+    spans = cut_stream(size, length, delay)
+    assert [i for span in spans for i in range(span.read_first, span.read_last)] == list(range(len(spans) * length))
+    assert [i for span in spans for i in range(span.first, span.last)] == list(range(size))
+    for span in spans:  # nothing comes out before what follows it, as far as the delay, has gone in
+        assert span.last <= max(span.read_last - delay, 0)
+        assert span.last == size or span.last == max(span.read_last - delay, 0)
+    assert len(spans) == -(-(size + delay) // length)
+
+
+@given(st.lists(st.integers(1, 9), min_size=3, max_size=3), st.booleans())
+def test_what_a_tiling_says_is_what_its_tiles_are(counts: list[int], streaming: bool) -> None:
+    spans = [cut(size, count, 3, 2) for size, count in zip((30, 40, 50), counts, strict=True)]
+    tiling = Tiling(spans[0], spans[1], spans[2], streaming)
+    tiles = list(tiling)
+    assert len(set(tiles)) == len(tiles) == len(tiling)
+    assert tiling.voxels == sum(math.prod(tile.size) for tile in tiles)
+    assert tiling.largest == tuple(max(tile.size[axis] for tile in tiles) for axis in range(3))
+    columns = [(tile.y, tile.x) for tile in tiles]
+    if streaming:  # one column after the other, each from its first section to its last
+        assert columns == [(y, x) for y in spans[1] for x in spans[2] for _ in spans[0]]
+        assert [tile.z for tile in tiles] == [*spans[0]] * (len(spans[1]) * len(spans[2]))
+    assert list(tiling) == tiles  # as often as one likes
 
 
 def test_what_a_tile_says_of_itself() -> None:

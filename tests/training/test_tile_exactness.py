@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from milopyp_shared.recipe import Geometry
-from milopyp_shared.tiles import Tile, box_of, cut, iter_heat_map
+from milopyp_shared.tiles import Tiling, box_of, cut, iter_heat_map
 from milopyp_training.networks.base import PickingNetwork
 from milopyp_training.networks.section_unet import SectionUNet
 from milopyp_training.networks.unet3d import UNet3d
@@ -54,7 +53,7 @@ def probabilities(network: PickingNetwork, sections: np.ndarray) -> np.ndarray:
 def in_tiles(network: PickingNetwork, volume: np.ndarray, geometry: Geometry, counts: list[int]) -> np.ndarray:
     """Heat map of a volume cut into so many parts along each axis."""
     axes = [cut(*axis) for axis in zip(volume.shape, counts, geometry.halo, geometry.alignment, strict=True)]
-    tiles = [Tile(*spans) for spans in itertools.product(*axes)]
+    tiles = Tiling(*axes)
     heat = np.full([-(-size // stride) for size, stride in zip(volume.shape, geometry.stride, strict=True)], np.nan)
 
     for place, piece in iter_heat_map(tiles, box_of(volume), lambda block: probabilities(network, block), geometry):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +16,14 @@ from milopyp_shared.errors import CheckError, ContradictionError, InputError
 from milopyp_shared.files import missing_file_error
 from milopyp_shared.graph_names import INPUTS, OUTPUT
 from milopyp_shared.recipe import CHUNKS_KEY, METADATA_KEY, Recipe
-from milopyp_shared.tiles import Piece, Read, Shape, Tile, iter_heat_map
+from milopyp_shared.tiles import Piece, Read, Shape, Tiling, iter_heat_map
 
-from . import providers, streaming, tensorrt_cache
+from . import providers, tensorrt_cache
 from . import session as sessions
-from .planning import DEFAULT_MEMORY, ChunkPlan, plan, plan_for_gpu
+from .onnx_merge import extract_streaming_graph
+from .planning import DEFAULT_MEMORY, plan, plan_for_gpu
 from .runtime import first_line, installed_runtimes, load_onnxruntime, refuse_two_runtimes, runtime_errors
+from .streaming import iter_streamed
 
 
 @dataclass(frozen=True)
@@ -116,15 +118,15 @@ class Model:
 
                 yield from iter_heat_map(tiles, read, on_gpu, self.recipe.geometry)
                 return
-            way = plan(shape, self.recipe, self.memory)
-            if isinstance(way, ChunkPlan):
-                yield from streaming.pieces(self.chunk_session, way, limits, self.recipe, read, shape)
+            tiling = plan(shape, self.recipe, self.memory)
+            if tiling.streaming:
+                yield from iter_streamed(self.chunk_session, tiling, read, limits, self.recipe)
             else:
 
                 def on_cpu(block: NDArray[np.uint8]) -> NDArray[np.float32]:
                     return sessions.run_on_cpu(self.session, block, limits)
 
-                yield from iter_heat_map(way, read, on_cpu, self.recipe.geometry)
+                yield from iter_heat_map(tiling, read, on_cpu, self.recipe.geometry)
         except runtime_errors() as error:
             z, y, x = shape
             raise CheckError(
@@ -133,7 +135,7 @@ class Model:
                 remedy="If it is the memory, give a smaller --memory or close other programs; else report it.",
             ) from error
 
-    def gpu_session(self, tiles: Sequence[Tile]) -> Any:
+    def gpu_session(self, tiles: Tiling) -> Any:
         """The session for tiles on a GPU; TensorRT builds an engine for their size when there is none.
 
         Raises
@@ -143,7 +145,7 @@ class Model:
         """
         if self.session is not None:
             return self.session
-        tile = max(tile.size for tile in tiles)
+        tile = tiles.largest
         if tile in self._in_use:  # the next mirrored copy or tomogram
             return self._in_use[tile]
         self._in_use.clear()  # two engines may not fit into the GPU
@@ -259,7 +261,7 @@ def _recipe(content: bytes, path: Path) -> tuple[Recipe, bytes]:
     if recipe.chunks is None:
         return recipe, b""
     try:
-        return recipe, streaming.extract_streaming_graph(content, found[CHUNKS_KEY])
+        return recipe, extract_streaming_graph(content, found[CHUNKS_KEY])
     except (KeyError, ValueError) as error:
         raise _damaged(path, error) from error
 

@@ -10,13 +10,10 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from dataclasses import dataclass
 
 from milopyp_shared.errors import UsageError
 from milopyp_shared.recipe import Recipe
-from milopyp_shared.tiles import Shape, Span, Tile, axis_splits, cut_fixed, plan_tiles
-
-from .streaming import state_bytes
+from milopyp_shared.tiles import Shape, Tiling, axis_splits, cut_fixed, cut_stream, longest, plan_tiles, total
 
 DEFAULT_MEMORY = 10**9
 DEFAULT_GPU_MEMORY = 6 * 10**9
@@ -28,23 +25,6 @@ _SECTIONS = (32, 24, 20, 16, 12, 8, 4, 2, 1)  # per chunk; more than 32 is not f
 STATE_COST = 0.7
 _STATES_HELD = 3  # as input, as output, and in front of what is computed
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-
-
-@dataclass(frozen=True)
-class ChunkPlan:
-    """Chunks of the full depth, in columns of one tile of rows and columns each.
-
-    Attributes
-    ----------
-    sections
-        Per chunk.
-    y, x
-        Spans of the columns.
-    """
-
-    sections: int
-    y: list[Span]
-    x: list[Span]
 
 
 def parse_memory(text: str) -> int:
@@ -67,7 +47,7 @@ def parse_memory(text: str) -> int:
     return size
 
 
-def plan(shape: Shape, recipe: Recipe, memory: int) -> list[Tile] | ChunkPlan:
+def plan(shape: Shape, recipe: Recipe, memory: int) -> Tiling:
     """The cheapest way through the network that fits into `memory` bytes.
 
     Parameters
@@ -82,41 +62,39 @@ def plan(shape: Shape, recipe: Recipe, memory: int) -> list[Tile] | ChunkPlan:
     """
     room = memory - OWN_BYTES
     tiles = plan_tiles(shape, recipe.geometry, room // recipe.working_bytes)
-    largest = max(math.prod(tile.size) for tile in tiles)
-    fits = largest * recipe.working_bytes <= room
-    chunks = _cheapest_chunks(shape, recipe, room)
-    if chunks is not None and (not fits or chunks[0] < sum(math.prod(tile.size) for tile in tiles)):
-        return chunks[1]
-    if not fits:
-        needed = largest * recipe.working_bytes + OWN_BYTES
+    needed = math.prod(tiles.largest) * recipe.working_bytes
+    cost, stream = _cheapest_stream(shape, recipe, room)
+    if stream is not None and (needed > room or cost < tiles.voxels):
+        return stream
+    if needed > room:
+        least = -(-(needed + OWN_BYTES) // 10**6)
         raise UsageError(
             f"{memory / 1e6:.0f} MB",
             where="--memory",
-            expected=f"at least {-(-needed // 10**6)} MB for this model and {shape[2]} x {shape[1]} pixels",
+            expected=f"at least {least} MB for this model and {shape[2]} x {shape[1]} pixels",
         )
     return tiles
 
 
-def _cheapest_chunks(shape: Shape, recipe: Recipe, room: int) -> tuple[float, ChunkPlan] | None:
-    """Cost in voxels that go through the network, and how; None when nothing fits."""
+def _cheapest_stream(shape: Shape, recipe: Recipe, room: int) -> tuple[float, Tiling | None]:
+    """Chunks of the full depth in columns of rows and columns; their cost in voxels, and None when nothing fits."""
     if recipe.chunks is None:
-        return None
-    chunks = recipe.chunks
-    found: list[tuple[float, ChunkPlan]] = []
-    (_, *halos), (_, *alignments) = recipe.geometry.halo, recipe.geometry.alignment
-    ways = [axis_splits(*axis) for axis in zip(shape[1:], halos, alignments, strict=True)]
-    for y, x in itertools.product(*ways):
-        rows, columns = (max(span.read for span in spans) for spans in (y, x))
-        left = room - _STATES_HELD * state_bytes(chunks, rows, columns)
-        for sections in _SECTIONS:
-            if sections % chunks.multiple == 0 and sections * rows * columns * recipe.working_bytes <= left:
-                passing = -(-(shape[0] + chunks.delay) // sections) * sections * (1.0 + STATE_COST / sections)
-                cost = passing * sum(span.read for span in y) * sum(span.read for span in x)
-                found.append((cost, ChunkPlan(sections, y, x)))
-    return min(found, key=lambda way: way[0], default=None)
+        return math.inf, None
+    chunks, geometry = recipe.chunks, recipe.geometry
+    along_z = [cut_stream(shape[0], length, chunks.delay) for length in _SECTIONS if length % chunks.multiple == 0]
+    along_y, along_x = map(axis_splits, shape[1:], geometry.halo[1:], geometry.alignment[1:])
+    depths, *plane = ([(longest(spans), total(spans), spans) for spans in ways] for ways in (along_z, along_y, along_x))
+    best: tuple[float, Tiling | None] = (math.inf, None)
+    for (rows, cost_y, y), (columns, cost_x, x) in itertools.product(*plane):
+        left = room - _STATES_HELD * chunks.state_bytes(rows, columns)
+        for length, cost_z, z in depths:
+            cost = cost_z * (1.0 + STATE_COST / length) * cost_y * cost_x
+            if cost < best[0] and length * rows * columns * recipe.working_bytes <= left:
+                best = (cost, Tiling(z, y, x, streaming=True))
+    return best
 
 
-def plan_for_gpu(shape: Shape, recipe: Recipe, memory: int | None = None) -> list[Tile]:
+def plan_for_gpu(shape: Shape, recipe: Recipe, memory: int | None = None) -> Tiling:
     """Tiles for a GPU, which prepares itself for a size: as many as possible have one and the same.
 
     Parameters
@@ -124,12 +102,11 @@ def plan_for_gpu(shape: Shape, recipe: Recipe, memory: int | None = None) -> lis
     memory
         Bytes of the GPU to use.
     """
-    tiles = plan_tiles(shape, recipe.geometry, (memory or DEFAULT_GPU_MEMORY) // recipe.working_bytes)
+    geometry = recipe.geometry
+    tiles = plan_tiles(shape, geometry, (memory or DEFAULT_GPU_MEMORY) // recipe.working_bytes)
     axes = []
-    for axis, (size, halo, alignment) in enumerate(
-        zip(shape, recipe.geometry.halo, recipe.geometry.alignment, strict=True)
-    ):
-        longest = max(tile.size[axis] for tile in tiles)
-        length = -(-max(longest, 2 * halo + 3 * alignment) // alignment) * alignment
+    for size, read, halo, alignment in zip(shape, tiles.largest, geometry.halo, geometry.alignment, strict=True):
+        length = -(-max(read, 2 * halo + 3 * alignment) // alignment) * alignment
         axes.append(cut_fixed(size, length, halo, alignment))
-    return [Tile(*spans) for spans in itertools.product(*axes)]
+    z, y, x = axes
+    return Tiling(z, y, x)

@@ -77,7 +77,7 @@ def build(model: Path, shape: tuple[int, int, int], gpus: str | None, memory: st
 
     opened = open_model(model, checks.machine("tensorrt", gpus, None, memory))
     tiles = plan_for_gpu(shape, opened.recipe, opened.machine.memory)
-    z, y, x = max(tile.size for tile in tiles)
+    z, y, x = tiles.largest
     click.echo(f"an engine for tiles of {x} x {y} x {z} voxels; building one takes minutes")
     before = kept()
     opened.gpu_session(tiles)

@@ -57,7 +57,7 @@ def predict(
         return heat
 
     with torch.inference_mode():
-        result = heat_map(volume.grey.box, volume.grey.shape, run, network.geometry(), flips)
+        result = heat_map(volume.grey.box, volume.grey.shape, run, network.geometry(), flips=flips)
     network.train(was_training)
     return result
 

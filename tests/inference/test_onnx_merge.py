@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milopyp_inference.engine.streaming import extract_streaming_graph
+from milopyp_inference.engine.onnx_merge import extract_streaming_graph
 from milopyp_shared.recipe import CHUNKS_KEY
 from toys import TOY
 
