@@ -19,7 +19,7 @@ PICK, LABEL = "#ff8c1a", "#22c1e6"
 DPI = 100
 
 
-def show_grey(panel: Any, section: NDArray[np.uint8]) -> None:
+def show_grey(panel: Any, section: NDArray[Any]) -> None:
     """Grey levels between their first and last hundredth."""
     low, high = np.percentile(section, (1, 99))
     panel.imshow(section, cmap="gray", origin="lower", vmin=low, vmax=high)

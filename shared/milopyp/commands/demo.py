@@ -128,5 +128,5 @@ def _overview(tomogram: Path) -> Path:
     truth = read_coordinate_list("test_coords.txt")[tomogram.stem]
     heat = open_tomogram(Path("picks") / f"{tomogram.stem}_hm.mrc", "xyz", shortest=1)
     target = Path("overview.png")
-    draw_overview(target, open_tomogram(tomogram), heat, picks.xyz, truth, DIAMETER / 2)
+    draw_overview(target, open_tomogram(tomogram), heat, picks_xyz=picks.xyz, truth_xyz=truth, radius=DIAMETER / 2)
     return target

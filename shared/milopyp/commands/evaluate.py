@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from milopyp_shared.formats.conventions import FormatContext
     from milopyp_shared.matching import Evaluation
 
+    from ..evaluation import Comparison
+
 TABLE_SCORES = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05)
 REPORT = ("evaluation.json", "evaluation.md", "evaluation.png")  # of --out
 BETA = 4.0  # weight of recall in the second F: that of the CryoET object identification challenge
@@ -108,19 +110,30 @@ def evaluate(picks: Path, truth: Path, radius: tuple[float, bool], json_file: Pa
     if json_file is not None:
         write_text(json_file, json.dumps(figures, indent=1) + "\n")
     if out is not None:
-        try:
-            from ..plots.evaluation_report import draw_curves, markdown
-        except ImportError as error:
-            raise MissingDependency(
-                f"the picture needs {error.name}, which is not installed",
-                where="--out",
-                remedy="Run: pip install matplotlib, or give --json instead.",
-            ) from error
-        make_folder(out)
-        write_text(out / REPORT[0], json.dumps(figures, indent=1) + "\n")
-        draw_curves(out / REPORT[2], result, each)
-        write_text(out / REPORT[1], markdown(result, each, picks, truth))
+        _write_report(out, figures, compared, markdown(result, each, picks, truth))
         click.echo(f"wrote {out / 'evaluation.md'}, .json and .png")
+
+
+def _write_report(out: Path, figures: dict[str, Any], compared: Comparison, text: str) -> None:
+    """The files of ``--out``.
+
+    Raises
+    ------
+    MissingDependency
+        No matplotlib.
+    """
+    try:
+        from ..plots.evaluation_curves import draw_curves
+    except ImportError as error:
+        raise MissingDependency(
+            f"the picture needs {error.name}, which is not installed",
+            where="--out",
+            remedy="Run: pip install matplotlib, or give --json instead.",
+        ) from error
+    make_folder(out)
+    write_text(out / REPORT[0], json.dumps(figures, indent=1) + "\n")
+    draw_curves(out / REPORT[2], compared.total, compared.each)
+    write_text(out / REPORT[1], text)
 
 
 def _voxels(radius: tuple[float, bool], contexts: dict[str, FormatContext], picks: Path) -> float:
@@ -188,3 +201,33 @@ def describe(result: Evaluation, each: dict[str, Evaluation]) -> str:
             for name, own in each.items()
         ]
     return "\n".join(lines)
+
+
+def markdown(result: Evaluation, each: dict[str, Evaluation], picks: Path, truth: Path) -> str:
+    """``evaluation.md``."""
+    offset = ", ".join(f"{value:+.2f}" for value in result.mean_offset)
+    rms = ", ".join(f"{value:.2f}" for value in result.rms_error)
+    lines = [
+        "# Evaluation",
+        "",
+        f"Picks of `{picks}` against `{truth}`; matched one to one, best score first, within {result.radius:g} voxels.",
+        "",
+        "![precision and recall](evaluation.png)",
+        "",
+        "| tomogram | particles | picks | AUPRC | best F1 | at score | precision | recall | RMSE, voxels |",
+        "|---|---|---|---|---|---|---|---|---|",
+        *(_row(name, own) for name, own in each.items()),
+        _row("**all**", result),
+        "",
+        f"Pick minus truth, voxels along x, y, z: mean {offset}; root mean square {rms}. A mean that is far from 0 is",
+        "a shift of all picks: an origin or a binning that is not what was thought.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(name: str, own: Evaluation) -> str:
+    best = own.best
+    return (
+        f"| {name} | {own.n_truth} | {own.n_picks} | {own.auprc:.3f} | {best.f1:.3f} | {best.threshold:.3f} | "
+        f"{best.precision:.3f} | {best.recall:.3f} | {own.rmse:.2f} |"
+    )

@@ -1,4 +1,4 @@
-"""Pictures that commands draw.
+"""Pictures that single commands draw; what all pictures share is `milopyp_shared.plotting`.
 
-In: arrays. Out: PNG files.
+In: arrays, tomograms and evaluations. Out: PNG files.
 """

@@ -17,6 +17,7 @@ def draw_overview(
     path: Path,
     tomogram: Tomogram,
     heat: Tomogram,
+    *,
     picks_xyz: NDArray[np.float64],
     truth_xyz: NDArray[np.float64],
     radius: float,
@@ -32,7 +33,7 @@ def draw_overview(
     radius
         Of the particles, voxels: circles show where their spheres cut the section.
     """
-    from milopyp_shared.plotting import LABEL, PICK, circles, new_figure, save
+    from milopyp_shared.plotting import LABEL, PICK, circles, new_figure, save, show_grey
 
     depth, rows, columns = tomogram.shape
     z = _fullest_section(truth_xyz if len(truth_xyz) else picks_xyz, depth, radius)
@@ -40,15 +41,14 @@ def draw_overview(
     grey = tomogram.sections(low, high).astype(np.float32).mean(axis=0)
     factor = depth / heat.shape[0]
     hot = heat.sections(int(low // factor), max(int(-(-high // factor)), 1)).max(axis=0)
-    limits = np.percentile(grey, (1, 99))
     figure = new_figure(15, 5.4)
     panels: Any = figure.subplots(1, 3)
     extent = (-0.5, columns - 0.5, -0.5, rows - 0.5)
     for panel, title in zip(panels, (f"tomogram, z = {z}", "heat map", "picks and truth"), strict=True):
         panel.set(title=title, xticks=[], yticks=[], aspect="equal")
-    panels[0].imshow(grey, cmap="gray", origin="lower", extent=extent, vmin=limits[0], vmax=limits[1])
+    show_grey(panels[0], grey)
     panels[1].imshow(hot, cmap="magma", origin="lower", extent=extent, vmin=0, vmax=float(hot.max()))
-    panels[2].imshow(grey, cmap="gray", origin="lower", extent=extent, vmin=limits[0], vmax=limits[1])
+    show_grey(panels[2], grey)
     circles(panels[2], truth_xyz, z, radius, LABEL, 3.2)
     circles(panels[2], picks_xyz, z, radius, PICK)
     for colour, name in ((LABEL, "truth"), (PICK, "pick")):

@@ -1,4 +1,4 @@
-"""An evaluation to read and to look at: Markdown and curves."""
+"""Precision-recall curves of an evaluation."""
 
 from __future__ import annotations
 
@@ -10,28 +10,6 @@ from milopyp_shared.matching import Evaluation, f_beta
 from milopyp_shared.plotting import new_figure, save
 
 MOST_NAMED = 8  # tomograms in the legend
-
-
-def markdown(result: Evaluation, each: Mapping[str, Evaluation], picks: Path, truth: Path) -> str:
-    """``evaluation.md``."""
-    offset = ", ".join(f"{value:+.2f}" for value in result.mean_offset)
-    rms = ", ".join(f"{value:.2f}" for value in result.rms_error)
-    lines = [
-        "# Evaluation",
-        "",
-        f"Picks of `{picks}` against `{truth}`; matched one to one, best score first, within {result.radius:g} voxels.",
-        "",
-        "![precision and recall](evaluation.png)",
-        "",
-        "| tomogram | particles | picks | AUPRC | best F1 | at score | precision | recall | RMSE, voxels |",
-        "|---|---|---|---|---|---|---|---|---|",
-        *(_row(name, own) for name, own in each.items()),
-        _row("**all**", result),
-        "",
-        f"Pick minus truth, voxels along x, y, z: mean {offset}; root mean square {rms}. A mean that is far from 0 is",
-        "a shift of all picks: an origin or a binning that is not what was thought.",
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def draw_curves(path: Path, result: Evaluation, each: Mapping[str, Evaluation]) -> None:
@@ -59,11 +37,3 @@ def draw_curves(path: Path, result: Evaluation, each: Mapping[str, Evaluation]) 
     panels[1].set(xlabel="score threshold", xlim=(0, 1), ylim=(0, 1.02))
     panels[1].legend(loc="lower left", fontsize=8)
     save(figure, path)
-
-
-def _row(name: str, own: Evaluation) -> str:
-    best = own.best
-    return (
-        f"| {name} | {own.n_truth} | {own.n_picks} | {own.auprc:.3f} | {best.f1:.3f} | {best.threshold:.3f} | "
-        f"{best.precision:.3f} | {best.recall:.3f} | {own.rmse:.2f} |"
-    )
