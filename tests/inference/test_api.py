@@ -1,8 +1,7 @@
-"""Picking from Python gives what the command gives; the examples of the documentation run."""
+"""Picking from Python gives what the command gives."""
 
 from __future__ import annotations
 
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,6 @@ from milopyp_shared.errors import InputError
 from milopyp_shared.tomogram import open_tomogram
 from running import run_line
 from toys import TOY, clean_phantom, write_tomogram
-
-DOCUMENT = Path(__file__).parents[2] / "docs" / "python.md"
 
 
 @pytest.fixture(autouse=True)
@@ -64,12 +61,3 @@ def test_errors_and_names() -> None:
         pick("gone.mrc", "ribosome.onnx")
     with pytest.raises(AttributeError, match="has no attribute 'puck'"):
         milopyp_inference.puck  # noqa: B018
-
-
-def test_examples_of_the_documentation(capsys: pytest.CaptureFixture[str]) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
-    assert len(blocks) == 2
-    names: dict[str, Any] = {}
-    for block in blocks:
-        exec(block, names)
-    assert re.search(r"10 particles, the best at x, y, z = \[.*\] with score [01]\.\d+", capsys.readouterr().out)
