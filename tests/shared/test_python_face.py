@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,11 @@ def test_every_name_is_there() -> None:
     assert len(in_a_new_process(body)) == len(milopyp.__all__) == len(set(milopyp.__all__))
     with pytest.raises(AttributeError, match="has no attribute 'puck'"):
         milopyp.puck  # noqa: B018
+
+
+@pytest.mark.parametrize("name", ["", "_shared", "_training", "_export", "_inference"])
+def test_every_package_says_that_it_has_types(name: str) -> None:
+    assert (resources.files(f"milopyp{name}") / "py.typed").is_file()
 
 
 # ---------------------------------------------------------------- pick files
