@@ -9,19 +9,27 @@ time to open is what Chromium needs from the address to the first slice on the c
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from machine import describe_machine
 
+from milopyp_inference.batch.records import (
+    FileIdentity,
+    PickOptions,
+    RunSummary,
+    TomogramRecord,
+    write_record,
+    write_summary,
+)
+from milopyp_inference.decode.select import Selection
 from milopyp_shared.formats.candidates import write_candidates
 from milopyp_shared.mrc import write_mrc
 from milopyp_shared.picks import Picks
+from milopyp_shared.tomogram import Frame
 
 SIZE = (512, 512, 256)  # x, y, z
 DIAMETER = 20.0
@@ -42,19 +50,35 @@ def make_run(folder: Path, count: int) -> Path:
     scores = np.sort(rng.beta(0.4, 2.0, CANDIDATES))[::-1]
     for (px, py, pz), score in zip(places // 2, scores, strict=True):
         heat[int(pz), int(py), int(px)] = score
-    selection = {"threshold": 0.3, "distance": 12.0}
-    frame = {"order": "xyz", "stored_shape": [z, y, x], "voxel_size": 10.0}
+    options = PickOptions(Selection(threshold=0.3, distance=12.0))
+    records = []
     for number in range(count):
         name = f"tomogram_{number + 1}"
         write_candidates(run / f"{name}.candidates.csv", Picks(places, scores))
         write_mrc(run / f"{name}_hm.mrc", heat, 20.0)
-        record: dict[str, Any] = {
-            "name": name, "status": "done", "input": {"path": str(folder / "tomogram.mrc")}, "frame": frame,
-            "options": {"selection": selection, "published": None}, "diameter": DIAMETER, "suppression_distance": 12.0,
-            "picks": int((scores > selection["threshold"]).sum()),
-        }  # fmt: skip
-        (run / "records" / f"{name}.json").write_text(json.dumps(record))
-    (run / "run.json").write_text(json.dumps({"model": "model.onnx"}))
+        tomogram = FileIdentity(str(folder / "tomogram.mrc"))
+        asked = TomogramRecord(name=name, input=tomogram, model_sha256="", options=options, mask=None)
+        records.append(
+            asked.picked(
+                shape_zyx=(z, y, x),
+                frame=Frame("xyz", (z, y, x), 10.0),
+                diameter=DIAMETER,
+                suppression_distance=12.0,
+                provider="",
+                operators={},
+                warnings=(),
+                candidates=CANDIDATES,
+                picks=int((scores > 0.3).sum()),
+                seconds={},
+                peak_memory_mib=0,
+            )
+        )
+        write_record(run, records[-1])
+    empty = RunSummary(
+        model="model.onnx", model_sha256="", diameter=DIAMETER, suppression_distance=12.0, options=options,
+        calibration=None, done=0, failed={}, picks=0, tomograms=(),
+    )  # fmt: skip
+    write_summary(run, empty.with_records(records))
     return run
 
 

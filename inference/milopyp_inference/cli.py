@@ -136,7 +136,8 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
     """
     from .batch.batch import pick_all
     from .batch.inputs import gather
-    from .batch.records import PickingRun, PickOptions, records_outside
+    from .batch.picking_run import PickingRun, records_outside
+    from .batch.records import PickOptions
     from .decode.select import Selection
     from .engine.model import Machine, open_model
     from .launch.launcher import pick_with
@@ -212,8 +213,8 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
         return 0
     else:
         summary = pick_with(fleet, work, images, everything, options["overwrite"])
-    console.say(f"{summary['picks']} picks in {summary['done']} of {len(everything)} tomograms: {out}")
-    failed = {image.name: summary["failed"][image.name] for image in images if image.name in summary["failed"]}
+    console.say(f"{summary.picks} picks in {summary.done} of {len(everything)} tomograms: {out}")
+    failed = {image.name: summary.failed[image.name] for image in images if image.name in summary.failed}
     for name, error in failed.items():
         click.echo(f"failed: {name}: {error}", err=True)
     if len(failed) == len(images):

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias, Unpack
 
 from numpy.typing import ArrayLike
 
-from milopyp_inference.batch.reader import frame_of, read_records, read_run
+from milopyp_inference.batch.reader import read_records, read_run
 from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.formats.candidates import CANDIDATES
 from milopyp_shared.formats.conventions import FormatContext
@@ -159,9 +159,8 @@ def run_contexts(
     contexts = {name: FormatContext(label=name, coords=coords, binning=binning) for name in names}
     if (run / "records").is_dir():
         for record in read_records(run):
-            name = record["name"]
-            if name in contexts:
-                contexts[name] = FormatContext.of(frame_of(record), name, coords=coords, binning=binning)
+            if record.name in contexts:
+                contexts[record.name] = FormatContext.of(record.frame, record.name, coords=coords, binning=binning)
     return contexts
 
 

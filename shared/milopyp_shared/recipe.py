@@ -260,15 +260,3 @@ class Recipe:
                 place.update(meant | place)
         recipe: Recipe = decode(cls, stored, "recipe", where)
         return recipe
-
-
-def read_calibration(stored: Any, where: object) -> Calibration:
-    """A calibration from JSON's plain types.
-
-    Raises
-    ------
-    InputError
-        It is none.
-    """
-    calibration: Calibration = decode(Calibration, stored, "calibration", where)
-    return calibration

@@ -7,7 +7,7 @@ import pickle
 import shutil
 import struct
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,12 +128,19 @@ def picking(*builds: Build) -> Build:
     return both(model(), *builds)
 
 
-def calibrated_run(precision: str) -> Build:
+def run_summary(**changes: Any) -> Build:
+    """``run.json`` of a run over nothing."""
+    options = {"selection": {"threshold": 0.5, "distance": 6.0}}
+    summary = {
+        "model": "m.onnx", "model_sha256": "", "diameter": 10.0, "suppression_distance": 6.0, "options": options,
+        "calibration": None, "done": 0, "failed": {}, "picks": 0, "tomograms": [],
+    }  # fmt: skip
+    return text("picks/run.json", json.dumps(summary | changes))
+
+
+def calibrated_run(*precision: float) -> Build:
     """A run whose summary holds expectations at two scores."""
-    table = f'{{"particles": 9, "score": [0.2, 0.6], "precision": {precision}, "recall": [0.9, 0.5]}}'
-    return both(
-        text("picks/records/a.json", '{"status": "done"}'), text("picks/run.json", f'{{"calibration": {table}}}')
-    )
+    return run_summary(calibration={"particles": 9, "score": [0.2, 0.6], "precision": precision, "recall": [0.9, 0.5]})
 
 
 def parquet(**columns: list[Any]) -> Build:
@@ -141,20 +148,26 @@ def parquet(**columns: list[Any]) -> Build:
     return lambda folder: void(pandas.DataFrame(columns).to_parquet(folder / "p.parquet"))
 
 
+def record_of(name: str, path: str, shape: Sequence[int], order: str = "xyz") -> dict[str, Any]:
+    """The record of a tomogram with one pick, in the file `path`; `shape` as stored, slowest axis first."""
+    return {
+        "name": name, "input": {"path": path}, "model_sha256": "", "mask": None, "status": "done",
+        "options": {"selection": {"threshold": 0.5, "distance": 6.0}, "published": None},
+        "shape_zyx": shape, "frame": {"order": order, "stored_shape": shape, "voxel_size": 10.0},
+        "diameter": 10.0, "suppression_distance": 6.0, "provider": "CPUExecutionProvider", "operators": {},
+        "warnings": [], "candidates": 1, "picks": 1, "seconds": {"total": 1.0}, "peak_memory_mib": 100,
+    }  # fmt: skip
+
+
 def picked(path: str, columns: int = 32, summary: bool = True) -> Build:
     """A run over the tomogram ``a`` in the file `path`, of 16 x 32 x `columns` voxels, with one candidate."""
-    frame = {"order": "xyz", "stored_shape": [16, 32, columns], "voxel_size": 10.0}
-    options = {"selection": {"threshold": 0.5, "distance": 6.0}, "published": None}
-    record = {
-        "name": "a", "status": "done", "input": {"path": path}, "frame": frame, "options": options, "diameter": 10.0,
-        "suppression_distance": 6.0, "picks": 1,
-    }  # fmt: skip
+    record = record_of("a", path, [16, 32, columns])
     files = [
         text("picks/records/a.json", json.dumps(record)),
         text("picks/a.candidates.csv", "x,y,z,score\n10,10,8,0.9\n"),
     ]
     if summary:
-        files.append(text("picks/run.json", json.dumps({"model": "m.onnx"})))
+        files.append(run_summary(done=1, picks=1, tomograms=[record]))
     return both(*files)
 
 

@@ -87,7 +87,9 @@ def recorded(**changes: Any) -> Build:
     def build(folder: Path) -> None:
         path = folder / "picks/records/a.json"
         record = json.loads(path.read_text()) | changes
-        path.write_text(json.dumps({key: value for key, value in record.items() if value is not None}))
+        path.write_text(
+            json.dumps({key: value for key, value in record.items() if value is not None or key not in changes})
+        )
 
     return both(VOLUME, picked("a.mrc"), build)
 
@@ -194,15 +196,24 @@ RECORDS = [
     Case("record of a tomogram outside", "milopyp report picks", InputError, "../../../etc/passwd",
          "the tomogram that a was picked in", recorded(input={"path": "../../../etc/passwd"}), facts=("--tomograms",)),
     Case("record that says another name", "milopyp threshold picks --value 0.5", InputError, "picks/records/a.json",
-         FROM_INFER, recorded(name="../../a")),
+         FROM_INFER, recorded(name="../../a"), facts=("the record is one of '../../a'",)),
     Case("record without a number of picks", "milopyp report picks", InputError, "picks/records/a.json", FROM_INFER,
-         recorded(picks=None)),
+         recorded(picks=None), facts=("the record lacks picks",)),
     Case("record with a word for the diameter", "milopyp report picks", InputError, "picks/records/a.json", FROM_INFER,
-         recorded(diameter="wide")),
+         recorded(diameter="wide"), facts=("the record's diameter is 'wide'",)),
     Case("record without a frame", "milopyp threshold picks --value 0.5", InputError, "picks/records/a.json",
-         FROM_INFER, recorded(frame=None)),
+         FROM_INFER, recorded(frame=None), facts=("the record lacks frame",)),
     Case("record with a frame of two axes", "milopyp report picks", InputError, "picks/records/a.json", FROM_INFER,
-         recorded(frame={"order": "xyz", "stored_shape": [16, 32]})),
+         recorded(frame={"order": "xyz", "stored_shape": [16, 32]}), facts=("frame.stored_shape is [16, 32]",)),
+    Case("record with axes in an unknown order", "milopyp report picks", InputError, "picks/records/a.json",
+         FROM_INFER, recorded(frame={"order": "xxz", "stored_shape": [16, 32, 32]}), facts=("'xxz'",)),
+    Case("record with an endless distance", "milopyp threshold picks --value 0.5", InputError, "picks/records/a.json",
+         FROM_INFER, recorded(suppression_distance=float("inf")), facts=("suppression_distance is inf",)),
+    Case("record with an option of the future", "milopyp threshold picks --value 0.5", InputError,
+         "picks/records/a.json", FROM_INFER, recorded(options={"selection": {"threshold": 0.5, "distance": 6, "z": 1}}),
+         facts=("an unknown field options.selection.z",)),
+    Case("record with an unknown status", "milopyp threshold picks --value 0.5", InputError, "picks/records/a.json",
+         FROM_INFER, recorded(status="begun"), facts=("the record's status is 'begun'",)),
 ]  # fmt: skip
 
 CASES = [*HEADERS, *NAMES, *NUMBERS, *PLACES, *RECORDS]

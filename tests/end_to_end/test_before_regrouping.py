@@ -17,7 +17,7 @@ from milopyp_inference import pick
 from milopyp_shared.formats.mod import CENTRE
 from milopyp_shared.preprocessing import Preprocessing
 from milopyp_shared.recipe import METADATA_KEY, Calibration, Chunks, Geometry, Recipe, Threshold
-from running import run_line, tree
+from running import outputs, run_line
 from toys import clean_phantom, write_tomogram
 
 OLD = Path(__file__).parents[1] / "data" / "before_regrouping"
@@ -25,6 +25,7 @@ LINE = (
     "milopyp-infer tomograms/a.mrc tomograms/b.mrc --model model.onnx --out run --threads 1 --with-score "
     "--format tbl,copick --margin 5 --mask masks"
 )
+RECORDS = ("run/records/a.json", "run/records/b.json", "run/run.json")
 WRITTEN = 1_700_000_000  # when the tomogram and the mask were, for the records
 
 
@@ -49,12 +50,13 @@ def content(path: str) -> Any:
 
 
 def test_the_same_command_skips_what_an_old_record_says_is_done() -> None:
-    before = tree(Path("run"))
+    before, records = outputs(Path("run")), [content(path) for path in RECORDS]
     outcome = run_line(LINE)
     assert outcome.code == 1  # the second tomogram was not there then, either
     assert "a is already done: 3 picks" in outcome.out
     assert "failed: b: tomograms/b.mrc: no such file" in outcome.err
-    assert tree(Path("run")) == before  # to the byte: records are written as they were
+    assert outputs(Path("run")) == before
+    assert [content(path) for path in RECORDS] == records
 
 
 def test_an_old_record_counts_only_for_the_same_files() -> None:

@@ -149,18 +149,21 @@ def test_out_of_memory(tmp_path: Path) -> None:
 
 def test_claims_of_the_living_hold_and_those_of_the_dead_do_not(tmp_path: Path) -> None:
     with Leases(tmp_path) as ours:
-        assert ours.take("a")
-        assert not Leases(tmp_path).take("a")
+        assert ours.acquire("a")
+        assert not Leases(tmp_path).acquire("a")
         ours.release("a")
-        assert Leases(tmp_path).take("a")
+        assert Leases(tmp_path).acquire("a")
     (tmp_path / "a.claim").unlink()
     gone = subprocess.Popen([sys.executable, "-c", "pass"])
     gone.wait()
     here = json.dumps({"host": os.uname().nodename, "pid": gone.pid, "born": "1"})
+    untold = json.dumps({"host": os.uname().nodename, "pid": gone.pid, "born": ""})
     for content, age, free in (
         (here, 0, True),  # of this host: the process is not there
         ('{"host": "elsewhere", "pid": 1, "born": "1"}', 0, False),
         ('{"host": "elsewhere", "pid": 1, "born": "1"}', 1000, True),  # not touched for long
+        (untold, 0, False),  # a system that does not tell when a process was started
+        (untold, 1000, True),
         ("", 0, False),  # just being written
         ("", 1000, True),
     ):
@@ -169,6 +172,6 @@ def test_claims_of_the_living_hold_and_those_of_the_dead_do_not(tmp_path: Path) 
         then = time.time() - age
         os.utime(claim, (then, then))
         with Leases(tmp_path) as claims:
-            assert claims.take("b") is free, content
+            assert claims.acquire("b") is free, content
         claim.unlink(missing_ok=True)
         assert list(tmp_path.iterdir()) == []

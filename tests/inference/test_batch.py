@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,26 @@ def test_only_what_changed_is_done_again() -> None:
     Path("picks/records/a.json").write_text('{"status": "do')
     assert skipped(pick()) == ["b", "c"]
     Path("picks/records/a.json").write_text("[]")
+    assert skipped(pick()) == ["b", "c"]
+    assert skipped(pick()) == list(NAMES)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda stored: stored["options"].pop("rescale"),
+        lambda stored: stored["options"].update(colour="red"),
+        lambda stored: stored["options"]["selection"].update(limit="all"),
+        lambda stored: stored.update(name="b"),
+        lambda stored: stored["input"].pop("mtime_ns"),
+    ],
+    ids=["an option less", "an option more", "a wrong option", "another name", "less of the file"],
+)
+def test_a_record_that_does_not_say_all_that_is_asked_is_done_again(change: Callable[[dict[str, Any]], object]) -> None:
+    pick()
+    stored = record("a")
+    change(stored)
+    Path("picks/records/a.json").write_text(json.dumps(stored))
     assert skipped(pick()) == ["b", "c"]
     assert skipped(pick()) == list(NAMES)
 

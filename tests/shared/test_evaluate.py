@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from bad_input.builders import record_of, run_summary
 from milopyp.commands.evaluate import evaluate as evaluate_command
 from milopyp_shared.lists import write_coordinate_list
 from running import Outcome, run_line
@@ -89,7 +90,7 @@ def test_close_candidates_are_dropped_at_the_run_s_distance() -> None:
     ):
         evaluate("picks", *words)
         assert (figures()["distance"], figures()["auprc"]) == (distance, pytest.approx(value))
-    Path("picks/run.json").write_text('{"suppression_distance": 3.5}')
+    run_summary(suppression_distance=3.5)(Path())
     evaluate()
     assert (figures()["distance"], figures()["n_picks"]) == (3.5, 6)
     evaluate("picks", "--distance", "4.1")
@@ -151,13 +152,8 @@ def run_of(name: str, order: str, folder: str = "run") -> None:
     """A record as a run leaves it, beside the candidates."""
     save(f"{folder}/{name}.candidates.csv", CANDIDATES)
     shape = {"xyz": (32, 96, 96), "xzy": (96, 32, 96)}[order]
-    frame = {"order": order, "stored_shape": shape, "voxel_size": 10.0, "header_voxel_size": 10.0, "origin": [0, 0, 0]}
-    record = {
-        "status": "done", "name": name, "frame": frame, "input": {"path": f"{name}.mrc"}, "diameter": 10.0, "picks": 1,
-        "suppression_distance": 6.0, "options": {"selection": {"threshold": 0.5, "distance": 6.0}},
-    }  # fmt: skip
     Path(f"{folder}/records").mkdir(exist_ok=True)
-    Path(f"{folder}/records/{name}.json").write_text(json.dumps(record))
+    Path(f"{folder}/records/{name}.json").write_text(json.dumps(record_of(name, f"{name}.mrc", shape, order)))
 
 
 def written_as(word: str, order: str, path: str, options: str) -> None:

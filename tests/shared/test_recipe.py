@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from milopyp_shared.errors import InputError
 from milopyp_shared.preprocessing import Preprocessing
-from milopyp_shared.recipe import SCHEMA, Calibration, Chunks, Geometry, Recipe, Threshold, read_calibration
+from milopyp_shared.recipe import SCHEMA, Calibration, Chunks, Geometry, Recipe, Threshold
 
 RECIPE = Recipe(
     architecture="unet3d",
@@ -321,8 +321,6 @@ def test_expectations_between_and_beyond_the_scores() -> None:
 )
 def test_calibrations_that_are_no_tables(table: dict[str, list[float]]) -> None:
     stored = {"particles": 25.0, "score": [0.2, 0.4, 0.6], "precision": [0.5, 0.7, 0.9], "recall": [0.9, 0.8, 0.5]}
-    with pytest.raises(InputError, match=r"^run\.json: the calibration is no table of rising scores"):
-        read_calibration(stored | table, "run.json")
     content = json.loads(RECIPE.to_json()) | {"calibration": stored | table}
     with pytest.raises(InputError, match=r"^model\.onnx: the recipe's calibration is no table of rising scores"):
         read(content)

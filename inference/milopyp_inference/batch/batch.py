@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from milopyp_shared import axes, peaks
-from milopyp_shared.atomic import SUFFIX, make_folder, remove_leftovers, write_text
+from milopyp_shared.atomic import SUFFIX, make_folder, remove_leftovers
 from milopyp_shared.errors import FullDiskError, MilopypError, memory_error
 from milopyp_shared.formats.candidates import write_candidates
 from milopyp_shared.formats.registry import about_axes
@@ -26,13 +24,14 @@ from ..decode.select import margin_in_voxels, select_picks
 from ..engine.providers import nodes_per_provider
 from ..pipeline import Prepared, Result, prepare, run_network
 from .leases import Leases
-from .outputs import OutputFiles, setting_of, write_heat_map, write_more, write_picks, write_published_picks
-from .records import Finished, PickingRun, status_line, summarise
+from .outputs import OutputFiles, format_context, write_heat_map, write_more, write_picks, write_published_picks
+from .picking_run import PickingRun, status_line, summarise
+from .records import RECORDS, Failed, Picked, RunSummary, TomogramRecord, write_record
 
 
 def pick_all(
     run: PickingRun, images: Sequence[ImageEntry], everything: Sequence[ImageEntry], overwrite: bool
-) -> dict[str, Any]:
+) -> RunSummary:
     """Pick tomograms; returns the run's summary, which is also written as ``run.json``.
 
     Parameters
@@ -45,31 +44,29 @@ def pick_all(
     The next tomogram is read and prepared while the network works on this one. A tomogram that cannot be picked is
     reported and does not stop the others; one that another process is at is left to it.
     """
-    make_folder(run.folder / "records")
+    folder = run.folder / RECORDS
+    make_folder(folder)
     # The kernels are compiled, or read from where they are kept, while the network is busy.
     compiling = threading.Thread(target=peaks.warm_up, name="milopyp-compile", daemon=True)
     compiling.start()
-    records: dict[str, dict[str, Any]] = {}
+    records: dict[str, Picked] = {}
     if not overwrite:
         records = {image.name: record for image in images if (record := run.finished(image))}
-    with run.console.progress("tomogram", len(images)) as progress, Leases(run.folder / "records") as claims:
+    with run.console.progress("tomogram", len(images)) as progress, Leases(folder) as leases:
         for name, record in records.items():
-            claims.clear(name)
-            progress.step(f"{name} is already done: {record['picks']} picks")
+            leases.clear(name)
+            progress.step(f"{name} {_done_already(record)}")
         waiting = [image for image in images if image.name not in records]
         # looked for once: folders of thousands of files take long to list
-        parts = [path.name for folder in (run.folder, run.folder / "records") for path in folder.glob(f".*{SUFFIX}")]
-        prepared = ((image, _claim_and_prepare(run, image, claims, overwrite, parts)) for image in waiting)
+        parts = [path.name for place in (run.folder, folder) for path in place.glob(f".*{SUFFIX}")]
+        prepared = ((image, _acquire_and_prepare(run, image, leases, overwrite, parts)) for image in waiting)
         for image, found in prefetch(prepared):
             if found is None:
                 progress.step(f"{image.name} is left to the process that is at it")
                 continue
-            if isinstance(found, _Ready):
-                found = _pick_one(run, image, found, progress.part)
-            if not isinstance(found, Finished):
-                write_text(run.record_path(image), json.dumps(found, indent=1) + "\n")
-            claims.release(image.name)
-            progress.step(f"{image.name} {status_line(found)}")
+            said = _conclude(run, image, found, progress.part)
+            leases.release(image.name)
+            progress.step(f"{image.name} {said}")
     compiling.join()
     return summarise(run, everything)
 
@@ -79,35 +76,57 @@ class _Ready:
     """A prepared tomogram, and what it was before it was opened: should it be replaced meanwhile, the record shows."""
 
     prepared: Prepared
-    identity: dict[str, Any]
+    asked: TomogramRecord
 
 
-def _claim_and_prepare(
-    run: PickingRun, image: ImageEntry, claims: Leases, overwrite: bool, parts: Sequence[str]
-) -> _Ready | dict[str, Any] | None:
-    """The prepared tomogram; its record when there is nothing to do for it any more; None when it is another's.
+@dataclass(frozen=True)
+class _DoneElsewhere:
+    """The record that another process has written meanwhile."""
+
+    record: Picked
+
+
+def _acquire_and_prepare(
+    run: PickingRun, image: ImageEntry, leases: Leases, overwrite: bool, parts: Sequence[str]
+) -> _Ready | _DoneElsewhere | Failed | None:
+    """The prepared tomogram, or what there is instead; None when it is another's.
 
     `parts` are the names of the temporary files that were there when this process began.
     """
     try:
-        if not claims.take(image.name):
+        if not leases.acquire(image.name):
             return None
         if not overwrite and (record := run.finished(image)):
-            return Finished(record)
-        if claims.taken_over(image.name) or any(part.startswith(f".{image.name}") for part in parts):
+            return _DoneElsewhere(record)
+        if leases.taken_over(image.name) or any(part.startswith(f".{image.name}") for part in parts):
             _remove_leftovers(run, image)
-        identity = run.identity(image)
+        asked = run.asked(image)
         tomogram = open_tomogram(image.path, run.options.order, run.options.voxel_size)
         margin_in_voxels(run.options.selection, tomogram.frame)  # known to be impossible before the work is done
-        setting_of(run.files(image), tomogram.frame, image.name, run.model.recipe.diameter)
+        format_context(run.files(image), tomogram.frame, image.name, run.model.recipe.diameter)
         mask = None if (path := run.mask(image)) is None else open_mask(path, tomogram)
         prepared = prepare(tomogram, run.model.recipe, run.options.contrast, run.options.rescale, mask)
-        return _Ready(prepared, identity)
+        return _Ready(prepared, asked)
     except (MilopypError, MemoryError) as error:
-        return _failure(run, image, error)
+        return _failed(run, image, error)
 
 
-def _pick_one(run: PickingRun, image: ImageEntry, ready: _Ready, progress: Callable[[float], None]) -> dict[str, Any]:
+def _conclude(
+    run: PickingRun, image: ImageEntry, found: _Ready | _DoneElsewhere | Failed, progress: Callable[[float], None]
+) -> str:
+    """Pick what is ready and write what has become of the tomogram; returns it in words."""
+    if isinstance(found, _DoneElsewhere):
+        return _done_already(found.record)
+    record = _pick_one(run, image, found, progress) if isinstance(found, _Ready) else found
+    write_record(run.folder, record)
+    return status_line(record)
+
+
+def _done_already(record: Picked) -> str:
+    return f"is already done: {record.picks} picks"
+
+
+def _pick_one(run: PickingRun, image: ImageEntry, ready: _Ready, progress: Callable[[float], None]) -> Picked | Failed:
     start, prepared = time.perf_counter(), ready.prepared
     tomogram, model = prepared.tomogram, run.model
     try:
@@ -116,30 +135,29 @@ def _pick_one(run: PickingRun, image: ImageEntry, ready: _Ready, progress: Calla
         written = time.perf_counter()
         picks = _write(run.files(image), image.name, result, prepared, run)
     except (MilopypError, MemoryError) as error:
-        return _failure(run, image, error)
+        return _failed(run, image, error)
     end = time.perf_counter()
     seconds = result.seconds | {"write": end - written, "total": end - start + prepared.seconds}
-    return ready.identity | {
-        "status": "done",
-        "shape_zyx": tomogram.shape,
-        "frame": asdict(tomogram.frame),
-        "diameter": model.recipe.diameter / prepared.scale,
-        "suppression_distance": run.options.selection.distance / prepared.scale,
-        "provider": model.provider,
-        "operators": nodes_per_provider(model.session),
-        "warnings": warnings,
-        "candidates": len(result.candidates),
-        "picks": picks,
-        "seconds": {stage: round(value, 4) for stage, value in seconds.items()},
-        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-    }
+    return ready.asked.picked(
+        shape_zyx=tomogram.shape,
+        frame=tomogram.frame,
+        diameter=model.recipe.diameter / prepared.scale,
+        suppression_distance=run.options.selection.distance / prepared.scale,
+        provider=model.provider,
+        operators=nodes_per_provider(model.session),
+        warnings=tuple(warnings),
+        candidates=len(result.candidates),
+        picks=picks,
+        seconds={stage: round(value, 4) for stage, value in seconds.items()},
+        peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    )
 
 
-def _failure(run: PickingRun, image: ImageEntry, error: MilopypError | MemoryError) -> dict[str, Any]:
+def _failed(run: PickingRun, image: ImageEntry, error: MilopypError | MemoryError) -> Failed:
     """The record of a tomogram that cannot be picked; a full disk is raised: the next ones would fail, too."""
     if isinstance(error, FullDiskError):
         raise error
-    return run.failure(image, error if isinstance(error, MilopypError) else memory_error(error, image.path))
+    return run.failed(image, error if isinstance(error, MilopypError) else memory_error(error, image.path))
 
 
 def _write(files: OutputFiles, name: str, result: Result, prepared: Prepared, run: PickingRun) -> int:
@@ -159,7 +177,7 @@ def _write(files: OutputFiles, name: str, result: Result, prepared: Prepared, ru
             with_score=options.with_score,
             model2point=options.coords == "model2point",
         )
-        write_more(files, picks, setting_of(files, frame, name, recipe.diameter / 2 / scale))
+        write_more(files, picks, format_context(files, frame, name, recipe.diameter / 2 / scale))
         return len(picks)
     threshold = options.selection.threshold
     xyz, score = pick(result.heat, options.published, threshold, recipe.voxel_per_output, prepared.mask)

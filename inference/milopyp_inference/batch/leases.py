@@ -1,7 +1,7 @@
-"""Who works on which tomogram, between processes and hosts that share a folder, without any service.
+"""Leases: who works on which tomogram, between processes and hosts that share a folder, without any service.
 
-A claim is a file that only one process can create. Its owner touches it every so often; a claim whose owner is gone is
-taken over: at once when the owner was a process of this host, else when it has not been touched for a while.
+A lease is a file, NAME.claim, that only one process can create. Its owner touches it every so often; one whose owner is
+gone is taken over: at once when the owner was a process of this host, else when it has not been touched for a while.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ STALE_AFTER = 180.0
 
 
 class Leases:
-    """The claims of this process; as a context manager it keeps them fresh and gives them back at the end."""
+    """The leases of this process; as a context manager it keeps them fresh and releases them at the end."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._held, self._inherited = folder, set[Path](), set[str]()
+        self._folder, self._held, self._taken_over = folder, set[Path](), set[str]()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._keep_fresh, name="milopyp-claims", daemon=True)
+        self._thread = threading.Thread(target=self._keep_fresh, name="milopyp-leases", daemon=True)
 
     def __enter__(self) -> Leases:
         self._thread.start()
@@ -37,8 +37,8 @@ class Leases:
         for path in list(self._held):
             self._remove(path)
 
-    def take(self, name: str) -> bool:
-        """Claim the tomogram called `name`; False when another process is at it.
+    def acquire(self, name: str) -> bool:
+        """Take the tomogram called `name`; False when another process is at it.
 
         Raises
         ------
@@ -54,7 +54,7 @@ class Leases:
             except FileExistsError:
                 if not self._remove_stale(path):
                     return False
-                self._inherited.add(name)
+                self._taken_over.add(name)
             except OSError as error:
                 raise write_error(self._folder, error) from error
             else:
@@ -64,9 +64,9 @@ class Leases:
 
     def taken_over(self, name: str) -> bool:
         """Whether the tomogram called `name` was taken over from a process that is gone."""
-        return name in self._inherited
+        return name in self._taken_over
 
-    def held(self, name: str) -> bool:
+    def is_taken(self, name: str) -> bool:
         """Whether a process that may be alive has the tomogram called `name`."""
         path = self._folder / f"{name}.claim"
         try:
@@ -90,7 +90,7 @@ class Leases:
         path.unlink(missing_ok=True)
 
     def _remove_stale(self, path: Path) -> bool:
-        """Remove a claim whose owner is gone; True when it is not there any more."""
+        """Remove a lease whose owner is gone; True when it is not there any more."""
         owner = _owner(path)
         try:
             if not self._is_stale(path):
@@ -111,17 +111,17 @@ class Leases:
         return True
 
     def _is_stale(self, path: Path) -> bool:
-        """Whether the owner of a claim is gone.
+        """Whether the owner of a lease is gone.
 
         Raises
         ------
         FileNotFoundError
-            There is no claim.
+            There is no lease.
         """
         touched = path.stat().st_mtime
         age = self._now() - touched
         owner = _owner(path)
-        if owner.get("host") == socket.gethostname():
+        if owner.get("host") == socket.gethostname() and owner.get("born") != "":  # "": this system does not tell
             return _start_time(owner.get("pid")) != owner.get("born")
         return age > STALE_AFTER
 
@@ -141,7 +141,7 @@ class Leases:
 
 
 def _create(path: Path, owner: dict[str, object]) -> None:
-    """Make a claim with its content in one step, so that no death leaves one that says nothing.
+    """Make a lease with its content in one step, so that no death leaves one that says nothing.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def _create(path: Path, owner: dict[str, object]) -> None:
 
 
 def _owner(path: Path) -> dict[str, object]:
-    """What a claim says; nothing when it cannot be read."""
+    """What a lease says; nothing when it cannot be read."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -51,7 +51,7 @@ class OutputFiles:
         return all(path.is_file() for path in self.all)
 
 
-def setting_of(files: OutputFiles, frame: Frame, name: str, radius: float) -> FormatContext:
+def format_context(files: OutputFiles, frame: Frame, name: str, radius: float) -> FormatContext:
     """What the other formats that are wanted must know of a tomogram.
 
     Raises
@@ -59,19 +59,19 @@ def setting_of(files: OutputFiles, frame: Frame, name: str, radius: float) -> Fo
     UsageError
         One of them needs a voxel size, and the tomogram has none.
     """
-    setting = FormatContext.of(frame, name, radius=radius)
+    context = FormatContext.of(frame, name, radius=radius)
     for word, path in files.more.items():
         for need in FORMATS[word].needs + FORMATS[word].write_needs:
-            setting.require(need, path)
-    return setting
+            context.require(need, path)
+    return context
 
 
-def write_more(files: OutputFiles, picks: Picks, setting: FormatContext) -> None:
+def write_more(files: OutputFiles, picks: Picks, context: FormatContext) -> None:
     """Write the picks in the other formats that are wanted."""
     for word, path in files.more.items():
         write = FORMATS[word].write
-        assert write is not None  # `checks.formats`
-        write(path, picks, setting)
+        assert write is not None  # `options.formats`
+        write(path, picks, context)
 
 
 def write_picks(

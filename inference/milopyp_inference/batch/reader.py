@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from milopyp_shared.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from milopyp_shared.picks import Picks
-    from milopyp_shared.tomogram import Frame
+
+    from .records import Picked
 
 
 def read_run(path: Path) -> tuple[dict[str, Picks], float | None]:
@@ -42,7 +42,7 @@ def run_files(path: Path) -> list[Path]:
     return [path / "run.json", *path.glob("records/*.json"), *path.glob("*.candidates.csv")]
 
 
-def read_records(folder: Path) -> list[dict[str, Any]]:
+def read_records(folder: Path) -> list[Picked]:
     """Records of the tomograms that a run has finished, by name.
 
     Raises
@@ -50,49 +50,16 @@ def read_records(folder: Path) -> list[dict[str, Any]]:
     InputError
         There are none, or one is damaged.
     """
-    records = []
-    for path in sorted((folder / "records").glob("*.json")):
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            if record["status"] == "done":
-                _refuse_incomplete(record, path.stem)
-                records.append(record)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(
-                "is no record of a tomogram",
-                where=path,
-                expected="what milopyp-infer wrote",
-                remedy="Run milopyp-infer again: it repairs what is missing.",
-            ) from error
-    if not records:
+    from .records import RECORDS, Picked, load_record
+
+    records = [load_record(path) for path in sorted((folder / RECORDS).glob("*.json"))]
+    picked = [record for record in records if isinstance(record, Picked)]
+    if not picked:
         raise InputError("holds no finished tomogram", where=folder, expected="a folder written by milopyp-infer")
-    return records
+    return picked
 
 
-def _refuse_incomplete(record: dict[str, Any], name: str) -> None:
-    """Raise a plain error for a record that lacks what others rely on, or is called by another name than its file."""
-    from milopyp_shared import axes
-
-    from ..decode.select import Selection
-
-    frame = frame_of(record)
-    if record["name"] != name or frame.order not in axes.ORDERS or len(frame.stored_shape) != 3:
-        raise ValueError
-    Selection(**record["options"]["selection"])
-    Path(record["input"]["path"])
-    for key in ("diameter", "suppression_distance", "picks"):
-        float(record[key])
-
-
-def frame_of(record: dict[str, Any]) -> Frame:
-    """Where the voxels of a record's tomogram are."""
-    from milopyp_shared.tomogram import Frame
-
-    facts: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in record["frame"].items()}
-    return Frame(**facts)
-
-
-def candidates_of(folder: Path, record: dict[str, Any], lowest: float = 0.0, most: int | None = None) -> Picks:
+def candidates_of(folder: Path, record: Picked, lowest: float = 0.0, most: int | None = None) -> Picks:
     """All that a threshold chooses from, best first: close neighbours and margins are left out as in the run.
 
     Parameters
@@ -104,37 +71,19 @@ def candidates_of(folder: Path, record: dict[str, Any], lowest: float = 0.0, mos
 
     from milopyp_shared.formats.candidates import CANDIDATES, read_candidates
 
-    from ..decode.select import Selection, select_picks
+    from ..decode.select import select_picks
 
     # of a rescaled tomogram the record knows the distance in its own voxels
     selection = replace(
-        Selection(**record["options"]["selection"]),
-        threshold=lowest, limit=most, distance=record["suppression_distance"],
+        record.options.selection, threshold=lowest, limit=most, distance=record.suppression_distance
     )  # fmt: skip
-    return select_picks(read_candidates(folder / f"{record['name']}{CANDIDATES}"), selection, frame_of(record))
-
-
-def read_summary(folder: Path) -> dict[str, Any]:
-    """What ``run.json`` says of the whole run.
-
-    Raises
-    ------
-    InputError
-        It is missing or damaged.
-    """
-    path = folder / "run.json"
-    try:
-        summary: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(
-            "is no summary of a run", where=path, expected="what milopyp-infer wrote", remedy="Run it again."
-        ) from error
-    return summary
+    return select_picks(read_candidates(folder / f"{record.name}{CANDIDATES}"), selection, record.frame)
 
 
 def _distance(folder: Path) -> float | None:
+    from .records import read_summary
+
     try:
-        value = json.loads((folder / "run.json").read_text(encoding="utf-8"))["suppression_distance"]
-        return float(value)
-    except (OSError, ValueError, KeyError, TypeError):
+        return read_summary(folder).suppression_distance
+    except InputError:
         return None

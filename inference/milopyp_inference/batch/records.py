@@ -1,26 +1,29 @@
-"""What is known of every tomogram of a run: what was asked, what was done, and all of it together."""
+"""What is written of every tomogram (``records/NAME.json``) and of a whole run (``run.json``), and how it is read."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from milopyp_shared import axes
-from milopyp_shared.atomic import remove_leftovers, write_text
-from milopyp_shared.console import Console
-from milopyp_shared.lists import ImageEntry
-from milopyp_shared.masks import find_mask
+from milopyp_shared.atomic import write_text
+from milopyp_shared.errors import InputError, MilopypError
 from milopyp_shared.preprocessing import Contrast
+from milopyp_shared.recipe import Calibration
+from milopyp_shared.tomogram import Frame
+from milopyp_shared.typed_json import decode
 
 from ..decode.published import PublishedOptions
 from ..decode.select import Selection
-from ..engine.model import Model
-from .outputs import OutputFiles
+
+RECORDS, SUMMARY = "records", "run.json"
 
 
 @dataclass(frozen=True)
@@ -62,128 +65,230 @@ class PickOptions:
     published: PublishedOptions | None = None
 
 
-@dataclass(frozen=True)
-class PickingRun:
-    """What one call works with."""
+class FileIdentity(Struct, frozen=True):
+    """What tells a file from another one, however its path was given; of a file that is not there, the path alone."""
 
-    model: Model
-    options: PickOptions
-    folder: Path
-    console: Console
+    path: str
+    size: int | UnsetType = UNSET
+    mtime_ns: int | UnsetType = UNSET
 
-    @cached_property
-    def stated_options(self) -> Any:
-        """The options as records hold them."""
-        return json.loads(json.dumps(asdict(self.options)))
-
-    def record_path(self, image: ImageEntry) -> Path:
-        """Where the record of a tomogram lies."""
-        return self.folder / "records" / f"{image.name}.json"
-
-    def files(self, image: ImageEntry) -> OutputFiles:
-        """What is written for a tomogram."""
-        return OutputFiles.of(self.folder, image.name, self.options.formats)
-
-    def identity(self, image: ImageEntry) -> dict[str, Any]:
-        """What must be equal for an old record to count."""
-        mask = self.mask(image)
-        return {
-            "name": image.name,
-            "input": file_identity(image.path),
-            "model_sha256": self.model.sha256,
-            "options": self.stated_options,
-            "mask": None if mask is None else file_identity(mask),
-        }
-
-    def mask(self, image: ImageEntry) -> Path | None:
-        """The mask of a tomogram, if it has one."""
-        return None if self.options.mask is None else find_mask(Path(self.options.mask), image)
-
-    def has_these_options(self, record: Mapping[str, Any]) -> bool:
-        """Whether a record was written with this model and these options."""
-        return record.get("model_sha256") == self.model.sha256 and record.get("options") == self.stated_options
-
-    def failure(self, image: ImageEntry, why: object) -> dict[str, Any]:
-        """The record of a tomogram that cannot be picked."""
-        return self.identity(image) | {"status": "failed", "error": str(why)}
-
-    def finished(self, image: ImageEntry) -> dict[str, Any] | None:
-        """The record of an earlier run that still holds, else None."""
-        record = read_record(self.record_path(image))
-        if record.get("status") != "done":
-            return None
-        same = all(record.get(key) == value for key, value in self.identity(image).items())
-        return record if same and self.files(image).all_exist() else None
+    @classmethod
+    def of(cls, path: Path) -> FileIdentity:
+        """The file at `path`, with its absolute path."""
+        absolute = os.path.abspath(path)  # noqa: PTH100 - links stay as they are
+        try:
+            facts = path.stat()
+        except OSError:
+            return cls(absolute)
+        return cls(absolute, facts.st_size, facts.st_mtime_ns)
 
 
-def file_identity(path: Path) -> dict[str, Any]:
-    """What tells a file from another one, however its path was given."""
-    known = {"path": os.path.abspath(path)}  # noqa: PTH100 - links stay as they are
-    try:
-        facts = path.stat()
-    except OSError:
-        return known
-    return known | {"size": facts.st_size, "mtime_ns": facts.st_mtime_ns}
+class TomogramRecord(Struct, frozen=True, kw_only=True):
+    """What is asked of a tomogram; `Picked` and `Failed` add what became of it.
 
-
-class Finished(dict[str, Any]):
-    """A record that another process has written meanwhile."""
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """A record; nothing when it is missing or damaged."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
-def summarise(run: PickingRun, images: Sequence[ImageEntry]) -> dict[str, Any]:
-    """What the records of a list say together, as far as they are of these options; also written as ``run.json``.
-
-    Several processes may do so at the same time: each looks again after it has written, so that the last one to write
-    has seen the others' records.
+    Attributes
+    ----------
+    name
+        Of the tomogram: its outputs are called after it.
+    input, mask
+        The files.
+    model_sha256
+        Of the model file.
+    options
+        That change results.
     """
-    for _ in range(2):
-        before = [file_identity(run.record_path(image)) for image in images]
-        records = [record for image in images if (record := read_record(run.record_path(image)))]
-        summary = _summary(run, [record for record in records if run.has_these_options(record)])
-        remove_leftovers(run.folder, "run.json", older_than=60.0)
-        write_text(run.folder / "run.json", json.dumps(summary, indent=1) + "\n")
-        if before == [file_identity(run.record_path(image)) for image in images]:
-            break
+
+    name: str
+    input: FileIdentity
+    model_sha256: str
+    options: PickOptions
+    mask: FileIdentity | None
+
+    def asks_the_same(self, other: TomogramRecord) -> bool:
+        """Whether both were to be made from the same files with the same options."""
+        return all(getattr(self, name) == getattr(other, name) for name in TomogramRecord.__struct_fields__)
+
+    def picked(self, **facts: Any) -> Picked:
+        """The record of success; `facts` are the further fields of `Picked`."""
+        return Picked(**msgspec.structs.asdict(self), **facts)
+
+    def failed(self, error: object) -> Failed:
+        """The record of failure."""
+        return Failed(**msgspec.structs.asdict(self), error=str(error))
+
+
+class Picked(TomogramRecord, frozen=True, kw_only=True, tag_field="status", tag="done"):
+    """A tomogram whose outputs are complete.
+
+    Attributes
+    ----------
+    shape_zyx, frame
+        Of the tomogram.
+    diameter, suppression_distance
+        Of a particle, and below which the weaker of two candidates is dropped; voxels of the tomogram.
+    provider, operators
+        What the network ran on, and how many operators ran where.
+    warnings
+        That were said.
+    candidates, picks
+        Numbers.
+    seconds
+        Per stage.
+    peak_memory_mib
+        Of the process, so far.
+    """
+
+    shape_zyx: tuple[int, int, int]
+    frame: Frame
+    diameter: Annotated[float, Meta(gt=0)]
+    suppression_distance: Annotated[float, Meta(ge=0)]
+    provider: str
+    operators: dict[str, int]
+    warnings: tuple[str, ...]
+    candidates: Annotated[int, Meta(ge=0)]
+    picks: Annotated[int, Meta(ge=0)]
+    seconds: dict[str, float]
+    peak_memory_mib: int
+
+    def __post_init__(self) -> None:
+        """Refuse a frame whose axes nobody knows.
+
+        Raises
+        ------
+        ValueError
+            Its order is no order word.
+        """
+        if self.frame.order not in axes.ORDERS:
+            raise ValueError(f"has axes in an unknown order, {self.frame.order[:20]!r}")
+
+
+class Failed(TomogramRecord, frozen=True, kw_only=True, tag_field="status", tag="failed"):
+    """A tomogram that could not be picked, and why."""
+
+    error: str
+
+
+class RunSummary(Struct, frozen=True, kw_only=True):
+    """What the records of a run say together.
+
+    Attributes
+    ----------
+    model, model_sha256
+        The model file.
+    diameter, suppression_distance
+        Of the model; voxels of a tomogram like those of the training.
+    options
+        That change results.
+    calibration
+        What the model expects of picks.
+    done, failed, picks
+        Numbers of tomograms and of picks; why others failed, by name.
+    tomograms
+        The records.
+    """
+
+    model: str
+    model_sha256: str
+    diameter: float
+    suppression_distance: float
+    options: PickOptions
+    calibration: Calibration | None
+    done: int
+    failed: dict[str, str]
+    picks: int
+    tomograms: tuple[Picked | Failed, ...]
+
+    def with_records(self, records: Sequence[Picked | Failed]) -> RunSummary:
+        """The same run with these records instead of its own, and their sums."""
+        picked = [record for record in records if isinstance(record, Picked)]
+        return msgspec.structs.replace(
+            self,
+            done=len(picked),
+            failed={record.name: record.error for record in records if isinstance(record, Failed)},
+            picks=sum(record.picks for record in picked),
+            tomograms=tuple(records),
+        )
+
+
+def record_path(folder: Path, name: str) -> Path:
+    """Where the record of the tomogram called `name` lies in the run's `folder`."""
+    return folder / RECORDS / f"{name}.json"
+
+
+def write_record(folder: Path, record: Picked | Failed) -> None:
+    """Write a tomogram's record in one step.
+
+    Raises
+    ------
+    InputError, FullDiskError
+        The folder cannot be written.
+    """
+    _write(record_path(folder, record.name), record)
+
+
+def write_summary(folder: Path, summary: RunSummary) -> None:
+    """Write ``run.json`` in one step; raises as `write_record` does."""
+    _write(folder / SUMMARY, summary)
+
+
+def load_record(path: Path, *, complete: bool = False) -> Picked | Failed:
+    """Read a record.
+
+    Parameters
+    ----------
+    complete
+        Refuse one without an option that has a default by now.
+
+    Raises
+    ------
+    InputError
+        It is missing, damaged, or of another tomogram than its file's name says.
+    """
+    record: Picked | Failed = _load(Picked | Failed, path, "record", "record of a tomogram", complete=complete)
+    if record.name != path.stem:
+        raise _damaged(path, "record of a tomogram", f"the record is one of {record.name!r}")
+    return record
+
+
+def read_record(path: Path) -> Picked | Failed | None:
+    """A record that says all that a record says today; None when it is missing or damaged."""
+    try:
+        return load_record(path, complete=True)
+    except InputError:
+        return None
+
+
+def read_summary(folder: Path) -> RunSummary:
+    """What ``run.json`` says of the whole run.
+
+    Raises
+    ------
+    InputError
+        It is missing or damaged.
+    """
+    summary: RunSummary = _load(RunSummary, folder / SUMMARY, "summary", "summary of a run", complete=False)
     return summary
 
 
-def _summary(run: PickingRun, records: list[dict[str, Any]]) -> dict[str, Any]:
-    recipe = run.model.recipe
-    return {
-        "model": str(run.model.path),
-        "model_sha256": run.model.sha256,
-        "diameter": recipe.diameter,
-        "suppression_distance": recipe.suppression_distance,
-        "options": asdict(run.options),
-        "calibration": recipe.calibration and asdict(recipe.calibration),
-        "done": sum(record["status"] == "done" for record in records),
-        "failed": {record["name"]: record["error"] for record in records if record["status"] == "failed"},
-        "picks": sum(record.get("picks", 0) for record in records),
-        "tomograms": records,
-    }
+def _write(path: Path, content: Struct) -> None:
+    write_text(path, json.dumps(msgspec.to_builtins(content), indent=1) + "\n")
 
 
-def records_outside(run: PickingRun, images: Sequence[ImageEntry]) -> list[ImageEntry]:
-    """Tomograms that have a record there and are not in a list: who is led knows a part only."""
-    names = {image.name for image in images}
-    records = [read_record(path) for path in sorted((run.folder / "records").glob("*.json")) if path.stem not in names]
-    return [ImageEntry(record["name"], Path(record["input"]["path"])) for record in records if "input" in record]
+def _load(kind: Any, path: Path, name: str, title: str, *, complete: bool) -> Any:
+    try:
+        return decode(kind, json.loads(path.read_text(encoding="utf-8")), name, path, complete=complete)
+    except MilopypError as error:
+        raise _damaged(path, title, error.found) from error
+    except OSError as error:
+        raise _damaged(path, title, error.strerror or str(error)) from error
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, title, "it is no JSON") from error
 
 
-def status_line(record: dict[str, Any]) -> str:
-    """What became of a tomogram, for people."""
-    if record["status"] == "failed":
-        return f"FAILED: {record['error']}"
-    if isinstance(record, Finished):
-        return f"is already done: {record['picks']} picks"
-    seconds, order = record["seconds"]["total"], record["frame"]["order"]
-    return f"(order {order}): {record['picks']} picks in {seconds:.1f} s"
+def _damaged(path: Path, title: str, why: str) -> InputError:
+    return InputError(
+        f"is no {title} ({why})",
+        where=path,
+        expected="what milopyp-infer wrote",
+        remedy="Run milopyp-infer again: it repairs what is missing.",
+    )

@@ -1,23 +1,23 @@
 """Many processes on one list: started, watched through what they leave on disk, started once more for the rest.
 
-The processes are ordinary calls of ``milopyp-infer``, here or elsewhere; claims see to it that no two pick the same
+The processes are ordinary calls of ``milopyp-infer``, here or elsewhere; leases see to it that no two pick the same
 tomogram, and records say what is done. Nothing is sent between them and this one.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-from milopyp_shared.atomic import make_folder, write_text
+from milopyp_shared.atomic import make_folder
 from milopyp_shared.errors import ContradictionError
 from milopyp_shared.lists import ImageEntry
 
 from ..batch.leases import Leases
-from ..batch.records import PickingRun, read_record, status_line, summarise
+from ..batch.picking_run import PickingRun, status_line, summarise
+from ..batch.records import RECORDS, Failed, Picked, RunSummary, read_record, write_record
 
 ATTEMPTS = 2
 
@@ -42,91 +42,106 @@ class Launcher(Protocol):
     def should_stop(self) -> bool:
         """Whether another try would end like the last one, or is not wanted."""
 
-    def fate(self) -> str:
+    def failure_reason(self) -> str:
         """Why a tomogram may have been left without a record, when none is running any more."""
 
-    def leave(self) -> None:
+    def shutdown(self) -> None:
         """End what is not to go on without this process."""
 
 
 def pick_with(
-    fleet: Launcher, run: PickingRun, images: Sequence[ImageEntry], everything: Sequence[ImageEntry], overwrite: bool
-) -> dict[str, Any]:
-    """Let a fleet pick tomograms; returns the summary of `everything`, as `batch.pick_all` does.
+    launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry], everything: Sequence[ImageEntry], overwrite: bool
+) -> RunSummary:
+    """Let other processes pick tomograms; returns the summary of `everything`, as `batch.pick_all` does.
 
     What failed, or was left by a process that died, is tried once more.
 
     Raises
     ------
     ContradictionError
-        Everything is to be picked anew, and a fleet is at it.
+        Everything is to be picked anew, and others are at it.
     """
-    console = run.console
-    make_folder(run.folder / "records")
+    make_folder(run.folder / RECORDS)
     if overwrite:
-        if fleet.running():
-            raise ContradictionError(
-                "jobs are at work there", where=run.folder, expected="--overwrite only when none is",
-                remedy="Leave it out to follow them, or end them first.",
-            )  # fmt: skip
-        for image in images:
-            run.record_path(image).unlink(missing_ok=True)
+        _forget(launcher, run, images)
     waiting = [image for image in images if run.finished(image) is None]
     if done := len(images) - len(waiting):
-        console.say(f"{done} of {len(images)} tomograms are done already")
+        run.console.say(f"{done} of {len(images)} tomograms are done already")
+    there = []
     for image in waiting:
-        if not image.path.exists():  # a list that names it would be refused
-            _fail(run, image, f"{image.path}: no such file")
-    there = [image for image in waiting if image.path.exists()]
-    with Leases(run.folder / "records") as claims:
+        if image.path.exists():
+            there.append(image)
+        else:  # a list that names it would be refused
+            write_record(run.folder, run.failed(image, f"{image.path}: no such file"))
+    with Leases(run.folder / RECORDS) as leases:
         try:
-            attempts = 0
-            while there and attempts < ATTEMPTS:
-                if attempts:
-                    console.say(f"once more: {', '.join(image.name for image in there[:5])}{' ...' * (len(there) > 5)}")
-                attempts += _watch(fleet, run, there, claims)
-                there = [image for image in there if run.finished(image) is None]
-                if fleet.should_stop():
-                    break
+            left = _try(launcher, run, there, leases)
         finally:
-            fleet.leave()
-        for image in there:
-            if claims.take(image.name):  # nobody is at it
-                record = read_record(run.record_path(image))
-                said_why = record.get("status") == "failed" and run.has_these_options(record)
-                if run.finished(image) is None and not said_why:
-                    _fail(run, image, fleet.fate())
-                claims.release(image.name)
+            launcher.shutdown()
+        for image in left:
+            _record_failure(launcher, run, image, leases)
     return summarise(run, everything)
 
 
-def _watch(fleet: Launcher, run: PickingRun, images: Sequence[ImageEntry], claims: Leases) -> bool:
-    """Say what becomes of each tomogram until nobody is at work; returns whether the fleet was started for them."""
-    seen, open_ones = _stamps(run), {image.name: image for image in images}
-    started = fleet.start(images)
+def _forget(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry]) -> None:
+    """Remove the records of tomograms that are to be picked anew."""
+    if launcher.running():
+        raise ContradictionError(
+            "jobs are at work there", where=run.folder, expected="--overwrite only when none is",
+            remedy="Leave it out to follow them, or end them first.",
+        )  # fmt: skip
+    for image in images:
+        run.record_path(image).unlink(missing_ok=True)
+
+
+def _try(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry], leases: Leases) -> list[ImageEntry]:
+    """Start the processes as often as makes sense; returns the tomograms that are not done then."""
+    waiting, attempts = list(images), 0
+    while waiting and attempts < ATTEMPTS:
+        if attempts:
+            some = ", ".join(image.name for image in waiting[:5]) + " ..." * (len(waiting) > 5)
+            run.console.say(f"once more: {some}")
+        attempts += _watch(launcher, run, waiting, leases)
+        waiting = [image for image in waiting if run.finished(image) is None]
+        if launcher.should_stop():
+            break
+    return waiting
+
+
+def _record_failure(launcher: Launcher, run: PickingRun, image: ImageEntry, leases: Leases) -> None:
+    """Say why a tomogram was left, unless somebody is at it or its own record says so."""
+    if not leases.acquire(image.name):
+        return
+    record = read_record(run.record_path(image))
+    said_why = isinstance(record, Failed) and run.has_these_options(record)
+    if not said_why and run.finished(image) is None:
+        write_record(run.folder, run.failed(image, launcher.failure_reason()))
+    leases.release(image.name)
+
+
+def _watch(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry], leases: Leases) -> bool:
+    """Say what becomes of each tomogram until nobody is at work; returns whether processes were started for them."""
+    seen, unfinished = _stamps(run), {image.name: image for image in images}
+    started = launcher.start(images)
     with run.console.progress("tomogram", len(images)) as progress:
         at_work = True
         while at_work:
-            at_work = fleet.running() or any(claims.held(name) for name in open_ones)
+            at_work = launcher.running() or any(leases.is_taken(name) for name in unfinished)
             stamps = _stamps(run)
-            for name, image in list(open_ones.items()):
+            for name, image in list(unfinished.items()):
                 if stamps.get(name) not in (None, seen.get(name)) and (record := read_record(run.record_path(image))):
                     seen[name] = stamps[name]
-                    if record["status"] == "done":
-                        del open_ones[name]
+                    if isinstance(record, Picked):
+                        del unfinished[name]
                     progress.step(f"{name} {status_line(record)}")
             if at_work:
-                time.sleep(fleet.interval)
+                time.sleep(launcher.interval)
     return started
-
-
-def _fail(run: PickingRun, image: ImageEntry, why: str) -> None:
-    write_text(run.record_path(image), json.dumps(run.failure(image, why), indent=1) + "\n")
 
 
 def _stamps(run: PickingRun) -> dict[str, int]:
     """Per tomogram, what changes whenever its record is written."""
-    with os.scandir(run.folder / "records") as entries:
+    with os.scandir(run.folder / RECORDS) as entries:
         return {
             entry.name.removesuffix(".json"): entry.stat().st_mtime_ns
             for entry in entries

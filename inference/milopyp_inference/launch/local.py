@@ -22,7 +22,7 @@ _libc = ctypes.CDLL(None)  # loaded here: a child before its program must not lo
 
 @dataclass
 class LocalWorkers:
-    """A fleet of child processes, all with the same list: each takes the next tomogram that nobody has claimed.
+    """Child processes, all with the same list: each takes the next tomogram that nobody has claimed.
 
     Attributes
     ----------
@@ -61,13 +61,13 @@ class LocalWorkers:
         """Whether all children refused what they were to do, or had no room for it."""
         return all(process.returncode in (REFUSED, EXIT_DISK_FULL) for process in self.processes)
 
-    def fate(self) -> str:
+    def failure_reason(self) -> str:
         """How the children ended."""
         codes = sorted({process.returncode for process in self.processes if process.returncode not in (0, 1)})
         words = ", ".join(_ended(code) for code in codes) or "ended without a word"
         return f"was not picked: a worker {words}"
 
-    def leave(self) -> None:
+    def shutdown(self) -> None:
         """End all children as an interruption does, and wait until they have cleared up."""
         for process in self.processes:
             if process.poll() is None:

@@ -124,7 +124,7 @@ def script_of(cluster: SlurmResources, command: Sequence[str], count: int, folde
 
 @dataclass
 class SlurmArray:
-    """A fleet of jobs on a cluster.
+    """Jobs on a cluster.
 
     Attributes
     ----------
@@ -209,11 +209,11 @@ class SlurmArray:
         line = ["squeue", "--noheader", "--states", "all", "--jobs", self.number, "--format", "%T"]
         return bool(self.number) and "CANCELLED" in _call(line).stdout.split()
 
-    def fate(self) -> str:
+    def failure_reason(self) -> str:
         """Where the jobs' own words are."""
         return f"was not picked: its job ended without finishing it; see {self.folder}/*.out"
 
-    def leave(self) -> None:
+    def shutdown(self) -> None:
         """The jobs go on."""
 
     def _jobs(self) -> list[str]:

@@ -115,7 +115,8 @@ def _run(name: str, program: click.Command, arguments: str) -> None:
 
 def _overview(tomogram: Path) -> Path:
     """Draw the unseen tomogram, its heat map, and the picks above the suggested threshold beside the truth."""
-    from milopyp_inference.batch.reader import read_run, read_summary
+    from milopyp_inference.batch.reader import read_run
+    from milopyp_inference.batch.records import read_summary
     from milopyp_shared.lists import read_coordinate_list
     from milopyp_shared.peaks import above_threshold, nms
     from milopyp_shared.tomogram import open_tomogram
@@ -123,7 +124,7 @@ def _overview(tomogram: Path) -> Path:
     from ..plots.demo_overview import draw_overview
 
     found, distance = read_run(Path("picks"))
-    threshold = read_summary(Path("picks"))["options"]["selection"]["threshold"]
+    threshold = read_summary(Path("picks")).options.selection.threshold
     picks = above_threshold(nms(found[tomogram.stem], distance or 0.0), threshold)
     truth = read_coordinate_list("test_coords.txt")[tomogram.stem]
     heat = open_tomogram(Path("picks") / f"{tomogram.stem}_hm.mrc", "xyz", shortest=1)

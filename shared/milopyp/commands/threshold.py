@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from milopyp_inference.batch.reader import candidates_of, frame_of, read_records, read_summary
+from milopyp_inference.batch.reader import candidates_of, read_records
 from milopyp_shared.commandline import Number, command, option
 from milopyp_shared.errors import ContradictionError, InputError, MissingDependency, UsageError
+
+if TYPE_CHECKING:
+    from milopyp_inference.batch.outputs import OutputFiles
+    from milopyp_inference.batch.records import Picked, RunSummary
+    from milopyp_shared.formats.conventions import FormatContext
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What the command line says of every tomogram's picks; None: as in the run."""
+
+    value: float | None = None
+    precision: float | None = None
+    total: int | None = None
+    count: int | None = None
+    distance: float | None = None
+    margin: float | None = None
+    with_score: bool | None = None
+    formats: tuple[str, ...] | None = None
 
 
 @command("threshold")
@@ -35,7 +55,7 @@ from milopyp_shared.errors import ContradictionError, InputError, MissingDepende
 )  # fmt: skip
 @option("--out", type=click.Path(path_type=Path), help="Folder for the new picks.  [default: they replace the run's]")
 @click.version_option(package_name="milopyp")
-def threshold(run: Path, plot: Path | None, out: Path | None, **given: Any) -> None:
+def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | None, **given: Any) -> None:
     """Cut picks from the candidates of RUN, a folder of milopyp-infer, again.
 
     NAME.txt and NAME.mod are written anew for every tomogram; heat maps and candidates stay. --count alone takes the
@@ -49,50 +69,55 @@ def threshold(run: Path, plot: Path | None, out: Path | None, **given: Any) -> N
       milopyp threshold picks --total 5000 --format relion5
       milopyp threshold picks --count 200 --margin 150 --out picks_200
     """
-    from milopyp_inference import options as checks
+    from milopyp_inference.options import formats as words_of
 
-    formats = None if given["formats"] is None else checks.formats(given["formats"], published=False)
-    options = {"formats": formats, "with_score": given["with_score"]}
-    options = {name: value for name, value in options.items() if value is not None}
-    changes = {name: given[name] for name in ("distance", "margin") if given[name] is not None}
-    if given["count"] is not None:
-        changes |= {"limit": given["count"], "threshold": 0.0}
-    if given["value"] is not None:
-        changes["threshold"] = given["value"]
-    wanted = [f"--{name}" for name in ("value", "precision", "total") if given[name] is not None]
+    changes = Changes(formats=None if formats is None else words_of(formats, published=False), **given)
+    _refuse(run, changes, plot)
+    lowest = _threshold(run, changes)
+    records = [_changed(record, changes, lowest, run) for record in read_records(run)]
+    if changes.total is not None:
+        lowest = _for_total(run, records, changes.total)
+        records = [_changed(record, changes, lowest, run) for record in records]
+        click.echo(f"picks above {lowest:.6g}")
+    if plot is not None:
+        _draw(plot, run, records)
+        click.echo(f"wrote {plot}")
+    if changes == Changes():
+        return
+    records = _cut_all(run, out, records)
+    for record in records:
+        click.echo(f"{record.name}: {record.picks} of {record.candidates} candidates")
+    click.echo(f"{sum(record.picks for record in records)} picks in {len(records)} tomograms: {out or run}")
+
+
+def _refuse(run: Path, changes: Changes, plot: Path | None) -> None:
+    """Raise an error for options that say nothing, or too much."""
+    thresholds = {"--value": changes.value, "--precision": changes.precision, "--total": changes.total}
+    wanted = [name for name, value in thresholds.items() if value is not None]
     if len(wanted) > 1:
         raise ContradictionError(
             "given together", where=" and ".join(wanted), expected="one of them: all are thresholds"
         )
-    cuts = bool(wanted or changes or options)
-    if not cuts and plot is None:
+    if changes == Changes() and plot is None:
         raise UsageError(
             "nothing to change",
             where=run,
             expected="--value, --precision, --total, --count, --distance, --margin, --format, --with-score or --plot",
         )
-    if given["precision"] is not None:
-        changes["threshold"] = _for_precision(run, given["precision"])
-        click.echo(f"picks above {changes['threshold']:.2f}: expected precision {given['precision']:.2f}")
-    records = [_changed(record, changes, options, run) for record in read_records(run)]
-    if given["total"] is not None:
-        _take(records, _for_total(run, records, given["total"]))
-        click.echo(f"picks above {records[0]['options']['selection']['threshold']:.6g}")
-    if plot is not None:
-        _draw(plot, run, records)
-        click.echo(f"wrote {plot}")
-    if not cuts:
-        return
-    for record in records:
-        record["picks"] = _cut(run, out or run, record)
-        if out is None:
-            _update(run, record)
-    for record in records:
-        click.echo(f"{record['name']}: {record['picks']} of {record['candidates']} candidates")
-    click.echo(f"{sum(record['picks'] for record in records)} picks in {len(records)} tomograms: {out or run}")
 
 
-def _changed(record: dict[str, Any], changes: dict[str, Any], options: dict[str, Any], run: Path) -> dict[str, Any]:
+def _threshold(run: Path, changes: Changes) -> float | None:
+    """The score that picks are to be above; None: the run's, or one that depends on the candidates."""
+    if changes.precision is not None:
+        score = _for_precision(run, changes.precision)
+        click.echo(f"picks above {score:.2f}: expected precision {changes.precision:.2f}")
+        return score
+    if changes.value is None and changes.count is not None:
+        return 0.0
+    return changes.value
+
+
+def _changed(record: Picked, changes: Changes, lowest: float | None, run: Path) -> Picked:
     """A record with other options.
 
     Raises
@@ -100,27 +125,32 @@ def _changed(record: dict[str, Any], changes: dict[str, Any], options: dict[str,
     InputError
         Its picks are not made from candidates.
     """
-    if record["options"]["published"] is not None:
+    from msgspec import structs
+
+    if record.options.published is not None:
         raise InputError(
-            f"{record['name']} was picked with --published",
+            f"{record.name} was picked with --published",
             where=run,
             expected="a run without it",
             remedy="Run milopyp-infer again with another --out-thresh.",
         )
-    record["options"] |= options
-    record["options"]["selection"] |= changes
-    record["suppression_distance"] = changes.get("distance", record["suppression_distance"])
-    return record
+    selection = replace(
+        record.options.selection,
+        **_given(threshold=lowest, distance=changes.distance, limit=changes.count, margin=changes.margin),
+    )
+    options = replace(
+        record.options, selection=selection, **_given(formats=changes.formats, with_score=changes.with_score)
+    )
+    return structs.replace(record, options=options, **_given(suppression_distance=changes.distance))
 
 
-def _take(records: list[dict[str, Any]], value: float) -> None:
-    for record in records:
-        record["options"]["selection"]["threshold"] = value
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def _for_total(run: Path, records: list[dict[str, Any]], total: int) -> float:
+def _for_total(run: Path, records: Sequence[Picked], total: int) -> float:
     """The threshold above which there are `total` picks in all tomograms; fewer where some score the same."""
-    limit = records[0]["options"]["selection"].get("limit")
+    limit = records[0].options.selection.limit
     scores = sorted((float(s) for r in records for s in candidates_of(run, r, most=limit).score), reverse=True)
     if len(scores) < total:
         raise InputError(
@@ -129,8 +159,8 @@ def _for_total(run: Path, records: list[dict[str, Any]], total: int) -> float:
     return scores[total] if len(scores) > total else 0.0
 
 
-def _draw(path: Path, run: Path, records: list[dict[str, Any]]) -> None:
-    from milopyp_shared.recipe import read_calibration
+def _draw(path: Path, run: Path, records: Sequence[Picked]) -> None:
+    from milopyp_inference.batch.records import read_summary
 
     try:
         from ..plots.threshold_plot import draw_counts
@@ -140,26 +170,23 @@ def _draw(path: Path, run: Path, records: list[dict[str, Any]]) -> None:
             where="--plot",
             remedy="Run: pip install matplotlib.",
         ) from error
-    stored = read_summary(run).get("calibration")
-    expected = None if stored is None else read_calibration(stored, run / "run.json")
-    selection = records[0]["options"]["selection"]
-    scores = [candidates_of(run, record, most=selection.get("limit")).score for record in records]
-    draw_counts(path, scores, selection["threshold"], expected)
+    selection = records[0].options.selection
+    scores = [candidates_of(run, record, most=selection.limit).score for record in records]
+    draw_counts(path, scores, selection.threshold, read_summary(run).calibration)
 
 
 def _for_precision(run: Path, precision: float) -> float:
     """The threshold that the run's model expects this precision of."""
-    from milopyp_shared.recipe import read_calibration
+    from milopyp_inference.batch.records import read_summary
 
-    stored = read_summary(run).get("calibration")
-    if stored is None:
+    expected = read_summary(run).calibration
+    if expected is None:
         raise InputError(
             "its model does not know how many picks are right",
             where=run,
             expected="a model of milopyp-train without --quick, from enough labels, and a run made with it",
             remedy="Give --value or --count.",
         )
-    expected = read_calibration(stored, run / "run.json")
     score = expected.threshold_for(precision)
     if score is None:
         raise InputError(
@@ -170,35 +197,51 @@ def _for_precision(run: Path, precision: float) -> float:
     return score
 
 
-def _cut(run: Path, out: Path, record: dict[str, Any]) -> int:
-    """Write one tomogram's picks; returns their number."""
-    from milopyp_inference.batch.outputs import OutputFiles, setting_of, write_more, write_picks
+def _cut_all(run: Path, out: Path | None, records: Sequence[Picked]) -> list[Picked]:
+    """Write the picks of all tomograms; in the run itself its records and summary, too. Returns what they say then."""
+    from milopyp_inference.batch.outputs import OutputFiles, format_context
+    from milopyp_inference.batch.records import read_summary, write_record, write_summary
 
-    name, options, frame, radius = record["name"], record["options"], frame_of(record), record["diameter"] / 2
-    selection = options["selection"]
-    picks = candidates_of(run, record, selection["threshold"], selection.get("limit"))
-    files = OutputFiles.of(out, name, options.get("formats", ()))
-    write_more(files, picks, setting_of(files, frame, name, radius))
+    summary = read_summary(run) if out is None else None
+    files = [OutputFiles.of(out or run, record.name, record.options.formats) for record in records]
+    contexts = [  # before anything is written: a format may need what a tomogram lacks
+        format_context(own, record.frame, record.name, record.diameter / 2)
+        for own, record in zip(files, records, strict=True)
+    ]
+    cut = []
+    for record, own, context in zip(records, files, contexts, strict=True):
+        cut.append(_cut(run, record, own, context))
+        if summary is not None:
+            write_record(run, cut[-1])
+    if summary is not None:
+        write_summary(run, _updated(summary, cut))
+    return cut
+
+
+def _cut(run: Path, record: Picked, files: OutputFiles, context: FormatContext) -> Picked:
+    """Write one tomogram's picks; returns its record with their number."""
+    from msgspec import structs
+
+    from milopyp_inference.batch.outputs import write_more, write_picks
+
+    options = record.options
+    picks = candidates_of(run, record, options.selection.threshold, options.selection.limit)
+    write_more(files, picks, context)
     write_picks(
         files,
         picks,
-        frame,
-        radius,
-        with_score=options["with_score"],
-        model2point=options["coords"] == "model2point",
+        record.frame,
+        record.diameter / 2,
+        with_score=options.with_score,
+        model2point=options.coords == "model2point",
     )
-    return len(picks)
+    return structs.replace(record, picks=len(picks))
 
 
-def _update(run: Path, record: dict[str, Any]) -> None:
-    """Say in the run's records what its picks are now."""
-    from milopyp_shared.atomic import write_text
+def _updated(summary: RunSummary, records: Sequence[Picked]) -> RunSummary:
+    """A run's summary with other records of some of its tomograms."""
+    from msgspec import structs
 
-    write_text(run / "records" / f"{record['name']}.json", json.dumps(record, indent=1) + "\n")
-    summary = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    summary["options"] = record["options"]
-    for number, old in enumerate(summary["tomograms"]):
-        if old["name"] == record["name"]:
-            summary["tomograms"][number] = record
-    summary["picks"] = sum(old.get("picks", 0) for old in summary["tomograms"])
-    write_text(run / "run.json", json.dumps(summary, indent=1) + "\n")
+    new = {record.name: record for record in records}
+    tomograms = [new.get(old.name, old) for old in summary.tomograms]
+    return structs.replace(summary, options=records[-1].options).with_records(tomograms)

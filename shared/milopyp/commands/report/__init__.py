@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from milopyp_inference.batch.reader import frame_of, read_records, read_summary
+from milopyp_inference.batch.reader import read_records
 from milopyp_shared.atomic import write_text
 from milopyp_shared.commandline import Number, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import InputError, MissingDependency, UsageError
 
 if TYPE_CHECKING:
+    from milopyp_inference.batch.records import Picked
+
     from .contents import Known
 
 REPORT = "report.html"
@@ -39,7 +41,17 @@ REPORT = "report.html"
 )  # fmt: skip
 @option("-q", "--quiet", is_flag=True, help="Say only what is wrong.")
 @click.version_option(package_name="milopyp")
-def report(run: Path, out: Path | None, size: float, quiet: bool, **given: Any) -> None:
+def report(
+    run: Path,
+    *,
+    out: Path | None,
+    only: tuple[str, ...],
+    tomograms: Path | None,
+    truth: Path | None,
+    from_: str | None,
+    size: float,
+    quiet: bool,
+) -> None:
     """Write one HTML page that shows the picks of RUN, a folder of milopyp-infer.
 
     It opens in any browser without a server or a network: slices of every tomogram with the picks as circles, a slider
@@ -51,6 +63,8 @@ def report(run: Path, out: Path | None, size: float, quiet: bool, **given: Any) 
       milopyp report picks
       milopyp report picks --truth coords_test.txt --only tomo_3 -o tomo_3.html
     """
+    from milopyp_inference.batch.records import read_summary
+
     try:
         from . import contents, page
     except ImportError as error:
@@ -61,12 +75,12 @@ def report(run: Path, out: Path | None, size: float, quiet: bool, **given: Any) 
         ) from error
 
     console = Console(quiet=quiet)
-    records = _chosen(read_records(run), given["only"], run)
+    records = _chosen(read_records(run), only, run)
     summary = read_summary(run)
-    known = _known(records, given["truth"], given["from_"])
+    known = _known(records, truth, from_)
     target = out or run / REPORT
-    tomograms = {record["name"]: contents.tomogram_of(record, given["tomograms"]) for record in records}
-    facts = [contents.facts_of(run, r, tomograms[r["name"]], known.get(r["name"])) for r in records]
+    opened = {record.name: contents.tomogram_of(record, tomograms) for record in records}
+    facts = [contents.facts_of(run, record, opened[record.name], known.get(record.name)) for record in records]
     about = contents.about(run, summary, records, known)
     thresholds = sorted({own["threshold"] for own in facts})
     if len(thresholds) > 1:
@@ -79,8 +93,8 @@ def report(run: Path, out: Path | None, size: float, quiet: bool, **given: Any) 
     pictures = []
     with console.progress("tomogram", len(records)) as progress:
         for record in records:
-            pictures.append(contents.pictures_of(run, record, tomograms[record["name"]], budget))
-            progress.step(record["name"])
+            pictures.append(contents.pictures_of(run, record, opened[record.name], budget))
+            progress.step(record.name)
     text = page.render(about, facts, pictures)
     write_text(target, text)
     console.say(f"wrote {target} ({len(text) / 1e6:.1f} MB): open it in a browser")
@@ -90,19 +104,19 @@ def report(run: Path, out: Path | None, size: float, quiet: bool, **given: Any) 
         )
 
 
-def _chosen(records: list[dict[str, Any]], names: tuple[str, ...], run: Path) -> list[dict[str, Any]]:
+def _chosen(records: list[Picked], names: tuple[str, ...], run: Path) -> list[Picked]:
     """The tomograms asked for; all without a wish."""
     if not names:
         return records
-    if unknown := sorted(set(names) - {record["name"] for record in records}):
+    if unknown := sorted(set(names) - {record.name for record in records}):
         raise UsageError(
             ", ".join(unknown), where="--only",
-            expected=f"tomograms of {run}, such as {', '.join(record['name'] for record in records[:3])}",
+            expected=f"tomograms of {run}, such as {', '.join(record.name for record in records[:3])}",
         )  # fmt: skip
-    return [record for record in records if record["name"] in names]
+    return [record for record in records if record.name in names]
 
 
-def _known(records: list[dict[str, Any]], truth: Path | None, word: str | None) -> dict[str, Known]:
+def _known(records: list[Picked], truth: Path | None, word: str | None) -> dict[str, Known]:
     """The true positions by tomogram; nothing without `truth`."""
     from ..convert import FORMAT_WORDS
 
@@ -113,7 +127,7 @@ def _known(records: list[dict[str, Any]], truth: Path | None, word: str | None) 
     from milopyp_shared.formats.conventions import FormatContext
     from milopyp_shared.formats.positions import read_positions
 
-    settings = {record["name"]: FormatContext.of(frame_of(record), record["name"]) for record in records}
+    settings = {record.name: FormatContext.of(record.frame, record.name) for record in records}
     positions = read_positions(truth, word, settings)
     if not set(positions) & set(settings):
         raise InputError(

@@ -11,15 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milopyp_inference.batch.outputs import OutputFiles
-from milopyp_inference.batch.reader import candidates_of, frame_of
+from milopyp_inference.batch.reader import candidates_of
+from milopyp_inference.batch.records import Picked, RunSummary
 from milopyp_inference.decode.published import ORDER as PUBLISHED_ORDER
-from milopyp_inference.decode.select import Selection
 from milopyp_shared.errors import InputError
 from milopyp_shared.formats.conventions import FormatContext
 from milopyp_shared.formats.registry import FORMATS
 from milopyp_shared.matching import match_greedy
 from milopyp_shared.picks import Picks
-from milopyp_shared.recipe import read_calibration
 from milopyp_shared.tomogram import Tomogram, open_tomogram
 
 from .slices import HEAT_SHARE, Slices, grey_slices, heat_slices, thickness_of
@@ -31,7 +30,7 @@ DIGITS = 6  # of scores, as in the table of candidates
 Known = NDArray[np.float64]
 
 
-def tomogram_of(record: Mapping[str, Any], folder: Path | None) -> Tomogram:
+def tomogram_of(record: Picked, folder: Path | None) -> Tomogram:
     """The picked file, which may lie in another folder by now.
 
     Raises
@@ -39,13 +38,12 @@ def tomogram_of(record: Mapping[str, Any], folder: Path | None) -> Tomogram:
     InputError
         It is not there, or of another size.
     """
-    frame = frame_of(dict(record))
-    path = Path(record["input"]["path"])
+    frame, path = record.frame, Path(record.input.path)
     if folder is not None:
         path = folder / path.name
     if not path.exists():
         raise InputError(
-            "no such file", where=path, expected=f"the tomogram that {record['name']} was picked in",
+            "no such file", where=path, expected=f"the tomogram that {record.name} was picked in",
             remedy="Say with --tomograms in which folder it is now.",
         )  # fmt: skip
     tomogram = open_tomogram(path, frame.order, frame.voxel_size)
@@ -58,7 +56,7 @@ def tomogram_of(record: Mapping[str, Any], folder: Path | None) -> Tomogram:
     return tomogram
 
 
-def facts_of(run: Path, record: dict[str, Any], tomogram: Tomogram, known: Known | None) -> dict[str, Any]:
+def facts_of(run: Path, record: Picked, tomogram: Tomogram, known: Known | None) -> dict[str, Any]:
     """What the page says of one tomogram at once.
 
     Parameters
@@ -69,21 +67,21 @@ def facts_of(run: Path, record: dict[str, Any], tomogram: Tomogram, known: Known
     picks = _candidates(run, record)
     z, y, x = tomogram.shape
     facts = {
-        "name": record["name"],
+        "name": record.name,
         "size": [x, y, z],
         "voxel": tomogram.voxel_size,
-        "radius": record["diameter"] / 2,
-        "thickness": thickness_of(z, record["diameter"]),
-        "threshold": record["options"]["selection"]["threshold"],
+        "radius": record.diameter / 2,
+        "thickness": thickness_of(z, record.diameter),
+        "threshold": record.options.selection.threshold,
         "picks": [[*np.round(xyz, 2).tolist(), round(float(s), DIGITS)] for xyz, s in zip(picks.xyz, picks.score)],
     }
     if known is not None:
-        found = match_greedy(picks.xyz, picks.score, known, record["diameter"] / 2).truth_of_pick >= 0
+        found = match_greedy(picks.xyz, picks.score, known, record.diameter / 2).truth_of_pick >= 0
         facts |= {"truth": np.round(known, 2).tolist(), "found": found.astype(int).tolist()}
     return facts
 
 
-def pictures_of(run: Path, record: dict[str, Any], tomogram: Tomogram, budget: int) -> dict[str, Any]:
+def pictures_of(run: Path, record: Picked, tomogram: Tomogram, budget: int) -> dict[str, Any]:
     """The pictures of one tomogram, which the page takes out when they are looked at.
 
     Parameters
@@ -91,7 +89,7 @@ def pictures_of(run: Path, record: dict[str, Any], tomogram: Tomogram, budget: i
     budget
         Bytes of all of them.
     """
-    thickness = thickness_of(tomogram.shape[0], record["diameter"])
+    thickness = thickness_of(tomogram.shape[0], record.diameter)
     heat = _heat_map(run, record)
     share = HEAT_SHARE if heat is not None else 0.0
     grey = grey_slices(tomogram, thickness, int(budget * (1 - share)))
@@ -99,39 +97,35 @@ def pictures_of(run: Path, record: dict[str, Any], tomogram: Tomogram, budget: i
     return {"grey": _encoded(grey), "heat": None if hot is None else _encoded(hot)}
 
 
-def _candidates(run: Path, record: dict[str, Any]) -> Picks:
+def _candidates(run: Path, record: Picked) -> Picks:
     """All that the threshold chooses from, best first; a run with ``--published`` has only its picks."""
-    if record["options"]["published"] is None:
-        lowest = min(LOWEST, record["options"]["selection"]["threshold"])
-        return candidates_of(run, record, lowest, max(MOST_CANDIDATES, record["picks"]))
-    name = record["name"]
-    return FORMATS["mod"].read(OutputFiles.of(run, name).model, FormatContext.of(frame_of(record), name))
+    if record.options.published is None:
+        lowest = min(LOWEST, record.options.selection.threshold)
+        return candidates_of(run, record, lowest, max(MOST_CANDIDATES, record.picks))
+    name = record.name
+    return FORMATS["mod"].read(OutputFiles.of(run, name).model, FormatContext.of(record.frame, name))
 
 
-def about(
-    run: Path, summary: Mapping[str, Any], records: Sequence[Mapping[str, Any]], known: Mapping[str, Known]
-) -> dict[str, Any]:
+def about(run: Path, summary: RunSummary, records: Sequence[Picked], known: Mapping[str, Known]) -> dict[str, Any]:
     """What the page says of the whole run."""
-    selection = Selection(**records[0]["options"]["selection"])
-    stored = summary.get("calibration")
-    expected = None if stored is None else read_calibration(stored, run / "run.json")
+    selection, expected = records[0].options.selection, summary.calibration
     return {
         "run": run.resolve().name,
-        "model": Path(summary["model"]).name,
+        "model": Path(summary.model).name,
         "threshold": float(selection.threshold),
-        "failed": summary.get("failed", {}),
+        "failed": summary.failed,
         "limit": selection.limit,
         "expected": expected and {"score": expected.score, "precision": expected.precision, "recall": expected.recall},
         "judged": bool(known),
     }
 
 
-def _heat_map(run: Path, record: dict[str, Any]) -> Tomogram | None:
-    path = OutputFiles.of(run, record["name"]).heat
+def _heat_map(run: Path, record: Picked) -> Tomogram | None:
+    path = OutputFiles.of(run, record.name).heat
     if not path.exists():
         return None
-    published = record["options"]["published"] is not None
-    return open_tomogram(path, PUBLISHED_ORDER if published else frame_of(record).order, shortest=1)
+    published = record.options.published is not None
+    return open_tomogram(path, PUBLISHED_ORDER if published else record.frame.order, shortest=1)
 
 
 def _encoded(slices: Slices) -> dict[str, Any]:

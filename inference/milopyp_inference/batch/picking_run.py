@@ -1,0 +1,124 @@
+"""One call of picking: the model, the options, the folder, and what its records say so far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from milopyp_shared.atomic import remove_leftovers
+from milopyp_shared.console import Console
+from milopyp_shared.lists import ImageEntry
+from milopyp_shared.masks import find_mask
+
+from ..engine.model import Model
+from .outputs import OutputFiles
+from .records import (
+    RECORDS,
+    SUMMARY,
+    Failed,
+    FileIdentity,
+    Picked,
+    PickOptions,
+    RunSummary,
+    TomogramRecord,
+    read_record,
+    record_path,
+    write_summary,
+)
+
+
+@dataclass(frozen=True)
+class PickingRun:
+    """What one call works with."""
+
+    model: Model
+    options: PickOptions
+    folder: Path
+    console: Console
+
+    def record_path(self, image: ImageEntry) -> Path:
+        """Where the record of a tomogram lies."""
+        return record_path(self.folder, image.name)
+
+    def files(self, image: ImageEntry) -> OutputFiles:
+        """What is written for a tomogram."""
+        return OutputFiles.of(self.folder, image.name, self.options.formats)
+
+    def mask(self, image: ImageEntry) -> Path | None:
+        """The mask of a tomogram, if it has one."""
+        return None if self.options.mask is None else find_mask(Path(self.options.mask), image)
+
+    def asked(self, image: ImageEntry) -> TomogramRecord:
+        """What must be equal for an old record to count."""
+        mask = self.mask(image)
+        return TomogramRecord(
+            name=image.name,
+            input=FileIdentity.of(image.path),
+            model_sha256=self.model.sha256,
+            options=self.options,
+            mask=None if mask is None else FileIdentity.of(mask),
+        )
+
+    def has_these_options(self, record: TomogramRecord) -> bool:
+        """Whether a record was written with this model and these options."""
+        return record.model_sha256 == self.model.sha256 and record.options == self.options
+
+    def failed(self, image: ImageEntry, why: object) -> Failed:
+        """The record of a tomogram that cannot be picked."""
+        return self.asked(image).failed(why)
+
+    def finished(self, image: ImageEntry) -> Picked | None:
+        """The record of an earlier run that still holds, else None."""
+        record = read_record(self.record_path(image))
+        if not isinstance(record, Picked) or not record.asks_the_same(self.asked(image)):
+            return None
+        return record if self.files(image).all_exist() else None
+
+
+def summarise(run: PickingRun, images: Sequence[ImageEntry]) -> RunSummary:
+    """What the records of a list say together, as far as they are of these options; also written as ``run.json``.
+
+    Several processes may do so at the same time: each looks again after it has written, so that the last one to write
+    has seen the others' records.
+    """
+    for _ in range(2):
+        before = [FileIdentity.of(run.record_path(image)) for image in images]
+        records = [record for image in images if (record := read_record(run.record_path(image)))]
+        summary = _nothing_yet(run).with_records([record for record in records if run.has_these_options(record)])
+        remove_leftovers(run.folder, SUMMARY, older_than=60.0)
+        write_summary(run.folder, summary)
+        if before == [FileIdentity.of(run.record_path(image)) for image in images]:
+            break
+    return summary
+
+
+def _nothing_yet(run: PickingRun) -> RunSummary:
+    recipe = run.model.recipe
+    return RunSummary(
+        model=str(run.model.path),
+        model_sha256=run.model.sha256,
+        diameter=recipe.diameter,
+        suppression_distance=recipe.suppression_distance,
+        options=run.options,
+        calibration=recipe.calibration,
+        done=0,
+        failed={},
+        picks=0,
+        tomograms=(),
+    )
+
+
+def records_outside(run: PickingRun, images: Sequence[ImageEntry]) -> list[ImageEntry]:
+    """Tomograms that have a record there and are not in a list: a worker knows a part only."""
+    names = {image.name for image in images}
+    paths = [path for path in sorted((run.folder / RECORDS).glob("*.json")) if path.stem not in names]
+    records = [record for path in paths if (record := read_record(path))]
+    return [ImageEntry(record.name, Path(record.input.path)) for record in records]
+
+
+def status_line(record: Picked | Failed) -> str:
+    """What became of a tomogram, for people."""
+    if isinstance(record, Failed):
+        return f"FAILED: {record.error}"
+    return f"(order {record.frame.order}): {record.picks} picks in {record.seconds['total']:.1f} s"
