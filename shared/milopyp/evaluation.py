@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias, Unpack
 from numpy.typing import ArrayLike
 
 from milopyp_inference.batch.reader import read_records, read_run
+from milopyp_inference.batch.records import RECORDS
 from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.formats.candidates import CANDIDATES
 from milopyp_shared.formats.conventions import FormatContext
@@ -157,7 +158,7 @@ def run_contexts(
 ) -> dict[str, FormatContext]:
     """What a run says of its tomograms; nothing is known of those of a lone table."""
     contexts = {name: FormatContext(label=name, coords=coords, binning=binning) for name in names}
-    if (run / "records").is_dir():
+    if (run / RECORDS).is_dir():
         for record in read_records(run):
             if record.name in contexts:
                 contexts[record.name] = FormatContext.of(record.frame, record.name, coords=coords, binning=binning)

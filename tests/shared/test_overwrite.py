@@ -205,6 +205,37 @@ def test_evaluate_writes_again_what_it_has_written() -> None:
     refused(f"{line} --json known/a.csv", f"known/a.csv: {READ}")
 
 
+def picked() -> None:
+    """A run of picking, and the true positions as candidates are written."""
+    write_tomogram(Path("t.mrc"), clean_phantom().volume, voxel_size=10.0)
+    assert run_line(f"milopyp-infer t.mrc --model {TOY} --out run --threads 1").code == 0
+    shutil.copy("run/t.candidates.csv", "truth.csv")
+    Path("t.mrc").rename("t.txt")
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "said"),
+    [
+        ("threshold run --plot a.mrc", "a.mrc", TOMOGRAM),
+        ("threshold run --plot run/t_hm.mrc", "run/t_hm.mrc", TOMOGRAM),
+        ("threshold run --plot run/run.json", "run/run.json", READ),
+        ("threshold run --plot run/records/t.json", "run/records/t.json", READ),
+        ("threshold run --value 0.4 --out .", "t.txt", TOMOGRAM),
+        ("threshold run --value 0.4 --format csv --out out", "out/t.csv",
+         f"is run/t.candidates.csv, which this command reads{ELSEWHERE}"),
+        ("report run --tomograms . -o a.mrc", "a.mrc", TOMOGRAM),
+        ("report run --tomograms . -o run/t.candidates.csv", "run/t.candidates.csv", READ),
+        ("report run --tomograms . -o run/t.mod", "run/t.mod", READ),
+        ("report run --tomograms . --truth truth.csv -o truth.csv", "truth.csv", READ),
+    ],
+)  # fmt: skip
+def test_threshold_and_report(words: str, name: str, said: str) -> None:
+    picked()
+    Path("out").mkdir()
+    Path("out/t.csv").hardlink_to("run/t.candidates.csv")
+    refused(f"milopyp {words}", f"{name}: {said}")
+
+
 def test_prepare() -> None:
     """A list of labels that is read is not replaced by the one that is written."""
     write_tomogram(Path("data/a.rec"), noise())

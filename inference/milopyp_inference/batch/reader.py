@@ -37,9 +37,13 @@ def read_run(path: Path) -> tuple[dict[str, Picks], float | None]:
 
 def run_files(path: Path) -> list[Path]:
     """What is read of a run: its summary, records and candidates; of a lone table, that table."""
+    from milopyp_shared.formats.candidates import CANDIDATES
+
+    from .records import RECORDS, SUMMARY
+
     if not path.is_dir():
         return [path]
-    return [path / "run.json", *path.glob("records/*.json"), *path.glob("*.candidates.csv")]
+    return [path / SUMMARY, *path.glob(f"{RECORDS}/*.json"), *path.glob(f"*{CANDIDATES}")]
 
 
 def read_records(folder: Path) -> list[Picked]:

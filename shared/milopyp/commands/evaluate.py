@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,14 +85,14 @@ def evaluate(picks: Path, truth: Path, radius: tuple[float, bool], json_file: Pa
       milopyp evaluate picks --truth coords_test.tsv --radius 10.5 --json figures.json
       milopyp evaluate picks --truth particles.star --from relion5 --radius 105A --out judged
     """
-    from milopyp_shared.formats.positions import read_positions
+    from milopyp_shared.formats.positions import position_files, read_positions
     from milopyp_shared.overwrite import refuse_irreplaceable
 
     from ..evaluation import SEPARATION, compare, run_contexts
 
     out = given["out"]
     found, run_distance = read_run(picks)
-    inputs = [*run_files(picks), truth, *(path for name in found for path in truth.glob(f"{glob.escape(name)}.*"))]
+    inputs = [*run_files(picks), *position_files(truth, found)]
     for target in [json_file, *([out / name for name in REPORT] if out else [])]:
         if target is not None:
             refuse_irreplaceable(target, inputs)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from milopyp_inference.batch.reader import candidates_of, read_records
+from milopyp_inference.batch.reader import candidates_of, read_records, run_files
 from milopyp_shared.commandline import Number, command, option
 from milopyp_shared.errors import ContradictionError, InputError, MissingDependency, UsageError
+from milopyp_shared.overwrite import refuse_irreplaceable
 
 if TYPE_CHECKING:
     from milopyp_inference.batch.outputs import OutputFiles
@@ -71,6 +72,8 @@ def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | 
     """
     from milopyp_inference.options import formats as words_of
 
+    if plot is not None:
+        refuse_irreplaceable(plot, run_files(run))
     changes = Changes(formats=None if formats is None else words_of(formats, published=False), **given)
     _refuse(run, changes, plot)
     lowest = _threshold(run, changes)
@@ -204,6 +207,8 @@ def _cut_all(run: Path, out: Path | None, records: Sequence[Picked]) -> list[Pic
 
     summary = read_summary(run) if out is None else None
     files = [OutputFiles.of(out or run, record.name, record.options.formats) for record in records]
+    for record, own in zip(records, files, strict=True):
+        _refuse_loss(run, record.name, own)
     contexts = [  # before anything is written: a format may need what a tomogram lacks
         format_context(own, record.frame, record.name, record.diameter / 2)
         for own, record in zip(files, records, strict=True)
@@ -216,6 +221,16 @@ def _cut_all(run: Path, out: Path | None, records: Sequence[Picked]) -> list[Pic
     if summary is not None:
         write_summary(run, _updated(summary, cut))
     return cut
+
+
+def _refuse_loss(run: Path, name: str, files: OutputFiles) -> None:
+    """Refuse to write a tomogram's picks over what they are cut from."""
+    from milopyp_inference.batch.outputs import OutputFiles
+    from milopyp_inference.batch.records import SUMMARY, record_path
+
+    read = [OutputFiles.of(run, name).candidates, record_path(run, name), run / SUMMARY]
+    for path in (files.text, files.model, *files.more.values()):
+        refuse_irreplaceable(path, read)
 
 
 def _cut(run: Path, record: Picked, files: OutputFiles, context: FormatContext) -> Picked:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import glob
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,6 +52,11 @@ def read_positions(path: Path, word: str | None, settings: Mapping[str, FormatCo
             return {own: reader.read(path, _checked(reader, path, settings[own], own)) for own in known}
     own = _only(path, settings)
     return {own: reader.read(path, _checked(reader, path, settings[own], None))}
+
+
+def position_files(path: Path, names: Iterable[str]) -> list[Path]:
+    """The files that `read_positions` may read of `path` for tomograms of these names."""
+    return [path, *(file for name in names for file in path.glob(f"{glob.escape(name)}.*"))]
 
 
 def _from_folder(folder: Path, word: str | None, settings: Mapping[str, FormatContext]) -> dict[str, Picks]:

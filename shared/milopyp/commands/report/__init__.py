@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from milopyp_inference.batch.reader import read_records
+from milopyp_inference.batch.reader import read_records, run_files
 from milopyp_shared.atomic import write_text
 from milopyp_shared.commandline import Number, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import InputError, MissingDependency, UsageError
+from milopyp_shared.overwrite import refuse_irreplaceable
 
 if TYPE_CHECKING:
     from milopyp_inference.batch.records import Picked
@@ -79,6 +80,7 @@ def report(
     summary = read_summary(run)
     known = _known(records, truth, from_)
     target = out or run / REPORT
+    _refuse_loss(target, run, records, truth)
     opened = {record.name: contents.tomogram_of(record, tomograms) for record in records}
     facts = [contents.facts_of(run, record, opened[record.name], known.get(record.name)) for record in records]
     about = contents.about(run, summary, records, known)
@@ -102,6 +104,15 @@ def report(
         console.warn(
             f"{len(text) / 1e6:.1f} MB, more than the {size:g} of --size: pictures cannot be coarser; give --only"
         )
+
+
+def _refuse_loss(target: Path, run: Path, records: list[Picked], truth: Path | None) -> None:
+    """Refuse to write the page over what it is made from."""
+    from milopyp_shared.formats.positions import position_files
+
+    names = [record.name for record in records]
+    read = [*run_files(run), *(run / f"{name}.mod" for name in names)]
+    refuse_irreplaceable(target, read if truth is None else [*read, *position_files(truth, names)])
 
 
 def _chosen(records: list[Picked], names: tuple[str, ...], run: Path) -> list[Picked]:
