@@ -20,7 +20,7 @@ from milopyp_shared import axes
 from milopyp_shared.errors import ContradictionError, UsageError
 from milopyp_shared.formats.candidates import CANDIDATES
 from milopyp_shared.formats.conventions import FormatContext
-from milopyp_shared.formats.registry import FORMATS, about_axes, check_needs, format_of
+from milopyp_shared.formats.registry import FORMATS, axes_warning, check_needs, format_of
 from milopyp_shared.lists import check_image_name
 from milopyp_shared.overwrite import refuse_existing
 from milopyp_shared.picks import Picks, as_picks
@@ -124,7 +124,7 @@ def read_with_context(
     word = format_of(path, format, "--from")
     context = format_context(path, tomogram, options, _warn)
     check_needs(word, context, path)
-    if doubt := about_axes([word], context.order):
+    if doubt := axes_warning([word], context.order):
         _warn(doubt)
     picks = FORMATS[word].read(path, context)
     refuse_outside(picks, context, path)
@@ -171,7 +171,7 @@ def write_picks(
     refuse_existing(path, overwrite=overwrite, inputs=inputs, option="overwrite=True")
     context = format_context(path, tomogram, options, _warn)
     check_needs(word, context, path, writing=True)
-    if doubt := about_axes([word], context.order):
+    if doubt := axes_warning([word], context.order):
         _warn(doubt)
     refuse_outside(found, context, "picks")
     writer = FORMATS[word].write

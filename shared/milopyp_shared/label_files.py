@@ -178,10 +178,10 @@ def _positions(path: Path, headers: Mapping[str, TomogramHeader], how: How) -> d
     from .formats.conventions import FormatContext
     from .formats.positions import read_positions
 
-    settings = {
+    contexts = {
         name: FormatContext.of(own.frame, name, coords=how.coords, binning=how.binning) for name, own in headers.items()
     }
-    return {name: picks.xyz for name, picks in read_positions(path, how.from_, settings).items()}
+    return {name: picks.xyz for name, picks in read_positions(path, how.from_, contexts).items()}
 
 
 def _read(path: Path, header: TomogramHeader, name: str, how: How) -> NDArray[np.float64]:
@@ -195,18 +195,17 @@ def _read(path: Path, header: TomogramHeader, name: str, how: How) -> NDArray[np
         Labels outside the volume.
     """
     from .formats.conventions import FormatContext
-    from .formats.registry import FORMATS, format_of
+    from .formats.registry import FORMATS, check_needs, format_of
     from .labels import check_labels, read_points_of
 
     if path.suffix in (".txt", ".mod") and how.from_ in (None, "txt", "mod"):
         number = None if how.object_ is None else how.object_ - 1
         return read_points_of(path, header, how.coords, extra=how.fourth_column, object=number)
     word = format_of(path, how.from_, "--from")
-    setting = FormatContext.of(
+    context = FormatContext.of(
         header.frame, name, coords=how.coords, binning=how.binning, name=name if word in NAMED else None
     )
-    for need in FORMATS[word].needs:
-        setting.require(need, path)
-    xyz = FORMATS[word].read(path, setting).xyz
+    check_needs(word, context, path)
+    xyz = FORMATS[word].read(path, context).xyz
     check_labels(xyz, header, path)
     return xyz

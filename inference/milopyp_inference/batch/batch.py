@@ -12,7 +12,7 @@ from milopyp_shared import axes, peaks
 from milopyp_shared.atomic import SUFFIX, make_folder, remove_leftovers
 from milopyp_shared.errors import FullDiskError, MilopypError, memory_error
 from milopyp_shared.formats.candidates import write_candidates
-from milopyp_shared.formats.registry import about_axes
+from milopyp_shared.formats.registry import axes_warning
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.masks import open_mask
 from milopyp_shared.prefetch import prefetch
@@ -203,7 +203,7 @@ def _warn(name: str, prepared: Prepared, run: PickingRun) -> list[str]:
             f"{name}: W02 voxels of {tomogram.voxel_size:.3g} A, but the model was trained at {trained:.3g} A "
             "(--rescale resamples)"
         )
-    if doubt := about_axes(run.options.formats, tomogram.order):
+    if doubt := axes_warning(run.options.formats, tomogram.order):
         warnings.append(f"{name}: W07 {doubt}")
     published = run.options.published
     if published and published.leaves_nothing(tomogram.shape, run.model.recipe.voxel_per_output):

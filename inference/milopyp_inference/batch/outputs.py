@@ -14,7 +14,7 @@ from milopyp_shared.atomic import atomic_write
 from milopyp_shared.formats.candidates import CANDIDATES
 from milopyp_shared.formats.conventions import FormatContext
 from milopyp_shared.formats.mod import CENTRE, write_mod
-from milopyp_shared.formats.registry import FORMATS
+from milopyp_shared.formats.registry import FORMATS, check_needs
 from milopyp_shared.formats.text import write_points
 from milopyp_shared.mrc import write_mrc
 from milopyp_shared.picks import Picks
@@ -61,8 +61,7 @@ def format_context(files: OutputFiles, frame: Frame, name: str, radius: float) -
     """
     context = FormatContext.of(frame, name, radius=radius)
     for word, path in files.more.items():
-        for need in FORMATS[word].needs + FORMATS[word].write_needs:
-            context.require(need, path)
+        check_needs(word, context, path, writing=True)
     return context
 
 

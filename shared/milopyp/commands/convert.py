@@ -82,7 +82,7 @@ def convert(source: Path, target: Path, tomogram: Path | None, **given: Any) -> 
       milopyp convert clicks.txt clicks.mod --tomogram TS_01.mrc --coords voxel
     """
     from milopyp_shared.formats.conventions import NamedPicks
-    from milopyp_shared.formats.registry import FORMATS, about_axes, check_needs, format_of
+    from milopyp_shared.formats.registry import FORMATS, axes_warning, check_needs, format_of
     from milopyp_shared.overwrite import refuse_existing
 
     from ..pick_files import format_context, refuse_outside
@@ -100,7 +100,7 @@ def convert(source: Path, target: Path, tomogram: Path | None, **given: Any) -> 
     check_needs(new, context, target, writing=True)
     if old == "eman":
         console.warn("EMAN2's coordinates were not compared with the program itself: look at the result")
-    if doubt := about_axes((old, new), context.order):
+    if doubt := axes_warning((old, new), context.order):
         console.warn(doubt)
     picks = FORMATS[old].read(source, context)
     if not len(picks):

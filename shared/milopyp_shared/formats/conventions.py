@@ -4,7 +4,7 @@ The modules beside this one read and write numbers as the files have them; every
 sources are in docs/formats.md. Coordinates of all formats but ``csv`` count along the axes of the tomogram's file, X
 being the fastest; points without a score get 1.0, that of a person's pick. Readers take a path and a `FormatContext`
 and return `Picks`, writers take picks too. All raise `InputError` for a file that is none of their format, and
-`UsageError` for a setting that must be known.
+`UsageError` for what must be known and is not.
 """
 
 from __future__ import annotations
@@ -111,71 +111,71 @@ def _named(picks: Picks, name: str | None) -> NamedPicks:
     return NamedPicks(picks.xyz, picks.score, name)
 
 
-def _inside(columns: Floats, score: Floats | None, setting: FormatContext) -> Picks:
+def _inside(columns: Floats, score: Floats | None, context: FormatContext) -> Picks:
     """Picks, best first, from voxel indices in file axes; NaN scores and none at all become `NO_SCORE`."""
     values = np.full(len(columns), NO_SCORE) if score is None else np.where(np.isnan(score), NO_SCORE, score)
     best_first = np.argsort(-values, kind="stable")
-    return Picks(axes.columns_to_xyz(columns, setting.order or "xyz"), values)[best_first]
+    return Picks(axes.columns_to_xyz(columns, context.order or "xyz"), values)[best_first]
 
 
-def _columns(picks: Picks, setting: FormatContext) -> Floats:
+def _columns(picks: Picks, context: FormatContext) -> Floats:
     """Voxel indices in file axes."""
-    return axes.xyz_to_columns(picks.xyz, setting.order or "xyz")
+    return axes.xyz_to_columns(picks.xyz, context.order or "xyz")
 
 
-def _centre(setting: FormatContext, where: Path) -> Floats:
+def _centre(context: FormatContext, where: Path) -> Floats:
     """N/2 along each file axis, voxels."""
-    return np.array(setting.require("size", where), dtype=np.float64) / 2
+    return np.array(context.require("size", where), dtype=np.float64) / 2
 
 
 # ---------------------------------------------------------------- text, models, candidates
 
 
-def read_txt(path: Path, setting: FormatContext) -> Picks:
+def read_txt(path: Path, context: FormatContext) -> Picks:
     """Three columns in file axes, with `with_score` a fourth."""
-    table = text.read_points(path, extra="score" if setting.with_score else None)
-    columns = table[:, :3] - (mod.CENTRE if setting.coords == "model2point" else 0.0)
-    return _inside(columns, table[:, 3] if setting.with_score else None, setting)
+    table = text.read_points(path, extra="score" if context.with_score else None)
+    columns = table[:, :3] - (mod.CENTRE if context.coords == "model2point" else 0.0)
+    return _inside(columns, table[:, 3] if context.with_score else None, context)
 
 
-def write_txt(path: Path, picks: Picks, setting: FormatContext) -> None:
+def write_txt(path: Path, picks: Picks, context: FormatContext) -> None:
     """As `read_txt`."""
-    columns = _columns(picks, setting) + (mod.CENTRE if setting.coords == "model2point" else 0.0)
-    text.write_points(path, columns, picks.score if setting.with_score else None)
+    columns = _columns(picks, context) + (mod.CENTRE if context.coords == "model2point" else 0.0)
+    text.write_points(path, columns, picks.score if context.with_score else None)
 
 
-def read_mod(path: Path, setting: FormatContext) -> Picks:
+def read_mod(path: Path, context: FormatContext) -> Picks:
     """All points of a model, placed as 3dmod does; scores of contours are kept."""
-    model, frame = mod.read_mod(path), setting.frame
+    model, frame = mod.read_mod(path), context.frame
     columns = mod.to_voxel_index(
         mod.model_points(model),
         model,
         pixel_size=None if frame is None else frame.header_voxel_size,
         origin=None if frame is None else frame.origin,
     )
-    return _inside(columns, mod.model_scores(model), setting)
+    return _inside(columns, mod.model_scores(model), context)
 
 
-def write_mod(path: Path, picks: Picks, setting: FormatContext) -> None:
+def write_mod(path: Path, picks: Picks, context: FormatContext) -> None:
     """One point per contour with its score."""
-    frame = setting.frame
+    frame = context.frame
     mod.write_mod(
         path,
-        _columns(picks, setting),
+        _columns(picks, context),
         scores=picks.score,
-        radius=setting.radius,
-        size_xyz=setting.require("size", path),
+        radius=context.radius,
+        size_xyz=context.require("size", path),
         pixel_size=None if frame is None else frame.header_voxel_size,
         origin=(0.0, 0.0, 0.0) if frame is None else frame.origin,
     )
 
 
-def read_csv(path: Path, setting: FormatContext) -> Picks:
+def read_csv(path: Path, context: FormatContext) -> Picks:
     """Candidates of a run."""
     return read_candidates(path)
 
 
-def write_csv(path: Path, picks: Picks, setting: FormatContext) -> None:
+def write_csv(path: Path, picks: Picks, context: FormatContext) -> None:
     """What `read_csv` reads."""
     write_candidates(path, picks, "picks")
 
@@ -183,88 +183,88 @@ def write_csv(path: Path, picks: Picks, setting: FormatContext) -> None:
 # ---------------------------------------------------------------- STAR
 
 
-def read_star(path: Path, setting: FormatContext) -> Picks:
+def read_star(path: Path, context: FormatContext) -> Picks:
     """RELION 3 and 4, Warp: voxels, the centre of the first at 0, refined shifts subtracted."""
-    particles = star.read_particles(path, star.VOXELS, setting.name)
+    particles = star.read_particles(path, star.VOXELS, context.name)
     voxels = particles.xyz - particles.origin_voxels
     if particles.origin_angstrom.any():
-        voxels = voxels - particles.origin_angstrom * setting.binning / setting.require("voxel_size", path)
-    return _named(_inside(voxels / setting.binning, particles.score, setting), particles.name)
+        voxels = voxels - particles.origin_angstrom * context.binning / context.require("voxel_size", path)
+    return _named(_inside(voxels / context.binning, particles.score, context), particles.name)
 
 
-def write_relion4(path: Path, picks: Picks, setting: FormatContext) -> None:
+def write_relion4(path: Path, picks: Picks, context: FormatContext) -> None:
     """Voxels and rlnTomoName."""
-    voxels = _columns(picks, setting) * setting.binning
-    star.write_particles(path, "particles", star.TOMOGRAM, setting.label, star.VOXELS, voxels, picks.score)
+    voxels = _columns(picks, context) * context.binning
+    star.write_particles(path, "particles", star.TOMOGRAM, context.label, star.VOXELS, voxels, picks.score)
 
 
-def write_warp(path: Path, picks: Picks, setting: FormatContext) -> None:
+def write_warp(path: Path, picks: Picks, context: FormatContext) -> None:
     """Voxels and rlnMicrographName NAME.tomostar, a block without name."""
-    voxels = _columns(picks, setting) * setting.binning
-    name = setting.label.removesuffix(".tomostar") + ".tomostar"
+    voxels = _columns(picks, context) * context.binning
+    name = context.label.removesuffix(".tomostar") + ".tomostar"
     star.write_particles(path, "", star.MICROGRAPH, name, star.VOXELS, voxels, picks.score)
 
 
-def read_relion5(path: Path, setting: FormatContext) -> Picks:
+def read_relion5(path: Path, context: FormatContext) -> Picks:
     """Angstrom from the centre N/2, refined shifts subtracted."""
-    particles = star.read_particles(path, star.CENTRED, setting.name)
+    particles = star.read_particles(path, star.CENTRED, context.name)
     angstrom = particles.xyz - particles.origin_angstrom
-    columns = angstrom / setting.require("voxel_size", path) + _centre(setting, path)
-    return _named(_inside(columns, particles.score, setting), particles.name)
+    columns = angstrom / context.require("voxel_size", path) + _centre(context, path)
+    return _named(_inside(columns, particles.score, context), particles.name)
 
 
-def write_relion5(path: Path, picks: Picks, setting: FormatContext) -> None:
+def write_relion5(path: Path, picks: Picks, context: FormatContext) -> None:
     """As `read_relion5`."""
-    angstrom = (_columns(picks, setting) - _centre(setting, path)) * setting.require("voxel_size", path)
-    star.write_particles(path, "particles", star.TOMOGRAM, setting.label, star.CENTRED, angstrom, picks.score)
+    angstrom = (_columns(picks, context) - _centre(context, path)) * context.require("voxel_size", path)
+    star.write_particles(path, "particles", star.TOMOGRAM, context.label, star.CENTRED, angstrom, picks.score)
 
 
 # ---------------------------------------------------------------- Dynamo, copick, data portal, EMAN2
 
 
-def read_tbl(path: Path, setting: FormatContext) -> Picks:
+def read_tbl(path: Path, context: FormatContext) -> Picks:
     """Voxels from `dynamo_zero`, shifts added."""
-    table = dynamo.read_table(path, setting.dynamo_tomogram)
-    return _inside((table.xyz + table.shift - setting.dynamo_zero) / setting.binning, table.cc, setting)
+    table = dynamo.read_table(path, context.dynamo_tomogram)
+    return _inside((table.xyz + table.shift - context.dynamo_zero) / context.binning, table.cc, context)
 
 
-def write_tbl(path: Path, picks: Picks, setting: FormatContext) -> None:
+def write_tbl(path: Path, picks: Picks, context: FormatContext) -> None:
     """As `read_tbl`, without shifts."""
-    voxels = _columns(picks, setting) * setting.binning + setting.dynamo_zero
-    number = 1 if setting.dynamo_tomogram is None else setting.dynamo_tomogram
+    voxels = _columns(picks, context) * context.binning + context.dynamo_zero
+    number = 1 if context.dynamo_tomogram is None else context.dynamo_tomogram
     dynamo.write_table(path, voxels, picks.score, number)
 
 
-def read_copick(path: Path, setting: FormatContext) -> Picks:
+def read_copick(path: Path, context: FormatContext) -> Picks:
     """Angstrom from the centre of the first voxel; without a known voxel size that of the file counts."""
     picks = copick.read_copick(path)
-    voxel_size = picks.voxel_spacing if setting.voxel_size is None else setting.voxel_size
+    voxel_size = picks.voxel_spacing if context.voxel_size is None else context.voxel_size
     if voxel_size is None:
-        voxel_size = setting.require("voxel_size", path)
-    return _inside(picks.angstrom / voxel_size, picks.score, setting)
+        voxel_size = context.require("voxel_size", path)
+    return _inside(picks.angstrom / voxel_size, picks.score, context)
 
 
-def write_copick(path: Path, picks: Picks, setting: FormatContext) -> None:
+def write_copick(path: Path, picks: Picks, context: FormatContext) -> None:
     """As `read_copick`."""
-    voxel_size = setting.require("voxel_size", path)
-    angstrom = _columns(picks, setting) * voxel_size
-    copick.write_copick(path, angstrom, picks.score, voxel_size, setting.label, setting.particle)
+    voxel_size = context.require("voxel_size", path)
+    angstrom = _columns(picks, context) * voxel_size
+    copick.write_copick(path, angstrom, picks.score, voxel_size, context.label, context.particle)
 
 
-def read_ndjson(path: Path, setting: FormatContext) -> Picks:
+def read_ndjson(path: Path, context: FormatContext) -> Picks:
     """Voxels from the centre of the first one."""
-    return _inside(copick.read_ndjson(path) / setting.binning, None, setting)
+    return _inside(copick.read_ndjson(path) / context.binning, None, context)
 
 
-def write_ndjson(path: Path, picks: Picks, setting: FormatContext) -> None:
+def write_ndjson(path: Path, picks: Picks, context: FormatContext) -> None:
     """As `read_ndjson`; scores are lost."""
-    copick.write_ndjson(path, _columns(picks, setting) * setting.binning)
+    copick.write_ndjson(path, _columns(picks, context) * context.binning)
 
 
-def read_eman(path: Path, setting: FormatContext) -> Picks:
+def read_eman(path: Path, context: FormatContext) -> Picks:
     """Unbinned voxels from the voxel ``size // 2``; in old files voxels from the first one."""
     boxes = eman.read_boxes(path)
     if boxes.unbinned is None:
-        return _inside(boxes.xyz, boxes.score, setting)
-    centre = np.floor(_centre(setting, path))
-    return _inside(boxes.xyz * boxes.unbinned / setting.require("voxel_size", path) + centre, boxes.score, setting)
+        return _inside(boxes.xyz, boxes.score, context)
+    centre = np.floor(_centre(context, path))
+    return _inside(boxes.xyz * boxes.unbinned / context.require("voxel_size", path) + centre, boxes.score, context)

@@ -12,12 +12,12 @@ from ..lists import read_coordinate_list
 from ..picks import Picks, as_picks
 from . import star
 from .conventions import FormatContext
-from .registry import FORMATS, Format, format_of
+from .registry import FORMATS, check_needs, format_of
 
 LISTS = (".txt", ".tsv")
 
 
-def read_positions(path: Path, word: str | None, settings: Mapping[str, FormatContext]) -> dict[str, Picks]:
+def read_positions(path: Path, word: str | None, contexts: Mapping[str, FormatContext]) -> dict[str, Picks]:
     """Positions in the inside frame by tomogram name.
 
     Parameters
@@ -28,7 +28,7 @@ def read_positions(path: Path, word: str | None, settings: Mapping[str, FormatCo
         ``NAME.suffix``.
     word
         Format; None: by the suffix.
-    settings
+    contexts
         What is known of each tomogram of interest.
 
     Raises
@@ -39,19 +39,18 @@ def read_positions(path: Path, word: str | None, settings: Mapping[str, FormatCo
         The suffix says no format, or several; or something must be known of a tomogram to read it.
     """
     if path.is_dir():
-        return _from_folder(path, word, settings)
+        return _from_folder(path, word, contexts)
     if not path.exists():
         raise InputError("no such file or folder", where=path, expected="positions of particles")
     if word is None and path.suffix.lower() in LISTS:
         return {name: as_picks(xyz) for name, xyz in read_coordinate_list(path).items()}
-    name = format_of(path, word, "--from")
-    reader = FORMATS[name]
-    if ".star" in reader.suffixes:
-        known = [own for own in star.tomogram_names(path) if own in settings]
+    word = format_of(path, word, "--from")
+    if ".star" in FORMATS[word].suffixes:
+        known = [own for own in star.tomogram_names(path) if own in contexts]
         if known:
-            return {own: reader.read(path, _checked(reader, path, settings[own], own)) for own in known}
-    own = _only(path, settings)
-    return {own: reader.read(path, _checked(reader, path, settings[own], None))}
+            return {own: _read(path, word, contexts[own], own) for own in known}
+    own = _only(path, contexts)
+    return {own: _read(path, word, contexts[own])}
 
 
 def position_files(path: Path, names: Iterable[str]) -> list[Path]:
@@ -59,10 +58,10 @@ def position_files(path: Path, names: Iterable[str]) -> list[Path]:
     return [path, *(file for name in names for file in path.glob(f"{glob.escape(name)}.*"))]
 
 
-def _from_folder(folder: Path, word: str | None, settings: Mapping[str, FormatContext]) -> dict[str, Picks]:
+def _from_folder(folder: Path, word: str | None, contexts: Mapping[str, FormatContext]) -> dict[str, Picks]:
     suffixes = FORMATS[word].suffixes if word else tuple({s for row in FORMATS.values() for s in row.suffixes})
     found = {}
-    for name, setting in settings.items():
+    for name, context in contexts.items():
         files = [folder / f"{name}{suffix}" for suffix in sorted(suffixes) if (folder / f"{name}{suffix}").is_file()]
         if len(files) > 1:
             raise InputError(
@@ -72,34 +71,32 @@ def _from_folder(folder: Path, word: str | None, settings: Mapping[str, FormatCo
                 remedy="Give --from.",
             )
         for file in files:
-            reader = FORMATS[format_of(file, word, "--from")]
-            found[name] = reader.read(file, _checked(reader, file, setting, None))
+            found[name] = _read(file, format_of(file, word, "--from"), context)
     if not found:
         raise InputError(
-            f"no file of {', '.join(list(settings)[:3])}",
+            f"no file of {', '.join(list(contexts)[:3])}",
             where=folder,
-            expected=f"files such as {next(iter(settings), 'NAME')}.star",
+            expected=f"files such as {next(iter(contexts), 'NAME')}.star",
         )
     return found
 
 
-def _only(path: Path, settings: Mapping[str, FormatContext]) -> str:
+def _only(path: Path, contexts: Mapping[str, FormatContext]) -> str:
     """The tomogram that a file without names belongs to."""
-    if path.name.split(".")[0] in settings:
+    if path.name.split(".")[0] in contexts:
         return path.name.split(".")[0]
-    if path.stem in settings:
+    if path.stem in contexts:
         return path.stem
-    if len(settings) == 1:
-        return next(iter(settings))
+    if len(contexts) == 1:
+        return next(iter(contexts))
     raise InputError(
         "does not say which tomogram it belongs to",
         where=path,
-        expected=f"a file called like one of {', '.join(list(settings)[:3])}",
+        expected=f"a file called like one of {', '.join(list(contexts)[:3])}",
         remedy="Rename it, or give a folder with one file per tomogram.",
     )
 
 
-def _checked(reader: Format, path: Path, setting: FormatContext, name: str | None) -> FormatContext:
-    for need in reader.needs:
-        setting.require(need, path)
-    return replace(setting, name=name)
+def _read(path: Path, word: str, context: FormatContext, name: str | None = None) -> Picks:
+    check_needs(word, context, path)
+    return FORMATS[word].read(path, replace(context, name=name))

@@ -60,7 +60,7 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def check_needs(word: str, setting: FormatContext, path: Path, *, writing: bool = False) -> None:
+def check_needs(word: str, context: FormatContext, path: Path, *, writing: bool = False) -> None:
     """Refuse a file of the format `word` for which something is unknown, before anything is read or written.
 
     Raises
@@ -70,10 +70,10 @@ def check_needs(word: str, setting: FormatContext, path: Path, *, writing: bool 
     """
     row = FORMATS[word]
     for need in row.needs + (row.write_needs if writing else ()):
-        setting.require(need, path)
+        context.require(need, path)
 
 
-def about_axes(words: Iterable[str], order: str | None) -> str | None:
+def axes_warning(words: Iterable[str], order: str | None) -> str | None:
     """One sentence when programs whose tomograms have z as the thickness get coordinates of another file order."""
     turned = sorted(word for word in words if FORMATS[word].thickness_is_z)
     if order in (None, "xyz") or not turned:

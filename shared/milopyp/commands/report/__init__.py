@@ -138,11 +138,11 @@ def _known(records: list[Picked], truth: Path | None, word: str | None) -> dict[
     from milopyp_shared.formats.conventions import FormatContext
     from milopyp_shared.formats.positions import read_positions
 
-    settings = {record.name: FormatContext.of(record.frame, record.name) for record in records}
-    positions = read_positions(truth, word, settings)
-    if not set(positions) & set(settings):
+    contexts = {record.name: FormatContext.of(record.frame, record.name) for record in records}
+    positions = read_positions(truth, word, contexts)
+    if not set(positions) & set(contexts):
         raise InputError(
-            f"no tomogram of the run ({', '.join(list(settings)[:3])}) is in it",
+            f"no tomogram of the run ({', '.join(list(contexts)[:3])}) is in it",
             where=truth,
             expected="the same names in both",
         )
