@@ -59,9 +59,8 @@ TRAINED = "How it was trained (for published checkpoints without opt.txt beside 
 )
 @option("--bbox", type=Number(2, 1000), group=TRAINED, help="Particle diameter, voxels.")
 @option("--voxel-size", type=Number(min=0, min_open=True), group=TRAINED, help="Angstrom; may stay unknown.")
-@option("-q", "--quiet", is_flag=True, group="Output", help="Say only what is wrong.")
 @click.version_option(package_name="milopyp")
-def export_command(checkpoint: Path, output: Path | None, overwrite: bool, quiet: bool, **options: Any) -> None:
+def export_command(checkpoint: Path, output: Path | None, overwrite: bool, **options: Any) -> None:
     """Export a trained model to one ONNX file that knows its own recipe.
 
     The file is compared with PyTorch on three shapes before it gets its name.
@@ -102,7 +101,7 @@ def export_command(checkpoint: Path, output: Path | None, overwrite: bool, quiet
         stated=TrainingFacts(**options),
         **{name: read_image_list(path) if path else () for name, path in lists.items()},
     )
-    console = Console(quiet=quiet)
+    console = Console()
     recipe = export(checkpoint, output, wanted, console.say)
     figures = recipe.parity
     difference = figures.get("max_difference", figures.get("tomogram_max_difference", 0.0))

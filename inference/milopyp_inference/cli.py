@@ -119,7 +119,6 @@ PUBLISHED = "As the published program picks (with --published only)"
 )  # fmt: skip
 @option("--threads", type=click.IntRange(min=1), group="Machine", help="CPU threads.  [default: all that are allowed]")
 @several.options
-@option("-q", "--quiet", is_flag=True, group="Machine", help="Say only what is wrong.")
 @click.version_option(package_name="milopyp")
 def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
     """Pick particles in tomograms (INPUT: paths, globs or an image list).
@@ -140,12 +139,13 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
     from .batch.records import PickOptions
     from .decode.select import Selection
     from .engine.model import Machine, open_model
+    from .engine.runtime import import_onnxruntime
     from .launch.launcher import pick_with
     from .launch.local import EXIT_DISK_FULL
     from .launch.shards import parse_shard, part_of
     from .launch.slurm import SlurmArray
 
-    console = Console(quiet=options["quiet"])
+    console = Console()
     shard = None if options["shard"] is None else parse_shard(options["shard"])
     out = checks.output_folder(options["out"], options["exp_id"], options["out_id"])
     fleet = several.fleet(options, out, console)
@@ -165,6 +165,7 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
     model = open_model(options["model"], machine, console.say)
     if machine.provider == "auto" and fleet is None:
         console.say(f"running on {model.choice}")
+    console.detail(f"{model.path} on {model.choice}, onnxruntime {import_onnxruntime().__version__}")
     if model.path != options["model"]:
         console.say(f"{model.path} is the export of {options['model']}: picking with it")
     checks.against_recipe(options, model.recipe, model.path)
@@ -216,7 +217,7 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
     console.say(f"{summary.picks} picks in {summary.done} of {len(everything)} tomograms: {out}")
     failed = {image.name: summary.failed[image.name] for image in images if image.name in summary.failed}
     for name, error in failed.items():
-        click.echo(f"failed: {name}: {error}", err=True)
+        console.fail(name, error)
     if len(failed) == len(images):
         raise CheckError(
             "every tomogram failed", where=out, expected="one at least that can be picked",

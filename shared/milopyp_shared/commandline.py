@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import platform
+import shlex
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Collection
+from functools import wraps
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
 
+from . import messages
 from .atomic import is_full, write_error
 from .errors import MilopypError, is_out_of_memory, memory_error
 
@@ -65,12 +72,20 @@ class Command(click.Command):
 
 
 def command(
-    name: str | None = None, after_interrupt: str = Command.after_interrupt
+    name: str | None = None, after_interrupt: str = Command.after_interrupt, *, speaks: bool = True
 ) -> Callable[[Callable[..., Any]], Command]:
-    """``click.command`` with grouped help, ``-h``, and defaults shown."""
+    """``click.command`` with grouped help, ``-h``, and defaults shown.
+
+    One that `speaks` has the options of `milopyp_shared.messages.speaking`, of which the function need not know; one
+    that only answers does not have them.
+    """
 
     def decorate(function: Callable[..., Any]) -> Command:
-        made = click.command(name, cls=Command, context_settings=dict(CONTEXT))(function)
+        decorated = click.command(name, cls=Command, context_settings=dict(CONTEXT))
+        made = decorated(_speaking(function) if speaks else function)
+        if speaks:
+            for add in _MESSAGES:
+                add(made)
         made.after_interrupt = after_interrupt
         return made
 
@@ -101,6 +116,46 @@ def option(*names: str, **settings: Any) -> Callable[[Decorated], Decorated]:
 def _underscored(name: str) -> str:
     """A long name with dashes as the published program spells it; empty for other names."""
     return "--" + name[2:].replace("-", "_") if name.startswith("--") and "-" in name[2:] else ""
+
+
+_MESSAGES = (
+    option("-q", "--quiet", is_flag=True, group="Messages", help="Say only what is wrong."),
+    option("-v", "--verbose", is_flag=True, group="Messages", help="Say more, on standard error: versions, seconds."),
+    option(
+        "--log-file", type=click.Path(path_type=Path), metavar="FILE", group="Messages",
+        help="Append everything that is said to it, with the time; also what -q and no -v leave out.",
+    ),
+)  # fmt: skip
+
+
+def _speaking(function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def speaking(*arguments: Any, quiet: bool, verbose: bool, log_file: Path | None, **options: Any) -> Any:
+        with messages.speaking(quiet=quiet, verbose=verbose, log_file=log_file):
+            _say_what_runs()
+            start = time.monotonic()
+            result = function(*arguments, **options)
+            messages.LOGGER.debug(f"{time.monotonic() - start:.1f} s in all")
+            return result
+
+    return speaking
+
+
+def _say_what_runs() -> None:
+    if not messages.LOGGER.isEnabledFor(logging.DEBUG):
+        return
+    context = click.get_current_context()
+    given = [context.params[own.name or ""] for own in context.command.params if isinstance(own, click.Argument)]
+    words = [str(word) for value in given if value for word in (value if isinstance(value, tuple) else [value])]
+    line = shlex.join([*context.command_path.split(), *words, *explicit_args(context, ())])
+    messages.LOGGER.debug(f"{line} (milopyp {_version()}, Python {platform.python_version()}, {platform.platform()})")
+
+
+def _version() -> str:
+    try:
+        return version("milopyp")
+    except PackageNotFoundError:
+        return "of no installed package"
 
 
 def spelled(*names: str) -> str:
@@ -142,12 +197,13 @@ def run(program: click.Command, arguments: list[str] | None = None) -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGHUP):  # the latter when a terminal is closed
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup
             signal.signal(number, _terminate)
-    try:
-        code = program.main(args=arguments, standalone_mode=False)
-    except (Exception, KeyboardInterrupt) as raised:
-        error = _meant(raised)
-        after_interrupt = getattr(program, "after_interrupt", Command.after_interrupt)
-        raise SystemExit(_report(error, after_interrupt, trace)) from error
+    with messages.terminal():
+        try:
+            code = program.main(args=arguments, standalone_mode=False)
+        except (Exception, KeyboardInterrupt) as raised:
+            error = _meant(raised)
+            after_interrupt = getattr(program, "after_interrupt", Command.after_interrupt)
+            raise SystemExit(_report(error, after_interrupt, trace)) from error
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -175,15 +231,15 @@ def _report(error: BaseException, after_interrupt: str, trace: bool) -> int:
     if isinstance(error, BrokenPipeError):
         return INTERRUPTED
     if isinstance(error, (click.Abort, KeyboardInterrupt)):
-        click.echo(f"interrupted; {after_interrupt}", err=True)
+        messages.LOGGER.error(f"interrupted; {after_interrupt}", extra={"title": ""})
         return INTERRUPTED
     if trace:
         traceback.print_exception(error)
     if isinstance(error, MilopypError):
-        click.echo(f"error: {error}", err=True)
+        messages.LOGGER.error(str(error))
         return error.exit_code
     hint = "" if trace else f" ({DEBUG_TRACE} shows where)"
-    click.echo(f"internal error: {type(error).__name__}: {error}{hint}. This is a bug: please report it.", err=True)
+    messages.LOGGER.critical(f"{type(error).__name__}: {error}{hint}. This is a bug: please report it.", exc_info=error)
     return INTERNAL_ERROR
 
 

@@ -10,28 +10,44 @@ from dataclasses import dataclass, field
 
 import click
 
+from .messages import LOGGER, is_shown
+
 
 @dataclass
 class Console:
-    """Where a command speaks; `quiet` leaves only warnings and errors."""
+    """What a command says, and its warnings for the run's record; one that is `quiet` only warns."""
 
     quiet: bool = False
     warnings: list[str] = field(default_factory=list)
 
-    def say(self, text: str) -> None:
-        """One line of normal output."""
+    def say(self, text: str, *, shown: bool = False) -> None:
+        """One line of normal output; what is `shown` on the terminal in another way is for the log only."""
         if not self.quiet:
-            click.echo(text)
+            LOGGER.info(text, extra={"shown": shown})
+
+    def detail(self, text: str) -> None:
+        """One line for those who want to know more."""
+        if not self.quiet:
+            LOGGER.debug(text)
+
+    def answer(self, text: str) -> None:
+        """What the command was asked for: it is printed in any case."""
+        click.echo(text)
+        self.say(text, shown=True)
 
     def warn(self, text: str) -> None:
-        """One line of warning, on standard error; also kept for the run's record."""
+        """One line of warning; also kept for the run's record."""
         self.warnings.append(text)
-        click.echo(f"warning: {text}", err=True)
+        LOGGER.warning(text)
+
+    def fail(self, name: str, error: str) -> None:
+        """One line about an item of several that could not be done."""
+        LOGGER.error(f"{name}: {error}", extra={"title": "failed"})
 
     @contextmanager
     def progress(self, title: str, total: int) -> Iterator[Progress]:
         """A bar with ETA on a terminal; plain lines elsewhere."""
-        if self.quiet or not sys.stdout.isatty():
+        if self.quiet or not is_shown() or not sys.stdout.isatty():
             yield Progress(self, title, total)
             return
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -57,10 +73,9 @@ class Progress:
         self._done += 1
         if self._bar is not None:
             self._bar(self._done, f"{self._title}: {text}")
-            return
         left = (time.monotonic() - self._start) / self._done * (self._total - self._done)
         eta = f", {_duration(left)} left" if self._done < self._total else ""
-        self._console.say(f"{self._title} {self._done}/{self._total}: {text}{eta}")
+        self._console.say(f"{self._title} {self._done}/{self._total}: {text}{eta}", shown=self._bar is not None)
 
     def part(self, done: float) -> None:
         """So much of the present item is done, 0..1; seen on a terminal only."""

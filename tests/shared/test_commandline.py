@@ -249,6 +249,7 @@ def test_help_is_grouped_and_shows_one_spelling(leave: Callable[..., Answer], as
         "Output": ["--save-all / -B, --best-only"],
         "Machine": ["--gpus [0|-1]"],
         "Options": ["-h, --help"],
+        "Messages": ["-q, --quiet", "-v, --verbose", "--log-file FILE"],
     }
     assert "Score threshold.  [default: 0.25;" in out
     assert leave(pick, "--out_thresh", "0.5")[0] == 0  # the help has not taken the spelling away

@@ -5,10 +5,19 @@ from __future__ import annotations
 import io
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 
+from milopyp_shared import messages
 from milopyp_shared.console import Console
+
+
+@pytest.fixture(autouse=True)
+def said() -> Iterator[None]:
+    """What is said goes to the terminal, as in a command."""
+    with messages.terminal():
+        yield
 
 
 class Terminal(io.StringIO):

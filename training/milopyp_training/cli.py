@@ -219,7 +219,6 @@ class NetworkName(click.ParamType[str]):
     group=MACHINE,
     help="Batches prepared ahead in the background.",
 )
-@option("-q", "--quiet", is_flag=True, group=MACHINE, help="Say only what is wrong.")
 @click.version_option(package_name="milopyp")
 def train_command(task: str | None, **options: Any) -> None:
     """Train a picker from sparse labels.
@@ -254,7 +253,7 @@ def train_command(task: str | None, **options: Any) -> None:
     if options["threads"]:
         torch.set_num_threads(options["threads"])
     with distributed.process_group(options["gpus"]) as (device, share):
-        console = Console(quiet=options["quiet"] or share.rank > 0)
+        console = Console(quiet=share.rank > 0)
         volumes, validation = _load(options, preset, console, speaks=share.rank == 0)
         if not isinstance(preset, DefaultPreset) and options["preset"] is None:
             console.say("published preset, selected by its options (--preset default is the other method)")
@@ -268,6 +267,8 @@ def train_command(task: str | None, **options: Any) -> None:
         mixed_precision = options["amp"]
         if mixed_precision is None:
             mixed_precision = distributed.mixed_precision_pays(device, preset, volumes)
+        arithmetic = "bfloat16" if mixed_precision else "float32"
+        console.detail(f"PyTorch {torch.__version__} on {device}, {torch.get_num_threads()} threads, {arithmetic}")
         schedule = Schedule(
             epochs=preset.epochs,
             seed=options["seed"],

@@ -138,6 +138,8 @@ def _pick_one(run: PickingRun, image: ImageEntry, ready: _Ready, progress: Calla
         return _failed(run, image, error)
     end = time.perf_counter()
     seconds = result.seconds | {"write": end - written, "total": end - start + prepared.seconds}
+    stages = ", ".join(f"{stage} {value:.2f} s" for stage, value in seconds.items())
+    run.console.detail(f"{image.name} on {model.provider}: {stages}")
     return ready.asked.picked(
         shape_zyx=tomogram.shape,
         frame=tomogram.frame,

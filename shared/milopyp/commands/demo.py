@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from milopyp_shared.commandline import command, option
+from milopyp_shared.console import Console
 from milopyp_shared.errors import MissingDependency
 
 if TYPE_CHECKING:
@@ -80,11 +81,12 @@ def demo(out: Path, seed: int, num_epochs: int | None, quick: bool) -> None:
         figures = json.loads(Path("figures.json").read_text(encoding="utf-8"))
         picture = _overview(files.tomograms[2])
     best = figures["best"]
-    click.echo("")
-    click.echo(f"AUPRC {figures['auprc']:.2f}")
-    click.echo(f"F1 {best['f1']:.2f}")
-    click.echo(f"localisation error {figures['rmse']:.2f} voxels (RMSE)")
-    click.echo(f"picture {out / picture}, picks {out / 'picks'}, {time.monotonic() - start:.0f} s in all")
+    console = Console()
+    console.say("")
+    console.say(f"AUPRC {figures['auprc']:.2f}")
+    console.say(f"F1 {best['f1']:.2f}")
+    console.say(f"localisation error {figures['rmse']:.2f} voxels (RMSE)")
+    console.say(f"picture {out / picture}, picks {out / 'picks'}, {time.monotonic() - start:.0f} s in all")
 
 
 def _phantoms(seed: int) -> PhantomFiles:
@@ -94,7 +96,7 @@ def _phantoms(seed: int) -> PhantomFiles:
     from milopyp_shared.lists import ImageEntry, read_coordinate_list, write_coordinate_list, write_image_list
     from milopyp_shared.phantom import PhantomSettings, draw_labels, write_phantoms
 
-    click.echo(f"making three tomograms with {PhantomSettings().n_particles} particles and look-alikes each")
+    Console().say(f"making three tomograms with {PhantomSettings().n_particles} particles and look-alikes each")
     files = write_phantoms("tomograms", 3, PhantomSettings(diameter=DIAMETER, noise=NOISE, seed=seed))
     truth = read_coordinate_list(files.coordinates)
     rng = np.random.default_rng(seed)
@@ -109,7 +111,9 @@ def _phantoms(seed: int) -> PhantomFiles:
 
 def _run(name: str, program: click.Command, arguments: str) -> None:
     """Print a command line and run it in this process."""
-    click.echo(f"\n$ {name} {arguments}")
+    console = Console()
+    console.say("")
+    console.say(f"$ {name} {arguments}")
     program.main(args=shlex.split(arguments), standalone_mode=False)
 
 

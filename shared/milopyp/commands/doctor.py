@@ -82,7 +82,7 @@ class Facts:
     temporary: Folder | None
 
 
-@command("doctor")
+@command("doctor", speaks=False)
 @click.option("--json", "as_json", is_flag=True, help="The facts as JSON.")
 @click.version_option(package_name="milopyp")
 def doctor(as_json: bool) -> None:

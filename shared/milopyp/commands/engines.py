@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from milopyp_shared.commandline import CONTEXT, command, option
+from milopyp_shared.console import Console
 from milopyp_shared.errors import CheckError
 
 
@@ -19,7 +20,7 @@ def engines() -> None:
     """
 
 
-@command("list")
+@command("list", speaks=False)
 def list_kept() -> None:
     """List the engines that are kept, with their sizes.
 
@@ -48,7 +49,7 @@ def clear_kept() -> None:
     folder, count = _folder(), clear()
     if left := kept():
         raise CheckError(f"{_engines(len(left))} of {count} cannot be removed", where=folder, remedy="Whose are they?")
-    click.echo(f"removed {_engines(count)} from {folder}")
+    Console().say(f"removed {_engines(count)} from {folder}")
 
 
 @command("build")
@@ -78,11 +79,12 @@ def build(model: Path, shape: tuple[int, int, int], gpus: str | None, memory: st
     opened = open_model(model, checks.machine("tensorrt", gpus, None, memory))
     tiles = plan_for_gpu(shape, opened.recipe, opened.machine.memory)
     z, y, x = tiles.largest
-    click.echo(f"an engine for tiles of {x} x {y} x {z} voxels; building one takes minutes")
+    console = Console()
+    console.say(f"an engine for tiles of {x} x {y} x {z} voxels; building one takes minutes")
     before = kept()
     opened.gpu_session(tiles)
     new = [name for name, _ in kept() if name not in dict(before)]
-    click.echo(f"built {new[0]} in {_folder()}" if new else f"there was one already in {_folder()}")
+    console.say(f"built {new[0]} in {_folder()}" if new else f"there was one already in {_folder()}")
 
 
 engines.add_command(list_kept)

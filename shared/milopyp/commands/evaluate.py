@@ -11,6 +11,7 @@ import click
 from milopyp_inference.batch.reader import read_run, run_files
 from milopyp_shared.atomic import make_folder, write_text
 from milopyp_shared.commandline import Number, command, option
+from milopyp_shared.console import Console
 from milopyp_shared.errors import MissingDependency, UsageError
 
 from .convert import FORMAT_WORDS
@@ -90,7 +91,7 @@ def evaluate(picks: Path, truth: Path, radius: tuple[float, bool], json_file: Pa
 
     from ..evaluation import SEPARATION, compare, run_contexts
 
-    out = given["out"]
+    console, out = Console(), given["out"]
     found, run_distance = read_run(picks)
     inputs = [*run_files(picks), *position_files(truth, found)]
     for target in [json_file, *([out / name for name in REPORT] if out else [])]:
@@ -102,15 +103,15 @@ def evaluate(picks: Path, truth: Path, radius: tuple[float, bool], json_file: Pa
     known = read_positions(truth, given["from_"], contexts)
     compared = compare(found, known, voxels, distance, of=picks, where=truth)
     if compared.not_picked:
-        click.echo(f"warning: not picked, left out: {', '.join(compared.not_picked)}", err=True)
+        console.warn(f"not picked, left out: {', '.join(compared.not_picked)}")
     result, each = compared.total, compared.each
-    click.echo(describe(result, each))
+    console.answer(describe(result, each))
     figures = _figures(result, each, distance)
     if json_file is not None:
         write_text(json_file, json.dumps(figures, indent=1) + "\n")
     if out is not None:
         _write_report(out, figures, compared, markdown(result, each, picks, truth))
-        click.echo(f"wrote {out / 'evaluation.md'}, .json and .png")
+        console.say(f"wrote {out / 'evaluation.md'}, .json and .png")
 
 
 def _write_report(out: Path, figures: dict[str, Any], compared: Comparison, text: str) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from milopyp_shared.axes import ORDERS
-from milopyp_shared.commandline import CONTEXT, option
+from milopyp_shared.commandline import command, option
+from milopyp_shared.console import Console
 
 
 def _three_sizes(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, int, int]:
@@ -21,7 +22,7 @@ def _three_sizes(ctx: click.Context, param: click.Parameter, value: str) -> tupl
     return z, y, x
 
 
-@click.command(context_settings=CONTEXT)
+@command("phantom")
 @option("--out", "folder", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
 @option("--count", default=3, help="Number of tomograms.")
 @option("--particles", "n_particles", default=40, help="Particles in each.")
@@ -59,6 +60,7 @@ def phantom(folder: Path, count: int, order: str, **settings: Any) -> None:
 
     files = write_phantoms(folder, count, PhantomSettings(**settings), order)
     particles, distractors = settings["n_particles"], settings["n_distractors"]
+    console = Console()
     for path in files.tomograms:
-        click.echo(f"wrote {path}: {particles} particles, {distractors} look-alikes")
-    click.echo(f"wrote {files.images} and {files.coordinates}: {count} tomograms, {count * particles} particles")
+        console.say(f"wrote {path}: {particles} particles, {distractors} look-alikes")
+    console.say(f"wrote {files.images} and {files.coordinates}: {count} tomograms, {count * particles} particles")

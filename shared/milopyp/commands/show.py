@@ -24,7 +24,7 @@ PAIRING = {
 }
 
 
-@command("show")
+@command("show", speaks=False)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="The recipe as JSON, as it stands in the file.")
 @click.version_option(package_name="milopyp")

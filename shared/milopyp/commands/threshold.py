@@ -11,6 +11,7 @@ import click
 
 from milopyp_inference.batch.reader import candidates_of, read_records, run_files
 from milopyp_shared.commandline import Number, command, option
+from milopyp_shared.console import Console
 from milopyp_shared.errors import ContradictionError, InputError, MissingDependency, UsageError
 from milopyp_shared.overwrite import refuse_irreplaceable
 
@@ -74,23 +75,24 @@ def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | 
 
     if plot is not None:
         refuse_irreplaceable(plot, run_files(run))
+    console = Console()
     changes = Changes(formats=None if formats is None else words_of(formats, published=False), **given)
     _refuse(run, changes, plot)
-    lowest = _threshold(run, changes)
+    lowest = _threshold(run, changes, console)
     records = [_changed(record, changes, lowest, run) for record in read_records(run)]
     if changes.total is not None:
         lowest = _for_total(run, records, changes.total)
         records = [_changed(record, changes, lowest, run) for record in records]
-        click.echo(f"picks above {lowest:.6g}")
+        console.say(f"picks above {lowest:.6g}")
     if plot is not None:
         _draw(plot, run, records)
-        click.echo(f"wrote {plot}")
+        console.say(f"wrote {plot}")
     if changes == Changes():
         return
     records = _cut_all(run, out, records)
     for record in records:
-        click.echo(f"{record.name}: {record.picks} of {record.candidates} candidates")
-    click.echo(f"{sum(record.picks for record in records)} picks in {len(records)} tomograms: {out or run}")
+        console.say(f"{record.name}: {record.picks} of {record.candidates} candidates")
+    console.say(f"{sum(record.picks for record in records)} picks in {len(records)} tomograms: {out or run}")
 
 
 def _refuse(run: Path, changes: Changes, plot: Path | None) -> None:
@@ -109,11 +111,11 @@ def _refuse(run: Path, changes: Changes, plot: Path | None) -> None:
         )
 
 
-def _threshold(run: Path, changes: Changes) -> float | None:
+def _threshold(run: Path, changes: Changes, console: Console) -> float | None:
     """The score that picks are to be above; None: the run's, or one that depends on the candidates."""
     if changes.precision is not None:
         score = _for_precision(run, changes.precision)
-        click.echo(f"picks above {score:.2f}: expected precision {changes.precision:.2f}")
+        console.say(f"picks above {score:.2f}: expected precision {changes.precision:.2f}")
         return score
     if changes.value is None and changes.count is not None:
         return 0.0

@@ -40,7 +40,6 @@ REPORT = "report.html"
     "--size", type=Number(min=1), default=50.0, metavar="MB",
     help="Of the page at most: many or large tomograms are shown coarser.",
 )  # fmt: skip
-@option("-q", "--quiet", is_flag=True, help="Say only what is wrong.")
 @click.version_option(package_name="milopyp")
 def report(
     run: Path,
@@ -51,7 +50,6 @@ def report(
     truth: Path | None,
     from_: str | None,
     size: float,
-    quiet: bool,
 ) -> None:
     """Write one HTML page that shows the picks of RUN, a folder of milopyp-infer.
 
@@ -75,7 +73,7 @@ def report(
             remedy="Run: pip install 'milopyp[report]'.",
         ) from error
 
-    console = Console(quiet=quiet)
+    console = Console()
     records = _chosen(read_records(run), only, run)
     summary = read_summary(run)
     known = _known(records, truth, from_)
