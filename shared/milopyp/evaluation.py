@@ -71,7 +71,7 @@ def evaluate(
     ----------
     picks
         Picks, an array ``(n, 3)`` x, y, z or ``(n, 4)`` x, y, z, score (voxels of the inside frame), a folder of
-        milopyp-infer, its ``NAME.candidates.csv``, or a file that `read_picks` reads.
+        milopyp-infer, its ``NAME.candidates.csv``, or a file whose suffix says its format (else: `read_picks`).
     truth
         All particles: picks or an array as above (scores do not count), a coordinate list, a file of one of the
         formats, or a folder of ``NAME.suffix``.

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from milopyp_shared import axes
 from milopyp_shared.errors import ContradictionError, UsageError
+from milopyp_shared.files import as_path
 from milopyp_shared.formats.candidates import CANDIDATES
 from milopyp_shared.formats.conventions import FormatContext
 from milopyp_shared.formats.registry import FORMATS, axes_warning, check_needs, format_of
@@ -114,7 +115,7 @@ def read_picks(
     ContradictionError
         Picks outside the tomogram.
     """
-    return read_with_context(Path(path), tomogram, format, options)[0]
+    return read_with_context(as_path(path, "path"), tomogram, format, options)[0]
 
 
 def read_with_context(
@@ -164,7 +165,7 @@ def write_picks(
     ContradictionError
         Picks outside the tomogram.
     """
-    path = Path(path)
+    path = as_path(path, "path")
     word = format_of(path, format, "--to")
     found = as_picks(picks)
     inputs = [Path(tomogram)] if isinstance(tomogram, (str, os.PathLike)) else []
@@ -228,7 +229,7 @@ def frame_of(tomogram: AnyTomogram, order: str | None = None, voxel_size: float 
     tomogram
         A file, an open tomogram, or an array ``(z, y, x)``, which is taken for a file without an origin.
     order
-        Of a file, or of the file that the array is from (``xyz`` if nothing is said).
+        Of a file, or of the file that the array is from (``xyz`` if nothing is said); an open tomogram has its own.
     voxel_size
         Angstrom; overrides the header.
 
@@ -240,6 +241,10 @@ def frame_of(tomogram: AnyTomogram, order: str | None = None, voxel_size: float 
         As `milopyp_shared.tomogram.read_header`.
     """
     if isinstance(tomogram, TomogramHeader):
+        if order not in (None, axes.AUTO, tomogram.order):
+            raise ContradictionError(
+                f"order {order!r}", where=tomogram.path, expected=f"{tomogram.order}, in which it was opened"
+            )
         return replace(tomogram.frame, voxel_size=voxel_size or tomogram.voxel_size)
     if isinstance(tomogram, (str, os.PathLike)):
         return read_header(Path(tomogram), order or axes.AUTO, voxel_size).frame
@@ -282,6 +287,8 @@ def _check(options: Mapping[str, Any]) -> None:
             raise UsageError(f"{value}", where=what, expected="a number above 0")
     if options.get("coords") not in (None, "model2point", "voxel"):
         raise UsageError(f"{options.get('coords')!r}", where="coords", expected="model2point or voxel")
+    if options.get("dynamo_zero") not in (None, 0, 1):
+        raise UsageError(f"{options.get('dynamo_zero')}", where="dynamo_zero", expected="0 or 1")
     if (name := options.get("name")) is not None:
         check_image_name(name, "--name")
 

@@ -1,10 +1,19 @@
-"""Paths that are no files."""
+"""Paths: what is none, and what is no file."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from .errors import InputError
+from .errors import InputError, UsageError
+
+
+def as_path(value: str | os.PathLike[str], what: str, expected: str = "the name of a file") -> Path:
+    """The path that `value` names; a `UsageError` about `what` for anything that names none."""
+    try:
+        return Path(value)
+    except TypeError:
+        raise UsageError(f"a value of type {type(value).__name__}", where=what, expected=expected) from None
 
 
 def missing_file_error(path: Path, expected: str, remedy: str = "") -> InputError:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from . import axes
 from .atomic import is_full
 from .errors import InputError
-from .files import missing_file_error
+from .files import as_path, missing_file_error
 from .mrc import HEADER_BYTES, MrcHeader, parse_header
 from .voxel_reader import VoxelReader
 
@@ -131,7 +131,7 @@ def read_header(
 
     Parameters and errors are those of `open_tomogram`.
     """
-    path = Path(path)
+    path = as_path(path, "tomogram")
     with _reading(path) as stream:
         return _read_header(path, stream, order, voxel_size, shortest=shortest)
 
@@ -158,11 +158,11 @@ def open_tomogram(
         Missing, truncated, not an MRC file, a number type without grey levels, sizes that the file cannot hold,
         or an axis that is too short.
     UsageError
-        `order` is no order word.
+        `order` is no order word, or `path` no name of a file.
     ContradictionError
         ``auto``, and no axis is clearly thinnest.
     """
-    path = Path(path)
+    path = as_path(path, "tomogram")
     with _reading(path) as stream:
         header = _read_header(path, stream, order, voxel_size, shortest=shortest)
         if (unpack := _unpacker(stream)) is None:

@@ -172,6 +172,7 @@ def test_what_are_no_picks(picks: Any, message: str, folder: Path) -> None:
         ({"tomogram": "xyz.mrc", "size": (48, 32, 17)}, ContradictionError, "48 32 16, the size of the file"),
         ({"tomogram": np.zeros((8, 8, 8))}, ContradictionError, "1 of 2 picks lie outside the tomogram"),
         ({"name": "a/b"}, InputError, "image name 'a/b'"),
+        ({"format": "tbl", "dynamo_zero": 2}, UsageError, "dynamo_zero: 2; expected 0 or 1"),
     ],
 )
 def test_options_that_cannot_be(options: dict[str, Any], error: type[MilopypError], message: str, folder: Path) -> None:
@@ -179,6 +180,14 @@ def test_options_that_cannot_be(options: dict[str, Any], error: type[MilopypErro
     with pytest.raises(error, match=message):
         write_picks("a.csv", POINTS, **options)
     assert tree(folder) == before
+
+
+def test_what_is_no_file() -> None:
+    for used in (open_tomogram, read_picks, lambda path: write_picks(path, POINTS)):
+        with pytest.raises(UsageError, match="a value of type int; expected the name of a file"):
+            used(3)
+    with pytest.raises(ContradictionError, match=r"xzy.mrc: order 'xyz'; expected xzy, in which it was opened"):
+        write_picks("a.csv", POINTS, open_tomogram("xzy.mrc"), order="xyz")
 
 
 def test_words_that_are_none() -> None:
