@@ -1,6 +1,6 @@
 """Forms and precisions of exported files, side by side: size, seconds per slab, heat maps, picks.
 
-The first table needs nothing: networks with random weights, in every form. The second one takes checkpoints that
+The first table needs nothing: networks with random weights, in every layout. The second one takes checkpoints that
 bench_accuracy.py has left in its --work folder, exports each in every precision (int8 calibrated on the training
 tomograms), and picks the test tomogram. Times are medians of interleaved runs of one slab.
 
@@ -39,7 +39,7 @@ from milopyp_shared.tomogram import open_tomogram
 from milopyp_training.networks.section_unet import SectionUNet
 from milopyp_training.networks.unet3d import UNet3d
 
-FORMS: tuple[Layout, ...] = ("volume", "summed", "stacked")
+LAYOUTS: tuple[Layout, ...] = ("conv3d", "conv2d_sum", "conv2d_stack")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 LEVELS = np.array([0.0, 255.0], dtype=np.float32)
 
@@ -61,27 +61,27 @@ def main() -> None:
         "interleaved runs\n"
     )
     with tempfile.TemporaryDirectory() as folder:
-        compare_forms(Path(folder), slab, options)
+        compare_layouts(Path(folder), slab, options)
         if options.models:
             compare_precisions(Path(folder), slab, options)
 
 
-def compare_forms(folder: Path, slab: tuple[int, ...], options: argparse.Namespace) -> None:
-    """First table: the same arithmetic in three forms, and integers."""
-    print("| network | form | s per slab | volume / this | differs from volume |\n|---|---|---|---|---|")
+def compare_layouts(folder: Path, slab: tuple[int, ...], options: argparse.Namespace) -> None:
+    """First table: the same arithmetic in three layouts, and integers."""
+    print("| network | layout | s per slab | conv3d / this | differs from conv3d |\n|---|---|---|---|---|")
     for name, network in (("unet3d", UNet3d()), ("unet_4", SectionUNet(4))):
         settle(network)
-        models = {form: make_graph(PickingGraph(network.eval(), 0.0), form) for form in FORMS}
+        models = {layout: make_graph(PickingGraph(network.eval(), 0.0), layout) for layout in LAYOUTS}
         inputs = {"sections": noise((12, *slab[1:]), 2), "levels": LEVELS}
-        models["stacked, int8"] = quantise(models["stacked"], [inputs], reduce_range=False)
-        files = {form: folder / f"{name}_{form}.onnx" for form in models}
-        for form, model in models.items():
-            onnx.save(model, str(files[form]))
+        models["conv2d_stack, int8"] = quantise(models["conv2d_stack"], [inputs], reduce_range=False)
+        files = {layout: folder / f"{name}_{layout}.onnx" for layout in models}
+        for layout, model in models.items():
+            onnx.save(model, str(files[layout]))
         seconds, heats = race(files, slab, options)
-        for form in files:
+        for layout in files:
             print(
-                f"| {name} | {form} | {seconds[form]:.3f} | {seconds['volume'] / seconds[form]:.2f} | "
-                f"{np.abs(heats[form] - heats['volume']).max():.1g} |",
+                f"| {name} | {layout} | {seconds[layout]:.3f} | {seconds['conv3d'] / seconds[layout]:.2f} | "
+                f"{np.abs(heats[layout] - heats['conv3d']).max():.1g} |",
                 flush=True,
             )
     print()

@@ -81,7 +81,7 @@ def make_models(folder: Path) -> dict[str, Path]:
         graph = PickingGraph(network, 1e-4 if name == "unet_4" else 0.0)
         models[f"{name} fp32"] = folder / f"{name}.onnx"
         build(graph, recipe).save(models[f"{name} fp32"])
-        stacked = build(graph, recipe, "stacked")
+        stacked = build(graph, recipe, "conv2d_stack")
         slab = {"sections": rng.integers(0, 256, (1, 12, 128, 128), np.uint8), "levels": LEVELS}
         models[f"{name} int8"] = folder / f"{name}_int8.onnx"
         quantised_file(stacked, slab, models[f"{name} int8"])
@@ -103,12 +103,12 @@ def make_quiet(network: Any) -> None:
 def quantised_file(built: Any, slab: dict[str, Any], path: Path) -> None:
     from dataclasses import replace
 
-    from milopyp_export.streaming_graph import calibration_chunks
+    from milopyp_export.streaming_graph import streaming_inputs
 
-    chunks = calibration_chunks(built.chunked, built.recipe.chunks, [slab])
+    inputs = streaming_inputs(built.streaming, built.recipe.chunks, [slab])
     recipe = replace(built.recipe, precision="int8")
-    whole, chunked = quantise(built.whole, [slab], False), quantise(built.chunked, chunks, False)
-    replace(built, whole=whole, chunked=chunked, recipe=recipe).save(path)
+    whole, streaming = quantise(built.whole, [slab], False), quantise(built.streaming, inputs, False)
+    replace(built, whole=whole, streaming=streaming, recipe=recipe).save(path)
 
 
 def table_of_network(folder: Path, models: dict[str, Path], options: argparse.Namespace) -> None:

@@ -37,7 +37,7 @@ TRAINED = "How it was trained (for published checkpoints without opt.txt beside 
     "target",
     type=click.Choice(["cpu", "gpu"]),
     group="Output",
-    help="Form of the graph: 2D convolutions over sections (cpu) or 3D ones (gpu); results are the same.  "
+    help="Layout of the graph: 2D convolutions over sections (cpu) or 3D ones (gpu); results are the same.  "
     "[default: gpu for fp16, else cpu]",
 )
 @option("--calibration", metavar="LIST", group="Output", help="Image list of tomograms on which int8 finds its ranges.")
@@ -98,7 +98,7 @@ def export_command(checkpoint: Path, output: Path | None, overwrite: bool, **opt
         precision=options.pop("precision"),
         target=options.pop("target"),
         reduce_range=options.pop("reduce_range"),
-        stated=TrainingFacts(**options),
+        facts=TrainingFacts(**options),
         **{name: read_image_list(path) if path else () for name, path in lists.items()},
     )
     console = Console()

@@ -22,9 +22,9 @@ from . import parity
 from .graph import OPSET, PickingGraph, make_graph, write_recipe
 from .load import load_model
 from .lowering import Layout
-from .precision import TARGETS, Precision, Target, calibration_slabs, form_for, quantise, working_bytes
+from .precision import TARGETS, Precision, Target, calibration_slabs, layout_for, quantise, working_bytes
 from .published_options import TrainingFacts
-from .streaming_graph import calibration_chunks, embed, make_chunks
+from .streaming_graph import embed, make_streaming_graph, streaming_inputs
 
 _PACKAGES = ("onnx", "onnxruntime", "onnxruntime-gpu", "onnxscript")
 
@@ -38,8 +38,8 @@ class ExportOptions:
     precision
         ``fp32``, ``fp16`` or ``int8``.
     target
-        ``cpu`` or ``gpu``: what the graph's form is for; None: the precision's usual one.
-    stated
+        ``cpu`` or ``gpu``: what the graph's layout is for; None: the precision's usual one.
+    facts
         What the command line says of the checkpoint's training.
     calibration
         Tomograms that int8 finds its ranges on.
@@ -51,7 +51,7 @@ class ExportOptions:
 
     precision: Precision = "fp32"
     target: Target | None = None
-    stated: TrainingFacts = field(default_factory=TrainingFacts)
+    facts: TrainingFacts = field(default_factory=TrainingFacts)
     calibration: Sequence[ImageEntry] = ()
     verify_on: Sequence[ImageEntry] = ()
     reduce_range: bool | None = None
@@ -100,7 +100,7 @@ def export(
         The exported network does not do what the PyTorch network does.
     """
     options = options or ExportOptions()
-    network, recipe = load_model(checkpoint, options.stated)
+    network, recipe = load_model(checkpoint, options.facts)
     graph = picking_graph(network, recipe)
     recipe = replace(
         recipe,
@@ -123,40 +123,40 @@ class Built:
     ----------
     whole
         For volumes and tiles.
-    chunked
-        For chunks of sections; None for GPUs.
+    streaming
+        For chunks of sections; None in the layout ``conv3d``.
     recipe
         With the description of the second graph, and no parity figures yet.
     """
 
     whole: onnx.ModelProto
-    chunked: onnx.ModelProto | None
+    streaming: onnx.ModelProto | None
     recipe: Recipe
 
     def save(self, path: Path, figures: dict[str, float] | None = None) -> Recipe:
         """Write one file of both graphs; returns the recipe in it, with the parity `figures`."""
         recipe = replace(self.recipe, parity=figures or {})
-        if self.chunked is not None:
-            embed(self.whole, self.chunked)
+        if self.streaming is not None:
+            embed(self.whole, self.streaming)
         write_recipe(self.whole, recipe)
         onnx.checker.check_model(self.whole)
         onnx.save(self.whole, str(path))
         return recipe
 
 
-def build(graph: PickingGraph, recipe: Recipe, form: Layout = "summed", half: bool = False) -> Built:
-    """Export `graph` in one of the forms of `milopyp_export.lowering`; `half` as for `graph.make_graph`."""
-    whole = make_graph(graph, form, half)
-    chunked, described = make_chunks(graph, form) if form != "volume" else (None, None)
-    return Built(whole, chunked, replace(recipe, chunks=described, working_bytes=working_bytes(recipe)))
+def build(graph: PickingGraph, recipe: Recipe, layout: Layout = "conv2d_sum", half: bool = False) -> Built:
+    """Export `graph` in one of the layouts of `milopyp_export.lowering`; `half` as for `graph.make_graph`."""
+    whole = make_graph(graph, layout, half)
+    streaming, described = make_streaming_graph(graph, layout) if layout != "conv3d" else (None, None)
+    return Built(whole, streaming, replace(recipe, chunks=described, working_bytes=working_bytes(recipe)))
 
 
 def _write(
     graph: PickingGraph, recipe: Recipe, part: Path, options: ExportOptions, say: Callable[[str], None]
 ) -> Recipe:
     """Write the file, prove it, and put the figures into its recipe."""
-    form = form_for(options.precision, options.target or TARGETS[options.precision])
-    built = build(graph, recipe, form, half=options.precision == "fp16")
+    layout = layout_for(graph.network, options.precision, options.target or TARGETS[options.precision])
+    built = build(graph, recipe, layout, half=options.precision == "fp16")
     built.save(part)
     limit = parity.LIMITS.get(options.precision, parity.LIMIT)
     figures = parity.check(graph, part, recipe.geometry, limit)
@@ -168,21 +168,21 @@ def _write(
         built = _quantised(built, options, reduce_range)
         built.save(part)
         figures = {"fp32_max_difference": figures["max_difference"], "reduced_range": float(reduce_range)}
-    if built.chunked is not None:
-        figures["chunks_max_difference"] = parity.check_chunks(part, built.recipe)
+    if built.streaming is not None:
+        figures["chunks_max_difference"] = parity.check_streaming(part, built.recipe)
     if images := options.verify_on or options.calibration:
         figures |= parity.check_on(graph, part, recipe, images, say)
     return built.save(part, {"opset": float(OPSET)} | figures)
 
 
 def _quantised(built: Built, options: ExportOptions, reduce_range: bool) -> Built:
-    """Both graphs in integers, calibrated on the same slabs."""
+    """The graphs in integers, calibrated on the same slabs."""
     slabs = list(calibration_slabs(options.calibration, built.recipe))
-    assert built.chunked is not None and built.recipe.chunks is not None
-    chunks = calibration_chunks(built.chunked, built.recipe.chunks, slabs)
-    return replace(
-        built, whole=quantise(built.whole, slabs, reduce_range), chunked=quantise(built.chunked, chunks, reduce_range)
-    )
+    whole = quantise(built.whole, slabs, reduce_range)
+    if built.streaming is None or built.recipe.chunks is None:
+        return replace(built, whole=whole)
+    inputs = streaming_inputs(built.streaming, built.recipe.chunks, slabs)
+    return replace(built, whole=whole, streaming=quantise(built.streaming, inputs, reduce_range))
 
 
 def _versions() -> dict[str, str]:

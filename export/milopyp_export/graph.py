@@ -17,7 +17,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from milopyp_shared.graph_names import INPUTS, OUTPUT
+from milopyp_shared.graph_names import OUTPUT
 from milopyp_shared.recipe import METADATA_KEY, Recipe
 from milopyp_training.networks.base import PickingNetwork
 
@@ -46,23 +46,23 @@ class PickingGraph(nn.Module):
         self.network, self.clamp = network, clamp
 
     def forward(self, sections: Tensor, levels: Tensor) -> Tensor:
-        """Heat map ``(1, z, ceil(y/2), ceil(x/2))``."""
+        """Heat map ``(1, z', y', x')``: sizes divided by the network's stride, rounded up."""
         return probability(self.network.picking_logits(grey_of(sections, levels)), self.clamp)
 
 
-class DeployedGraph(nn.Module):
-    """What goes into the file: the same function as `PickingGraph`, with the network in one of its forms."""
+class LoweredGraph(nn.Module):
+    """What goes into the file: the same function as `PickingGraph`, with the network in one of its layouts."""
 
-    def __init__(self, graph: PickingGraph, form: Layout, half: bool = False) -> None:
+    def __init__(self, graph: PickingGraph, layout: Layout, half: bool = False) -> None:
         super().__init__()
-        self.network, self.clamp = lower(graph.network, form), graph.clamp
+        self.network, self.clamp = lower(graph.network, layout), graph.clamp
         self.arithmetic = torch.float16 if half else torch.float32
         self.network.to(self.arithmetic)
 
-    def forward(self, sections: Tensor, levels: Tensor, along: FullVolume | None = None) -> Tensor:
-        """Heat map; of the sections that `along` has complete when it is given."""
+    def forward(self, sections: Tensor, levels: Tensor, stream: FullVolume | None = None) -> Tensor:
+        """Heat map; of the sections that `stream` has complete when it is given."""
         grey = grey_of(sections, levels).to(self.arithmetic)
-        return probability(self.network(grey, along).to(torch.float32), self.clamp)
+        return probability(self.network(grey, stream or FullVolume()).to(torch.float32), self.clamp)
 
 
 def grey_of(sections: Tensor, levels: Tensor) -> Tensor:
@@ -77,19 +77,19 @@ def probability(logits: Tensor, clamp: float) -> Tensor:
     return heat.clamp(clamp, 1.0 - clamp) if clamp else heat
 
 
-def make_graph(graph: PickingGraph, form: Layout = "summed", half: bool = False) -> onnx.ModelProto:
+def make_graph(graph: PickingGraph, layout: Layout = "conv2d_sum", half: bool = False) -> onnx.ModelProto:
     """`graph` as ONNX, for volumes and tiles of any size.
 
     Parameters
     ----------
-    form
+    layout
         See `milopyp_export.lowering`.
     half
         Half precision between the scaling of the grey levels and the sigmoid.
     """
     sizes = dict.fromkeys((1, 2, 3), torch.export.Dim.DYNAMIC)
     inputs = {"sections": torch.zeros(_EXAMPLE, dtype=torch.uint8), "levels": torch.tensor([0.0, 255.0])}
-    model = traced(DeployedGraph(graph, form, half), inputs, {"sections": sizes, "levels": None})
+    model = traced(LoweredGraph(graph, layout, half), inputs, {"sections": sizes, "levels": None})
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -122,14 +122,12 @@ def write_recipe(model: onnx.ModelProto, recipe: Recipe) -> None:
 
 
 def _name_sizes(model: onnx.ModelProto) -> None:
-    """Call the dynamic sizes z, y and x, as people do; the output's follow from them."""
-    for value in (*model.graph.input, *model.graph.output):
-        dims = value.type.tensor_type.shape.dim
-        if len(dims) != 4:
-            continue
-        suffix = "" if value.name in INPUTS else "_out"
-        for name, dim in zip("zyx", dims[1:], strict=True):
-            dim.dim_param = name if name == "z" else name + suffix
+    """Call the dynamic sizes z, y and x, as people do, and those of the output alike where they are the same."""
+    sections, *_ = model.graph.input
+    [heat] = model.graph.output
+    sizes, results = (value.type.tensor_type.shape.dim[1:] for value in (sections, heat))
+    for name, size, result in zip("zyx", sizes, results, strict=True):
+        size.dim_param, result.dim_param = name, name if result.dim_param == size.dim_param else f"{name}_out"
     del model.graph.value_info[:]  # they speak of the old names; shape inference makes them anew
 
 

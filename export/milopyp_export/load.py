@@ -14,7 +14,7 @@ from . import published_checkpoint
 from .published_options import TrainingFacts, reconcile
 
 
-def load_model(path: Path, stated: TrainingFacts | None = None) -> tuple[PickingNetwork, Recipe]:
+def load_model(path: Path, facts: TrainingFacts | None = None) -> tuple[PickingNetwork, Recipe]:
     """Network (in evaluation mode) and recipe of a checkpoint, ours or a published one.
 
     Raises
@@ -22,14 +22,14 @@ def load_model(path: Path, stated: TrainingFacts | None = None) -> tuple[Picking
     InputError
         It cannot be used, or a published one does not say enough.
     ContradictionError
-        `stated` contradicts it.
+        `facts` contradicts it.
     """
-    stated = stated or TrainingFacts()
+    facts = facts or TrainingFacts()
     stored = read_plain(path)
     if "format" not in stored:
-        return published_checkpoint.read(stored, path, stated)
+        return published_checkpoint.read(stored, path, facts)
     loaded = interpret(stored, path)
-    recipe = reconcile(loaded.recipe, stated, path)
+    recipe = reconcile(loaded.recipe, facts, path)
     network = build_network(recipe, path)
     try:
         network.load_state_dict(loaded.state_dict)

@@ -1,223 +1,176 @@
-"""The networks in the form in which they run fastest; the arithmetic stays that of the trained ones.
+"""Networks in the layout in which they run fastest; the arithmetic stays that of the trained ones.
 
-GPUs like 3D convolutions. onnxruntime's 3D convolutions on the CPU run at about half the rate of its 2D ones, and its
-3D up-sampling is slow, so for CPUs the sections become the batch of 2D operators, and a kernel that reaches over three
-sections becomes 2D convolutions whose inputs or results are shifted by one section:
+``conv3d``
+    The network as it is. What GPUs like, and what every network has.
+``conv2d_sum``
+    For CPUs, where onnxruntime's 3D convolutions run at about half the rate of its 2D ones and its 3D up-sampling is
+    slow: the sections become the batch of 2D operators, and a kernel that reaches over three sections becomes three
+    convolutions, one per section of the kernel, and the sum of their shifted results. The fastest in fp32; what comes
+    from a coarser level is convolved before its sections are doubled.
+``conv2d_stack``
+    The same with one convolution over three sections stacked as channels: one accumulation and one rounding of the
+    result, which is what integers need.
 
-``summed``
-    Three convolutions, one per section of the kernel, and the sum of their shifted results. The fastest in fp32;
-    what comes from a coarser level is convolved before its sections are doubled.
-``stacked``
-    One convolution over three sections stacked as channels. One accumulation and one rounding of the result: what
-    integers need.
-``volume``
-    3D convolutions, for GPUs.
-
-Batch normalisation is folded into the convolutions in all of them.
+The last two are written down per network, as a row of `LOWERINGS`, and can stream (`milopyp_export.streaming`). It is
+a matter of speed and memory: a network without a row is exported as ``conv3d`` for CPUs, too. The table lies here and
+not beside the networks because training has no use for it.
 """
 
 from __future__ import annotations
 
 import copy
-from typing import Literal, cast
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Literal, cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from milopyp_training.networks.base import PickingNetwork
 from milopyp_training.networks.section_unet import SectionUNet
 from milopyp_training.networks.unet3d import UNet3d
 
+from .section_convolutions import StackedConvolution, SummedConvolution, in_plane, relu
 from .streaming import Activation, FullVolume
 
-Layout = Literal["volume", "summed", "stacked"]
+Layout = Literal["conv3d", "conv2d_sum", "conv2d_stack"]
+_CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)
 
 
-def lower(network: nn.Module, form: Layout) -> LoweredSectionUNet | LoweredUNet3d:
-    """`network` in evaluation mode, rebuilt; gives logits ``(1, z, h, w)`` of grey levels ``(1, z, y, x)`` in 0..1.
+class LoweredNetwork(nn.Module, ABC):
+    """A network for export: logits ``(1, z, h, w)`` of grey levels ``(1, z, y, x)`` in 0..1.
 
-    All but the form ``volume`` also run on chunks of sections that pass by: see `milopyp_export.streaming`.
+    Attributes
+    ----------
+    multiple
+        Chunks of sections hold a multiple of this many.
     """
-    if isinstance(network, SectionUNet):
-        return LoweredSectionUNet(network, form).eval()
-    assert isinstance(network, UNet3d)
-    return LoweredUNet3d(network, form).eval()
+
+    multiple: int
+
+    @abstractmethod
+    def forward(self, grey: Tensor, stream: FullVolume) -> Tensor:
+        """Logits of the sections that `stream` has complete."""
 
 
-class LoweredSectionUNet(nn.Module):
+class LoweredSectionUNet(LoweredNetwork):
     """The published network without its projection head: features of single sections, and a head over sections."""
 
     multiple = 1  # chunks may have any number of sections
 
-    def __init__(self, network: SectionUNet, form: Layout) -> None:
+    def __init__(self, network: SectionUNet, layout: Layout) -> None:
         super().__init__()
-        network = copy.deepcopy(network)
-        _fold(network, conv1="bn1")
-        for down in network.unet.down_convs:
-            _fold(down, conv1="norm0", conv2="norm1")
-        for up in network.unet.up_convs:
-            _fold(up, upconv="norm0", conv1="norm1", conv2="norm2")
         self.first, self.unet = network.conv1, network.unet
-        layers = [cast(nn.Conv3d, layer) for layer in (network.feature_head[0], network.feature_head[2], network.hm)]
-        self.volume = form == "volume"
-        *hidden, output = layers if self.volume else [_over_sections(layer, form) for layer in layers]
-        self.hidden, self.output = nn.ModuleList(hidden), output
+        layers = (network.feature_head[0], network.feature_head[2], network.hm)
+        *hidden, self.output = (_over_sections(cast(nn.Conv3d, layer), layout) for layer in layers)
+        self.hidden = nn.ModuleList(hidden)
 
-    def forward(self, grey: Tensor, along: FullVolume | None = None) -> Tensor:
-        """Logits; of the sections that `along` has complete when it is given."""
-        features: Tensor = self.unet(functional.relu(self.first(grey.transpose(0, 1))))
-        if self.volume:
-            x = features.transpose(0, 1).unsqueeze(0)
-            for layer in self.hidden:
-                x = functional.relu(layer(x))
-            logits: Tensor = self.output(x).squeeze(1)
-            return logits
-        along = along or FullVolume()
-        flow = along.inside(Activation(features))
+    def forward(self, grey: Tensor, stream: FullVolume) -> Tensor:
+        """Logits of the sections that `stream` has complete."""
+        features = self.unet(functional.relu(self.first(grey.transpose(0, 1))))
+        activation = stream.mask_outside(Activation(features))
         for layer in self.hidden:
-            flow = along.inside(_relu(layer(flow, along)))
-        flow = self.output(flow, along)
-        return flow.x.transpose(0, 1)
+            activation = stream.mask_outside(relu(layer(activation, stream)))
+        return cast(Activation, self.output(activation, stream)).x.transpose(0, 1)
 
 
-class LoweredUNet3d(nn.Module):
+class LoweredUNet3d(LoweredNetwork):
     """The default network."""
 
-    def __init__(self, network: UNet3d, form: Layout) -> None:
+    def __init__(self, network: UNet3d, layout: Layout) -> None:
         super().__init__()
         self.multiple = 2 ** (network.levels - 1)  # chunks hold whole pooling windows
-        self.volume = copy.deepcopy(network) if form == "volume" else None
-        if self.volume is not None:
-            _fold(self.volume, stem="stem_norm")
-            for block in self.volume.modules():
-                if isinstance(block, nn.Sequential) and isinstance(block[0], nn.Conv3d):
-                    _fold(block, **{"0": "1"})
-            return
         self.grey_limits = network.grey_limits
-        self.first = _Stacked(fuse_conv_bn_eval(network.stem, network.stem_norm), more=1)
-        down = [_folded(block) for block in network.down]
-        self.down = nn.ModuleList(nn.ModuleList(_over_sections(layer, form) for layer in block) for block in down)
-        widths = [block[-1].out_channels for block in down]
+        self.first = StackedConvolution(network.stem, more=1)
+        down, up = ([_convolutions(block) for block in blocks] for blocks in (network.down, network.up))
+        self.down = nn.ModuleList(nn.ModuleList(_over_sections(layer, layout) for layer in block) for block in down)
         self.up = nn.ModuleList()
-        for block, width in zip(network.up, reversed(widths[:-1]), strict=True):
-            joining, *rest = _folded(block)
-            joined = _Summed(joining, skip=width) if form == "summed" else _Stacked(joining)
-            self.up.append(nn.ModuleList([joined, *(_over_sections(layer, form) for layer in rest)]))
-        self.output = _flat(network.head, network.head.weight[:, :, 0], bias=True)
+        for (joining, *rest), (*_, skip) in zip(up, reversed(down[:-1]), strict=True):
+            joined = _over_sections(joining, layout, skip.out_channels)
+            self.up.append(nn.ModuleList([joined, *(_over_sections(layer, layout) for layer in rest)]))
+        self.output = in_plane(network.head, network.head.weight[:, :, 0], bias=True)
 
-    def forward(self, grey: Tensor, along: FullVolume | None = None) -> Tensor:
-        """Logits; of the sections that `along` has complete when it is given."""
-        if self.volume is not None:
-            logits: Tensor = self.volume(grey)
-            return logits
-        along = along or FullVolume()
+    def forward(self, grey: Tensor, stream: FullVolume) -> Tensor:
+        """Logits of the sections that `stream` has complete."""
         low, high = self.grey_limits
-        flow = along.inside(Activation((grey * (high - low) + low).transpose(0, 1)))
-        flow = along.inside(_relu(self.first(flow, along)))
+        activation = stream.mask_outside(Activation((grey * (high - low) + low).transpose(0, 1)))
+        activation = stream.mask_outside(relu(self.first(activation, stream)))
         skips: list[Activation] = []
         for level, block in enumerate(self.down):
             if level:
-                flow = along.halve(flow.of(functional.max_pool2d(flow.x, 2, ceil_mode=True)))
+                pooled = functional.max_pool2d(activation.x, 2, ceil_mode=True)
+                activation = stream.halve(activation.of(pooled))
             for layer in cast(nn.ModuleList, block):
-                flow = along.inside(_relu(layer(flow, along)))
-            skips.append(flow)
+                activation = stream.mask_outside(relu(layer(activation, stream)))
+            skips.append(activation)
         skips.pop()
         for block in self.up:
             joining, *rest = cast(nn.ModuleList, block)
-            skip = along.until(skips.pop(), 2 * flow.delay)
-            x = functional.interpolate(flow.x, scale_factor=2.0, mode="nearest")
-            flow = along.inside(_relu(joining(skip, along, x[:, :, : skip.x.shape[2], : skip.x.shape[3]])))
+            skip = stream.delay_to(skips.pop(), 2 * activation.delay)
+            x = functional.interpolate(activation.x, scale_factor=2.0, mode="nearest")
+            x = x[:, :, : skip.x.shape[2], : skip.x.shape[3]]
+            activation = stream.mask_outside(relu(joining(skip, stream, x)))
             for layer in rest:
-                flow = along.inside(_relu(layer(flow, along)))
-        return self.output(flow.x).transpose(0, 1)
+                activation = stream.mask_outside(relu(layer(activation, stream)))
+        return self.output(activation.x).transpose(0, 1)
 
 
-class _Stacked(nn.Module):
-    """A 3D convolution as one 2D convolution over three sections stacked as channels.
+class _Conv3dNetwork(LoweredNetwork):
+    """A network as it is; it does not stream."""
 
-    `more` lines of zeros are put behind the last ones, for strides over odd sizes.
-    """
+    multiple = 1
 
-    def __init__(self, layer: nn.Conv3d, more: int = 0) -> None:
+    def __init__(self, network: PickingNetwork) -> None:
         super().__init__()
-        self.flat = _flat(layer, layer.weight.transpose(1, 2).flatten(1, 2), bias=True)
-        self.more = (0, more, 0, more)
+        self.network = network
 
-    def forward(self, flow: Activation, along: FullVolume, coarse: Tensor | None = None) -> Activation:
-        if coarse is not None:
-            doubled = along.inside(flow.of(_double_sections(coarse, flow.x)))
-            flow = flow.of(torch.cat((flow.x, doubled.x), dim=1))
-        # Stacked with the channels as the last axis: integer convolutions of onnxruntime want them there, so that these
-        # permutations meet its own and both vanish.
-        framed = along.frame(flow.x).permute(0, 2, 3, 1)
-        stacked = torch.cat((framed[:-2], framed[1:-1], framed[2:]), dim=3).permute(0, 3, 1, 2)
-        return along.later(flow, self.flat(functional.pad(stacked, self.more) if any(self.more) else stacked))
+    def forward(self, grey: Tensor, stream: FullVolume) -> Tensor:
+        """Logits of the whole volume."""
+        return self.network.picking_logits(grey)
 
 
-class _Summed(nn.Module):
-    """A 3D convolution as the sum of three 2D convolutions over all sections, shifted by one section to either side.
+#: Networks that have 2D layouts. Each batch normalisation of such a network follows the convolution of the same number.
+LOWERINGS: dict[type[PickingNetwork], Callable[[Any, Layout], LoweredNetwork]] = {
+    UNet3d: LoweredUNet3d,
+    SectionUNet: LoweredSectionUNet,
+}
 
-    `skip` is the number of channels of the first of two inputs; the second one has half the sections.
+
+def lower(network: PickingNetwork, layout: Layout) -> LoweredNetwork:
+    """A copy of `network` in evaluation mode and in `layout`; ``conv2d_...`` only for networks that `LOWERINGS` has.
+
+    Batch normalisation is folded into the convolutions where there is such a row; elsewhere it is left to the exporter.
     """
-
-    def __init__(self, layer: nn.Conv3d, skip: int | None = None) -> None:
-        super().__init__()
-        kernel = layer.weight
-        self.fine = nn.ModuleList(_flat(layer, kernel[:, :skip, k], bias=k == 1) for k in range(3))
-        self.coarse = nn.ModuleList(
-            _flat(layer, kernel[:, skip:, k], bias=False) for k in range(3 if skip is not None else 0)
-        )
-
-    def forward(self, flow: Activation, along: FullVolume, coarse: Tensor | None = None) -> Activation:
-        parts = [layer(flow.x) for layer in self.fine]
-        if coarse is not None:
-            doubled = [_double_sections(layer(coarse), flow.x) for layer in self.coarse]
-            doubled[2] = along.inside(flow.of(doubled[2])).x  # of an odd number of sections, one more comes back
-            parts = [part + more for part, more in zip(parts, doubled, strict=True)]
-        return along.later(flow, along.shifted_sum(*parts))
+    lowering = LOWERINGS.get(type(network))
+    network = copy.deepcopy(network).eval()
+    if lowering is not None:
+        _fold_normalisation(network)
+        if layout != "conv3d":
+            return lowering(network, layout).eval()
+    assert layout == "conv3d", f"{type(network).__name__} has no other layout than conv3d"
+    return _Conv3dNetwork(network).eval()
 
 
-def _over_sections(layer: nn.Conv3d, form: Layout) -> nn.Module:
-    return _Summed(layer) if form == "summed" else _Stacked(layer)
+def _over_sections(layer: nn.Conv3d, layout: Layout, skip: int | None = None) -> nn.Module:
+    """`layer` in 2D; `skip` as for `SummedConvolution`."""
+    return SummedConvolution(layer, skip) if layout == "conv2d_sum" else StackedConvolution(layer)
 
 
-def _flat(layer: nn.Conv3d, kernel: Tensor, bias: bool) -> nn.Conv2d:
-    """A 2D convolution with `kernel` (out, in, y, x) and what `layer` does in the plane."""
-    outputs, inputs, *size = kernel.shape
-    stride, padding, dilation = (values[1:] for values in (layer.stride, layer.padding, layer.dilation))
-    bias = bias and layer.bias is not None
-    flat = nn.Conv2d(inputs, outputs, size, stride, padding, dilation, bias=bias)  # type: ignore[arg-type]
-    flat.weight = nn.Parameter(kernel.detach().clone())
-    if bias:
-        flat.bias = nn.Parameter(layer.bias.detach().clone())  # type: ignore[union-attr]
-    return flat
+def _convolutions(block: nn.Module) -> list[nn.Conv3d]:
+    return [layer for layer in block.modules() if isinstance(layer, nn.Conv3d)]
 
 
-def _fold(module: nn.Module, **pairs: str) -> None:
-    """Fold normalisations of `module` into its convolutions, in place: pairs of attribute names.
+def _fold_normalisation(network: nn.Module) -> None:
+    """Fold the batch normalisations into the convolutions of the same number, in place.
 
     The exporter folds neighbours, but not a normalisation behind the crop of odd sizes, nor exactly in half precision.
     """
-    for convolution, norm in pairs.items():
-        layer = getattr(module, convolution)
-        folded = fuse_conv_bn_eval(layer, getattr(module, norm), transpose=isinstance(layer, nn.ConvTranspose2d))
-        setattr(module, convolution, folded)
-        setattr(module, norm, nn.Identity())
-
-
-def _folded(block: nn.Module) -> list[nn.Conv3d]:
-    """The convolutions of a block, each with the batch normalisation that follows it."""
-    convolutions = [layer for layer in block.modules() if isinstance(layer, nn.Conv3d)]
-    norms = [layer for layer in block.modules() if isinstance(layer, nn.BatchNorm3d)]
-    return [fuse_conv_bn_eval(layer, norm) for layer, norm in zip(convolutions, norms, strict=True)]
-
-
-def _relu(flow: Activation) -> Activation:
-    return flow.of(functional.relu(flow.x))
-
-
-def _double_sections(x: Tensor, like: Tensor) -> Tensor:
-    """Every section twice, cut to the number of sections of `like`."""
-    half = torch.arange(like.shape[0]) / 2  # whole-number division would become many operators
-    return x.index_select(0, half.long())
+    layers = dict(network.named_modules())
+    convolutions = [name for name, layer in layers.items() if isinstance(layer, _CONVOLUTIONS)]
+    norms = [name for name, layer in layers.items() if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm3d)]
+    for convolution, norm in zip(convolutions, norms, strict=False):  # the last convolutions have none
+        layer = layers[convolution]
+        folded = fuse_conv_bn_eval(layer, layers[norm], transpose=isinstance(layer, nn.ConvTranspose2d))
+        network.set_submodule(convolution, folded)
+        network.set_submodule(norm, nn.Identity())

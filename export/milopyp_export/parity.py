@@ -74,7 +74,7 @@ def check(graph: PickingGraph, path: Path, geometry: Geometry, limit: float = LI
     return {"shapes": float(len(shapes)), "max_difference": difference, "limit": limit}
 
 
-def check_chunks(path: Path, recipe: Recipe) -> float:
+def check_streaming(path: Path, recipe: Recipe) -> float:
     """Largest difference between the file's two graphs on random volumes.
 
     Raises

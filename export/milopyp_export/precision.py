@@ -1,6 +1,6 @@
 """Arithmetic of the exported file: fp32, fp16 for GPUs, int8 for CPUs.
 
-fp16 is made from the PyTorch network (`graph.write_graph`): weights and everything between the scaling of the grey
+fp16 is made from the PyTorch network (`graph.make_graph`): weights and everything between the scaling of the grey
 levels and the sigmoid are half precision, those two and the file's inputs and output are not.
 
 int8 is made from the fp32 file: static quantisation with explicit quantise and dequantise operators, unsigned
@@ -30,8 +30,10 @@ from milopyp_shared.lists import ImageEntry
 from milopyp_shared.preprocessing import grey_levels
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.tomogram import open_tomogram
+from milopyp_training.networks.base import PickingNetwork
+from milopyp_training.networks.registry import NETWORKS
 
-from .lowering import Layout
+from .lowering import LOWERINGS, Layout
 
 Precision = Literal["fp32", "fp16", "int8"]
 Target = Literal["cpu", "gpu"]
@@ -39,23 +41,21 @@ Target = Literal["cpu", "gpu"]
 TARGETS: dict[str, Target] = {"fp32": "cpu", "fp16": "gpu", "int8": "cpu"}
 _QUANTISED = ("Conv", "MaxPool", "Concat", "Slice", "Max", "Unsqueeze", "Reshape", "Resize", "Mul")
 
-# Measured with benchmarks/bench_inference.py, the larger of both graphs; by architecture, and whether it is int8.
-_WORKING_BYTES = {("unet3d", False): 240, ("unet3d", True): 240, ("unet", False): 300, ("unet", True): 420}
-
 # Enough of a tomogram to meet its extremes, little enough to take seconds.
 _TOMOGRAMS, _SLABS, _SECTIONS, _EDGE = 8, 3, 12, 512
 
 
-def form_for(precision: Precision, target: Target) -> Layout:
-    """The form in which a network runs fastest; see `milopyp_export.lowering`."""
-    if target == "gpu":
-        return "volume"
-    return "stacked" if precision == "int8" else "summed"
+def layout_for(network: PickingNetwork, precision: Precision, target: Target) -> Layout:
+    """The layout in which a network runs fastest, of those that it has; see `milopyp_export.lowering`."""
+    if target == "gpu" or type(network) not in LOWERINGS:
+        return "conv3d"
+    return "conv2d_stack" if precision == "int8" else "conv2d_sum"
 
 
 def working_bytes(recipe: Recipe) -> int:
-    """Memory per input voxel of a network at work in onnxruntime on the CPU, see `_WORKING_BYTES`."""
-    return _WORKING_BYTES[recipe.architecture.split("_")[0], recipe.precision == "int8"]
+    """Memory per input voxel of a network at work in onnxruntime on the CPU."""
+    spec = NETWORKS[recipe.architecture]
+    return (recipe.precision == "int8" and spec.int8_working_bytes) or spec.working_bytes
 
 
 def calibration_slabs(images: Sequence[ImageEntry], recipe: Recipe) -> Iterator[dict[str, NDArray[Any]]]:
@@ -83,7 +83,7 @@ def quantise(model: onnx.ModelProto, slabs: Iterable[dict[str, NDArray[Any]]], r
     Parameters
     ----------
     model
-        In the form ``stacked``; a whole graph, or one for chunks.
+        In the layout ``conv2d_stack``; for volumes and tiles, or streaming.
     slabs
         Inputs to calibrate with.
     reduce_range

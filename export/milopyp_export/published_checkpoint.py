@@ -19,11 +19,11 @@ import torch
 from milopyp_shared import axes, preprocessing
 from milopyp_shared.errors import InputError
 from milopyp_shared.recipe import Recipe, Threshold
+from milopyp_training.networks.registry import NETWORKS, trained_by
 from milopyp_training.networks.section_unet import SectionUNet
 
 from .published_options import OPTIONS_FILE, TrainingFacts, with_options_file
 
-ARCHITECTURES = {4: "unet_4", 5: "unet_5"}
 THRESHOLD = Threshold(0.25, "not determined: a published checkpoint carries none; see the scores of a test run")
 
 # Entries that picking does not read: counters, and the projection head, which only training needs.
@@ -52,7 +52,7 @@ class Partial:
     @property
     def architecture(self) -> str:
         """``unet_4`` or ``unet_5``."""
-        return ARCHITECTURES[self.network.levels]
+        return _name(self.network.levels)
 
     @property
     def unknown(self) -> list[str]:
@@ -68,26 +68,26 @@ _SPELLED = {
 }
 
 
-def read(stored: dict[str, Any], path: Path, stated: TrainingFacts) -> tuple[SectionUNet, Recipe]:
+def read(stored: dict[str, Any], path: Path, facts: TrainingFacts) -> tuple[SectionUNet, Recipe]:
     """The network and the recipe of a published checkpoint.
 
     Parameters
     ----------
     stored
         The content of `path`, read without running code from it.
-    stated
+    facts
         What the command line says; the rest comes from ``opt.txt`` beside the checkpoint.
 
     Raises
     ------
     InputError
         No published checkpoint, entries that are missing, unexpected or of another shape, or facts that neither
-        `stated` nor ``opt.txt`` says.
+        `facts` nor ``opt.txt`` says.
     ContradictionError
-        `stated` and ``opt.txt`` say different things, or ``opt.txt`` belongs to another network.
+        `facts` and ``opt.txt`` say different things, or ``opt.txt`` belongs to another network.
     """
     network = read_network(stored, path)
-    return network, complete(_partial(network, stored, path, stated), path)
+    return network, complete(_partial(network, stored, path, facts), path)
 
 
 def summarise(stored: dict[str, Any], path: Path) -> Partial:
@@ -141,11 +141,14 @@ def read_network(stored: dict[str, Any], path: Path) -> SectionUNet:
     levels = 1 + max(
         (int(match[1]) for name in weights if (match := re.match(r"unet\.down_convs\.(\d+)\.", name))), default=-1
     )
-    if levels not in ARCHITECTURES:
+    architecture = _name(levels)
+    if architecture not in NETWORKS:
         some = ", ".join(list(weights)[:2])
         found = f"a U-Net of {levels} levels" if levels else f"entries of another network ({some}, ...)"
         raise InputError(
-            f"its state_dict holds {found}", where=path, expected="unet_4 or unet_5 of the published program"
+            f"its state_dict holds {found}",
+            where=path,
+            expected=f"{' or '.join(trained_by('published'))} of the published program",
         )
     last = weights.get("feature_head.2.weight")
     edge = int(last.shape[-1]) if last is not None and last.ndim == 5 else 3
@@ -158,13 +161,13 @@ def read_network(stored: dict[str, Any], path: Path) -> SectionUNet:
             raise InputError(
                 f"its state_dict {what} {_listed(names)}",
                 where=path,
-                expected=f"the {len(wanted)} entries of {ARCHITECTURES[levels]}",
+                expected=f"the {len(wanted)} entries of {architecture}",
                 remedy="Give the checkpoint as the published program wrote it.",
             )
     for name, value in weights.items():
         if value.shape != wanted[name].shape:
             sizes = [" x ".join(map(str, tensor.shape)) or "a number" for tensor in (value, wanted[name])]
-            raise InputError(f"{name} is {sizes[0]}", where=path, expected=f"{sizes[1]}, as in {ARCHITECTURES[levels]}")
+            raise InputError(f"{name} is {sizes[0]}", where=path, expected=f"{sizes[1]}, as in {architecture}")
         if not torch.isfinite(value).all():
             raise InputError(
                 f"{name} holds NaN or infinite numbers",
@@ -176,9 +179,14 @@ def read_network(stored: dict[str, Any], path: Path) -> SectionUNet:
     return network.eval()
 
 
-def _partial(network: SectionUNet, stored: dict[str, Any], path: Path, stated: TrainingFacts) -> Partial:
+def _name(levels: int) -> str:
+    """The published networks are called after their number of levels."""
+    return f"unet_{levels}"
+
+
+def _partial(network: SectionUNet, stored: dict[str, Any], path: Path, facts: TrainingFacts) -> Partial:
     epoch = stored.get("epoch")
-    known = with_options_file(path, stated, ARCHITECTURES[network.levels])
+    known = with_options_file(path, facts, _name(network.levels))
     return Partial(network, epoch if isinstance(epoch, int) else None, known)
 
 

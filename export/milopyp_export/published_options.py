@@ -43,19 +43,19 @@ class TrainingFacts:
     voxel_size: float | None = None
 
 
-def with_options_file(path: Path, stated: TrainingFacts, architecture: str) -> TrainingFacts:
-    """`stated`, filled up from ``opt.txt`` beside the checkpoint `path`, a network called `architecture`.
+def with_options_file(path: Path, facts: TrainingFacts, architecture: str) -> TrainingFacts:
+    """`facts`, filled up from ``opt.txt`` beside the checkpoint `path`, a network called `architecture`.
 
     Raises
     ------
     InputError
         ``opt.txt`` cannot be read, or a value in it is none.
     ContradictionError
-        `stated` and ``opt.txt`` say different things, or ``opt.txt`` belongs to another network.
+        `facts` and ``opt.txt`` say different things, or ``opt.txt`` belongs to another network.
     """
     where = path.parent / OPTIONS_FILE
     if not where.is_file():
-        return stated
+        return facts
     options, ours = read_options(where)
     if options.get("arch", architecture) != architecture:
         raise ContradictionError(
@@ -70,12 +70,12 @@ def with_options_file(path: Path, stated: TrainingFacts, architecture: str) -> T
         order=_order(options, where, ours),
         bbox=_number(options, "bbox", where, 2.0, _LARGEST_DIAMETER),
     )
-    if stated.order == axes.AUTO and there.order is not None:
-        stated = replace(stated, order=None)
+    if facts.order == axes.AUTO and there.order is not None:
+        facts = replace(facts, order=None)
     for name in ("gauss", "compress", "order", "bbox"):
         note = f" (order {options['order']} in its own words)" if name == "order" and not ours and there.order else ""
-        _compare(name, getattr(stated, name), getattr(there, name), where, note)
-    return replace(there, **{name: value for name, value in vars(stated).items() if value is not None})
+        _compare(name, getattr(facts, name), getattr(there, name), where, note)
+    return replace(there, **{name: value for name, value in vars(facts).items() if value is not None})
 
 
 def _compare(name: str, given: Any, known: Any, where: Path, note: str = "") -> None:
@@ -98,7 +98,7 @@ def _spell(name: str, value: Any) -> str:
     return f"--{name.replace('_', '-')} {value:g}" if isinstance(value, float) else f"--{name} {value}"
 
 
-def reconcile(recipe: Recipe, stated: TrainingFacts, path: Path) -> Recipe:
+def reconcile(recipe: Recipe, facts: TrainingFacts, path: Path) -> Recipe:
     """The recipe of one of our checkpoints, beside what the command line says: nothing may contradict it.
 
     A voxel size and an order that the recipe does not have are taken over.
@@ -108,13 +108,13 @@ def reconcile(recipe: Recipe, stated: TrainingFacts, path: Path) -> Recipe:
     ContradictionError
         The command line says something else; both values are named.
     """
-    order = None if stated.order == axes.AUTO else stated.order
+    order = None if facts.order == axes.AUTO else facts.order
     own = TrainingFacts(
         recipe.grey.sigma[2], recipe.grey.pairing != "none", recipe.order, recipe.diameter, recipe.voxel_size
     )
     for name in ("gauss", "compress", "order", "bbox", "voxel_size"):
-        _compare(name, getattr(replace(stated, order=order), name), getattr(own, name), path)
-    return replace(recipe, voxel_size=recipe.voxel_size or stated.voxel_size, order=recipe.order or order)
+        _compare(name, getattr(replace(facts, order=order), name), getattr(own, name), path)
+    return replace(recipe, voxel_size=recipe.voxel_size or facts.voxel_size, order=recipe.order or order)
 
 
 def read_options(path: Path) -> tuple[dict[str, str], bool]:

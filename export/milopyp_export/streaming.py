@@ -1,11 +1,11 @@
-"""Sections on their way through a network: all at once, or in chunks that pass by.
+"""Streaming inference: the sections of a volume all at once, or in chunks that come one after the other.
 
 A network that mixes neighbouring sections needs, for a chunk of them, what came before. Computing it again costs more
 than the chunk itself when memory is short; so every place that looks at neighbours keeps its last one or two sections
-as *state*, from which the next chunk goes on. Results then lag behind the input by a few sections, deeper levels by
-more, and what was computed earlier waits for them. No section is computed twice, memory does not depend on the
-number of sections, and the result is that of the whole volume: sections that lie outside of it, which lag and
-flushing bring in, are set to the zeros that the network's own padding would put there.
+as *state*, from which the next chunk goes on. Results then have a *delay* of a few sections against the input, deeper
+levels a longer one, and what was computed earlier is delayed to join them. No section is computed twice, memory does
+not depend on the number of sections, and the result is that of the whole volume: sections that lie outside of it,
+which delay and flushing bring in, are masked with the zeros that the network's own padding would put there.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Activation:
 
 
 class FullVolume:
-    """All sections of a volume at once: zeros around them, nothing lags."""
+    """All sections of a volume at once: zeros around them, no delay."""
 
     def frame(self, x: Tensor) -> Tensor:
         """`x` with one section more on either side."""
@@ -53,22 +53,23 @@ class FullVolume:
         """For every section: `before` of the previous one, `here` of itself, `after` of the next one."""
         return functional.pad(before, (0,) * 6 + (1, -1)) + here + functional.pad(after, (0,) * 6 + (-1, 1))
 
-    def later(self, flow: Activation, x: Tensor) -> Activation:
-        """What `frame` or `shifted_sum` made of `flow`."""
-        return flow.of(x)
+    def advance_delay(self, activation: Activation, x: Tensor) -> Activation:
+        """`x`, which `frame` or `shifted_sum` made of `activation`, at its place."""
+        return activation.of(x)
 
-    def halve(self, flow: Activation) -> Activation:
+    def halve(self, activation: Activation) -> Activation:
         """Maximum of sections 2k and 2k + 1; an odd last one alone (nothing here is negative)."""
-        framed = torch.cat((flow.x, flow.x.new_zeros((1, *flow.x.shape[1:]))))
-        return Activation(torch.maximum(flow.x[0::2], framed[1::2]), flow.level + 1, flow.delay // 2)
+        x = activation.x
+        framed = torch.cat((x, x.new_zeros((1, *x.shape[1:]))))
+        return Activation(torch.maximum(x[0::2], framed[1::2]), activation.level + 1, activation.delay // 2)
 
-    def until(self, flow: Activation, delay: int) -> Activation:
-        """`flow` when it lags by `delay`."""
-        return flow
+    def delay_to(self, activation: Activation, delay: int) -> Activation:
+        """`activation` when it lags by `delay`."""
+        return activation
 
-    def inside(self, flow: Activation) -> Activation:
+    def mask_outside(self, activation: Activation) -> Activation:
         """Zeros in sections outside the volume."""
-        return flow
+        return activation
 
 
 class Streaming(FullVolume):
@@ -99,36 +100,38 @@ class Streaming(FullVolume):
 
     def frame(self, x: Tensor) -> Tensor:
         """`x` after the two sections before it: one on either side of what lags by one."""
-        return self.behind(x, 2)
+        return self.prepend_state(x, 2)
 
     def shifted_sum(self, before: Tensor, here: Tensor, after: Tensor) -> Tensor:
         """The same sum for the sections one earlier."""
-        return self.behind(before, 2)[:-2] + self.behind(here, 1)[:-1] + after
+        return self.prepend_state(before, 2)[:-2] + self.prepend_state(here, 1)[:-1] + after
 
-    def later(self, flow: Activation, x: Tensor) -> Activation:
+    def advance_delay(self, activation: Activation, x: Tensor) -> Activation:
         """It lags by one section more."""
-        self.delay = flow.delay + 1  # the network's, once it has come to its end
-        return Activation(x, flow.level, self.delay)
+        self.delay = activation.delay + 1  # the network's, once it has come to its end
+        return Activation(x, activation.level, self.delay)
 
-    def halve(self, flow: Activation) -> Activation:
-        """Pairs must be those of the volume: an odd lag waits for one section more."""
-        return super().halve(self.until(flow, flow.delay + flow.delay % 2))
+    def halve(self, activation: Activation) -> Activation:
+        """Pairs must be those of the volume: an odd delay waits for one section more."""
+        return super().halve(self.delay_to(activation, activation.delay + activation.delay % 2))
 
-    def until(self, flow: Activation, delay: int) -> Activation:
-        """`flow`, kept back until it lags by `delay`."""
-        wait = delay - flow.delay
-        return replace(flow, x=self.behind(flow.x, wait)[:-wait], delay=delay) if wait else flow
+    def delay_to(self, activation: Activation, delay: int) -> Activation:
+        """`activation`, kept back until it lags by `delay`."""
+        wait = delay - activation.delay
+        if not wait:
+            return activation
+        return replace(activation, x=self.prepend_state(activation.x, wait)[:-wait], delay=delay)
 
-    def inside(self, flow: Activation) -> Activation:
-        """Zeros where lag and flushing bring in sections outside the volume, as the network's padding has them."""
-        scale = 2**flow.level
-        index = torch.arange(flow.x.shape[0]) + torch.div(self.position, scale, rounding_mode="floor") - flow.delay
+    def mask_outside(self, activation: Activation) -> Activation:
+        """Zeros where delay and flushing bring in sections outside the volume, as the network's padding has them."""
+        x, scale = activation.x, 2**activation.level
+        index = torch.arange(x.shape[0]) + torch.div(self.position, scale, rounding_mode="floor") - activation.delay
         depth = torch.div(self.depth + (scale - 1), scale, rounding_mode="floor")
-        mask = ((index >= 0) & (index < depth)).to(flow.x.dtype)
-        return flow.of(flow.x * mask.reshape(-1, 1, 1, 1))
+        mask = ((index >= 0) & (index < depth)).to(x.dtype)
+        return activation.of(x * mask.reshape(-1, 1, 1, 1))
 
-    def behind(self, x: Tensor, count: int) -> Tensor:
-        """`x` after the `count` sections that came before it, which become the next chunk's."""
+    def prepend_state(self, x: Tensor, count: int) -> Tensor:
+        """`x` after the `count` sections that came before it, of which the last `count` become the next chunk's."""
         before = x.new_zeros((count, *x.shape[1:])) if self._states is None else self._states.pop(0)
         joined = torch.cat((before, x))
         self.after.append(joined[-count:])

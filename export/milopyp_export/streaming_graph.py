@@ -1,4 +1,4 @@
-"""The second graph of files for CPUs: the network on chunks of sections that pass by, see `milopyp_export.streaming`.
+"""The second graph of files for CPUs: the network on a stream of sections, see `milopyp_export.streaming`.
 
 It is stored in the file's metadata without the weights, which are those of the first graph. The states that
 `milopyp_export.streaming.Streaming` keeps are inputs ``state_K`` and outputs ``after_K``, float32 ``(sections,
@@ -23,44 +23,45 @@ from milopyp_inference.engine.runtime import import_onnxruntime
 from milopyp_inference.engine.streaming import ChunkStream
 from milopyp_shared.recipe import CHUNKS_KEY, Chunks
 
-from .graph import DeployedGraph, PickingGraph, traced
+from .graph import LoweredGraph, PickingGraph, traced
 from .lowering import Layout
 from .streaming import Streaming
 
-_DOMAIN, _MARK = "milopyp", "Behind"
+_DOMAIN, _MARK = "milopyp", "PrependState"
 _EDGE = 64  # of the volume on which rows and columns of the states are seen
 _EVER = 2**62
 
 
-def make_chunks(graph: PickingGraph, form: Layout) -> tuple[onnx.ModelProto, Chunks]:
-    """`graph` as ONNX for chunks, and what an engine must know of it."""
-    network = DeployedGraph(graph, form)
-    chunk = 4 * network.network.multiple
+def make_streaming_graph(graph: PickingGraph, layout: Layout) -> tuple[onnx.ModelProto, Chunks]:
+    """`graph` as ONNX for a stream of chunks, and what an engine must know of it; not in the layout ``conv3d``."""
+    lowered = LoweredGraph(graph, layout)
+    multiple = lowered.network.multiple
+    chunk = 4 * multiple
     eager = Streaming(torch.tensor(0), torch.tensor(chunk))
     with torch.no_grad():
-        network(torch.zeros(1, chunk, _EDGE, _EDGE, dtype=torch.uint8), torch.tensor([0.0, 255.0]), eager)
+        lowered(torch.zeros(1, chunk, _EDGE, _EDGE, dtype=torch.uint8), torch.tensor([0.0, 255.0]), eager)
     halvings = [(_EDGE // state.shape[2]).bit_length() - 1 for state in eager.after]
     states = tuple((state.shape[0], state.shape[1], count) for state, count in zip(eager.after, halvings, strict=True))
     inputs = {
-        "sections": torch.zeros(1, chunk + network.network.multiple, 37, 43, dtype=torch.uint8),
+        "sections": torch.zeros(1, chunk + multiple, 37, 43, dtype=torch.uint8),
         "levels": torch.tensor([0.0, 255.0]),
         "position": torch.tensor(0),
         "depth": torch.tensor(chunk),
     }
     sizes = dict.fromkeys((1, 2, 3), torch.export.Dim.DYNAMIC)
-    model = traced(_Marked(network), inputs, {name: sizes if name == "sections" else None for name in inputs})
+    model = traced(_StreamingGraph(lowered), inputs, {name: sizes if name == "sections" else None for name in inputs})
     _keep_states(model, states)
     onnx.checker.check_model(model, full_check=True)
-    return model, Chunks(delay=eager.delay, multiple=network.network.multiple, states=states)
+    return model, Chunks(delay=eager.delay, multiple=multiple, states=states)
 
 
-def embed(model: onnx.ModelProto, chunks: onnx.ModelProto) -> None:
-    """Put `chunks` into the metadata of `model`, without the weights that both have."""
+def embed(model: onnx.ModelProto, streaming: onnx.ModelProto) -> None:
+    """Put the graph `streaming` into the metadata of `model`, without the weights that both have."""
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     lean = onnx.ModelProto()
-    lean.CopyFrom(chunks)
+    lean.CopyFrom(streaming)
     del lean.graph.initializer[:]
-    lean.graph.initializer.extend(t for t in chunks.graph.initializer if weights.get(t.name) != t)
+    lean.graph.initializer.extend(t for t in streaming.graph.initializer if weights.get(t.name) != t)
     # Read back together with all weights of the first graph: a name must not mean two things.
     own = {t.name for t in lean.graph.initializer} | {name for node in lean.graph.node for name in node.output}
     other = {name: f"{name}_of_chunks" for name in own & set(weights)}
@@ -74,10 +75,10 @@ def embed(model: onnx.ModelProto, chunks: onnx.ModelProto) -> None:
     helper.set_model_props(model, others | {CHUNKS_KEY: stored})
 
 
-def calibration_chunks(
+def streaming_inputs(
     model: onnx.ModelProto, chunks: Chunks, slabs: Iterable[dict[str, NDArray[Any]]]
 ) -> Iterator[dict[str, NDArray[Any]]]:
-    """What the graph for chunks meets while it computes whole `slabs`, inputs of the other graph."""
+    """What the streaming graph `model` meets while it computes whole `slabs`, inputs of the other graph."""
     session = import_onnxruntime().InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     for slab in slabs:
         _, depth, rows, columns = slab["sections"].shape
@@ -96,7 +97,7 @@ class _Marks(Streaming):
         super().__init__(position, depth)
         self.count = 0
 
-    def behind(self, x: Tensor, count: int) -> Tensor:
+    def prepend_state(self, x: Tensor, count: int) -> Tensor:
         shape = (x.shape[0] + count, *x.shape[1:])
         attributes: dict[str, Any] = {"count": count, "index": self.count}
         self.count += 1
@@ -104,10 +105,10 @@ class _Marks(Streaming):
         return torch.onnx.ops.symbolic(f"{_DOMAIN}::{_MARK}", (x,), attributes, dtype=x.dtype, shape=shape, version=1)
 
 
-class _Marked(nn.Module):
-    """A graph whose sections pass by."""
+class _StreamingGraph(nn.Module):
+    """A graph with chunks of sections as its input."""
 
-    def __init__(self, graph: DeployedGraph) -> None:
+    def __init__(self, graph: LoweredGraph) -> None:
         super().__init__()
         self.network = graph.network  # under this name, as in the whole graph, so that the weights' names are the same
         self._forward = graph.forward
@@ -131,7 +132,7 @@ def _keep_states(model: onnx.ModelProto, states: tuple[tuple[int, int, int], ...
         graph.output.append(helper.make_tensor_value_info(after, TensorProto.FLOAT, shape))
         for name, value in ((start, -sections), (f"{after}_end", _EVER), (f"{after}_axis", 0)):
             graph.initializer.append(helper.make_tensor(name, TensorProto.INT64, [1], [value]))
-        nodes.append(helper.make_node("Concat", [before, node.input[0]], node.output, name=f"behind_{index}", axis=0))
+        nodes.append(helper.make_node("Concat", [before, node.input[0]], node.output, name=f"prepend_{index}", axis=0))
         ends = [start, f"{after}_end", f"{after}_axis"]
         nodes.append(helper.make_node("Slice", [node.output[0], *ends], [after], name=f"keep_{index}"))
     del graph.node[:]

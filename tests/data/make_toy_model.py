@@ -20,7 +20,7 @@ import torch
 
 from milopyp_export.convert import build
 from milopyp_export.graph import OPSET, PickingGraph
-from milopyp_export.parity import check, check_chunks
+from milopyp_export.parity import check, check_streaming
 from milopyp_shared.preprocessing import Preprocessing
 from milopyp_shared.recipe import Recipe, Threshold
 from milopyp_training.networks.unet3d import UNet3d
@@ -79,7 +79,7 @@ def make(path: Path) -> Recipe:
     graph, recipe = PickingGraph(network, clamp=0.0).eval(), toy_recipe(network)
     built = build(graph, recipe)
     built.save(path)
-    figures = check(graph, path, recipe.geometry) | {"chunks_max_difference": check_chunks(path, built.recipe)}
+    figures = check(graph, path, recipe.geometry) | {"chunks_max_difference": check_streaming(path, built.recipe)}
     recipe = built.save(path, figures | {"opset": float(OPSET)})
     return recipe
 

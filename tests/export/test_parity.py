@@ -92,12 +92,12 @@ def test_nothing_is_written_when_the_export_goes_wrong(
 ) -> None:
     """The exporter is made to leave something out; the command must notice and leave no trace."""
 
-    def forgetful(network: nn.Module, form: Layout) -> nn.Module:
-        made = lower(network, form)
+    def forgetful(network: nn.Module, layout: Layout) -> nn.Module:
+        made = lower(network, layout)
         nn.init.zeros_(made.output.bias)
         return made
 
-    monkeypatch.setattr(graph_module, "deployed", forgetful)
+    monkeypatch.setattr(graph_module, "lower", forgetful)
     monkeypatch.chdir(tmp_path)
     outcome = run_line(f"milopyp-export {detector} -o new/a.onnx")
     assert outcome.code == 3
@@ -126,7 +126,7 @@ def test_figures_of_real_tomograms(
 
     monkeypatch.setattr(parity, "check_on", measured)
     monkeypatch.setattr(parity, "check", lambda *arguments: {"max_difference": 0.0})
-    monkeypatch.setattr("milopyp_export.parity.check_chunks", lambda *arguments: 0.0)
+    monkeypatch.setattr("milopyp_export.parity.check_streaming", lambda *arguments: 0.0)
     assert run_line(f"{line} --overwrite").code == 3
     assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
     assert Path("a.onnx").read_bytes() == before

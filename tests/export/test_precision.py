@@ -8,12 +8,11 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
-from torch import nn
 
 from milopyp_export import parity
 from milopyp_export.convert import ExportOptions, export
 from milopyp_export.graph import PickingGraph, make_graph
-from milopyp_export.precision import calibration_slabs, form_for, kept_in_fp32, quantise
+from milopyp_export.precision import calibration_slabs, kept_in_fp32, layout_for, quantise
 from milopyp_inference.engine.model import Machine, open_model
 from milopyp_inference.pipeline import prepare, run_network
 from milopyp_shared.errors import CheckError, UsageError
@@ -22,9 +21,11 @@ from milopyp_shared.peaks import above_threshold, nms
 from milopyp_shared.picks import Picks
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.tomogram import open_tomogram
+from milopyp_training.networks.base import PickingNetwork
 from milopyp_training.networks.section_unet import SectionUNet
 from milopyp_training.networks.unet3d import UNet3d
 from running import run_line
+from toy_network import ToyNetwork
 from toys import TOY, clean_phantom
 
 # Operators that TensorRT takes with floating-point (or index) tensors, as far as our graphs use them. Source: the
@@ -172,17 +173,19 @@ def test_options_that_fit() -> None:
         ExportOptions(precision="int8", target="gpu")
 
 
-def test_forms_by_precision_and_target() -> None:
-    assert form_for("fp32", "cpu") == "summed"
-    assert form_for("int8", "cpu") == "stacked"
-    assert form_for("fp16", "gpu") == form_for("fp32", "gpu") == "volume"
+def test_layouts_by_network_precision_and_target() -> None:
+    network = UNet3d(2, 2)
+    assert layout_for(network, "fp32", "cpu") == "conv2d_sum"
+    assert layout_for(network, "int8", "cpu") == "conv2d_stack"
+    assert layout_for(network, "fp16", "gpu") == layout_for(network, "fp32", "gpu") == "conv3d"
+    assert layout_for(ToyNetwork(), "fp32", "cpu") == layout_for(ToyNetwork(), "int8", "cpu") == "conv3d"
 
 
 @pytest.mark.parametrize("half", [False, True], ids=["fp32 for CPUs", "fp16 for GPUs"])
 @pytest.mark.parametrize("network", [UNet3d(2, 2), SectionUNet(2)], ids=["unet3d", "sections"])
-def test_tensorrt_takes_every_operator(network: nn.Module, half: bool) -> None:
+def test_tensorrt_takes_every_operator(network: PickingNetwork, half: bool) -> None:
     graph = PickingGraph(network.eval(), 1e-4 if isinstance(network, SectionUNet) else 0.0)
-    model = make_graph(graph, "volume" if half else "summed", half)
+    model = make_graph(graph, "conv3d" if half else "conv2d_sum", half)
     assert {node.op_type for node in model.graph.node} <= TENSORRT
     assert {value.type.tensor_type.elem_type for value in model.graph.input} == {TensorProto.UINT8, TensorProto.FLOAT}
     shapes = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
@@ -190,6 +193,7 @@ def test_tensorrt_takes_every_operator(network: nn.Module, half: bool) -> None:
     convolutions = [node for node in model.graph.node if node.op_type in ("Conv", "ConvTranspose", "MaxPool")]
     assert {ranks[node.output[0]] for node in convolutions} <= {4, 5}
     kernels = {tensor.name for tensor in model.graph.initializer}
+    assert not any("proj" in name for name in kernels)  # what only training needs
     assert all(node.input[1] in kernels for node in convolutions if node.op_type != "MaxPool")
     for node in model.graph.node:
         if node.op_type == "Resize":

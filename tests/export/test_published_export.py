@@ -39,7 +39,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     more: dict[str, Any] = {"optimizer": {"state": {}, "param_groups": []}} if levels == 4 else {}
     prefix = "module." if levels == 4 else ""
     save_published(folder / "model.pth", state_dict(levels), prefix, **more)
-    recipe = export(folder / "model.pth", folder / "model.onnx", ExportOptions(stated=TRAINED))
+    recipe = export(folder / "model.pth", folder / "model.onnx", ExportOptions(facts=TRAINED))
     assert recipe.architecture == f"unet_{levels}"
     return levels, folder / "model.onnx"
 
@@ -186,12 +186,12 @@ def checkpoint(weights: dict[str, torch.Tensor], tmp_path: Path) -> Path:
     return save_published(tmp_path / "run" / "model_4.pth", weights)
 
 
-def recipe_of(path: Path, stated: TrainingFacts | None = None) -> Recipe:
-    return load_model(path, stated)[1]
+def recipe_of(path: Path, facts: TrainingFacts | None = None) -> Recipe:
+    return load_model(path, facts)[1]
 
 
 @pytest.mark.parametrize(
-    ("stated", "missing"),
+    ("facts", "missing"),
     [
         (TrainingFacts(), "--gauss, --compress, --order, --bbox unknown"),
         (replace(TRAINED, gauss=None), "--gauss unknown"),
@@ -199,15 +199,15 @@ def recipe_of(path: Path, stated: TrainingFacts | None = None) -> Recipe:
         (replace(TRAINED, order=None, bbox=None), "--order, --bbox unknown"),
     ],
 )
-def test_what_is_missing_is_named(checkpoint: Path, stated: TrainingFacts, missing: str) -> None:
+def test_what_is_missing_is_named(checkpoint: Path, facts: TrainingFacts, missing: str) -> None:
     with pytest.raises(InputError, match=missing) as error:
-        recipe_of(checkpoint, stated)
+        recipe_of(checkpoint, facts)
     assert "opt.txt" in str(error.value)
 
 
 def test_options_and_no_options_file(checkpoint: Path) -> None:
-    stated = TrainingFacts(gauss=0.0, compress=False, order="auto", bbox=17.0, voxel_size=13.48)
-    recipe = recipe_of(checkpoint, stated)
+    facts = TrainingFacts(gauss=0.0, compress=False, order="auto", bbox=17.0, voxel_size=13.48)
+    recipe = recipe_of(checkpoint, facts)
     assert recipe.grey == preprocessing.published(0.0, compress=False)
     assert (recipe.order, recipe.diameter, recipe.voxel_size) == (None, 17.0, 13.48)
 
@@ -239,7 +239,7 @@ def test_our_own_options_file(checkpoint: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stated", "parts"),
+    ("facts", "parts"),
     [
         (TrainingFacts(gauss=1.0), ("--gauss 0.8", "--gauss 1")),
         (TrainingFacts(compress=False), ("says --compress", "--no-compress")),
@@ -247,10 +247,10 @@ def test_our_own_options_file(checkpoint: Path) -> None:
         (TrainingFacts(bbox=16.0), ("--bbox 24", "--bbox 16")),
     ],
 )
-def test_options_against_the_options_file(checkpoint: Path, stated: TrainingFacts, parts: tuple[str, str]) -> None:
+def test_options_against_the_options_file(checkpoint: Path, facts: TrainingFacts, parts: tuple[str, str]) -> None:
     (checkpoint.parent / "opt.txt").write_text(OPT_TXT)
     with pytest.raises(ContradictionError) as error:
-        recipe_of(checkpoint, stated)
+        recipe_of(checkpoint, facts)
     for part in ("opt.txt", *parts):
         assert part in str(error.value)
 

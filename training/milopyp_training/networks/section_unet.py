@@ -222,9 +222,10 @@ class SectionUNet(PickingNetwork):
         return self.head(self.features(x), embed)
 
     def picking_logits(self, sections: Tensor) -> Tensor:
-        """Logits without the embedding, which only training needs."""
-        logits, _ = self(sections, embed=False)
-        return cast(Tensor, logits.squeeze(1))
+        """Logits without the embedding; volume by volume, which keeps reshaping out of the exported graph."""
+        features = [self.sections(volume.unsqueeze(1)).transpose(0, 1) for volume in sections]
+        logits, _ = self.head(torch.stack(features), embed=False)
+        return logits.squeeze(1)
 
     def geometry(self) -> Geometry:
         """Halo, alignment and stride for tiles: three sections to either side, a wide field in the plane."""
