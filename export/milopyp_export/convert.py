@@ -155,7 +155,10 @@ def _write(
     graph: PickingGraph, recipe: Recipe, part: Path, options: ExportOptions, say: Callable[[str], None]
 ) -> Recipe:
     """Write the file, prove it, and put the figures into its recipe."""
-    layout = layout_for(graph.network, options.precision, options.target or TARGETS[options.precision])
+    target = options.target or TARGETS[options.precision]
+    layout = layout_for(graph.network, options.precision, target)
+    if target == "cpu" and layout == "conv3d":
+        say(f"{recipe.architecture} has no layout for CPUs: it is slower there than it could be, and picks in tiles")
     built = build(graph, recipe, layout, half=options.precision == "fp16")
     built.save(part)
     limit = parity.LIMITS.get(options.precision, parity.LIMIT)

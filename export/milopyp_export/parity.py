@@ -91,7 +91,8 @@ def check_streaming(path: Path, recipe: Recipe) -> float:
         assert recipe.chunks is not None
         z = cut_stream(depth, recipe.chunks.multiple, recipe.chunks.delay)
         tiling = Tiling(z, (Span(0, rows, 0, rows),), (Span(0, columns, 0, columns),), streaming=True)
-        found = np.full((depth, -(-rows // 2), -(-columns // 2)), np.nan, np.float32)
+        sizes = [-(-size // stride) for size, stride in zip(shape, recipe.geometry.stride, strict=True)]
+        found = np.full(sizes, np.nan, np.float32)
         for place, piece in iter_streamed(model.chunk_session, tiling, box_of(sections), levels, recipe):
             found[place] = piece
         differences.append(np.abs(found - _onnxruntime(path)(sections, levels)).max())

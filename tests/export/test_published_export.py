@@ -73,11 +73,11 @@ def test_golden_heat_maps_for_any_split(exported: tuple[int, Path], golden: Path
             for place, piece in iter_heat_map(tiles, box_of(sections), lambda block: on_cpu(model, block), geometry):
                 found[place] = piece
             assert np.abs(found - wanted).max() < 1e-4
-            passing = np.full(wanted.shape, np.nan, np.float32)
+            heat = np.full(wanted.shape, np.nan, np.float32)
             streamed = Tiling(cut_stream(depth, count, model.recipe.chunks.delay), y, x, streaming=True)
             for place, piece in iter_streamed(model.chunk_session, streamed, box_of(sections), LEVELS, model.recipe):
-                passing[place] = piece
-            assert np.abs(passing - wanted).max() < 1e-4
+                heat[place] = piece
+            assert np.abs(heat - wanted).max() < 1e-4
 
 
 def on_cpu(model: Model, block: np.ndarray) -> np.ndarray:

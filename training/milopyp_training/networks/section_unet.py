@@ -118,7 +118,7 @@ class SectionUNet(PickingNetwork):
     Architecture and initial weights follow the published method: Xavier-normal U-Net with zero
     biases, normal head with standard deviation 0.001, the framework's default for the stem.
 
-    Two mends: the published program accepts `last_k` and ignores it, here it sets the kernel; and
+    Two deviations: the published program accepts `last_k` and ignores it, here it sets the kernel; and
     the published network drops a leading axis of length 1, so it trains with one pair of patches
     only, here the batch axis is what it says.
     """
