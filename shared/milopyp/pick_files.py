@@ -290,7 +290,7 @@ def _check(options: Mapping[str, Any]) -> None:
     if options.get("dynamo_zero") not in (None, 0, 1):
         raise UsageError(f"{options.get('dynamo_zero')}", where="dynamo_zero", expected="0 or 1")
     if (name := options.get("name")) is not None:
-        check_image_name(name, "--name")
+        check_image_name(name, "--name", remedy="")
 
 
 def _refuse_other_size(size: tuple[int, int, int] | None, frame: Frame, tomogram: AnyTomogram) -> None:

@@ -8,7 +8,15 @@ from pathlib import Path
 from click import BadParameter
 
 from bad_input.builders import Build, Case, both, text, volume
-from bad_input.expected import IMAGE_NAME, JSON, NUMBER, RELION, TEXT, WRITTEN
+from bad_input.expected import (
+    FOR_FORMAT,
+    IMAGE_NAME,
+    JSON,
+    NUMBER,
+    RELION,
+    TEXT,
+    WRITTEN,
+)
 from milopyp_shared.errors import ContradictionError, InputError, UsageError
 from milopyp_shared.formats.mod import write_mod
 
@@ -56,27 +64,28 @@ WHICH = [
 ]  # fmt: skip
 
 UNKNOWN = [
-    Case("text without order", line("a.txt b.csv --coords voxel"), UsageError, "a.txt", "it to be",
+    Case("text without order", line("a.txt b.csv --coords voxel"), UsageError, "a.txt", FOR_FORMAT,
          text("a.txt", "1 2 3\n"), facts=("--tomogram FILE", "--order")),
-    Case("text without zero", line("a.txt b.csv --order xyz"), UsageError, "a.txt", "it to be",
+    Case("text without zero", line("a.txt b.csv --order xyz"), UsageError, "a.txt", FOR_FORMAT,
          text("a.txt", "1 2 3\n"), facts=("--coords model2point",)),
-    Case("model without size", line("a.csv b.mod --order xyz"), UsageError, "b.mod", "it to be", csv(),
+    Case("model without size", line("a.csv b.mod --order xyz"), UsageError, "b.mod", FOR_FORMAT, csv(),
          facts=("--tomogram FILE", "--shape")),
-    Case("model without order", line("a.mod b.csv"), UsageError, "a.mod", "it to be", model, facts=("--order",)),
-    Case("RELION 5 without size", line("a.csv b.star --to relion5 --voxel-size 10"), UsageError, "b.star", "it to be",
+    Case("model without order", line("a.mod b.csv"), UsageError, "a.mod", FOR_FORMAT, model, facts=("--order",)),
+    Case("RELION 5 without size", line("a.csv b.star --to relion5 --voxel-size 10"), UsageError, "b.star", FOR_FORMAT,
          csv(), facts=("--shape",)),
     Case("RELION 5 without voxel size", line("a.csv b.star --to relion5 --tomogram a.mrc"), UsageError, "b.star",
-         "it to be", both(csv(), volume("a.mrc")), facts=("--voxel-size",)),
-    Case("copick without voxel size", line("a.csv b.json"), UsageError, "b.json", "it to be", csv(),
+         FOR_FORMAT, both(csv(), volume("a.mrc")), facts=("--voxel-size",)),
+    Case("copick without voxel size", line("a.csv b.json"), UsageError, "b.json", FOR_FORMAT, csv(),
          facts=("--voxel-size",)),
     Case("auto order without a size", line("a.csv b.tbl --order auto"), UsageError, "--order",
          "--tomogram or --shape to tell the order from", csv()),
     Case("auto order of a cube", line("a.csv b.tbl --order auto --shape 9 9 9"), ContradictionError, "--shape",
          "an axis clearly thinner than both others", csv(), facts=("--order",)),
     Case("several tomograms in a STAR file", line(f"a.star b.csv --from relion5 {SIZE}"), UsageError, "a.star",
-         "--name", text("a.star", STAR), facts=("2 tomograms",)),
-    Case("several tomograms in a Dynamo table", line("a.tbl b.csv"), UsageError, "a.tbl", "--dynamo-tomogram",
-         text("a.tbl", "0 " * 35 + "\n" + "0 " * 19 + "1 " + "0 " * 15 + "\n"), facts=("2 tomograms", "0, 1")),
+         "those of one", text("a.star", STAR), facts=("2 tomograms", "TS_01, TS_02", "--name")),
+    Case("several tomograms in a Dynamo table", line("a.tbl b.csv"), UsageError, "a.tbl", "those of one",
+         text("a.tbl", "0 " * 35 + "\n" + "0 " * 19 + "1 " + "0 " * 15 + "\n"),
+         facts=("2 tomograms", "0, 1", "--dynamo-tomogram")),
 ]  # fmt: skip
 
 CONTRADICTIONS = [
@@ -126,7 +135,7 @@ CONTENT = [
          text("a.ndjson", '{"type": "point", "location": {"x": 1, "y": 2, "z": 3}}\n1 2 3\n')),
     Case("EMAN2 file without boxes", line("a.json b.csv --from eman"), InputError, "a.json",
          "EMAN2's info file of a tomogram", text("a.json", "{}"), facts=("'boxes_3d'", "--from", "warning: EMAN2")),
-    Case("EMAN2 boxes from an unknown centre", line("a.json b.csv --from eman"), UsageError, "a.json", "it to be",
+    Case("EMAN2 boxes from an unknown centre", line("a.json b.csv --from eman"), UsageError, "a.json", FOR_FORMAT,
          text("a.json", json.dumps({"apix_unbin": 2.5, "boxes_3d": [[1, 2, 3]]})), facts=("--shape",)),
 ]  # fmt: skip
 

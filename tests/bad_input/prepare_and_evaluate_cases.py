@@ -22,6 +22,7 @@ from bad_input.builders import (
     volume,
 )
 from bad_input.expected import (
+    FOR_FORMAT,
     FROM_INFER,
     IMAGE_NAME,
     IMOD,
@@ -34,6 +35,8 @@ from bad_input.expected import (
     XYZ_NUMBERS,
 )
 from milopyp_shared.errors import CheckError, ContradictionError, InputError, UsageError
+
+PARTICLES = "data_\nloop_\n_rlnTomoName\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateZ\n"
 
 CASES = [
     Case("no folder to prepare", PREPARE, InputError, "data", "a folder with tomograms"),
@@ -85,7 +88,16 @@ CASES = [
     Case("truth of several formats", EVALUATE.replace("coords.txt", "a.star"), UsageError, "a.star", RELION,
          both(candidates("x,y,z,score\n"), text("a.star", "data_\n"))),
     Case("truth in Angstrom, nothing known", f"{EVALUATE.replace('coords.txt', 'a.star')} --from relion5", UsageError,
-         "a.star", "it to be", both(candidates("x,y,z,score\n"), text("a.star", "data_\n"))),
+         "a.star", FOR_FORMAT, both(candidates("x,y,z,score\n"), text("a.star", "data_\n"))),
+    Case("truth as a model, nothing known", EVALUATE.replace("coords.txt", "a.mod"), UsageError, "a.mod", FOR_FORMAT,
+         both(candidates("x,y,z,score\n"), text("a.mod", "")), facts=("order", "--tomogram FILE", "milopyp convert")),
+    Case("truth as a text of unknown zero", f"{EVALUATE.replace('coords.txt', 'a.tsv')} --from txt", UsageError,
+         "a.tsv", FOR_FORMAT, both(candidates("x,y,z,score\n"), text("a.tsv", "1 2 3\n")),
+         facts=("order", "milopyp convert")),
+    Case("truth of other tomograms in a STAR file", f"{EVALUATE.replace('coords.txt', 'a.star')} --from warp",
+         UsageError, "a.star", "those of one",
+         both(candidates("x,y,z,score\n"), text("a.star", f"{PARTICLES}TS_1 1 2 3\nTS_2 1 2 3\n")),
+         facts=("TS_1, TS_2", "milopyp convert")),
     Case("truth of one tomogram in two files", EVALUATE.replace("coords.txt", "known"), InputError, "known",
          "one per tomogram", both(candidates("x,y,z,score\n"), text("known/a.csv", ""), text("known/a.tbl", "")),
          facts=("--from",)),
@@ -97,7 +109,7 @@ CASES = [
               text("c.csv", "x,y,z,score\n1,1,1,1\n"))),
     Case("picks in a format that their suffix does not say", PREPARE, UsageError, "data/a.star", RELION,
          both(volume("data/a.rec"), text("data/a.star", "data_\n"))),
-    Case("picks that need a voxel size", f"{PREPARE} --from relion5", UsageError, "data/a.star", "it to be",
+    Case("picks that need a voxel size", f"{PREPARE} --from relion5", UsageError, "data/a.star", FOR_FORMAT,
          both(volume("data/a.rec"), text("data/a.star", ""))),
     Case("object that a model lacks", f"{PREPARE} --object 3", InputError, "data/a.mod", "--object 1 to 1",
          both(volume("data/a.rec"), model_of_one_object), facts=("1 object",)),
@@ -115,6 +127,9 @@ CASES = [
     Case("report with the truth in an unknown format", "milopyp report picks --truth a.csv --from jpeg", UsageError,
          "--from", "one of txt, mod, csv, relion4, relion5, warp, tbl, copick, ndjson, eman",
          both(volume("a.mrc"), picked("a.mrc"))),
+    Case("report with a text of unknown zero", "milopyp report picks --truth a.txt --from txt", UsageError, "a.txt",
+         FOR_FORMAT, both(volume("a.mrc"), picked("a.mrc"), text("a.txt", "1 2 3\n")),
+         facts=("--coords model2point", "milopyp convert")),
     Case("report without a summary", "milopyp report picks", InputError, "picks/run.json", FROM_INFER,
          both(volume("a.mrc"), picked("a.mrc", summary=False))),
     Case("text as a parquet table", f"{PREPARE} --picks p.parquet", InputError, "p.parquet", PARQUET,

@@ -59,7 +59,7 @@ def test_a_machine_without_a_gpu(no_gpu: None, tmp_path: Path, monkeypatch: pyte
         "no library for cuda",
         "no library for tensorrt",
     )
-    assert shown["auto"] == "--provider auto takes cpu"
+    assert shown["auto"] == "milopyp-infer --provider auto takes cpu"
     assert shown["GPUs"] == "none that nvidia-smi names"
     assert shown["engines"].startswith(f"{tmp_path}/cache/engines, ")
     assert not (tmp_path / "cache").exists()

@@ -87,7 +87,7 @@ def choose(wanted: str, precision: str, obstacle: Callable[[str], str | None]) -
                 "int8 models are for CPUs",
                 where=f"--provider {wanted}",
                 expected="--provider cpu, or an fp16 or fp32 model",
-                remedy="Export it with --precision fp16.",
+                remedy="Export it with milopyp-export --precision fp16.",
             )
         return Choice(CPU, {})
     if wanted != AUTO:

@@ -72,10 +72,12 @@ class SlurmResources:
                 )  # fmt: skip
         for option in self.more:
             if not option.startswith("-"):
-                raise UsageError(option, where="--slurm-option", expected="an option of sbatch such as --account=NAME")
+                raise UsageError(
+                    f"{option!r}", where="--slurm-option", expected="an option of sbatch such as --account=NAME"
+                )
             if option.split("=")[0] in OURS or option[:2] in OURS:
                 raise UsageError(
-                    option, where="--slurm-option", expected="none by which the array is found again",
+                    f"{option!r}", where="--slurm-option", expected="none by which the array is found again",
                     remedy="Leave it out; --dry-run writes a script that you can change.",
                 )  # fmt: skip
 

@@ -134,7 +134,7 @@ def _changed(record: Picked, changes: Changes, lowest: float | None, run: Path) 
 
     if record.options.published is not None:
         raise InputError(
-            f"{record.name} was picked with --published",
+            f"{record.name} was picked with milopyp-infer --published",
             where=run,
             expected="a run without it",
             remedy="Run milopyp-infer again with another --out-thresh.",

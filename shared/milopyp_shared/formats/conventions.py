@@ -26,10 +26,11 @@ from .candidates import read_candidates, write_candidates
 Floats = NDArray[np.float64]
 
 REMEDIES = {
-    "order": "Give --tomogram FILE or --order WORD.",
-    "size": "Give --tomogram FILE or --shape X Y Z.",
-    "voxel_size": "Give --voxel-size ANGSTROM.",
-    "coords": "Give --coords model2point (numbers of IMOD's models) or --coords voxel (indices from 0).",
+    "order": "Say it with --tomogram FILE or --order WORD of milopyp convert.",
+    "size": "Say it with --tomogram FILE or --shape X Y Z of milopyp convert.",
+    "voxel_size": "Say it with --voxel-size ANGSTROM of this command or of milopyp convert.",
+    "coords": "Say it with --coords model2point (numbers of IMOD's models) or --coords voxel (indices from 0), of this "
+    "command or of milopyp convert.",
 }
 
 
@@ -96,7 +97,7 @@ class FormatContext:
         value = getattr(self, need)
         if value is None:
             what = f"{need.replace('_', ' ')} of the tomogram" if need != "coords" else "meaning of its numbers"
-            raise UsageError(f"the {what} is not known", where=where, expected="it to be", remedy=REMEDIES[need])
+            raise UsageError(f"the {what} is not known", where=where, expected="it, for this format", remedy=REMEDIES[need])
         return value
 
 

@@ -77,8 +77,8 @@ def read_table(path: str | Path, tomogram: int | None = None) -> DynamoTable:
         raise UsageError(
             f"particles of {len(known)} tomograms",
             where=path,
-            expected="--dynamo-tomogram",
-            remedy=f"It has {listed}.",
+            expected="those of one",
+            remedy=f"It has {listed}: choose with --dynamo-tomogram of milopyp convert.",
         )
     if tomogram is not None:
         table = table[numbers == tomogram]

@@ -189,7 +189,7 @@ def write_particles(
             f"name {name!r}",
             where=path,
             expected="a name without spaces and quotes, and not beginning as STAR's own words do",
-            remedy="Give --name.",
+            remedy="Write it with --name of milopyp convert.",
         )
     labels = [name_label, *coordinates, SCORE]
     lines = ["", f"data_{block}", "", "loop_"]
@@ -248,8 +248,9 @@ def _select(block: Block, label: str, name: str | None) -> tuple[Block, str]:
     listed = ", ".join(different[:6]) + (", ..." if len(different) > 6 else "")
     if name is None and len(different) > 1:
         raise UsageError(
-            f"particles of {len(different)} tomograms", where=block.path, expected="--name", remedy=f"It has {listed}."
-        )
+            f"particles of {len(different)} tomograms", where=block.path, expected="those of one",
+            remedy=f"It has {listed}: choose with --name of milopyp convert.",
+        )  # fmt: skip
     chosen = different if name is None else [word for word in different if name in (word, bare_name(word))]
     if len(chosen) != 1:
         found = f"{len(chosen)} tomograms are called {name}"
