@@ -91,7 +91,7 @@ def test_what_was_picked_as_published_is_refused(tmp_path: Path) -> None:
     assert run_line(f"milopyp-infer a.mrc --model {TOY} --out published --published --cutoff-z 0").code == 0
     outcome = run_line("milopyp threshold published --value 0.5")
     assert outcome.code == 2
-    assert "a was picked with --published" in outcome.err
+    assert "a was picked with milopyp-infer --published" in outcome.err
 
 
 def test_a_threshold_for_a_precision() -> None:

@@ -56,8 +56,8 @@ def format_context(files: OutputFiles, frame: Frame, name: str, radius: float) -
 
     Raises
     ------
-    UsageError
-        One of them needs a voxel size, and the tomogram has none.
+    UsageError, InputError
+        One of them needs a voxel size, and the tomogram has none; or it cannot hold the name.
     """
     context = FormatContext.of(frame, name, radius=radius)
     for word, path in files.more.items():

@@ -133,7 +133,12 @@ def describe(facts: Facts) -> str:
         ("milopyp", f"{facts.milopyp}, Python {facts.python}"),
         ("packages", ", ".join(f"{name} {version}" for name, version in facts.packages.items())),
         *facts.providers.items(),
-        ("auto", f"milopyp-infer --provider auto takes {facts.auto}" if facts.auto else "nothing can be picked here, see below"),
+        (
+            "auto",
+            f"milopyp-infer --provider auto takes {facts.auto}"
+            if facts.auto
+            else "nothing can be picked here, see below",
+        ),
         ("GPUs", "; ".join(facts.gpus) or "none that nvidia-smi names"),
         ("processor", f"{cpu.name}, {cpu.cores} cores, {cpu.threads} threads for this process"),
         ("flags", f"{' '.join(cpu.flags) or '-'}; int8 models {'pay' if cpu.int8_pays else 'gain little (no VNNI)'}"),

@@ -97,7 +97,9 @@ class FormatContext:
         value = getattr(self, need)
         if value is None:
             what = f"{need.replace('_', ' ')} of the tomogram" if need != "coords" else "meaning of its numbers"
-            raise UsageError(f"the {what} is not known", where=where, expected="it, for this format", remedy=REMEDIES[need])
+            raise UsageError(
+                f"the {what} is not known", where=where, expected="it, for this format", remedy=REMEDIES[need]
+            )
         return value
 
 

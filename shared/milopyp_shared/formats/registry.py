@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import InputError, UsageError
 from ..picks import Picks
-from . import conventions
+from . import conventions, star
 from .conventions import FormatContext
 
 Reader = Callable[[Path, FormatContext], Picks]
@@ -67,10 +67,14 @@ def check_needs(word: str, context: FormatContext, path: Path, *, writing: bool 
     ------
     UsageError
         With the option that says it.
+    InputError
+        The tomogram to write has a name that the format cannot hold.
     """
     row = FORMATS[word]
     for need in row.needs + (row.write_needs if writing else ()):
         context.require(need, path)
+    if writing and ".star" in row.suffixes:
+        star.check_name(context.label, path)
 
 
 def axes_warning(words: Iterable[str], order: str | None) -> str | None:

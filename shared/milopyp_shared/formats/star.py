@@ -184,6 +184,23 @@ def write_particles(
     InputError
         The name has spaces or quotes (RELION does not read such names), or the file cannot be written.
     """
+    check_name(name, path)
+    labels = [name_label, *coordinates, SCORE]
+    lines = ["", f"data_{block}", "", "loop_"]
+    lines += [f"_{label} #{number}" for number, label in enumerate(labels, start=1)]
+    for row in np.column_stack([xyz, score]).tolist():
+        lines.append("\t".join([name, *(fixed(value, 6) for value in row)]))
+    write_text(path, "\n".join(lines) + "\n\n")
+
+
+def check_name(name: str, path: str | Path) -> None:
+    """Refuse a tomogram's name that cannot be a value.
+
+    Raises
+    ------
+    InputError
+        It has spaces or quotes, or begins as STAR's own words do.
+    """
     if _words(name) != [name] or name[0] in "_'\"" or name.lower().startswith(("data_", "loop_")):
         raise InputError(
             f"name {name!r}",
@@ -191,12 +208,6 @@ def write_particles(
             expected="a name without spaces and quotes, and not beginning as STAR's own words do",
             remedy="Write it with --name of milopyp convert.",
         )
-    labels = [name_label, *coordinates, SCORE]
-    lines = ["", f"data_{block}", "", "loop_"]
-    lines += [f"_{label} #{number}" for number, label in enumerate(labels, start=1)]
-    for row in np.column_stack([xyz, score]).tolist():
-        lines.append("\t".join([name, *(fixed(value, 6) for value in row)]))
-    write_text(path, "\n".join(lines) + "\n\n")
 
 
 def tomogram_names(path: str | Path) -> list[str]:
