@@ -194,7 +194,7 @@ def restore(state: TrainingState, checkpoint: Checkpoint, path: Path) -> None:
         state.epoch, state.history = int(stored["epoch"]), list(stored["history"])
         state.validation = list(stored["validation"])
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _other_run(_first_line(error), path) from error
+        raise _other_run(_what_differs(error), path) from error
 
 
 def cross_validated(checkpoint: Checkpoint, path: Path) -> CrossValidated | None:
@@ -214,7 +214,7 @@ def cross_validated(checkpoint: Checkpoint, path: Path) -> CrossValidated | None
         return CrossValidated(places, float(found["unlabelled"]), scores)
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(
-            f"what its cross-validation found is damaged ({_first_line(error)})",
+            f"what its cross-validation found is damaged ({_what_differs(error)})",
             where=path,
             expected="a complete checkpoint",
         ) from error
@@ -237,7 +237,7 @@ def load_initial_weights(network: nn.Module, path: Path) -> None:
         network.load_state_dict(weights)
     except RuntimeError as error:
         raise InputError(
-            f"does not fit the network ({_first_line(error)})",
+            f"does not fit the network ({_what_differs(error)})",
             where=path,
             expected=f"the {len(network.state_dict())} entries of the network that --arch names",
         ) from error
@@ -253,11 +253,15 @@ def _plain(found: CrossValidated) -> dict[str, Any]:
 
 def _reason(error: Exception) -> str:
     """What PyTorch says of a file that it does not read, without its advice to read it unsafely."""
-    if type(error).__name__ == "UnpicklingError":
+    said = (str(error).splitlines() or [""])[0]
+    if type(error).__name__ == "UnpicklingError" or isinstance(error, KeyError) or "weights_only" in said:
         return "no list of tensors and plain types"
-    return (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0][:80] or type(error).__name__
+    return said.split(". ")[0][:80] or type(error).__name__
 
 
-def _first_line(error: Exception) -> str:
+def _what_differs(error: Exception) -> str:
+    """What an error of loading says in its last line: PyTorch's first one names the network only."""
+    if isinstance(error, KeyError):
+        return f"it lacks {error.args[0]}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[-1] if lines else type(error).__name__)[:100]
