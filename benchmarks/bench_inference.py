@@ -30,7 +30,8 @@ from machine import describe_machine
 from milopyp_export.convert import build
 from milopyp_export.graph import PickingGraph
 from milopyp_export.precision import quantise
-from milopyp_inference.engine.model import Machine, open_model
+from milopyp_inference.engine.machine import Machine
+from milopyp_inference.engine.model import open_model
 from milopyp_inference.engine.streaming import ChunkStream
 from milopyp_shared import preprocessing as grey_module
 from milopyp_shared.mrc import write_mrc
@@ -125,7 +126,7 @@ def table_of_network(folder: Path, models: dict[str, Path], options: argparse.Na
             model = open_model(models[f"{name} {precision}"], Machine("cpu", threads=options.threads))
             chunks = model.recipe.chunks
             assert chunks is not None
-            stream = ChunkStream(model.chunk_session, chunks, LEVELS, 10**6, (512, 512))
+            stream = ChunkStream(model.engine.streaming_session, chunks, LEVELS, 10**6, (512, 512))
             runs[f"onnxruntime, {precision}"] = lambda stream=stream: stream.run(stream.inputs(sections, 400))
         times = interleaved(runs, options.rounds)
         flops = operations(network) * 512 * 512

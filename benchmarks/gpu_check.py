@@ -25,11 +25,14 @@ import numpy as np
 from machine import describe_machine
 from numpy.typing import NDArray
 
-from milopyp_inference.engine import providers, tensorrt_cache
-from milopyp_inference.engine.model import Machine, open_model, read_recipe
+from milopyp_inference.engine import tensorrt_cache
+from milopyp_inference.engine.machine import Machine
+from milopyp_inference.engine.model import open_model, read_recipe
 from milopyp_inference.engine.planning import parse_memory
+from milopyp_inference.engine.providers.registry import PROVIDERS, describe
 from milopyp_inference.engine.runtime import installed_runtimes
 from milopyp_inference.pipeline import prepare, run_network
+from milopyp_shared.cpu import allowed_threads
 from milopyp_shared.errors import MilopypError
 from milopyp_shared.matching import match_greedy
 from milopyp_shared.peaks import above_threshold, nms
@@ -37,6 +40,7 @@ from milopyp_shared.picks import Picks
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.tomogram import open_tomogram
 
+REFERENCE = "cpu"  # provider that the others are compared with
 HEADINGS = (
     "file", "provider", "heat map, max difference", "mean difference", "picks", "picks in common", "s per tomogram",
     "of them network", "first run, s", "GPU memory, MiB",
@@ -81,7 +85,7 @@ def main() -> None:
     parser.add_argument("--tomogram", type=Path, required=True)
     parser.add_argument("--order", default="auto", help="axes of the tomogram's file")
     parser.add_argument("--device", type=int, default=0, help="number of the GPU")
-    parser.add_argument("--threads", type=int, default=providers.allowed_threads())
+    parser.add_argument("--threads", type=int, default=allowed_threads())
     parser.add_argument("--memory", help="as --memory of milopyp-infer")
     parser.add_argument("--rounds", type=int, default=5, help="tomograms timed, after a first one")
     parser.add_argument("--out", type=Path, help="file for the table, beside the terminal")
@@ -94,9 +98,9 @@ def main() -> None:
     reference = next((path for path, recipe in recipes.items() if recipe.precision == "fp32"), None)
     if reference is None:
         parser.error("one of the files has to be fp32: it is what the others are compared with")
-    states = dict(reversed(providers.describe()))
+    states = dict(describe())
     working = [name for name, state in states.items() if state == "works"]
-    first = (reference, providers.CPU)
+    first = (reference, REFERENCE)
     pairs = [first, *(pair for pair in itertools.product(options.models, working) if pair != first)]
     runs = [Run(*pair, *measured(options, *pair)) for pair in pairs]
     if runs[0].found is None:
@@ -164,7 +168,7 @@ def measured(options: argparse.Namespace, file: Path, provider: str) -> tuple[Fo
         words = [sys.executable, __file__, file, "--tomogram", options.tomogram, "--order", options.order]
         words += ["--device", options.device, "--threads", options.threads, "--rounds", options.rounds]
         words += ["--memory", options.memory] if options.memory else []
-        before = None if provider == providers.CPU else memory_in_use(options.device)
+        before = None if not PROVIDERS[provider].gpu else memory_in_use(options.device)
         peak = before
         with (folder / "log").open("w+") as log:
             process = subprocess.Popen([*map(str, words), "--one", provider, name], stdout=log, stderr=log)

@@ -10,10 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from milopyp_inference.engine.model import Machine, open_model
-from milopyp_inference.engine.providers import CPU
+from milopyp_inference.engine.machine import Machine
+from milopyp_inference.engine.model import open_model
 from milopyp_inference.engine.runtime import import_onnxruntime
-from milopyp_inference.engine.streaming import iter_streamed
 from milopyp_shared import axes
 from milopyp_shared.errors import CheckError
 from milopyp_shared.graph_names import INPUTS, OUTPUT
@@ -23,7 +22,7 @@ from milopyp_shared.peaks import above_threshold, find_candidates, nms
 from milopyp_shared.picks import Picks
 from milopyp_shared.preprocessing import PreprocessedVolume, grey_levels
 from milopyp_shared.recipe import Geometry, Recipe
-from milopyp_shared.tiles import Span, Tiling, box_of, cut_stream
+from milopyp_shared.tiles import Span, Tiling, box_of, cut_stream, heat_map_shape
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_shared.tta import heat_map
 
@@ -82,7 +81,7 @@ def check_streaming(path: Path, recipe: Recipe) -> float:
     CheckError
         They differ by more than the limit; of int8, whose sums are rounded differently, the difference is only told.
     """
-    model = open_model(path, Machine(provider=CPU))
+    model = open_model(path, Machine(provider="cpu"))
     differences = []
     levels = np.array([3.0, 251.0], dtype=np.float32)
     for shape in example_shapes(recipe.geometry):
@@ -91,9 +90,8 @@ def check_streaming(path: Path, recipe: Recipe) -> float:
         assert recipe.chunks is not None
         z = cut_stream(depth, recipe.chunks.multiple, recipe.chunks.delay)
         tiling = Tiling(z, (Span(0, rows, 0, rows),), (Span(0, columns, 0, columns),), streaming=True)
-        sizes = [-(-size // stride) for size, stride in zip(shape, recipe.geometry.stride, strict=True)]
-        found = np.full(sizes, np.nan, np.float32)
-        for place, piece in iter_streamed(model.chunk_session, tiling, box_of(sections), levels, recipe):
+        found = np.full(heat_map_shape(shape, recipe.geometry), np.nan, np.float32)
+        for place, piece in model.engine.iter_heat_map(tiling, box_of(sections), levels):
             found[place] = piece
         differences.append(np.abs(found - _onnxruntime(path)(sections, levels)).max())
     largest = float(np.max(differences))

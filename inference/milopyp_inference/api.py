@@ -12,13 +12,19 @@ from milopyp_shared.tomogram import Tomogram, open_tomogram
 
 from .decode.select import Selection, select_picks
 from .engine import model as models
-from .engine.model import Machine, Model
+from .engine.machine import AUTO, Machine
+from .engine.model import Model
 from .engine.planning import parse_memory
 from .pipeline import prepare, run_network
 
 
 def open_model(
-    path: str | Path, *, provider: str = "auto", device: int = 0, threads: int | None = None, memory: str | None = None
+    path: str | Path,
+    *,
+    provider: str = AUTO,
+    device: int | None = None,
+    threads: int | None = None,
+    memory: str | None = None,
 ) -> Model:
     """Open a model file once, to pick many tomograms with it.
 
@@ -29,7 +35,7 @@ def open_model(
     provider
         ``cpu``, ``cuda``, ``tensorrt``, or ``auto`` for the best that works here.
     device
-        Number of the GPU.
+        Number of the GPU to use; None: the first one, if there is any.
     threads
         CPU threads; None: all that are allowed.
     memory

@@ -13,6 +13,8 @@ from milopyp_shared.console import Console
 from milopyp_shared.errors import CheckError, FullDiskError
 
 from . import options as checks
+from .engine.machine import AUTO
+from .engine.providers.registry import PROVIDERS
 from .launch import options as several
 
 CHECKED = "As in training (the model file knows; a contradiction is refused)"
@@ -109,7 +111,7 @@ PUBLISHED = "As the published program picks (with --published only)"
     help="Nothing is picked closer to a face than this.  [default: 0, particles at the border count]",
 )  # fmt: skip
 @option(
-    "--provider", type=click.Choice(["auto", "tensorrt", "cuda", "cpu"]), default="auto", group="Machine",
+    "--provider", type=click.Choice((AUTO, *PROVIDERS)), default=AUTO, group="Machine",
     help="What the network runs on; auto takes the best that works here.",
 )  # fmt: skip
 @option("--gpus", group="Machine", help="Number of the GPU, or several with commas; -1: the CPU.")
@@ -138,10 +140,12 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
     from .batch.picking_run import PickingRun, records_outside
     from .batch.records import PickOptions
     from .decode.select import Selection
-    from .engine.model import Machine, open_model
+    from .engine.machine import Machine
+    from .engine.model import open_model
+    from .engine.providers.registry import choose
     from .engine.runtime import import_onnxruntime
     from .launch.launcher import pick_with
-    from .launch.local import EXIT_DISK_FULL
+    from .launch.local import EXIT_DISK_FULL, LocalWorkers
     from .launch.shards import parse_shard, part_of
     from .launch.slurm import SlurmArray
 
@@ -150,9 +154,8 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
     out = checks.output_folder(options["out"], options["exp_id"], options["out_id"])
     fleet = several.fleet(options, out, console)
     first_gpu = options["gpus"] and options["gpus"].split(",")[0]
-    machine = checks.machine(options["provider"], first_gpu, options["threads"], options["memory"])
-    if fleet is not None:
-        machine = Machine("cpu", threads=1)  # this process only reads the recipe
+    wanted = checks.machine(options["provider"], first_gpu, options["threads"], options["memory"])
+    machine = wanted if fleet is None else Machine("cpu", threads=1)  # this process only reads the recipe
     threshold = checks.threshold(options["out_thresh"])
     published = checks.published_options(options)
     formats = checks.formats(options["formats"], published is not None)
@@ -163,9 +166,9 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
         console.say(f"there is nothing to do for part {options['shard']} of {len(everything)} tomograms")
         return 0
     model = open_model(options["model"], machine, console.say)
-    if machine.provider == "auto" and fleet is None:
-        console.say(f"running on {model.choice}")
-    console.detail(f"{model.path} on {model.choice}, onnxruntime {import_onnxruntime().__version__}")
+    if isinstance(fleet, LocalWorkers) and wanted.device is not None:  # what they would refuse is refused at once
+        choose(wanted.provider, model.recipe.precision, gpu=wanted.device)
+    console.detail(f"{model.path} on {model.provider.name}, onnxruntime {import_onnxruntime().__version__}")
     if model.path != options["model"]:
         console.say(f"{model.path} is the export of {options['model']}: picking with it")
     checks.against_recipe(options, model.recipe, model.path)

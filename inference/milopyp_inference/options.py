@@ -18,7 +18,8 @@ if TYPE_CHECKING:  # the help must not pay for what these modules load
 
     from .batch.records import PickOptions
     from .decode.published import PublishedOptions
-    from .engine.model import Machine, Model
+    from .engine.machine import Machine
+    from .engine.model import Model
 
 DEFAULT_OUT = Path("picks")
 EXPERIMENTS = Path("exp/semi")
@@ -191,17 +192,17 @@ def output_folder(out: Path | None, exp_id: str | None, out_id: str | None) -> P
 
 
 def machine(provider: str, gpus: str | None, threads: int | None, memory: str | None) -> Machine:
-    """Where to run: ``--gpus -1`` is ``--provider cpu``, a number names the GPU.
+    """Where to run: ``--gpus -1`` is ``--provider cpu``, a number names a GPU that is to be used.
 
     Raises
     ------
     UsageError
         No number, several, a size that is none, or ``--gpus`` and ``--provider`` that contradict each other.
     """
-    from .engine.model import Machine
+    from .engine.machine import Machine
     from .engine.planning import parse_memory
 
-    device = 0
+    device = None
     if gpus is not None:
         word = gpus.strip()
         if word == "-1":
@@ -233,10 +234,6 @@ def memory_suffices(images: Sequence[ImageEntry], options: PickOptions, model: M
     UsageError
         It does not.
     """
-    from .engine.planning import plan
-
-    if model.choice.name != "cpu":
-        return
     seen = set()
     for image in images:
         try:
@@ -246,7 +243,7 @@ def memory_suffices(images: Sequence[ImageEntry], options: PickOptions, model: M
         shape = (-(-z // model.recipe.grey.sections_per_pair), y, x)
         if shape not in seen:
             seen.add(shape)
-            plan(shape, model.recipe, model.memory)
+            model.engine.plan(shape)
 
 
 def outputs_apart(images: Sequence[ImageEntry], out: Path) -> None:

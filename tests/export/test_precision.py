@@ -13,7 +13,8 @@ from milopyp_export import parity
 from milopyp_export.convert import ExportOptions, export
 from milopyp_export.graph import PickingGraph, make_graph
 from milopyp_export.precision import calibration_slabs, kept_in_fp32, layout_for, quantise
-from milopyp_inference.engine.model import Machine, open_model
+from milopyp_inference.engine.machine import Machine
+from milopyp_inference.engine.model import open_model
 from milopyp_inference.pipeline import prepare, run_network
 from milopyp_shared.errors import CheckError, UsageError
 from milopyp_shared.lists import read_image_list

@@ -17,12 +17,12 @@ from milopyp_export.convert import ExportOptions, export
 from milopyp_export.load import load_model
 from milopyp_export.published_checkpoint import read_network
 from milopyp_export.published_options import TrainingFacts, read_options
-from milopyp_inference.engine.model import Machine, Model, open_model
-from milopyp_inference.engine.streaming import iter_streamed
+from milopyp_inference.engine.machine import Machine
+from milopyp_inference.engine.model import open_model
 from milopyp_shared import preprocessing
 from milopyp_shared.errors import ContradictionError, InputError
 from milopyp_shared.recipe import Recipe
-from milopyp_shared.tiles import Span, Tiling, box_of, cut, cut_stream, iter_heat_map
+from milopyp_shared.tiles import Span, Tiling, box_of, cut, cut_stream
 from milopyp_training.networks.section_unet import SectionUNet
 from published_checkpoints import OPT_TXT, OPTIONS, save_published, state_dict
 from running import run_line
@@ -68,21 +68,13 @@ def test_golden_heat_maps_for_any_split(exported: tuple[int, Path], golden: Path
         depth, rows, columns = sections.shape
         y, x = (Span(0, rows, 0, rows),), (Span(0, columns, 0, columns),)
         for count in (1, 2, 3, depth):
-            found = np.full(wanted.shape, np.nan, np.float32)
             tiles = Tiling(cut(depth, count, geometry.halo[0], geometry.alignment[0]), y, x)
-            for place, piece in iter_heat_map(tiles, box_of(sections), lambda block: on_cpu(model, block), geometry):
-                found[place] = piece
-            assert np.abs(found - wanted).max() < 1e-4
-            heat = np.full(wanted.shape, np.nan, np.float32)
             streamed = Tiling(cut_stream(depth, count, model.recipe.chunks.delay), y, x, streaming=True)
-            for place, piece in iter_streamed(model.chunk_session, streamed, box_of(sections), LEVELS, model.recipe):
-                heat[place] = piece
-            assert np.abs(heat - wanted).max() < 1e-4
-
-
-def on_cpu(model: Model, block: np.ndarray) -> np.ndarray:
-    heat: np.ndarray = model.session.run(None, {"sections": block[None], "levels": LEVELS})[0][0]
-    return heat
+            for tiling in (tiles, streamed):
+                found = np.full(wanted.shape, np.nan, np.float32)
+                for place, piece in model.engine.iter_heat_map(tiling, box_of(sections), LEVELS):
+                    found[place] = piece
+                assert np.abs(found - wanted).max() < 1e-4
 
 
 def test_the_file_is_one_file_of_plain_operators(exported: tuple[int, Path]) -> None:

@@ -11,7 +11,8 @@ import onnx
 import onnxruntime
 import pytest
 
-from milopyp_inference.engine.model import Machine, open_model
+from milopyp_inference.engine.machine import Machine
+from milopyp_inference.engine.model import open_model
 from milopyp_inference.pipeline import prepare, run_network
 from milopyp_shared.matching import evaluate
 from milopyp_shared.peaks import above_threshold, nms

@@ -14,7 +14,10 @@ import pytest
 
 from milopyp_inference import pipeline
 from milopyp_inference.batch import batch
+from milopyp_inference.engine.machine import Machine
 from milopyp_inference.engine.model import Model
+from milopyp_inference.engine.model_file import read_model_file
+from milopyp_inference.engine.providers.cpu import CpuEngine
 from milopyp_shared.tomogram import Tomogram
 from running import Outcome, run_line, tree
 from toys import TOY, clean_phantom, write_tomogram
@@ -238,10 +241,10 @@ def test_a_failed_tomogram_is_tried_again_and_the_record_follows() -> None:
     assert "error" not in record("b")
 
 
-class Full:
-    """A session on a device without memory; onnxruntime's errors have no common base class of their own."""
+class Full(CpuEngine):
+    """On a device without memory; onnxruntime's errors have no common base class of their own."""
 
-    def run(self, *_: Any) -> Any:
+    def iter_heat_map(self, *_: Any) -> Any:
         raise RuntimeError("Failed to allocate memory for requested buffer of size 4294967296\nand more lines")
 
 
@@ -250,7 +253,11 @@ def test_an_error_of_onnxruntime_stops_only_its_tomogram(monkeypatch: pytest.Mon
 
     def full_at_b(prepared: Any, model: Model, *arguments: Any) -> Any:
         full = prepared.tomogram.path.stem == "b"
-        return whole(prepared, replace(model, session=Full()) if full else model, *arguments)
+        return whole(
+            prepared,
+            replace(model, engine=Full(read_model_file(model.path), Machine(), print)) if full else model,
+            *arguments,
+        )
 
     monkeypatch.setattr(batch, "run_network", full_at_b)
     outcome = run_line(LINE)

@@ -158,7 +158,7 @@ def test_one_process_per_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without GPUs here, the words of the processes tell."""
     from milopyp_inference.launch import options as several
 
-    monkeypatch.setattr("milopyp_inference.engine.providers.allowed_threads", lambda: 9)
+    monkeypatch.setattr("milopyp_shared.cpu.allowed_threads", lambda: 9)
     options = {"gpus": "0,2", "provider": "auto", "workers": None, "threads": None}
     assert several.worker_args(options) == [["--gpus", "0", "--threads", "4"], ["--gpus", "2", "--threads", "4"]]
     assert several.worker_args(options | {"gpus": "1"}) == []

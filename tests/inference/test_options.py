@@ -17,7 +17,7 @@ from milopyp_inference import options as checks
 from milopyp_inference.cli import infer_command
 from milopyp_inference.decode.filaments import FibreOptions
 from milopyp_inference.decode.published import PublishedOptions
-from milopyp_inference.engine.model import Machine
+from milopyp_inference.engine.machine import Machine
 from milopyp_shared import preprocessing
 from milopyp_shared.errors import ContradictionError, MilopypError, UsageError
 from milopyp_shared.recipe import METADATA_KEY, Recipe

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from milopyp_inference.engine.model import Machine, Model, open_model
+from milopyp_inference.engine.machine import Machine
+from milopyp_inference.engine.model import open_model, read_recipe
 from milopyp_inference.engine.planning import OWN_BYTES, STATE_COST, parse_memory, plan, plan_for_gpu
 from milopyp_shared.errors import UsageError
 from milopyp_shared.recipe import Recipe
@@ -27,19 +28,15 @@ DEFAULT = ((20, 40, 40), (4, 8, 8), 240)
 
 
 @cache
-def toy() -> Model:
-    return open_model(TOY, Machine("cpu", threads=1))
-
-
 def recipe_like_the_default() -> Recipe:
     halo, alignment, working = DEFAULT
-    chunks = toy().recipe.chunks
-    assert chunks is not None
+    recipe = read_recipe(TOY)
+    assert recipe.chunks is not None
     return replace(
-        toy().recipe,
-        geometry=replace(toy().recipe.geometry, halo=halo, alignment=alignment),
+        recipe,
+        geometry=replace(recipe.geometry, halo=halo, alignment=alignment),
         working_bytes=working,
-        chunks=replace(chunks, delay=19, multiple=4, states=((2, 16, 1), (16, 16, 1), (2, 64, 3))),
+        chunks=replace(recipe.chunks, delay=19, multiple=4, states=((2, 16, 1), (16, 16, 1), (2, 64, 3))),
     )
 
 
@@ -166,7 +163,7 @@ def test_heat_maps_do_not_depend_on_the_memory(depth: int, rows: int, columns: i
     volume = np.random.default_rng(depth).integers(0, 256, (depth, rows, columns), np.uint8)
     heats = []
     for memory in (None, OWN_BYTES + 1000 * kilobytes):
-        model = replace(toy(), machine=Machine("cpu", threads=1, memory=memory))
+        model = open_model(TOY, Machine("cpu", threads=1, memory=memory))
         heat = np.full((depth, -(-rows // 2), -(-columns // 2)), np.nan, np.float32)
         try:
             averaged_heat_map(

@@ -5,19 +5,25 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import onnxruntime
 import pytest
 
-from milopyp_inference.engine import providers
-from milopyp_inference.engine.model import Machine, open_model
+from milopyp_inference.engine.machine import Machine
+from milopyp_inference.engine.model import open_model, read_recipe
 from milopyp_inference.engine.planning import plan_for_gpu
+from milopyp_inference.engine.providers import cpu, cuda, tensorrt
+from milopyp_inference.engine.providers.registry import PROVIDERS, Choice, choose, describe, obstacle_to
 from milopyp_inference.engine.runtime import installed_runtimes, refuse_two_runtimes
-from milopyp_shared.errors import CheckError, ContradictionError, MissingDependency
+from milopyp_inference.engine.session import ProviderOptions, operators_by_provider
+from milopyp_shared.cpu import allowed_threads
+from milopyp_shared.errors import CheckError, ContradictionError, MissingDependency, UsageError
 from milopyp_shared.graph_names import INPUTS
-from toys import TOY
+from running import run_line
+from toys import TOY, clean_phantom, write_tomogram
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 without_gpu = pytest.mark.skipif(
@@ -41,34 +47,34 @@ without_gpu = pytest.mark.skipif(
 def test_auto_takes_the_best_and_says_why_not_a_better_one(obstacles: dict[str, str], chosen: str) -> None:
     better = ["tensorrt", "cuda", "cpu"][: ["tensorrt", "cuda", "cpu"].index(chosen)]
     for precision in ("fp32", "fp16"):
-        choice = providers.choose("auto", precision, obstacles.get)
-        assert choice == providers.Choice(chosen, {name: obstacles[name] for name in better})
+        choice = choose("auto", precision, obstacles.get)
+        assert choice == Choice(chosen, {name: obstacles[name] for name in better})
     for name in better:
         assert f"{name}: {obstacles[name]}" in str(choice)
 
 
 def test_a_reason_that_two_share_is_said_once() -> None:
     obstacles = {"tensorrt": "built without it", "cuda": "built without it"}
-    assert str(providers.choose("auto", "fp32", obstacles.get)) == "cpu (not tensorrt or cuda: built without it)"
-    assert str(providers.Choice("cuda", {})) == "cuda"
+    assert str(choose("auto", "fp32", obstacles.get)) == "cpu (not tensorrt or cuda: built without it)"
+    assert str(Choice("cuda", {})) == "cuda"
 
 
 def test_int8_never_runs_on_a_gpu() -> None:
     everything_works = {}.get
-    assert providers.choose("auto", "int8", everything_works) == providers.Choice("cpu", {})
-    assert providers.choose("cpu", "int8", everything_works) == providers.Choice("cpu", {})
+    assert choose("auto", "int8", everything_works) == Choice("cpu", {})
+    assert choose("cpu", "int8", everything_works) == Choice("cpu", {})
     for name in ("cuda", "tensorrt"):
         with pytest.raises(ContradictionError, match=f"--provider {name}: int8 models are for CPUs; .*fp16"):
-            providers.choose(name, "int8", everything_works)
+            choose(name, "int8", everything_works)
 
 
 @pytest.mark.parametrize(
     ("name", "package"), [("cuda", "'milopyp[gpu]'"), ("tensorrt", "'milopyp[gpu,tensorrt]'")], ids=["cuda", "tensorrt"]
 )
 def test_a_wish_is_granted_or_refused(name: str, package: str) -> None:
-    assert providers.choose(name, "fp16", {}.get) == providers.Choice(name, {})
+    assert choose(name, "fp16", {}.get) == Choice(name, {})
     with pytest.raises(MissingDependency) as refused:
-        providers.choose(name, "fp16", {name: "libx.so.13: cannot open shared object file"}.get)
+        choose(name, "fp16", {name: "libx.so.13: cannot open shared object file"}.get)
     line = str(refused.value)
     assert line.startswith(f"--provider {name}: {name} does not work here: libx.so.13: cannot open shared object file")
     assert f"pip install {package}" in line
@@ -77,9 +83,32 @@ def test_a_wish_is_granted_or_refused(name: str, package: str) -> None:
 
 def test_the_cpu_is_taken_without_a_question() -> None:
     def never(name: str) -> str | None:
-        raise AssertionError(name)
+        assert name == "cpu"
+        return None
 
-    assert providers.choose("cpu", "fp32", never) == providers.Choice("cpu", {})
+    assert choose("cpu", "fp32", never) == Choice("cpu", {})
+    assert obstacle_to("cpu") is None
+
+
+def test_a_gpu_that_is_named_is_a_wish() -> None:
+    """A number is no preference: without a GPU that works there is nothing to fall back to."""
+    assert choose("auto", "fp32", {"tensorrt": "no libnvinfer"}.get, gpu=0) == Choice(
+        "cuda", {"tensorrt": "no libnvinfer"}
+    )
+    nothing = {"tensorrt": "built without it", "cuda": "built without it"}.get
+    with pytest.raises(MissingDependency) as refused:
+        choose("auto", "fp32", nothing, gpu=2)
+    assert refused.value.where == "--gpus 2"
+    assert refused.value.found == "no GPU can be used here (not tensorrt or cuda: built without it)"
+    assert refused.value.exit_code == 2
+    with pytest.raises(ContradictionError, match="--gpus 2: int8 models are for CPUs"):
+        choose("auto", "int8", {}.get, gpu=2)
+    assert choose("cpu", "fp32", {}.get, gpu=2) == Choice("cpu", {})  # the command refuses that before
+
+
+def test_a_provider_that_nobody_knows() -> None:
+    with pytest.raises(UsageError, match=r"--provider: 'coreml'; expected one of auto, tensorrt, cuda, cpu"):
+        open_model(TOY, Machine("coreml"))
 
 
 # ---------------------------------------------------------------- what works here
@@ -88,12 +117,24 @@ def test_the_cpu_is_taken_without_a_question() -> None:
 @without_gpu
 def test_this_machine_says_why_not() -> None:
     for name in ("cuda", "tensorrt"):
-        assert providers.obstacle_to(name) == f"this onnxruntime {onnxruntime.__version__} was built without it"
-    said = dict(providers.describe())
-    assert list(said) == ["tensorrt", "cuda", "cpu"]
-    assert (said["cpu"], said["cuda"]) == ("works", providers.obstacle_to("cuda"))
+        assert obstacle_to(name) == f"this onnxruntime {onnxruntime.__version__} was built without it"
+    said = dict(describe())
+    assert list(said) == ["cpu", "cuda", "tensorrt"]
+    assert (said["cpu"], said["cuda"]) == ("works", obstacle_to("cuda"))
     with pytest.raises(MissingDependency, match="was built without it"):
         open_model(TOY, Machine(provider="cuda"))
+
+
+@without_gpu
+@pytest.mark.parametrize("gpus", ["0", "0 --provider auto", "0,1"])
+def test_a_gpu_that_is_asked_for_is_not_replaced_by_the_cpu(gpus: str, tmp_path: Path) -> None:
+    write_tomogram(tmp_path / "a.mrc", clean_phantom().volume)
+    outcome = run_line(f"milopyp-infer {tmp_path}/a.mrc --model {TOY} --out {tmp_path}/picks --gpus {gpus}")
+    [line] = outcome.errors
+    assert (outcome.code, outcome.out) == (2, "")
+    assert line.startswith("error: --gpus 0: no GPU can be used here (not tensorrt or cuda: this onnxruntime")
+    assert "give -1, to pick on the CPU" in line
+    assert not (tmp_path / "picks").exists()
 
 
 @without_gpu
@@ -101,7 +142,7 @@ def test_a_library_that_is_missing_is_named_by_the_loader(monkeypatch: pytest.Mo
     """One that onnxruntime lists all the same."""
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [TENSORRT, CUDA, CPU])
     for name in ("cuda", "tensorrt"):
-        reason = providers.obstacle_to(name)
+        reason = obstacle_to(name)
         assert reason is not None
         assert f"libonnxruntime_providers_{name}.so: cannot open shared object file" in reason
 
@@ -111,19 +152,19 @@ def test_libraries_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     from onnxruntime.capi import onnxruntime_pybind11_state as loadable
 
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
-    monkeypatch.setitem(providers._LIBRARIES, "cuda", loadable.__file__)
-    assert providers.obstacle_to("cuda") == "there is no GPU"
+    monkeypatch.setitem(PROVIDERS, "cuda", replace(PROVIDERS["cuda"], library=loadable.__file__))
+    assert obstacle_to("cuda") == "there is no GPU"
 
 
 def test_threads_that_the_process_may_use() -> None:
     one = min(os.sched_getaffinity(0))
     code = (
         f"import os; os.sched_setaffinity(0, [{one}])\n"
-        "from milopyp_inference.engine.providers import allowed_threads; print(allowed_threads())"
+        "from milopyp_shared.cpu import allowed_threads; print(allowed_threads())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "1"
-    assert providers.allowed_threads() == len(os.sched_getaffinity(0))
+    assert allowed_threads() == len(os.sched_getaffinity(0))
 
 
 # ---------------------------------------------------------------- two onnxruntimes
@@ -158,26 +199,30 @@ def test_two_runtimes_are_found_and_refused(tmp_path: Path, monkeypatch: pytest.
 
 def test_providers_of_a_session() -> None:
     """The next best stands in for operators that the best does not have."""
-    names = {name: [each for each, _ in providers.provider_options(name)] for name in providers.NAMES}
+    chosen = {"cpu": cpu.OPTIONS, "cuda": cuda.options(), "tensorrt": tensorrt.options(0, Path("a"), (1, 1, 1))}
+    names = {name: [each for each, _ in options] for name, options in chosen.items()}
     assert names == {"cpu": [CPU], "cuda": [CUDA, CPU], "tensorrt": [TENSORRT, CUDA, CPU]}
+    assert {name: options[0][0] for name, options in chosen.items()} == {
+        name: row.runtime_name for name, row in PROVIDERS.items()
+    }
 
 
-@pytest.mark.parametrize("name", ["cuda", "tensorrt"])
-def test_options_of_gpus(name: str) -> None:
-    chosen = dict(providers.provider_options(name, device=2))
+@pytest.mark.parametrize(
+    "options", [cuda.options(2), tensorrt.options(2, Path("a"), (1, 1, 1))], ids=["cuda", "tensorrt"]
+)
+def test_options_of_gpus(options: ProviderOptions) -> None:
+    chosen = dict(options)
     assert chosen[CPU] == {}
     for each in chosen.keys() - {CPU}:
         assert chosen[each]["device_id"] == "2"
     # DEFAULT, against its name, means cuDNN's slowest kernels
     assert chosen[CUDA]["cudnn_conv_algo_search"] in ("EXHAUSTIVE", "HEURISTIC")
-    for options in chosen.values():
-        assert all(isinstance(value, str) for value in options.values())
+    for each in chosen.values():
+        assert all(isinstance(value, str) for value in each.values())
 
 
 def test_options_of_tensorrt(tmp_path: Path) -> None:
-    plain = providers.provider_options("tensorrt")[0][1]
-    assert not [key for key in plain if "cache" in key or "profile" in key]
-    options = providers.provider_options("tensorrt", 0, tmp_path, (32, 224, 1))[0][1]
+    options = tensorrt.options(0, tmp_path, (32, 224, 1))[0][1]
     assert options["trt_engine_cache_enable"] == options["trt_timing_cache_enable"] == "1"
     assert options["trt_engine_cache_path"] == options["trt_timing_cache_path"] == str(tmp_path)
     profiles = {key: value for key, value in options.items() if "profile" in key}
@@ -197,14 +242,14 @@ def shapes_of(profile: str) -> dict[str, list[int]]:
 @pytest.mark.parametrize("shape", [(32, 64, 80), (200, 463, 479), (7, 1000, 33), (1, 1, 1)], ids=str)
 def test_an_engine_takes_every_tile_of_a_volume(shape: tuple[int, int, int]) -> None:
     """In files that milopyp writes: every input has a profile, and every tile lies within it."""
-    model = open_model(TOY, Machine(provider="cpu", threads=1))
+    recipe = read_recipe(TOY)
+    inputs = onnxruntime.InferenceSession(TOY, providers=[CPU]).get_inputs()
     for memory in (None, 40 * 10**6):
-        tiles = plan_for_gpu(shape, model.recipe, memory)
-        largest = max(tile.size for tile in tiles)
-        options = providers.provider_options("tensorrt", 0, None, largest)[0][1]
+        tiles = plan_for_gpu(shape, recipe, memory)
+        options = tensorrt.options(0, Path("a"), tiles.largest)[0][1]
         low, best, high = (shapes_of(options[f"trt_profile_{kind}_shapes"]) for kind in ("min", "opt", "max"))
-        assert list(low) == list(best) == list(high) == list(INPUTS) == [i.name for i in model.session.get_inputs()]
-        assert low["levels"] == best["levels"] == high["levels"] == model.session.get_inputs()[1].shape
+        assert list(low) == list(best) == list(high) == list(INPUTS) == [entry.name for entry in inputs]
+        assert low["levels"] == best["levels"] == high["levels"] == inputs[1].shape
         for tile in tiles:
             sizes = (1, *tile.size)
             assert all(a <= b <= c for a, b, c in zip(low["sections"], sizes, high["sections"], strict=True))
@@ -213,36 +258,41 @@ def test_an_engine_takes_every_tile_of_a_volume(shape: tuple[int, int, int]) -> 
 # ---------------------------------------------------------------- what a session really does
 
 
-def test_a_fall_back_is_an_error() -> None:
-    on_cuda = SimpleNamespace(get_providers=lambda: [CUDA, CPU])
-    providers.verify(on_cuda, "cuda")
-    for name in ("tensorrt", "cpu"):
-        with pytest.raises(CheckError, match=f"--provider {name}: onnxruntime fell back to {CUDA}; expected") as error:
-            providers.verify(on_cuda, name)
-        assert error.value.exit_code == 3
-        assert "milopyp doctor" in str(error.value)
-
-
 @without_gpu
 def test_a_model_that_falls_back_is_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     """Should all signs be good and the provider fail all the same."""
-    monkeypatch.setattr(providers, "obstacle_to", lambda name: None)
+    monkeypatch.setattr(cuda, "gpu_obstacle", lambda *_: None)
     with (
         pytest.warns(UserWarning, match=CUDA),
-        pytest.raises(CheckError, match=f"fell back to {CPU}; expected {CUDA}"),
+        pytest.raises(CheckError, match=f"--provider cuda: onnxruntime fell back to {CPU}; expected {CUDA}") as error,
     ):
         open_model(TOY, Machine(provider="cuda"))
+    assert error.value.exit_code == 3
+    assert "milopyp doctor" in error.value.remedy
+
+
+def test_a_provider_that_cannot_open_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with the number of a GPU that is not there."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("CUDA failure 101: invalid device ordinal ; GPU=7\nand a long stack")
+
+    monkeypatch.setattr(cuda, "gpu_obstacle", lambda *_: None)
+    monkeypatch.setattr(cuda, "new_session", fail)
+    with pytest.raises(CheckError) as error:
+        open_model(TOY, Machine("cuda", device=7))
+    assert error.value.found == "onnxruntime cannot open it on cuda (CUDA failure 101: invalid device ordinal ; GPU=7)"
+    assert (error.value.where, error.value.exit_code) == (TOY, 3)
 
 
 def test_operators_by_provider() -> None:
-    session = open_model(TOY, Machine(provider="cpu", threads=1)).session
-    [(name, count)] = providers.nodes_per_provider(session).items()
+    [(name, count)] = open_model(TOY, Machine(provider="cpu", threads=1)).engine.operators().items()
     assert name == CPU
     assert count > 10
-    assert providers.nodes_per_provider(SimpleNamespace()) == {}  # an older onnxruntime
+    assert operators_by_provider(SimpleNamespace()) == {}  # an older onnxruntime
     parts = [
         SimpleNamespace(ep_name=name, get_nodes=lambda n=n: list(range(n)))
         for name, n in ((CUDA, 5), (CPU, 1), (CUDA, 2))
     ]
     asked = SimpleNamespace(get_provider_graph_assignment_info=lambda: parts)
-    assert providers.nodes_per_provider(asked) == {CUDA: 7, CPU: 1}
+    assert operators_by_provider(asked) == {CUDA: 7, CPU: 1}

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 
-from milopyp_inference.engine import providers, tensorrt_cache
-from milopyp_inference.engine import session as sessions
-from milopyp_inference.engine.model import Machine, open_model
-from milopyp_inference.engine.planning import plan_for_gpu
+from milopyp_inference.engine import tensorrt_cache
+from milopyp_inference.engine.machine import Machine
+from milopyp_inference.engine.model import open_model
+from milopyp_inference.engine.providers import cuda, tensorrt
+from milopyp_inference.engine.session import ProviderOptions, new_session
 from milopyp_inference.engine.tensorrt_cache import EngineKey
 from milopyp_shared.errors import CheckError
 from running import run_line, tree
@@ -229,12 +231,14 @@ def test_engines_that_stay_are_not_said_to_be_gone(monkeypatch: pytest.MonkeyPat
 class Session:
     """Stands for a session of TensorRT: builds its engine when it runs first, as that does."""
 
-    runs_on = providers.NAMES["tensorrt"]
+    runs_on = "TensorrtExecutionProvider"
     built: list[tuple[int, ...]]
+    opened: list[Session]
 
     def __init__(self, options: dict[str, str]) -> None:
         self.folder = Path(options["trt_engine_cache_path"])
         self.largest = options["trt_profile_max_shapes"]
+        self.opened.append(self)
 
     def get_providers(self) -> list[str]:
         return [self.runs_on]
@@ -247,23 +251,22 @@ class Session:
 
 
 @pytest.fixture
-def tensorrt(monkeypatch: pytest.MonkeyPatch) -> type[Session]:
+def session(monkeypatch: pytest.MonkeyPatch) -> type[Session]:
     """A machine on which TensorRT seems to work; only onnxruntime's own part is not real."""
 
-    def opened(
-        content: bytes, provider: str, threads: int, device: int, cache: Path, tile: tuple[int, int, int]
-    ) -> Session:
-        assert content == TOY.read_bytes()
-        return Session(providers.provider_options(provider, device, cache, tile)[0][1])
+    def opened(graph: bytes, machine: Machine, providers: ProviderOptions) -> Session:
+        assert graph == TOY.read_bytes()
+        return Session(providers[0][1])
 
-    monkeypatch.setattr(providers, "obstacle_to", lambda name: None)
-    monkeypatch.setattr(sessions, "new_session", opened)
-    monkeypatch.setattr(sessions, "run_on_gpu", lambda session, block, limits: session.run(block))
-    monkeypatch.setattr(Session, "built", [], raising=False)
+    monkeypatch.setattr(cuda, "gpu_obstacle", lambda *_: None)
+    monkeypatch.setattr(tensorrt, "new_session", opened)
+    monkeypatch.setattr(tensorrt, "run_on_gpu", lambda session, block, _: session.run(block))
+    for name in ("built", "opened"):
+        monkeypatch.setattr(Session, name, [], raising=False)
     return Session
 
 
-def test_build_prepares_what_picking_uses(cache: Path, tensorrt: type[Session]) -> None:
+def test_build_prepares_what_picking_uses(cache: Path, session: type[Session]) -> None:
     line = f"milopyp engines build {TOY} --shape 32 64 80"
     outcome = run_line(line)
     assert outcome.code == 0, outcome.err
@@ -274,34 +277,37 @@ def test_build_prepares_what_picking_uses(cache: Path, tensorrt: type[Session]) 
         "an engine for tiles of 80 x 64 x 32 voxels; building one takes minutes",
         f"built {name} in {cache}/engines",
     ]
-    assert tensorrt.built == [(32, 64, 80)]
+    assert session.built == [(32, 64, 80)]
     assert run_line(line).out.splitlines()[1] == f"there was one already in {cache}/engines"
 
-    opened = open_model(TOY, Machine(provider="tensorrt"))
-    tiles = plan_for_gpu((32, 64, 80), opened.recipe)
-    session = opened.gpu_session(tiles)
-    assert session.folder == cache / "engines" / name
-    assert tensorrt.built == [(32, 64, 80)]
-    assert opened.gpu_session(tiles) is session  # loaded once for all tomograms of a size
-    other = opened.gpu_session(plan_for_gpu((8, 64, 80), opened.recipe))
-    assert other.largest == "sections:1x8x64x80,levels:2"
-    assert opened.gpu_session(tiles) is not session  # one at a time
+    engine = open_model(TOY, Machine(provider="tensorrt")).engine
+    del session.opened[:]
+    engine.prepare(engine.plan((32, 64, 80)))
+    assert [each.folder for each in session.opened] == [cache / "engines" / name]
+    assert session.built == [(32, 64, 80)]
+    engine.prepare(engine.plan((32, 64, 80)))
+    assert len(session.opened) == 1  # loaded once for all tomograms of a size
+    engine.prepare(engine.plan((8, 64, 80)))
+    assert session.opened[-1].largest == "sections:1x8x64x80,levels:2"
+    opened = len(session.opened)
+    engine.prepare(engine.plan((32, 64, 80)))
+    assert len(session.opened) == opened + 1  # one at a time
 
 
-def test_the_memory_decides_on_the_tiles(tensorrt: type[Session]) -> None:
+def test_the_memory_decides_on_the_tiles(session: type[Session]) -> None:
     line = f"milopyp engines build {TOY} --shape 128 512 512"
     for more in ("", "--memory 600MB", "--memory 400MB"):
         assert run_line(f"{line} {more}").code == 0
-    sizes = [np.prod(shape) for shape in tensorrt.built]
+    sizes = [np.prod(shape) for shape in session.built]
     assert len(sizes) == 3
     assert all(a > b for a, b in itertools.pairwise(sizes))
 
 
-def test_an_engine_that_cannot_be_built(tensorrt: type[Session], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_cannot_be_built(session: type[Session], monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("TensorRT EP failed to create engine\nand a long stack")
 
-    monkeypatch.setattr(sessions, "run_on_gpu", fail)
+    monkeypatch.setattr(tensorrt, "run_on_gpu", fail)
     outcome = run_line(f"milopyp engines build {TOY} --shape 32 64 80")
     assert outcome.code == 3
     [line] = outcome.errors
@@ -311,7 +317,7 @@ def test_an_engine_that_cannot_be_built(tensorrt: type[Session], monkeypatch: py
 
 
 def test_a_cache_that_cannot_be_written(
-    tensorrt: type[Session], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session: type[Session], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("MILOPYP_CACHE", str(tmp_path / "file"))
@@ -320,15 +326,27 @@ def test_a_cache_that_cannot_be_written(
     [line] = outcome.errors
     assert line.startswith(f"error: {tmp_path}/file/engines: TensorRT's engine cannot be kept there (Not a directory)")
     assert "Set MILOPYP_CACHE to a folder" in line
-    assert tensorrt.built == []
+    assert session.built == []
 
 
 def test_an_engine_of_a_session_that_fell_back_is_not_kept(
-    tensorrt: type[Session], monkeypatch: pytest.MonkeyPatch
+    session: type[Session], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tensorrt, "runs_on", providers.NAMES["cuda"])
+    class Runtime:
+        """onnxruntime whose sessions run on CUDA when they were to run on TensorRT."""
+
+        SessionOptions = onnxruntime.SessionOptions
+
+        @staticmethod
+        def InferenceSession(*_: object, providers: ProviderOptions, **__: object) -> Session:
+            return session(dict(providers[0][1]))
+
+    monkeypatch.setattr(session, "runs_on", "CUDAExecutionProvider")
+    monkeypatch.setattr(tensorrt, "new_session", new_session)
+    monkeypatch.setattr("milopyp_inference.engine.session.load_onnxruntime", lambda: Runtime)
+    engine = open_model(TOY, Machine(provider="tensorrt")).engine
     with pytest.raises(CheckError, match="fell back to CUDAExecutionProvider"):
-        open_model(TOY, Machine(provider="tensorrt")).gpu_session(plan_for_gpu((8, 8, 8), open_model(TOY).recipe))
+        engine.prepare(engine.plan((8, 8, 8)))
     assert tensorrt_cache.kept() == []
 
 
@@ -344,7 +362,7 @@ def test_an_engine_of_a_session_that_fell_back_is_not_kept(
     ],
 )
 def test_builds_that_are_refused(more: str, said: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(providers, "obstacle_to", lambda name: f"no libnvinfer for {name}")
+    monkeypatch.setattr(cuda, "gpu_obstacle", lambda provider, *_: f"no libnvinfer for {provider.name}")
     outcome = run_line(f"milopyp engines build {TOY} {more}")
     assert outcome.code == 2
     assert said in outcome.err

@@ -16,7 +16,8 @@ import onnxruntime
 import pytest
 
 from milopyp.commands import doctor
-from milopyp_inference.engine import providers, runtime
+from milopyp_inference.engine import runtime
+from milopyp_inference.engine.providers import cuda
 from running import run_line
 
 TITLES = [
@@ -40,7 +41,7 @@ def facts() -> dict[str, Any]:
 @pytest.fixture
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """No provider but the CPU, and nothing that names GPUs."""
-    monkeypatch.setattr(providers, "obstacle_to", lambda name: f"no library for {name}")
+    monkeypatch.setattr(cuda, "gpu_obstacle", lambda provider, *_: f"no library for {provider.name}")
     monkeypatch.setenv("PATH", "")
 
 
@@ -80,11 +81,11 @@ def test_json_has_the_same_facts(no_gpu: None) -> None:
 
 
 def test_what_onnxruntime_prints_does_not_spoil_the_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    def talkative(name: str) -> str:
+    def talkative(*_: object) -> str:
         print("Failed to load libcublasLt.so.13")
         return "libcublasLt.so.13 is missing"
 
-    monkeypatch.setattr(providers, "obstacle_to", talkative)
+    monkeypatch.setattr(cuda, "gpu_obstacle", talkative)
     assert facts()["providers"]["cuda"] == "libcublasLt.so.13 is missing"
 
 
@@ -93,7 +94,7 @@ def test_a_machine_with_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     program.write_text('#!/bin/sh\ncase "$1" in --id=[01]) echo "NVIDIA L4 no. $1, 580.65";; *) exit 6;; esac\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    monkeypatch.setattr(providers, "obstacle_to", {"tensorrt": "no libnvinfer"}.get)
+    monkeypatch.setattr(cuda, "gpu_obstacle", lambda provider, *_: {"tensorrt": "no libnvinfer"}.get(provider.name))
     found = facts()
     assert found["gpus"] == ["NVIDIA L4 no. --id=0, 580.65", "NVIDIA L4 no. --id=1, 580.65"]
     assert found["providers"] == {"cpu": "works", "cuda": "works", "tensorrt": "no libnvinfer"}

@@ -21,7 +21,6 @@ from milopyp_shared.tomogram import open_tomogram
 from ..decode.published import MARGIN, pick
 from ..decode.published import ORDER as PUBLISHED_ORDER
 from ..decode.select import margin_in_voxels, select_picks
-from ..engine.providers import nodes_per_provider
 from ..pipeline import Prepared, Result, prepare, run_network
 from .leases import Leases
 from .outputs import OutputFiles, format_context, write_heat_map, write_more, write_picks, write_published_picks
@@ -139,14 +138,14 @@ def _pick_one(run: PickingRun, image: ImageEntry, ready: _Ready, progress: Calla
     end = time.perf_counter()
     seconds = result.seconds | {"write": end - written, "total": end - start + prepared.seconds}
     stages = ", ".join(f"{stage} {value:.2f} s" for stage, value in seconds.items())
-    run.console.detail(f"{image.name} on {model.provider}: {stages}")
+    run.console.detail(f"{image.name} on {model.provider.runtime_name}: {stages}")
     return ready.asked.picked(
         shape_zyx=tomogram.shape,
         frame=tomogram.frame,
         diameter=model.recipe.diameter / prepared.scale,
         suppression_distance=run.options.selection.distance / prepared.scale,
-        provider=model.provider,
-        operators=nodes_per_provider(model.session),
+        provider=model.provider.runtime_name,
+        operators=model.engine.operators(),
         warnings=tuple(warnings),
         candidates=len(result.candidates),
         picks=picks,

@@ -1,19 +1,23 @@
-"""onnxruntime's sessions: how they are set up and how they run."""
+"""onnxruntime's sessions: how they are set up, how they run, and what they run on."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from milopyp_shared.cpu import allowed_threads
+from milopyp_shared.errors import CheckError
 from milopyp_shared.graph_names import INPUTS, OUTPUT
-from milopyp_shared.tiles import Shape
 
-from . import providers
+from .machine import Machine
 from .runtime import load_onnxruntime
+
+#: Providers as onnxruntime calls them, best first, with their options.
+ProviderOptions = Sequence[tuple[str, dict[str, str]]]
 
 
 def plain_options(runtime: Any) -> Any:
@@ -25,39 +29,55 @@ def plain_options(runtime: Any) -> Any:
     return options
 
 
-def new_session(
-    content: bytes,
-    provider: str,
-    threads: int | None,
-    device: int,
-    cache: Path | None = None,
-    tile: Shape | None = None,
-) -> Any:
-    """A session of the model `content` on `provider`; `device`, `cache` and `tile` as for `provider_options`."""
+def new_session(graph: bytes, machine: Machine, providers: ProviderOptions) -> Any:
+    """A session on the first of `providers`; the others stand in for operators that it does not have.
+
+    Raises
+    ------
+    CheckError
+        onnxruntime fell back to another one.
+    """
     runtime = load_onnxruntime()
     options = plain_options(runtime)
-    options.intra_op_num_threads = threads or providers.allowed_threads()
+    options.intra_op_num_threads = machine.threads or allowed_threads()
     options.inter_op_num_threads = 1
     options.enable_mem_pattern = False  # a plan made after the first run takes its memory a second time
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     # Waiting threads must not burn what reading and preparing the next tomogram could use.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    chosen = providers.provider_options(provider, device, cache, tile)
-    return runtime.InferenceSession(content, options, providers=chosen, enable_fallback=0)
+    session = runtime.InferenceSession(graph, options, providers=list(providers), enable_fallback=0)
+    wanted, got = providers[0][0], session.get_providers()[0]
+    if got != wanted:
+        raise CheckError(
+            f"onnxruntime fell back to {got}",
+            where=f"--provider {machine.provider}",
+            expected=wanted,
+            remedy="Run milopyp doctor; --provider cpu works everywhere.",
+        )
+    return session
 
 
-def run_on_cpu(session: Any, block: NDArray[np.uint8], levels: NDArray[np.float32]) -> NDArray[np.float32]:
+def run_on_cpu(session: Any, block: NDArray[np.uint8], input_range: NDArray[np.float32]) -> NDArray[np.float32]:
     """Heat map of a tile."""
-    heat: NDArray[np.float32] = session.run([OUTPUT], dict(zip(INPUTS, (block[None], levels), strict=True)))[0][0]
+    inputs = dict(zip(INPUTS, (block[None], input_range), strict=True))
+    heat: NDArray[np.float32] = session.run([OUTPUT], inputs)[0][0]
     return heat
 
 
-def run_on_gpu(session: Any, block: NDArray[np.uint8], levels: NDArray[np.float32]) -> NDArray[np.float32]:
+def run_on_gpu(session: Any, block: NDArray[np.uint8], input_range: NDArray[np.float32]) -> NDArray[np.float32]:
     """Heat map of a tile: bytes go up, one map comes back, nothing else moves."""
     binding = session.io_binding()
-    for name, value in zip(INPUTS, (block[None], levels), strict=True):
+    for name, value in zip(INPUTS, (block[None], input_range), strict=True):
         binding.bind_cpu_input(name, value)
     binding.bind_output(OUTPUT, "cpu")
     session.run_with_iobinding(binding)
     heat: NDArray[np.float32] = binding.copy_outputs_to_cpu()[0][0]
     return heat
+
+
+def operators_by_provider(session: Any) -> dict[str, int]:
+    """How many of the graph's operators each provider runs; empty when this onnxruntime does not say."""
+    counts: dict[str, int] = {}
+    for part in getattr(session, "get_provider_graph_assignment_info", list)():
+        counts[part.ep_name] = counts.get(part.ep_name, 0) + len(part.get_nodes())
+    return counts

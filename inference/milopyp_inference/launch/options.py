@@ -79,7 +79,7 @@ def worker_args(options: Mapping[str, Any]) -> list[list[str]]:
     UsageError
         ``--workers`` beside GPUs, or a bad ``--gpus``.
     """
-    from ..engine.providers import allowed_threads
+    from milopyp_shared.cpu import allowed_threads
 
     several, workers = devices(options["gpus"]), options["workers"]
     if several and options["provider"] == "cpu":

@@ -102,7 +102,9 @@ def doctor(as_json: bool) -> None:
 
 def gather() -> Facts:
     """All facts."""
-    from milopyp_inference.engine import providers, tensorrt_cache
+    from milopyp_inference.engine import tensorrt_cache
+    from milopyp_inference.engine.machine import AUTO
+    from milopyp_inference.engine.providers.registry import choose
     from milopyp_inference.engine.runtime import import_onnxruntime, installed_runtimes
 
     runtimes = installed_runtimes()
@@ -117,7 +119,7 @@ def gather() -> Facts:
         packages=_packages(runtimes),
         problem=problem,
         providers=states,
-        auto=None if problem else providers.choose(providers.AUTO, "fp32", obstacles.get).name,
+        auto=None if problem else choose(AUTO, "fp32", obstacles.get).name,
         gpus=list(takewhile(bool, map(tensorrt_cache.gpu_name, count()))),
         processor=processor(),
         kernels=None if numba_error else _kernels(),
@@ -151,8 +153,6 @@ def describe(facts: Facts) -> str:
 
 def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Processor:
     """The CPU as the kernel describes it, as far as it does."""
-    from milopyp_inference.engine.providers import allowed_threads
-
     text = cpuinfo.read_text() if cpuinfo.exists() else ""
     blocks = [_fields(block) for block in text.split("\n\n") if "processor" in block]
     first = blocks[0] if blocks else {}
@@ -161,7 +161,7 @@ def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Processor:
     return Processor(
         name=first.get("model name", platform.machine()),
         cores=len(cores) or os.cpu_count() or 1,
-        threads=allowed_threads(),
+        threads=cpu.allowed_threads(),
         flags=tuple(flag for flag in FLAGS if flag in has),
         int8_pays=cpu.int8_pays(cpuinfo),
     )
@@ -210,13 +210,12 @@ def _loading_error(name: str, load: Callable[[], Any]) -> str:
 
 
 def _provider_states(runtime_error: str) -> dict[str, str]:
-    from milopyp_inference.engine import providers
+    from milopyp_inference.engine.providers import registry
 
-    names = (providers.CPU, providers.CUDA, providers.TENSORRT)
     if runtime_error:
-        return dict.fromkeys(names, runtime_error.partition(". ")[0])
+        return dict.fromkeys(reversed(registry.PROVIDERS), runtime_error.partition(". ")[0])
     with redirect_stdout(io.StringIO()):  # onnxruntime prints what it could not load, and so would spoil the JSON
-        return dict(providers.describe(names))
+        return dict(registry.describe())
 
 
 def _kernels() -> Folder:

@@ -73,16 +73,15 @@ def build(model: Path, shape: tuple[int, int, int], gpus: str | None, memory: st
     """
     from milopyp_inference import options as checks
     from milopyp_inference.engine.model import open_model
-    from milopyp_inference.engine.planning import plan_for_gpu
     from milopyp_inference.engine.tensorrt_cache import kept
 
     opened = open_model(model, checks.machine("tensorrt", gpus, None, memory))
-    tiles = plan_for_gpu(shape, opened.recipe, opened.machine.memory)
-    z, y, x = tiles.largest
+    tiling = opened.engine.plan(shape)
+    z, y, x = tiling.largest
     console = Console()
     console.say(f"an engine for tiles of {x} x {y} x {z} voxels; building one takes minutes")
     before = kept()
-    opened.gpu_session(tiles)
+    opened.engine.prepare(tiling)
     new = [name for name, _ in kept() if name not in dict(before)]
     console.say(f"built {new[0]} in {_folder()}" if new else f"there was one already in {_folder()}")
 
