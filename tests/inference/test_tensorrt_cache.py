@@ -182,6 +182,21 @@ def test_of_processes_that_start_together_one_builds(tmp_path: Path, cache: Path
     assert (tmp_path / "builds").read_text() == "built\n"
 
 
+def test_who_waits_goes_on_when_the_builder_is_killed(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "go").touch()
+    builder = start(1, tmp_path, "time.sleep(600)")
+    wait_for(tmp_path / "builds", builder)
+    waiting = start(2, tmp_path, "pass")
+    wait_for(tmp_path / "ready2", waiting)
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.wait(timeout=0.5)
+    builder.kill()
+    assert waiting.communicate(timeout=60)[0].strip() == str(cache / "engines" / KEY.name)
+    assert (builder.wait(), waiting.returncode) == (-signal.SIGKILL, 0)
+    assert (tmp_path / "builds").read_text() == "built\n" * 2
+    assert [path.name for path in (cache / "engines" / KEY.name).iterdir()] == [str(waiting.pid)]
+
+
 # ---------------------------------------------------------------- where, and what is there
 
 

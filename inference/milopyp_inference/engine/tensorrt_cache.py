@@ -6,16 +6,17 @@ it: of the jobs of an array one builds and the others wait, and a killed one lea
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+
+from filelock import FileLock
+from platformdirs import user_cache_path
 
 from milopyp_shared.tiles import Shape
 
@@ -45,7 +46,7 @@ def cache_folder() -> Path:
     """``$MILOPYP_CACHE``, else ``milopyp`` in the user's cache folder; engines lie in ``engines`` below it."""
     if own := os.environ.get(CACHE):
         return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "milopyp"
+    return user_cache_path("milopyp", appauthor=False)
 
 
 def engine_key(model_sha256: str, device: int, tile: Shape) -> EngineKey:
@@ -66,7 +67,7 @@ def ensure(key: EngineKey, build: Callable[[Path], None], folder: Path | None = 
     if target.is_dir():
         return target
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder / f"{key.name}.lock"):
+    with FileLock(folder / f"{key.name}.lock"):  # the system frees it when its holder is killed
         if not target.is_dir():  # another process may have built it while this one waited
             part = folder / f"{key.name}{_BUILDING}"
             shutil.rmtree(part, ignore_errors=True)
@@ -101,13 +102,6 @@ def gpu_name(device: int) -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.strip()
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
 
 
 def _tensorrt_version() -> str:
