@@ -191,8 +191,9 @@ def test_who_waits_goes_on_when_the_builder_is_killed(tmp_path: Path, cache: Pat
     with pytest.raises(subprocess.TimeoutExpired):
         waiting.wait(timeout=0.5)
     builder.kill()
+    builder.communicate()
     assert waiting.communicate(timeout=60)[0].strip() == str(cache / "engines" / KEY.name)
-    assert (builder.wait(), waiting.returncode) == (-signal.SIGKILL, 0)
+    assert (builder.returncode, waiting.returncode) == (-signal.SIGKILL, 0)
     assert (tmp_path / "builds").read_text() == "built\n" * 2
     assert [path.name for path in (cache / "engines" / KEY.name).iterdir()] == [str(waiting.pid)]
 
