@@ -10,12 +10,11 @@ import click
 from milopyp_shared.axes import ORDER_WORDS
 from milopyp_shared.commandline import Number, command, option, run
 from milopyp_shared.console import Console
-from milopyp_shared.errors import CheckError, FullDiskError
 
-from . import options as checks
 from .engine.machine import AUTO
 from .engine.providers.registry import PROVIDERS
-from .launch import options as several
+from .launch.options import launch_options
+from .options import InferOptions
 
 CHECKED = "As in training (the model file knows; a contradiction is refused)"
 PUBLISHED = "As the published program picks (with --published only)"
@@ -120,9 +119,9 @@ PUBLISHED = "As the published program picks (with --published only)"
     help="Bound of the process, e.g. 2GB (on a GPU: of what the network takes there).  [default: 1GB; GPU: 6GB]",
 )  # fmt: skip
 @option("--threads", type=click.IntRange(min=1), group="Machine", help="CPU threads.  [default: all that are allowed]")
-@several.options
+@launch_options
 @click.version_option(package_name="milopyp")
-def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
+def infer_command(inputs: tuple[str, ...], **given: Any) -> int:
     """Pick particles in tomograms (INPUT: paths, globs or an image list).
 
     For every tomogram: NAME.txt, NAME.mod, NAME_hm.mrc, NAME.candidates.csv; run.json sums up. A tomogram that is
@@ -135,98 +134,19 @@ def infer_command(inputs: tuple[str, ...], **options: Any) -> int:
       milopyp-infer test_imgs.txt --model ribosome.onnx --out picks --workers 2
       milopyp-infer test_imgs.txt --model ribosome.onnx --out picks --slurm --slurm-cpus 4 --dry-run
     """
-    from .batch.batch import pick_all
-    from .batch.inputs import gather
-    from .batch.picking_run import PickingRun, records_outside
-    from .batch.records import PickOptions
-    from .decode.select import Selection
-    from .engine.machine import Machine
-    from .engine.model import open_model
-    from .engine.providers.registry import choose
-    from .engine.runtime import import_onnxruntime
-    from .launch.launcher import pick_with
-    from .launch.local import EXIT_DISK_FULL, LocalWorkers
-    from .launch.shards import parse_shard, part_of
-    from .launch.slurm import SlurmArray
+    from . import steps
 
-    console = Console()
-    shard = None if options["shard"] is None else parse_shard(options["shard"])
-    out = checks.output_folder(options["out"], options["exp_id"], options["out_id"])
-    fleet = several.fleet(options, out, console)
-    first_gpu = options["gpus"] and options["gpus"].split(",")[0]
-    wanted = checks.machine(options["provider"], first_gpu, options["threads"], options["memory"])
-    machine = wanted if fleet is None else Machine("cpu", threads=1)  # this process only reads the recipe
-    threshold = checks.threshold(options["out_thresh"])
-    published = checks.published_options(options)
-    formats = checks.formats(options["formats"], published is not None)
-    everything = gather(inputs[1:] if inputs[:1] == ("semi",) else inputs, options["test_img_txt"])
-    checks.outputs_apart(everything, out)
-    images = everything if shard is None else part_of(everything, shard)
-    if not images:
-        console.say(f"there is nothing to do for part {options['shard']} of {len(everything)} tomograms")
+    options = InferOptions(inputs, **given)
+    request = steps.parse(options, Console())
+    images = steps.find_tomograms(request)
+    if not images.own:
+        request.console.say(f"there is nothing to do for part {options.shard} of {len(images.everything)} tomograms")
         return 0
-    model = open_model(options["model"], machine, console.say)
-    if isinstance(fleet, LocalWorkers) and wanted.device is not None:  # what they would refuse is refused at once
-        choose(wanted.provider, model.recipe.precision, gpu=wanted.device)
-    console.detail(f"{model.path} on {model.provider.name}, onnxruntime {import_onnxruntime().__version__}")
-    if model.path != options["model"]:
-        console.say(f"{model.path} is the export of {options['model']}: picking with it")
-    checks.against_recipe(options, model.recipe, model.path)
-    suggestion = model.recipe.threshold
-    expected = model.recipe.calibration
-    if threshold is None:
-        note = "" if suggestion.calibrated else ", uncalibrated"
-        console.say(f"threshold {suggestion.score:.2f} ({suggestion.method}{note})")
-    elif expected is not None:
-        precision, recall = expected.at(threshold)
-        console.say(f"threshold {threshold:.2f}: expected precision {precision:.2f}, recall {recall:.2f}")
-    if options["fiber"] and options["with_score"]:
-        console.say("points of fibres have no score: --with-score changes nothing")
-    pick_options = PickOptions(
-        selection=Selection(
-            threshold=suggestion.score if threshold is None else threshold,
-            distance=model.recipe.suppression_distance,
-            limit=None if published else options["limit"],
-            margin=options["margin"] or 0.0,
-        ),
-        order=options["order"],
-        voxel_size=options["voxel_size"],
-        contrast=options["contrast"],
-        flips=options["flips"] and int(options["flips"]),
-        rescale=options["rescale"],
-        with_score=options["with_score"],
-        coords=options["coords"] or "model2point",
-        formats=formats,
-        mask=checks.mask(options["mask"], everything, console.say, options["led"]),
-        published=published,
-    )
-    if not options["led"]:
-        checks.one_is_readable(everything, pick_options, model)
-    work = PickingRun(model, pick_options, out, console)
-    if fleet is None:
-        checks.memory_suffices(images, pick_options, model)
-        about = [*everything, *records_outside(work, everything)] if options["led"] else everything
-        try:
-            summary = pick_all(work, images, about, options["overwrite"])
-        except FullDiskError:
-            if options["led"]:
-                return EXIT_DISK_FULL
-            raise
-    elif isinstance(fleet, SlurmArray) and options["dry_run"]:
-        console.say(f"wrote {fleet.write(images)}; submit it with sbatch")
+    run = steps.open_run(request, images)
+    if options.dry_run:
+        request.console.say(f"wrote {steps.write_script(request, images)}; submit it with sbatch")
         return 0
-    else:
-        summary = pick_with(fleet, work, images, everything, options["overwrite"])
-    console.say(f"{summary.picks} picks in {summary.done} of {len(everything)} tomograms: {out}")
-    failed = {image.name: summary.failed[image.name] for image in images if image.name in summary.failed}
-    for name, error in failed.items():
-        console.fail(name, error)
-    if len(failed) == len(images):
-        raise CheckError(
-            "every tomogram failed", where=out, expected="one at least that can be picked",
-            remedy="The lines above say why.",
-        )  # fmt: skip
-    return 1 if failed else 0
+    return steps.pick(request, run, images)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .errors import InputError
 from .lists import ImageEntry
 from .scratch_array import scratch_array
-from .tomogram import TomogramHeader, open_tomogram
+from .tomogram import TomogramHeader, open_tomogram, read_header
 
 INSIDE = 0.5
 _SECTIONS = 16  # read at once
@@ -122,6 +122,11 @@ def find_masks(path: Path, images: Sequence[ImageEntry], say: Callable[[str], No
     return found
 
 
+def check_mask_header(path: Path, tomogram: TomogramHeader) -> None:
+    """Raise what `open_mask` would raise, as far as the mask's header tells."""
+    _binning(read_header(path, tomogram.order, shortest=1), tomogram)
+
+
 def open_mask(path: Path, tomogram: TomogramHeader) -> Mask:
     """The mask of a tomogram.
 
@@ -131,15 +136,7 @@ def open_mask(path: Path, tomogram: TomogramHeader) -> Mask:
         No readable MRC file, neither the tomogram's size nor that of the tomogram binned, or nowhere set.
     """
     mask = open_tomogram(path, tomogram.order, shortest=1)
-    longest = max(range(3), key=lambda axis: tomogram.shape[axis])  # where rounding says least
-    binning = max(round(tomogram.shape[longest] / mask.shape[longest]), 1)
-    if any(abs(own - whole / binning) >= 1 for whole, own in zip(tomogram.shape, mask.shape, strict=True)):
-        raise InputError(
-            f"{_sizes(mask)} voxels",
-            where=path,
-            expected=f"the {_sizes(tomogram)} of {tomogram.path.name}, or a whole fraction of them",
-            remedy="The mask must lie on the tomogram as it is stored, in the same axis order.",
-        )
+    binning = _binning(mask, tomogram)
     kept = scratch_array(mask.shape, np.bool_)
     for first in range(0, mask.shape[0], _SECTIONS):
         kept[first : first + _SECTIONS] = mask.sections(first, first + _SECTIONS) > INSIDE
@@ -152,6 +149,20 @@ def open_mask(path: Path, tomogram: TomogramHeader) -> Mask:
             remedy="Is it the right file? A mask marks what is kept.",
         )
     return Mask(kept, binning)
+
+
+def _binning(mask: TomogramHeader, tomogram: TomogramHeader) -> int:
+    """Voxels of the tomogram per voxel of the mask."""
+    longest = max(range(3), key=lambda axis: tomogram.shape[axis])  # where rounding says least
+    binning = max(round(tomogram.shape[longest] / mask.shape[longest]), 1)
+    if any(abs(own - whole / binning) >= 1 for whole, own in zip(tomogram.shape, mask.shape, strict=True)):
+        raise InputError(
+            f"{_sizes(mask)} voxels",
+            where=mask.path,
+            expected=f"the {_sizes(tomogram)} of {tomogram.path.name}, or a whole fraction of them",
+            remedy="The mask must lie on the tomogram as it is stored, in the same axis order.",
+        )
+    return binning
 
 
 def _sizes(header: TomogramHeader) -> str:

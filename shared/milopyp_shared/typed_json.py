@@ -55,20 +55,23 @@ def decode(kind: Any, stored: object, name: str, where: object, *, complete: boo
 
 def _compare(stored: Any, made: Any, path: str, complete: bool) -> None:
     """Refuse what `msgspec.convert` lets through: unknown fields, absent ones, and numbers of no use."""
-    parts = _parts(made)
-    if parts is not None:
-        if unknown := [key for key in stored if key not in parts]:
-            raise FieldError(f" has an unknown field {_below(path, unknown[0])}", "fields that this version knows")
-        for key, value in parts.items():
-            if key in stored:
-                _compare(stored[key], value, _below(path, key), complete)
-            elif complete and value is not msgspec.UNSET:
-                raise FieldError(f" lacks {_below(path, key)}")
+    if (parts := _parts(made)) is not None:
+        _compare_fields(stored, parts, path, complete)
     elif isinstance(made, tuple):
         for number, (one, own) in enumerate(zip(stored, made, strict=True)):
             _compare(one, own, f"{path}[{number}]", complete)
     elif isinstance(made, float) and not abs(made) < LARGEST:
         raise FieldError(f"'s {path} is {stored}", f"a number below {LARGEST:g}")
+
+
+def _compare_fields(stored: dict[str, Any], parts: dict[str, Any], path: str, complete: bool) -> None:
+    if unknown := [key for key in stored if key not in parts]:
+        raise FieldError(f" has an unknown field {_below(path, unknown[0])}", "fields that this version knows")
+    for key, value in parts.items():
+        if key in stored:
+            _compare(stored[key], value, _below(path, key), complete)
+        elif complete and value is not msgspec.UNSET:
+            raise FieldError(f" lacks {_below(path, key)}")
 
 
 def _parts(made: Any) -> dict[str, Any] | None:

@@ -10,11 +10,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from milopyp_inference.batch.leases import STALE_AFTER
+from milopyp_inference.launch.options import worker_args
+from milopyp_inference.options import InferOptions
 from running import outputs, run_line, wait_for
 from toys import write_batch
 
@@ -156,9 +159,7 @@ def test_what_all_workers_would_refuse_is_refused_at_once() -> None:
 
 def test_one_process_per_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without GPUs here, the words of the processes tell."""
-    from milopyp_inference.launch import options as several
-
     monkeypatch.setattr("milopyp_shared.cpu.allowed_threads", lambda: 9)
-    options = {"gpus": "0,2", "provider": "auto", "workers": None, "threads": None}
-    assert several.worker_args(options) == [["--gpus", "0", "--threads", "4"], ["--gpus", "2", "--threads", "4"]]
-    assert several.worker_args(options | {"gpus": "1"}) == []
+    options = InferOptions((), Path("toy.onnx"), gpus="0,2")
+    assert worker_args(options) == [["--gpus", "0", "--threads", "4"], ["--gpus", "2", "--threads", "4"]]
+    assert worker_args(replace(options, gpus="1")) == []

@@ -13,23 +13,19 @@ import numpy as np
 import onnx
 import pytest
 
-from milopyp_inference import options as checks
 from milopyp_inference.cli import infer_command
 from milopyp_inference.decode.filaments import FibreOptions
 from milopyp_inference.decode.published import PublishedOptions
 from milopyp_inference.engine.machine import Machine
+from milopyp_inference.options import InferOptions, check_against_recipe, output_folder, parse_machine
+from milopyp_inference.pick_options import FIBRE_OPTIONS, PUBLISHED_OPTIONS, published_options
 from milopyp_shared import preprocessing
 from milopyp_shared.errors import ContradictionError, MilopypError, UsageError
 from milopyp_shared.recipe import METADATA_KEY, Recipe
 from running import run_line
 from toys import TOY, clean_phantom, write_tomogram
 
-NOTHING: dict[str, Any] = dict.fromkeys(
-    (
-        *("published", "coords", "rescale", "limit", "nms", "cutoff_z", "fiber"),
-        *("arch", "last_k", "gauss", "compress", "down_ratio"),
-    )
-) | dict.fromkeys(checks.FIBRE_OPTIONS)
+NOTHING = InferOptions((), Path("a.onnx"))
 CHECKPOINT = b"stands for the weights"
 
 
@@ -166,7 +162,7 @@ def test_the_word_semi_is_taken_once(manual: Path) -> None:
     ids=str,
 )
 def test_what_the_default_model_says_too(said: dict[str, Any], recipes: tuple[Recipe, Recipe]) -> None:
-    checks.against_recipe(NOTHING | said, recipes[0], Path("a.onnx"))
+    check_against_recipe(replace(NOTHING, **said), recipes[0], Path("a.onnx"))
 
 
 @pytest.mark.parametrize(
@@ -184,50 +180,50 @@ def test_what_the_model_contradicts(
     said: dict[str, Any], given: str, trained: str, recipes: tuple[Recipe, Recipe]
 ) -> None:
     with pytest.raises(ContradictionError) as refused:
-        checks.against_recipe(NOTHING | said, recipes[1], Path("a.onnx"))
+        check_against_recipe(replace(NOTHING, **said), recipes[1], Path("a.onnx"))
     assert f"a.onnx: was trained with {trained}, but the command line says {given};" in str(refused.value)
     assert f"Leave {given.split()[0]} out" in str(refused.value)
 
 
 def test_a_model_without_pairs_or_last_k(recipes: tuple[Recipe, Recipe]) -> None:
     recipe = replace(recipes[0], grey=replace(recipes[0].grey, pairing="none"))
-    checks.against_recipe(NOTHING | {"compress": False}, recipe, Path("a.onnx"))
+    check_against_recipe(replace(NOTHING, compress=False), recipe, Path("a.onnx"))
     with pytest.raises(ContradictionError, match="trained with --no-compress, but the command line says --compress"):
-        checks.against_recipe(NOTHING | {"compress": True}, recipe, Path("a.onnx"))
+        check_against_recipe(replace(NOTHING, compress=True), recipe, Path("a.onnx"))
     with pytest.raises(ContradictionError, match="trained with no --last-k, but the command line says --last-k 3"):
-        checks.against_recipe(NOTHING | {"last_k": 3}, recipe, Path("a.onnx"))
+        check_against_recipe(replace(NOTHING, last_k=3), recipe, Path("a.onnx"))
 
 
 # ---------------------------------------------------------------- beside each other
 
 
 def test_published_options() -> None:
-    published = NOTHING | {"published": True}
-    assert checks.published_options(NOTHING) is None
-    assert checks.published_options(NOTHING | {"limit": 5, "coords": "voxel"}) is None
-    assert checks.published_options(published) == PublishedOptions(900, 3, 10, None)
-    assert checks.published_options(published | {"limit": 5, "nms": 1, "cutoff_z": 0}) == PublishedOptions(5, 1, 0)
-    fibre = checks.published_options(published | {"fiber": True, "r2_cutoff": 0.0})
+    published = replace(NOTHING, published=True)
+    assert published_options(NOTHING) is None
+    assert published_options(replace(NOTHING, limit=5, coords="voxel")) is None
+    assert published_options(published) == PublishedOptions(900, 3, 10, None)
+    assert published_options(replace(published, limit=5, nms=1, cutoff_z=0)) == PublishedOptions(5, 1, 0)
+    fibre = published_options(replace(published, fiber=True, r2_cutoff=0.0))
     assert fibre == PublishedOptions(fibre=FibreOptions(15, 0, 0.003, 2))
 
 
-@pytest.mark.parametrize("name", checks.PUBLISHED_OPTIONS)
+@pytest.mark.parametrize("name", PUBLISHED_OPTIONS)
 def test_options_of_the_published_decoding_want_it(name: str) -> None:
     spelling = "--" + name.replace("_", "-")
     with pytest.raises(UsageError, match=f"{spelling}: has no effect.* expected it beside --published only"):
-        checks.published_options(NOTHING | {name: 0})
+        published_options(replace(NOTHING, **{name: 0}))
 
 
-@pytest.mark.parametrize("name", checks.FIBRE_OPTIONS)
+@pytest.mark.parametrize("name", FIBRE_OPTIONS)
 def test_options_of_fibres_want_fibres(name: str) -> None:
     with pytest.raises(UsageError, match="expected it beside --fiber only"):
-        checks.published_options(NOTHING | {"published": True, name: 1.0})
+        published_options(replace(NOTHING, published=True, **{name: 1.0}))
 
 
 @pytest.mark.parametrize("said", [{"nms": 4}, {"coords": "voxel"}, {"coords": "model2point"}], ids=str)
 def test_what_published_picks_cannot_be(said: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
-        checks.published_options(NOTHING | {"published": True} | said)
+        published_options(replace(NOTHING, published=True, **said))
 
 
 @pytest.mark.parametrize(
@@ -235,7 +231,8 @@ def test_what_published_picks_cannot_be(said: dict[str, Any]) -> None:
     [((None, None, None), "picks"), ((Path("a/b"), None, None), "a/b"), ((None, "x", "y"), "exp/semi/x/y")],
 )
 def test_output_folder(given: tuple[Path | None, str | None, str | None], folder: str) -> None:
-    assert checks.output_folder(*given) == Path(folder)
+    out, exp_id, out_id = given
+    assert output_folder(replace(NOTHING, out=out, exp_id=exp_id, out_id=out_id)) == Path(folder)
 
 
 @pytest.mark.parametrize(
@@ -245,12 +242,12 @@ def test_output_folder(given: tuple[Path | None, str | None, str | None], folder
 )
 def test_output_folders_that_are_refused(given: tuple[Path | None, str | None, str | None]) -> None:
     with pytest.raises(UsageError):
-        checks.output_folder(*given)
+        output_folder(replace(NOTHING, out=given[0], exp_id=given[1], out_id=given[2]))
 
 
 @pytest.mark.parametrize("gpus", [None, "-1", " -1 "])
 def test_the_cpu(gpus: str | None) -> None:
-    machine = checks.machine("auto" if gpus else "cpu", gpus, 3, "2GB")
+    machine = parse_machine(replace(NOTHING, provider="auto" if gpus else "cpu", gpus=gpus, threads=3, memory="2GB"))
     assert (machine.provider, machine.threads, machine.memory) == ("cpu", 3, 2 * 10**9)
 
 
@@ -267,7 +264,7 @@ def test_the_cpu(gpus: str | None) -> None:
 )
 def test_devices_that_make_no_sense(provider: str, gpus: str, said: str) -> None:
     with pytest.raises(MilopypError, match=said) as refused:
-        checks.machine(provider, gpus, None, None)
+        parse_machine(replace(NOTHING, provider=provider, gpus=gpus))
     assert refused.value.exit_code == 2
 
 
@@ -292,8 +289,8 @@ def test_an_option_without_effect_is_named_once_and_as_it_is_spelled(given: str,
 
 
 def test_a_gpu_by_its_number() -> None:
-    assert checks.machine("cuda", "1", None, None) == Machine("cuda", 1)
-    assert checks.machine("auto", None, None, "800 MB").memory == 800 * 10**6
+    assert parse_machine(replace(NOTHING, provider="cuda", gpus="1")) == Machine("cuda", 1)
+    assert parse_machine(replace(NOTHING, memory="800 MB")).memory == 800 * 10**6
 
 
 def test_the_help_groups_what_belongs_together() -> None:
@@ -304,5 +301,5 @@ def test_the_help_groups_what_belongs_together() -> None:
     words = " ".join(shown[places[5] : places[6]].split())
     ours = PublishedOptions(fibre=FibreOptions())
     assert ours.fibre is not None
-    defaults = [ours.nms, ours.cutoff_z, *(getattr(ours.fibre, name) for name in checks.FIBRE_OPTIONS)]
+    defaults = [ours.nms, ours.cutoff_z, *(getattr(ours.fibre, name) for name in FIBRE_OPTIONS)]
     assert [word.split("]")[0] for word in words.split("[default: ")[1:]] == [f"{value:g}" for value in defaults]

@@ -49,7 +49,7 @@ def test_what_the_jobs_ask_for(folder: Path) -> None:
         "gres": "gpu:2", "time": "1:00:00", "mem": "8G", "partition": "gpu", "account": "me",
     }  # fmt: skip
     assert words[0] == "exec" and words[1].endswith("milopyp-infer")
-    assert words[-7:] == ["--shard", "auto", "--led", "--threads", "3", "--gpus", "0,1"]
+    assert words[-7:] == ["--shard", "auto", "--as-worker", "--threads", "3", "--gpus", "0,1"]
     assert [image.path.resolve() for image in read_image_list(words[2])] == [folder / f"{name}.mrc" for name in "abc"]
     assert script("")[0]["job-name"] == name  # found again by a later call
     assert script("", "elsewhere")[0]["job-name"] != name
@@ -59,7 +59,7 @@ def test_options_of_picking_reach_the_jobs() -> None:
     _, words = script("--out-thresh 0.25 --with-score --format csv,tbl --margin 30 --order xyz --workers 2")
     assert words[3:] == [
         "--model", "toy.onnx", "--out", "picks", "--with-score", "--format", "csv,tbl", "--out-thresh", "0.25",
-        "--order", "xyz", "--margin", "30.0", "--workers", "2", "--shard", "auto", "--led",
+        "--order", "xyz", "--margin", "30.0", "--workers", "2", "--shard", "auto", "--as-worker",
     ]  # fmt: skip
 
 
@@ -98,7 +98,7 @@ def test_a_script_in_whole() -> None:
     assert text.splitlines()[0] == "#!/bin/bash"
     assert text.endswith(
         "exec /env/bin/milopyp-infer \\\n    list.tsv \\\n    --model m.onnx \\\n    --flips 1 \\\n"
-        "    --shard auto \\\n    --led \\\n    --threads 2\n"
+        "    --shard auto \\\n    --as-worker \\\n    --threads 2\n"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from milopyp_shared import axes, peaks
@@ -14,9 +14,7 @@ from milopyp_shared.errors import FullDiskError, MilopypError, memory_error
 from milopyp_shared.formats.candidates import write_candidates
 from milopyp_shared.formats.registry import axes_warning
 from milopyp_shared.lists import ImageEntry
-from milopyp_shared.masks import open_mask
 from milopyp_shared.prefetch import prefetch
-from milopyp_shared.tomogram import open_tomogram
 
 from ..decode.published import MARGIN, pick
 from ..decode.published import ORDER as PUBLISHED_ORDER
@@ -25,11 +23,17 @@ from ..pipeline import Prepared, Result, prepare, run_network
 from .leases import Leases
 from .outputs import OutputFiles, format_context, write_heat_map, write_more, write_picks, write_published_picks
 from .picking_run import PickingRun, status_line, summarise
+from .prechecks import Opened, open_input
 from .records import RECORDS, Failed, Picked, RunSummary, TomogramRecord, write_record
 
 
 def pick_all(
-    run: PickingRun, images: Sequence[ImageEntry], everything: Sequence[ImageEntry], overwrite: bool
+    run: PickingRun,
+    images: Sequence[ImageEntry],
+    everything: Sequence[ImageEntry],
+    *,
+    overwrite: bool = False,
+    opened: Mapping[str, Opened] | None = None,
 ) -> RunSummary:
     """Pick tomograms; returns the run's summary, which is also written as ``run.json``.
 
@@ -39,6 +43,10 @@ def pick_all(
         Those that this process is to pick.
     everything
         Those that the summary is about; some may be picked by others.
+    overwrite
+        Pick again what is already done.
+    opened
+        Tomograms that are open already, by name.
 
     The next tomogram is read and prepared while the network works on this one. A tomogram that cannot be picked is
     reported and does not stop the others; one that another process is at is left to it.
@@ -58,7 +66,8 @@ def pick_all(
         waiting = [image for image in images if image.name not in records]
         # looked for once: folders of thousands of files take long to list
         parts = [path.name for place in (run.folder, folder) for path in place.glob(f".*{SUFFIX}")]
-        prepared = ((image, _acquire_and_prepare(run, image, leases, overwrite, parts)) for image in waiting)
+        work = _Work(run, leases, overwrite, parts, dict(opened or {}))
+        prepared = ((image, _acquire_and_prepare(work, image)) for image in waiting)
         for image, found in prefetch(prepared):
             if found is None:
                 progress.step(f"{image.name} is left to the process that is at it")
@@ -71,8 +80,27 @@ def pick_all(
 
 
 @dataclass(frozen=True)
+class _Work:
+    """What tomograms are prepared with.
+
+    Attributes
+    ----------
+    parts
+        Names of the temporary files that were there when this process began.
+    opened
+        Tomograms that are open already, each until it is taken.
+    """
+
+    run: PickingRun
+    leases: Leases
+    overwrite: bool
+    parts: Sequence[str]
+    opened: dict[str, Opened]
+
+
+@dataclass(frozen=True)
 class _Ready:
-    """A prepared tomogram, and what it was before it was opened: should it be replaced meanwhile, the record shows."""
+    """A prepared tomogram, and what it was before it was opened."""
 
     prepared: Prepared
     asked: TomogramRecord
@@ -85,27 +113,23 @@ class _DoneElsewhere:
     record: Picked
 
 
-def _acquire_and_prepare(
-    run: PickingRun, image: ImageEntry, leases: Leases, overwrite: bool, parts: Sequence[str]
-) -> _Ready | _DoneElsewhere | Failed | None:
-    """The prepared tomogram, or what there is instead; None when it is another's.
-
-    `parts` are the names of the temporary files that were there when this process began.
-    """
+def _acquire_and_prepare(work: _Work, image: ImageEntry) -> _Ready | _DoneElsewhere | Failed | None:
+    """The prepared tomogram, or what there is instead; None when it is another's."""
+    run, leases = work.run, work.leases
     try:
         if not leases.acquire(image.name):
             return None
-        if not overwrite and (record := run.finished(image)):
+        if not work.overwrite and (record := run.finished(image)):
             return _DoneElsewhere(record)
-        if leases.taken_over(image.name) or any(part.startswith(f".{image.name}") for part in parts):
+        if leases.taken_over(image.name) or any(part.startswith(f".{image.name}") for part in work.parts):
             _remove_leftovers(run, image)
-        asked = run.asked(image)
-        tomogram = open_tomogram(image.path, run.options.order, run.options.voxel_size)
-        margin_in_voxels(run.options.selection, tomogram.frame)  # known to be impossible before the work is done
-        format_context(run.files(image), tomogram.frame, image.name, run.model.recipe.diameter)
-        mask = None if (path := run.mask(image)) is None else open_mask(path, tomogram)
-        prepared = prepare(tomogram, run.model.recipe, run.options.contrast, run.options.rescale, mask)
-        return _Ready(prepared, asked)
+        found = work.opened.pop(image.name, None) or open_input(run, image)
+        margin_in_voxels(run.options.selection, found.tomogram.frame)  # known to be impossible before the work is done
+        format_context(run.files(image), found.tomogram.frame, image.name, run.model.recipe.diameter)
+        return _Ready(
+            prepare(found.tomogram, run.model.recipe, run.options.contrast, run.options.rescale, found.mask),
+            found.asked,
+        )
     except (MilopypError, MemoryError) as error:
         return _failed(run, image, error)
 

@@ -30,17 +30,7 @@ def gather(inputs: Sequence[str], image_list: str | None = None) -> list[ImageEn
     InputError
         A bad list, or two tomograms of one name: their outputs would overwrite each other.
     """
-    images: list[ImageEntry] = []
-    for text in inputs:
-        if text.endswith(LIST_SUFFIXES):
-            images += read_image_list(text)
-        elif Path(text).exists() or not glob.has_magic(text):
-            images.append(_entry(Path(text)))
-        else:
-            matches = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 - absolute patterns
-            if not matches:
-                raise UsageError("matches no file", where=text, expected="tomograms or an image list")
-            images += [_entry(Path(match)) for match in matches]
+    images = [image for text in inputs for image in _named_by(text)]
     if image_list is not None:
         images += read_image_list(image_list)
     if not images:
@@ -59,6 +49,18 @@ def gather(inputs: Sequence[str], image_list: str | None = None) -> list[ImageEn
             )
         seen[image.name] = image.path
     return images
+
+
+def _named_by(text: str) -> list[ImageEntry]:
+    """The tomograms that one word of the command line names."""
+    if text.endswith(LIST_SUFFIXES):
+        return read_image_list(text)
+    if Path(text).exists() or not glob.has_magic(text):
+        return [_entry(Path(text))]
+    matches = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 - absolute patterns
+    if not matches:
+        raise UsageError("matches no file", where=text, expected="tomograms or an image list")
+    return [_entry(Path(match)) for match in matches]
 
 
 def _entry(path: Path) -> ImageEntry:

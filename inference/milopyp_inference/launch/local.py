@@ -48,7 +48,7 @@ class LocalWorkers:
         write_image_list(path, images)
         self.processes = []
         for own in self.own[: len(images)]:
-            line = [*self.program, str(path), *self.words, *own, "--quiet", "--led"]
+            line = [*self.program, str(path), *self.words, *own, "--quiet", "--as-worker"]
             self.processes.append(subprocess.Popen(line, start_new_session=True, preexec_fn=_end_with_parent))
         return True
 

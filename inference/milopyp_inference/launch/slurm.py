@@ -108,7 +108,7 @@ def script_of(cluster: SlurmResources, command: Sequence[str], count: int, folde
         "partition": cluster.partition,
     }
     options = [f"--{option}={value}" for option, value in asked.items() if value is not None]
-    words = [*command, "--shard", "auto", "--led"]
+    words = [*command, "--shard", "auto", "--as-worker"]
     if cluster.cpus and "--threads" not in words and "--workers" not in words:
         words += ["--threads", str(cluster.cpus)]
     if cluster.gpus and cluster.gpus > 1:

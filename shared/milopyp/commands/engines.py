@@ -71,11 +71,12 @@ def build(model: Path, shape: tuple[int, int, int], gpus: str | None, memory: st
     Example:
       milopyp engines build ribosome_fp16.onnx --shape 200 928 960
     """
-    from milopyp_inference import options as checks
     from milopyp_inference.engine.model import open_model
     from milopyp_inference.engine.tensorrt_cache import kept
+    from milopyp_inference.options import InferOptions, parse_machine
 
-    opened = open_model(model, checks.machine("tensorrt", gpus, None, memory))
+    machine = parse_machine(InferOptions((), model, provider="tensorrt", gpus=gpus, memory=memory))
+    opened = open_model(model, machine)
     tiling = opened.engine.plan(shape)
     z, y, x = tiling.largest
     console = Console()

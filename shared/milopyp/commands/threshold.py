@@ -71,12 +71,12 @@ def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | 
       milopyp threshold picks --total 5000 --format relion5
       milopyp threshold picks --count 200 --margin 150 --out picks_200
     """
-    from milopyp_inference.options import formats as words_of
+    from milopyp_inference.pick_options import parse_formats
 
     if plot is not None:
         refuse_irreplaceable(plot, run_files(run))
     console = Console()
-    changes = Changes(formats=None if formats is None else words_of(formats, published=False), **given)
+    changes = Changes(formats=None if formats is None else parse_formats(formats, published=False), **given)
     _refuse(run, changes, plot)
     lowest = _threshold(run, changes, console)
     records = [_changed(record, changes, lowest, run) for record in read_records(run)]

@@ -1,0 +1,133 @@
+"""What is found wrong before any work: headers are read, and one tomogram is opened, which then stays open."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from milopyp_shared.errors import InputError, MilopypError, UsageError
+from milopyp_shared.lists import ImageEntry
+from milopyp_shared.masks import Mask, check_mask_header, open_mask
+from milopyp_shared.resample import resampled_shape
+from milopyp_shared.tomogram import Tomogram, TomogramHeader, open_tomogram, read_header
+
+from .picking_run import PickingRun
+from .records import TomogramRecord
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A tomogram with its mask, and what it was before it was opened: should it be replaced meanwhile, that shows."""
+
+    asked: TomogramRecord
+    tomogram: Tomogram
+    mask: Mask | None
+
+
+def refuse_beside_tomograms(images: Sequence[ImageEntry], out: Path) -> None:
+    """Outputs must not replace what lies beside the tomograms: NAME.txt and NAME.mod are often a person's clicks.
+
+    Raises
+    ------
+    UsageError
+        They would.
+    """
+    for image in images:
+        if os.path.realpath(image.path.parent) == os.path.realpath(out):  # Path.resolve raises where links go round
+            raise UsageError(
+                f"holds the tomogram {image.path.name}",
+                where=out,
+                expected="a folder of its own, because outputs replace files of the same names (.txt, .mod)",
+                remedy="Give another --out.",
+            )
+
+
+def check_headers(run: PickingRun, images: Sequence[ImageEntry]) -> None:
+    """Look at headers up to the first good one: when none is usable, nothing is begun.
+
+    Raises
+    ------
+    MilopypError
+        What is wrong with the first.
+    """
+
+    def look(image: ImageEntry) -> None:
+        header, _ = _look(run, image)
+        if (mask := run.mask(image)) is not None:
+            check_mask_header(mask, header)
+
+    _first_good(images, look)
+
+
+def open_first(run: PickingRun, images: Sequence[ImageEntry]) -> dict[str, Opened]:
+    """The first tomogram that can be opened, by name: one that is packed is unpacked here, and only here.
+
+    Raises
+    ------
+    MilopypError
+        What is wrong with the first, when there is none.
+    """
+    image, opened = _first_good(images, lambda image: open_input(run, image))
+    return {image.name: opened}
+
+
+def open_input(run: PickingRun, image: ImageEntry) -> Opened:
+    """A tomogram to pick and its mask.
+
+    Raises
+    ------
+    InputError, ContradictionError
+        One of them cannot be used.
+    """
+    asked = run.asked(image)
+    tomogram = open_tomogram(image.path, run.options.order, run.options.voxel_size)
+    path = run.mask(image)
+    return Opened(asked, tomogram, None if path is None else open_mask(path, tomogram))
+
+
+def check_memory(run: PickingRun, images: Sequence[ImageEntry]) -> None:
+    """Refuse a ``--memory`` into which not even the smallest tile of a tomogram fits.
+
+    Raises
+    ------
+    UsageError
+        It does not.
+    """
+    shapes: dict[tuple[int, int, int], None] = {}
+    for image in images:
+        with contextlib.suppress(MilopypError):  # said when it is picked
+            _, (z, y, x) = _look(run, image)
+            shapes[-(-z // run.model.recipe.grey.sections_per_pair), y, x] = None
+    for shape in shapes:
+        run.model.engine.plan(shape)
+
+
+def _look(run: PickingRun, image: ImageEntry) -> tuple[TomogramHeader, tuple[int, int, int]]:
+    """A tomogram's header, and sizes ``(z, y, x)`` of what the network sees, before pairing."""
+    header = read_header(image.path, run.options.order, run.options.voxel_size)
+    if not run.options.rescale:
+        return header, header.shape
+    return header, resampled_shape(header, run.model.recipe.voxel_size)
+
+
+def _first_good(images: Sequence[ImageEntry], look: Callable[[ImageEntry], Found]) -> tuple[ImageEntry, Found]:
+    """The first tomogram that nothing is wrong with, and what there is to see of it."""
+    errors = []
+    for image in images:
+        try:
+            return image, look(image)
+        except MilopypError as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    first = errors[0]
+    raise InputError(
+        f"{first.found} (none of the {len(errors)} tomograms can be picked)",
+        where=first.where, expected=first.expected, remedy=first.remedy,
+    )  # fmt: skip

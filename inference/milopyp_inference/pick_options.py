@@ -1,0 +1,187 @@
+"""Which picks are wanted: what the command line and the model say of decoding, together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from milopyp_shared.commandline import spelled
+from milopyp_shared.errors import UsageError
+
+if TYPE_CHECKING:  # the help must not pay for what these modules load
+    from milopyp_shared.recipe import Recipe
+
+    from .batch.records import PickOptions
+    from .decode.published import PublishedOptions
+    from .options import InferOptions
+
+FIBRE_OPTIONS = ("distance_cutoff", "r2_cutoff", "curvature_cutoff", "distance_scale")
+PUBLISHED_OPTIONS = ("nms", "cutoff_z", "fiber", *FIBRE_OPTIONS)
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How a heat map becomes picks, as far as that does not depend on the model.
+
+    Attributes
+    ----------
+    threshold
+        Picks score above it; None: the model's suggestion.
+    formats
+        Other formats that the picks are written in, too.
+    published
+        Decode as the published program does.
+    """
+
+    threshold: float | None
+    formats: tuple[str, ...]
+    published: PublishedOptions | None
+
+
+def decoding(options: InferOptions) -> Decoding:
+    """Everything that the options say of decoding.
+
+    Raises
+    ------
+    UsageError
+        One that is wrong, or has no effect beside the others.
+    """
+    threshold, published = parse_threshold(options.out_thresh), published_options(options)
+    return Decoding(threshold, parse_formats(options.formats, published is not None), published)
+
+
+def parse_threshold(text: str) -> float | None:
+    """The number that ``--out-thresh`` gives; None for ``auto``.
+
+    Raises
+    ------
+    UsageError
+        Neither.
+    """
+    if text == "auto":
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= 1.0:
+        raise UsageError(f"{text}", where="--out-thresh", expected="a score from 0 to 1, or auto")
+    return value
+
+
+def parse_formats(text: str | None, published: bool) -> tuple[str, ...]:
+    """The words of ``--format``.
+
+    Raises
+    ------
+    UsageError
+        An unknown or a repeated one, two of one suffix, or any beside ``--published``.
+    """
+    if text is None:
+        return ()
+    from milopyp_shared.formats.registry import FORMATS
+
+    if published:
+        raise UsageError(
+            "given beside --published", where="--format",
+            expected="one of them: the published program has its own text", remedy="Convert it: milopyp convert.",
+        )  # fmt: skip
+    words = tuple(word.strip() for word in text.split(","))
+    always = ("txt", "mod")
+    known = [word for word, row in FORMATS.items() if row.write is not None and word not in always]
+    for word in words:
+        if word not in (*known, *always):
+            raise UsageError(f"{word!r}", where="--format", expected=f"words of {', '.join(known)}, with commas")
+    others = tuple(dict.fromkeys(word for word in words if word not in always))
+    suffixes = [FORMATS[word].suffixes[0] for word in others]
+    if len(set(suffixes)) < len(suffixes):
+        raise UsageError(
+            " and ".join(word for word, suffix in zip(others, suffixes, strict=True) if suffixes.count(suffix) > 1),
+            where="--format", expected="one format of each suffix, since files are named NAME.suffix",
+        )  # fmt: skip
+    return others
+
+
+def published_options(options: InferOptions) -> PublishedOptions | None:
+    """How to decode as the published program does; None without ``--published``.
+
+    Raises
+    ------
+    UsageError
+        An option that has no effect beside the others, or an even ``--nms``.
+    """
+    if not options.published:
+        if given := options.given(*PUBLISHED_OPTIONS):
+            raise UsageError(
+                "has no effect: double picks are told apart by distance, and nothing is cut off at the borders",
+                where=spelled(*given),
+                expected="it beside --published only",
+                remedy="Give --published to pick as the published program does, or leave it out.",
+            )
+        return None
+    _refuse_beside_published(options)
+
+    from .decode.filaments import FibreOptions
+    from .decode.published import PublishedOptions
+
+    fibre = FibreOptions(**options.given(*FIBRE_OPTIONS)) if options.fiber else None
+    return PublishedOptions(**options.given("limit", "nms", "cutoff_z"), fibre=fibre)
+
+
+def _refuse_beside_published(options: InferOptions) -> None:
+    """Raise an error for what the published program does not know."""
+    if options.coords is not None:
+        raise UsageError(
+            f"{options.coords} beside --published",
+            where="--coords",
+            expected="one of them: the published text is whole voxel indices x z y",
+            remedy="Leave --coords out; NAME.mod is right for IMOD.",
+        )
+    if options.rescale:
+        raise UsageError(
+            "given beside --published",
+            where="--rescale",
+            expected="one of them: the published program picks whole voxels of the tomogram as it is",
+            remedy="Leave --published out.",
+        )
+    if not options.fiber and (fibre := options.given(*FIBRE_OPTIONS)):
+        raise UsageError("has no effect on single particles", where=spelled(*fibre), expected="it beside --fiber only")
+    if options.nms is not None and options.nms % 2 == 0:
+        raise UsageError(f"{options.nms}", where="--nms", expected="an odd number: a window is centred on a voxel")
+
+
+def pick_options(options: InferOptions, decoding: Decoding, recipe: Recipe) -> PickOptions:
+    """All that changes results, with what the model suggests where the command line says nothing."""
+    from .batch.records import PickOptions
+    from .decode.select import Selection
+
+    return PickOptions(
+        selection=Selection(
+            threshold=recipe.threshold.score if decoding.threshold is None else decoding.threshold,
+            distance=recipe.suppression_distance,
+            limit=None if decoding.published else options.limit,
+            margin=options.margin or 0.0,
+        ),
+        order=options.order,
+        voxel_size=options.voxel_size,
+        contrast=options.contrast,
+        flips=None if options.flips is None else int(options.flips),
+        rescale=options.rescale,
+        with_score=options.with_score,
+        coords=options.coords or "model2point",
+        formats=decoding.formats,
+        mask=None if options.mask is None else str(options.mask),
+        published=decoding.published,
+    )
+
+
+def threshold_note(threshold: float | None, recipe: Recipe) -> str:
+    """What there is to say of the threshold: the model's suggestion, or what it expects of another one."""
+    suggestion, expected = recipe.threshold, recipe.calibration
+    if threshold is None:
+        note = "" if suggestion.calibrated else ", uncalibrated"
+        return f"threshold {suggestion.score:.2f} ({suggestion.method}{note})"
+    if expected is None:
+        return ""
+    precision, recall = expected.at(threshold)
+    return f"threshold {threshold:.2f}: expected precision {precision:.2f}, recall {recall:.2f}"

@@ -1,0 +1,169 @@
+"""The steps of ``milopyp-infer``: options, tomograms, model and headers, then picking here or by other processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from milopyp_shared.console import Console
+from milopyp_shared.errors import CheckError, FullDiskError
+from milopyp_shared.lists import ImageEntry
+from milopyp_shared.masks import find_masks
+
+from .batch.batch import pick_all
+from .batch.inputs import gather
+from .batch.picking_run import PickingRun, records_outside
+from .batch.prechecks import check_headers, check_memory, open_first, refuse_beside_tomograms
+from .batch.records import RunSummary
+from .engine.machine import Machine
+from .engine.model import open_model
+from .engine.providers.registry import choose
+from .engine.runtime import import_onnxruntime
+from .launch.launcher import pick_with
+from .launch.local import EXIT_DISK_FULL, LocalWorkers
+from .launch.options import choose_launcher
+from .launch.shards import Shard, parse_shard, part_of
+from .launch.slurm import SlurmArray
+from .options import InferOptions, check_against_recipe, output_folder, parse_machine
+from .pick_options import Decoding, decoding, pick_options, threshold_note
+
+ONLY_THE_RECIPE = Machine("cpu", threads=1)  # of a process that leads others
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for, checked as far as that goes without a file.
+
+    Attributes
+    ----------
+    folder
+        For the outputs.
+    launcher
+        Other processes that do the work; None: this one does.
+    machine
+        What the network is to run on.
+    """
+
+    options: InferOptions
+    console: Console
+    folder: Path
+    shard: Shard | None
+    launcher: SlurmArray | LocalWorkers | None
+    machine: Machine
+    decoding: Decoding
+
+
+@dataclass(frozen=True)
+class Images:
+    """The tomograms of the command line, and those of them that this process is to pick."""
+
+    everything: list[ImageEntry]
+    own: list[ImageEntry]
+
+
+def parse(options: InferOptions, console: Console) -> Request:
+    """What the options say.
+
+    Raises
+    ------
+    UsageError
+        One that is wrong, or two that do not go together.
+    """
+    shard = None if options.shard is None else parse_shard(options.shard)
+    folder = output_folder(options)
+    launcher = choose_launcher(options, folder, console)
+    first_gpu = options.gpus if launcher is None or options.gpus is None else options.gpus.split(",")[0]
+    machine = parse_machine(replace(options, gpus=first_gpu))
+    return Request(options, console, folder, shard, launcher, machine, decoding(options))
+
+
+def find_tomograms(request: Request) -> Images:
+    """The tomograms that are asked for.
+
+    Raises
+    ------
+    UsageError, InputError
+        There are none, two of one name, or they lie where the outputs go.
+    """
+    words = request.options.inputs
+    everything = gather(words[1:] if words[:1] == ("semi",) else words, request.options.test_img_txt)
+    refuse_beside_tomograms(everything, request.folder)
+    return Images(everything, everything if request.shard is None else part_of(everything, request.shard))
+
+
+def open_run(request: Request, images: Images) -> PickingRun:
+    """Open the model, hold options and headers against it, and say what is to be known before.
+
+    Raises
+    ------
+    MilopypError
+        The model cannot be used here or with these options, or none of the tomograms and masks can.
+    """
+    options, console = request.options, request.console
+    alone = request.launcher is None
+    model = open_model(options.model, request.machine if alone else ONLY_THE_RECIPE, console.say)
+    if isinstance(request.launcher, LocalWorkers) and request.machine.device is not None:
+        choose(request.machine.provider, model.recipe.precision, gpu=request.machine.device)  # as each of them will
+    console.detail(f"{model.path} on {model.provider.name}, onnxruntime {import_onnxruntime().__version__}")
+    if model.path != options.model:
+        console.say(f"{model.path} is the export of {options.model}: picking with it")
+    check_against_recipe(options, model.recipe, model.path)
+    if note := threshold_note(request.decoding.threshold, model.recipe):
+        console.say(note)
+    if options.fiber and options.with_score:
+        console.say("points of fibres have no score: --with-score changes nothing")
+    run = PickingRun(model, pick_options(options, request.decoding, model.recipe), request.folder, console)
+    if not options.as_worker:  # who has called it has looked at the whole list
+        if options.mask is not None:
+            find_masks(options.mask, images.everything, console.say)
+        check_headers(run, images.everything)
+    return run
+
+
+def write_script(request: Request, images: Images) -> Path:
+    """Write the batch script of ``--slurm``, and no more."""
+    assert isinstance(request.launcher, SlurmArray)  # `slurm_resources`
+    return request.launcher.write(images.own)
+
+
+def pick(request: Request, run: PickingRun, images: Images) -> int:
+    """Pick, here or by other processes; returns the exit code.
+
+    Raises
+    ------
+    CheckError
+        Every tomogram failed, or no space is left.
+    """
+    try:
+        summary = _pick(request, run, images)
+    except FullDiskError:
+        if request.launcher is not None or not request.options.as_worker:
+            raise
+        return EXIT_DISK_FULL
+    return _conclude(run, images, summary)
+
+
+def _pick(request: Request, run: PickingRun, images: Images) -> RunSummary:
+    options, everything = request.options, images.everything
+    if request.launcher is not None:
+        return pick_with(request.launcher, run, images.own, everything, options.overwrite)
+    check_memory(run, images.own)
+    if options.as_worker:
+        return pick_all(run, images.own, [*everything, *records_outside(run, everything)], overwrite=options.overwrite)
+    begun = not options.overwrite and any(run.finished(image) for image in images.own)
+    opened = {} if begun or request.shard else open_first(run, images.own)
+    return pick_all(run, images.own, everything, overwrite=options.overwrite, opened=opened)
+
+
+def _conclude(run: PickingRun, images: Images, summary: RunSummary) -> int:
+    """Say what came of it; returns the exit code, 1 when some tomograms failed."""
+    run.console.say(f"{summary.picks} picks in {summary.done} of {len(images.everything)} tomograms: {run.folder}")
+    failed = {image.name: summary.failed[image.name] for image in images.own if image.name in summary.failed}
+    for name, error in failed.items():
+        run.console.fail(name, error)
+    if len(failed) == len(images.own):
+        raise CheckError(
+            "every tomogram failed", where=run.folder, expected="one at least that can be picked",
+            remedy="The lines above say why.",
+        )  # fmt: skip
+    return 1 if failed else 0
