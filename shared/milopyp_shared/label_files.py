@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -53,14 +53,51 @@ def read_labels(
     ContradictionError
         Labels outside their volume.
     """
-    if how.picks is not None:
-        return _from_one_file(entries, order, how.picks, how, console)
-    if how.double_z:
+    _refuse_idle(how)
+    if how.picks is None:
+        found = _beside_tomograms(entries, order, how, console)
+    else:
+        found = _of_one_file(entries, order, how.picks, how, console)
+    labels = {own.entry.name: own.xyz for own in found if _tell(own, how, console)}
+    if labels:
+        return labels
+    if how.picks is None:
+        raise InputError(
+            "no tomogram has picks",
+            where=entries[0].path.parent,
+            expected="for tomo.rec one of tomo_coord.txt, tomo.txt, tomo.mod, tomo.star and so on",
+            remedy="Give --inference to list tomograms without picks.",
+        )
+    names = ", ".join(entry.name for entry in entries[:3])
+    raise InputError("names no tomogram of the folder", where=how.picks, expected=f"names such as {names}")
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """What was found of one tomogram, and in which file."""
+
+    entry: ImageEntry
+    header: TomogramHeader
+    xyz: NDArray[np.float64]
+    source: Path
+
+
+def _refuse_idle(how: How) -> None:
+    """Refuse options that mean nothing beside the others."""
+    if how.picks is None and how.double_z:
         raise UsageError(
             "given without --picks", where="--double-z",
             expected="--picks FILE.parquet beside it: only those files count sections",
         )  # fmt: skip
-    labels = {}
+    idle = [name for name, value in (("--object", how.object_), ("--fourth-column", how.fourth_column)) if value]
+    if how.picks is not None and idle:
+        raise UsageError(
+            "given beside --picks", where=" and ".join(idle), expected="one of them: it is for files of one tomogram"
+        )
+
+
+def _beside_tomograms(entries: Sequence[ImageEntry], order: str, how: How, console: Console) -> Iterator[_Labels]:
+    """The labels in the files that lie beside the tomograms, under their names."""
     for entry in entries:
         candidates = [entry.path.with_name(entry.name + ending) for ending in PICK_ENDINGS]
         picks = next((path for path in candidates if path.is_file() and not path.name.endswith(LIST_ENDINGS)), None)
@@ -69,17 +106,27 @@ def read_labels(
             console.warn(f"{entry.path.name} has no picks ({some}, ...)")
             continue
         header = _header(entry, order, console)
-        xyz = _read(picks, header, entry.name, how)
-        if _tell(entry, header, xyz, picks, how, console):
-            labels[entry.name] = xyz
-    if not labels:
-        raise InputError(
-            "no tomogram has picks",
-            where=entries[0].path.parent,
-            expected="for tomo.rec one of tomo_coord.txt, tomo.txt, tomo.mod, tomo.star and so on",
-            remedy="Give --inference to list tomograms without picks.",
-        )
-    return labels
+        yield _Labels(entry, header, _read(picks, header, entry.name, how), picks)
+
+
+def _of_one_file(
+    entries: Sequence[ImageEntry], order: str, path: Path, how: How, console: Console
+) -> Iterator[_Labels]:
+    """The labels of all tomograms that a file names, or the files of a folder."""
+    from .labels import check_labels
+
+    headers = {entry.name: _header(entry, order, console) for entry in entries}
+    found = _by_name(path, headers, how)
+    if others := sorted(set(found) - set(headers)):
+        some = ", ".join(others[:3]) + (" ..." if len(others) > 3 else "")
+        console.warn(f"{path.name}: {len(others)} of its tomograms are not in the folder: {some}")
+    for entry in entries:
+        if entry.name not in found:
+            console.warn(f"{entry.path.name} has no picks in {path.name}")
+            continue
+        xyz, header = found[entry.name], headers[entry.name]
+        check_labels(xyz, header, path)
+        yield _Labels(entry, header, xyz, path)
 
 
 def _header(entry: ImageEntry, order: str, console: Console) -> TomogramHeader:
@@ -92,86 +139,68 @@ def _header(entry: ImageEntry, order: str, console: Console) -> TomogramHeader:
     return header
 
 
-def _tell(
-    entry: ImageEntry, header: TomogramHeader, xyz: NDArray[np.float64], picks: Path, how: How, console: Console
-) -> bool:
+def _tell(found: _Labels, how: How, console: Console) -> bool:
     """Say what labels a tomogram has and what looks wrong with them; False when there are none."""
-    from .labels import column_orders_on_density, density_warning, doubles
-    from .tomogram import open_tomogram
+    from .labels import doubles
 
-    name, diameter = entry.path.name, how.bbox or DIAMETER
+    name, xyz, source = found.entry.path.name, found.xyz, found.source.name
     if not len(xyz):
-        console.warn(f"{name}: {picks.name} holds no picks of it")
+        console.warn(f"{name}: {source} holds no picks of it")
         return False
-    zyx = open_tomogram(entry.path, header.order).zyx
-    if doubt := density_warning(zyx, xyz, diameter):
-        # what follows the file's axes in some formats is x, y, z in the others
-        columns = header.order if picks.suffix in (".txt", ".mod") and how.picks is None else "xyz"
-        words = column_orders_on_density(zyx, xyz, diameter, columns)
-        if words:
-            doubt += (
-                f"; with their columns taken as {' or '.join(' '.join(word) for word in words)} they lie on particles"
-            )
-        elif how.bbox is None:
-            doubt += f" (seen with a diameter of {DIAMETER:g} voxels: give --bbox)"
+    if doubt := _density_warning(found, how):
         console.warn(f"{name}: {doubt}")
-    if double := doubles(xyz, diameter / 4):
+    if double := doubles(xyz, (how.bbox or DIAMETER) / 4):
         console.warn(f"{name}: {double} labels lie within a quarter of a particle of another one")
-    console.say(f"{name} (order {header.order}): {len(xyz)} labels from {picks.name}")
+    console.say(f"{name} (order {found.header.order}): {len(xyz)} labels from {source}")
     return True
 
 
-def _from_one_file(
-    entries: Sequence[ImageEntry], order: str, path: Path, how: How, console: Console
-) -> dict[str, NDArray[np.float64]]:
-    """Labels of all tomograms that a file names.
+def _density_warning(found: _Labels, how: How) -> str | None:
+    """What `labels.density_warning` says of a tomogram's labels, and what may be the cause."""
+    from .labels import column_orders_on_density, density_warning
+    from .tomogram import open_tomogram
+
+    zyx, diameter = open_tomogram(found.entry.path, found.header.order).zyx, how.bbox or DIAMETER
+    doubt = density_warning(zyx, found.xyz, diameter)
+    if doubt is None:
+        return None
+    # what follows the file's axes in some formats is x, y, z in the others
+    columns = found.header.order if found.source.suffix in (".txt", ".mod") and how.picks is None else "xyz"
+    words = column_orders_on_density(zyx, found.xyz, diameter, columns)
+    if words:
+        orders = " or ".join(" ".join(word) for word in words)
+        return f"{doubt}; with their columns taken as {orders} they lie on particles"
+    if how.bbox is None:
+        return f"{doubt} (seen with a diameter of {DIAMETER:g} voxels: give --bbox)"
+    return doubt
+
+
+def _by_name(path: Path, headers: Mapping[str, TomogramHeader], how: How) -> dict[str, NDArray[np.float64]]:
+    """The positions in a file, or in the files of a folder, by tomogram name.
 
     Raises
     ------
-    InputError
-        It cannot be read, or names none of the tomograms.
-    ContradictionError
-        Labels outside their volume.
+    InputError, UsageError
+        It cannot be read, or something must be known for that.
     """
-    import numpy as np
-
     from .formats.parquet import is_parquet, read_parquet
-    from .labels import check_labels
 
-    idle = [name for name, value in (("--object", how.object_), ("--fourth-column", how.fourth_column)) if value]
-    if idle:
-        raise UsageError(
-            "given beside --picks", where=" and ".join(idle), expected="one of them: it is for files of one tomogram"
-        )
-    headers = {entry.name: _header(entry, order, console) for entry in entries}
     tables = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if path.suffix.lower() == ".parquet" or (tables and all(map(is_parquet, tables))):
-        found: dict[str, NDArray[np.float64]] = {}
-        for table in tables:
-            for name, xyz in read_parquet(table, how.double_z).items():
-                found[name] = np.concatenate([found[name], xyz]) if name in found else xyz
-    elif how.double_z:
+        return _joined(read_parquet(table, how.double_z) for table in tables)
+    if how.double_z:
         raise UsageError(f"given for {path}", where="--double-z", expected="a .parquet file: only those count sections")
-    else:
-        found = _positions(path, headers, how)
-    if others := sorted(set(found) - set(headers)):
-        some = ", ".join(others[:3]) + (" ..." if len(others) > 3 else "")
-        console.warn(f"{path.name}: {len(others)} of its tomograms are not in the folder: {some}")
-    labels = {}
-    for entry in entries:
-        if entry.name not in found:
-            console.warn(f"{entry.path.name} has no picks in {path.name}")
-            continue
-        xyz, header = found[entry.name], headers[entry.name]
-        check_labels(xyz, header, path)
-        if _tell(entry, header, xyz, path, how, console):
-            labels[entry.name] = xyz
-    if not labels:
-        raise InputError(
-            "names no tomogram of the folder", where=path,
-            expected=f"names such as {', '.join(entry.name for entry in entries[:3])}",
-        )  # fmt: skip
-    return labels
+    return _positions(path, headers, how)
+
+
+def _joined(tables: Iterable[Mapping[str, NDArray[np.float64]]]) -> dict[str, NDArray[np.float64]]:
+    import numpy as np
+
+    joined: dict[str, NDArray[np.float64]] = {}
+    for table in tables:
+        for name, xyz in table.items():
+            joined[name] = np.concatenate([joined[name], xyz]) if name in joined else xyz
+    return joined
 
 
 def _positions(path: Path, headers: Mapping[str, TomogramHeader], how: How) -> dict[str, NDArray[np.float64]]:

@@ -33,7 +33,7 @@ def show_heat(panel: Any, heat: NDArray[np.float32], shape: tuple[int, ...]) -> 
     panel.set(xticks=[], yticks=[])
 
 
-def circles(panel: Any, xyz: NDArray[np.float64], z: float, radius: float, colour: str, width: float = 1.3) -> None:
+def circles(panel: Any, xyz: NDArray[np.float64], z: float, radius: float, colour: str, *, width: float = 1.3) -> None:
     """Where spheres of `radius` around `xyz` cut the section at height `z`."""
     cut = xyz[np.abs(xyz[:, 2] - z) < radius]
     across = 2 * np.sqrt(radius**2 - (cut[:, 2] - z) ** 2)

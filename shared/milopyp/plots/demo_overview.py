@@ -49,7 +49,7 @@ def draw_overview(
     show_grey(panels[0], grey)
     panels[1].imshow(hot, cmap="magma", origin="lower", extent=extent, vmin=0, vmax=float(hot.max()))
     show_grey(panels[2], grey)
-    circles(panels[2], truth_xyz, z, radius, LABEL, 3.2)
+    circles(panels[2], truth_xyz, z, radius, LABEL, width=3.2)
     circles(panels[2], picks_xyz, z, radius, PICK)
     for colour, name in ((LABEL, "truth"), (PICK, "pick")):
         panels[2].plot([], [], "o", markerfacecolor="none", markeredgecolor=colour, label=name)

@@ -198,14 +198,16 @@ def read_star(path: Path, context: FormatContext) -> Picks:
 def write_relion4(path: Path, picks: Picks, context: FormatContext) -> None:
     """Voxels and rlnTomoName."""
     voxels = _columns(picks, context) * context.binning
-    star.write_particles(path, "particles", star.TOMOGRAM, context.label, star.VOXELS, voxels, picks.score)
+    star.write_particles(
+        path, voxels, picks.score, block="particles", name=(star.TOMOGRAM, context.label), coordinates=star.VOXELS
+    )
 
 
 def write_warp(path: Path, picks: Picks, context: FormatContext) -> None:
     """Voxels and rlnMicrographName NAME.tomostar, a block without name."""
     voxels = _columns(picks, context) * context.binning
     name = context.label.removesuffix(".tomostar") + ".tomostar"
-    star.write_particles(path, "", star.MICROGRAPH, name, star.VOXELS, voxels, picks.score)
+    star.write_particles(path, voxels, picks.score, block="", name=(star.MICROGRAPH, name), coordinates=star.VOXELS)
 
 
 def read_relion5(path: Path, context: FormatContext) -> Picks:
@@ -219,7 +221,9 @@ def read_relion5(path: Path, context: FormatContext) -> Picks:
 def write_relion5(path: Path, picks: Picks, context: FormatContext) -> None:
     """As `read_relion5`."""
     angstrom = (_columns(picks, context) - _centre(context, path)) * context.require("voxel_size", path)
-    star.write_particles(path, "particles", star.TOMOGRAM, context.label, star.CENTRED, angstrom, picks.score)
+    star.write_particles(
+        path, angstrom, picks.score, block="particles", name=(star.TOMOGRAM, context.label), coordinates=star.CENTRED
+    )
 
 
 # ---------------------------------------------------------------- Dynamo, copick, data portal, EMAN2
@@ -251,7 +255,7 @@ def write_copick(path: Path, picks: Picks, context: FormatContext) -> None:
     """As `read_copick`."""
     voxel_size = context.require("voxel_size", path)
     angstrom = _columns(picks, context) * voxel_size
-    copick.write_copick(path, angstrom, picks.score, voxel_size, context.label, context.particle)
+    copick.write_copick(path, angstrom, picks.score, voxel_size, run_name=context.label, object_name=context.particle)
 
 
 def read_ndjson(path: Path, context: FormatContext) -> Picks:

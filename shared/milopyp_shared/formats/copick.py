@@ -63,7 +63,7 @@ def read_copick(path: str | Path) -> CopickPicks:
 
 
 def write_copick(
-    path: str | Path, angstrom: Floats, score: Floats, voxel_spacing: float, run_name: str, object_name: str
+    path: str | Path, angstrom: Floats, score: Floats, voxel_spacing: float, *, run_name: str, object_name: str
 ) -> None:
     """Write ``(n, 3)`` Angstrom and ``(n,)`` scores as picks of ``milopyp``, session ``1``, without orientations."""
     points = [

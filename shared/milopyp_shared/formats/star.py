@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,12 +38,50 @@ Floats = NDArray[np.float64]
 
 @dataclass
 class Block:
-    """One table: labels without their underscore, rows of words, and the line of each row."""
+    """One table: labels without their underscore, rows of words, and the line of each row.
+
+    While it is read, `holds` says what the next line is: a single value, a label of a loop, or a row.
+    """
 
     path: str | Path
     labels: list[str] = field(default_factory=list)
     rows: list[list[str]] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
+    holds: Literal["values", "labels", "rows"] = "values"
+
+    def take(self, number: int, line: str, words: list[str]) -> None:
+        """Take a line that is not empty, and its words.
+
+        Raises
+        ------
+        InputError
+            It is not what must be there.
+        """
+        if words[0].lower() == "loop_":
+            if self.labels:
+                raise _bad(self.path, number, "a second table in one block")
+            self.holds = "labels"
+        elif self.holds == "values":
+            if len(words) != 2 or not words[0].startswith("_"):
+                raise _bad(self.path, number, f"{line.strip()[:40]!r}")
+            self.labels.append(words[0][1:])
+            self.rows, self.lines = [[*(self.rows[0] if self.rows else []), words[1]]], [number]
+        elif self.holds == "labels" and words[0].startswith("_"):
+            self.labels.append(words[0][1:])
+        else:
+            self._take_row(number, words)
+
+    def _take_row(self, number: int, words: list[str]) -> None:
+        self.holds = "rows"
+        if len(words) != len(self.labels):
+            raise InputError(
+                f"{len(words)} values for {len(self.labels)} labels",
+                where=f"{self.path}, line {number}",
+                expected="one value for each label of the table",
+                remedy="The file is damaged: write or copy it again.",
+            )
+        self.rows.append(words)
+        self.lines.append(number)
 
     def words(self, label: str) -> list[str]:
         """One column."""
@@ -98,39 +137,18 @@ def read_star(path: str | Path) -> dict[str, Block]:
     """
     blocks: dict[str, Block] = {}
     block: Block | None = None
-    state = "values"  # of the block: single values, labels of a loop, its rows
     for number, line in read_lines(path):
         words = _words(line)
         if not words:
             continue
         if words[0].lower().startswith("data_"):
-            block, state = Block(path), "values"
+            block = Block(path)
             if blocks.setdefault(words[0][5:], block) is not block:
                 raise _bad(path, number, f"a second block {words[0]!r}")
         elif block is None:
             raise _bad(path, number, f"{line.strip()[:40]!r} before the first block")
-        elif words[0].lower() == "loop_":
-            if block.labels:
-                raise _bad(path, number, "a second table in one block")
-            state = "labels"
-        elif state == "values":
-            if len(words) != 2 or not words[0].startswith("_"):
-                raise _bad(path, number, f"{line.strip()[:40]!r}")
-            block.labels.append(words[0][1:])
-            block.rows, block.lines = [[*(block.rows[0] if block.rows else []), words[1]]], [number]
-        elif state == "labels" and words[0].startswith("_"):
-            block.labels.append(words[0][1:])
         else:
-            state = "rows"
-            if len(words) != len(block.labels):
-                raise InputError(
-                    f"{len(words)} values for {len(block.labels)} labels",
-                    where=f"{path}, line {number}",
-                    expected="one value for each label of the table",
-                    remedy="The file is damaged: write or copy it again.",
-                )
-            block.rows.append(words)
-            block.lines.append(number)
+            block.take(number, line, words)
     if not blocks:
         raise InputError("holds no block 'data_...'", where=path, expected="a STAR file", remedy="Check its format.")
     return blocks
@@ -175,21 +193,29 @@ def read_particles(path: str | Path, coordinates: Sequence[str], name: str | Non
 
 
 def write_particles(
-    path: str | Path, block: str, name_label: str, name: str, coordinates: Sequence[str], xyz: Floats, score: Floats
+    path: str | Path, xyz: Floats, score: Floats, *, block: str, name: tuple[str, str], coordinates: Sequence[str]
 ) -> None:
     """Write one tomogram's particles as the table ``data_BLOCK``, six decimals.
+
+    Parameters
+    ----------
+    name
+        `TOMOGRAM` or `MICROGRAPH`, and what stands there.
+    coordinates
+        `VOXELS` or `CENTRED`, what `xyz` counts.
 
     Raises
     ------
     InputError
         The name has spaces or quotes (RELION does not read such names), or the file cannot be written.
     """
-    check_name(name, path)
+    name_label, word = name
+    check_name(word, path)
     labels = [name_label, *coordinates, SCORE]
     lines = ["", f"data_{block}", "", "loop_"]
     lines += [f"_{label} #{number}" for number, label in enumerate(labels, start=1)]
     for row in np.column_stack([xyz, score]).tolist():
-        lines.append("\t".join([name, *(fixed(value, 6) for value in row)]))
+        lines.append("\t".join([word, *(fixed(value, 6) for value in row)]))
     write_text(path, "\n".join(lines) + "\n\n")
 
 
