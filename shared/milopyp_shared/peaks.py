@@ -121,23 +121,7 @@ def _local_maxima(heat: NDArray[np.float32], floor: np.float32) -> NDArray[np.in
     for z in range(depth):
         for y in range(rows):
             for x in range(columns):
-                value = heat[z, y, x]
-                if value <= floor:
-                    continue
-                peak = True
-                for dz in range(max(-1, -z), min(2, depth - z)):
-                    for dy in range(max(-1, -y), min(2, rows - y)):
-                        for dx in range(max(-1, -x), min(2, columns - x)):
-                            other = heat[z + dz, y + dy, x + dx]
-                            earlier = dz < 0 or (dz == 0 and (dy < 0 or (dy == 0 and dx < 0)))
-                            if other > value or (earlier and other == value):
-                                peak = False
-                                break
-                        if not peak:
-                            break
-                    if not peak:
-                        break
-                if peak:
+                if heat[z, y, x] > floor and _is_maximum(heat, z, y, x):
                     found.append((z * rows + y) * columns + x)
     index = np.empty((len(found), 3), dtype=np.int64)
     for i, flat in enumerate(found):
@@ -148,36 +132,67 @@ def _local_maxima(heat: NDArray[np.float32], floor: np.float32) -> NDArray[np.in
 
 
 @numba.njit(cache=True)
+def _is_maximum(heat: NDArray[np.float32], z: int, y: int, x: int) -> bool:
+    """Whether no neighbour is larger, and none with a lower index equal; of most voxels their own row says it."""
+    depth, rows, columns = heat.shape
+    value = heat[z, y, x]
+    if (x > 0 and heat[z, y, x - 1] >= value) or (x < columns - 1 and heat[z, y, x + 1] > value):
+        return False
+    for k in range(max(z - 1, 0), min(z + 2, depth)):
+        for j in range(max(y - 1, 0), min(y + 2, rows)):
+            for i in range(max(x - 1, 0), min(x + 2, columns)):
+                other = heat[k, j, i]
+                earlier = (k * rows + j) * columns + i < (z * rows + y) * columns + x
+                if other > value or (earlier and other == value):
+                    return False
+    return True
+
+
+@numba.njit(cache=True)
 def _keep(xyz: NDArray[np.float64], distance: float) -> NDArray[np.bool_]:
     """Greedy suppression with kept points in a grid of cells of edge `distance` or more: 27 cells to look at."""
     n = len(xyz)
-    low = np.array([xyz[:, axis].min() for axis in range(3)])
-    edge = distance
-    for axis in range(3):  # bounds the grid when the points are few and far between
-        edge = max(edge, (xyz[:, axis].max() - low[axis]) / CELLS_PER_AXIS)
-    cells = np.empty((n, 3), dtype=np.int64)
-    for i in range(n):
-        for axis in range(3):
-            cells[i, axis] = int((xyz[i, axis] - low[axis]) // edge) + 1
-    sx, sy, sz = cells[:, 0].max() + 2, cells[:, 1].max() + 2, cells[:, 2].max() + 2
-    newest = np.full(sx * sy * sz, -1, dtype=np.int64)  # last kept point of a cell; `older` chains the rest
+    cells, around, count = _grid(xyz, distance)
+    newest = np.full(count, -1, dtype=np.int64)  # last kept point of a cell; `older` chains the rest
     older = np.full(n, -1, dtype=np.int64)
     kept = np.zeros(n, dtype=np.bool_)
     for i in range(n):
         free = True
-        for cz in range(cells[i, 2] - 1, cells[i, 2] + 2):
-            for cy in range(cells[i, 1] - 1, cells[i, 1] + 2):
-                for cx in range(cells[i, 0] - 1, cells[i, 0] + 2):
-                    j = newest[(cz * sy + cy) * sx + cx]
-                    while j >= 0 and free:
-                        d2 = 0.0
-                        for axis in range(3):
-                            d2 += (xyz[i, axis] - xyz[j, axis]) ** 2
-                        free = d2 >= distance * distance
-                        j = older[j]
+        for step in around:
+            if _one_is_near(xyz, i, newest[cells[i] + step], older, distance):
+                free = False
+                break
         if free:
             kept[i] = True
-            cell = (cells[i, 2] * sy + cells[i, 1]) * sx + cells[i, 0]
-            older[i] = newest[cell]
-            newest[cell] = i
+            older[i] = newest[cells[i]]
+            newest[cells[i]] = i
     return kept
+
+
+@numba.njit(cache=True)
+def _grid(xyz: NDArray[np.float64], distance: float) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Numbers of the points' cells, steps to a cell's 27 neighbours with itself, and how many cells there are."""
+    low = np.array([xyz[:, axis].min() for axis in range(3)])
+    edge = distance
+    for axis in range(3):  # bounds the grid when the points are few and far between
+        edge = max(edge, (xyz[:, axis].max() - low[axis]) / CELLS_PER_AXIS)
+    places = ((xyz - low) // edge).astype(np.int64) + 1
+    sx, sy, sz = places[:, 0].max() + 2, places[:, 1].max() + 2, places[:, 2].max() + 2
+    around = np.empty(27, dtype=np.int64)
+    for k in range(27):
+        around[k] = ((k // 9 - 1) * sy + k // 3 % 3 - 1) * sx + k % 3 - 1
+    return (places[:, 2] * sy + places[:, 1]) * sx + places[:, 0], around, sx * sy * sz
+
+
+@numba.njit(cache=True)
+def _one_is_near(xyz: NDArray[np.float64], i: int, newest: int, older: NDArray[np.int64], distance: float) -> bool:
+    """Whether a kept point of a cell, of which `newest` is the last, is closer than `distance` to point i."""
+    j = newest
+    while j >= 0:
+        d2 = 0.0
+        for axis in range(3):
+            d2 += (xyz[i, axis] - xyz[j, axis]) ** 2
+        if d2 < distance * distance:
+            return True
+        j = older[j]
+    return False
