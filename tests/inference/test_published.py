@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -55,7 +56,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from inference.test_published import FIBRES, PAIRED
-from milopyp_inference import published
+from milopyp_inference.decode import published
 golden, out = map(Path, sys.argv[1:])
 heat = np.load(golden / "decode.npz")["fiber_hm"]
 for name, (nms, fibre) in FIBRES.items():
@@ -130,7 +131,8 @@ def test_text_of_fibres_to_the_byte(golden: Path, tmp_path: Path) -> None:
     flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     if " avx512dq" not in flags:
         pytest.skip("needs AVX-512, as on the machine of the reference")
-    environment = {"OPENBLAS_CORETYPE": "SkylakeX", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": "tests"}
+    paths = os.pathsep.join(["tests", os.environ.get("PYTHONPATH", "")])
+    environment = {"OPENBLAS_CORETYPE": "SkylakeX", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": paths}
     words = [sys.executable, "-c", WRITE_FIBRES, str(golden), str(tmp_path)]
     root = golden.parents[2]
     subprocess.run(words, env=environment, cwd=root, check=True, timeout=120)

@@ -94,8 +94,8 @@ def test_a_killed_run_leaves_what_the_next_one_removes(tmp_path: Path) -> None:
     write_text(target, "old")
     killed = (
         "import os, sys\n"
-        "from milopyp_shared.atomic import replacing\n"
-        "with replacing(sys.argv[1]) as part:\n"
+        "from milopyp_shared.atomic import atomic_write\n"
+        "with atomic_write(sys.argv[1]) as part:\n"
         "    part.write_text('new, half')\n"
         "    os._exit(9)\n"
     )
