@@ -3,7 +3,7 @@
 The steps are those of the published program with their constants as parameters: pair sections, z-score,
 Gaussian filter, z-score, 256 levels between two limits. Mirrored filtering keeps constants, so the first
 z-score is absorbed by the second one and a single pass suffices: read, pair, filter, gather statistics and
-spool the result; the levels are applied when sections are read back.
+put the result on disk; the levels are applied when sections are read back.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def grey_levels(
     tomogram: Sections,
     parameters: Preprocessing,
     contrast: Contrast = "dark",
-    spool_folder: Path | None = None,
+    scratch_folder: Path | None = None,
 ) -> PreprocessedVolume:
     """Pair, filter and normalise a tomogram in one streaming pass.
 
@@ -134,7 +134,7 @@ def grey_levels(
         From the recipe or a preset.
     contrast
         ``bright`` negates the numbers before anything else, so that particles are dark as in training.
-    spool_folder
+    scratch_folder
         Where the temporary file of 4 bytes per paired voxel goes; the system's by default. It vanishes with the
         returned object.
 
@@ -146,7 +146,7 @@ def grey_levels(
     """
     depth, rows, columns = tomogram.shape
     pairs = -(-depth // parameters.sections_per_pair)
-    filtered = scratch_array((pairs, rows, columns), folder=spool_folder)
+    filtered = scratch_array((pairs, rows, columns), folder=scratch_folder)
     total, squares, lowest, highest = 0.0, 0.0, np.inf, -np.inf
     for first, block in _filtered_slabs(tomogram, parameters, contrast, pairs):
         filtered[first : first + len(block)] = block

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from pathlib import Path
@@ -157,3 +158,12 @@ def test_examples_of_the_help() -> None:
     assert len(examples) == 4
     for example in examples:
         done(example)
+
+
+def test_of_a_tomogram_only_the_header_is_read(folder: Path) -> None:
+    """A packed one that is cut off says its order, size and voxel size all the same."""
+    done("picks/TS_01.candidates.csv whole.star --to relion5 --tomogram TS_02.mrc")
+    packed = gzip.compress((folder / "TS_02.mrc").read_bytes())
+    (folder / "TS_02.mrc").write_bytes(packed[: len(packed) // 2])
+    done("picks/TS_01.candidates.csv half.star --to relion5 --tomogram TS_02.mrc")
+    assert (folder / "half.star").read_bytes() == (folder / "whole.star").read_bytes()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -19,7 +20,7 @@ from milopyp_shared.commandline import command, run
 from milopyp_shared.console import Console
 from milopyp_shared.errors import InputError
 from milopyp_shared.messages import LOGGER
-from running import Outcome, run_line
+from running import PROGRAMS, Outcome, run_line
 from toys import TOY, noise, write_batch, write_tomogram
 
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (\d+) (DEBUG|INFO|WARNING|ERROR|CRITICAL) (.*)")
@@ -245,3 +246,36 @@ def test_failed_tomograms_are_errors_in_the_log(folder: Path) -> None:
     assert outcome.err.startswith("failed: c: c.rec: the file ends after 11 bytes")
     (error,) = [text for level, text in said(folder / "run.log") if level == "ERROR"]
     assert outcome.err == f"failed: {error}\n"
+
+
+def test_jobs_of_a_cluster_write_to_the_same_log(folder: Path) -> None:
+    write_batch(folder / "batch", 2, (16, 32, 40), 3)
+    line = f"milopyp-infer batch/tomograms.txt --model {TOY} --out picks --slurm --dry-run -v --log-file run.log"
+    outcome = run_line(line)
+    assert outcome.code == 0, outcome.err
+    words = (folder / "picks/slurm/milopyp-infer.sbatch").read_text().split()
+    assert words[words.index("--log-file") + 1] == "run.log" and "-v" in words
+
+
+# ---------------------------------------------------------------- all commands
+
+
+ANSWER = {"milopyp show", "milopyp doctor", "milopyp engines list"}  # these say nothing else
+
+
+def test_every_command_that_speaks_has_the_options() -> None:
+    found: dict[str, set[str]] = {}
+
+    def look(name: str, program: click.Command) -> None:
+        if isinstance(program, click.Group):
+            context = click.Context(program)
+            for below in program.list_commands(context):
+                look(f"{name} {below}", program.get_command(context, below) or program)
+        else:
+            found[name] = {option for parameter in program.params for option in parameter.opts}
+
+    for name, (module, attribute) in PROGRAMS.items():
+        look(name, getattr(import_module(module), attribute))
+    own = {"-q", "--quiet", "-v", "--verbose", "--log-file"}
+    assert {name for name, options in found.items() if not options & own} == ANSWER
+    assert all(own <= options for name, options in found.items() if name not in ANSWER)

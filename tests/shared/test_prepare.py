@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -291,6 +292,19 @@ def test_tables_under_other_names(folder: Path, tmp_path: Path) -> None:
         table(folder, name=["7"], coord=[row]).rename(tables / f"{number}.parquet")
     prepare(folder, f"--picks {tables}")
     assert labels(folder)["7"].tolist() == [[1.0, 2.0, 3.0], [2.0, 3.0, 4.0]]
+
+
+def test_tomograms_without_labels_are_not_unpacked(folder: Path) -> None:
+    """Only their headers are read: one that is cut off is no obstacle until its labels are to be looked at."""
+    for name in ("a", "b"):
+        path = write_tomogram(folder / f"{name}.rec", noise(SHAPE))
+        packed = gzip.compress(path.read_bytes())
+        path.write_bytes(packed if name == "a" else packed[: len(packed) // 2])
+    outcome = prepare(folder, f"--picks {table(folder, name=['a'], coord=['1 2 3'])}")
+    assert "b.rec has no picks in clusters.parquet" in outcome.err
+    assert set(labels(folder)) == {"a"}
+    refused = run_line(f"milopyp prepare -o run --picks {table(folder, name=['b'], coord=['1 2 3'])}", "-d", folder)
+    assert refused.code == 2 and "b.rec: cannot be unpacked" in refused.err
 
 
 def test_files_without_a_pick(folder: Path) -> None:

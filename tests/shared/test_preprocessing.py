@@ -229,22 +229,22 @@ def test_pairs_of_sections() -> None:
     assert pair_sections(top, "mean").item() == 65535
 
 
-def test_the_spool_leaves_nothing_behind(tmp_path: Path) -> None:
-    found = grey_levels(tomogram_of(textured((12, 20, 24))), Preprocessing(), spool_folder=tmp_path)
+def test_the_scratch_file_leaves_nothing_behind(tmp_path: Path) -> None:
+    found = grey_levels(tomogram_of(textured((12, 20, 24))), Preprocessing(), scratch_folder=tmp_path)
     assert not list(tmp_path.iterdir())  # already unlinked: a killed run leaves nothing either
     assert levels_of(found).std() > 10
 
 
-def test_no_room_for_the_spool(tmp_path: Path) -> None:
+def test_no_room_for_the_scratch_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="temporary space cannot be had") as caught:
-        grey_levels(tomogram_of(textured((12, 20, 24))), Preprocessing(), spool_folder=tmp_path / "none")
+        grey_levels(tomogram_of(textured((12, 20, 24))), Preprocessing(), scratch_folder=tmp_path / "none")
     assert str(caught.value).startswith(f"{tmp_path / 'none'}: ")
     tomogram = tomogram_of(textured((12, 20, 24)))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # like a disk that is full after 4 kB
     try:
         with pytest.raises(InputError, match="room for the grey levels, the heat map and the mask") as caught:
-            grey_levels(tomogram, Preprocessing(), spool_folder=tmp_path)
+            grey_levels(tomogram, Preprocessing(), scratch_folder=tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "Set TMPDIR" in str(caught.value)
