@@ -1,6 +1,6 @@
 """Inference without PyTorch: an ONNX file and tomograms in, picks out.
 
-From Python: ``from milopyp_inference import open_model, pick``.
+From Python: ``from milopyp_inference import open_model, pick, heat_map``.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import open_model, pick
+    from .api import heat_map, open_model, pick
 
-__all__ = ["open_model", "pick"]
+__all__ = ["heat_map", "open_model", "pick"]
 
 
 def __getattr__(name: str) -> Any:

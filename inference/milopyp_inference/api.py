@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from milopyp_shared import axes
-from milopyp_shared.masks import open_mask
+from milopyp_shared.arrays import MaskLike, TomogramLike, as_mask, as_tomogram
+from milopyp_shared.errors import UsageError
+from milopyp_shared.files import as_path
 from milopyp_shared.picks import Picks
 from milopyp_shared.preprocessing import Contrast
-from milopyp_shared.tomogram import Tomogram, open_tomogram
+from milopyp_shared.tta import SETS
 
-from .decode.select import Selection, select_picks
+from .decode.select import Selection, margin_in_voxels, select_picks
 from .engine import model as models
 from .engine.machine import AUTO, Machine
 from .engine.model import Model
 from .engine.planning import parse_memory
-from .pipeline import prepare, run_network
+from .pipeline import make_heat_map, prepare, run_network
+
+ModelLike: TypeAlias = "str | os.PathLike[str] | Model"
 
 
 def open_model(
@@ -47,12 +58,12 @@ def open_model(
         The file is no such model, or cannot run here.
     """
     bound = None if memory is None else parse_memory(memory)
-    return models.open_model(path, Machine(provider, device, threads, bound))
+    return models.open_model(as_path(path, "model"), Machine(provider, device, threads, bound))
 
 
 def pick(
-    tomogram: str | Path | Tomogram,
-    model: str | Path | Model,
+    tomogram: TomogramLike,
+    model: ModelLike,
     *,
     threshold: float | None = None,
     limit: int | None = None,
@@ -63,15 +74,15 @@ def pick(
     contrast: Contrast | None = None,
     rescale: bool = False,
     flips: int | None = None,
-    mask: str | Path | None = None,
+    mask: MaskLike | None = None,
 ) -> Picks:
     """Pick one tomogram; the same picks as those of ``milopyp-infer``.
 
     Parameters
     ----------
     tomogram
-        MRC file, or one that `milopyp_shared.tomogram.open_tomogram` has opened; `order` and `voxel_size` are for
-        files.
+        MRC file, one that `milopyp_shared.tomogram.open_tomogram` has opened, or an array ``(z, y, x)`` of integers or
+        floating-point numbers, which is neither copied nor changed.
     model
         ONNX file, or the model that `open_model` has opened.
     threshold
@@ -83,7 +94,7 @@ def pick(
     margin
         Angstrom from the faces within which nothing is picked.
     order
-        Order word of the file's axes, or ``auto``.
+        Order word of the file's axes, or ``auto``; an array has none.
     voxel_size
         Angstrom; overrides the header.
     contrast
@@ -93,7 +104,8 @@ def pick(
     flips
         Mirrored copies to average over, 1, 2 or 4; None: the model's.
     mask
-        MRC file on the tomogram: nothing is picked where it is not above 0.5.
+        MRC file on the tomogram, or an array ``(z, y, x)`` of booleans: nothing is picked where it is not set (not
+        above 0.5).
 
     Returns
     -------
@@ -105,17 +117,64 @@ def pick(
     MilopypError
         One of its kinds, with one line that says what is wrong, where, and what to do.
     """
-    if not isinstance(model, Model):
-        model = open_model(model)
-    if not isinstance(tomogram, Tomogram):
-        tomogram = open_tomogram(tomogram, order, voxel_size)
-    kept = None if mask is None else open_mask(Path(mask), tomogram)
-    prepared = prepare(tomogram, model.recipe, contrast, rescale, kept)
-    result = run_network(prepared, model, flips)
+    _require("threshold", threshold, lambda value: value is None or 0 <= value <= 1, "a score from 0 to 1")
+    _require("limit", limit, lambda value: value is None or value >= 1, "1 or more")
+    _require("distance", distance, lambda value: value is None or 0 <= value < np.inf, "voxels, 0 or more")
+    _require("margin", margin, lambda value: 0 <= value < np.inf, "Angstrom, 0 or more")
+    _require_seen(contrast, flips)
+    opened, volume = _opened(model), as_tomogram(tomogram, order, voxel_size)
     selection = Selection(
-        threshold=model.recipe.threshold.score if threshold is None else threshold,
-        distance=model.recipe.suppression_distance / prepared.scale if distance is None else distance,
+        threshold=opened.recipe.threshold.score if threshold is None else threshold,
+        distance=opened.recipe.suppression_distance if distance is None else distance,
         limit=limit,
         margin=margin,
     )
-    return select_picks(result.candidates, selection, tomogram.frame)
+    margin_in_voxels(selection, volume.frame)  # known to be impossible before the work is done
+    kept = None if mask is None else as_mask(mask, volume)
+    prepared = prepare(volume, opened.recipe, contrast, rescale, kept)
+    if distance is None:
+        selection = replace(selection, distance=selection.distance / prepared.scale)
+    return select_picks(run_network(prepared, opened, flips).candidates, selection, volume.frame)
+
+
+def heat_map(
+    tomogram: TomogramLike,
+    model: ModelLike,
+    *,
+    order: str = axes.AUTO,
+    voxel_size: float | None = None,
+    contrast: Contrast | None = None,
+    rescale: bool = False,
+    flips: int | None = None,
+) -> NDArray[np.float32]:
+    """What the network says of one tomogram, which the picks are the maxima of; parameters and errors as of `pick`.
+
+    Returns
+    -------
+    ``(z, y, x)`` float32, 0..1, on a temporary file. One of its voxels covers ``model.recipe.voxel_per_output``
+    ``(z, y, x)`` voxels of the tomogram; with `rescale`, of the tomogram as it is resampled.
+    """
+    _require_seen(contrast, flips)
+    opened = _opened(model)
+    prepared = prepare(as_tomogram(tomogram, order, voxel_size), opened.recipe, contrast, rescale)
+    return make_heat_map(prepared, opened, flips)[0]
+
+
+def _opened(model: ModelLike) -> Model:
+    if isinstance(model, Model):
+        return model
+    return open_model(as_path(model, "model", "an ONNX file of milopyp-export, or what open_model gives"))
+
+
+def _require_seen(contrast: str | None, flips: int | None) -> None:
+    _require("contrast", contrast, lambda value: value in (None, "dark", "bright"), "dark or bright")
+    _require("flips", flips, lambda value: value is None or value in SETS, "1, 2 or 4")
+
+
+def _require(name: str, value: Any, fits: Callable[[Any], bool], expected: str) -> None:
+    try:
+        refused = not fits(value)
+    except TypeError:  # what cannot be compared
+        refused = True
+    if refused:
+        raise UsageError(f"{value!r}", where=name, expected=expected)

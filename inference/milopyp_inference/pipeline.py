@@ -104,7 +104,24 @@ def run_network(
     flips: int | None = None,
     progress: Callable[[float], None] = lambda done: None,
 ) -> Result:
-    """Heat map and candidates of one tomogram.
+    """Heat map and candidates of one tomogram; parameters and errors are those of `make_heat_map`."""
+    heat, seconds = make_heat_map(prepared, model, flips, progress)
+    start = time.perf_counter()
+    candidates = find_candidates(heat, model.recipe.voxel_per_output)
+    if prepared.scale != 1.0:
+        candidates = replace(candidates, xyz=ResampledTomogram(prepared.tomogram, prepared.scale).back(candidates.xyz))
+    if prepared.mask is not None:
+        candidates = candidates[prepared.mask.keeps(candidates.xyz)]
+    return Result(heat, candidates, seconds | {"peaks": time.perf_counter() - start})
+
+
+def make_heat_map(
+    prepared: Prepared,
+    model: Model,
+    flips: int | None = None,
+    progress: Callable[[float], None] = lambda done: None,
+) -> tuple[NDArray[np.float32], dict[str, float]]:
+    """Heat map of one tomogram, and the seconds of each stage until then.
 
     Parameters
     ----------
@@ -120,10 +137,10 @@ def run_network(
     UsageError
         The memory is too small.
     """
-    recipe, grey = model.recipe, prepared.grey
-    flips = flips or recipe.flips
+    grey = prepared.grey
+    flips = flips or model.recipe.flips
     start = time.perf_counter()
-    heat = scratch_array(heat_map_shape(grey.shape, recipe.geometry))
+    heat = scratch_array(heat_map_shape(grey.shape, model.recipe.geometry))
     done, in_network = 0, 0.0
 
     def run(read: Read, shape: Shape) -> Iterator[Piece]:
@@ -139,16 +156,5 @@ def run_network(
             before = time.perf_counter()
 
     averaged_heat_map(grey.box, grey.shape, run, heat, flips)
-    computed = time.perf_counter()
-    candidates = find_candidates(heat, recipe.voxel_per_output)
-    if prepared.scale != 1.0:
-        candidates = replace(candidates, xyz=ResampledTomogram(prepared.tomogram, prepared.scale).back(candidates.xyz))
-    if prepared.mask is not None:
-        candidates = candidates[prepared.mask.keeps(candidates.xyz)]
-    seconds = {
-        "preprocess": prepared.seconds,
-        "network": in_network,
-        "heat_map": computed - start - in_network,
-        "peaks": time.perf_counter() - computed,
-    }
-    return Result(heat, candidates, seconds)
+    elapsed = time.perf_counter() - start
+    return heat, {"preprocess": prepared.seconds, "network": in_network, "heat_map": elapsed - in_network}

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from milopyp_inference.api import open_model, pick
+    from milopyp_inference.api import heat_map, open_model, pick
     from milopyp_shared.errors import MilopypError
     from milopyp_shared.matching import Evaluation
     from milopyp_shared.picks import Picks
@@ -28,6 +28,7 @@ __all__ = [
     "MilopypError",
     "Picks",
     "evaluate",
+    "heat_map",
     "open_model",
     "open_tomogram",
     "pick",
@@ -40,6 +41,7 @@ _MODULES = {
     "MilopypError": "milopyp_shared.errors",
     "Picks": "milopyp_shared.picks",
     "evaluate": "milopyp.evaluation",
+    "heat_map": "milopyp_inference.api",
     "open_model": "milopyp_inference.api",
     "open_tomogram": "milopyp_shared.tomogram",
     "pick": "milopyp_inference.api",

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import axes
 from .errors import InputError
 from .lists import ImageEntry
 from .scratch_array import scratch_array
@@ -30,7 +31,7 @@ class Mask:
     Attributes
     ----------
     zyx
-        ``(z, y, x)``, True where it is set; on a temporary file.
+        ``(z, y, x)``, True where it is set; of a file, on a temporary file.
     binning
         Voxels of the tomogram per voxel of the mask.
     """
@@ -56,13 +57,13 @@ class Mask:
         voxels
             Of the tomogram per voxel of the grid, z, y, x.
         """
-        axes = [
+        places = [
             self._nearest(
                 ((first + np.arange(count)) * float(step) + (step - 1) / 2).astype(np.float64), np.array(size)
             )
             for first, count, step, size in zip(start, shape, voxels, self.zyx.shape, strict=True)
         ]
-        box: NDArray[np.bool_] = self.zyx[np.ix_(*axes)]
+        box: NDArray[np.bool_] = self.zyx[np.ix_(*places)]
         return box
 
     def _nearest(self, position: NDArray[np.float64], size: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -124,7 +125,7 @@ def find_masks(path: Path, images: Sequence[ImageEntry], say: Callable[[str], No
 
 def check_mask_header(path: Path, tomogram: TomogramHeader) -> None:
     """Raise what `open_mask` would raise, as far as the mask's header tells."""
-    _binning(read_header(path, tomogram.order, shortest=1), tomogram)
+    _binning(read_header(path, tomogram.order, shortest=1).shape, tomogram, path)
 
 
 def open_mask(path: Path, tomogram: TomogramHeader) -> Mask:
@@ -136,35 +137,44 @@ def open_mask(path: Path, tomogram: TomogramHeader) -> Mask:
         No readable MRC file, neither the tomogram's size nor that of the tomogram binned, or nowhere set.
     """
     mask = open_tomogram(path, tomogram.order, shortest=1)
-    binning = _binning(mask, tomogram)
+    binning = _binning(mask.shape, tomogram, path)
     kept = scratch_array(mask.shape, np.bool_)
     for first in range(0, mask.shape[0], _SECTIONS):
         kept[first : first + _SECTIONS] = mask.sections(first, first + _SECTIONS) > INSIDE
     mask.raise_if_modified()
-    if not kept.any():
-        raise InputError(
-            "is nowhere above 0.5",
-            where=path,
-            expected="1 where particles may be, 0 elsewhere",
-            remedy="Is it the right file? A mask marks what is kept.",
-        )
-    return Mask(kept, binning)
+    return _set_somewhere(Mask(kept, binning), path)
 
 
-def _binning(mask: TomogramHeader, tomogram: TomogramHeader) -> int:
-    """Voxels of the tomogram per voxel of the mask."""
+def array_mask(zyx: NDArray[Any], tomogram: TomogramHeader) -> Mask:
+    """A mask ``(z, y, x)`` in memory, booleans or numbers; the same errors as those of `open_mask`."""
+    binning = _binning(zyx.shape, tomogram, "mask")
+    return _set_somewhere(Mask(zyx if zyx.dtype == np.bool_ else zyx > INSIDE, binning), "mask")
+
+
+def _binning(shape: tuple[int, ...], tomogram: TomogramHeader, where: object) -> int:
+    """Voxels of the tomogram per voxel of a mask of sizes ``(z, y, x)``."""
     longest = max(range(3), key=lambda axis: tomogram.shape[axis])  # where rounding says least
-    binning = max(round(tomogram.shape[longest] / mask.shape[longest]), 1)
-    if any(abs(own - whole / binning) >= 1 for whole, own in zip(tomogram.shape, mask.shape, strict=True)):
+    binning = max(round(tomogram.shape[longest] / max(shape[longest], 1)), 1)
+    if any(abs(own - whole / binning) >= 1 for whole, own in zip(tomogram.shape, shape, strict=True)):
+        along_the_file = axes.from_zyx(tomogram.order)
+        sizes, wanted = (
+            " x ".join(str(each[axis]) for axis in reversed(along_the_file)) for each in (shape, tomogram.shape)
+        )
         raise InputError(
-            f"{_sizes(mask)} voxels",
-            where=mask.path,
-            expected=f"the {_sizes(tomogram)} of {tomogram.path.name}, or a whole fraction of them",
+            f"{sizes} voxels",
+            where=where,
+            expected=f"the {wanted} of {tomogram.path.name}, or a whole fraction of them",
             remedy="The mask must lie on the tomogram as it is stored, in the same axis order.",
         )
     return binning
 
 
-def _sizes(header: TomogramHeader) -> str:
-    z, y, x = header.mrc.stored_shape
-    return f"{x} x {y} x {z}"
+def _set_somewhere(mask: Mask, where: object) -> Mask:
+    if not mask.zyx.any():
+        raise InputError(
+            "is nowhere above 0.5",
+            where=where,
+            expected="1 where particles may be, 0 elsewhere",
+            remedy="Is it the right file? A mask marks what is kept.",
+        )
+    return mask

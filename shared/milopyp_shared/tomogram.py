@@ -21,7 +21,7 @@ from .atomic import is_full
 from .errors import InputError
 from .files import as_path, missing_file_error
 from .mrc import HEADER_BYTES, MrcHeader, parse_header
-from .voxel_reader import VoxelReader
+from .voxel_reader import VoxelReader, Voxels
 
 SHORTEST_AXIS = 8
 
@@ -97,7 +97,7 @@ class Tomogram(TomogramHeader):
         The voxels in the file's own axes (slowest first) and number type.
     """
 
-    stored: VoxelReader
+    stored: Voxels
 
     @property
     def zyx(self) -> NDArray[Any]:

@@ -6,7 +6,7 @@ import math
 import os
 import weakref
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,19 @@ from .errors import InputError
 
 _READ_AT_ONCE = 1 << 30  # bytes; Linux reads at most 2 GiB in one call
 _KEPT = 32 << 20  # bytes of layers that are read together where they do not lie together in the file
+
+
+class Voxels(Protocol):
+    """The voxels of a volume in its own axes (slowest first) and number type, wherever they are."""
+
+    def read_slices(self, axis: int, first: int, last: int) -> NDArray[Any]:
+        """Slices ``first <= i < last`` across an axis, as an array of three axes, not to be written to."""
+
+    def mapped(self) -> NDArray[Any]:
+        """All of them, to look at a few here and there."""
+
+    def raise_if_modified(self) -> None:
+        """Raise an `InputError` when they are others by now."""
 
 
 class VoxelReader:
