@@ -21,7 +21,7 @@ from machine import describe_machine
 from numpy.typing import NDArray
 from tasks import reference_data
 
-from milopyp_inference.decode.published import decode, select
+from milopyp_inference.decode.published import above_threshold, decode
 from milopyp_shared.lists import read_coordinate_list
 from milopyp_shared.matching import evaluate
 from milopyp_shared.peaks import nms
@@ -96,7 +96,7 @@ def exact_truth(lists: Path, rounded: NDArray[np.float64]) -> NDArray[np.float64
 def judge(heat: NDArray[np.float32], truth: NDArray[np.float64]) -> dict:
     """Every row of the table."""
     found = decode(heat, nms=3, limit=LIMIT)
-    written = select(found, heat.shape, THRESHOLD, cutoff_z=10)
+    written = above_threshold(found, heat.shape, THRESHOLD, cutoff_z=10)
     order = np.argsort(-written.score, kind="stable")
     file = Picks(written.xyz[order], written.score[order])
     # whole even numbers, as the published decode writes them

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from milopyp_inference.batch import outputs
 from milopyp_inference.decode import published
 from milopyp_inference.decode.filaments import FibreOptions
 from milopyp_inference.decode.published import PublishedOptions
@@ -56,12 +57,13 @@ import sys
 from pathlib import Path
 import numpy as np
 from inference.test_published import FIBRES, PAIRED
+from milopyp_inference.batch import outputs
 from milopyp_inference.decode import published
 golden, out = map(Path, sys.argv[1:])
 heat = np.load(golden / "decode.npz")["fiber_hm"]
 for name, (nms, fibre) in FIBRES.items():
     options = published.PublishedOptions(600, nms, 3, fibre)
-    published.write_text(out / f"fiber_{name}.txt", *published.pick(heat, options, 0.3, PAIRED))
+    outputs.write_published_text(out / f"fiber_{name}.txt", *published.pick(heat, options, 0.3, PAIRED))
 """
 
 
@@ -73,8 +75,8 @@ def decoded(golden: Path) -> Golden:
 
 @pytest.mark.parametrize("nms", [3, 5])
 def test_suppression(nms: int, decoded: Golden) -> None:
-    assert np.array_equal(published.suppress(decoded["hm"], nms), decoded[f"nms{nms}"])
-    assert np.array_equal(published.suppress(decoded["hm"], nms, fibre=True), decoded[f"nms_fiber{nms}"])
+    assert np.array_equal(published.window_maxima(decoded["hm"], nms), decoded[f"nms{nms}"])
+    assert np.array_equal(published.window_maxima(decoded["hm"], nms, fibre=True), decoded[f"nms_fiber{nms}"])
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -95,7 +97,7 @@ def test_text(name: str, golden: Path, decoded: Golden, tmp_path: Path) -> None:
     """Byte for byte, but for the order of lines of one section with equal scores, which is undefined there."""
     options, threshold, voxel_per_output = CASES[name]
     xyz, score = published.pick(decoded["hm"], options, threshold, voxel_per_output)
-    published.write_text(tmp_path / "a.txt", xyz, None if "noscore" in name else score)
+    outputs.write_published_text(tmp_path / "a.txt", xyz, None if "noscore" in name else score)
     written = (tmp_path / "a.txt").read_text().splitlines(keepends=True)
     expected = (golden / "picks" / f"{name}.txt").read_text().splitlines(keepends=True)
     keys = np.column_stack([xyz[:, 2], score]).tolist() if score is not None else []
@@ -110,7 +112,7 @@ def test_text(name: str, golden: Path, decoded: Golden, tmp_path: Path) -> None:
 def test_candidates_of_fibres(decoded: Golden) -> None:
     found = published.decode(decoded["fiber_hm"], limit=600, fibre=True)
     assert np.allclose(found.score, decoded["fiber_dets"][:, 3], rtol=0, atol=1e-7)
-    points = published.select(found, decoded["fiber_hm"].shape, 0.3, cutoff_z=3, voxel_per_output=PAIRED)
+    points = published.above_threshold(found, decoded["fiber_hm"].shape, 0.3, cutoff_z=3, voxel_per_output=PAIRED)
     assert np.array_equal(points.xyz, decoded["fiber_points_xyz"])
 
 
@@ -190,7 +192,7 @@ def test_an_empty_map_has_no_picks(tmp_path: Path) -> None:
     heat = np.zeros((30, 40, 40), np.float32)
     for fibre in (None, FibreOptions()):
         xyz, score = published.pick(heat, PublishedOptions(fibre=fibre), 0.0, PAIRED)
-        published.write_text(tmp_path / "a.txt", xyz, score)
+        outputs.write_published_text(tmp_path / "a.txt", xyz, score)
         assert xyz.shape == (0, 3)
         assert (tmp_path / "a.txt").read_bytes() == b""
 
@@ -198,7 +200,7 @@ def test_an_empty_map_has_no_picks(tmp_path: Path) -> None:
 def test_a_text_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be written"):
-        published.write_text(tmp_path / "file" / "a.txt", np.zeros((1, 3), np.int64))
+        outputs.write_published_text(tmp_path / "file" / "a.txt", np.zeros((1, 3), np.int64))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import resource
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +20,7 @@ from ..decode.published import MARGIN, pick
 from ..decode.published import ORDER as PUBLISHED_ORDER
 from ..decode.select import margin_in_voxels, select_picks
 from ..pipeline import Prepared, Result, prepare, run_network
+from .leases import SUFFIX as LEASE
 from .leases import Leases
 from .outputs import OutputFiles, format_context, write_heat_map, write_more, write_picks, write_published_picks
 from .picking_run import PickingRun, status_line, summarise
@@ -174,8 +175,18 @@ def _pick_one(run: PickingRun, image: ImageEntry, ready: _Ready, progress: Calla
         candidates=len(result.candidates),
         picks=picks,
         seconds={stage: round(value, 4) for stage, value in seconds.items()},
-        peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        peak_memory_mib=_peak_memory_mib(),
     )
+
+
+def _peak_memory_mib() -> int:
+    """Of this process so far; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    kept = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return kept // (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, else kilobytes
 
 
 def _failed(run: PickingRun, image: ImageEntry, error: MilopypError | MemoryError) -> Failed:
@@ -214,7 +225,7 @@ def _write(files: OutputFiles, name: str, result: Result, prepared: Prepared, ru
 def _remove_leftovers(run: PickingRun, image: ImageEntry) -> None:
     """What a killed process has left of this tomogram, which is ours now."""
     record = run.record_path(image)
-    for path in (*run.files(image).all, record, record.with_suffix(".claim")):
+    for path in (*run.files(image).all, record, record.with_suffix(LEASE)):
         remove_leftovers(path.parent, path.name)
 
 

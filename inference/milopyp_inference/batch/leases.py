@@ -17,6 +17,7 @@ from milopyp_shared.atomic import is_full, remove_leftovers, write_error
 
 TOUCHED_EVERY = 20.0  # seconds
 STALE_AFTER = 180.0
+SUFFIX = ".claim"
 
 
 class Leases:
@@ -47,7 +48,7 @@ class Leases:
         FullDiskError
             No space is left.
         """
-        path = self._folder / f"{name}.claim"
+        path = self._path(name)
         for _ in range(2):
             try:
                 _create(path, {"host": socket.gethostname(), "pid": os.getpid(), "born": _start_time(os.getpid())})
@@ -68,7 +69,7 @@ class Leases:
 
     def is_taken(self, name: str) -> bool:
         """Whether a process that may be alive has the tomogram called `name`."""
-        path = self._folder / f"{name}.claim"
+        path = self._path(name)
         try:
             return not self._is_stale(path)
         except FileNotFoundError:
@@ -76,14 +77,17 @@ class Leases:
 
     def clear(self, name: str) -> None:
         """Remove what a dead process may have left of a tomogram that is done."""
-        path = self._folder / f"{name}.claim"
+        path = self._path(name)
         if path.exists():
             self._remove_stale(path)
         remove_leftovers(self._folder, path.name, older_than=STALE_AFTER)
 
     def release(self, name: str) -> None:
         """The tomogram called `name` is finished with."""
-        self._remove(self._folder / f"{name}.claim")
+        self._remove(self._path(name))
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}{SUFFIX}"
 
     def _remove(self, path: Path) -> None:
         self._held.discard(path)

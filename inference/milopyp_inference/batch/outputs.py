@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milopyp_shared import axes
-from milopyp_shared.atomic import atomic_write
+from milopyp_shared.atomic import atomic_write, write_text
 from milopyp_shared.formats.candidates import CANDIDATES
 from milopyp_shared.formats.conventions import FormatContext
 from milopyp_shared.formats.mod import CENTRE, write_mod
@@ -19,8 +19,6 @@ from milopyp_shared.formats.text import write_points
 from milopyp_shared.mrc import write_mrc
 from milopyp_shared.picks import Picks
 from milopyp_shared.tomogram import Frame
-
-from ..decode.published import write_text as write_text_of_published
 
 
 @dataclass(frozen=True)
@@ -112,9 +110,23 @@ def write_published_picks(
     radius
         Sphere radius in the model, voxels.
     """
-    write_text_of_published(files.text, xyz, score if with_score else None)
+    write_published_text(files.text, xyz, score if with_score else None)
     columns = axes.xyz_to_columns(xyz.astype(np.float64), frame.order)
     _write_model(files.model, columns, score, frame, radius)
+
+
+def write_published_text(path: Path, xyz: NDArray[np.int64], score: NDArray[np.float64] | None = None) -> None:
+    """Write whole numbers x, z, y, separated by tabs, with all digits of the score as a last column.
+
+    Raises
+    ------
+    InputError
+        The file cannot be written.
+    """
+    lines = [f"{x}\t{z}\t{y}" for x, y, z in xyz.tolist()]
+    if score is not None:
+        lines = [f"{line}\t{value!r}" for line, value in zip(lines, score.tolist(), strict=True)]
+    write_text(path, "".join(line + "\n" for line in lines))
 
 
 def _write_model(

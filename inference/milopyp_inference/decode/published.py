@@ -1,7 +1,7 @@
 """Decoding as the published program does it (``--published``): whole even positions, margins, a text of x z y.
 
 Heat-map voxels that equal the largest value of their window are candidates; the best `limit` of them are taken before
-any filter. Two deviations, both mends: candidates of value 0, which fill up the published list and cannot pass a
+any filter. Two deviations: candidates of value 0, which fill up the published list and cannot pass a
 threshold, are left out, so a `limit` above the number of voxels is no error; and voxel indices are divided as whole
 numbers, where the published program divides in float32 and, above 2^24 voxels, moves the last voxels of a section's
 last row to row -1 of the next section. Equal scores come in the order of z, y, x; the published order is undefined.
@@ -10,12 +10,10 @@ last row to row -1 of the next section. Equal scores come in the order of z, y, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from milopyp_shared.atomic import write_text as write_file
 from milopyp_shared.masks import Mask
 from milopyp_shared.picks import Picks
 
@@ -87,7 +85,7 @@ def pick(
     """
     kept = None if mask is None else mask.on_grid((0, 0, 0), heat.shape, voxel_per_output)
     found = decode(heat, nms=options.nms, limit=options.limit, fibre=options.fibre is not None, kept=kept)
-    picks = select(found, heat.shape, threshold, cutoff_z=options.cutoff_z, voxel_per_output=voxel_per_output)
+    picks = above_threshold(found, heat.shape, threshold, cutoff_z=options.cutoff_z, voxel_per_output=voxel_per_output)
     xyz = picks.xyz.astype(np.int64)
     return (xyz, picks.score) if options.fibre is None else (trace(xyz, options.fibre), None)
 
@@ -111,7 +109,7 @@ def decode(
     kept
         The same shape; None: everywhere.
     """
-    peaks = suppress(heat, nms, fibre)
+    peaks = window_maxima(heat, nms, fibre)
     peaks = (peaks if kept is None else np.where(kept, peaks, np.float32(0))).ravel()
     index = np.flatnonzero(peaks > 0)
     value = peaks[index]
@@ -125,18 +123,18 @@ def decode(
     return Candidates(zyx, value[best_first])
 
 
-def suppress(heat: NDArray[np.float32], nms: int = 3, fibre: bool = False) -> NDArray[np.float32]:
-    """`heat` with 0 wherever a voxel is less than the maximum of its window (as for `decode`)."""
+def window_maxima(heat: NDArray[np.float32], edge: int = 3, fibre: bool = False) -> NDArray[np.float32]:
+    """`heat` with 0 wherever a voxel is less than the maximum of its window, of this `edge` (as for `decode`)."""
     from scipy.ndimage import maximum_filter  # a run that does not pick as published needs no scipy for its peaks
 
-    windows = [(1, nms, nms), (nms, 1, 1)] if fibre else [(3, nms, nms)]
+    windows = [(1, edge, edge), (edge, 1, 1)] if fibre else [(3, edge, edge)]
     for window in windows:
         largest = maximum_filter(heat, window, mode="constant", cval=-np.inf)
         heat = np.where(heat == largest, heat, np.float32(0))
     return heat
 
 
-def select(
+def above_threshold(
     candidates: Candidates,
     shape: tuple[int, ...],
     threshold: float,
@@ -169,17 +167,3 @@ def select(
     kept = np.flatnonzero(inside & (score > threshold))
     kept = kept[np.argsort(section[kept], kind="stable")]
     return Picks(np.stack([x, y, z], axis=1)[kept].astype(np.float64), score[kept])
-
-
-def write_text(path: str | Path, xyz: NDArray[np.int64], score: NDArray[np.float64] | None = None) -> None:
-    """Write whole numbers x, z, y, separated by tabs, with all digits of the score as a last column.
-
-    Raises
-    ------
-    InputError
-        The file cannot be written.
-    """
-    lines = [f"{x}\t{z}\t{y}" for x, y, z in xyz.tolist()]
-    if score is not None:
-        lines = [f"{line}\t{value!r}" for line, value in zip(lines, score.tolist(), strict=True)]
-    write_file(path, "".join(line + "\n" for line in lines))

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from milopyp_shared.lists import ImageEntry, write_image_list
 REFUSED = 2  # exit code
 EXIT_DISK_FULL = 4  # of a worker whose disk is full: the one that leads it says so
 _PR_SET_PDEATHSIG = 1  # of Linux: a signal for a child whose parent is gone
-_libc = ctypes.CDLL(None)  # loaded here: a child before its program must not load anything
 
 
 @dataclass
@@ -46,10 +45,11 @@ class LocalWorkers:
         self.folder = self.folder or tempfile.TemporaryDirectory(prefix="milopyp-")
         path = Path(self.folder.name) / "tomograms.tsv"
         write_image_list(path, images)
+        end_with_parent = _end_with_parent()
         self.processes = []
         for own in self.own[: len(images)]:
             line = [*self.program, str(path), *self.words, *own, "--quiet", "--as-worker"]
-            self.processes.append(subprocess.Popen(line, start_new_session=True, preexec_fn=_end_with_parent))
+            self.processes.append(subprocess.Popen(line, start_new_session=True, preexec_fn=end_with_parent))
         return True
 
     def running(self) -> bool:
@@ -78,10 +78,16 @@ class LocalWorkers:
             self.folder.cleanup()
 
 
-def _end_with_parent() -> None:
-    """In a child, before it begins: it is told to end when its parent is killed."""
-    if sys.platform == "linux":
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def _end_with_parent() -> Callable[[], None] | None:
+    """What a child does before it begins, so that it is told to end when its parent is killed; Linux knows how."""
+    if sys.platform != "linux":
+        return None
+    libc = ctypes.CDLL(None)  # loaded here: a child before its program must not load anything
+
+    def ask() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+    return ask
 
 
 def _ended(code: int) -> str:
