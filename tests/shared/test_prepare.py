@@ -38,7 +38,8 @@ def save_text(path: Path, table: np.ndarray) -> None:
 
 
 def prepare(folder: Path, words: str = "") -> Outcome:
-    outcome = run_line(f"milopyp prepare -o run {words}", "-d", folder)
+    """Pictures are left out: they take most of the time."""
+    outcome = run_line(f"milopyp prepare -o run --no-pictures {words}", "-d", folder)
     assert outcome.code == 0, outcome.err
     return outcome
 
@@ -190,7 +191,7 @@ def test_picks_of_other_programs(word: str, order: str, folder: Path, tmp_path: 
     (tmp_path / "points.csv").write_text("x,y,z,score\n" + "".join(f"{x},{y},{z},1\n" for x, y, z in POINTS))
     told = f"--to {word} --tomogram {folder}/a.rec --order {order}"
     assert run_line(f"milopyp convert {tmp_path}/points.csv {folder}/a.{suffix} {told}").code == 0
-    prepare(folder, f"--from {word} --order {order} --no-pictures")
+    prepare(folder, f"--from {word} --order {order}")
     assert labels(folder)["a"] == pytest.approx(POINTS, abs=0.011)
 
 
@@ -200,7 +201,7 @@ def test_one_star_file_may_hold_other_tomograms_too(folder: Path) -> None:
     (folder / "a.star").write_text(
         "data_\n\nloop_\n_rlnMicrographName\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateZ\n" + rows
     )
-    prepare(folder, "--from warp --no-pictures")
+    prepare(folder, "--from warp")
     assert labels(folder)["a"] == pytest.approx(POINTS)
 
 
@@ -209,18 +210,18 @@ def test_a_fourth_column_and_one_object_of_a_model(folder: Path) -> None:
     save_text(folder / "a.txt", np.column_stack([columns("xyz") + HALF, [1, 1, 2]]))
     outcome = run_line("milopyp prepare -o run --no-pictures", "-d", folder)
     assert (outcome.code, "4 columns" in outcome.err) == (2, True)
-    prepare(folder, "--fourth-column contour --no-pictures")
+    prepare(folder, "--fourth-column contour")
     assert labels(folder)["a"] == pytest.approx(POINTS)
     (folder / "a.txt").unlink()
     write_mod(folder / "a.mod", POINTS, size_xyz=SHAPE[::-1], radius=5.0)
-    prepare(folder, "--object 1 --no-pictures")
+    prepare(folder, "--object 1")
     assert labels(folder)["a"] == pytest.approx(POINTS, abs=0.006)
 
 
 def test_double_labels_are_counted(folder: Path) -> None:
     write_tomogram(folder / "a.rec", noise(SHAPE))
     save_text(folder / "a.txt", np.concatenate([columns("xyz"), columns("xyz") + np.array([0.4, 0.0, 0.3])])[:5] + HALF)
-    outcome = prepare(folder, "--bbox 8 --no-pictures")
+    outcome = prepare(folder, "--bbox 8")
     assert "warning: a.rec: 2 labels lie within a quarter of a particle of another one\n" in outcome.err
 
 
@@ -230,7 +231,7 @@ def test_pictures_of_the_labels(folder: Path) -> None:
         write_tomogram(folder / f"{name}.rec", noise(SHAPE), "xzy")
     save_text(folder / "a.txt", columns("xzy") + HALF)
     save_text(folder / "b.txt", columns("xzy", POINTS[:1]) + HALF)
-    outcome = prepare(folder, "--order xzy --bbox 6")
+    outcome = prepare(folder, "--order xzy --bbox 6 --pictures")
     assert "_labels.png" in outcome.out
     assert sorted(path.name for path in folder.glob("*.png")) == ["a_labels.png", "b_labels.png"]
     for path in folder.glob("*.png"):
@@ -321,7 +322,7 @@ def test_the_hint_speaks_of_the_columns_of_a_list(folder: Path) -> None:
     write_tomogram(folder / "a.rec", phantom.volume, "xzy")
     rows = "".join(f"a {y} {x} {z}\n" for x, y, z in phantom.particles_xyz)
     (folder / "all.txt").write_text("image_name x_coord y_coord z_coord\n" + rows)
-    outcome = prepare(folder, f"--order xzy --bbox 10 --no-pictures --picks {folder / 'all.txt'}")
+    outcome = prepare(folder, f"--order xzy --bbox 10 --picks {folder / 'all.txt'}")
     assert "with their columns taken as y x z they lie on particles" in outcome.err
 
 
@@ -354,18 +355,18 @@ def test_labels_in_a_wrong_order_that_fits_are_found_by_their_density(folder: Pa
     low = phantom.particles_xyz[phantom.particles_xyz[:, 1] < 39]  # y would do as z
     assert len(low) >= 5
     save_text(folder / "a.txt", low)
-    wrong = prepare(folder, "--order xzy --coords voxel --bbox 10 --no-pictures")
+    wrong = prepare(folder, "--order xzy --coords voxel --bbox 10")
     assert (
         "W03 labels lie on empty density" in wrong.err
         and "with their columns taken as x y z they lie on particles" in wrong.err
     )
     save_text(folder / "a.txt", low[:, [0, 2, 1]])
-    assert prepare(folder, "--order xzy --coords voxel --bbox 10 --no-pictures").err == ""
+    assert prepare(folder, "--order xzy --coords voxel --bbox 10").err == ""
 
 
 def test_bright_particles_are_noticed(folder: Path) -> None:
     phantom = clean_phantom(2, (40, 48, 80), particles=8)
     write_tomogram(folder / "a.rec", -phantom.volume)
     save_text(folder / "a.txt", phantom.particles_xyz)
-    outcome = prepare(folder, "--order xyz --coords voxel --bbox 10 --no-pictures")
+    outcome = prepare(folder, "--order xyz --coords voxel --bbox 10")
     assert "a.rec: W01 labels lie on bright density" in outcome.err and "--contrast bright" in outcome.err
