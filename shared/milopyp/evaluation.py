@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from milopyp_inference.batch.reader import read_records, read_run
 from milopyp_inference.batch.records import RECORDS
+from milopyp_shared.arrays import TomogramLike
 from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.formats.candidates import CANDIDATES
 from milopyp_shared.formats.conventions import FormatContext
@@ -24,7 +25,7 @@ from milopyp_shared.matching import Evaluation, evaluate_at_best_f1
 from milopyp_shared.peaks import nms
 from milopyp_shared.picks import Picks, as_picks
 
-from .pick_files import AnyTomogram, ReadOptions, format_context, read_with_context
+from .pick_files import ReadOptions, format_context, read_with_context
 
 SEPARATION = 1.2  # of candidates, matching radii, where neither the caller nor the run says how far apart they are
 
@@ -59,7 +60,7 @@ def evaluate(
     radius: float,
     *,
     distance: float | None = None,
-    tomogram: AnyTomogram | None = None,
+    tomogram: TomogramLike | None = None,
     format: str | None = None,
     **options: Unpack[ReadOptions],
 ) -> Evaluation:
@@ -175,7 +176,7 @@ class _PicksByName:
     distance: float | None = None
 
 
-def _read_by_name(path: Path, radius: float, tomogram: AnyTomogram | None, options: ReadOptions) -> _PicksByName:
+def _read_by_name(path: Path, radius: float, tomogram: TomogramLike | None, options: ReadOptions) -> _PicksByName:
     """The candidates of a run, or the picks of one file."""
     if path.is_dir() or path.suffix == "" or path.name.endswith(CANDIDATES):
         found, run_distance = read_run(path)

@@ -9,14 +9,13 @@ import logging
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, Unpack
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from milopyp_shared import axes
+from milopyp_shared.arrays import TomogramLike, as_tomogram
 from milopyp_shared.errors import ContradictionError, UsageError
 from milopyp_shared.files import as_path
 from milopyp_shared.formats.candidates import CANDIDATES
@@ -25,11 +24,9 @@ from milopyp_shared.formats.registry import FORMATS, axes_warning, check_needs, 
 from milopyp_shared.lists import check_image_name
 from milopyp_shared.overwrite import refuse_existing
 from milopyp_shared.picks import Picks, as_picks
-from milopyp_shared.tomogram import Frame, TomogramHeader, read_header
+from milopyp_shared.tomogram import Frame, Tomogram, read_header
 
 _warn = logging.getLogger("milopyp").warning
-
-AnyTomogram: TypeAlias = "str | os.PathLike[str] | TomogramHeader | NDArray[Any]"
 
 
 class ReadOptions(TypedDict, total=False):
@@ -83,7 +80,7 @@ class WriteOptions(ReadOptions, total=False):
 
 def read_picks(
     path: str | os.PathLike[str],
-    tomogram: AnyTomogram | None = None,
+    tomogram: TomogramLike | None = None,
     format: str | None = None,
     **options: Unpack[ReadOptions],
 ) -> Picks:
@@ -119,7 +116,7 @@ def read_picks(
 
 
 def read_with_context(
-    path: Path, tomogram: AnyTomogram | None, format: str | None, options: ReadOptions
+    path: Path, tomogram: TomogramLike | None, format: str | None, options: ReadOptions
 ) -> tuple[Picks, FormatContext]:
     """As `read_picks`, with what is known of the tomogram beside the picks."""
     word = format_of(path, format, "--from")
@@ -135,7 +132,7 @@ def read_with_context(
 def write_picks(
     path: str | os.PathLike[str],
     picks: Picks | ArrayLike,
-    tomogram: AnyTomogram | None = None,
+    tomogram: TomogramLike | None = None,
     format: str | None = None,
     *,
     overwrite: bool = False,
@@ -181,7 +178,7 @@ def write_picks(
 
 
 def format_context(
-    path: Path, tomogram: AnyTomogram | None, options: Mapping[str, Any], warn: Callable[[str], None]
+    path: Path, tomogram: TomogramLike | None, options: Mapping[str, Any], warn: Callable[[str], None]
 ) -> FormatContext:
     """What the options and the tomogram say of a pick file.
 
@@ -221,39 +218,17 @@ def format_context(
     return FormatContext(**{**options, **known}, frame=frame, label=label)
 
 
-def frame_of(tomogram: AnyTomogram, order: str | None = None, voxel_size: float | None = None) -> Frame:
-    """Where the voxels of a tomogram are.
-
-    Parameters
-    ----------
-    tomogram
-        A file, an open tomogram, or an array ``(z, y, x)``, which is taken for a file without an origin.
-    order
-        Of a file, or of the file that the array is from (``xyz`` if nothing is said); an open tomogram has its own.
-    voxel_size
-        Angstrom; overrides the header.
+def frame_of(tomogram: TomogramLike, order: str | None = None, voxel_size: float | None = None) -> Frame:
+    """Where the voxels of a tomogram are; of a file, only the header is read.
 
     Raises
     ------
-    UsageError
-        It is none of them.
-    InputError, ContradictionError
-        As `milopyp_shared.tomogram.read_header`.
+    UsageError, InputError, ContradictionError
+        As `milopyp_shared.arrays.as_tomogram`.
     """
-    if isinstance(tomogram, TomogramHeader):
-        if order not in (None, axes.AUTO, tomogram.order):
-            raise ContradictionError(
-                f"order {order!r}", where=tomogram.path, expected=f"{tomogram.order}, in which it was opened"
-            )
-        return replace(tomogram.frame, voxel_size=voxel_size or tomogram.voxel_size)
     if isinstance(tomogram, (str, os.PathLike)):
         return read_header(Path(tomogram), order or axes.AUTO, voxel_size).frame
-    if not isinstance(tomogram, np.ndarray) or tomogram.ndim != 3:
-        found = f"an array of shape {tomogram.shape}" if isinstance(tomogram, np.ndarray) else type(tomogram).__name__
-        raise UsageError(found, where="tomogram", expected="a file, an open tomogram, or an array (z, y, x)")
-    word = "xyz" if order in (None, axes.AUTO) else axes.resolve_order(str(order), tomogram.shape, "order")
-    z, y, x = (tomogram.shape[axis] for axis in axes.from_zyx(word))
-    return Frame(word, (z, y, x), voxel_size, voxel_size)
+    return as_tomogram(tomogram, order or axes.AUTO, voxel_size).frame
 
 
 def refuse_outside(picks: Picks, context: FormatContext, where: object) -> None:
@@ -293,7 +268,7 @@ def _check(options: Mapping[str, Any]) -> None:
         check_image_name(name, "--name", remedy="")
 
 
-def _refuse_other_size(size: tuple[int, int, int] | None, frame: Frame, tomogram: AnyTomogram) -> None:
+def _refuse_other_size(size: tuple[int, int, int] | None, frame: Frame, tomogram: TomogramLike) -> None:
     stored = frame.stored_shape[::-1]
     if size is not None and tuple(size) != stored:
         raise ContradictionError(
@@ -304,7 +279,7 @@ def _refuse_other_size(size: tuple[int, int, int] | None, frame: Frame, tomogram
         )
 
 
-def _name_of(tomogram: AnyTomogram | None) -> str:
-    if isinstance(tomogram, TomogramHeader):
+def _name_of(tomogram: TomogramLike | None) -> str:
+    if isinstance(tomogram, Tomogram):
         return tomogram.path.stem
     return Path(tomogram).stem if isinstance(tomogram, (str, os.PathLike)) else ""
