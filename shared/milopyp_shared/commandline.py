@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-import platform
-import shlex
 import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable, Collection
 from functools import wraps
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -144,18 +141,19 @@ def _speaking(function: Callable[..., Any]) -> Callable[..., Any]:
 def _say_what_runs() -> None:
     if not messages.LOGGER.isEnabledFor(logging.DEBUG):
         return
+    import platform
+    import shlex
+    from importlib.metadata import PackageNotFoundError, version
+
     context = click.get_current_context()
     given = [context.params[own.name or ""] for own in context.command.params if isinstance(own, click.Argument)]
     words = [str(word) for value in given if value for word in (value if isinstance(value, tuple) else [value])]
     line = shlex.join([*context.command_path.split(), *words, *explicit_args(context, ())])
-    messages.LOGGER.debug(f"{line} (milopyp {_version()}, Python {platform.python_version()}, {platform.platform()})")
-
-
-def _version() -> str:
     try:
-        return version("milopyp")
+        installed = version("milopyp")
     except PackageNotFoundError:
-        return "of no installed package"
+        installed = "not installed"
+    messages.LOGGER.debug(f"{line} (milopyp {installed}, Python {platform.python_version()}, {platform.platform()})")
 
 
 def spelled(*names: str) -> str:

@@ -58,6 +58,15 @@ def test_the_start_is_light(body: str, tmp_path: Path) -> None:
     assert not loaded & (FRAMEWORKS | HEAVY | {"onnxruntime", "numba", "scipy"})
 
 
+@pytest.mark.parametrize(
+    ("module", "program"),
+    [("inference", "infer_command"), ("training", "train_command"), ("export", "export_command")],
+)
+def test_help_needs_no_arrays(module: str, program: str, tmp_path: Path) -> None:
+    loaded = loaded_after(running(f"milopyp_{module}.cli", program, "--help"), tmp_path)
+    assert not loaded & {"numpy", "msgspec", "importlib.metadata"}
+
+
 def test_no_module_of_the_package_loads_a_framework(tmp_path: Path) -> None:
     body = (
         "import importlib, pkgutil, milopyp_inference as package\n"

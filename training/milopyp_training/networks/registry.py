@@ -1,6 +1,6 @@
 """The networks by name: one file and one row each.
 
-Names and presets are read without PyTorch, which a row needs only when its network is built.
+Names and presets are read without PyTorch and numpy, which a row needs only when its network is built.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from milopyp_shared.errors import InputError
-from milopyp_shared.preprocessing import Preprocessing
-from milopyp_shared.recipe import Recipe
 
 if TYPE_CHECKING:
+    from milopyp_shared.preprocessing import Preprocessing
+    from milopyp_shared.recipe import Recipe
+
     from .base import PickingNetwork
 
 
