@@ -15,7 +15,7 @@ from milopyp_shared.atomic import atomic_write
 from milopyp_shared.errors import CheckError, UsageError
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.recipe import Recipe
-from milopyp_training.losses.focal import LOWEST
+from milopyp_training.losses.focal import CLAMP
 from milopyp_training.networks.base import PickingNetwork
 
 from . import parity
@@ -75,7 +75,7 @@ class ExportOptions:
 
 def picking_graph(network: PickingNetwork, recipe: Recipe) -> PickingGraph:
     """From grey levels to the heat map, as the recipe's preset has it."""
-    return PickingGraph(network, clamp=LOWEST if recipe.preset == "published" else 0.0).eval()
+    return PickingGraph(network, clamp=CLAMP if recipe.preset == "published" else 0.0).eval()
 
 
 def export(

@@ -149,8 +149,8 @@ def test_another_seed_gives_another_model(monkeypatch: pytest.MonkeyPatch) -> No
     first: dict[int, float] = {}
 
     def one_step(method: Any, state: Any, seed: int, *_: Any, **__: Any) -> Any:
-        batch = next(iter(method.epoch(np.random.default_rng([seed, 0, 0]))))
-        first[seed] = float(method.losses(state.network, batch)["loss"].detach())
+        batch = next(iter(method.batches(np.random.default_rng([seed, 0, 0]))))
+        first[seed] = float(method.loss_terms(state.network, batch)["loss"].detach())
         raise KeyboardInterrupt
 
     monkeypatch.setattr(training_run, "train_epoch", one_step)

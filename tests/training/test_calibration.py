@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from milopyp_training.data.dataset import CrossValidated
-from milopyp_training.evaluation.calibration import AS_GOOD, LOWEST_PRECISION, calibrate, suggest, unlabelled_particles
+from milopyp_training.evaluation.calibration import calibrate, unlabelled_particles
+from milopyp_training.evaluation.threshold import AS_GOOD, LOWEST_PRECISION, calibrated_threshold
+from milopyp_training.loop.state import CrossValidated
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def test_promises_are_kept(world: World) -> None:
         found_there, wrong_there = (hits > score).sum(), (wrong > score).sum()
         assert precision == pytest.approx(found_there / (found_there + wrong_there), abs=0.1)
         assert recall == pytest.approx(found_there / world.particles, abs=0.15)
-    threshold = suggest(expected, found.label_scores)
+    threshold = calibrated_threshold(expected, found.label_scores)
     assert threshold.calibrated
     assert expected.at(threshold.score)[0] >= LOWEST_PRECISION
     table = zip(expected.score, expected.precision, expected.recall, strict=True)
@@ -91,7 +92,7 @@ def test_anything_goes_in_and_only_sense_comes_out(labels: list[float], places: 
     number = unlabelled_particles(np.array(labels), [np.array(places)])
     assert 0 <= number <= 2 * len(places)
     expected = calibrate(CrossValidated({}, number, np.array(labels)), np.array(places), tomograms)
-    threshold = suggest(expected, np.array(labels))
+    threshold = calibrated_threshold(expected, np.array(labels))
     assert 0 <= threshold.score <= 1
     assert threshold.calibrated == (expected is not None)
     if expected is not None:
@@ -105,6 +106,6 @@ def test_when_all_are_labelled_nothing_is_promised() -> None:
     found = CrossValidated({}, unlabelled_particles(world.particle_scores(40, rng), [np.array([])]), np.full(8, 0.6))
     assert found.unlabelled == 0
     assert calibrate(found, world.background_scores(rng), 2) is None
-    threshold = suggest(None, np.array([0.2, 0.4, 0.6, 0.8, 0.9]))
+    threshold = calibrated_threshold(None, np.array([0.2, 0.4, 0.6, 0.8, 0.9]))
     assert (round(threshold.score, 3), threshold.calibrated) == (0.4, False)
     assert (np.array([0.4, 0.6, 0.8, 0.9]) > threshold.score).all()

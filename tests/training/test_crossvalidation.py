@@ -1,4 +1,4 @@
-"""Networks that miss a part of the labels, and what is concluded from what they say."""
+"""Cross-validation: networks that miss a part of the labels, and what is made of what they say."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from milopyp_shared.matching import exclude_near, max_score_within
 from milopyp_shared.picks import Picks
 from milopyp_shared.preprocessing import grey_levels
 from milopyp_shared.tomogram import open_tomogram
-from milopyp_training.data.dataset import LabelledVolume
+from milopyp_training.data.dataset import LabelledVolume, TrainingSet
 from milopyp_training.evaluation.crossvalidation import CrossValidation, OutOfFold, folds, ignored_candidates
-from milopyp_training.methods.base import Method
+from milopyp_training.loop.machine import Machine
+from milopyp_training.methods.base import MakeMethod, Method
 from milopyp_training.methods.default import DefaultMethod
 from milopyp_training.methods.presets import DefaultPreset
 from milopyp_training.run import recipe_of
@@ -24,6 +25,7 @@ from toys import noise, write_tomogram
 
 PRESET = DefaultPreset(steps=2, batch=2, patch=(4, 16, 16), epochs=1, folds=3, flips=1, ignored_per_label=2)
 DIAMETER = 8.0
+MACHINE = Machine(torch.device("cpu"))
 XYZ = np.array([[8.2, 9.1, 3.3], [15.0, 14.6, 4.9], [5.0, 20.0, 9.0], [18.0, 5.0, 11.0]])
 
 
@@ -45,8 +47,12 @@ def make(volumes: Sequence[LabelledVolume]) -> Method:
 
 
 def crossvalidation(volumes: Sequence[LabelledVolume], seed: int = 3) -> CrossValidation:
-    recipe = recipe_of(make(volumes), volumes, DIAMETER, "dark")
-    return CrossValidation(make, PRESET, recipe, seed, torch.device("cpu"))
+    return crossvalidation_by(make, volumes, seed)
+
+
+def crossvalidation_by(make: MakeMethod, volumes: Sequence[LabelledVolume], seed: int) -> CrossValidation:
+    recipe = recipe_of(make(volumes), TrainingSet(volumes, [], DIAMETER, "dark"))
+    return CrossValidation(make, PRESET, recipe, seed, MACHINE)
 
 
 def picks(*rows: tuple[float, float, float, float]) -> Picks:
@@ -74,31 +80,32 @@ def test_a_network_is_never_asked_about_labels_it_has_seen(volumes: list[Labelle
         trained_on.append({volume.name: {tuple(point) for point in volume.xyz} for volume in given})
         return make(given)
 
-    recipe = recipe_of(make(volumes), volumes, DIAMETER, "dark")
+    asked = crossvalidation_by(watched, volumes, 3)
+    trained_on.clear()
     told: list[str] = []
-    seen = CrossValidation(watched, PRESET, recipe, 3, torch.device("cpu")).look(volumes, told.append)
+    answers = asked.predict_out_of_fold(volumes, told.append)
     assert len(trained_on) == len(told) == 3
     for part, labels in zip(folds(volumes, 3, 3), trained_on, strict=True):
         for volume, out in zip(volumes, part.held_out, strict=True):
             assert labels.get(volume.name, set()) == {tuple(point) for point in volume.xyz[~out]}
-    assert [len(own.labels) for own in seen] == [4, 1]
-    for own, volume in zip(seen, volumes, strict=True):
+    assert [len(own.labels) for own in answers] == [4, 1]
+    for own, volume in zip(answers, volumes, strict=True):
         assert len(exclude_near(own.places, volume.xyz, DIAMETER / 2)) == len(own.places)
 
 
 def test_the_same_seed_gives_the_same_answers(volumes: list[LabelledVolume]) -> None:
-    first, second, other = (crossvalidation(volumes, seed).look(volumes) for seed in (3, 3, 4))
+    first, second, other = (crossvalidation(volumes, seed).predict_out_of_fold(volumes) for seed in (3, 3, 4))
     for a, b in zip(first, second, strict=True):
         assert np.array_equal(a.labels, b.labels) and np.array_equal(a.places.score, b.places.score)
     assert not np.array_equal(first[0].places.score, other[0].places.score)
 
 
-def test_places_as_high_as_three_quarters_of_the_labels_are_lookalikes(volumes: list[LabelledVolume]) -> None:
+def test_places_as_high_as_three_quarters_of_the_labels_are_ignored(volumes: list[LabelledVolume]) -> None:
     first = OutOfFold(
         np.array([0.2, 0.4, 0.6, 0.8]), picks((1, 1, 1, 0.7), (9, 9, 9, 0.38), (20, 20, 9, 0.3)), OF_NETWORKS
     )
     second = OutOfFold(np.array([0.5]), picks((4, 4, 4, 0.9), (9, 9, 9, 0.1)), OF_NETWORKS)
-    found = crossvalidation(volumes).conclude(volumes, [first, second])
+    found = crossvalidation(volumes).summarise(volumes, [first, second])
     assert {name: xyz.tolist() for name, xyz in found.ignored_candidates.items()} == {
         "noise1": [[1, 1, 1]],
         "noise2": [[4, 4, 4]],
@@ -115,7 +122,9 @@ def test_places_as_high_as_three_quarters_of_the_labels_are_lookalikes(volumes: 
     st.lists(st.floats(0, 1), min_size=1, max_size=5),
     st.integers(0, 8),
 )
-def test_never_more_lookalikes_than_allowed(scores: list[list[float]], labels: list[float], limit: int) -> None:
+def test_never_more_candidates_are_ignored_than_allowed(
+    scores: list[list[float]], labels: list[float], limit: int
+) -> None:
     places = [picks(*((0, 0, 0, s) for s in sorted(own, reverse=True))) for own in scores]
     chosen = ignored_candidates(places, np.array(labels), limit)
     taken = [s for own in chosen for s in own.score]

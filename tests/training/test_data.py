@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,12 @@ def test_places_of_labels_on_the_grid(tmp_path: Path) -> None:
     """The first heat-map voxel covers voxels 0 and 1 along x and y, and z with pairing: its centre is at 0.5."""
     made = phantom()
     [volume], _, _ = load({"a": made.volume}, {"a": np.array([[0.5, 2.5, 6.5], [10.0, 7.0, 3.0]])}, tmp_path)
-    np.testing.assert_allclose(volume.grid_zyx((2, 2, 2)), [[3.0, 1.0, 0.0], [1.25, 3.25, 4.75]])
-    np.testing.assert_allclose(volume.grid_zyx((1, 2, 2)), [[6.5, 1.0, 0.0], [3.0, 3.25, 4.75]])
+    np.testing.assert_allclose(volume.grid_zyx((1, 2, 2)), [[3.0, 1.0, 0.0], [1.25, 3.25, 4.75]])
+    np.testing.assert_allclose(volume.grid_zyx((2, 1, 4)), [[1.25, 2.5, -0.25], [0.375, 7.0, 2.125]])
+    plain = replace(GREY, pairing="none")
+    images = [ImageEntry("a", tmp_path / "a.mrc")]
+    [volume] = load_volumes(images, {"a": np.array([[0.5, 2.5, 6.5]])}, plain, diameter=DIAMETER, order="xyz")
+    np.testing.assert_allclose(volume.grid_zyx((1, 2, 2)), [[6.5, 1.0, 0.0]])
 
 
 def test_inverted_contrast(tmp_path: Path) -> None:

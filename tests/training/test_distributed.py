@@ -25,11 +25,12 @@ from milopyp_shared.phantom import PhantomSettings, write_phantoms
 from milopyp_shared.preprocessing import Preprocessing, grey_levels
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_training.data.dataset import LabelledVolume, load_volumes
-from milopyp_training.loop import distributed
-from milopyp_training.loop.trainer import TrainingState, new_state
+from milopyp_training.loop.machine import mixed_precision_pays
+from milopyp_training.loop.state import TrainingState, new_state
 from milopyp_training.methods.base import WorldInfo
 from milopyp_training.methods.default import DefaultMethod
 from milopyp_training.methods.presets import DefaultPreset, PublishedPreset
+from milopyp_training.methods.published import PublishedMethod
 from toys import noise, write_tomogram
 
 DIAMETER, EPOCHS, SEED = 8.0, 2, 11
@@ -65,7 +66,7 @@ def ended(folder: Path) -> subprocess.CompletedProcess[str]:
     surroundings = {name: value for name, value in os.environ.items() if name not in ("WORLD_SIZE", "RANK")}
     return subprocess.run(
         words.split(), cwd=folder, env=surroundings | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
-        timeout=120, check=False,
+        timeout=500, check=False,
     )  # fmt: skip
 
 
@@ -97,23 +98,23 @@ def together(folder: Path) -> list[TrainingState]:
         preset.grey,
         diameter=DIAMETER,
     )
-    shares = [WorldInfo(rank, 2) for rank in (0, 1)]
+    worlds = [WorldInfo(rank, 2) for rank in (0, 1)]
     methods = []
-    for _ in shares:
+    for _ in worlds:
         torch.manual_seed(SEED)
         methods.append(DefaultMethod(preset, volumes, DIAMETER, torch.device("cpu")))
-    states = [new_state(method, EPOCHS, share) for method, share in zip(methods, shares, strict=True)]
+    states = [new_state(method, EPOCHS, world) for method, world in zip(methods, worlds, strict=True)]
     for epoch in range(EPOCHS):
         drawn = [
-            method.epoch(np.random.default_rng([SEED, epoch]), share)
-            for method, share in zip(methods, shares, strict=True)
+            method.batches(np.random.default_rng([SEED, epoch]), world)
+            for method, world in zip(methods, worlds, strict=True)
         ]
         for batches in zip(*drawn, strict=True):
             assert not np.array_equal(batches[0].sections, batches[1].sections)
             for method, state, batch in zip(methods, states, batches, strict=True):
                 state.network.train()
                 state.optimizer.zero_grad()
-                method.losses(state.network, batch)["loss"].backward()
+                method.loss_terms(state.network, batch)["loss"].backward()
             for one, other in zip(*(state.network.parameters() for state in states), strict=True):
                 assert one.grad is not None and other.grad is not None
                 mean = (one.grad + other.grad) / 2
@@ -147,21 +148,23 @@ def test_they_train_one_model_on_the_mean_of_their_gradients(
 
 
 def test_where_bfloat16_is_used_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Never of itself in the published preset or with patches that are cut down: see `mixed_precision_pays`."""
+    """Never of itself in the published preset or with patches that are cut down: see `bfloat16_on_cpu`."""
     grey = {
         shape: grey_levels(
             open_tomogram(write_tomogram(tmp_path / f"{shape[0]}.mrc", noise(shape)), "xyz"), Preprocessing()
         )
-        for shape in ((32, 64, 64), (16, 64, 64))
+        for shape in ((32, 68, 68), (16, 64, 64))
     }
-    deep, shallow = ([LabelledVolume("a", levels, np.ones((1, 3)), None)] for levels in grey.values())
     cpu_device, gpu_device = torch.device("cpu"), torch.device("cuda", 0)
+    deep, shallow = ([LabelledVolume("a", levels, np.full((2, 3), 8.0), None)] for levels in grey.values())
+    whole, cut_down = (DefaultMethod(DefaultPreset(), volumes, 8.0, cpu_device) for volumes in (deep, shallow))
+    published = PublishedMethod(PublishedPreset(), deep, 8.0, cpu_device)
     for can in (True, False):
         monkeypatch.setattr(cpu, "bfloat16_pays", lambda can=can: can)
-        assert distributed.mixed_precision_pays(cpu_device, DefaultPreset(), deep) is can
-        assert not distributed.mixed_precision_pays(cpu_device, DefaultPreset(), shallow)
-        assert not distributed.mixed_precision_pays(cpu_device, PublishedPreset(), deep)
-        assert distributed.mixed_precision_pays(gpu_device, PublishedPreset(), shallow)
+        assert mixed_precision_pays(cpu_device, whole) is can
+        assert not mixed_precision_pays(cpu_device, cut_down)
+        assert not mixed_precision_pays(cpu_device, published)
+        assert mixed_precision_pays(gpu_device, cut_down) and mixed_precision_pays(gpu_device, published)
 
 
 def test_cross_validation_in_two_processes(folder: Path) -> None:
@@ -175,14 +178,14 @@ def test_cross_validation_in_two_processes(folder: Path) -> None:
         "import sys, numpy, torch\n"
         "from milopyp_training import run\n"
         "from milopyp_training.cli import train_command\n"
-        "train = run.Run.train\n"
+        "train = run.TrainingRun.train\n"
         "def and_tell(self):\n"
         "    recipe = train(self)\n"
         "    weights = torch.cat([p.detach().flatten() for p in self.method.network.parameters()])\n"
         "    places = numpy.concatenate([volume.ignored.ravel() for volume in self.volumes])\n"
-        "    numpy.savez(f'rank_{self.share.rank}.npz', weights=weights.numpy(), places=places)\n"
+        "    numpy.savez(f'rank_{self.machine.world.rank}.npz', weights=weights.numpy(), places=places)\n"
         "    return recipe\n"
-        "run.Run.train = and_tell\n"
+        "run.TrainingRun.train = and_tell\n"
         "train_command(sys.argv[1:], standalone_mode=False)\n"
     )
     words = (
@@ -193,7 +196,7 @@ def test_cross_validation_in_two_processes(folder: Path) -> None:
     surroundings = {name: value for name, value in os.environ.items() if name not in ("WORLD_SIZE", "RANK")}
     ended = subprocess.run(
         words.split(), cwd=folder, env=surroundings | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
-        timeout=240, check=False,
+        timeout=550, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.count("places without a label look like particles") == 1

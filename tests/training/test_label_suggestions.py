@@ -1,4 +1,4 @@
-"""What a person is advised to look at."""
+"""What a person is suggested to label next."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from milopyp_shared.lists import read_coordinate_list
 from milopyp_shared.picks import Picks
 from milopyp_shared.preprocessing import Preprocessing, grey_levels
 from milopyp_shared.tomogram import open_tomogram
-from milopyp_training.data.dataset import CrossValidated, LabelledVolume
+from milopyp_training.data.dataset import LabelledVolume
 from milopyp_training.evaluation.crossvalidation import OutOfFold
-from milopyp_training.evaluation.label_suggestions import WORTH, advise, write_advice
+from milopyp_training.evaluation.label_suggestions import MOST_CANDIDATES, suggest_labels, write_suggestions
+from milopyp_training.loop.state import CrossValidated
 from toys import noise, write_tomogram
 
 XYZ = np.array([[5.0, 6.0, 4.0], [20.0, 10.0, 8.0], [0.0, 31.0, 15.0]])
@@ -35,53 +36,53 @@ def places(*scores: float) -> Picks:
     return Picks(np.resize(xyz, (len(scores), 3)), np.array(scores))
 
 
-def unseen(labels: np.ndarray, *scores: float) -> OutOfFold:
+def out_of_fold(labels: np.ndarray, *scores: float) -> OutOfFold:
     return OutOfFold(labels, places(*scores), [np.array(scores)])
 
 
-def found(unlabelled: float, *seen: OutOfFold) -> CrossValidated:
-    return CrossValidated({}, unlabelled, np.concatenate([own.labels for own in seen]))
+def found(unlabelled: float, *answers: OutOfFold) -> CrossValidated:
+    return CrossValidated({}, unlabelled, np.concatenate([own.labels for own in answers]))
 
 
 def test_labels_behind_many_places_are_doubtful(volumes: list[LabelledVolume]) -> None:
     many = np.linspace(0.9, 0.11, 40)
-    first, second = unseen(np.array([0.8, 0.05, 0.5]), *many), unseen(np.array([0.0, 0.6, 0.7]))
-    advice = advise(volumes, [first, second], found(2.0, first, second))
+    first, second = out_of_fold(np.array([0.8, 0.05, 0.5]), *many), out_of_fold(np.array([0.0, 0.6, 0.7]))
+    suggestions = suggest_labels(volumes, [first, second], found(2.0, first, second))
     # 5 x max(2, 6 labels) = 30 places score above 0.3
-    assert [(spot.volume.name, spot.score) for spot in advice.doubtful] == [("b", 0.0), ("a", 0.05)]
-    assert [spot.score for spot in advice.worth] == pytest.approx(many[:WORTH])
-    said = advice.lines()
+    assert [(spot.volume.name, spot.score) for spot in suggestions.doubtful] == [("b", 0.0), ("a", 0.05)]
+    assert [spot.score for spot in suggestions.candidates] == pytest.approx(many[:MOST_CANDIDATES])
+    said = suggestions.lines()
     assert said[0] == "6 of about 8 particles in the training tomograms are labelled"
     assert said[1] == "2 labels look like background, or hard to find: b (5, 6, 4); a (20, 10, 8)"
     assert "24 places to begin with" in said[2]
 
 
 def test_what_has_no_rivals_is_not_doubtful(volumes: list[LabelledVolume]) -> None:
-    seen = [unseen(np.array([0.1, 0.05, 0.01]), 0.9, 0.8), unseen(np.full(3, 0.02), 0.7)]
-    advice = advise(volumes, seen, found(3.0, *seen))
-    assert not advice.doubtful
-    assert [(spot.volume.name, spot.score) for spot in advice.worth] == [("a", 0.9), ("a", 0.8), ("b", 0.7)]
+    answers = [out_of_fold(np.array([0.1, 0.05, 0.01]), 0.9, 0.8), out_of_fold(np.full(3, 0.02), 0.7)]
+    suggestions = suggest_labels(volumes, answers, found(3.0, *answers))
+    assert not suggestions.doubtful
+    assert [(spot.volume.name, spot.score) for spot in suggestions.candidates] == [("a", 0.9), ("a", 0.8), ("b", 0.7)]
 
 
 def test_files(volumes: list[LabelledVolume], tmp_path: Path) -> None:
-    seen = [unseen(np.array([0.8, 0.0, 0.5]), *np.linspace(0.9, 0.2, 40)), unseen(np.ones(3), 0.6)]
-    advice = advise(volumes, seen, found(2.0, *seen))
-    write_advice(tmp_path / "debug", advice, diameter=9.0)
+    answers = [out_of_fold(np.array([0.8, 0.0, 0.5]), *np.linspace(0.9, 0.2, 40)), out_of_fold(np.ones(3), 0.6)]
+    suggestions = suggest_labels(volumes, answers, found(2.0, *answers))
+    write_suggestions(tmp_path / "debug", suggestions, diameter=9.0)
     text = (tmp_path / "debug" / "next_labels.md").read_text()
     assert "| A1 | a | 20 | 10 | 8 | 0.00 |" in text
-    assert f"| B{WORTH} |" in text and f"| B{WORTH + 1} |" not in text
+    assert f"| B{MOST_CANDIDATES} |" in text and f"| B{MOST_CANDIDATES + 1} |" not in text
     assert "![pictures](next_labels.png)" in text
     table = read_coordinate_list(tmp_path / "debug" / "next_labels.tsv")
-    assert sum(map(len, table.values())) == WORTH
+    assert sum(map(len, table.values())) == MOST_CANDIDATES
     listed = {(name, *np.round(point, 2)) for name, xyz in table.items() for point in xyz}
-    assert listed == {(spot.volume.name, *np.round(spot.xyz, 2)) for spot in advice.worth}
+    assert listed == {(spot.volume.name, *np.round(spot.xyz, 2)) for spot in suggestions.candidates}
     with Image.open(tmp_path / "debug" / "next_labels.png") as picture:
         assert picture.size[0] > 1000 and np.asarray(picture.convert("L")).std() > 20
 
 
-def test_nothing_to_advise(volumes: list[LabelledVolume], tmp_path: Path) -> None:
-    seen = [unseen(np.ones(3)), unseen(np.ones(3))]
-    advice = advise(volumes, seen, found(0.0, *seen))
-    write_advice(tmp_path / "debug", advice, diameter=9.0)
-    assert advice.lines() == ["6 of about 6 particles in the training tomograms are labelled"]
+def test_nothing_to_suggest(volumes: list[LabelledVolume], tmp_path: Path) -> None:
+    answers = [out_of_fold(np.ones(3)), out_of_fold(np.ones(3))]
+    suggestions = suggest_labels(volumes, answers, found(0.0, *answers))
+    write_suggestions(tmp_path / "debug", suggestions, diameter=9.0)
+    assert suggestions.lines() == ["6 of about 6 particles in the training tomograms are labelled"]
     assert (tmp_path / "debug" / "next_labels.png").exists()

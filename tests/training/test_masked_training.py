@@ -18,13 +18,14 @@ from milopyp_training.data.targets import IGNORED
 from milopyp_training.losses.contrastive import debiased_contrastive
 from milopyp_training.losses.published import PublishedLoss, published_criterion
 from milopyp_training.methods.default import DefaultMethod
-from milopyp_training.methods.default_patches import draw_batch
+from milopyp_training.methods.default_patches import PatchSampling, draw_batch
 from milopyp_training.methods.presets import DefaultPreset, PublishedPreset
 from milopyp_training.methods.published import PublishedMethod
 from running import run_line
 from toys import write_tomogram
 
 PLAIN = DefaultPreset(noise=0.0, brightness=0.0, contrast=0.0, patch=(4, 16, 16), batch=60, jitter=0.3)
+SAMPLING = PatchSampling(replace(PLAIN, centred=1.0), 8.0, (4, 16, 16), (1, 2, 2))
 
 
 def write_masks(folder: Path, where: Path, below: int) -> Path:
@@ -61,7 +62,7 @@ def test_patches_and_targets(tmp_path: Path) -> None:
     """Outside the mask the target is 1 without a positive, which the loss does not weigh; inside nothing changes."""
     [volume, *_], _ = loaded(write_masks(tmp_path, Path("small/train_img.txt"), 30))
     drawn = {
-        masked: draw_batch([own], replace(PLAIN, centred=1.0), 8.0, (4, 16, 16), np.random.default_rng(1))
+        masked: draw_batch([own], SAMPLING, np.random.default_rng(1))
         for masked, own in ((True, volume), (False, replace(volume, mask=None)))
     }
     assert np.array_equal(drawn[True].sections, drawn[False].sections)
@@ -80,7 +81,7 @@ def test_a_label_at_the_edge_stays_one(tmp_path: Path) -> None:
     edge = replace(volume, xyz=np.array([[30.2, 20.0, 6.0]]))
     assert volume.mask is not None and volume.mask.keeps(edge.xyz).all()
     assert not volume.mask.keeps(np.array([[30.5, 20.0, 6.0]])).all()  # the middle of its voxel of the grid
-    batch = draw_batch([edge], replace(PLAIN, centred=1.0), 8.0, (4, 16, 16), np.random.default_rng(1))
+    batch = draw_batch([edge], SAMPLING, np.random.default_rng(1))
     assert batch.positive.any(axis=(1, 2, 3)).mean() > 0.8
     assert (DefaultMethod(PLAIN, [edge], 8.0, torch.device("cpu")).target(edge) == 1.0).sum() == 1
     published = PublishedPreset()

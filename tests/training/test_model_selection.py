@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from milopyp_shared.matching import evaluate_many
 from milopyp_shared.picks import Picks
 from milopyp_training.evaluation.model_selection import (
     CROWD,
@@ -19,8 +20,8 @@ from milopyp_training.evaluation.model_selection import (
     criterion,
     rank_of_labels,
     report,
-    summarise,
 )
+from milopyp_training.evaluation.validation import Prediction, validate
 
 RADIUS = 4.0
 LABELS = np.array([[20.0 * i, 10.0, 10.0] for i in range(5)])
@@ -185,10 +186,15 @@ def test_report_without_validation_advises_the_last_epoch() -> None:
 
 def test_a_row_of_the_table_has_auprc_only_where_it_means_something() -> None:
     picks = ranked([LABELS[0], *crowd(1), LABELS[1]], [0.9, 0.8, 0.7])
-    evaluation = evaluate_many([(picks, LABELS[:2])], RADIUS)
-    judged = summarise(3, 1.5, 0.8, evaluation)
-    assert (judged.epoch, judged.loss, judged.labels) == (3, 1.5, 0.8)
+    volume: Any = SimpleNamespace(xyz=LABELS[:2])  # all that is asked of it
+    half = np.full((1, 1, 2), 0.5, np.float32)
+    prediction = Prediction(volume, half, np.array([[[1.0, 0.0]]], np.float32), picks)
+    judged = validate(3, [prediction], RADIUS, fully_labelled=True)
+    assert judged.epoch == 3
+    assert judged.loss == pytest.approx(2 * 0.25 * math.log(2))  # of the positive and of the background
+    assert judged.labels == rank_of_labels([picks], [LABELS[:2]], RADIUS)
     assert judged.auprc == pytest.approx((1 + 2 / 3) / 2)
     assert judged.f1 == pytest.approx(2 * (2 / 3) / (2 / 3 + 1))
-    sparse = summarise(3, 1.5, 0.8, None)
+    sparse = validate(3, [prediction], RADIUS, fully_labelled=False)
+    assert (sparse.loss, sparse.labels) == (judged.loss, judged.labels)
     assert math.isnan(sparse.auprc) and math.isnan(sparse.f1)

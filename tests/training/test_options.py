@@ -6,14 +6,14 @@ import shlex
 from dataclasses import replace
 from typing import Any
 
-import click
 import pytest
 
 from milopyp_shared.errors import ContradictionError, UsageError
 from milopyp_shared.preprocessing import Preprocessing
-from milopyp_training.cli import train_command
+from milopyp_training.cli import options_of, train_command
 from milopyp_training.methods.presets import DefaultPreset, Preset, PublishedPreset
-from milopyp_training.options import PUBLISHED_DETAILS, PUBLISHED_ONLY, choose_preset
+from milopyp_training.options import OPTIONS
+from milopyp_training.preset_choice import PUBLISHED_DETAILS, PUBLISHED_ONLY, choose_preset
 
 # Every option that selects the published preset, with a value that is not its own, and where the value must arrive.
 SELECTING: dict[str, tuple[str, Any]] = {
@@ -45,10 +45,13 @@ SAMPLE = (
 def chosen(line: str) -> Preset:
     """The preset of ``milopyp-train`` with these words after the lists and the diameter."""
     words = shlex.split(f"--train-img-txt i.txt --train-coord-txt c.txt --bbox 16 {line}")
-    context = train_command.make_context("milopyp-train", words)
-    on_line = click.core.ParameterSource.COMMANDLINE
-    given = {name for name in context.params if context.get_parameter_source(name) == on_line}
-    return choose_preset(context.params, given)
+    return choose_preset(options_of(train_command.make_context("milopyp-train", words)))
+
+
+def test_every_option_of_the_command_is_taken() -> None:
+    """And none besides: what the command line says of messages is said to the command itself."""
+    named = {parameter.name for parameter in train_command.params} - {"task", "version"}
+    assert named == {*OPTIONS, "quiet", "verbose", "log_file"}
 
 
 def test_no_rule_is_left_out() -> None:

@@ -18,11 +18,12 @@ from milopyp_shared.masks import Mask
 from milopyp_shared.preprocessing import Preprocessing, grey_levels
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_training.data.dataset import LabelledVolume
-from milopyp_training.methods.default_patches import Batch, draw_batch, patch_shape
+from milopyp_training.methods.default_patches import Batch, PatchSampling, draw_batch, patch_shape
 from milopyp_training.methods.presets import DefaultPreset
 from toys import noise, write_tomogram
 
 DIAMETER = 9.0
+STRIDE = (1, 2, 2)  # of the default network
 PLAIN = DefaultPreset(noise=0.0, brightness=0.0, contrast=0.0, patch=(4, 16, 20), batch=40, jitter=0.3)
 FLIPS = [tuple(axis for axis in range(3) if word[axis]) for word in product((0, 1), repeat=3)]
 
@@ -74,47 +75,57 @@ def find(patch: np.ndarray, volumes: list[LabelledVolume]) -> Found:
     return found[0]
 
 
-def wanted_heat(volume: LabelledVolume, start: tuple[int, int, int], shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+def wanted_heat(
+    volume: LabelledVolume, start: tuple[int, int, int], shape: tuple[int, ...], stride: tuple[int, int, int] = STRIDE
+) -> tuple[np.ndarray, ...]:
     """Target of a box (before flipping) and the voxels nearest to labels, by definition in full-resolution voxels."""
-    pairing = volume.grey.sections_per_pair
-    z = (np.arange(shape[0]) + start[0]) * pairing + (pairing - 1) / 2
-    y = start[1] + 2 * np.arange(shape[1] // 2) + 0.5
-    x = start[2] + 2 * np.arange(shape[2] // 2) + 0.5
-    centres = np.stack(np.meshgrid(z, y, x, indexing="ij"), -1)
+    voxels = np.array(stride) * (volume.grey.sections_per_pair, 1, 1)  # per voxel of the heat map
+    first = np.array(start) * (volume.grey.sections_per_pair, 1, 1)
+    axes = (f + step * np.arange(size // s) + (step - 1) / 2 for f, step, size, s in zip(first, voxels, shape, stride))
+    centres = np.stack(np.meshgrid(*axes, indexing="ij"), -1)
     sigma = PLAIN.target_sigma * DIAMETER / 2
     target, nearest = np.zeros(centres.shape[:3]), np.zeros(centres.shape[:3], bool)
     for label in volume.xyz[:, ::-1]:
         q = (((centres - label) / sigma) ** 2).sum(-1)
         target = np.maximum(target, np.where(q <= 9, np.exp(-q / 2), 0))
-        inside = np.all(np.abs(centres - label) <= np.array([pairing, 2, 2]) / 2, axis=-1)
+        inside = np.all(np.abs(centres - label) <= voxels / 2, axis=-1)
         nearest |= inside
     return target, nearest
 
 
-def batch_of(volumes: list[LabelledVolume], preset: DefaultPreset = PLAIN, seed: int = 3) -> Batch:
-    shape = patch_shape(preset, volumes)
-    return draw_batch(volumes, preset, DIAMETER, shape, np.random.default_rng(seed))
+def batch_of(
+    volumes: list[LabelledVolume],
+    preset: DefaultPreset = PLAIN,
+    seed: int = 3,
+    stride: tuple[int, int, int] = STRIDE,
+) -> Batch:
+    sampling = PatchSampling(preset, DIAMETER, patch_shape(preset, volumes, stride), stride)
+    return draw_batch(volumes, sampling, np.random.default_rng(seed))
 
 
 LABELS = [(7.3, 20.1, 9.2), (28.9, 11.7, 4.4), (30.2, 33.3, 13.1), (18.6, 6.2, 17.8), (2.3, 3.2, 1.1)]
 
 
-@pytest.mark.parametrize("pairing", ["mean", "none"])
-def test_targets_lie_where_the_labels_are(tmp_path: Path, pairing: str) -> None:
+@pytest.mark.parametrize(
+    ("pairing", "stride"), [("mean", STRIDE), ("none", STRIDE), ("mean", (1, 4, 4)), ("none", (2, 1, 4))]
+)
+def test_targets_lie_where_the_labels_are(tmp_path: Path, pairing: str, stride: tuple[int, int, int]) -> None:
+    """Whatever the stride of the network."""
     parameters = replace(PLAIN.grey, pairing=pairing)  # type: ignore[arg-type]
     volumes = [
         labelled(tmp_path, (20, 38, 42), LABELS, 1, parameters),
         labelled(tmp_path, (22, 40, 36), LABELS[1:4], 2, parameters),
     ]
-    batch = batch_of(volumes)
+    batch = batch_of(volumes, stride=stride)
     assert batch.sections.dtype == batch.target.dtype == np.float32
-    assert batch.sections.shape == (40, 4, 16, 20) and batch.target.shape == batch.positive.shape == (40, 4, 8, 10)
+    assert batch.sections.shape == (40, 4, 16, 20) and batch.target.shape == batch.positive.shape
+    assert batch.target.shape[1:] == (4 // stride[0], 16 // stride[1], 20 // stride[2])
     places, marks = [], 0
     for patch, target, positive in zip(batch.sections, batch.target, batch.positive, strict=True):
         place = find(patch, volumes)
         places.append(place)
-        assert place.start[1] % 2 == place.start[2] % 2 == 0  # on the grid of the whole heat map
-        heat, nearest = wanted_heat(volumes[place.volume], place.start, patch.shape)
+        assert not np.any(np.array(place.start) % stride)  # on the grid of the whole heat map
+        heat, nearest = wanted_heat(volumes[place.volume], place.start, patch.shape, stride)
         np.testing.assert_allclose(np.flip(target, place.flip), heat, atol=1e-5)
         marked = np.flip(positive, place.flip)
         assert marked[nearest].all()
@@ -205,7 +216,7 @@ def test_volumes_smaller_than_a_patch(tmp_path: Path, shape: tuple[int, int, int
     preset = replace(PLAIN, patch=(16, 64, 64), batch=6)
     volume = labelled(tmp_path, shape, [(12.2, 11.4, 3.9), (3.1, 5.5, 4.2)])
     depth, rows, columns = volume.grey.shape
-    assert patch_shape(preset, [volume]) == (min(depth, 16), min(rows, 64) // 2 * 2, min(columns, 64) // 2 * 2)
+    assert patch_shape(preset, [volume], STRIDE) == (min(depth, 16), min(rows, 64) // 2 * 2, min(columns, 64) // 2 * 2)
     batch = batch_of([volume], preset)
     for patch, target in zip(batch.sections, batch.target, strict=True):
         place = find(patch, [volume])
@@ -213,8 +224,12 @@ def test_volumes_smaller_than_a_patch(tmp_path: Path, shape: tuple[int, int, int
         np.testing.assert_allclose(np.flip(target, place.flip), heat, atol=1e-5)
     # the smallest volume of several decides
     wide = labelled(tmp_path, (48, 80, 80), [(20.0, 20.0, 20.0)], 2)
-    assert patch_shape(preset, [wide]) == (16, 64, 64)
-    assert patch_shape(preset, [wide, volume]) == patch_shape(preset, [volume])
+    assert patch_shape(preset, [wide], STRIDE) == (16, 64, 64)
+    assert patch_shape(preset, [wide, volume], STRIDE) == patch_shape(preset, [volume], STRIDE)
+    assert patch_shape(preset, [volume], (2, 4, 4)) == tuple(
+        min(have, want) // step * step
+        for have, want, step in zip(volume.grey.shape, preset.patch, (2, 4, 4), strict=True)
+    )
 
 
 # ---------------------------------------------------------------- augmentation, in z-scores

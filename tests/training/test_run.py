@@ -12,20 +12,23 @@ import numpy as np
 import pytest
 import torch
 
-from milopyp_shared.console import Console
 from milopyp_shared.preprocessing import grey_levels
 from milopyp_shared.tomogram import open_tomogram
-from milopyp_training.data.dataset import LabelledVolume
-from milopyp_training.evaluation.validation import predict_all, suggest_threshold
+from milopyp_training.data.dataset import LabelledVolume, TrainingSet
+from milopyp_training.evaluation.threshold import threshold_of_labels
+from milopyp_training.evaluation.validation import predict_all
 from milopyp_training.loop import checkpoint
+from milopyp_training.loop.machine import Machine
 from milopyp_training.methods.base import Method
 from milopyp_training.methods.default import DefaultMethod
 from milopyp_training.methods.presets import DefaultPreset
 from milopyp_training.networks.registry import build_network
-from milopyp_training.run import BEST, LAST, Schedule, TrainingRun
+from milopyp_training.run import Schedule, TrainingRun
+from milopyp_training.run_folder import RunFolder
 from toys import noise, write_tomogram
 
 DEVICE, DIAMETER = torch.device("cpu"), 8.0
+MACHINE = Machine(DEVICE)
 PRESET = DefaultPreset(steps=4, batch=2, patch=(4, 16, 16), lr=0.01, averaging=0.2, epochs=6, folds=0)
 SCHEDULE = Schedule(epochs=PRESET.epochs, seed=0, metric="loss", save_all=True)
 
@@ -45,8 +48,8 @@ def prepared(volumes: list[LabelledVolume], folder: Path, schedule: Schedule) ->
     def make(volumes: Sequence[LabelledVolume]) -> Method:
         return DefaultMethod(PRESET, volumes, DIAMETER, DEVICE)
 
-    console = Console(quiet=True)
-    return TrainingRun(make, volumes[:1], volumes[1:], DIAMETER, "dark", folder, schedule, {}, DEVICE, console)
+    data = TrainingSet(volumes[:1], volumes[1:], DIAMETER, "dark")
+    return TrainingRun(make, data, schedule, RunFolder(folder), MACHINE)
 
 
 def best_epoch(run: TrainingRun) -> int:
@@ -78,24 +81,24 @@ def overfitted(runs: list[TrainingRun]) -> TrainingRun:
 def test_the_best_epoch_is_kept_whenever_it_comes(runs: list[TrainingRun], overfitted: TrainingRun) -> None:
     for run in runs:
         best = best_epoch(run)
-        kept, last = checkpoint.load(run.folder / BEST), checkpoint.load(run.folder / LAST)
+        kept, last = checkpoint.load(run.folder.best), checkpoint.load(run.folder.last)
         assert (kept.stored["epoch"], last.stored["epoch"]) == (best, PRESET.epochs)
         for stored, epoch in ((kept, best), (last, PRESET.epochs)):
-            of_epoch = checkpoint.load(run.folder / f"model_{epoch}.pth")
+            of_epoch = checkpoint.load(run.folder.model(epoch))
             assert all(torch.equal(value, of_epoch.state_dict[name]) for name, value in stored.state_dict.items())
-        assert f"Use `{BEST}` (epoch {best})." in (run.folder / "model_selection.md").read_text()
+        assert f"Use `{run.folder.best.name}` (epoch {best})." in run.folder.model_selection.read_text()
 
 
-@pytest.mark.parametrize("name", [BEST, LAST])
+@pytest.mark.parametrize("name", ["best", "last"])
 def test_either_model_has_the_threshold_of_its_own_picks(
     name: str, overfitted: TrainingRun, volumes: list[LabelledVolume]
 ) -> None:
     """Found as it will pick: over as many mirrored copies as its recipe says."""
-    stored = checkpoint.load(overfitted.folder / name)
+    stored = checkpoint.load(getattr(overfitted.folder, name))
     network = build_network(stored.recipe)
     network.load_state_dict(stored.state_dict)
-    found = predict_all(overfitted.method, network, volumes[1:], stored.recipe, DEVICE, stored.recipe.flips)
-    assert stored.recipe.threshold == suggest_threshold(found, DIAMETER / 2, "validation")
+    found = predict_all(overfitted.method, network, volumes[1:], stored.recipe, stored.recipe.flips)
+    assert stored.recipe.threshold == threshold_of_labels(found, DIAMETER / 2, "validation")
 
 
 def test_pictures_of_sections_are_kept_for_the_best_and_the_last_epoch(
@@ -116,17 +119,17 @@ def test_a_run_that_goes_on_remembers_its_best_epoch(
 ) -> None:
     """As if it had died just after its best epoch: a worse one in the second part does not take its place."""
     best = best_epoch(overfitted)
-    for name in (LAST, BEST):
-        shutil.copyfile(overfitted.folder / f"model_{best}.pth", tmp_path / name)
     run = prepared(volumes, tmp_path, overfitted.schedule)
-    run.resume(tmp_path / LAST)
+    for path in (run.folder.last, run.folder.best):
+        shutil.copyfile(overfitted.folder.model(best), path)
+    run.resume(run.folder.last)
     run.train()
     np.testing.assert_equal(run.state.validation, overfitted.state.validation)  # NaN equals NaN
-    assert checkpoint.load(tmp_path / BEST).stored["epoch"] == best
+    assert checkpoint.load(run.folder.best).stored["epoch"] == best
     for name in ("model_selection.md", "summary.png"):
-        assert (tmp_path / name).read_bytes() == (overfitted.folder / name).read_bytes()
-    for name in (LAST, BEST):
-        ours, theirs = checkpoint.load(tmp_path / name), checkpoint.load(overfitted.folder / name)
+        assert (tmp_path / name).read_bytes() == (overfitted.folder.path / name).read_bytes()
+    for name in ("last", "best"):
+        ours, theirs = (checkpoint.load(getattr(folder, name)) for folder in (run.folder, overfitted.folder))
         assert ours.recipe == theirs.recipe
         assert all(torch.equal(value, theirs.state_dict[key]) for key, value in ours.state_dict.items())
 
@@ -142,8 +145,8 @@ def checked(volumes: list[LabelledVolume], folder: Path) -> TrainingRun:
         return DefaultMethod(CHECKED, volumes, DIAMETER, DEVICE)
 
     many = [replace(volume, xyz=LABELS + number) for number, volume in enumerate(volumes)]
-    schedule = Schedule(epochs=2, seed=4)
-    return TrainingRun(make, many, [], DIAMETER, "dark", folder, schedule, {}, DEVICE, Console(quiet=True))
+    data = TrainingSet(many, [], DIAMETER, "dark")
+    return TrainingRun(make, data, Schedule(epochs=2, seed=4), RunFolder(folder), MACHINE)
 
 
 def test_a_run_with_cross_validation_goes_on_as_if_nothing_had_happened(
@@ -151,8 +154,8 @@ def test_a_run_with_cross_validation_goes_on_as_if_nothing_had_happened(
 ) -> None:
     whole = checked(volumes, tmp_path / "whole")
     recipe = whole.train()
-    stored = checkpoint.load(whole.folder / LAST)
-    found = checkpoint.cross_validated(stored, whole.folder / LAST)
+    stored = checkpoint.load(whole.folder.last)
+    found = checkpoint.cross_validated(stored, whole.folder.last)
     assert found is not None
     assert set(found.ignored_candidates) == {volume.name for volume in volumes}
     assert 0 < sum(map(len, found.ignored_candidates.values())) <= CHECKED.ignored_per_label * len(LABELS) * 2
@@ -174,9 +177,9 @@ def test_a_run_with_cross_validation_goes_on_as_if_nothing_had_happened(
         patch.setattr(TrainingRun, "_epoch", interrupted)
         broken.train()
     resumed = checked(volumes, tmp_path / "broken")
-    resumed.resume(resumed.folder / LAST)
+    resumed.resume(resumed.folder.last)
     assert resumed.state.epoch == 1
     resumed.train()
-    again = checkpoint.load(resumed.folder / LAST)
+    again = checkpoint.load(resumed.folder.last)
     assert again.recipe == stored.recipe
     assert all(torch.equal(value, again.state_dict[name]) for name, value in stored.state_dict.items())

@@ -11,7 +11,8 @@ import pytest
 
 from milopyp_shared.peaks import above_threshold
 from milopyp_shared.picks import Picks
-from milopyp_training.evaluation.validation import Prediction, suggest_threshold
+from milopyp_training.evaluation.threshold import threshold_of_labels
+from milopyp_training.evaluation.validation import Prediction
 
 RADIUS = 5.0
 
@@ -31,7 +32,7 @@ def test_picks_above_it_find_nine_of_ten_labels_and_no_more_than_needed(n: int) 
     scores = np.random.default_rng(n).permutation(np.linspace(0.2, 0.9, n))
     half = max(n // 2, 1)
     predictions = [prediction(part) for part in (scores[:half], scores[half:]) if len(part)]
-    threshold = suggest_threshold(predictions, RADIUS, "training")
+    threshold = threshold_of_labels(predictions, RADIUS, "training")
     assert not threshold.calibrated
     assert "training" in threshold.method
     found = sum(len(above_threshold(p.picks, threshold.score)) - 1 for p in predictions)
@@ -41,4 +42,4 @@ def test_picks_above_it_find_nine_of_ten_labels_and_no_more_than_needed(n: int) 
 def test_labels_without_a_pick_count_as_missed() -> None:
     lost = prediction(np.linspace(0.5, 0.9, 8))
     lost.volume.xyz[:2] += 300.0
-    assert suggest_threshold([lost], RADIUS, "training").score == 0.0
+    assert threshold_of_labels([lost], RADIUS, "training").score == 0.0

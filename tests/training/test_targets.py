@@ -21,6 +21,7 @@ from milopyp_training.data.targets import (
 )
 
 VOLUMES = {"tA": (21, 48, 56), "tB": (16, 40, 60)}
+STRIDES = {False: (1, 2, 2), True: (2, 2, 2)}  # with --compress or without
 
 
 def _grid(tomogram: str, compress: bool) -> tuple[int, int, int]:
@@ -37,7 +38,7 @@ def test_all_published_maps(arrays: dict[str, np.ndarray]) -> None:
     compared = 0
     for tomogram, bbox, compress, fibre, pn in itertools.product(VOLUMES, (8, 16, 24, 32), (0, 1), (0, 1), (0, 1)):
         wanted = arrays[f"hm_{tomogram}_bbox{bbox}_compress{compress}_fiber{fibre}_pn{pn}"]
-        centres = published_grid_centres(arrays[f"coords_{tomogram}"], bool(compress))
+        centres = published_grid_centres(arrays[f"coords_{tomogram}"], STRIDES[bool(compress)])
         found = published_targets(
             centres, _grid(tomogram, bool(compress)), bbox, fibre=bool(fibre), unlabelled=0 if pn else -1
         )
@@ -47,7 +48,7 @@ def test_all_published_maps(arrays: dict[str, np.ndarray]) -> None:
         compared += 1
     assert compared == 64
     validation = published_targets(
-        published_grid_centres(arrays["coords_tA"], True), _grid("tA", True), 16, unlabelled=0.0
+        published_grid_centres(arrays["coords_tA"], STRIDES[True]), _grid("tA", True), 16, unlabelled=0.0
     )
     np.testing.assert_allclose(validation, arrays["hm_val_tA_bbox16_compress1"], rtol=0, atol=1e-7)
 
@@ -55,15 +56,15 @@ def test_all_published_maps(arrays: dict[str, np.ndarray]) -> None:
 @pytest.mark.parametrize("compress", [False, True])
 @pytest.mark.parametrize("tomogram", list(VOLUMES))
 def test_grid_centres(arrays: dict[str, np.ndarray], tomogram: str, compress: bool) -> None:
-    centres = published_grid_centres(arrays[f"coords_{tomogram}"], compress)
+    centres = published_grid_centres(arrays[f"coords_{tomogram}"], STRIDES[compress])
     np.testing.assert_array_equal(centres, arrays[f"gtdet_{tomogram}_compress{int(compress)}"])
     flat = np.ravel_multi_index(tuple(centres[:, ::-1].T), _grid(tomogram, compress))
     np.testing.assert_array_equal(flat, arrays[f"flatindex_{tomogram}_compress{int(compress)}"])
 
 
 def test_grid_centres_are_cut_toward_zero_first() -> None:
-    assert published_grid_centres([[1.9, 2.99, 3.9], [-0.9, 5.0, 7.5]], True).tolist() == [[0, 1, 1], [0, 2, 3]]
-    assert published_grid_centres([[1.9, 2.99, 3.9]], False).tolist() == [[0, 1, 3]]
+    assert published_grid_centres([[1.9, 2.99, 3.9], [-0.9, 5.0, 7.5]], (2, 2, 2)).tolist() == [[0, 1, 1], [0, 2, 3]]
+    assert published_grid_centres([[1.9, 2.99, 3.9]], (1, 2, 2)).tolist() == [[0, 1, 3]]
 
 
 def test_radius_and_kernels(arrays: dict[str, np.ndarray]) -> None:
@@ -75,8 +76,8 @@ def test_radius_and_kernels(arrays: dict[str, np.ndarray]) -> None:
 
 
 def test_odd_sizes_follow_the_network() -> None:
-    """The mend: a label in the last row of an odd volume has a place on the network's map, rounded up."""
-    centre = published_grid_centres([[56.0, 48.0, 20.0]], True)
+    """A deviation: a label in the last row of an odd volume has a place on the network's map, rounded up."""
+    centre = published_grid_centres([[56.0, 48.0, 20.0]], (2, 2, 2))
     target = published_targets(centre, (11, 25, 29), 16)
     assert target[10, 24, 28] == 1 and int((target == 1).sum()) == 1
     with pytest.raises(InputError, match="outside the map"):
@@ -91,7 +92,7 @@ def test_published_refusals() -> None:
     with pytest.raises(InputError, match="three columns"):
         published_targets([[3, 1]], (5, 5, 5), 16)
     with pytest.raises(InputError, match="not finite"):
-        published_grid_centres([[3, 1, np.nan]], True)
+        published_grid_centres([[3, 1, np.nan]], (2, 2, 2))
     with pytest.raises(UsageError, match="--bbox"):
         published_targets([[3, 1, 1]], (5, 5, 5), 1)
     assert (published_targets([], (2, 3, 4), 16) == -1).all()

@@ -13,9 +13,13 @@ import torch
 from milopyp_shared.errors import CheckError, InputError
 from milopyp_shared.preprocessing import Preprocessing, grey_levels, published
 from milopyp_shared.tomogram import open_tomogram
-from milopyp_training.data.dataset import LabelledVolume
+from milopyp_training.data.dataset import LabelledVolume, TrainingSet
 from milopyp_training.loop import checkpoint
-from milopyp_training.loop.trainer import TrainingState, new_state, train_epoch
+from milopyp_training.loop.checkpoint import Provenance
+from milopyp_training.loop.machine import Machine
+from milopyp_training.loop.resume import restore
+from milopyp_training.loop.state import TrainingState, new_state
+from milopyp_training.loop.trainer import train_epoch
 from milopyp_training.losses.published import PublishedLoss
 from milopyp_training.methods.base import Method
 from milopyp_training.methods.default import DefaultMethod
@@ -26,8 +30,10 @@ from milopyp_training.run import recipe_of
 from toys import noise, write_tomogram
 
 DEVICE = torch.device("cpu")
+MACHINE = Machine(DEVICE)
 DIAMETER = 10.0
 EPOCHS = 3
+NO_DATA = TrainingSet([], [], DIAMETER, "dark")
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +53,9 @@ class Remembering(DefaultMethod):
 
     seen: list[bytes]
 
-    def losses(self, network: Callable[..., Any], batch: Batch) -> dict[str, torch.Tensor]:
+    def loss_terms(self, network: Callable[..., Any], batch: Batch) -> dict[str, torch.Tensor]:
         self.seen.append(batch.sections.tobytes())
-        return super().losses(network, batch)
+        return super().loss_terms(network, batch)
 
 
 def default_method(folder: Path, **numbers: Any) -> Remembering:
@@ -75,7 +81,7 @@ MAKERS = {"default": default_method, "published": published_method}
 def trained(method: Method, epochs: int, seed: int = 7) -> TrainingState:
     state = new_state(method, EPOCHS)
     for _ in range(epochs):
-        train_epoch(method, state, seed)
+        train_epoch(method, state, seed, MACHINE)
     return state
 
 
@@ -98,18 +104,18 @@ def test_a_resumed_run_equals_one_that_never_stopped(preset: str, folder: Path, 
     state = trained(method, 1)
     state.validation.append({"epoch": 1.0, "loss": 2.0, "labels": 0.5, "auprc": 0.1, "f1": 0.2})
     path = tmp_path / "model_last_contrastive.pth"
-    checkpoint.save(path, state, recipe_of(method, [], DIAMETER, "dark"), {}, seed=7)
+    checkpoint.save(path, state, recipe_of(method, NO_DATA), Provenance(7))
     whole = state
     while whole.epoch < EPOCHS:
-        train_epoch(method, whole, 7)
+        train_epoch(method, whole, 7, MACHINE)
 
     again = MAKERS[preset](folder)
     torch.manual_seed(99)  # nothing may hang on what a generator happens to be at
     resumed = new_state(again, EPOCHS)
-    checkpoint.restore(resumed, checkpoint.load(path), path)
+    restore(resumed, checkpoint.load(path), path)
     assert (resumed.epoch, resumed.validation) == (1, state.validation)
     while resumed.epoch < EPOCHS:
-        train_epoch(again, resumed, 7, ahead=2)
+        train_epoch(again, resumed, 7, Machine(DEVICE, ahead=2))
     assert_equal_states(resumed, whole)
     assert len(resumed.history) == EPOCHS
     if preset == "published":  # lr_step=(1,): the schedule has crossed its milestone in the same place
@@ -121,12 +127,12 @@ def test_a_checkpoint_that_cannot_be_resumed_is_refused(lost: str, folder: Path,
     method = default_method(folder)
     state = trained(method, 1)
     path = tmp_path / "model.pth"
-    checkpoint.save(path, state, recipe_of(method, [], DIAMETER, "dark"), {}, seed=7)
+    checkpoint.save(path, state, recipe_of(method, NO_DATA), Provenance(7))
     stored = checkpoint.load(path)
     del stored.stored[lost]
     fresh = new_state(default_method(folder), EPOCHS)
     with pytest.raises(InputError, match=rf"model\.pth: is a run with other options \('{lost}'\)"):
-        checkpoint.restore(fresh, stored, path)
+        restore(fresh, stored, path)
 
 
 @pytest.mark.parametrize("preset", MAKERS)
@@ -150,7 +156,7 @@ def test_no_epoch_repeats_the_patches_of_another(folder: Path) -> None:
 def test_means_and_steps_of_an_epoch(folder: Path) -> None:
     method, told = default_method(folder), []
     state = new_state(method, EPOCHS)
-    means = train_epoch(method, state, 7, lambda step, losses: told.append((step, losses["loss"])))
+    means = train_epoch(method, state, 7, MACHINE, lambda step, losses: told.append((step, losses["loss"])))
     assert [step for step, _ in told] == [1, 2, 3]
     assert means["loss"] == pytest.approx(np.mean([loss for _, loss in told]))
     assert state.history == [means]
@@ -164,7 +170,11 @@ def test_averaged_weights_are_the_documented_moving_average(folder: Path) -> Non
     seen: list[dict[str, torch.Tensor]] = []
     for _ in range(2):
         train_epoch(
-            method, state, 7, lambda *_: seen.append({k: v.double() for k, v in state.network.state_dict().items()})
+            method,
+            state,
+            7,
+            MACHINE,
+            lambda *_: seen.append({k: v.double() for k, v in state.network.state_dict().items()}),
         )
     assert len(seen) == 6
     expected = seen[0]
@@ -200,7 +210,7 @@ def test_a_rate_that_makes_the_loss_no_number_is_a_failed_check(folder: Path) ->
 
 def trained_until_broken(method: Method, state: TrainingState) -> None:
     for _ in range(EPOCHS):
-        train_epoch(method, state, 7)
+        train_epoch(method, state, 7, MACHINE)
 
 
 def test_the_error_names_the_term_that_broke_and_not_the_sum_of_all(folder: Path) -> None:
@@ -208,4 +218,4 @@ def test_the_error_names_the_term_that_broke_and_not_the_sum_of_all(folder: Path
     with torch.no_grad():
         method.network.proj.weight[0] = torch.inf  # the embedding, which only the contrastive term sees
     with pytest.raises(CheckError, match=r"the term 'contrastive' is nan at step 1 of epoch 1"):
-        train_epoch(method, new_state(method, EPOCHS), 7)
+        train_epoch(method, new_state(method, EPOCHS), 7, MACHINE)

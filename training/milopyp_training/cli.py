@@ -9,10 +9,10 @@ import click
 
 from milopyp_shared.axes import ORDER_WORDS
 from milopyp_shared.commandline import Number, command, option, run
-from milopyp_shared.console import Console
-from milopyp_shared.errors import MissingDependency, UsageError
+from milopyp_shared.errors import MissingDependency
 
 from .networks.registry import NETWORKS, trained_by
+from .options import OPTIONS, TrainOptions
 
 PRESETS = "  [default: the preset's]"
 
@@ -31,7 +31,7 @@ class Epochs(click.ParamType[tuple[int, ...]]):
         if isinstance(value, tuple):
             return value
         parts = str(value).split(",")
-        if not all(part.strip().isdigit() and int(part) > 0 for part in parts):
+        if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
             self.fail(f"{value!r} is no list of epochs such as 200,400,600", param, ctx)
         return tuple(int(part) for part in parts)
 
@@ -50,6 +50,14 @@ class NetworkName(click.ParamType[str]):
         if value not in NETWORKS:
             self.fail(f"{value!r} is not one of {', '.join(map(repr, NETWORKS))}.", param, ctx)
         return str(value)
+
+
+def options_of(context: click.Context) -> TrainOptions:
+    """The options of a parsed command line."""
+    values = {name: context.params[name] for name in OPTIONS}
+    on_line = click.core.ParameterSource.COMMANDLINE
+    given = frozenset(name for name in values if context.get_parameter_source(name) == on_line)
+    return TrainOptions(**values, given=given)
 
 
 @command("milopyp-train", after_interrupt="the same command with --resume goes on after the last finished epoch")
@@ -220,7 +228,7 @@ class NetworkName(click.ParamType[str]):
     help="Batches prepared ahead in the background.",
 )
 @click.version_option(package_name="milopyp")
-def train_command(task: str | None, **options: Any) -> None:
+def train_command(**_: Any) -> None:
     """Train a picker from sparse labels.
 
     \b
@@ -230,153 +238,16 @@ def train_command(task: str | None, **options: Any) -> None:
       milopyp-train --train-img-txt ribo_train_imgs.txt --train-coord-txt ribo_train_coords.txt \\
           --bbox 24 --exp-id old --preset published --num-epochs 5
     """  # fmt: skip
+    options = options_of(click.get_current_context())
     try:
-        import torch
-    except ImportError as error:
+        from .train import train
+    except ModuleNotFoundError as error:
         raise MissingDependency(
-            "PyTorch is not installed", where="milopyp-train", remedy="Run: pip install 'milopyp[train]'."
+            f"the package {error.name} is not installed",
+            where="milopyp-train",
+            remedy="Run: pip install 'milopyp[train]'.",
         ) from error
-    from .loop import distributed, logs
-    from .loop.checkpoint import load_initial_weights
-    from .methods.presets import DefaultPreset
-    from .options import choose_preset
-    from .run import LAST, Schedule, TrainingRun
-
-    context = click.get_current_context()
-    on_line = click.core.ParameterSource.COMMANDLINE
-    given = {name for name in options if context.get_parameter_source(name) == on_line}
-    _check(options)
-    exports = logs.can_export(options["export"])
-    preset = choose_preset(options, given)
-    folder = logs.experiment_folder(options["exp_id"])
-    goes_on = options["resume"] and (folder / LAST).is_file()
-    if options["threads"]:
-        torch.set_num_threads(options["threads"])
-    with distributed.process_group(options["gpus"]) as (device, share):
-        console = Console(quiet=share.rank > 0)
-        volumes, validation = _load(options, preset, console, speaks=share.rank == 0)
-        if not isinstance(preset, DefaultPreset) and options["preset"] is None:
-            console.say("published preset, selected by its options (--preset default is the other method)")
-
-        def make(volumes: Any) -> Any:
-            method = _method(preset, volumes, options["bbox"], device)
-            if options["load_model"] and not goes_on:
-                load_initial_weights(method.network, options["load_model"])
-            return method
-
-        mixed_precision = options["amp"]
-        if mixed_precision is None:
-            mixed_precision = distributed.mixed_precision_pays(device, preset, volumes)
-        arithmetic = "bfloat16" if mixed_precision else "float32"
-        console.detail(f"PyTorch {torch.__version__} on {device}, {torch.get_num_threads()} threads, {arithmetic}")
-        schedule = Schedule(
-            epochs=preset.epochs,
-            seed=options["seed"],
-            interval=options["val_interval"],
-            save_all=options["save_all"],
-            metric=options["metric"],
-            fully_labelled=options["val_fully_labelled"],
-            pictures=options["debug"] == "4",
-            limit=options["K"],
-            print_every=options["print_iter"],
-            ahead=options["num_workers"],
-            mixed_precision=mixed_precision,
-        )
-        plain = {name: str(value) for name, value in options.items() if value is not None}
-        training = TrainingRun(
-            make,
-            volumes,
-            validation,
-            options["bbox"],
-            options["contrast"],
-            folder,
-            schedule,
-            plain,
-            device,
-            console,
-            share,
-        )
-        if goes_on:
-            training.resume(folder / LAST)
-        elif options["resume"]:
-            console.say(f"nothing to resume in {folder}: this run begins anew")
-        elif (folder / LAST).is_file():
-            console.say(f"the models of an earlier run in {folder} are replaced (--resume would go on with it)")
-        if share.rank == 0:
-            logs.write_options(folder / logs.OPTIONS, logs.described(options, given, preset))
-        recipe = training.train()
-    note = "" if recipe.threshold.calibrated else ", uncalibrated"
-    console.say(f"suggested threshold {recipe.threshold.score:.2f} ({recipe.threshold.method}{note})")
-    if recipe.calibration is not None:
-        console.say(f"about {recipe.calibration.particles:.0f} particles per tomogram are expected")
-    for line in training.advice:
-        console.say(line)
-    console.say(f"wrote {folder}; which model to use: {folder / 'model_selection.md'}")
-    if share.rank > 0:
-        return
-    exported = logs.export_model(folder / LAST, console) if exports else None
-    console.say(
-        f"next: milopyp-infer TOMOGRAM... --model {exported}" if exported else f"next: milopyp-export {folder / LAST}"
-    )
-
-
-def _check(options: dict[str, Any]) -> None:
-    """Refuse what makes no sense, whatever the method."""
-    if not 2 <= options["bbox"] <= 1000:
-        raise UsageError(f"{options['bbox']:g}", where="--bbox", expected="a diameter of 2 to 1000 voxels")
-    if options["down_ratio"] != 2:
-        raise UsageError(
-            f"{options['down_ratio']}",
-            where="--down-ratio",
-            expected="2: both networks halve y and x, nothing else is trained",
-        )
-    if bool(options["val_img_txt"]) != bool(options["val_coord_txt"]):
-        raise UsageError(
-            "one validation list without the other",
-            where="--val-img-txt" if options["val_img_txt"] else "--val-coord-txt",
-            expected="--val-img-txt and --val-coord-txt together, or neither",
-        )
-    if not options["val_img_txt"]:
-        if options["val_fully_labelled"]:
-            raise UsageError("no validation tomograms", where="--val-fully-labelled", expected="--val-img-txt as well")
-        if options["metric"] != "auto":
-            raise UsageError("no validation tomograms", where="--metric", expected="--val-img-txt as well")
-    elif options["metric"] in ("auprc", "f1") and not options["val_fully_labelled"]:
-        raise UsageError(
-            f"{options['metric']} counts unlabelled particles as wrong picks",
-            where="--metric",
-            expected="--val-fully-labelled as well",
-            remedy="Use --metric labels for sparse labels.",
-        )
-
-
-def _load(options: dict[str, Any], preset: Any, console: Console, speaks: bool) -> tuple[Any, Any]:
-    """Training and validation tomograms with their labels; of several processes one `speaks` of what looks wrong."""
-    from milopyp_shared.lists import read_coordinate_list, read_image_list
-
-    from .data.dataset import load_volumes
-
-    loaded = []
-    for part in ("train", "val"):
-        images, coordinates = options[f"{part}_img_txt"], options[f"{part}_coord_txt"]
-        loaded.append(
-            load_volumes(
-                read_image_list(images), read_coordinate_list(coordinates), preset.grey, diameter=options["bbox"],
-                order=options["order"], contrast=options["contrast"], masks=options["mask"], where=coordinates,
-                say=console.say, warn=console.warn if speaks else lambda text: None,
-            )
-            if images
-            else []
-        )  # fmt: skip
-    return loaded[0], loaded[1]
-
-
-def _method(preset: Any, volumes: Any, diameter: float, device: Any) -> Any:
-    from .methods.default import DefaultMethod
-    from .methods.presets import DefaultPreset
-    from .methods.published import PublishedMethod
-
-    return (DefaultMethod if isinstance(preset, DefaultPreset) else PublishedMethod)(preset, volumes, diameter, device)
+    train(options)
 
 
 def main() -> None:

@@ -1,134 +1,128 @@
-"""From the options of a command line to a preset: which method is meant, and what does not go together."""
+"""The options of ``milopyp-train`` as one value: made once at the edge, and taken by everything behind it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from milopyp_shared import preprocessing
-from milopyp_shared.commandline import spelled
-from milopyp_shared.errors import ContradictionError, UsageError
-from milopyp_shared.preprocessing import Preprocessing
+from milopyp_shared.errors import UsageError
 
-from .losses.published import PublishedLoss
-from .methods.presets import DefaultPreset, Preset, PublishedPreset
-from .networks.registry import NETWORKS
+if TYPE_CHECKING:  # the command line starts without numpy
+    from milopyp_shared.preprocessing import Contrast
 
-# Options that select the published preset, because the default one has nothing they could change.
-PUBLISHED_ONLY = ("contrastive", "tau", "thresh", "temp", "cr_weight", "last_k", "pn", "ge", "exact_contrastive")
-# Options of the published preset that do not select it: refused beside the default one.
-CONTRASTIVE_DETAILS = ("thresh", "temp", "cr_weight", "exact_contrastive")
-PUBLISHED_DETAILS = ("lr_step", "translation_ratio", "fiber")
-QUICK_EPOCHS = 10  # where all places without a label are background, more make no better picks
+    from .evaluation.model_selection import Metric
+
+SMALLEST, LARGEST = 2, 1000  # diameters, voxels
 
 
-def choose_preset(options: Mapping[str, Any], given: Collection[str]) -> Preset:
-    """The preset that a command line means, with its numbers.
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """Every option under its own name, described in the help of the command.
 
-    Parameters
+    None stands for an option without a value, where the preset's number holds or nothing is done.
+
+    Attributes
     ----------
-    options
-        Values by option name, None where an option has no value.
     given
-        Names that stand on the command line.
+        Names of the options that stand on the command line.
 
     Raises
     ------
-    ContradictionError
-        Options of the published method beside ``--preset default``, or ``--arch`` of the other preset.
     UsageError
-        A value out of range.
+        What makes no sense, whatever the method.
     """
-    arch = options["arch"]
-    selecting = [name for name in PUBLISHED_ONLY if name in given]
-    belongs = NETWORKS[arch].preset if arch is not None else None
-    if belongs == "published":
-        selecting.append("arch")
-    named = options["preset"]
-    if named == "default" and selecting:
-        raise _other_method(selecting, "published")
-    if belongs == "default" and (named == "published" or selecting):
-        raise _other_method(["arch"], "default")
-    if options["quick"] and (named == "published" or selecting):
-        raise _other_method(["quick"], "default")
-    if named == "published" or selecting:
-        return _published(options, named is not None)
-    if details := [name for name in PUBLISHED_DETAILS if name in given]:
-        raise _other_method(details, "published")
-    return _default(options)
+
+    given: frozenset[str]
+
+    train_img_txt: str
+    train_coord_txt: str
+    val_img_txt: str | None
+    val_coord_txt: str | None
+    val_fully_labelled: bool
+    order: str
+    mask: Path | None
+    dataset: str
+
+    bbox: float
+    contrast: Contrast
+    fiber: bool | None
+    gauss: float | None
+    compress: bool | None
+
+    preset: str | None
+    arch: str | None
+    quick: bool | None
+    num_epochs: int | None
+    lr: float | None
+    batch_size: int | None
+    seed: int
+    load_model: Path | None
+    resume: bool
+
+    contrastive: bool | None
+    exact_contrastive: bool | None
+    tau: float | None
+    thresh: float | None
+    temp: float | None
+    cr_weight: float | None
+    last_k: int | None
+    pn: bool | None
+    ge: bool | None
+    lr_step: tuple[int, ...] | None
+    translation_ratio: float | None
+    down_ratio: int
+
+    exp_id: str
+    save_all: bool
+    val_interval: int
+    metric: Metric
+    debug: str
+    K: int | None
+    export: bool | None
+    print_iter: int
+
+    gpus: str
+    amp: bool | None
+    threads: int | None
+    num_workers: int
+
+    def __post_init__(self) -> None:
+        if not SMALLEST <= self.bbox <= LARGEST:
+            raise UsageError(f"{self.bbox:g}", where="--bbox", expected=f"a diameter of {SMALLEST} to {LARGEST} voxels")
+        if self.down_ratio != 2:
+            raise UsageError(
+                f"{self.down_ratio}",
+                where="--down-ratio",
+                expected="2: both networks halve y and x, nothing else is trained",
+            )
+        self._check_validation()
+
+    def _check_validation(self) -> None:
+        if bool(self.val_img_txt) != bool(self.val_coord_txt):
+            raise UsageError(
+                "one validation list without the other",
+                where="--val-img-txt" if self.val_img_txt else "--val-coord-txt",
+                expected="--val-img-txt and --val-coord-txt together, or neither",
+            )
+        if not self.val_img_txt:
+            self._check_no_validation()
+        elif self.metric in ("auprc", "f1") and not self.val_fully_labelled:
+            raise UsageError(
+                f"{self.metric} counts unlabelled particles as wrong picks",
+                where="--metric",
+                expected="--val-fully-labelled as well",
+                remedy="Use --metric labels for sparse labels.",
+            )
+
+    def _check_no_validation(self) -> None:
+        for name, asked in (("--val-fully-labelled", self.val_fully_labelled), ("--metric", self.metric != "auto")):
+            if asked:
+                raise UsageError("no validation tomograms", where=name, expected="--val-img-txt as well")
+
+    def with_values(self) -> dict[str, Any]:
+        """The options that have a value, by name."""
+        return {name: value for name in OPTIONS if (value := getattr(self, name)) is not None}
 
 
-def _default(options: Mapping[str, Any]) -> DefaultPreset:
-    levels = Preprocessing()
-    if options["gauss"] is not None:
-        # half along z, where a paired section is twice as thick
-        levels = replace(levels, sigma=(options["gauss"] / 2, options["gauss"], options["gauss"]))
-    if options["compress"] is False:
-        levels = replace(levels, pairing="none")
-    return _with_given(
-        DefaultPreset(grey=levels),
-        architecture=options["arch"],
-        epochs=options["num_epochs"] or (QUICK_EPOCHS if options["quick"] else None),
-        lr=options["lr"],
-        batch=options["batch_size"],
-        folds=0 if options["quick"] else None,
-    )
-
-
-def _published(options: Mapping[str, Any], named: bool) -> PublishedPreset:
-    """The published preset.
-
-    Asked for by name it is what the manual's sample command says; selected by one of its options it is what the
-    published program does with these options, where a flag that is not given is off.
-    """
-    if options["batch_size"] not in (None, 1):
-        raise UsageError(
-            f"{options['batch_size']}",
-            where="--batch-size",
-            expected="1: a batch of the published method is one pair of patches",
-        )
-    if options["pn"] and options["ge"]:
-        raise ContradictionError(
-            "given together", where="--pn and --ge", expected="one of them: each is a loss of its own"
-        )
-    flags = {name: named if options[name] is None else options[name] for name in ("contrastive", "compress")}
-    idle = [name for name in CONTRASTIVE_DETAILS if options[name] is not None and not flags["contrastive"]]
-    if idle:
-        raise ContradictionError(
-            "given without --contrastive",
-            where=spelled(*idle),
-            expected="--contrastive as well: nothing else reads them",
-            remedy="Add --contrastive, or leave them out.",
-        )
-    if options["pn"] and options["tau"] is not None:
-        raise ContradictionError(
-            "given beside --pn", where="--tau", expected="one of them: with --pn nothing reads the prior"
-        )
-    kind = "pn" if options["pn"] else "ge" if options["ge"] else "pu"
-    loss = _with_given(
-        PublishedLoss(kind=kind, contrastive=flags["contrastive"]),
-        tau=options["tau"], cr_weight=options["cr_weight"], temperature=options["temp"], thresh=options["thresh"],
-    )  # fmt: skip
-    gauss = 0.8 if options["gauss"] is None else options["gauss"]
-    return _with_given(
-        PublishedPreset(grey=preprocessing.published(gauss, flags["compress"]), loss=loss),
-        architecture=options["arch"], epochs=options["num_epochs"], lr=options["lr"], lr_step=options["lr_step"],
-        last_k=options["last_k"], translation_ratio=options["translation_ratio"], fibre=options["fiber"],
-        exact=options["exact_contrastive"],
-    )  # fmt: skip
-
-
-def _with_given(preset: Any, **values: Any) -> Any:
-    """`preset` with the values that are not None."""
-    assert {entry.name for entry in fields(preset)} >= set(values)
-    return replace(preset, **{name: value for name, value in values.items() if value is not None})
-
-
-def _other_method(names: Collection[str], preset: str) -> ContradictionError:
-    return ContradictionError(
-        "given beside the other method",
-        where=spelled(*names),
-        expected=f"--preset {preset}, to which {'it belongs' if len(names) == 1 else 'they belong'}",
-        remedy=f"Give --preset {preset}, or leave {'it' if len(names) == 1 else 'them'} out.",
-    )
+OPTIONS = tuple(entry.name for entry in fields(TrainOptions) if entry.name != "given")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,8 @@ from milopyp_shared.lists import ImageEntry
 from milopyp_shared.masks import Mask, find_masks, open_mask
 from milopyp_shared.preprocessing import Contrast, PreprocessedVolume, Preprocessing, grey_levels
 from milopyp_shared.tomogram import open_tomogram
+
+Triple = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -46,32 +48,50 @@ class LabelledVolume:
     ignored: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
     mask: Mask | None = None
 
-    def grid_zyx(self, voxel_per_output: tuple[int, int, int]) -> NDArray[np.float64]:
+    def voxel_per_output(self, stride: Triple) -> Triple:
+        """Voxels (z, y, x) of the tomogram per heat-map voxel of a network with this stride."""
+        z, y, x = stride
+        return (z * self.grey.sections_per_pair, y, x)
+
+    def grid_shape(self, stride: Triple) -> Triple:
+        """Size (z, y, x) of the heat map of a network with this stride; odd sizes are rounded up."""
+        z, y, x = (-(-size // step) for size, step in zip(self.grey.shape, stride, strict=True))
+        return (z, y, x)
+
+    def grid_zyx(self, stride: Triple) -> NDArray[np.float64]:
         """``(n, 3)`` labels z, y, x in heat-map voxels, sub-voxel; the centre of the first one is 0.0."""
-        return on_grid(self.xyz, voxel_per_output)
+        return on_grid(self.xyz, self.voxel_per_output(stride))
+
+    def unmasked(self, stride: Triple, start: Triple, shape: Triple) -> NDArray[np.bool_] | None:
+        """What the mask keeps of a box of the heat map; None without a mask."""
+        return None if self.mask is None else self.mask.on_grid(start, shape, self.voxel_per_output(stride))
 
 
 @dataclass(frozen=True)
-class CrossValidated:
-    """What networks that each missed a part of the labels have told.
+class TrainingSet:
+    """What a model is trained on and judged by.
 
     Attributes
     ----------
-    lookalikes
-        Per tomogram name, ``(m, 3)`` places that look like particles; see `LabelledVolume.ignored`.
-    unlabelled
-        Estimated number of particles without a label, in all training tomograms.
-    label_scores
-        Of all labels, by the networks that had not seen them; 0 where they have no pick.
+    volumes
+        Trained on.
+    validation
+        What every epoch is judged by; may be none.
+    diameter
+        Of the particles, voxels.
+    contrast
+        Of the particles.
     """
 
-    ignored_candidates: dict[str, NDArray[np.float64]]
-    unlabelled: float
-    label_scores: NDArray[np.float64]
+    volumes: Sequence[LabelledVolume]
+    validation: Sequence[LabelledVolume]
+    diameter: float
+    contrast: Contrast
 
-    def apply(self, volumes: Sequence[LabelledVolume]) -> list[LabelledVolume]:
-        """The tomograms with the lookalikes ignored."""
-        return [replace(volume, ignored=self.ignored_candidates.get(volume.name, volume.ignored)) for volume in volumes]
+    @property
+    def radius(self) -> float:
+        """Of the particles, voxels."""
+        return self.diameter / 2
 
 
 def on_grid(xyz: NDArray[np.float64], voxel_per_output: tuple[int, int, int]) -> NDArray[np.float64]:
@@ -90,7 +110,6 @@ def load_volumes(
     order: str = axes.AUTO,
     contrast: Contrast = "dark",
     masks: Path | None = None,
-    spool_folder: Path | None = None,
     where: object = "coordinate list",
     say: Callable[[str], None] = lambda text: None,
     warn: Callable[[str], None] = lambda text: None,
@@ -112,16 +131,7 @@ def load_volumes(
     ContradictionError
         Labels outside their tomogram.
     """
-    names = {image.name for image in images}
-    unknown = [name for name in coordinates if name not in names]
-    if unknown:
-        some = ", ".join(unknown[:3]) + (" ..." if len(unknown) > 3 else "")
-        raise InputError(
-            f"labels of {some}, which the image list does not name",
-            where=where,
-            expected=f"image names such as {', '.join(sorted(names)[:3])}",
-            remedy="Use the same names in both lists.",
-        )
+    _refuse_unknown(coordinates, [image.name for image in images], where)
     labelled = [image for image in images if image.name in coordinates]
     mask_files = {} if masks is None or not labelled else find_masks(masks, labelled, say)
     volumes = []
@@ -130,26 +140,45 @@ def load_volumes(
             warn(f"{image.name}: W05 has no labels and is left out")
             continue
         tomogram = open_tomogram(image.path, order)
-        if doubt := axes.order_warning(tomogram.order, tomogram.mrc.stored_shape):
+        if doubt := axes.order_warning(tomogram.order, tomogram.stored.shape):
             warn(f"{image.name}: {doubt}")
-        xyz = coordinates[image.name]
-        check_labels(xyz, tomogram, where)
+        check_labels(coordinates[image.name], tomogram, where)
         mask = open_mask(mask_files[image.name], tomogram) if image.name in mask_files else None
-        if mask is not None and not (kept := mask.keeps(xyz)).all():
-            warn(f"{image.name}: W08 {np.sum(~kept)} of {len(xyz)} labels lie outside the mask and are left out")
-            xyz = xyz[kept]
-            if not len(xyz):
-                continue
-        grey = grey_levels(tomogram, parameters, contrast, spool_folder)
+        xyz = _inside(mask, coordinates[image.name], image.name, warn)
+        if not len(xyz):
+            continue
+        grey = grey_levels(tomogram, parameters, contrast)
         z, y, x = tomogram.shape
         say(f"{image.name}: {x} x {y} x {z} voxels, order {tomogram.order}, {len(xyz)} labels")
-        volume = LabelledVolume(image.name, grey, xyz, tomogram.voxel_size, mask=mask)
+        volumes.append(LabelledVolume(image.name, grey, xyz, tomogram.voxel_size, mask=mask))
         if doubt := density_warning(grey.filtered, xyz, diameter, grey.sections_per_pair):
             warn(f"{image.name}: {doubt}")
-        volumes.append(volume)
-    sizes = [volume.voxel_size for volume in volumes if volume.voxel_size]
-    if sizes and max(sizes) > 1.05 * min(sizes):
-        warn(f"W02 voxel sizes from {min(sizes):.3g} to {max(sizes):.3g} A in one list: --bbox fits only one of them")
+    _warn_of_sizes([volume.voxel_size for volume in volumes if volume.voxel_size], warn)
     if not volumes:
         raise InputError("no tomogram has labels", where=where, expected="at least one labelled tomogram")
     return volumes
+
+
+def _refuse_unknown(labelled: Iterable[str], names: Collection[str], where: object) -> None:
+    unknown = [name for name in labelled if name not in names]
+    if unknown:
+        some = ", ".join(unknown[:3]) + (" ..." if len(unknown) > 3 else "")
+        raise InputError(
+            f"labels of {some}, which the image list does not name",
+            where=where,
+            expected=f"image names such as {', '.join(sorted(set(names))[:3])}",
+            remedy="Use the same names in both lists.",
+        )
+
+
+def _inside(mask: Mask | None, xyz: NDArray[np.float64], name: str, warn: Callable[[str], None]) -> NDArray[np.float64]:
+    """The labels that the mask keeps."""
+    if mask is None or (kept := mask.keeps(xyz)).all():
+        return xyz
+    warn(f"{name}: W08 {np.sum(~kept)} of {len(xyz)} labels lie outside the mask and are left out")
+    return xyz[kept]
+
+
+def _warn_of_sizes(sizes: Sequence[float], warn: Callable[[str], None]) -> None:
+    if sizes and max(sizes) > 1.05 * min(sizes):
+        warn(f"W02 voxel sizes from {min(sizes):.3g} to {max(sizes):.3g} A in one list: --bbox fits only one of them")

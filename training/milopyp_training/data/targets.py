@@ -26,24 +26,24 @@ CUT = 3.0
 Map = NDArray[np.float32]
 
 
-def published_grid_centres(points_xyz: ArrayLike, compress: bool) -> NDArray[np.int64]:
+def published_grid_centres(points_xyz: ArrayLike, voxel_per_output: tuple[int, int, int]) -> NDArray[np.int64]:
     """Grid centres of particle positions, as the published program rounds them.
 
     Parameters
     ----------
     points_xyz
         (n, 3) positions x, y, z in voxels of the tomogram.
-    compress
-        Sections were paired: z is halved too.
+    voxel_per_output
+        Voxels of the tomogram per grid voxel, z, y, x.
 
     Returns
     -------
     ndarray
         (n, 3) int64, columns x, y, z on the grid. Positions are cut to integers toward zero and
-        divided by two rounding down (published method), which places them half to one voxel low.
+        divided rounding down (published method), which places them half to one voxel low.
     """
     whole = np.trunc(_table(points_xyz, "particle positions")).astype(np.int64)
-    return whole // np.array([2, 2, 2 if compress else 1])
+    return whole // np.array(voxel_per_output[::-1])
 
 
 def published_radius(bbox: int) -> int:

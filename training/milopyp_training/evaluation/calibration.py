@@ -21,15 +21,14 @@ uncertain: the part of n labels above their own median scatters by ``1 / (2 sqrt
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from milopyp_shared.recipe import Calibration, Threshold
+from milopyp_shared.recipe import Calibration
 
-from ..data.dataset import CrossValidated
+from ..loop.state import CrossValidated
 
 Floats = NDArray[np.float64]
 
@@ -37,9 +36,7 @@ Floats = NDArray[np.float64]
 MOST, LEAST = 10.0, 4.0
 LEFT = 0.5  # of the background places that new tomograms have at high scores
 FEWEST_PARTICLES = 4.0  # unlabelled ones; with fewer their scores say nothing
-LOWEST_PRECISION = 0.75  # of a suggested threshold
-AS_GOOD = 0.1  # of F1: thresholds whose expectations differ by less are about as good
-_FLOOR = 0.01  # of scores that are looked at
+_FLOOR = 0.01  # of scores that count
 _GRID = np.linspace(0.02, 0.98, 97)
 
 
@@ -86,31 +83,6 @@ def calibrate(found: CrossValidated, places: Floats, tomograms: int) -> Calibrat
     )
 
 
-def suggest(expected: Calibration | None, labels: Floats) -> Threshold:
-    """The middle of the scores whose expected F1 is about the best, among those with a good precision.
-
-    Not the best itself: expectations are flat there, and wrong to either side. Without expectations, a score that finds
-    three quarters of the labels that a network has not seen.
-
-    Parameters
-    ----------
-    labels
-        Scores of labels by networks that have not seen them.
-    """
-    if expected is None:
-        score = 0.999 * float(np.quantile(labels, 0.25))  # picks score above it
-        return Threshold(score, "finds 75% of labels that a network has not seen", calibrated=False)
-    precision, recall = np.array(expected.precision), np.array(expected.recall)
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-9)
-    worth = np.where(precision >= LOWEST_PRECISION, f1, precision - 1.0)
-    good = np.array(expected.score)[worth >= worth.max() - AS_GOOD]
-    middle = float(_logit(good[[0, -1]]).mean())
-    score = round(1.0 / (1.0 + math.exp(-middle)), 4)
-    promised = expected.at(score)
-    text = f"expected precision {promised[0]:.2f}, recall {promised[1]:.2f}"
-    return Threshold(score, text, calibrated=True)
-
-
 def _background(places: Floats, unlabelled: float) -> Callable[[Floats], Floats] | None:
     """Number of background places above a score: an exponential of the logit through two counts."""
     falling = np.sort(places[places > _FLOOR])[::-1]
@@ -118,20 +90,21 @@ def _background(places: Floats, unlabelled: float) -> Callable[[Floats], Floats]
     counts = np.minimum(counts, len(falling) - 1)
     if counts[0] < FEWEST_PARTICLES or counts[1] < 1.5 * counts[0]:
         return None
-    logits = _logit(falling[counts.astype(int)])
+    logits = logit(falling[counts.astype(int)])
     if logits[0] <= logits[1]:
         return None
     wrong = counts - unlabelled
     slope = float(np.log(wrong[1] / wrong[0]) / (logits[0] - logits[1]))
 
     def background(score: Floats) -> Floats:
-        number: Floats = wrong[0] * np.exp(-slope * (_logit(score) - logits[0]))
+        number: Floats = wrong[0] * np.exp(-slope * (logit(score) - logits[0]))
         return number
 
     return background
 
 
-def _logit(score: Floats) -> Floats:
+def logit(score: Floats) -> Floats:
+    """Of scores in 0..1; the last ten-thousandths are cut off."""
     clipped = np.clip(score, 1e-4, 1 - 1e-4)
-    logit: Floats = np.log(clipped / (1 - clipped))
-    return logit
+    result: Floats = np.log(clipped / (1 - clipped))
+    return result

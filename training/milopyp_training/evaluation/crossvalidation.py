@@ -1,10 +1,10 @@
-"""Networks that each miss a part of the labels look at the tomograms before the network that picks is trained.
+"""Cross-validation: networks that each miss a part of the labels, before the network that picks is trained.
 
 Most particles have no label. To a network for which everything without a label is background they are wrong
 examples, and it gets around them by learning the labels by heart. What a network says of labels that it has not seen
 is what it would say of particles in general: places that score as high may be particles, and do not count as
 background in the training that follows. It also tells how far picks can be trusted (`calibration`), and which
-labels are doubtful (`next_labels`).
+labels are doubtful (`label_suggestions`).
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from milopyp_shared.matching import exclude_near, max_score_within
 from milopyp_shared.picks import Picks
 from milopyp_shared.recipe import Recipe
 
-from ..data.dataset import CrossValidated, LabelledVolume
-from ..loop.trainer import new_state, train_epoch
-from ..methods.base import ALONE, Method, WorldInfo
+from ..data.dataset import LabelledVolume
+from ..loop.machine import Machine
+from ..loop.state import CrossValidated, new_state
+from ..loop.trainer import train_epoch
+from ..methods.base import MakeMethod
 from ..methods.presets import DefaultPreset
 from .calibration import unlabelled_particles
 from .validation import picks_of, predict
 
-MakeMethod = Callable[[Sequence[LabelledVolume]], Method]
 Heat = NDArray[np.float32]
 
 FEWEST_LABELS = 8  # below, a quarter of them says nothing
@@ -52,7 +53,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """One tomogram as networks see it that have not seen what they are asked about.
+    """One tomogram as networks see it that have not seen what they are asked about (out of fold).
 
     Attributes
     ----------
@@ -88,8 +89,6 @@ class CrossValidation:
 
     Attributes
     ----------
-    make
-        Gives the method for labelled tomograms, its network with fresh weights.
     recipe
         Of the model that is to be trained.
     """
@@ -98,17 +97,14 @@ class CrossValidation:
     preset: DefaultPreset
     recipe: Recipe
     seed: int
-    device: torch.device
-    share: WorldInfo = ALONE
-    mixed_precision: bool = False
-    ahead: int = 0
+    machine: Machine
 
     @property
     def radius(self) -> float:
         """Of the particle, voxels."""
         return self.recipe.diameter / 2
 
-    def look(
+    def predict_out_of_fold(
         self,
         volumes: Sequence[LabelledVolume],
         step: Callable[[str], None] = lambda text: None,
@@ -143,11 +139,12 @@ class CrossValidation:
         ]
         return [OutOfFold(*own) for own in zip(labels, places, scores, strict=True)]
 
-    def conclude(self, volumes: Sequence[LabelledVolume], seen: Sequence[OutOfFold]) -> CrossValidated:
+    def summarise(self, volumes: Sequence[LabelledVolume], out_of_fold: Sequence[OutOfFold]) -> CrossValidated:
         """Which places may be particles, and how many particles have no label."""
-        labels = np.concatenate([own.labels for own in seen])
-        of_networks = [np.concatenate(own) for own in zip(*(unseen.scores for unseen in seen), strict=True)]
-        chosen = ignored_candidates([own.places for own in seen], labels, self.preset.ignored_per_label * len(labels))
+        labels = np.concatenate([own.labels for own in out_of_fold])
+        of_networks = [np.concatenate(own) for own in zip(*(own.scores for own in out_of_fold), strict=True)]
+        limit = self.preset.ignored_per_label * len(labels)
+        chosen = ignored_candidates([own.places for own in out_of_fold], labels, limit)
         places = {volume.name: picks.xyz for volume, picks in zip(volumes, chosen, strict=True)}
         return CrossValidated(places, unlabelled_particles(labels, of_networks), labels)
 
@@ -157,13 +154,13 @@ class CrossValidation:
         seed, epochs = self.seed + 1 + number, self.preset.fold_epochs
         torch.manual_seed(seed)
         method = self.make(fold.volumes)
-        state = new_state(method, epochs, self.share)
+        state = new_state(method, epochs, self.machine.world)
         for epoch in range(epochs):
             part(epoch / (epochs + 1))  # asking takes about as long as one more
-            train_epoch(method, state, seed, share=self.share, mixed_precision=self.mixed_precision, ahead=self.ahead)
+            train_epoch(method, state, seed, self.machine)
         part(epochs / (epochs + 1))
         for volume in volumes:
-            yield predict(state.ema_network, volume, self.device, self.preset.flips)
+            yield predict(state.ema_network, volume, self.preset.flips)
 
 
 def ignored_candidates(places: Sequence[Picks], labels: NDArray[np.float64], limit: int) -> list[Picks]:

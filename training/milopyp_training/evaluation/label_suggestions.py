@@ -17,11 +17,12 @@ from milopyp_shared.atomic import make_folder, write_text
 from milopyp_shared.lists import write_coordinate_list
 from milopyp_shared.plotting import PICK, circles, new_figure, save, show_grey
 
-from ..data.dataset import CrossValidated, LabelledVolume
+from ..data.dataset import LabelledVolume
+from ..loop.state import CrossValidated
 from .crossvalidation import OutOfFold
 
-WORTH = 24  # places
-MOST_DOUBTFUL = 8  # labels
+MOST_CANDIDATES = 24
+MOST_DOUBTFUL = 8
 DOUBTFUL = 5.0  # a label is, when this many places per particle without a label score higher
 COLUMNS = 8  # of pictures
 ENOUGH = 50  # labels, from which on more of them help little
@@ -49,12 +50,12 @@ class Suggestions:
     ----------
     doubtful
         Labels that look like background to networks that have not seen them.
-    worth
+    candidates
         Places without a label that look most like particles.
     """
 
     doubtful: list[Spot]
-    worth: list[Spot]
+    candidates: list[Spot]
     labelled: int
     unlabelled: float
 
@@ -66,55 +67,56 @@ class Suggestions:
             some = "; ".join(map(str, self.doubtful[:3])) + ("; ..." if len(self.doubtful) > 3 else "")
             number = "1 label looks" if len(self.doubtful) == 1 else f"{len(self.doubtful)} labels look"
             said.append(f"{number} like background, or hard to find: {some}")
-        if self.worth and self.labelled < ENOUGH:
-            said.append(
-                f"{min(len(self.worth), 20)} more labels would help most; {len(self.worth)} places to begin with"
-            )
+        if self.candidates and self.labelled < ENOUGH:
+            places = len(self.candidates)
+            said.append(f"{min(places, 20)} more labels would help most; {places} places to begin with")
         return said
 
 
-def advise(volumes: Sequence[LabelledVolume], seen: Sequence[OutOfFold], found: CrossValidated) -> Suggestions:
+def suggest_labels(
+    volumes: Sequence[LabelledVolume], out_of_fold: Sequence[OutOfFold], found: CrossValidated
+) -> Suggestions:
     """Choose what is worth a look."""
-    scores = np.sort(np.concatenate([own.places.score for own in seen]))[::-1]
+    scores = np.sort(np.concatenate([own.places.score for own in out_of_fold]))[::-1]
     allowed = int(DOUBTFUL * max(found.unlabelled, len(found.label_scores)))
     limit = scores[allowed] if len(scores) > allowed else 0.0
     labels = [
         Spot(volume, xyz, float(score))
-        for volume, own in zip(volumes, seen, strict=True)
+        for volume, own in zip(volumes, out_of_fold, strict=True)
         for xyz, score in zip(volume.xyz, own.labels, strict=True)
     ]
     doubtful = sorted((spot for spot in labels if spot.score <= limit), key=lambda spot: spot.score)
     places = [
         Spot(volume, xyz, float(score))
-        for volume, own in zip(volumes, seen, strict=True)
-        for xyz, score in zip(own.places.xyz[:WORTH], own.places.score[:WORTH], strict=True)
+        for volume, own in zip(volumes, out_of_fold, strict=True)
+        for xyz, score in zip(own.places.xyz[:MOST_CANDIDATES], own.places.score[:MOST_CANDIDATES], strict=True)
     ]
     places.sort(key=lambda spot: -spot.score)
-    return Suggestions(doubtful[:MOST_DOUBTFUL], places[:WORTH], len(labels), found.unlabelled)
+    return Suggestions(doubtful[:MOST_DOUBTFUL], places[:MOST_CANDIDATES], len(labels), found.unlabelled)
 
 
-def write_advice(folder: Path, advice: Suggestions, diameter: float) -> None:
+def write_suggestions(folder: Path, suggestions: Suggestions, diameter: float) -> None:
     """``next_labels.md`` with its picture, and the places as a coordinate list (``next_labels.tsv``)."""
     make_folder(folder)
     table: dict[str, list[NDArray[np.float64]]] = {}
-    for spot in advice.worth:
+    for spot in suggestions.candidates:
         table.setdefault(spot.volume.name, []).append(spot.xyz)
     write_coordinate_list(folder / TABLE, {name: np.array(points) for name, points in table.items()})
-    _picture(folder / PICTURE, advice, diameter)
-    write_text(folder / MARKDOWN, _markdown(advice))
+    _picture(folder / PICTURE, suggestions, diameter)
+    write_text(folder / MARKDOWN, _markdown(suggestions))
 
 
-def _markdown(advice: Suggestions) -> str:
-    lines = ["# What to label next", "", *(f"- {line[0].upper()}{line[1:]}." for line in advice.lines()), ""]
+def _markdown(suggestions: Suggestions) -> str:
+    lines = ["# What to label next", "", *(f"- {line[0].upper()}{line[1:]}." for line in suggestions.lines()), ""]
     lines += [f"![pictures]({PICTURE})", ""]
-    if advice.doubtful:
+    if suggestions.doubtful:
         lines += [
             "## Labels to look at again",
             "",
             "A network that had not seen them ranks many places higher. Some are mistakes, some are particles that are",
             "cut off, crowded or in noise. Take the mistakes out of the coordinate list.",
             "",
-            *_table(advice.doubtful, "A"),
+            *_table(suggestions.doubtful, "A"),
         ]
     lines += [
         "## Places worth a label",
@@ -122,7 +124,7 @@ def _markdown(advice: Suggestions) -> str:
         f"They look most like particles and have no label. Take out of `{TABLE}` what is none, and add the rest to the",
         "coordinate list. It has the columns and the frame of the coordinate list: voxels, z along the thickness.",
         "",
-        *_table(advice.worth, "B"),
+        *_table(suggestions.candidates, "B"),
     ]
     return "\n".join(lines)
 
@@ -135,10 +137,10 @@ def _table(spots: Sequence[Spot], letter: str) -> list[str]:
     return [*rows, ""]
 
 
-def _picture(path: Path, advice: Suggestions, diameter: float) -> None:
+def _picture(path: Path, suggestions: Suggestions, diameter: float) -> None:
     """Each place from above (x, y) and below it from the side (x, z), averaged over half a diameter."""
-    spots = [(f"A{i}", spot) for i, spot in enumerate(advice.doubtful, 1)]
-    spots += [(f"B{i}", spot) for i, spot in enumerate(advice.worth, 1)]
+    spots = [(f"A{i}", spot) for i, spot in enumerate(suggestions.doubtful, 1)]
+    spots += [(f"B{i}", spot) for i, spot in enumerate(suggestions.candidates, 1)]
     rows = max(-(-len(spots) // COLUMNS), 1)
     figure = new_figure(1.5 * COLUMNS, 3.2 * rows)
     panels: Any = figure.subplots(2 * rows, COLUMNS, squeeze=False)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from milopyp_shared.matching import Evaluation, max_score_within
+from milopyp_shared.matching import max_score_within
 from milopyp_shared.picks import Picks
 
 Metric = Literal["auto", "auprc", "f1", "labels", "loss"]
@@ -63,11 +63,9 @@ def rank_of_labels(found: Sequence[Picks], labels: Sequence[NDArray[np.float64]]
     return gain / total
 
 
-def summarise(epoch: int, loss: float, labels: float, evaluation: Evaluation | None) -> Validation:
-    """One row of the table; `evaluation` only where the tomograms are fully labelled."""
-    if evaluation is None:
-        return Validation(epoch, loss, labels)
-    return Validation(epoch, loss, labels, evaluation.auprc, evaluation.best.f1)
+def rows_of(stored: Sequence[Mapping[str, float]]) -> list[Validation]:
+    """The rows that a training state holds as plain numbers."""
+    return [Validation(int(row["epoch"]), *(row[name] for name in ("loss", "labels", "auprc", "f1"))) for row in stored]
 
 
 def criterion(metric: Metric, fully_labelled: bool) -> str:

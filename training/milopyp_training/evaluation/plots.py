@@ -9,45 +9,67 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from milopyp_shared.atomic import make_folder
+from milopyp_shared.formats.text import write_points
+from milopyp_shared.peaks import above_threshold
 from milopyp_shared.picks import Picks
 from milopyp_shared.plotting import LABEL, PICK, circles, new_figure, save, show_grey, show_heat
+from milopyp_shared.recipe import Recipe
 
 from ..data.dataset import LabelledVolume
+from .validation import Prediction
 
 SHEET_SECTIONS = 8
 
 
-def contact_sheet(
-    path: Path,
-    volume: LabelledVolume,
-    heat: NDArray[np.float32],
-    target: NDArray[np.float32],
-    picks: Picks,
-    radius: float,
-    title: str,
+def epoch_pictures(
+    folder: Path, epoch: int, predictions: Sequence[Prediction], recipe: Recipe, *, limit: int | None, sections: bool
 ) -> None:
+    """Contact sheet and picks of one epoch, per tomogram.
+
+    Parameters
+    ----------
+    folder
+        Is made where it does not exist.
+    recipe
+        Of the model; its threshold and diameter are drawn.
+    limit
+        Picks per tomogram at most.
+    sections
+        Also a picture per section.
+    """
+    make_folder(folder)
+    radius = recipe.diameter / 2
+    for prediction in predictions:
+        name = prediction.volume.name
+        picks = above_threshold(prediction.picks, recipe.threshold.score, limit)
+        title = f"{name}, epoch {epoch}, score above {recipe.threshold.score:.2f}"
+        contact_sheet(folder / f"{epoch}_{name}.png", prediction, picks, radius, title)
+        write_points(folder / f"{epoch}_{name}.txt", picks.xyz, scores=picks.score)
+        if sections:
+            section_pictures(folder, epoch, prediction, picks, radius)
+
+
+def contact_sheet(path: Path, prediction: Prediction, picks: Picks, radius: float, title: str) -> None:
     """Evenly spread sections of one tomogram: tomogram with labels, wanted heat map, predicted heat map, picks.
 
     Parameters
     ----------
-    heat, target
-        ``(z, y, x)`` predicted and wanted heat map.
     picks
         Those to circle.
     radius
         Of the particles, full-resolution voxels.
     """
-    depth = heat.shape[0]
+    volume, depth = prediction.volume, prediction.heat.shape[0]
     sections = np.unique(np.linspace(0.1 * depth, 0.9 * depth - 1, SHEET_SECTIONS).round().astype(int))
     figure = new_figure(2.6 * len(sections), 10.8)
     panels: Any = figure.subplots(4, len(sections), squeeze=False)
     for column, section in enumerate(sections):
-        grey = volume.grey.sections(section, section + 1)[0]
-        z = (section + 0.5) * volume.grey.sections_per_pair - 0.5
+        grey, z = _section(volume, section)
         show_grey(panels[0][column], grey)
         circles(panels[0][column], volume.xyz, z, radius, LABEL)
-        show_heat(panels[1][column], target[section], grey.shape)
-        show_heat(panels[2][column], heat[section], grey.shape)
+        show_heat(panels[1][column], prediction.target[section], grey.shape)
+        show_heat(panels[2][column], prediction.heat[section], grey.shape)
         show_grey(panels[3][column], grey)
         circles(panels[3][column], picks.xyz, z, radius, PICK)
         panels[0][column].set_title(f"z = {z:g}", fontsize=9)
@@ -57,29 +79,21 @@ def contact_sheet(
     save(figure, path)
 
 
-def section_pictures(
-    folder: Path,
-    epoch: int,
-    volume: LabelledVolume,
-    heat: NDArray[np.float32],
-    target: NDArray[np.float32],
-    picks: Picks,
-    radius: float,
-) -> None:
+def section_pictures(folder: Path, epoch: int, prediction: Prediction, picks: Picks, radius: float) -> None:
     """``{epoch}_{name}_pred_hm{section}.png`` and ``..._pred_out{section}.png`` for every section.
 
     The first shows tomogram, wanted and predicted heat map side by side; the second the picks, circled where their
     spheres cut the section, beside the labels.
     """
-    for section in range(heat.shape[0]):
-        grey = volume.grey.sections(section, section + 1)[0]
-        z = (section + 0.5) * volume.grey.sections_per_pair - 0.5
-        stem = f"{epoch}_{volume.name}_pred"
+    volume = prediction.volume
+    stem = f"{epoch}_{volume.name}_pred"
+    for section in range(prediction.heat.shape[0]):
+        grey, z = _section(volume, section)
         figure = new_figure(12, 4.2)
         panels: Any = figure.subplots(1, 3)
         show_grey(panels[0], grey)
-        show_heat(panels[1], target[section], grey.shape)
-        show_heat(panels[2], heat[section], grey.shape)
+        show_heat(panels[1], prediction.target[section], grey.shape)
+        show_heat(panels[2], prediction.heat[section], grey.shape)
         for panel, name in zip(panels, (f"tomogram, z = {z:g}", "wanted", "predicted"), strict=True):
             panel.set_title(name)
         save(figure, folder / f"{stem}_hm{section}.png")
@@ -103,13 +117,24 @@ def curves(path: Path, history: Sequence[Mapping[str, float]], validation: Seque
     panels[0].set(title="training", xlabel="epoch", yscale="log")
     panels[0].legend()
     if figures:
-        epochs = [row["epoch"] for row in validation]
-        for name in figures[1:]:
-            panels[1].plot(epochs, [row[name] for row in validation], marker="o", label=name)
-        loss = panels[1].twinx()
-        loss.plot(epochs, [row["loss"] for row in validation], "k:", marker=".", label="loss (right)")
-        loss.set_yscale("log")
-        panels[1].set(title="validation", xlabel="epoch", ylim=(0, 1.02))
-        panels[1].plot([], [], "k:", label="loss (right)")
-        panels[1].legend(loc="lower right")
+        _validation_curves(panels[1], validation, figures[1:])
     save(figure, path)
+
+
+def _validation_curves(panel: Any, validation: Sequence[Mapping[str, float]], figures: Sequence[str]) -> None:
+    """The figures from 0 to 1, and the loss on an axis of its own."""
+    epochs = [row["epoch"] for row in validation]
+    for name in figures:
+        panel.plot(epochs, [row[name] for row in validation], marker="o", label=name)
+    loss = panel.twinx()
+    loss.plot(epochs, [row["loss"] for row in validation], "k:", marker=".", label="loss (right)")
+    loss.set_yscale("log")
+    panel.set(title="validation", xlabel="epoch", ylim=(0, 1.02))
+    panel.plot([], [], "k:", label="loss (right)")
+    panel.legend(loc="lower right")
+
+
+def _section(volume: LabelledVolume, section: int) -> tuple[NDArray[np.uint8], float]:
+    """Grey levels of a section, and the height of its middle in full-resolution voxels."""
+    z = (section + 0.5) * volume.grey.sections_per_pair - 0.5
+    return volume.grey.sections(section, section + 1)[0], z

@@ -1,4 +1,4 @@
-"""What a network in training would pick: heat maps of whole tomograms, figures, suggested threshold."""
+"""What a network in training would pick: heat maps of whole tomograms, and the figures of an epoch."""
 
 from __future__ import annotations
 
@@ -10,19 +10,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from milopyp_shared.matching import evaluate_many, max_score_within
+from milopyp_shared.matching import evaluate_many
 from milopyp_shared.peaks import find_candidates, nms
 from milopyp_shared.picks import Picks
-from milopyp_shared.recipe import Recipe, Threshold
+from milopyp_shared.recipe import Recipe
 from milopyp_shared.tta import heat_map
 
 from ..data.dataset import LabelledVolume
 from ..losses.focal import clamped, focal_loss
 from ..methods.base import Method
 from ..networks.base import PickingNetwork
-from .model_selection import Validation, rank_of_labels, summarise
-
-RECALL_OF_LABELS = 0.9
+from .model_selection import Validation, rank_of_labels
 
 
 @dataclass(frozen=True)
@@ -43,11 +41,10 @@ class Prediction:
     picks: Picks
 
 
-def predict(
-    network: PickingNetwork, volume: LabelledVolume, device: torch.device, flips: int = 1
-) -> NDArray[np.float32]:
+def predict(network: PickingNetwork, volume: LabelledVolume, flips: int = 1) -> NDArray[np.float32]:
     """Heat map ``(z, y, x)`` of a whole tomogram in evaluation mode, averaged over `flips` mirrored copies."""
     low, high = volume.grey.input_range
+    device = next(network.parameters()).device
     was_training = network.training
     network.eval()
 
@@ -71,46 +68,29 @@ def picks_of(heat: NDArray[np.float32], volume: LabelledVolume, recipe: Recipe) 
 
 
 def predict_all(
-    method: Method,
-    network: PickingNetwork,
-    volumes: Sequence[LabelledVolume],
-    recipe: Recipe,
-    device: torch.device,
-    flips: int = 1,
+    method: Method, network: PickingNetwork, volumes: Sequence[LabelledVolume], recipe: Recipe, flips: int = 1
 ) -> list[Prediction]:
     """Heat maps, targets and picks of several tomograms."""
     predictions = []
     for volume in volumes:
-        heat = predict(network, volume, device, flips)
+        heat = predict(network, volume, flips)
         predictions.append(Prediction(volume, heat, method.target(volume), picks_of(heat, volume, recipe)))
     return predictions
 
 
-def judge(epoch: int, predictions: Sequence[Prediction], radius: float, fully_labelled: bool) -> Validation:
+def validate(epoch: int, predictions: Sequence[Prediction], radius: float, fully_labelled: bool) -> Validation:
     """Figures of one epoch on the validation tomograms.
 
     The loss is the focal loss of the whole heat map, unlabelled voxels counting as background, averaged over the
-    tomograms (the published validation loss).
+    tomograms (the published validation loss). AUPRC and F1 only where the tomograms are `fully_labelled`.
     """
     losses = [
         float(focal_loss(clamped(torch.from_numpy(p.heat)[None]), torch.from_numpy(p.target)[None]))
         for p in predictions
     ]
     labels = rank_of_labels([p.picks for p in predictions], [p.volume.xyz for p in predictions], radius)
-    pairs = [(p.picks, p.volume.xyz) for p in predictions]
-    evaluation = evaluate_many(pairs, radius) if fully_labelled else None
-    return summarise(epoch, float(np.mean(losses)), labels, evaluation)
-
-
-def suggest_threshold(predictions: Sequence[Prediction], radius: float, kind: str) -> Threshold:
-    """The score above which 90 % of the labels have a pick within `radius` voxels.
-
-    It says nothing about false positives: uncalibrated. `kind` names the labels, e.g. ``training``, whose scores are
-    too high for new particles.
-    """
-    scores: list[float] = []
-    for p in predictions:
-        scores.extend(max_score_within(p.picks, p.volume.xyz, radius))
-    # picks score above the threshold, so it must lie a little below the weakest label that is to be found
-    score = 0.999 * float(np.sort(scores)[-math.ceil(RECALL_OF_LABELS * len(scores))])
-    return Threshold(score, f"finds {RECALL_OF_LABELS:.0%} of the {kind} labels", calibrated=False)
+    loss, auprc, f1 = float(np.mean(losses)), math.nan, math.nan
+    if fully_labelled:
+        evaluation = evaluate_many([(p.picks, p.volume.xyz) for p in predictions], radius)
+        auprc, f1 = evaluation.auprc, evaluation.best.f1
+    return Validation(epoch, loss, labels, auprc, f1)

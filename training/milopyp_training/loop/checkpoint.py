@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,7 @@ from milopyp_shared.errors import InputError
 from milopyp_shared.files import missing_file_error
 from milopyp_shared.recipe import Recipe
 
-from ..data.dataset import CrossValidated
-from .trainer import TrainingState
+from .state import CrossValidated, TrainingState
 
 FORMAT = "milopyp-checkpoint"
 SCHEMA = 1
@@ -43,14 +42,24 @@ class Checkpoint:
     stored: dict[str, Any]
 
 
-def save(
-    path: Path,
-    state: TrainingState,
-    recipe: Recipe,
-    options: dict[str, Any],
-    seed: int,
-    identity: Mapping[str, str] | None = None,
-) -> None:
+@dataclass(frozen=True)
+class Provenance:
+    """What a checkpoint says of the run that wrote it.
+
+    Attributes
+    ----------
+    options
+        Of the command, as text; for people.
+    identity
+        What decides the weights, see `milopyp_training.loop.resume.identity_of`; None: not told.
+    """
+
+    seed: int
+    options: Mapping[str, str] = field(default_factory=dict)
+    identity: Mapping[str, str] | None = None
+
+
+def save(path: Path, state: TrainingState, recipe: Recipe, provenance: Provenance) -> None:
     """Write a checkpoint in one step: the old file or the new one, never half of it."""
     content = {
         "format": FORMAT,
@@ -61,13 +70,13 @@ def save(
         "averaged_steps": 0 if state.averaged is None else int(state.averaged.n_averaged),
         "optimizer": state.optimizer.state_dict(),
         "scheduler": state.scheduler.state_dict(),
-        "rng": {"seed": seed},
+        "rng": {"seed": provenance.seed},
         "recipe": recipe.to_json(),
-        "options": options,
-        "identity": None if identity is None else dict(identity),
+        "options": dict(provenance.options),
+        "identity": None if provenance.identity is None else dict(provenance.identity),
         "history": state.history,
         "validation": state.validation,
-        "cross_validated": None if state.cross_validated is None else _plain(state.cross_validated),
+        "cross_validated": None if state.cross_validated is None else _as_tensors(state.cross_validated),
     }
     _write(path, content)
 
@@ -147,54 +156,27 @@ def read_plain(path: Path) -> dict[str, Any]:
     return stored
 
 
-def refuse_other_run(checkpoint: Checkpoint, identity: Mapping[str, str], path: Path) -> None:
-    """Raise an `InputError` when a stored run is not the one of `identity`; see `milopyp_training.run.identity_of`."""
-    before = checkpoint.stored.get("identity")
-    if not isinstance(before, dict):  # of an earlier version
-        return
-    other = [
-        f"{name} {before.get(name, 'not there')}, now {identity.get(name, 'not there')}"
-        for name in sorted({*before, *identity})
-        if before.get(name) != identity.get(name)
-    ]
-    if other:
-        raise _other_run("; ".join(other[:3]) + ("; ..." if len(other) > 3 else ""), path)
-
-
-def _other_run(why: str, path: Path) -> InputError:
-    return InputError(
-        f"is a run with other options ({why})",
-        where=path,
-        expected="the same ones, labels and tomograms as now",
-        remedy="Resume with those that it was begun with, or begin anew with another --exp-id.",
-    )
-
-
-def restore(state: TrainingState, checkpoint: Checkpoint, path: Path) -> None:
-    """Put a stored run back into a fresh state, so that training goes on where it stopped.
+def load_initial_weights(network: nn.Module, path: Path) -> None:
+    """Begin with the weights of a checkpoint of milopyp or of the published program.
 
     Raises
     ------
     InputError
-        The stored run is of another network or another method.
+        The file is no checkpoint, or one of another network.
     """
-    stored = checkpoint.stored
-    planned = getattr(state.scheduler, "total_steps", None)
+    stored = read_plain(path)
+    weights = stored.get("training_state_dict") or stored.get("state_dict")
+    if not isinstance(weights, dict):
+        raise InputError("has no state_dict", where=path, expected="a checkpoint")
+    weights = {str(name).removeprefix("module."): value for name, value in weights.items()}
     try:
-        if state.averaged is None:
-            state.network.load_state_dict(checkpoint.state_dict)
-        else:
-            state.network.load_state_dict(stored["training_state_dict"])
-            state.averaged.module.load_state_dict(checkpoint.state_dict)
-            state.averaged.n_averaged.fill_(stored["averaged_steps"])
-        state.optimizer.load_state_dict(stored["optimizer"])
-        state.scheduler.load_state_dict(stored["scheduler"])
-        if (steps := getattr(state.scheduler, "total_steps", None)) != planned:
-            raise ValueError(f"its learning rates are planned for {steps} steps, not {planned}")
-        state.epoch, state.history = int(stored["epoch"]), list(stored["history"])
-        state.validation = list(stored["validation"])
-    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _other_run(_what_differs(error), path) from error
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(
+            f"does not fit the network ({what_differs(error)})",
+            where=path,
+            expected=f"the {len(network.state_dict())} entries of the network that --arch names",
+        ) from error
 
 
 def cross_validated(checkpoint: Checkpoint, path: Path) -> CrossValidated | None:
@@ -214,36 +196,13 @@ def cross_validated(checkpoint: Checkpoint, path: Path) -> CrossValidated | None
         return CrossValidated(places, float(found["unlabelled"]), scores)
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(
-            f"what its cross-validation found is damaged ({_what_differs(error)})",
+            f"what its cross-validation found is damaged ({what_differs(error)})",
             where=path,
             expected="a complete checkpoint",
         ) from error
 
 
-def load_initial_weights(network: nn.Module, path: Path) -> None:
-    """Begin with the weights of a checkpoint of milopyp or of the published program.
-
-    Raises
-    ------
-    InputError
-        The file is no checkpoint, or one of another network.
-    """
-    stored = read_plain(path)
-    weights = stored.get("training_state_dict") or stored.get("state_dict")
-    if not isinstance(weights, dict):
-        raise InputError("has no state_dict", where=path, expected="a checkpoint")
-    weights = {str(name).removeprefix("module."): value for name, value in weights.items()}
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise InputError(
-            f"does not fit the network ({_what_differs(error)})",
-            where=path,
-            expected=f"the {len(network.state_dict())} entries of the network that --arch names",
-        ) from error
-
-
-def _plain(found: CrossValidated) -> dict[str, Any]:
+def _as_tensors(found: CrossValidated) -> dict[str, Any]:
     return {
         "lookalikes": {name: torch.from_numpy(xyz) for name, xyz in found.ignored_candidates.items()},
         "unlabelled": found.unlabelled,
@@ -259,7 +218,7 @@ def _reason(error: Exception) -> str:
     return said.split(". ")[0][:80] or type(error).__name__
 
 
-def _what_differs(error: Exception) -> str:
+def what_differs(error: Exception) -> str:
     """What an error of loading says in its last line: PyTorch's first one names the network only."""
     if isinstance(error, KeyError):
         return f"it lacks {error.args[0]}"

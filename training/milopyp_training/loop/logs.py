@@ -1,78 +1,20 @@
-"""What training leaves in its folder beside checkpoints: options and logs."""
+"""The log of a run: loss terms and validation figures as CSV, text and TensorBoard events."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
-import importlib.util
 import io
-import subprocess
-import sys
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from milopyp_shared.atomic import make_folder, write_text
-from milopyp_shared.console import Console
-from milopyp_shared.errors import MissingDependency, UsageError
 
-from .trainer import Losses
+from .state import Losses
 
-OPTIONS = "opt.txt"
 LOSSES, VALIDATION = "losses.csv", "validation.csv"
-
-
-def experiment_folder(exp_id: str, root: Path = Path("exp/semi")) -> Path:
-    """``exp/semi/EXP_ID`` below the working directory.
-
-    Raises
-    ------
-    UsageError
-        `exp_id` is no plain folder name.
-    """
-    if not exp_id or exp_id in (".", "..") or any(c in exp_id for c in "/\\\0\n\r"):
-        raise UsageError(f"{exp_id!r}", where="--exp-id", expected="a plain name without slashes")
-    return root / exp_id
-
-
-def write_options(path: Path, options: Mapping[str, tuple[Any, str]]) -> None:
-    """Write ``opt.txt``: every option, its value and where the value came from (given, preset, default)."""
-    lines = [f"  {name}: {value}  # {source}" for name, (value, source) in sorted(options.items())]
-    write_text(path, "==> options\n" + "\n".join(lines) + "\n")
-
-
-def can_export(wanted: bool | None) -> bool:
-    """Whether the last model is to be written as an ONNX file: as `wanted`, else where that is possible.
-
-    Raises
-    ------
-    MissingDependency
-        It is wanted and the packages are not installed.
-    """
-    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
-    if wanted and missing:
-        raise MissingDependency(
-            f"the package {missing[0]} is not installed",
-            where="--export",
-            remedy="Run: pip install 'milopyp[export,cpu]', or leave --export out.",
-        )
-    return wanted is not False and not missing
-
-
-def export_model(checkpoint: Path, console: Console) -> Path | None:
-    """Export a checkpoint under its own name; a failure is a warning, since the training itself has succeeded.
-
-    In a process of its own: training does not know the exporter.
-    """
-    target = checkpoint.with_suffix(".onnx")
-    line = [sys.executable, "-m", "milopyp_export.cli", str(checkpoint), "-o", str(target), "--overwrite", "--quiet"]
-    done = subprocess.run(line, capture_output=True, text=True, check=False)
-    if done.returncode:
-        console.warn(f"no ONNX file was written: {done.stderr.strip() or done.returncode}")
-        return None
-    return target
 
 
 class Log:
@@ -140,12 +82,3 @@ class Log:
         writer.writeheader()
         writer.writerows(rows)
         write_text(self.folder / name, text.getvalue())
-
-
-def described(options: Mapping[str, Any], given: Collection[str], preset: Any) -> dict[str, tuple[Any, str]]:
-    """Every option with its value and source, and every number of the preset."""
-    rows: dict[str, tuple[Any, str]] = {f"preset.{name}": (value, "preset") for name, value in vars(preset).items()}
-    for name, value in options.items():
-        if value is not None:
-            rows[name] = (value, "given" if name in given else "default")
-    return rows

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from milopyp_shared.errors import InputError
 
-LOWEST = 1e-4
+CLAMP = 1e-4
 """The published probability map stays this far from 0 and 1."""
 
 
@@ -88,7 +88,7 @@ def focal_loss(probability: Tensor, target: Tensor) -> Tensor:
 
 def clamped(probability: Tensor) -> Tensor:
     """Probabilities in [1e-4, 1 - 1e-4], as the published losses take them; the clamp has no gradient outside."""
-    return probability.clamp(LOWEST, 1.0 - LOWEST)
+    return probability.clamp(CLAMP, 1.0 - CLAMP)
 
 
 def matched(probability: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,14 +19,14 @@ from .presets import Preset
 
 @dataclass(frozen=True)
 class WorldInfo:
-    """Part of the work that one process does when several train together: number `rank` of `world`."""
+    """Which of the processes that train together this one is: number `rank` of `size`."""
 
     rank: int = 0
-    world: int = 1
+    size: int = 1
 
-    def of(self, steps: int) -> int:
-        """Steps per process: the same for all, at least one."""
-        return max(steps // self.world, 1)
+    def steps(self, total: int) -> int:
+        """Of `total` steps those of one process: the same for all, at least one."""
+        return max(total // self.size, 1)
 
 
 ALONE = WorldInfo()
@@ -38,6 +38,8 @@ class Method(Protocol):
     network: PickingNetwork
     averaging: float | None
     """Decay per step of averaged weights, or None when the plain weights pick."""
+    bfloat16_on_cpu: bool
+    """Whether its network is known to train as well in bfloat16 on CPUs."""
 
     @property
     def preset(self) -> Preset:
@@ -47,14 +49,18 @@ class Method(Protocol):
     def steps_per_epoch(self) -> int:
         """Optimiser steps per epoch of a single process."""
 
-    def epoch(self, rng: np.random.Generator, share: WorldInfo = ALONE) -> Iterator[Any]:
+    def batches(self, rng: np.random.Generator, world: WorldInfo = ALONE) -> Iterator[Any]:
         """Batches of one epoch for one process; equal generators give equal batches."""
 
     def target(self, volume: LabelledVolume) -> NDArray[np.float32]:
         """Wanted heat map ``(z, y, x)`` of a whole tomogram: 1 at particles, 0 at background."""
 
-    def losses(self, network: Callable[..., Any], batch: Any) -> dict[str, Tensor]:
+    def loss_terms(self, network: Callable[..., Any], batch: Any) -> dict[str, Tensor]:
         """Named loss terms of one batch; ``loss`` is the one to minimise."""
 
-    def optimizer(self, steps: int) -> tuple[Optimizer, LRScheduler]:
+    def configure_optimizer(self, steps: int) -> tuple[Optimizer, LRScheduler]:
         """Optimiser and schedule (stepped after every batch) for `steps` steps in all."""
+
+
+MakeMethod = Callable[[Sequence[LabelledVolume]], Method]
+"""Gives the method for labelled tomograms, its network with fresh weights."""

@@ -18,7 +18,7 @@ from ..losses.focal import soft_focal_loss
 from ..networks.base import PickingNetwork
 from ..networks.registry import NETWORKS
 from .base import ALONE, WorldInfo
-from .default_patches import Batch, draw_batch, patch_shape
+from .default_patches import Batch, PatchSampling, draw_batch, patch_shape
 from .presets import DefaultPreset
 
 
@@ -31,8 +31,11 @@ class DefaultMethod:
         self._preset = preset
         self.network: PickingNetwork = NETWORKS[preset.architecture].build(preset.grey, {}).to(device)
         self.averaging: float | None = preset.averaging
-        self._volumes, self._diameter, self._device = volumes, diameter, device
-        self._patch = patch_shape(preset, volumes)
+        self._volumes, self._device = volumes, device
+        stride = self.network.geometry().stride
+        self._sampling = PatchSampling(preset, diameter, patch_shape(preset, volumes, stride), stride)
+        # of layers with two sections, PyTorch 2.13 leaves parts of the weights' gradient unset
+        self.bfloat16_on_cpu = self._sampling.shape == preset.patch
 
     @property
     def preset(self) -> DefaultPreset:
@@ -44,33 +47,31 @@ class DefaultMethod:
         """Optimiser steps per epoch."""
         return self._preset.steps
 
-    def epoch(self, rng: np.random.Generator, share: WorldInfo = ALONE) -> Iterator[Batch]:
+    def batches(self, rng: np.random.Generator, world: WorldInfo = ALONE) -> Iterator[Batch]:
         """Draw this process's batches of one epoch."""
-        own = rng.spawn(share.world)[share.rank]
-        for _ in range(share.of(self.steps_per_epoch)):
-            yield draw_batch(self._volumes, self._preset, self._diameter, self._patch, own)
+        own = rng.spawn(world.size)[world.rank]
+        for _ in range(world.steps(self.steps_per_epoch)):
+            yield draw_batch(self._volumes, self._sampling, own)
 
     def target(self, volume: LabelledVolume) -> NDArray[np.float32]:
         """Gaussians around the labels, 1 at the voxels nearest to them."""
-        factor = (volume.grey.sections_per_pair, 2, 2)
-        centres = volume.grid_zyx(factor)
-        z, y, x = volume.grey.shape
-        shape = (z, -(-y // 2), -(-x // 2))
-        target = gaussian_targets(centres, shape, [self._preset.target_sigma * self._diameter / 2 / f for f in factor])
+        stride = self._sampling.stride
+        centres, shape = volume.grid_zyx(stride), volume.grid_shape(stride)
+        target = gaussian_targets(centres, shape, self._sampling.sigma(volume))
         nearest = nearest_voxels(centres, shape)
         target[nearest] = 1.0
-        if volume.mask is not None:
-            target[~volume.mask.on_grid((0, 0, 0), shape, factor) & ~nearest] = IGNORED
+        if (kept := volume.unmasked(stride, (0, 0, 0), shape)) is not None:
+            target[~kept & ~nearest] = IGNORED
         return target
 
-    def losses(self, network: Callable[..., Any], batch: Batch) -> dict[str, Tensor]:
+    def loss_terms(self, network: Callable[..., Any], batch: Batch) -> dict[str, Tensor]:
         """Focal loss against Gaussians; unlabelled voxels are background."""
         sections, target, positive = (
             torch.from_numpy(part).to(self._device) for part in (batch.sections, batch.target, batch.positive)
         )
         return {"loss": soft_focal_loss(network(sections), target, positive)}
 
-    def optimizer(self, steps: int) -> tuple[Optimizer, LRScheduler]:
+    def configure_optimizer(self, steps: int) -> tuple[Optimizer, LRScheduler]:
         """AdamW with a one-cycle schedule."""
         optimizer = AdamW(self.network.parameters(), lr=self._preset.lr, weight_decay=self._preset.weight_decay)
         return optimizer, OneCycleLR(optimizer, self._preset.lr, total_steps=steps + 1)

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.dataset import LabelledVolume, on_grid
+from ..data.dataset import LabelledVolume, Triple, on_grid
 from ..data.targets import gaussian_targets, nearest_voxels
 from .presets import DefaultPreset
 
-_GRID = (1, 2, 2)  # input voxels per heat-map voxel (z, y, x)
 TRIES = 20  # for a patch that is not all outside the mask
+
+Voxel = NDArray[np.int64]
+"""A place in the preprocessed volume, z, y, x."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,9 @@ class Batch:
     sections
         ``(b, z, y, x)`` float32 grey levels in 0..1, augmented.
     target
-        ``(b, z, y/2, x/2)`` float32 Gaussians around the sub-voxel label positions. 1 within a particle radius of an
-        ignored place and outside the mask, without being positive: the loss weighs such voxels with
-        ``(1 - target)^4``, that is not at all.
+        ``(b, z', y', x')`` float32 Gaussians around the sub-voxel label positions, sizes divided by the network's
+        stride. 1 within a particle radius of an ignored place and outside the mask, without being positive: the loss
+        weighs such voxels with ``(1 - target)^4``, that is not at all.
     positive
         The same shape; True near the labels.
     """
@@ -38,103 +40,117 @@ class Batch:
     positive: NDArray[np.bool_]
 
 
-def patch_shape(preset: DefaultPreset, volumes: Sequence[LabelledVolume]) -> tuple[int, int, int]:
-    """The preset's patch, cut down to what the smallest volume holds (whole heat-map voxels)."""
-    smallest = np.min([volume.grey.shape for volume in volumes], axis=0)
-    z, y, x = (
-        int(min(want, have // step * step)) for want, have, step in zip(preset.patch, smallest, _GRID, strict=True)
-    )
-    return (z, y, x)
+@dataclass(frozen=True)
+class PatchSampling:
+    """What all patches of a training have in common.
 
-
-def draw_batch(
-    volumes: Sequence[LabelledVolume],
-    preset: DefaultPreset,
-    diameter: float,
-    shape: tuple[int, int, int],
-    rng: np.random.Generator,
-) -> Batch:
-    """Draw one batch: patches around labels and anywhere, flipped and with noise.
-
-    Parameters
+    Attributes
     ----------
     diameter
         Of the particle, full-resolution voxels.
     shape
-        From `patch_shape`.
+        Of a patch, z, y, x in voxels of the preprocessed volume; from `patch_shape`.
+    stride
+        Of the network.
     """
-    factor = (volumes[0].grey.sections_per_pair, 2, 2)
-    sigma = np.array([preset.target_sigma * diameter / 2 / f for f in factor])
+
+    preset: DefaultPreset
+    diameter: float
+    shape: Triple
+    stride: Triple
+
+    @property
+    def grid(self) -> Triple:
+        """Size of a patch's heat map."""
+        z, y, x = (size // step for size, step in zip(self.shape, self.stride, strict=True))
+        return (z, y, x)
+
+    def sigma(self, volume: LabelledVolume) -> list[float]:
+        """Standard deviations of the target's Gaussians, z, y, x in heat-map voxels."""
+        width = self.preset.target_sigma * self.diameter / 2
+        return [width / step for step in volume.voxel_per_output(self.stride)]
+
+
+def patch_shape(preset: DefaultPreset, volumes: Sequence[LabelledVolume], stride: Triple) -> Triple:
+    """The preset's patch, cut down to what the smallest volume holds (whole heat-map voxels)."""
+    smallest = np.min([volume.grey.shape for volume in volumes], axis=0)
+    z, y, x = (
+        int(min(want, have // step * step)) for want, have, step in zip(preset.patch, smallest, stride, strict=True)
+    )
+    return (z, y, x)
+
+
+def draw_batch(volumes: Sequence[LabelledVolume], sampling: PatchSampling, rng: np.random.Generator) -> Batch:
+    """Draw one batch: patches around labels and anywhere, flipped and with noise."""
     weights = np.array([len(volume.xyz) for volume in volumes], dtype=float)
     drawn = []
-    for _ in range(preset.batch):
+    for _ in range(sampling.preset.batch):
         volume = volumes[rng.choice(len(volumes), p=weights / weights.sum())]
-        centres, ignored = volume.grid_zyx(factor), on_grid(volume.ignored, factor)
-        start = _start(volume, centres, preset, shape, rng)
-        drawn.append(_patch(volume, centres, ignored, start, shape, sigma, preset, rng))
+        drawn.append(_draw_patch(volume, sampling, rng))
     sections, target, positive = (np.stack(parts) for parts in zip(*drawn, strict=True))
     return Batch(sections, target, positive)
 
 
-def _start(
-    volume: LabelledVolume,
-    centres: NDArray[np.float64],
-    preset: DefaultPreset,
-    shape: tuple[int, int, int],
-    rng: np.random.Generator,
-) -> NDArray[np.int64]:
-    """First voxel of a patch (input voxels), even in the plane so that it lies on the heat map's grid."""
-    room: NDArray[np.int64] = np.array(volume.grey.shape, dtype=np.int64) - shape
+def _draw_patch(
+    volume: LabelledVolume, sampling: PatchSampling, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    start = _start(volume, sampling, rng)
+    sections = volume.grey.box(start.tolist(), (start + sampling.shape).tolist())
+    target, positive = _wanted(volume, start, sampling)
+    flip = tuple(axis for axis in range(3) if rng.random() < 0.5)
+    scaled, target, positive = (
+        np.flip(part, flip) for part in (sections.astype(np.float32) / np.float32(255), target, positive)
+    )
+    return _augment(scaled, sampling.preset, rng), np.ascontiguousarray(target), np.ascontiguousarray(positive)
+
+
+def _start(volume: LabelledVolume, sampling: PatchSampling, rng: np.random.Generator) -> Voxel:
+    """First voxel of a patch, so that it lies on the heat map's grid."""
+    preset, shape = sampling.preset, np.array(sampling.shape)
+    room: Voxel = np.array(volume.grey.shape, dtype=np.int64) - shape
     if rng.random() < preset.centred:
-        around = centres[rng.integers(len(centres))] * _GRID
+        centres = volume.grid_zyx(sampling.stride)
+        around = centres[rng.integers(len(centres))] * sampling.stride
         shift = rng.uniform(-preset.jitter, preset.jitter, 3) * shape
-        start = np.rint(around + shift - np.array(shape) / 2)
+        start = np.rint(around + shift - shape / 2)
     else:
-        start = _anywhere(volume, shape, room, rng).astype(np.float64)
+        start = _anywhere(volume, sampling, room, rng).astype(np.float64)
     start = np.clip(start, 0, room).astype(np.int64)
-    aligned: NDArray[np.int64] = start // _GRID * _GRID
+    aligned: Voxel = start // sampling.stride * sampling.stride
     return aligned
 
 
-def _anywhere(
-    volume: LabelledVolume, shape: tuple[int, int, int], room: NDArray[np.int64], rng: np.random.Generator
-) -> NDArray[np.int64]:
+def _anywhere(volume: LabelledVolume, sampling: PatchSampling, room: Voxel, rng: np.random.Generator) -> Voxel:
     """A random first voxel, of a patch whose middle the mask keeps if some tries find one."""
     for _ in range(TRIES):
         start = rng.integers(0, room + 1)
-        middle = (start + np.array(shape) / 2) * (volume.grey.sections_per_pair, 1, 1)
+        middle = (start + np.array(sampling.shape) / 2) * (volume.grey.sections_per_pair, 1, 1)
         if volume.mask is None or volume.mask.keeps(middle[None, ::-1])[0]:
             break
     return start
 
 
-def _patch(
-    volume: LabelledVolume,
-    centres: NDArray[np.float64],
-    ignored: NDArray[np.float64],
-    start: NDArray[np.int64],
-    shape: tuple[int, int, int],
-    sigma: NDArray[np.float64],
-    preset: DefaultPreset,
-    rng: np.random.Generator,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    sections = volume.grey.box(start.tolist(), (start + shape).tolist()).astype(np.float32) / np.float32(255)
-    grid = tuple(int(n) // step for n, step in zip(shape, _GRID, strict=True))
-    local = centres - start // _GRID
-    target = gaussian_targets(local, grid, sigma.tolist())
-    nearest = nearest_voxels(local, grid)
+def _wanted(
+    volume: LabelledVolume, start: Voxel, sampling: PatchSampling
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Target and positives of a patch that begins at `start`."""
+    preset, grid, sigma = sampling.preset, sampling.grid, sampling.sigma(volume)
+    first = start // sampling.stride
+    centres = volume.grid_zyx(sampling.stride) - first
+    target = gaussian_targets(centres, grid, sigma)
+    nearest = nearest_voxels(centres, grid)
     positive = nearest | (target > preset.positive)
-    if len(ignored):
+    if len(volume.ignored):
+        ignored = on_grid(volume.ignored, volume.voxel_per_output(sampling.stride)) - first
         at_the_edge = math.exp(-0.5 / preset.target_sigma**2)  # what such a Gaussian is at a particle radius
-        nearness = gaussian_targets(ignored - start // _GRID, grid, sigma.tolist())
+        nearness = gaussian_targets(ignored, grid, sigma)
         target[(nearness > np.maximum(target, at_the_edge)) & ~positive] = 1.0
-    if volume.mask is not None:
+    kept = volume.unmasked(sampling.stride, (int(first[0]), int(first[1]), int(first[2])), grid)
+    if kept is not None:
         # a label at the edge may lie inside, and the middle of its voxel of the grid outside
-        outside = ~(volume.mask.on_grid(tuple(start // _GRID), grid, (volume.grey.sections_per_pair, 2, 2)) | nearest)
+        outside = ~(kept | nearest)
         target[outside], positive[outside] = 1.0, False
-    flip = tuple(axis for axis in range(3) if rng.random() < 0.5)
-    sections, target, positive = (np.flip(part, flip) for part in (sections, target, positive))
-    return _augment(sections, preset, rng), np.ascontiguousarray(target), np.ascontiguousarray(positive)
+    return target, positive
 
 
 def _augment(sections: NDArray[np.float32], preset: DefaultPreset, rng: np.random.Generator) -> NDArray[np.float32]:

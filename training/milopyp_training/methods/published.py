@@ -1,6 +1,6 @@
 """The published method: per-section U-Net with a 3D head, pairs of patches, positive-unlabelled loss.
 
-Mends, each against a trap of the published program: all random numbers follow the seed; patch pairs in which
+Deviations, each from a trap of the published program: all random numbers follow the seed; patch pairs in which
 clipping at a border has lost every positive are drawn again instead of stopping the run; odd sizes give maps that
 are rounded up like the network's output.
 """
@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, MultiStepLR
 
-from milopyp_shared.errors import InputError
+from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.preprocessing import PreprocessedVolume
 
 from ..data.dataset import LabelledVolume
@@ -28,7 +28,7 @@ from ..networks.base import PickingNetwork
 from ..networks.registry import NETWORKS
 from .base import ALONE, WorldInfo
 from .presets import PublishedPreset
-from .published_patches import PairBatch, clip_centre, cut_pair, draw_pair
+from .published_patches import STRIDE, PairBatch, clip_centre, cut_pair, draw_pair
 
 DRAWS = 100  # tries for a patch pair with a positive before the labels count as unusable
 
@@ -43,12 +43,20 @@ class PublishedMethod:
         spec = NETWORKS[preset.architecture]
         self.network: PickingNetwork = spec.build(preset.grey, {"last_k": preset.last_k}).to(device)
         self.averaging: float | None = None
+        self.bfloat16_on_cpu = False
+        self._stride = self.network.geometry().stride
+        if self._stride != (1, STRIDE, STRIDE):
+            raise UsageError(
+                f"{preset.architecture}, whose heat map has strides of {self._stride}",
+                where="--arch",
+                expected=f"{(1, STRIDE, STRIDE)}, for which the published patches are made",
+            )
         self._device, self._bbox = device, round(diameter)
         centres = [self._grid_centres(volume) for volume in volumes]
         rest = 0.0 if preset.loss.kind == "pn" else UNLABELLED
         self._shapes = [volume.grey.shape for volume in volumes]
         self._targets = [self._target(volume, rest) for volume in volumes]
-        self._levels = [_Scaled(volume.grey) for volume in volumes]
+        self._levels = [_ScaledGrey(volume.grey) for volume in volumes]
         self._centres = np.concatenate(centres)
         self._owner = np.repeat(np.arange(len(volumes)), [len(points) for points in centres])
         self._check(volumes)
@@ -63,18 +71,18 @@ class PublishedMethod:
         """One per label."""
         return len(self._centres)
 
-    def epoch(self, rng: np.random.Generator, share: WorldInfo = ALONE) -> Iterator[PairBatch]:
+    def batches(self, rng: np.random.Generator, world: WorldInfo = ALONE) -> Iterator[PairBatch]:
         """Every label once, shuffled, each with a second patch of its own; processes take turns."""
         order = rng.permutation(len(self._centres))
-        own = rng.spawn(share.world)[share.rank]
-        for index in order[share.rank :: share.world][: share.of(self.steps_per_epoch)]:
+        own = rng.spawn(world.size)[world.rank]
+        for index in order[world.rank :: world.size][: world.steps(self.steps_per_epoch)]:
             yield self._pair(int(index), own)
 
     def target(self, volume: LabelledVolume) -> NDArray[np.float32]:
         """The published target of a validation tomogram: background is 0."""
         return self._target(volume, 0.0)
 
-    def losses(self, network: Callable[..., Any], batch: PairBatch) -> dict[str, Tensor]:
+    def loss_terms(self, network: Callable[..., Any], batch: PairBatch) -> dict[str, Tensor]:
         """Heat-map loss; with the contrastive option also its term and the consistency of the two branches."""
         volume, flipped, target = (
             torch.from_numpy(np.ascontiguousarray(part)).to(self._device)
@@ -95,7 +103,7 @@ class PublishedMethod:
             "consistency": parts.consistency,
         }
 
-    def optimizer(self, steps: int) -> tuple[Optimizer, LRScheduler]:
+    def configure_optimizer(self, steps: int) -> tuple[Optimizer, LRScheduler]:
         """Adam, its rate dropped at the epochs of ``lr_step``."""
         optimizer = Adam(self.network.parameters(), lr=self._preset.lr)
         milestones = [epoch * self.steps_per_epoch for epoch in self._preset.lr_step]
@@ -108,16 +116,13 @@ class PublishedMethod:
         draw_pair(0, self._centres, self._owner, self._shapes, np.random.default_rng(0), bbox=self._bbox)
 
     def _grid_centres(self, volume: LabelledVolume) -> NDArray[np.int64]:
-        return published_grid_centres(volume.xyz, compress=volume.grey.sections_per_pair == 2)
+        return published_grid_centres(volume.xyz, volume.voxel_per_output(self._stride))
 
     def _target(self, volume: LabelledVolume, unlabelled: float) -> NDArray[np.float32]:
-        z, y, x = volume.grey.shape
-        shape = (z, -(-y // 2), -(-x // 2))
-        centres = self._grid_centres(volume)
+        centres, shape = self._grid_centres(volume), volume.grid_shape(self._stride)
         target = published_targets(centres, shape, self._bbox, fibre=self._preset.fibre, unlabelled=unlabelled)
-        if volume.mask is not None:
-            inside = volume.mask.on_grid((0, 0, 0), shape, (volume.grey.sections_per_pair, 2, 2))
-            target[~inside & (target != 1.0)] = IGNORED
+        if (kept := volume.unmasked(self._stride, (0, 0, 0), shape)) is not None:
+            target[~kept & (target != 1.0)] = IGNORED
         return target
 
     def _pair(self, index: int, rng: np.random.Generator) -> PairBatch:
@@ -147,7 +152,7 @@ class PublishedMethod:
         )
 
 
-class _Scaled:
+class _ScaledGrey:
     """Grey levels of a volume in 0..1, cut like an array."""
 
     def __init__(self, grey: PreprocessedVolume) -> None:

@@ -1,0 +1,58 @@
+"""The threshold that a model suggests: from calibrated expectations, or else from labels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from milopyp_shared.matching import max_score_within
+from milopyp_shared.recipe import Calibration, Threshold
+
+from .calibration import logit
+from .validation import Prediction
+
+RECALL_OF_LABELS = 0.9
+LOWEST_PRECISION = 0.75  # of a suggested threshold
+AS_GOOD = 0.1  # of F1: thresholds whose expectations differ by less are about as good
+
+
+def calibrated_threshold(expected: Calibration | None, labels: NDArray[np.float64]) -> Threshold:
+    """The middle of the scores whose expected F1 is about the best, among those with a good precision.
+
+    Not the best itself: expectations are flat there, and wrong to either side. Without expectations, a score that finds
+    three quarters of the labels that a network has not seen.
+
+    Parameters
+    ----------
+    labels
+        Scores of labels by networks that have not seen them.
+    """
+    if expected is None:
+        score = 0.999 * float(np.quantile(labels, 0.25))  # picks score above it
+        return Threshold(score, "finds 75% of labels that a network has not seen", calibrated=False)
+    precision, recall = np.array(expected.precision), np.array(expected.recall)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-9)
+    worth = np.where(precision >= LOWEST_PRECISION, f1, precision - 1.0)
+    good = np.array(expected.score)[worth >= worth.max() - AS_GOOD]
+    middle = float(logit(good[[0, -1]]).mean())
+    score = round(1.0 / (1.0 + math.exp(-middle)), 4)
+    promised = expected.at(score)
+    text = f"expected precision {promised[0]:.2f}, recall {promised[1]:.2f}"
+    return Threshold(score, text, calibrated=True)
+
+
+def threshold_of_labels(predictions: Sequence[Prediction], radius: float, kind: str) -> Threshold:
+    """The score above which 90 % of the labels have a pick within `radius` voxels.
+
+    It says nothing about false positives: uncalibrated. `kind` names the labels, e.g. ``training``, whose scores are
+    too high for new particles.
+    """
+    scores: list[float] = []
+    for p in predictions:
+        scores.extend(max_score_within(p.picks, p.volume.xyz, radius))
+    # picks score above the threshold, so it must lie a little below the weakest label that is to be found
+    score = 0.999 * float(np.sort(scores)[-math.ceil(RECALL_OF_LABELS * len(scores))])
+    return Threshold(score, f"finds {RECALL_OF_LABELS:.0%} of the {kind} labels", calibrated=False)

@@ -1,0 +1,77 @@
+"""The folder of a run, ``exp/semi/EXP_ID``: which file has which name, and ``opt.txt``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from milopyp_shared.atomic import write_text
+from milopyp_shared.errors import UsageError
+
+from .methods.presets import Preset
+from .options import TrainOptions
+
+ROOT = Path("exp/semi")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of what a run leaves; nothing is made or read."""
+
+    path: Path
+
+    @property
+    def last(self) -> Path:
+        """Checkpoint after the last finished epoch, from which a run goes on."""
+        return self.path / "model_last_contrastive.pth"
+
+    @property
+    def best(self) -> Path:
+        """Checkpoint of the best epoch."""
+        return self.path / "model_best_contrastive.pth"
+
+    def model(self, epoch: int) -> Path:
+        """Checkpoint of one epoch, kept with ``--save-all``."""
+        return self.path / f"model_{epoch}.pth"
+
+    @property
+    def options(self) -> Path:
+        """Every option and where its value came from."""
+        return self.path / "opt.txt"
+
+    @property
+    def model_selection(self) -> Path:
+        """Which epoch to use, and why."""
+        return self.path / "model_selection.md"
+
+    @property
+    def summary(self) -> Path:
+        """Curves of losses and figures."""
+        return self.path / "summary.png"
+
+    @property
+    def debug(self) -> Path:
+        """Folder of pictures, and of what to label next."""
+        return self.path / "debug"
+
+
+def run_folder(exp_id: str, root: Path = ROOT) -> RunFolder:
+    """The folder of ``--exp-id`` below the working directory.
+
+    Raises
+    ------
+    UsageError
+        `exp_id` is no plain folder name.
+    """
+    if not exp_id or exp_id in (".", "..") or any(c in exp_id for c in "/\\\0\n\r"):
+        raise UsageError(f"{exp_id!r}", where="--exp-id", expected="a plain name without slashes")
+    return RunFolder(root / exp_id)
+
+
+def write_options(path: Path, options: TrainOptions, preset: Preset) -> None:
+    """Write ``opt.txt``: every option and every number of the preset, with its source: given, preset, default."""
+    rows = {f"preset.{name}": (value, "preset") for name, value in vars(preset).items()}
+    for name, value in options.with_values().items():
+        rows[name] = (value, "given" if name in options.given else "default")
+    lines = [f"  {name}: {value}  # {source}" for name, (value, source) in sorted(rows.items())]
+    write_text(path, "==> options\n" + "\n".join(lines) + "\n")

@@ -1,0 +1,138 @@
+"""One training as a person asks for it: from options to a run, and what is said before and after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from milopyp_shared.console import Console
+from milopyp_shared.lists import read_coordinate_list, read_image_list
+from milopyp_shared.recipe import Recipe
+
+from .data.dataset import LabelledVolume, TrainingSet, load_volumes
+from .export_onnx import can_export, export_model
+from .loop.checkpoint import load_initial_weights
+from .loop.distributed import process_group
+from .loop.machine import Machine
+from .methods.base import MakeMethod, Method
+from .methods.presets import Preset, PublishedPreset
+from .methods.registry import make_method
+from .options import TrainOptions
+from .preset_choice import choose_preset
+from .run import Schedule, TrainingRun
+from .run_folder import run_folder, write_options
+
+
+def train(options: TrainOptions) -> None:
+    """Train a model as the options say, and say what to do next.
+
+    Raises
+    ------
+    MilopypError
+        Options, lists, tomograms or checkpoints that cannot be used, or a training that fails.
+    """
+    exports = can_export(options.export)
+    preset = choose_preset(options)
+    folder = run_folder(options.exp_id)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    with process_group(options.gpus) as (device, world):
+        console = Console(quiet=world.rank > 0)
+        warn = console.warn if world.rank == 0 else lambda text: None
+        data = _load(options, preset, console.say, warn)
+        if isinstance(preset, PublishedPreset) and options.preset is None:
+            console.say("published preset, selected by its options (--preset default is the other method)")
+        run = TrainingRun(
+            _maker(options, preset, device, resumed=options.resume and folder.last.is_file()),
+            data,
+            _schedule(options, preset.epochs),
+            folder,
+            Machine(device, world, options.amp, options.num_workers),
+            console=console,
+            options={name: str(value) for name, value in options.with_values().items()},
+        )
+        arithmetic = "bfloat16" if run.machine.mixed_precision else "float32"
+        console.detail(f"PyTorch {torch.__version__} on {device}, {torch.get_num_threads()} threads, {arithmetic}")
+        _begin(run, options.resume)
+        if world.rank == 0:
+            write_options(folder.options, options, preset)
+        recipe = run.train()
+    _report(run, recipe)
+    if world.rank == 0:
+        exported = export_model(folder.last, console) if exports else None
+        console.say(
+            f"next: milopyp-infer TOMOGRAM... --model {exported}" if exported else f"next: milopyp-export {folder.last}"
+        )
+
+
+def _load(
+    options: TrainOptions, preset: Preset, say: Callable[[str], None], warn: Callable[[str], None]
+) -> TrainingSet:
+    """Training and validation tomograms with their labels."""
+
+    def load(images: str | None, coordinates: str | None) -> Sequence[LabelledVolume]:
+        if not images or not coordinates:
+            return []
+        return load_volumes(
+            read_image_list(images), read_coordinate_list(coordinates), preset.grey, diameter=options.bbox,
+            order=options.order, contrast=options.contrast, masks=options.mask, where=coordinates, say=say, warn=warn,
+        )  # fmt: skip
+
+    volumes = load(options.train_img_txt, options.train_coord_txt)
+    return TrainingSet(volumes, load(options.val_img_txt, options.val_coord_txt), options.bbox, options.contrast)
+
+
+def _maker(options: TrainOptions, preset: Preset, device: torch.device, resumed: bool) -> MakeMethod:
+    """How the run makes a method; it begins with the weights of ``--load-model`` unless it is resumed."""
+    make: MakeMethod = partial(make_method, preset, diameter=options.bbox, device=device)
+    if options.load_model is None or resumed:
+        return make
+    path: Path = options.load_model
+
+    def make_with_weights(volumes: Sequence[LabelledVolume]) -> Method:
+        method = make(volumes)
+        load_initial_weights(method.network, path)
+        return method
+
+    return make_with_weights
+
+
+def _schedule(options: TrainOptions, epochs: int) -> Schedule:
+    return Schedule(
+        epochs=epochs,
+        seed=options.seed,
+        interval=options.val_interval,
+        save_all=options.save_all,
+        metric=options.metric,
+        fully_labelled=options.val_fully_labelled,
+        pictures=options.debug == "4",
+        limit=options.K,
+        print_every=options.print_iter,
+    )
+
+
+def _begin(run: TrainingRun, resume: bool) -> None:
+    """Go on with the run in the folder, or say what becomes of it."""
+    there = run.folder.last.is_file()
+    if resume and there:
+        run.resume(run.folder.last)
+    elif resume:
+        run.console.say(f"nothing to resume in {run.folder.path}: this run begins anew")
+    elif there:
+        run.console.say(
+            f"the models of an earlier run in {run.folder.path} are replaced (--resume would go on with it)"
+        )
+
+
+def _report(run: TrainingRun, recipe: Recipe) -> None:
+    """What the model suggests and expects, and what to label next."""
+    note = "" if recipe.threshold.calibrated else ", uncalibrated"
+    run.console.say(f"suggested threshold {recipe.threshold.score:.2f} ({recipe.threshold.method}{note})")
+    if recipe.calibration is not None:
+        run.console.say(f"about {recipe.calibration.particles:.0f} particles per tomogram are expected")
+    for line in run.suggestions:
+        run.console.say(line)
+    run.console.say(f"wrote {run.folder.path}; which model to use: {run.folder.model_selection}")
