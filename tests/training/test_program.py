@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -275,3 +278,20 @@ def test_resuming_what_has_not_finished_an_epoch_begins_anew() -> None:
     experiment = trained(f"{SMALL} --exp-id died --num-epochs 1 --quick --resume")
     assert "nothing to resume in exp/semi/died: this run begins anew" in experiment.outcome.out
     assert experiment.checkpoint()["epoch"] == 1
+
+
+def test_a_gpu_on_a_machine_without_one_is_refused(work: Path) -> None:
+    """In words that name the remedy, before anything is read or written; ``auto`` takes the CPU."""
+    hidden = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+    for words, code in (("--gpus 0", 2), ("--gpus auto", 0)):
+        line = f"{SMALL} --num-epochs 1 --quick {words} --exp-id gpu"
+        line = line.replace("milopyp-train", f"{sys.executable} -m milopyp_training.cli")
+        done = subprocess.run(line.split(), capture_output=True, text=True, env=hidden, check=False)
+        assert done.returncode == code, done.stderr
+        if words == "--gpus 0":
+            assert done.stderr == (
+                "error: --gpus: GPU 0 is not there (0 found); expected a GPU that PyTorch sees. "
+                "Give --gpus -1 for the CPU.\n"
+            )
+            assert not Path("exp/semi/gpu").exists()
+    assert Path("exp/semi/gpu", LAST).is_file()

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from milopyp_shared.errors import CheckError, InputError
+from milopyp_shared.errors import CheckError, InputError, UsageError
 from milopyp_shared.preprocessing import Preprocessing, grey_levels, published
+from milopyp_shared.recipe import Geometry
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_training.data.dataset import LabelledVolume, TrainingSet
 from milopyp_training.loop import checkpoint
@@ -26,7 +27,9 @@ from milopyp_training.methods.default import DefaultMethod
 from milopyp_training.methods.default_patches import Batch
 from milopyp_training.methods.presets import DefaultPreset, PublishedPreset
 from milopyp_training.methods.published import PublishedMethod
+from milopyp_training.networks.registry import NETWORKS, NetworkSpec
 from milopyp_training.run import recipe_of
+from toy_network import ToyNetwork
 from toys import noise, write_tomogram
 
 DEVICE = torch.device("cpu")
@@ -131,7 +134,7 @@ def test_a_checkpoint_that_cannot_be_resumed_is_refused(lost: str, folder: Path,
     stored = checkpoint.load(path)
     del stored.stored[lost]
     fresh = new_state(default_method(folder), EPOCHS)
-    with pytest.raises(InputError, match=rf"model\.pth: is a run with other options \('{lost}'\)"):
+    with pytest.raises(InputError, match=rf"model\.pth: is a run with other options \(it lacks {lost}\)"):
         restore(fresh, stored, path)
 
 
@@ -219,3 +222,35 @@ def test_the_error_names_the_term_that_broke_and_not_the_sum_of_all(folder: Path
         method.network.proj.weight[0] = torch.inf  # the embedding, which only the contrastive term sees
     with pytest.raises(CheckError, match=r"the term 'contrastive' is nan at step 1 of epoch 1"):
         train_epoch(method, new_state(method, EPOCHS), 7, MACHINE)
+
+
+# ---------------------------------------------------------------- networks of another stride
+
+
+class Coarse(ToyNetwork):
+    """Its heat map has a fourth of the pixels along y and x."""
+
+    def forward(self, sections: torch.Tensor) -> torch.Tensor:
+        return super().forward(sections)[..., ::2, ::2]
+
+    def geometry(self) -> Geometry:
+        return Geometry(halo=(3, 5, 5), alignment=(1, 4, 4), stride=(1, 4, 4))
+
+
+def test_the_default_method_takes_the_stride_from_its_network(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(NETWORKS, "coarse", NetworkSpec("coarse", lambda grey, options: Coarse()))
+    method = default_method(folder, architecture="coarse")
+    labelled = volume(folder / "small.mrc", method.preset.grey, [[5.5, 9.5, 2.5]])
+    assert np.argwhere(method.target(labelled) == 1.0).tolist() == [[1, 2, 1]]
+    assert method.target(labelled).shape == (4, 6, 6)
+    state = trained(method, 1)
+    assert np.isfinite(state.history[0]["loss"])
+
+
+def test_the_published_method_refuses_networks_of_another_stride(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its patches are of fixed size, and so are their heat maps."""
+    monkeypatch.setitem(NETWORKS, "coarse", NetworkSpec("coarse", lambda grey, options: Coarse(), "published"))
+    preset = PublishedPreset(architecture="coarse")
+    labelled = volume(folder / "wide.mrc", preset.grey, [[33.0, 35.0, 5.0], [38.0, 30.0, 6.0]])
+    with pytest.raises(UsageError, match=r"--arch: coarse, whose heat map has strides of \(1, 4, 4\)"):
+        PublishedMethod(preset, [labelled], DIAMETER, DEVICE)

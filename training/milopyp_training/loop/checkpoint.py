@@ -203,6 +203,7 @@ def cross_validated(checkpoint: Checkpoint, path: Path) -> CrossValidated | None
 
 
 def _as_tensors(found: CrossValidated) -> dict[str, Any]:
+    """In plain types, under the names that the files have."""
     return {
         "lookalikes": {name: torch.from_numpy(xyz) for name, xyz in found.ignored_candidates.items()},
         "unlabelled": found.unlabelled,

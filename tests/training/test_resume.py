@@ -1,0 +1,80 @@
+"""Which run a checkpoint belongs to: what decides its weights, whatever the version calls it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from experiments import LAST, SMALL, trained
+from milopyp_shared.errors import InputError
+from milopyp_shared.preprocessing import Preprocessing, published
+from milopyp_shared.recipe import Geometry, Recipe, Threshold
+from milopyp_training.data.dataset import TrainingSet
+from milopyp_training.loop.checkpoint import Checkpoint
+from milopyp_training.loop.resume import identity_of, refuse_other_run
+from milopyp_training.methods.presets import DefaultPreset, Preset, PublishedPreset
+
+OLD = Path(__file__).parents[1] / "data" / "before_regrouping" / "identities.json"
+PATH = Path("model.pth")
+VOLUME: Any = SimpleNamespace(  # all that is asked of it
+    name="a.rec",
+    xyz=np.array([[33.0, 35.0, 5.0], [38.5, 30.0, 6.0]]),
+    grey=SimpleNamespace(shape=(8, 68, 72), mean=1.5, std=233.25),
+    mask=None,
+)
+RECIPE = Recipe("", "default", Preprocessing(), Geometry((0, 0, 0), (1, 1, 1), (1, 1, 1)), 10.0, Threshold(0.5, "none"))
+
+
+def identity(preset: Preset, **changes: Any) -> dict[str, str]:
+    method: Any = SimpleNamespace(preset=preset)
+    data = replace(TrainingSet([VOLUME], [], 10.0, "dark"), **changes)
+    return identity_of(method, data, 317)
+
+
+def stored(preset: str) -> Checkpoint:
+    """A checkpoint of the version before the packages were regrouped, as far as its identity goes."""
+    return Checkpoint({}, RECIPE, {"identity": json.loads(OLD.read_text())[preset]})
+
+
+@pytest.mark.parametrize("preset", [DefaultPreset(), PublishedPreset()], ids=["default", "published"])
+def test_a_run_of_the_version_before_is_the_same_run(preset: Preset) -> None:
+    before = stored(preset.name)
+    refuse_other_run(before, identity(preset), PATH)
+    assert before.stored["identity"].keys() == identity(preset).keys()
+    # its class of preprocessing had another name; the numbers count
+    assert before.stored["identity"]["grey"].startswith("GreyParameters(")
+    other = published() if preset.name == "default" else Preprocessing()
+    for changed in (replace(preset, grey=other), replace(preset, epochs=3)):
+        with pytest.raises(InputError, match="is a run with other options"):
+            refuse_other_run(before, identity(changed), PATH)
+
+
+def test_labels_diameter_and_contrast_decide() -> None:
+    before = stored("default")
+    moved = SimpleNamespace(**vars(VOLUME) | {"xyz": VOLUME.xyz + 0.5})
+    for name, changes in (
+        ("a.rec", {"volumes": [moved]}),
+        ("--bbox", {"diameter": 11.0}),
+        ("--contrast", {"contrast": "bright"}),
+        ("a.rec", {"volumes": []}),
+    ):
+        with pytest.raises(InputError, match=f"other options .{name} "):
+            refuse_other_run(before, identity(DefaultPreset(), **changes), PATH)
+
+
+@pytest.mark.usefixtures("work")
+def test_the_command_goes_on_with_a_run_of_the_version_before() -> None:
+    line = f"{SMALL} --num-epochs 1 --quick --exp-id older"
+    path = trained(line).folder / LAST
+    content = torch.load(path, weights_only=True)
+    content["identity"]["grey"] = content["identity"]["grey"].replace("Preprocessing(", "GreyParameters(")
+    assert "GreyParameters(" in content["identity"]["grey"]
+    torch.save(content, path)
+    assert "going on after epoch 1" in trained(f"{line} --resume").outcome.out
