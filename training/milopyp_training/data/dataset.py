@@ -140,7 +140,7 @@ def load_volumes(
             warn(f"{image.name}: W05 has no labels and is left out")
             continue
         tomogram = open_tomogram(image.path, order)
-        if doubt := axes.order_warning(tomogram.order, tomogram.stored.shape):
+        if doubt := axes.order_warning(tomogram.order, tomogram.mrc.stored_shape):
             warn(f"{image.name}: {doubt}")
         check_labels(coordinates[image.name], tomogram, where)
         mask = open_mask(mask_files[image.name], tomogram) if image.name in mask_files else None
