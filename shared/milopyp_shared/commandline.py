@@ -192,7 +192,8 @@ def run(program: click.Command, arguments: list[str] | None = None) -> NoReturn:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     trace = DEBUG_TRACE in arguments
     arguments = [word for word in arguments if word != DEBUG_TRACE]
-    for number in (signal.SIGTERM, signal.SIGHUP):  # the latter when a terminal is closed
+    for name in ("SIGTERM", "SIGHUP"):  # the latter when a terminal is closed; Windows has none
+        number = getattr(signal, name, signal.SIGTERM)
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup
             signal.signal(number, _terminate)
     with messages.terminal():
