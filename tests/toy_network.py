@@ -13,13 +13,13 @@ from milopyp_training.networks.registry import NetworkSpec
 
 
 class ToyNetwork(PickingNetwork):
-    """Three convolutions on the grid of half the resolution."""
+    """Three convolutions on a grid of half the resolution along all axes, which no other network has."""
 
     def __init__(self, channels: int = 8) -> None:
         super().__init__()
         self.architecture_options = {"channels": channels}
         self.layers = nn.Sequential(
-            nn.Conv3d(1, channels, 3, stride=(1, 2, 2), padding=1),
+            nn.Conv3d(1, channels, 3, stride=2, padding=1),
             nn.BatchNorm3d(channels),
             nn.ReLU(),
             nn.Conv3d(channels, channels, 3, padding=1),
@@ -28,13 +28,13 @@ class ToyNetwork(PickingNetwork):
         )
 
     def forward(self, sections: Tensor) -> Tensor:
-        """Logits ``(b, z, ceil(y/2), ceil(x/2))``."""
+        """Logits on the grid."""
         logits: Tensor = self.layers(2 * sections.unsqueeze(1) - 1).squeeze(1)
         return logits - 2
 
     def geometry(self) -> Geometry:
         """One voxel per convolution to either side, of the grid after the first one."""
-        return Geometry(halo=(3, 5, 5), alignment=(1, 2, 2), stride=(1, 2, 2))
+        return Geometry(halo=(5, 5, 5), alignment=(2, 2, 2), stride=(2, 2, 2))
 
 
 def build(grey: Preprocessing, options: Mapping[str, int]) -> ToyNetwork:
