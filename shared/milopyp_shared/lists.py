@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from .atomic import write_text
 from .errors import InputError
 from .files import missing_file_error
-from .formats.text import fixed, read_lines, to_number
+from .textfile import fixed, read_lines, to_number
 
 IMAGE_COLUMNS = ("image_name", "rec_path")
 COORDINATE_COLUMNS = ("image_name", "x_coord", "y_coord", "z_coord")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .text import read_lines
+from ..textfile import read_lines
 
 
 def read_json(path: str | Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from ..atomic import atomic_write
 from ..errors import InputError
 from ..picks import Picks
-from .text import read_lines, to_number
+from ..textfile import read_lines, to_number
 
 CANDIDATES = ".candidates.csv"
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from ..atomic import write_text
 from ..errors import InputError
+from ..textfile import read_lines
 from ._json import location, number, parse, read_json
-from .text import read_lines
 
 ANGSTROM = "angstrom"
 _IDENTITY = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..atomic import write_text
 from ..errors import InputError, UsageError
-from .text import fixed, read_lines, to_number
+from ..textfile import fixed, read_lines, to_number
 
 COLUMNS = 35  # written
 _NEEDED = 26

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..atomic import write_text
 from ..errors import InputError, UsageError
-from .text import fixed, read_lines, to_number
+from ..textfile import fixed, read_lines, to_number
 
 VOXELS = ("rlnCoordinateX", "rlnCoordinateY", "rlnCoordinateZ")
 CENTRED = ("rlnCenteredCoordinateXAngst", "rlnCenteredCoordinateYAngst", "rlnCenteredCoordinateZAngst")

@@ -6,7 +6,6 @@ functions here keep columns and numbers as they are.
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Literal
 
@@ -15,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..atomic import write_text
 from ..errors import InputError
+from ..textfile import fixed, read_lines, to_number
 
-_PROBE_BYTES = 4096
 _SCORE_DECIMALS = 6
 
 
@@ -95,51 +94,6 @@ def write_points(path: str | Path, xyz_columns: ArrayLike, scores: ArrayLike | N
         for point, score in zip(points.tolist(), values.tolist(), strict=True)
     ]
     write_text(path, "".join(line + "\n" for line in lines))
-
-
-def fixed(value: float, decimals: int) -> str:
-    """`value` with `decimals` digits after the point and no minus sign before a zero."""
-    return f"{round(value, decimals) + 0.0:.{decimals}f}"
-
-
-def to_number(word: str, where: object) -> float:
-    """`word` as a finite number; anything else is an `InputError` at `where`."""
-    try:
-        value = float(word) if word.isascii() and "_" not in word else math.nan
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise InputError(f"{word!r}", where=where, expected="a finite number with a decimal point")
-    return value
-
-
-def read_lines(path: str | Path) -> list[tuple[int, str]]:
-    """Lines of a UTF-8 text with their numbers from 1, without line ends.
-
-    Raises
-    ------
-    InputError
-        The file cannot be read or is not text. Of a large binary file only the beginning is read.
-    """
-    try:
-        with Path(path).open("rb") as file:
-            data = file.read(_PROBE_BYTES)
-            if b"\0" not in data:
-                data += file.read()
-    except OSError as error:
-        raise InputError(
-            f"cannot be read ({error.strerror or error})", where=path, expected="a text file", remedy="Check its name."
-        ) from error
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise InputError(
-            "is not UTF-8 text", where=path, expected="a text file", remedy="Save it as plain text (UTF-8)."
-        )
-    # not str.splitlines, which also breaks at form feeds and other characters that editors do not count as line ends
-    return list(enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), start=1))
 
 
 def _remedy(found: int, columns: int, extra: str | None) -> str:
