@@ -32,12 +32,12 @@ from milopyp_inference.engine.planning import parse_memory
 from milopyp_inference.engine.providers.registry import PROVIDERS, describe
 from milopyp_inference.engine.runtime import installed_runtimes
 from milopyp_inference.pipeline import prepare, run_network
-from milopyp_shared.cpu import allowed_threads
 from milopyp_shared.errors import MilopypError
 from milopyp_shared.matching import match_greedy
 from milopyp_shared.peaks import above_threshold, nms
 from milopyp_shared.picks import Picks
 from milopyp_shared.recipe import Recipe
+from milopyp_shared.system import allowed_threads
 from milopyp_shared.tomogram import open_tomogram
 
 REFERENCE = "cpu"  # provider that the others are compared with

@@ -18,6 +18,7 @@ import click
 from . import messages
 from .atomic import is_full, write_error
 from .errors import MilopypError, is_out_of_memory, memory_error
+from .system import ending_signals
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -192,8 +193,7 @@ def run(program: click.Command, arguments: list[str] | None = None) -> NoReturn:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     trace = DEBUG_TRACE in arguments
     arguments = [word for word in arguments if word != DEBUG_TRACE]
-    for name in ("SIGTERM", "SIGHUP"):  # the latter when a terminal is closed; Windows has none
-        number = getattr(signal, name, signal.SIGTERM)
+    for number in ending_signals():
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup
             signal.signal(number, _terminate)
     with messages.terminal():

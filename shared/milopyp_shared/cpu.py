@@ -1,8 +1,7 @@
-"""What the CPU can do, from the kernel's description of it, and how much of it is ours."""
+"""What the CPU can do, from the kernel's description of it."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -30,10 +29,3 @@ def int8_pays(cpuinfo: Path = CPUINFO) -> bool:
 def bfloat16_pays(cpuinfo: Path = CPUINFO) -> bool:
     """True where bfloat16 arithmetic is faster than float32."""
     return not _BFLOAT16.isdisjoint(flags(cpuinfo))
-
-
-def allowed_threads() -> int:
-    """Threads that this process may use: its CPU affinity, which clusters restrict, where the system has that."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

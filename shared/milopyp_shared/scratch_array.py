@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import errno
 import math
-import os
 import tempfile
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
-
-_BLOCK = 1 << 24  # bytes written at once
+from .system import reserve
 
 
 def scratch_array(shape: tuple[int, ...], dtype: Any = np.float32, folder: Path | None = None) -> NDArray[Any]:
@@ -35,7 +33,7 @@ def scratch_array(shape: tuple[int, ...], dtype: Any = np.float32, folder: Path 
     bytes_needed = math.prod(shape) * np.dtype(dtype).itemsize
     try:
         with tempfile.TemporaryFile(prefix="milopyp-", dir=folder) as stream:
-            _reserve(stream, bytes_needed)
+            reserve(stream, bytes_needed)
             return np.memmap(stream, dtype=dtype, mode="r+", shape=shape)
     except OSError as error:
         if error.errno == errno.ENOMEM:
@@ -46,13 +44,3 @@ def scratch_array(shape: tuple[int, ...], dtype: Any = np.float32, folder: Path 
             expected="room for the grey levels, the heat map and the mask of one tomogram",
             remedy="Set TMPDIR to a folder with free space.",
         ) from error
-
-
-def _reserve(stream: IO[bytes], size: int) -> None:
-    """Take the space now: where a mapped page has none, the process would be ended."""
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(stream.fileno(), 0, size)
-        return
-    for first in range(0, size, _BLOCK):  # macOS and Windows have no such call
-        stream.write(bytes(min(_BLOCK, size - first)))
-    stream.flush()

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
+from .system import read_at
 
 _READ_AT_ONCE = 1 << 30  # bytes; Linux reads at most 2 GiB in one call
 _KEPT = 32 << 20  # bytes of layers that are read together where they do not lie together in the file
@@ -120,7 +121,7 @@ class VoxelReader:
         place = self._offset + voxel * self.dtype.itemsize
         try:
             while waiting:
-                read = os.preadv(self._handle, [waiting[:_READ_AT_ONCE]], place)
+                read = read_at(self._handle, waiting[:_READ_AT_ONCE], place)
                 if not read:
                     self.raise_if_modified()
                     raise InputError("ends too early", where=self.path, remedy="Copy it again.")

@@ -159,7 +159,7 @@ def test_what_all_workers_would_refuse_is_refused_at_once() -> None:
 
 def test_one_process_per_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without GPUs here, the words of the processes tell."""
-    monkeypatch.setattr("milopyp_shared.cpu.allowed_threads", lambda: 9)
+    monkeypatch.setattr("milopyp_shared.system.allowed_threads", lambda: 9)
     options = InferOptions((), Path("toy.onnx"), gpus="0,2")
     assert worker_args(options) == [["--gpus", "0", "--threads", "4"], ["--gpus", "2", "--threads", "4"]]
     assert worker_args(replace(options, gpus="1")) == []

@@ -1,57 +1,95 @@
-"""Importing and picking on systems that lack what only Linux, or only POSIX, has: faked, in a process of its own."""
+"""Picking where Linux's own calls are missing: systems that are not supported, but not shut out either."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from milopyp import pick, read_picks
-from toys import TOY, clean_phantom, write_tomogram
+from milopyp_shared import system
+from milopyp_shared.scratch_array import scratch_array
+from milopyp_shared.tomogram import open_tomogram
+from running import run_line
+from toys import TOY, clean_phantom, noise, write_tomogram
 
-# Third parties are loaded before: they are not what is tested, and they load other files on other systems.
-FAKED = """
-import importlib, json, os, signal, sys, subprocess, tempfile
-for name in ("click", "filelock", "mrcfile", "msgspec", "numba", "numpy", "onnxruntime", "platformdirs"):
-    importlib.import_module(name)
-import rich.progress, scipy.ndimage, scipy.spatial
-for name in ("fcntl", "grp", "pwd", "resource", "termios"):
+MODULES = ("fcntl", "grp", "pwd", "resource", "termios", "tty")
+CALLS = (
+    *("posix_fadvise", "posix_fallocate", "pread", "preadv", "pwrite", "sched_getaffinity", "sched_setaffinity"),
+    *("fork", "getpgid", "getuid", "geteuid", "killpg", "setsid", "fchmod", "mkfifo"),
+)
+# Other packages are made for the system they run on, and are loaded as what they are.
+PRETEND = f"""
+import ctypes, os, signal, subprocess, sys, tempfile
+import click, filelock, mrcfile, msgspec, numba, numpy, onnxruntime, platformdirs, rich.console, rich.progress
+import scipy.ndimage, scipy.sparse, scipy.spatial
+open_library = ctypes.CDLL
+def library(name, *arguments, **options):
+    if name is None:
+        raise TypeError("bad argument type for built-in operation")
+    return open_library(name, *arguments, **options)
+for name in {MODULES}:
     sys.modules[name] = None
-for name in ("sched_getaffinity", "posix_fallocate", "posix_fadvise", "fork", "getuid", "geteuid", "killpg", "setsid"):
-    delattr(os, name)
-for name in ("SIGHUP", "SIGUSR1", "SIGKILL", "SIGCHLD"):
-    delattr(signal, name)
-sys.platform = {platform!r}
-import milopyp_inference
-picks = milopyp_inference.pick("a.mrc", "toy.onnx")
-print(json.dumps([picks.xyz.tolist(), picks.score.tolist()]))
-from milopyp_inference.cli import infer_command
-from milopyp_shared.commandline import run
-run(infer_command, ["a.mrc", "--model", "toy.onnx", "--out", "picks", "--threads", "1"])
+for name in {CALLS}:
+    if hasattr(os, name):
+        delattr(os, name)
+if sys.argv[1] == "win32":
+    ctypes.CDLL = library
+    del signal.SIGHUP, signal.SIGKILL, signal.SIGUSR1, signal.SIGCHLD
+sys.platform = sys.argv.pop(1)
+assert not [name for name in sys.modules if name.startswith("milopyp")]
 """
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    write_tomogram(tmp_path / "a.mrc", clean_phantom().volume, voxel_size=10.0)
-    (tmp_path / "toy.onnx").write_bytes(TOY.read_bytes())
-    return tmp_path
+def elsewhere(platform: str, body: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-c", PRETEND + body, platform, *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.mark.parametrize("platform", ["darwin", "win32"])
-def test_picking(platform: str) -> None:
-    words = [sys.executable, "-c", FAKED.format(platform=platform)]
-    ended = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
-    assert ended.returncode == 0, ended.stderr
-    first, *said = ended.stdout.splitlines()
-    here = pick("a.mrc", "toy.onnx")
-    assert len(here) == 10
-    xyz, score = json.loads(first)
-    assert xyz == pytest.approx(here.xyz, abs=0.01)  # another number of threads is another order of sums
-    assert score == pytest.approx(here.score, abs=1e-4)
-    assert any("10 picks in 1 of 1 tomograms" in line for line in said)
-    assert read_picks("picks/a.candidates.csv").xyz[:10] == pytest.approx(here.xyz, abs=0.011)
+def test_picking(platform: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_tomogram(Path("a.mrc"), clean_phantom().volume, "xzy", voxel_size=10.0)
+    assert run_line(f"milopyp-infer a.mrc --model {TOY} --out here").code == 0
+    words = ("a.mrc", "--model", TOY, "--out", "elsewhere")
+    done = elsewhere(platform, "from milopyp_inference.cli import main\nmain()", *words)
+    assert done.returncode == 0, done.stderr
+    for name in ("a.txt", "a.mod", "a.candidates.csv"):
+        assert Path("here", name).read_bytes() == Path("elsewhere", name).read_bytes() != b""
+    record = json.loads(Path("elsewhere/records/a.json").read_text())
+    assert (record["status"], record["peak_memory_mib"]) == ("done", 0)
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_picking_from_python_and_what_there_is_to_know(platform: str, tmp_path: Path) -> None:
+    write_tomogram(tmp_path / "a.mrc", clean_phantom().volume)
+    body = "import milopyp_inference as m; print(len(m.pick(sys.argv[1], sys.argv[2], threshold=0.3)))"
+    done = elsewhere(platform, body, tmp_path / "a.mrc", TOY)
+    assert (done.returncode, done.stdout) == (0, "10\n"), done.stderr
+    done = elsewhere(platform, "from milopyp.cli import main\nmain()", "doctor")
+    assert done.returncode == 0, done.stderr
+    assert f"{os.cpu_count()} threads for this process" in done.stdout
+
+
+def test_reading_and_reserving_without_the_calls_of_posix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    volume = noise((16, 30, 40))
+    tomogram = open_tomogram(write_tomogram(tmp_path / "a.mrc", volume))
+    monkeypatch.delattr(os, "preadv")
+    monkeypatch.delattr(os, "posix_fallocate")
+    monkeypatch.setattr(system, "_BLOCK", 1000)
+    assert np.array_equal(tomogram.sections(3, 11), volume[3:11])
+    array = scratch_array((7, 11, 13))
+    assert array.shape == (7, 11, 13) and not array.any()
+    array[:] = 1
+    assert array.sum() == 7 * 11 * 13
+
+
+def test_the_peak_is_that_of_the_process() -> None:
+    size = 300 * 2**20
+    code = f"from milopyp_shared.system import peak_memory_mib; a = bytearray({size}); print(peak_memory_mib())"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True).stdout
+    assert 300 <= int(said) < 600

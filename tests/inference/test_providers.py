@@ -19,9 +19,9 @@ from milopyp_inference.engine.providers import cpu, cuda, tensorrt
 from milopyp_inference.engine.providers.registry import PROVIDERS, Choice, choose, describe, obstacle_to
 from milopyp_inference.engine.runtime import installed_runtimes, refuse_two_runtimes
 from milopyp_inference.engine.session import ProviderOptions, operators_by_provider
-from milopyp_shared.cpu import allowed_threads
 from milopyp_shared.errors import CheckError, ContradictionError, MissingDependency, UsageError
 from milopyp_shared.graph_names import INPUTS
+from milopyp_shared.system import allowed_threads
 from running import run_line
 from toys import TOY, clean_phantom, write_tomogram
 
@@ -160,7 +160,7 @@ def test_threads_that_the_process_may_use() -> None:
     one = min(os.sched_getaffinity(0))
     code = (
         f"import os; os.sched_setaffinity(0, [{one}])\n"
-        "from milopyp_shared.cpu import allowed_threads; print(allowed_threads())"
+        "from milopyp_shared.system import allowed_threads; print(allowed_threads())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "1"

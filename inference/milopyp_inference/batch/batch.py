@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ from milopyp_shared.formats.candidates import write_candidates
 from milopyp_shared.formats.registry import axes_warning
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.prefetch import prefetch
+from milopyp_shared.system import peak_memory_mib
 
 from ..decode.published import MARGIN, pick
 from ..decode.published import ORDER as PUBLISHED_ORDER
@@ -175,18 +175,8 @@ def _pick_one(run: PickingRun, image: ImageEntry, ready: _Ready, progress: Calla
         candidates=len(result.candidates),
         picks=picks,
         seconds={stage: round(value, 4) for stage, value in seconds.items()},
-        peak_memory_mib=_peak_memory_mib(),
+        peak_memory_mib=peak_memory_mib(),
     )
-
-
-def _peak_memory_mib() -> int:
-    """Of this process so far; 0 where the system does not tell."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0
-    kept = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return kept // (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, else kilobytes
 
 
 def _failed(run: PickingRun, image: ImageEntry, error: MilopypError | MemoryError) -> Failed:

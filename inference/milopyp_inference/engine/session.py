@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from milopyp_shared.cpu import allowed_threads
 from milopyp_shared.errors import CheckError
 from milopyp_shared.graph_names import INPUTS, OUTPUT
+from milopyp_shared.system import allowed_threads
 
 from .machine import Machine
 from .runtime import load_onnxruntime

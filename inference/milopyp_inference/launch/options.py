@@ -79,7 +79,7 @@ def worker_args(options: InferOptions) -> list[list[str]]:
     UsageError
         ``--workers`` beside GPUs, or a bad ``--gpus``.
     """
-    from milopyp_shared.cpu import allowed_threads
+    from milopyp_shared.system import allowed_threads
 
     gpus = devices(options.gpus)
     if gpus and options.provider == "cpu":

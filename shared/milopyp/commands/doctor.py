@@ -22,6 +22,7 @@ import click
 from milopyp_shared import cpu
 from milopyp_shared.commandline import command
 from milopyp_shared.errors import CheckError, ContradictionError
+from milopyp_shared.system import allowed_threads
 
 PACKAGES = ("numpy", "scipy", "numba", "mrcfile", "torch", "onnx")
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "asimd")
@@ -161,7 +162,7 @@ def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Processor:
     return Processor(
         name=first.get("model name", platform.machine()),
         cores=len(cores) or os.cpu_count() or 1,
-        threads=cpu.allowed_threads(),
+        threads=allowed_threads(),
         flags=tuple(flag for flag in FLAGS if flag in has),
         int8_pays=cpu.int8_pays(cpuinfo),
     )

@@ -1,0 +1,64 @@
+"""What not every system has, and what is done there instead. Linux is what is supported; elsewhere picking works."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from typing import IO
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+_BLOCK = 1 << 24  # bytes that are read or written at once where the system's own call is missing
+_seeking = threading.Lock()
+
+
+def allowed_threads() -> int:
+    """Threads that this process may use: its CPU affinity, which clusters restrict; all where there is none."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def peak_memory_mib() -> int:
+    """The most memory that this process has held; 0 where the system does not say."""
+    if resource is None:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak >> 20 if sys.platform == "darwin" else peak >> 10
+
+
+def reserve(stream: IO[bytes], size: int) -> None:
+    """Give an empty file `size` bytes of zeros, and the disk's space for them.
+
+    Raises
+    ------
+    OSError
+        There is no room.
+    """
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(stream.fileno(), 0, size)
+        return
+    for start in range(0, size, _BLOCK):
+        stream.write(bytes(min(size - start, _BLOCK)))
+    stream.flush()
+
+
+def read_at(handle: int, target: memoryview, place: int) -> int:
+    """Read bytes of an open file from `place` on, as many as fit into `target` or fewer; how many there were."""
+    if hasattr(os, "preadv"):
+        return os.preadv(handle, [target], place)
+    with _seeking:
+        os.lseek(handle, place, os.SEEK_SET)
+        found = os.read(handle, min(len(target), _BLOCK))
+    target[: len(found)] = found
+    return len(found)
+
+
+def ending_signals() -> list[signal.Signals]:
+    """Signals that ask a command to end; the second one comes when a terminal is closed."""
+    return [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
