@@ -67,7 +67,7 @@ def write_more(files: OutputFiles, picks: Picks, context: FormatContext) -> None
     """Write the picks in the other formats that are wanted."""
     for word, path in files.more.items():
         write = FORMATS[word].write
-        assert write is not None  # `options.formats`
+        assert write is not None  # `pick_options.parse_formats`
         write(path, picks, context)
 
 
