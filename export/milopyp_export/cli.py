@@ -10,7 +10,8 @@ import click
 from milopyp_shared.axes import ORDER_WORDS
 from milopyp_shared.commandline import Number, command, option, run
 from milopyp_shared.console import Console
-from milopyp_shared.errors import MissingDependency, UsageError
+from milopyp_shared.errors import MissingDependency
+from milopyp_shared.overwrite import refuse_existing
 
 TRAINED = "How it was trained (for published checkpoints without opt.txt beside them; our own know it)"
 
@@ -73,10 +74,7 @@ def export_command(checkpoint: Path, output: Path | None, overwrite: bool, **opt
     """
     suffix = "" if options["precision"] == "fp32" else f"_{options['precision']}"
     output = output or checkpoint.with_name(f"{checkpoint.stem}{suffix}.onnx")
-    if output.exists() and not overwrite:
-        raise UsageError(
-            "exists already", where=output, expected="a name that is free", remedy="Give --overwrite to replace it."
-        )
+    refuse_existing(output, overwrite=overwrite, inputs=[checkpoint], made=".onnx")
     try:
         import onnxscript  # noqa: F401 - PyTorch's exporter would miss it only halfway
 

@@ -16,7 +16,12 @@ REMEDY = "Choose another place to write to."
 
 
 def refuse_existing(
-    target: str | Path, *, overwrite: bool, inputs: Iterable[str | Path] = (), option: str = "--overwrite"
+    target: str | Path,
+    *,
+    overwrite: bool,
+    inputs: Iterable[str | Path] = (),
+    option: str = "--overwrite",
+    made: str = "",
 ) -> None:
     """Refuse to write over what is there, unless `overwrite`; and always what `refuse_irreplaceable` refuses.
 
@@ -26,13 +31,15 @@ def refuse_existing(
         Files that the command reads.
     option
         How a person says `overwrite`, for the message.
+    made
+        Suffix of the model files that the command makes, and may replace.
 
     Raises
     ------
     UsageError, InputError
         With what to do instead.
     """
-    refuse_irreplaceable(target, inputs)
+    refuse_irreplaceable(target, inputs, made)
     found = _stat(target)
     is_folder = found is not None and stat.S_ISDIR(found.st_mode)  # which the writer refuses
     if os.path.lexists(target) and not is_folder and not overwrite:
@@ -41,7 +48,7 @@ def refuse_existing(
         )
 
 
-def refuse_irreplaceable(target: str | Path, inputs: Iterable[str | Path] = ()) -> None:
+def refuse_irreplaceable(target: str | Path, inputs: Iterable[str | Path] = (), made: str = "") -> None:
     """Refuse to write over what nobody means to lose: a file that is being read, a tomogram, a model file.
 
     An input is one under any name: in another spelling, or through a link. A tomogram shows in its first bytes, packed
@@ -62,7 +69,7 @@ def refuse_irreplaceable(target: str | Path, inputs: Iterable[str | Path] = ()) 
         if read is not None and os.path.samestat(found, read):
             what = "is read by this command" if str(path) == str(target) else f"is {path}, which this command reads"
             raise UsageError(what, where=target, expected="another file to write to", remedy=REMEDY)
-    kind = _kind(Path(target)) if stat.S_ISREG(found.st_mode) else "is no ordinary file"
+    kind = _kind(Path(target), made) if stat.S_ISREG(found.st_mode) else "is no ordinary file"
     if kind:
         raise UsageError(kind, where=target, expected="a file that can be written over", remedy=REMEDY)
 
@@ -75,12 +82,12 @@ def _stat(path: str | Path) -> os.stat_result | None:
         return None
 
 
-def _kind(path: Path) -> str:
+def _kind(path: Path, made: str) -> str:
     """What a file is that must stay, or nothing; a link is judged by its own name and by its file's."""
     from .tomogram import read_header
 
     suffixes = {_suffix(path), _suffix(path.resolve())}
-    if suffixes & set(MODELS):
+    if suffixes & {suffix for suffix in MODELS if suffix != made}:
         return "is a model file"
     if suffixes & set(TOMOGRAMS):
         return "is a tomogram"

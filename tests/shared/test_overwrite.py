@@ -276,3 +276,25 @@ def test_demo() -> None:
     data[220:310] = bytes(90)  # as if another program had written it
     Path("mine/tomograms/phantom_3.mrc").write_bytes(data)
     refused("milopyp demo --quick --out mine", f"tomograms/phantom_3.mrc: {TOMOGRAM}")
+
+
+# ---------------------------------------------------------------- export
+
+
+@pytest.mark.parametrize("wanted", ["a.mrc", "model.pth", "other.pth"])
+def test_an_export_replaces_onnx_files_only(wanted: str) -> None:
+    for name in ("model.pth", "other.pth"):
+        Path(name).write_bytes(name.encode())
+    said = {"a.mrc": TOMOGRAM, "model.pth": READ, "other.pth": MODEL}[wanted]
+    refused(f"milopyp-export model.pth -o {wanted} --overwrite", f"{wanted}: {said}")
+
+
+def test_an_export_may_replace_an_export() -> None:
+    shutil.copy(TOY, "old.onnx")
+    Path("model.pth").write_bytes(b"no checkpoint")
+    refused(
+        "milopyp-export model.pth -o old.onnx",
+        "old.onnx: exists already; expected a name that is free. Give --overwrite to replace it.",
+    )
+    outcome = run_line("milopyp-export model.pth -o old.onnx --overwrite")
+    assert "old.onnx" not in outcome.err and "model.pth" in outcome.err
