@@ -20,9 +20,9 @@ from milopyp_shared.preprocessing import Contrast
 from milopyp_shared.tta import SETS
 
 from .decode.select import Selection, margin_in_voxels, select_picks
-from .engine import model as models
 from .engine.machine import AUTO, Machine
 from .engine.model import Model
+from .engine.model import open_model as open_on
 from .engine.planning import parse_memory
 from .pipeline import make_heat_map, prepare, run_network
 
@@ -58,7 +58,7 @@ def open_model(
         The file is no such model, or cannot run here.
     """
     bound = None if memory is None else parse_memory(memory)
-    return models.open_model(as_path(path, "model"), Machine(provider, device, threads, bound))
+    return open_on(as_path(path, "model"), Machine(provider, device, threads, bound))
 
 
 def pick(
