@@ -155,6 +155,6 @@ def make_heat_map(
             progress(done / (heat.size * flips))
             before = time.perf_counter()
 
-    averaged_heat_map(grey.box, grey.shape, run, heat, flips)
+    averaged_heat_map(grey.box, grey.shape, run, heat, flips, stride=model.recipe.geometry.stride)
     elapsed = time.perf_counter() - start
     return heat, {"preprocess": prepared.seconds, "network": in_network, "heat_map": elapsed - in_network}

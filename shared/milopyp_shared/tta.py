@@ -26,10 +26,13 @@ def averaged_heat_map(
     run: Callable[[Read, Shape], Iterator[Piece]],
     out: NDArray[np.float32],
     flips: int = 1,
+    *,
+    stride: Shape,
 ) -> None:
     """Mean of the heat maps of `flips` mirrored copies (1, 2 or 4).
 
-    An odd in-plane size is filled up by its last line before mirroring, so that the copies' grids coincide.
+    A size that the network's stride does not divide is filled up by its last line before mirroring, so that the
+    copies' grids coincide.
 
     Parameters
     ----------
@@ -40,12 +43,15 @@ def averaged_heat_map(
     run
         Gives the heat map of one copy in pieces.
     out
-        The result's place, ``(z, ceil(y/2), ceil(x/2))`` float32; may be a memory map.
+        The result's place, float32, sizes divided by the stride and rounded up; may be a memory map.
+    stride
+        Of the network.
     """
     for number, axes in enumerate(SETS[flips]):
-        even = (shape[0], shape[1] + shape[1] % 2, shape[2] + shape[2] % 2) if axes else shape
         mirrored = np.flip(out, axes)
-        for place, piece in run(mirrored_reader(read, shape, axes), even):
+        for place, piece in run(
+            mirrored_reader(read, shape, axes, stride), filled_shape(shape, stride) if axes else shape
+        ):
             if number == 0:
                 mirrored[place] = piece
             else:
@@ -74,27 +80,32 @@ def heat_map(
 
     Returns
     -------
-    ``(z, ceil(y/2), ceil(x/2))`` float32; the same for every choice of `at_once` up to rounding.
+    float32, sizes divided by the stride and rounded up; the same for every choice of `at_once` up to rounding.
     """
 
     def run(read: Read, shape: Shape) -> Iterator[Piece]:
         return iter_heat_map(plan_tiles(shape, geometry, at_once), read, network, geometry)
 
     out = np.empty(heat_map_shape(shape, geometry), np.float32)
-    averaged_heat_map(read, shape, run, out, flips)
+    averaged_heat_map(read, shape, run, out, flips, stride=geometry.stride)
     return out
 
 
-def mirrored_reader(read: Read, shape: Shape, axes: tuple[int, ...]) -> Read:
-    """Reads the volume mirrored along `axes`."""
+def filled_shape(shape: Shape, stride: Shape) -> Shape:
+    """The sizes, rounded up to whole voxels of the heat map."""
+    z, y, x = (-(-size // step) * step for size, step in zip(shape, stride, strict=True))
+    return (z, y, x)
+
+
+def mirrored_reader(read: Read, shape: Shape, axes: tuple[int, ...], stride: Shape) -> Read:
+    """Reads the volume mirrored along `axes`, filled up to whole voxels of the heat map by its last line."""
     if not axes:
         return read
 
     def mirrored(start: Shape, end: Shape) -> NDArray[np.uint8]:
         low, high, fill = [], [], []
-        for axis, size in enumerate(shape):
-            even = size + size % 2 if axis else size
-            first, last = (even - end[axis], even - start[axis]) if axis in axes else (start[axis], end[axis])
+        for axis, (size, filled) in enumerate(zip(shape, filled_shape(shape, stride), strict=True)):
+            first, last = (filled - end[axis], filled - start[axis]) if axis in axes else (start[axis], end[axis])
             low.append(min(first, size - 1))  # a tile of nothing but the line that fills up still needs that line
             high.append(min(last, size))
             fill.append((0, last - first - (high[-1] - low[-1])))

@@ -32,6 +32,23 @@ def test_the_mean_over_all_copies(flips: int, shape: tuple[int, int, int]) -> No
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
 
 
+@pytest.mark.parametrize("stride", [(1, 4, 4), (2, 3, 1)])
+@pytest.mark.parametrize("flips", SETS)
+def test_copies_coincide_whatever_the_stride(flips: int, stride: tuple[int, int, int]) -> None:
+    """Sizes are filled up to whole voxels of the heat map."""
+    shape = (5, 9, 10)
+    volume = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+
+    def first_voxels(sections: np.ndarray) -> np.ndarray:
+        return sections[tuple(slice(None, None, step) for step in stride)].astype(np.float32)
+
+    geometry = Geometry((0, 0, 0), stride, stride)
+    found = heat_map(box_of(volume), shape, first_voxels, geometry, flips=flips, at_once=2 * 8 * 8)
+    filled = np.pad(volume, [(0, -size % step) for size, step in zip(shape, stride, strict=True)], "edge")
+    wanted = np.mean([np.flip(first_voxels(np.flip(filled, axes)), axes) for axes in SETS[flips]], axis=0)
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
 @pytest.mark.parametrize("flips", [2, 4])
 def test_no_direction_of_an_axis_is_preferred(flips: int) -> None:
     for axis in range(3):

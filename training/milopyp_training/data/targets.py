@@ -1,9 +1,8 @@
 """Heat-map targets: what the network should answer for a set of particle centres.
 
-Everything here is on the *grid*, the network's output map: axes (z, y, x), z as in the paired
-volume, y and x half as fine as the tomogram. `published_targets` draws the published maps around
-integer grid centres; `gaussian_targets` draws the default preset's maps around the true sub-voxel
-positions.
+Everything here is on the *grid*, the network's output map: axes (z, y, x), as coarse as the network's
+stride makes it. `published_targets` draws the published maps around integer grid centres;
+`gaussian_targets` draws the default preset's maps around the true sub-voxel positions.
 """
 
 from __future__ import annotations

@@ -115,9 +115,9 @@ class CrossValidation:
         Parameters
         ----------
         step
-            Is told of every network that has been asked.
+            Called after every network, with what it has done.
         part
-            Is told how much of a network's work is done, 0..1.
+            Called with the part of a network's work that is done, 0..1.
         """
         labels = [np.zeros(len(volume.xyz)) for volume in volumes]
         scores: list[list[NDArray[np.float64]]] = [[] for _ in volumes]
