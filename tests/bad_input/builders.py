@@ -108,7 +108,7 @@ def edited(name: str, edit: Callable[[bytes], bytes]) -> Build:
     return build
 
 
-def claims(nx: int, ny: int, nz: int) -> Build:
+def sized(nx: int, ny: int, nz: int) -> Build:
     """``a.mrc`` whose header says these sizes."""
     return both(volume("a.mrc"), edited("a.mrc", lambda data: struct.pack("<3i", nx, ny, nz) + data[12:]))
 

@@ -40,7 +40,7 @@ def submitted(out: str, *more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def claims(out: str) -> list[Path]:
+def leases(out: str) -> list[Path]:
     return list((Path(out) / "records").glob("*.claim"))
 
 
@@ -54,8 +54,8 @@ def once_each(out: str) -> None:
 def test_an_array_with_a_killed_task_and_a_killed_leader() -> None:
     """A task dies by SIGKILL in the middle, and so does the process that follows the array; giving it again ends it."""
     leader = submitted("picks")
-    wait_for(lambda: claims("picks"))
-    victim = int(json.loads(claims("picks")[0].read_text())["pid"])
+    wait_for(lambda: leases("picks"))
+    victim = int(json.loads(leases("picks")[0].read_text())["pid"])
     os.kill(victim, signal.SIGKILL)
     leader.kill()
     leader.communicate()
@@ -68,7 +68,7 @@ def test_an_array_with_a_killed_task_and_a_killed_leader() -> None:
     summary = json.loads(Path("picks/run.json").read_text())
     assert summary["done"] == COUNT and not summary["failed"]
     assert [record["name"] for record in summary["tomograms"]] == [f"t{number:02d}" for number in range(COUNT)]
-    assert not list(Path("picks").rglob("*.part")) and not claims("picks")
+    assert not list(Path("picks").rglob("*.part")) and not leases("picks")
     finished = submitted("picks")
     said, _ = finished.communicate(timeout=60)
     assert finished.returncode == 0 and "12 of 12 tomograms are done already" in said and "submitted" not in said
@@ -88,7 +88,7 @@ def test_a_tomogram_that_cannot_be_picked() -> None:
 
 def test_a_cancelled_array_is_not_submitted_again() -> None:
     leader = submitted("cancelled")
-    wait_for(lambda: claims("cancelled"))
+    wait_for(lambda: leases("cancelled"))
     subprocess.run(["scancel", "--user", "root"], check=True)
     said, _ = leader.communicate(timeout=120)
     assert leader.returncode in (1, 3) and said.count("submitted job") == 1, said

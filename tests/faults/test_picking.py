@@ -147,7 +147,7 @@ def test_out_of_memory(tmp_path: Path) -> None:
     assert_as_undisturbed(run, whole)
 
 
-def test_claims_of_the_living_hold_and_those_of_the_dead_do_not(tmp_path: Path) -> None:
+def test_leases_of_the_living_hold_and_those_of_the_dead_do_not(tmp_path: Path) -> None:
     with Leases(tmp_path) as ours:
         assert ours.acquire("a")
         assert not Leases(tmp_path).acquire("a")
@@ -167,11 +167,11 @@ def test_claims_of_the_living_hold_and_those_of_the_dead_do_not(tmp_path: Path) 
         ("", 0, False),  # just being written
         ("", 1000, True),
     ):
-        claim = tmp_path / "b.claim"
-        claim.write_text(content)
+        lease = tmp_path / "b.claim"
+        lease.write_text(content)
         then = time.time() - age
-        os.utime(claim, (then, then))
-        with Leases(tmp_path) as claims:
-            assert claims.acquire("b") is free, content
-        claim.unlink(missing_ok=True)
+        os.utime(lease, (then, then))
+        with Leases(tmp_path) as leases:
+            assert leases.acquire("b") is free, content
+        lease.unlink(missing_ok=True)
         assert list(tmp_path.iterdir()) == []

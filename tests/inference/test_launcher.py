@@ -127,15 +127,15 @@ def test_two_leaders_at_once() -> None:
 
 
 def test_what_another_host_has_is_waited_for() -> None:
-    """A claim of a host that may be alive is no failure; when it is stale, the tomogram is picked."""
-    Path("claimed/records").mkdir(parents=True)
-    claim = Path("claimed/records/t03.claim")
-    claim.write_text('{"host": "elsewhere", "pid": 1, "born": "1"}')
+    """A lease of a host that may be alive is no failure; when it is stale, the tomogram is picked."""
+    Path("leased/records").mkdir(parents=True)
+    lease = Path("leased/records/t03.claim")
+    lease.write_text('{"host": "elsewhere", "pid": 1, "born": "1"}')
     now = time.time()
-    os.utime(claim, (now - STALE_AFTER + 8, now - STALE_AFTER + 8))  # stale in a few seconds
-    outcome = run_line(f"{LINE} claimed --workers 1 --threads 1")
+    os.utime(lease, (now - STALE_AFTER + 8, now - STALE_AFTER + 8))  # stale in a few seconds
+    outcome = run_line(f"{LINE} leased --workers 1 --threads 1")
     assert outcome.code == 0, outcome.err
-    assert outputs(Path("claimed")) == outputs(Path("whole"))
+    assert outputs(Path("leased")) == outputs(Path("whole"))
 
 
 def test_a_missing_file_costs_itself_only() -> None:

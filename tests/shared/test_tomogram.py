@@ -176,15 +176,15 @@ def test_more_than_four_gigabytes(tmp_path: Path) -> None:
 def test_packed_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Callable[[bytes], bytes], endian: str
 ) -> None:
-    spool = tmp_path / "spool"
-    spool.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(spool))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     data = voxels(2)
     content = mrc_bytes(data, 2, endian, extended=b"x" * 80, cell=(17 * 7.5, 12 * 7.5, 9 * 7.5), origin=(1, 2, 3))
     tomogram = open_tomogram(put(tmp_path / "a.mrc.z", pack(content + b"more than the header claims")), "xyz")
     assert np.array_equal(tomogram.sections(0, 9), data)
     assert (tomogram.voxel_size, tomogram.mrc.origin) == (7.5, (1.0, 2.0, 3.0))
-    assert not list(spool.iterdir())
+    assert not list(scratch.iterdir())
 
 
 def packed_and_bad(kind: str) -> bytes:
