@@ -90,7 +90,7 @@ def test_an_old_run_is_shown_and_judged() -> None:
 def test_a_record_of_published_picks() -> None:
     shutil.copy("published_record.json", "run/records/a.json")
     outcome = run_line("milopyp threshold run --value 0.5")
-    assert "a was picked with --published" in outcome.err
+    assert "a was picked with milopyp-infer --published" in outcome.err
     assert run_line("milopyp report run").code == 0
 
 
