@@ -254,20 +254,20 @@ def table(folder: Path, **columns: list[object]) -> Path:
     return path
 
 
-FORMS = {
+SPELLINGS = {
     "plain": "{} {} {}", "list": "[{}, {}, {}]", "array": "array([{}, {}, {}], dtype=float32)",
     "numpy 2": "[np.float64({}), np.float64({}), np.float64({})]", "tensor": "tensor([{}, {}, {}], device='cuda:0')",
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("form", [*FORMS, ""])
+@pytest.mark.parametrize("spelling", [*SPELLINGS, ""])
 @pytest.mark.parametrize("double", [True, False])
-def test_tables_of_the_exploration_module(folder: Path, form: str, double: bool) -> None:
+def test_tables_of_the_exploration_module(folder: Path, spelling: str, double: bool) -> None:
     """Positions as numbers and in the ways in which Python prints them; names with folders; z in sections of two."""
     for name, order in (("a", "xyz"), ("b", "xzy"), ("c", "xyz")):
         write_tomogram(folder / f"{name}.rec", noise(SHAPE), order)
     written = POINTS * (1, 1, 0.5 if double else 1) - (0, 0, 0.25 if double else 0)
-    rows = [FORMS[form].format(*row) if form else row for row in written.tolist()]
+    rows = [SPELLINGS[spelling].format(*row) if spelling else row for row in written.tolist()]
     path = table(folder, name=["a", "b", "data/b.rec", "gone"], coord=[*rows, rows[0]], cluster=[1, 2, 3, 4])
     outcome = prepare(folder, f"--picks {path}" + " --double-z" * double)
     found = labels(folder)
