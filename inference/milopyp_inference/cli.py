@@ -134,19 +134,19 @@ def infer_command(inputs: tuple[str, ...], **given: Any) -> int:
       milopyp-infer test_imgs.txt --model ribosome.onnx --out picks --workers 2
       milopyp-infer test_imgs.txt --model ribosome.onnx --out picks --slurm --slurm-cpus 4 --dry-run
     """
-    from . import steps
+    from . import infer
 
     options = InferOptions(inputs, **given)
-    request = steps.parse(options, Console())
-    images = steps.find_tomograms(request)
+    request = infer.parse(options, Console())
+    images = infer.find_tomograms(request)
     if not images.own:
         request.console.say(f"there is nothing to do for part {options.shard} of {len(images.everything)} tomograms")
         return 0
-    run = steps.open_run(request, images)
+    run = infer.open_run(request, images)
     if options.dry_run:
-        request.console.say(f"wrote {steps.write_script(request, images)}; submit it with sbatch")
+        request.console.say(f"wrote {infer.write_script(request, images)}; submit it with sbatch")
         return 0
-    return steps.pick(request, run, images)
+    return infer.pick(request, run, images)
 
 
 def main() -> None:
