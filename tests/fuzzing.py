@@ -24,7 +24,7 @@ from milopyp_shared.lists import (
 from milopyp_shared.picks import Picks
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.tomogram import open_tomogram
-from toys import TOY, noise, write_tomogram
+from toys import TOY, noise, placed, write_tomogram
 
 PICKS = Picks(np.array([[3.0, 4.5, 5.25], [10.0, 2.0, 7.0], [1.5, 20.0, 11.0]]), np.array([0.9, 0.5, 0.25]))
 SETTING = FormatContext(
@@ -68,7 +68,7 @@ def _format(word: str) -> Reader:
 
 def _whole_model(path: Path) -> object:
     model = read_mod(path)
-    return to_voxel_index(model_points(model), model, pixel_size=10.0, origin=(0.0, 0.0, 0.0))
+    return to_voxel_index(model_points(model), model, placed(10.0))
 
 
 def _whole_tomogram(path: Path) -> object:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from milopyp_shared import axes
+from milopyp_shared.imod_header import Placement
 from milopyp_shared.mrc import MrcHeader, write_mrc
 from milopyp_shared.phantom import Phantom, PhantomSettings, make_phantom
 from milopyp_shared.tomogram import Tomogram
@@ -41,6 +42,12 @@ def write_tomogram(path: Path, zyx: np.ndarray[Any, Any], order: str = "xyz", **
     path.parent.mkdir(parents=True, exist_ok=True)
     write_mrc(path, zyx.transpose(axes.from_zyx(order)), **header)
     return path
+
+
+def placed(size: float | None = None, origin: tuple[float, ...] = (0.0, 0.0, 0.0)) -> Placement:
+    """What a header with cubes of `size` Angstrom as voxels says; None: no size."""
+    x, y, z = origin
+    return Placement(None if size is None else (size, size, size), (x, y, z))
 
 
 def tomogram_of(zyx: np.ndarray[Any, Any], voxel_size: float | None = None) -> Tomogram:

@@ -15,8 +15,10 @@ from milopyp_shared import axes
 from milopyp_shared.arrays import MaskLike, TomogramLike, as_mask, as_tomogram
 from milopyp_shared.errors import UsageError
 from milopyp_shared.files import as_path
+from milopyp_shared.header_checks import refuse_unequal_voxels
 from milopyp_shared.picks import Picks
 from milopyp_shared.preprocessing import Contrast
+from milopyp_shared.tomogram import Tomogram
 from milopyp_shared.tta import SETS
 
 from .decode.select import Selection, margin_in_voxels, select_picks
@@ -122,7 +124,7 @@ def pick(
     _require("distance", distance, lambda value: value is None or 0 <= value < np.inf, "voxels, 0 or more")
     _require("margin", margin, lambda value: 0 <= value < np.inf, "Angstrom, 0 or more")
     _require_seen(contrast, flips)
-    opened, volume = _opened(model), as_tomogram(tomogram, order, voxel_size)
+    opened, volume = _opened(model), _checked(tomogram, order, voxel_size)
     selection = Selection(
         threshold=opened.recipe.threshold.score if threshold is None else threshold,
         distance=opened.recipe.suppression_distance if distance is None else distance,
@@ -156,8 +158,14 @@ def heat_map(
     """
     _require_seen(contrast, flips)
     opened = _opened(model)
-    prepared = prepare(as_tomogram(tomogram, order, voxel_size), opened.recipe, contrast, rescale)
+    prepared = prepare(_checked(tomogram, order, voxel_size), opened.recipe, contrast, rescale)
     return make_heat_map(prepared, opened, flips)[0]
+
+
+def _checked(value: TomogramLike, order: str, voxel_size: float | None) -> Tomogram:
+    tomogram = as_tomogram(value, order, voxel_size)
+    refuse_unequal_voxels(tomogram)
+    return tomogram
 
 
 def _opened(model: ModelLike) -> Model:

@@ -21,6 +21,7 @@ from milopyp_shared.files import as_path
 from milopyp_shared.formats.candidates import CANDIDATES
 from milopyp_shared.formats.conventions import FormatContext
 from milopyp_shared.formats.registry import FORMATS, axes_warning, check_needs, format_of
+from milopyp_shared.imod_header import Three
 from milopyp_shared.lists import check_image_name
 from milopyp_shared.overwrite import refuse_existing
 from milopyp_shared.picks import Picks, as_picks
@@ -202,11 +203,11 @@ def format_context(
     """
     _check(options)
     order, size, voxel_size, frame = options.get("order"), options.get("size"), options.get("voxel_size"), None
+    known_size: float | Three | None = voxel_size
     if tomogram is not None:
         frame = frame_of(tomogram, order, voxel_size)
         _refuse_other_size(size, frame, tomogram)
-        z, y, x = frame.stored_shape
-        order, size, voxel_size = frame.order, (x, y, z), frame.voxel_size
+        order, size, known_size = frame.order, frame.size, frame.voxel_size
     elif order == axes.AUTO:
         if size is None:
             raise UsageError("auto", where="--order", expected="--tomogram or --shape to tell the order from")
@@ -214,7 +215,7 @@ def format_context(
     if size is not None and order is not None and (doubt := axes.order_warning(order, size[::-1])):
         warn(doubt)
     label = options.get("name") or _name_of(tomogram) or path.name.removesuffix(CANDIDATES).rsplit(".", 1)[0]
-    known = {"order": order, "size": size, "voxel_size": voxel_size, "binning": options.get("binning") or 1.0}
+    known = {"order": order, "size": size, "voxel_size": known_size, "binning": options.get("binning") or 1.0}
     return FormatContext(**{**options, **known}, frame=frame, label=label)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from . import axes
 from .errors import ContradictionError, InputError, UsageError
 from .files import as_path
+from .imod_header import Placement
 from .masks import Mask, array_mask, open_mask
 from .mrc import MrcHeader
 from .tomogram import SHORTEST_AXIS, Tomogram, TomogramHeader, open_tomogram
@@ -67,7 +68,7 @@ def as_tomogram(value: TomogramLike, order: str = axes.AUTO, voxel_size: float |
     if isinstance(value, np.ndarray):
         tomogram = _in_memory(value, voxel_size)
     elif isinstance(value, Tomogram):
-        tomogram = replace(value, voxel_size=voxel_size or value.voxel_size)
+        tomogram = replace(value, given_voxel_size=voxel_size or value.given_voxel_size)
     else:
         path = as_path(value, "tomogram", "the name of a file, an open tomogram, or an array (z, y, x)")
         return open_tomogram(path, order, voxel_size)
@@ -105,7 +106,8 @@ def _in_memory(zyx: NDArray[Any], voxel_size: float | None) -> Tomogram:
         raise InputError(
             f"{z} x {y} x {x} voxels (z, y, x)", where="tomogram", expected=f"at least {SHORTEST_AXIS} along every axis"
         )
-    header = MrcHeader((z, y, x), zyx.dtype, voxel_size=voxel_size)
+    said = None if voxel_size is None else (float(voxel_size),) * 3
+    header = MrcHeader((z, y, x), zyx.dtype, placement=Placement(said))
     return Tomogram(_NAME, header, "xyz", voxel_size, ArrayVoxels(zyx))
 
 

@@ -51,6 +51,7 @@ def read_points_of(
     ContradictionError
         Points outside the volume; the order in which all would fit is named.
     """
+    frame = tomogram.frame
     if path.suffix == ".mod":
         model = mod.read_mod(path)
         if object is not None and object >= len(model.objects):
@@ -60,13 +61,11 @@ def read_points_of(
                 where=path,
                 expected=f"--object 1 to {len(model.objects)}",
             )
-        columns = mod.to_voxel_index(
-            mod.model_points(model, object), model, pixel_size=tomogram.mrc.voxel_size, origin=tomogram.mrc.origin
-        )
+        columns = mod.to_voxel_index(mod.model_points(model, object), model, frame.placement, frame.size)
     else:
         columns = text.read_points(path, extra=None if extra is None else "ignore")
         if coords == "model2point":
-            columns = columns - mod.CENTRE
+            columns = mod.from_model(columns, frame.placement, frame.size)
     xyz = axes.columns_to_xyz(columns, tomogram.order)
     if not axes.inside(xyz, tomogram.shape).all():
         words = [word for word in axes.column_orders_that_fit(columns, tomogram.shape) if word != tomogram.order]

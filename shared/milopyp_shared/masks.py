@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from . import axes
 from .errors import InputError
+from .imod_header import AS_UNSIGNED
 from .lists import ImageEntry
 from .scratch_array import scratch_array
 from .tomogram import TomogramHeader, open_tomogram, read_header
@@ -129,7 +130,7 @@ def check_mask_header(path: Path, tomogram: TomogramHeader) -> None:
 
 
 def open_mask(path: Path, tomogram: TomogramHeader) -> Mask:
-    """The mask of a tomogram.
+    """The mask of a tomogram, as IMOD reads it: its signed bytes count from -128, and its rows from the bottom.
 
     Raises
     ------
@@ -139,9 +140,12 @@ def open_mask(path: Path, tomogram: TomogramHeader) -> Mask:
     mask = open_tomogram(path, tomogram.order, shortest=1)
     binning = _binning(mask.shape, tomogram, path)
     kept = scratch_array(mask.shape, np.bool_)
+    above = INSIDE - AS_UNSIGNED if mask.mrc.biased else INSIDE
     for first in range(0, mask.shape[0], _SECTIONS):
-        kept[first : first + _SECTIONS] = mask.sections(first, first + _SECTIONS) > INSIDE
+        kept[first : first + _SECTIONS] = mask.sections(first, first + _SECTIONS) > above
     mask.raise_if_modified()
+    if mask.mrc.stamped and tomogram.mrc.placement.rows_downwards:
+        kept = np.flip(kept, axes.to_zyx(tomogram.order).index(1))
     return _set_somewhere(Mask(kept, binning), path)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import struct
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ from mrcfile.dtypes import HEADER_DTYPE
 from numpy.typing import NDArray
 
 from .errors import InputError
+from .imod_header import ROTATION_AT, STANDARD, UNSAID, Placement, bytes_are_signed, is_stamped, placement_of
 
 HEADER_BYTES = 1024
 _WRITTEN_AT_ONCE = 4_000_000  # voxels
 
 _MODES = {0: np.int8, 1: np.int16, 2: np.float32, 6: np.uint16, 12: np.float16}
 _REFUSED_MODES = {3: "complex int16", 4: "complex float32", 101: "4-bit"}
-_IMOD_STAMP = 1146047817  # "IMOD" as an integer, at byte 152 of the header
 
 
 @dataclass(frozen=True)
@@ -33,25 +34,38 @@ class MrcHeader:
         Of a voxel, with its byte order.
     offset
         Bytes before the first voxel.
-    voxel_size
-        Angstrom; None where it is not said (0 and exactly 1.0 count as unsaid).
-    origin
-        Angstrom, 0 where it is no finite number; along the file's axes, fastest first.
+    placement
+        Where IMOD has the voxels.
     start
         nxstart, nystart, nzstart.
+    absent
+        Bytes of an extended header that is announced and not there.
+    stamped
+        Whether IMOD has written it.
+    biased
+        Whether it has written signed bytes, of which -128 stands for 0.
     """
 
     stored_shape: tuple[int, int, int]
     dtype: np.dtype[Any]
     offset: int = HEADER_BYTES
-    voxel_size: float | None = None
-    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    placement: Placement = UNSAID
     start: tuple[int, int, int] = (0, 0, 0)
+    absent: int = 0
+    stamped: bool = False
+    biased: bool = False
 
     @property
     def file_bytes(self) -> int:
         """Length of a file that holds all the voxels."""
         return self.offset + math.prod(self.stored_shape) * self.dtype.itemsize
+
+    def of_length(self, size: int) -> MrcHeader:
+        """The header of a file of `size` bytes: if these are just its voxels, no extended header lies before them."""
+        absent = self.offset - HEADER_BYTES
+        if absent == 0 or size != self.file_bytes - absent:
+            return self
+        return replace(self, offset=HEADER_BYTES, absent=absent)
 
 
 def parse_header(path: Path, start: bytes) -> MrcHeader:
@@ -63,14 +77,15 @@ def parse_header(path: Path, start: bytes) -> MrcHeader:
         Too short, not MRC, or a number type without grey levels.
     """
     header = _header(path, start)
-    x, y, z = (float(np.nan_to_num(header["origin"][axis], posinf=0.0, neginf=0.0)) for axis in "xyz")
+    dtype, stamped = _voxel_type(path, header, start), is_stamped(header, start)
     return MrcHeader(
         _file_shape(header),
-        _voxel_type(path, header, start),
+        dtype,
         HEADER_BYTES + int(header["nsymbt"]),
-        _voxel_size(header),
-        (x, y, z),
+        placement_of(header, start),
         (int(header["nxstart"]), int(header["nystart"]), int(header["nzstart"])),
+        stamped=stamped,
+        biased=stamped and dtype == np.int8 and bool(header["dmin"] < 0),
     )
 
 
@@ -114,31 +129,9 @@ def _voxel_type(path: Path, header: Any, start: bytes) -> np.dtype[Any]:
             expected="mode 0, 1, 2, 6 or 12",
             remedy="Convert it, e.g. with IMOD: newstack -mode 1 IN OUT.",
         )
-    if mode == 0 and _bytes_are_unsigned(header, start):
+    if mode == 0 and not bytes_are_signed(header, start):
         return np.dtype(np.uint8)
     return np.dtype(_MODES[mode]).newbyteorder(header.dtype["mode"].byteorder)
-
-
-def _bytes_are_unsigned(header: Any, start: bytes) -> bool:
-    """IMOD's flag where its stamp stands; else the header's own maximum, or an age before the MAP id.
-
-    Source: IMOD's description of its MRC header (imodStamp at byte 152, bit 0 of imodFlags = signed bytes).
-    """
-    byte_order = header.dtype["mode"].byteorder
-    stamp, flags = np.frombuffer(start, dtype=np.dtype(np.int32).newbyteorder(byte_order), count=2, offset=152)
-    if stamp == _IMOD_STAMP:
-        return not flags & 1
-    older_than_map_id = bytes(header["map"]).rstrip(b"\0 ") != b"MAP"
-    return bool(header["dmax"] > 127 or (older_than_map_id and header["dmin"] >= 0))
-
-
-def _voxel_size(header: Any) -> float | None:
-    lengths = np.array([header["cella"][axis] for axis in "xyz"], dtype=float)
-    counts = np.array([header["mx"], header["my"], header["mz"]], dtype=float)
-    if np.any(counts <= 0) or not np.all(np.isfinite(lengths)):
-        return None
-    size = float(np.median(lengths / counts))
-    return size if size > 0 and size != 1.0 else None
 
 
 def write_mrc(
@@ -146,6 +139,8 @@ def write_mrc(
     data: NDArray[Any],
     voxel_size: float | NDArray[np.float64] | None = None,
     origin: NDArray[np.float64] | tuple[float, float, float] = (0.0, 0.0, 0.0),
+    *,
+    like: Placement | None = None,
 ) -> None:
     """Write a volume as MRC; equal data give equal bytes (mrcfile's time stamp is left out).
 
@@ -156,9 +151,13 @@ def write_mrc(
     voxel_size
         Angstrom, one number or one per file axis (fastest first); None when unknown.
     origin
-        Angstrom, per file axis (fastest first).
+        Angstrom, per file axis (fastest first), in the sense of MRC2014.
+    like
+        Of a file whose rotation and direction of rows this one is to have, so that it lies on it in 3dmod.
     """
     header = _new_header(path, data, voxel_size, origin)
+    if like is not None:
+        header = _turned_like(header, like)
     total, squares, lowest, highest = 0.0, 0.0, np.inf, -np.inf
     at_once = max(1, _WRITTEN_AT_ONCE // (data.shape[1] * data.shape[2]))
     with path.open("wb") as stream:
@@ -174,6 +173,15 @@ def write_mrc(
         header.rms = np.sqrt(max(squares / data.size - mean**2, 0.0))
         stream.seek(0)
         stream.write(header.tobytes())
+
+
+def _turned_like(header: Any, like: Placement) -> Any:
+    """The header with a rotation, and, for rows from top to bottom, with the name and version that tell IMOD so."""
+    if like.rows_downwards:
+        header.exttyp, header.nversion = b"FEI1", STANDARD.start
+    content = bytearray(header.tobytes())
+    struct.pack_into("<3f", content, ROTATION_AT, *(like.rotation or (0.0, 0.0, 0.0)))
+    return np.frombuffer(content, HEADER_DTYPE).view(np.recarray).reshape(())
 
 
 def _new_header(

@@ -9,7 +9,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +20,7 @@ from . import axes
 from .atomic import is_full
 from .errors import InputError
 from .files import as_path, missing_file_error
+from .imod_header import UNSAID, Placement, Three, middle
 from .mrc import HEADER_BYTES, MrcHeader, parse_header
 from .voxel_reader import VoxelReader, Voxels
 
@@ -40,18 +41,22 @@ class Frame:
     stored_shape
         Of the file, slowest axis first.
     voxel_size
-        Angstrom, or None when neither the user nor the header says (0 and exactly 1.0 count as unsaid).
-    header_voxel_size
+        Angstrom along the file's axes, fastest first; None when neither the user nor the header says (0 and exactly
+        1.0 count as unsaid).
+    placement
         What the header says, whatever the user says: 3dmod places models by it.
-    origin
-        Of the header (Angstrom, 0 where it is no finite number), along the file's axes, fastest first.
     """
 
     order: str
     stored_shape: tuple[int, int, int]
-    voxel_size: float | None = None
-    header_voxel_size: float | None = None
-    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    voxel_size: Three | None = None
+    placement: Placement = UNSAID
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Of the file, fastest axis first."""
+        z, y, x = self.stored_shape
+        return (x, y, z)
 
 
 @dataclass(frozen=True)
@@ -66,19 +71,29 @@ class TomogramHeader:
         Its own header.
     order
         Order word: the file's axes from fastest to slowest.
-    voxel_size
-        Angstrom, or None when neither the user nor the header says.
+    given_voxel_size
+        Angstrom; what the user says, which overrides the header.
     """
 
     path: Path
     mrc: MrcHeader
     order: str
-    voxel_size: float | None
+    given_voxel_size: float | None
+
+    @property
+    def voxel_size(self) -> float | None:
+        """Angstrom, one number for all axes; None when neither the user nor the header says.
+
+        Of a header with different sizes it is the middle one, `milopyp_shared.header_checks` tells.
+        """
+        return None if self.frame.voxel_size is None else middle(self.frame.voxel_size)
 
     @property
     def frame(self) -> Frame:
         """Where its voxels are."""
-        return Frame(self.order, self.mrc.stored_shape, self.voxel_size, self.mrc.voxel_size, self.mrc.origin)
+        given, placement = self.given_voxel_size, self.mrc.placement
+        size = placement.voxel_size if given is None else (given, given, given)
+        return Frame(self.order, self.mrc.stored_shape, size, placement)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -170,8 +185,7 @@ def open_tomogram(
         with tempfile.TemporaryFile(prefix="milopyp-") as unpacked:
             with _unpacking(path), unpack(stream) as packed:
                 size = _copy(packed, unpacked, header.mrc.file_bytes)
-            _check_length(path, header.mrc, size)
-            return _with_voxels(header, unpacked)
+            return _with_voxels(replace(header, mrc=_of_length(path, header.mrc, size)), unpacked)
 
 
 @contextmanager
@@ -195,7 +209,7 @@ def _read_header(
     unpack = _unpacker(stream)
     if unpack is None:
         mrc = parse_header(path, stream.read(HEADER_BYTES))
-        _check_length(path, mrc, os.fstat(stream.fileno()).st_size)
+        mrc = _of_length(path, mrc, os.fstat(stream.fileno()).st_size)
     else:
         with _unpacking(path), unpack(stream) as packed:
             mrc = parse_header(path, packed.read(HEADER_BYTES))
@@ -207,16 +221,18 @@ def _read_header(
             remedy="Give a tomogram, not an image or a crop of a few voxels.",
         )
     word = axes.resolve_order(order, mrc.stored_shape, path)
-    return TomogramHeader(path, mrc, word, voxel_size or mrc.voxel_size)
+    return TomogramHeader(path, mrc, word, voxel_size)
 
 
 def _with_voxels(header: TomogramHeader, stream: IO[bytes]) -> Tomogram:
     mrc = header.mrc
     stored = VoxelReader(header.path, stream, mrc.dtype, mrc.stored_shape, mrc.offset)
-    return Tomogram(header.path, mrc, header.order, header.voxel_size, stored)
+    return Tomogram(header.path, mrc, header.order, header.given_voxel_size, stored)
 
 
-def _check_length(path: Path, mrc: MrcHeader, size: int) -> None:
+def _of_length(path: Path, mrc: MrcHeader, size: int) -> MrcHeader:
+    """The header of a file of `size` bytes; one that cannot hold its voxels is refused."""
+    mrc = mrc.of_length(size)
     if size < mrc.file_bytes:
         raise InputError(
             f"the file has {size} bytes",
@@ -224,6 +240,7 @@ def _check_length(path: Path, mrc: MrcHeader, size: int) -> None:
             expected=f"{mrc.file_bytes} for the {_sizes(mrc)} voxels its header claims",
             remedy="The file is truncated or its header is wrong: copy it again.",
         )
+    return mrc
 
 
 def _sizes(mrc: MrcHeader) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from selenium import webdriver
@@ -136,7 +137,7 @@ def page(chromium: webdriver.Chrome, run: Path, downloads: Path) -> Iterator[Pag
 def above(run: Path, name: str, threshold: float) -> Picks:
     """What the run's candidates give at a threshold, by the program that picks."""
     record = json.loads((run / f"picks/records/{name}.json").read_text())
-    frame = Frame(**{key: tuple(v) if isinstance(v, list) else v for key, v in record["frame"].items()})
+    frame = msgspec.convert(record["frame"], Frame)
     selection = replace(Selection(**record["options"]["selection"]), threshold=threshold)
     return select_picks(read_candidates(run / f"picks/{name}.candidates.csv"), selection, frame)
 

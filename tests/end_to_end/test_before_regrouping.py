@@ -40,7 +40,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_tomogram(Path("masks/a_mask.mrc"), mask)
     for path in ("tomograms/a.mrc", "masks/a_mask.mrc"):
         os.utime(path, (WRITTEN, WRITTEN))
-    for path in Path("run").rglob("*.json"):
+    for path in (*Path("run").rglob("*.json"), Path("published_record.json")):
         path.write_text(path.read_text().replace("/data/", f"{tmp_path}/"))
     return tmp_path
 
@@ -56,7 +56,10 @@ def test_the_same_command_skips_what_an_old_record_says_is_done() -> None:
     assert "a is already done: 3 picks" in outcome.out
     assert "failed: b: tomograms/b.mrc: no such file" in outcome.err
     assert outputs(Path("run")) == before
-    assert [content(path) for path in RECORDS] == records
+    now = [content(path) for path in RECORDS]
+    for summary in (now[2], records[2]):  # the summary is written anew, with frames in the words of today
+        summary["tomograms"][0].pop("frame")
+    assert now == records
 
 
 def test_an_old_record_counts_only_for_the_same_files() -> None:

@@ -19,6 +19,7 @@ from milopyp_shared.recipe import Recipe
 from milopyp_training import run as training_run
 from milopyp_training.loop import trainer
 from running import Outcome, run_line
+from toys import placed
 
 DIAMETER = 8
 TRAIN = (
@@ -63,7 +64,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         truth = read_coordinate_list("phantoms/coords.txt")
         np.savetxt("phantoms/phantom_1_coord.txt", truth["phantom_1"] + (0.5, 0.5, 0.0))
         write_mod(
-            Path("phantoms/phantom_2.mod"), truth["phantom_2"], size_xyz=(48, 48, 24), radius=4.0, pixel_size=10.0
+            Path("phantoms/phantom_2.mod"),
+            truth["phantom_2"],
+            size_xyz=(48, 48, 24),
+            radius=4.0,
+            placement=placed(10.0),
         )
         prepared = done("milopyp prepare -d phantoms -e .mrc -o toy")
         assert "8 labels in 2 tomograms" in prepared.out

@@ -169,7 +169,7 @@ def test_heat_map_of_a_tomogram_without_voxel_size(tmp_path: Path) -> None:
     line = "milopyp-infer --voxel-size 7.5"
     assert run_line(line, path, "--model", TOY, "--out", tmp_path / "given").code == 0
     records = [json.loads((tmp_path / out / "records" / "a.json").read_text()) for out in ("unsaid", "given")]
-    assert [record["frame"]["voxel_size"] for record in records] == [None, 7.5]
+    assert [record["frame"]["voxel_size"] for record in records] == [None, [7.5] * 3]
     with mrcfile.open(tmp_path / "given" / "a_hm.mrc") as mrc:
         assert mrc.voxel_size.tolist() == (15.0, 15.0, 15.0)
         assert mrc.header.origin.tolist() == (3.75, 3.75, 3.75)

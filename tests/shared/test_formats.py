@@ -22,6 +22,7 @@ from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.formats import copick, dynamo, eman, star
 from milopyp_shared.formats.conventions import FormatContext
 from milopyp_shared.formats.registry import FORMATS
+from milopyp_shared.imod_header import Placement
 from milopyp_shared.picks import Picks
 from milopyp_shared.tomogram import Frame
 
@@ -31,7 +32,7 @@ WITHOUT_SCORES = ("txt", "ndjson")
 
 def setting(order: str = "xyz", **changes: Any) -> FormatContext:
     size = SIZES[order]
-    frame = Frame(order, (size[2], size[1], size[0]), 10.52, 10.52, (-35.0, 20.0, 7.5))
+    frame = Frame(order, size[::-1], (10.52,) * 3, Placement((10.52,) * 3, (-35.0, 20.0, 7.5)))
     given = {"size": size, "voxel_size": 10.52, "frame": frame, "coords": "model2point", "label": "TS_01"}
     return FormatContext(**{"order": order, **given, **changes})
 

@@ -12,6 +12,8 @@ from hypothesis.extra.numpy import arrays
 
 from milopyp_shared.errors import InputError
 from milopyp_shared.formats.mod import model_points, model_scores, read_mod, to_voxel_index, write_mod
+from milopyp_shared.imod_header import Placement
+from toys import placed
 
 GOLDEN = [
     "scattered_integers",
@@ -104,14 +106,14 @@ points = arrays(np.float32, st.tuples(st.integers(0, 12), st.just(3)), elements=
 def test_round_trip_is_exact_to_float32(tmp_path: Path, xyz: np.ndarray, scored: bool, seed: int) -> None:
     path = tmp_path / "picks.mod"
     scores = np.random.default_rng(seed).integers(0, 4, len(xyz)) / 7 if scored else None
-    volume = {"pixel_size": 13.48, "origin": (-120.5, 0.0, 77.25)}
-    write_mod(path, xyz, scores=scores, radius=12.4, size_xyz=SIZE, **volume)
+    volume = placed(13.48, (-120.5, 0.0, 77.25))
+    write_mod(path, xyz, scores=scores, radius=12.4, size_xyz=SIZE, placement=volume)
     model = read_mod(path)
     stored = (xyz.astype(np.float64) + CENTRE).astype(np.float32)
     order = np.arange(len(xyz)) if scores is None else np.argsort(-scores, kind="stable")
     assert np.array_equal(model_points(model), stored[order])
     # back on the volume it was written for, the transform does nothing
-    index = to_voxel_index(model_points(model), model, **volume)
+    index = to_voxel_index(model_points(model), model, volume, SIZE)
     assert np.abs(index - xyz[order]).max(initial=0) <= np.spacing(np.float32(4000)) / 2
     if scores is not None and len(xyz):
         assert np.array_equal(model_scores(model), scores[order].astype(np.float32))
@@ -128,14 +130,14 @@ def test_written_chunks_by_an_independent_walker(tmp_path: Path) -> None:
     path = tmp_path / "picks.mod"
     xyz, scores = np.array([[10, 20, 30], [1.25, 2, 3], [7, 8, 9]]), [0.25, 0.875, 0.5]
     write_mod(
-        path, xyz, scores=scores, radius=12.4, size_xyz=SIZE, pixel_size=10.5, origin=(-30, 0, 5), name="ribosome"
+        path, xyz, scores=scores, radius=12.4, size_xyz=SIZE, placement=placed(10.5, (-30, 0, 5)), name="ribosome"
     )
     data = path.read_bytes()
     found = chunks(data)
     assert [tag for tag, _ in found] == ["OBJT", "CONT", "CONT", "CONT", "IMAT", "OBST", "MINX"]
     content = dict(found)
 
-    assert struct.unpack_from(">3iiI", data, 136) == (*SIZE, 1, 0x7C00)
+    assert struct.unpack_from(">3iiI", data, 136) == (*SIZE, 1, 0xFC00)
     assert struct.unpack_from(">fi", data, 216) == (np.float32(1.05), -9)  # nm
     assert content["OBJT"].startswith(b"ribosome\0")
     n_contours, flags = struct.unpack_from(">iI", content["OBJT"], 128)
@@ -165,7 +167,7 @@ def test_written_chunks_by_an_independent_walker(tmp_path: Path) -> None:
 def test_same_arguments_same_bytes(tmp_path: Path) -> None:
     xyz, scores = np.arange(30.0).reshape(10, 3), np.ones(10)
     for name in ("a.mod", "b.mod"):
-        write_mod(tmp_path / name, xyz, scores=scores, radius=3, size_xyz=SIZE, pixel_size=8.0)
+        write_mod(tmp_path / name, xyz, scores=scores, radius=3, size_xyz=SIZE, placement=placed(8.0))
     assert (tmp_path / "a.mod").read_bytes() == (tmp_path / "b.mod").read_bytes()
     # equal scores keep their order, and 3dmod's slider gets a range that it can divide by
     assert np.array_equal(model_points(read_mod(tmp_path / "a.mod")), xyz + CENTRE)
@@ -185,29 +187,29 @@ def test_without_pixel_size_or_picks(tmp_path: Path) -> None:
 
 # 3dmod keeps a point at its place in space: (voxel + 0.5) * voxel size + origin (MRC2014) stays the same in all axes
 @pytest.mark.parametrize(
-    ("pixel_size", "origin", "expected"),
+    ("volume", "expected"),
     [
-        (10.0, (0, 0, 0), [99.0, 49.0, 9.0]),
-        (10.0, (100.0, -50.0, 20.0), [89.0, 54.0, 7.0]),  # a volume cut out further in
-        (20.0, (0, 0, 0), [49.25, 24.25, 4.25]),  # binned by two: edges stay, centres move by half a voxel
-        (5.0, (0, 0, 0), [198.5, 98.5, 18.5]),
-        ((10.0, 10.0, 20.0), (0, 0, 0), [99.0, 49.0, 4.25]),
-        (None, (0, 0, -10.0), [99.0, 49.0, 10.0]),
-        (None, None, [99.0, 49.0, 9.0]),
+        (placed(10.0), [99.0, 49.0, 9.0]),
+        (placed(10.0, (100.0, -50.0, 20.0)), [89.0, 54.0, 7.0]),  # a volume cut out further in
+        (placed(20.0), [49.25, 24.25, 4.25]),  # binned by two: edges stay, centres move by half a voxel
+        (placed(5.0), [198.5, 98.5, 18.5]),
+        (Placement((10.0, 10.0, 20.0)), [99.0, 49.0, 4.25]),
+        (placed(None, (0, 0, -10.0)), [99.0, 49.0, 10.0]),
+        (None, [99.0, 49.0, 9.0]),
     ],
 )
-def test_model_of_another_volume(tmp_path: Path, pixel_size, origin, expected: list[float]) -> None:
+def test_model_of_another_volume(tmp_path: Path, volume: Placement | None, expected: list[float]) -> None:
     path = tmp_path / "picks.mod"
-    write_mod(path, [[99.0, 49.0, 9.0]], radius=5, size_xyz=SIZE, pixel_size=10.0)
+    write_mod(path, [[99.0, 49.0, 9.0]], radius=5, size_xyz=SIZE, placement=placed(10.0))
     model = read_mod(path)
-    index = to_voxel_index(model_points(model), model, pixel_size=pixel_size, origin=origin)
+    index = to_voxel_index(model_points(model), model, volume, SIZE)
     assert index == pytest.approx(np.array([expected]))
 
 
 def patched(tmp_path: Path, edit) -> Path:
     """A written model whose bytes went through `edit`."""
     path = tmp_path / "picks.mod"
-    write_mod(path, [[1, 2, 3], [4, 5, 6]], scores=[0.9, 0.1], radius=5, size_xyz=SIZE, pixel_size=10.0)
+    write_mod(path, [[1, 2, 3], [4, 5, 6]], scores=[0.9, 0.1], radius=5, size_xyz=SIZE, placement=placed(10.0))
     path.write_bytes(edit(path.read_bytes()))
     return path
 
@@ -324,8 +326,8 @@ def test_missing_file_and_object(tmp_path: Path) -> None:
         ([[1, 2]], {}, "finite"),
         ([[1, 2, 3]], {"scores": [np.nan]}, "scores"),
         ([[1, 2, 3]], {"scores": [1, 2]}, "scores"),
-        ([[1, 2, 3]], {"pixel_size": 0.0}, "pixel size 0.0"),
-        ([[1, 2, 3]], {"pixel_size": 10.0, "origin": (0, np.inf, 0)}, "origin"),
+        ([[1, 2, 3]], {"placement": placed(0.0)}, r"pixel size \(0.0, "),
+        ([[1, 2, 3]], {"placement": placed(10.0, (0, np.inf, 0))}, "origin"),
     ],
 )
 def test_values_that_cannot_be_written(tmp_path: Path, xyz, options, message: str) -> None:

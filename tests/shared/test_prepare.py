@@ -15,7 +15,7 @@ from milopyp_shared import axes
 from milopyp_shared.formats.mod import write_mod
 from milopyp_shared.lists import read_coordinate_list, read_image_list
 from running import Outcome, run_line, tree
-from toys import clean_phantom, noise, write_tomogram
+from toys import clean_phantom, noise, placed, write_tomogram
 
 SHAPE = (16, 24, 40)  # z, y, x
 POINTS = np.array([[30.25, 20.5, 4.0], [1.0, 2.0, 15.0], [39.0, 23.0, 0.0]])  # x, y, z, inside frame
@@ -98,8 +98,7 @@ def test_models_drawn_on_a_volume_with_an_origin(order: str, folder: Path) -> No
         columns(order),
         size_xyz=(int(size[0]), int(size[1]), int(size[2])),
         radius=5.0,
-        pixel_size=13.48,
-        origin=origin,
+        placement=placed(13.48, origin),
     )
     outcome = prepare(folder)  # the order is found from the size
     assert f"order {order}" in outcome.out
@@ -111,7 +110,7 @@ def test_a_model_drawn_on_the_whole_of_a_trimmed_volume(folder: Path) -> None:
     """Volume and model agree in space: the header says where the crop begins, the model where the whole did."""
     size, begin = 10.0, np.array([5.0, 3.0, 2.0])
     write_tomogram(folder / "a.rec", noise(SHAPE), voxel_size=size, origin=tuple(begin * size))
-    write_mod(folder / "a.mod", POINTS + begin, size_xyz=(60, 40, 30), radius=5.0, pixel_size=size)
+    write_mod(folder / "a.mod", POINTS + begin, size_xyz=(60, 40, 30), radius=5.0, placement=placed(size))
     prepare(folder)
     assert labels(folder)["a"] == pytest.approx(POINTS, abs=0.006)
 

@@ -50,11 +50,13 @@ def mrc_bytes(
     intervals: tuple[int, int, int] | None = None,
     start: tuple[int, int, int] = (0, 0, 0),
     origin: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    version: int = 20141,
 ) -> bytes:
     """A file put together byte by byte as the MRC2014 description lays it out; no voxels when only a shape is given."""
     shape = stored if isinstance(stored, tuple) else stored.shape
     nx_ny_nz = shape[::-1]
     extra = bytearray(100)  # bytes 96 to 195
+    struct.pack_into(f"{endian}i", extra, 108 - 96, version)
     if imod_flags is not None:
         struct.pack_into(f"{endian}2i", extra, 152 - 96, 1146047817, imod_flags)
     if stamp is None:
@@ -120,7 +122,9 @@ def test_published_files(golden: Path, word: str) -> None:
         ({"imod_flags": 5, "range_": (0, 200)}, False),  # the flag stands above the stated maximum
         ({"range_": (3, 200)}, True),
         ({"range_": (-100, 127)}, False),
-        ({"range_": (0, 100)}, False),  # MRC2014 says: signed
+        ({"range_": (0, 100)}, True),  # either is right
+        ({"range_": (-100, 200)}, False),  # the smallest value is the better reason, IMOD says
+        ({"range_": (-10, 200)}, True),
         ({"map_id": b"\0\0\0\0", "stamp": b"\0\0\0\0"}, True),  # older than the id: unsigned was the rule
         ({"map_id": b"\0\0\0\0", "stamp": b"\0\0\0\0", "range_": (-7, 100)}, False),
     ],
@@ -183,7 +187,7 @@ def test_packed_files(
     content = mrc_bytes(data, 2, endian, extended=b"x" * 80, cell=(17 * 7.5, 12 * 7.5, 9 * 7.5), origin=(1, 2, 3))
     tomogram = open_tomogram(put(tmp_path / "a.mrc.z", pack(content + b"more than the header claims")), "xyz")
     assert np.array_equal(tomogram.sections(0, 9), data)
-    assert (tomogram.voxel_size, tomogram.mrc.origin) == (7.5, (1.0, 2.0, 3.0))
+    assert (tomogram.voxel_size, tomogram.mrc.placement.origin) == (7.5, (1.0, 2.0, 3.0))
     assert not list(scratch.iterdir())
 
 
@@ -247,7 +251,7 @@ def test_a_header_is_that_of_the_open_tomogram(tmp_path: Path, pack: Callable[[b
     content = mrc_bytes(voxels(1, (40, 10, 44)), 1, ">", extended=b"x" * 80, origin=(1, 2, 3), start=(4, 5, 6))
     path = put(tmp_path / "a.mrc", pack(content))
     header, tomogram = read_header(path, order, 13.5), open_tomogram(path, order, 13.5)
-    assert header == TomogramHeader(tomogram.path, tomogram.mrc, tomogram.order, tomogram.voxel_size)
+    assert header == TomogramHeader(tomogram.path, tomogram.mrc, tomogram.order, tomogram.given_voxel_size)
     assert (header.shape, header.frame) == ((10, 40, 44), tomogram.frame)
     assert (header.mrc.dtype, header.mrc.offset, header.mrc.start) == (np.dtype(">i2"), 1104, (4, 5, 6))
 
@@ -283,14 +287,14 @@ def test_voxel_size(
     path = put(tmp_path / "a.mrc", mrc_bytes(voxels(1), 1, **header))
     tomogram = open_tomogram(path, "xyz", given_size)
     assert tomogram.voxel_size == (None if expected is None else pytest.approx(expected, rel=1e-6))
-    assert tomogram.mrc.voxel_size == (None if stated is None else pytest.approx(stated, rel=1e-6))
+    assert tomogram.mrc.placement.voxel_size == (None if stated is None else pytest.approx((stated,) * 3, rel=1e-6))
 
 
 @pytest.mark.parametrize("endian", "<>")
 def test_origin_and_start_are_kept(tmp_path: Path, endian: str) -> None:
     path = put(tmp_path / "a.mrc", mrc_bytes(voxels(1), 1, endian, origin=(-1.5, 20.0, 300.25), start=(-4, 0, 17)))
     tomogram = open_tomogram(path, "xzy")
-    assert (tomogram.mrc.origin, tomogram.mrc.start) == ((-1.5, 20.0, 300.25), (-4, 0, 17))
+    assert (tomogram.mrc.placement.origin, tomogram.mrc.start) == ((-1.5, 20.0, 300.25), (-4, 0, 17))
 
 
 def test_bytes_behind_the_volume_do_no_harm_but_one_missing_is_refused(tmp_path: Path) -> None:
@@ -451,7 +455,8 @@ def test_written_files_by_an_independent_reader(tmp_path: Path, mode: int, capsy
         assert (int(mrc.header.mapc), int(mrc.header.mapr), int(mrc.header.maps)) == (1, 2, 3)
     tomogram = open_tomogram(path, "xyz")
     assert np.array_equal(tomogram.zyx, data)
-    assert (tomogram.voxel_size, tomogram.mrc.origin) == (pytest.approx(13.48), (-120.5, 0.0, 77.25))
+    assert tomogram.frame.voxel_size == pytest.approx((13.48, 13.48, 26.96))
+    assert tomogram.mrc.placement.origin == (-120.5, 0.0, 77.25)
 
 
 def test_written_files_without_a_voxel_size(tmp_path: Path) -> None:

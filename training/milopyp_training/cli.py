@@ -83,6 +83,10 @@ def options_of(context: click.Context) -> TrainOptions:
     "--mask", type=click.Path(path_type=Path), group=DATA,
     help="MRC mask of all tomograms, or a folder of NAME_mask.mrc: nothing outside (0) is a particle or background.",
 )  # fmt: skip
+@option(
+    "--voxel-size", type=Number(min=0, min_open=True), group=DATA,
+    help="Angstrom, of all tomograms; overrides their headers.",
+)  # fmt: skip
 @option("--dataset", type=click.Choice(["semi"]), default="semi", group=DATA, help="Way of sampling; there is one.")
 @option("--bbox", required=True, type=float, group=PARTICLE, help="Particle diameter in voxels.")
 @option(

@@ -42,6 +42,7 @@ class TrainOptions:
     val_fully_labelled: bool
     order: str
     mask: Path | None
+    voxel_size: float | None
     dataset: str
 
     bbox: float

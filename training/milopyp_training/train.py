@@ -78,7 +78,8 @@ def _load(
             return []
         return load_volumes(
             read_image_list(images), read_coordinate_list(coordinates), preset.grey, diameter=options.bbox,
-            order=options.order, contrast=options.contrast, masks=options.mask, where=coordinates, say=say, warn=warn,
+            order=options.order, contrast=options.contrast, masks=options.mask, voxel_size=options.voxel_size,
+            where=coordinates, say=say, warn=warn,
         )  # fmt: skip
 
     volumes = load(options.train_img_txt, options.train_coord_txt)

@@ -12,6 +12,7 @@ from milopyp_shared.atomic import SUFFIX, make_folder, remove_leftovers
 from milopyp_shared.errors import FullDiskError, MilopypError, memory_error
 from milopyp_shared.formats.candidates import write_candidates
 from milopyp_shared.formats.registry import axes_warning
+from milopyp_shared.header_checks import header_warnings
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.prefetch import prefetch
 from milopyp_shared.system import peak_memory_mib
@@ -223,6 +224,7 @@ def _warn(name: str, prepared: Prepared, run: PickingRun) -> list[str]:
     warnings, tomogram = [], prepared.tomogram
     if doubt := axes.order_warning(tomogram.order, tomogram.mrc.stored_shape):
         warnings.append(f"{name}: {doubt}")
+    warnings += [f"{name}: {doubt}" for doubt in header_warnings(tomogram)]
     trained = run.model.recipe.voxel_size
     if trained and tomogram.voxel_size and not run.options.rescale and abs(tomogram.voxel_size / trained - 1) > 0.05:
         warnings.append(

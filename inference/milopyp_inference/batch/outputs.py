@@ -13,9 +13,10 @@ from milopyp_shared import axes
 from milopyp_shared.atomic import atomic_write, write_text
 from milopyp_shared.formats.candidates import CANDIDATES
 from milopyp_shared.formats.conventions import FormatContext
-from milopyp_shared.formats.mod import CENTRE, write_mod
+from milopyp_shared.formats.mod import to_model, write_mod
 from milopyp_shared.formats.registry import FORMATS, check_needs
 from milopyp_shared.formats.text import write_points
+from milopyp_shared.imod_header import Three
 from milopyp_shared.mrc import write_mrc
 from milopyp_shared.picks import Picks
 from milopyp_shared.tomogram import Frame
@@ -86,7 +87,8 @@ def write_picks(
         Text in IMOD model coordinates (what ``point2model`` expects); False: plain voxel indices.
     """
     columns = axes.xyz_to_columns(picks.xyz, frame.order)
-    write_points(files.text, columns + CENTRE if model2point else columns, scores=picks.score if with_score else None)
+    numbers = to_model(columns, frame.placement, frame.size) if model2point else columns
+    write_points(files.text, numbers, scores=picks.score if with_score else None)
     _write_model(files.model, columns, picks.score, frame, radius)
 
 
@@ -132,16 +134,7 @@ def write_published_text(path: Path, xyz: NDArray[np.int64], score: NDArray[np.f
 def _write_model(
     path: Path, columns: NDArray[np.float64], score: NDArray[np.float64] | None, frame: Frame, radius: float
 ) -> None:
-    z, y, x = frame.stored_shape
-    write_mod(
-        path,
-        columns,
-        scores=score,
-        radius=radius,
-        size_xyz=(x, y, z),
-        pixel_size=frame.header_voxel_size,
-        origin=frame.origin,
-    )
+    write_mod(path, columns, scores=score, radius=radius, size_xyz=frame.size, placement=frame.placement)
 
 
 def write_heat_map(
@@ -153,13 +146,20 @@ def write_heat_map(
 ) -> None:
     """Write the heat map with its axes in `order`, with voxel size and origin in the tomogram's frame.
 
-    Without `order` it has the tomogram's own, and lies on the tomogram in viewers.
+    Without `order` it has the tomogram's own, and lies on the tomogram in viewers: the sizes of its voxels are those of
+    the tomogram's header where that says them.
     """
-    order = order or frame.order
+    order, placement = order or frame.order, frame.placement
     factor = axes.xyz_to_columns(np.array([voxel_per_output[::-1]], dtype=float), order)[0]
-    corner = axes.columns_to_xyz(np.array([frame.origin], dtype=float), frame.order)
-    origin = axes.xyz_to_columns(corner, order)[0]
-    size = None if frame.voxel_size is None else frame.voxel_size * factor
-    shift = 0.0 if frame.voxel_size is None else (factor - 1) / 2 * frame.voxel_size
+    size = _along(order, placement.voxel_size or frame.voxel_size or (0.0, 0.0, 0.0), frame)
+    origin = _along(order, placement.origin or (0.0, 0.0, 0.0), frame) + (factor - 1) / 2 * size
+    like = placement if order == frame.order else None
     with atomic_write(path) as part:
-        write_mrc(part, heat.transpose(axes.from_zyx(order)), size, origin + shift)
+        write_mrc(part, heat.transpose(axes.from_zyx(order)), size * factor, origin, like=like)
+
+
+def _along(order: str, values: Three, frame: Frame) -> NDArray[np.float64]:
+    """What a header says along the file's axes, along those of another order."""
+    xyz = axes.columns_to_xyz(np.array([values], dtype=float), frame.order)
+    along: NDArray[np.float64] = axes.xyz_to_columns(xyz, order)[0]
+    return along

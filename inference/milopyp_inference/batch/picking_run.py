@@ -73,7 +73,7 @@ class PickingRun:
         record = read_record(self.record_path(image))
         if not isinstance(record, Picked) or not record.asks_the_same(self.asked(image)):
             return None
-        return record if self.files(image).all_exist() else None
+        return record if self.files(image).all_exist() and record.is_placed else None
 
 
 def summarise(run: PickingRun, images: Sequence[ImageEntry]) -> RunSummary:

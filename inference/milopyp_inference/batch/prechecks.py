@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from milopyp_shared.errors import InputError, MilopypError, UsageError
+from milopyp_shared.header_checks import refuse_unequal_voxels
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.masks import Mask, check_mask_header, open_mask
 from milopyp_shared.resample import resampled_shape
@@ -87,6 +88,7 @@ def open_input(run: PickingRun, image: ImageEntry) -> Opened:
     """
     asked = run.asked(image)
     tomogram = open_tomogram(image.path, run.options.order, run.options.voxel_size)
+    refuse_unequal_voxels(tomogram)
     path = run.mask(image)
     return Opened(asked, tomogram, None if path is None else open_mask(path, tomogram))
 
@@ -111,6 +113,7 @@ def check_memory(run: PickingRun, images: Sequence[ImageEntry]) -> None:
 def _look(run: PickingRun, image: ImageEntry) -> tuple[TomogramHeader, tuple[int, int, int]]:
     """A tomogram's header, and sizes ``(z, y, x)`` of what the network sees, before pairing."""
     header = read_header(image.path, run.options.order, run.options.voxel_size)
+    refuse_unequal_voxels(header)
     if not run.options.rescale:
         return header, header.shape
     return header, resampled_shape(header, run.model.recipe.voxel_size)

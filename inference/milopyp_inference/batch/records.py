@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from milopyp_shared.atomic import write_text
 from milopyp_shared.errors import InputError, MilopypError
 from milopyp_shared.preprocessing import Contrast
 from milopyp_shared.recipe import Calibration
-from milopyp_shared.tomogram import Frame
+from milopyp_shared.tomogram import Frame, read_header
 from milopyp_shared.typed_json import decode
 
 from ..decode.published import PublishedOptions
@@ -161,6 +161,40 @@ class Picked(TomogramRecord, frozen=True, kw_only=True, tag_field="status", tag=
         if self.frame.order not in axes.ORDERS:
             raise ValueError(f"has axes in an unknown order, {self.frame.order[:20]!r}")
 
+    @property
+    def is_placed(self) -> bool:
+        """Whether 3dmod shows its picks where they are: an older version may have read its header otherwise."""
+        try:
+            today = self.read_anew.placement
+        except InputError:
+            return False
+        return replace(today, rotation=self.frame.placement.rotation) == self.frame.placement
+
+    @property
+    def read_anew(self) -> Frame:
+        """Its frame; where the header's rotation was not looked at, as in runs of before, what the header says today.
+
+        Raises
+        ------
+        InputError
+            The header cannot be read any more.
+        """
+        if self.frame.placement.rotation is not None:
+            return self.frame
+        try:
+            header = read_header(self.input.path, self.frame.order, self.options.voxel_size)
+            if header.mrc.stored_shape == self.frame.stored_shape:
+                return header.frame
+            why = "it has another size by now"
+        except MilopypError as error:
+            why = error.found
+        raise InputError(
+            f"was picked by an older version, which did not look at all that its header says, and now {why}",
+            where=self.input.path,
+            expected="the tomogram where it was",
+            remedy="Put it there again, or pick it anew with milopyp-infer.",
+        )
+
 
 class Failed(TomogramRecord, frozen=True, kw_only=True, tag_field="status", tag="failed"):
     """A tomogram that could not be picked, and why."""
@@ -276,13 +310,36 @@ def _write(path: Path, content: Struct) -> None:
 
 def _load(kind: Any, path: Path, name: str, title: str, *, complete: bool) -> Any:
     try:
-        return decode(kind, json.loads(path.read_text(encoding="utf-8")), name, path, complete=complete)
+        stored = _with_placements(json.loads(path.read_text(encoding="utf-8")))
+        return decode(kind, stored, name, path, complete=complete)
     except MilopypError as error:
         raise _damaged(path, title, error.found) from error
     except OSError as error:
         raise _damaged(path, title, error.strerror or str(error)) from error
     except (ValueError, RecursionError) as error:
         raise _damaged(path, title, "it is no JSON") from error
+
+
+def _with_placements(stored: Any) -> Any:
+    """What was stored when a frame held one voxel size, and an origin without IMOD's rules, in the words of today."""
+    if not isinstance(stored, dict):
+        return stored
+    for each in stored.get("tomograms") or (stored,):
+        frame = each.get("frame") if isinstance(each, dict) else None
+        if isinstance(frame, dict) and "placement" not in frame:
+            frame["placement"] = {
+                "voxel_size": _cube(frame.pop("header_voxel_size", None)),
+                "origin": frame.pop("origin", [0.0, 0.0, 0.0]),
+                "rotation": None,
+                "rows_downwards": False,
+            }
+            frame["voxel_size"] = _cube(frame.get("voxel_size"))
+    return stored
+
+
+def _cube(size: Any) -> Any:
+    """One voxel size, along each axis."""
+    return None if size is None else [size] * 3
 
 
 def _damaged(path: Path, title: str, why: str) -> InputError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from milopyp_shared import axes
 from milopyp_shared.errors import InputError
@@ -51,13 +52,13 @@ def select_picks(candidates: Picks, selection: Selection, frame: Frame) -> Picks
     if selection.margin > 0:
         margin = margin_in_voxels(selection, frame)
         z, y, x = np.array(frame.stored_shape)[list(axes.to_zyx(frame.order))]
-        apart = np.minimum(candidates.xyz, np.array([x, y, z]) - 1 - candidates.xyz).min(axis=1)
-        candidates = candidates[np.asarray(apart >= margin)]
+        apart = np.minimum(candidates.xyz, np.array([x, y, z]) - 1 - candidates.xyz)
+        candidates = candidates[np.asarray((apart >= margin).all(axis=1))]
     return above_threshold(nms(candidates, selection.distance), selection.threshold, selection.limit)
 
 
-def margin_in_voxels(selection: Selection, frame: Frame) -> float:
-    """The margin on this tomogram.
+def margin_in_voxels(selection: Selection, frame: Frame) -> NDArray[np.float64]:
+    """The margin on this tomogram along x, y and z, ``(3,)``.
 
     Raises
     ------
@@ -71,4 +72,6 @@ def margin_in_voxels(selection: Selection, frame: Frame) -> float:
             expected="a voxel size in the tomogram's header",
             remedy="Give --voxel-size.",
         )
-    return selection.margin / (frame.voxel_size or 1.0)
+    size = np.array([frame.voxel_size or (1.0, 1.0, 1.0)])
+    margin: NDArray[np.float64] = selection.margin / axes.columns_to_xyz(size, frame.order)[0]
+    return margin

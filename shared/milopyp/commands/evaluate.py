@@ -147,7 +147,7 @@ def _voxels(radius: tuple[float, bool], contexts: dict[str, FormatContext], pick
     value, angstrom = radius
     if not angstrom:
         return value
-    sizes = {context.voxel_size for context in contexts.values()}
+    sizes = {context.one_voxel_size for context in contexts.values()}
     if len(sizes) != 1 or None in sizes:
         raise UsageError(
             "in Angstrom",

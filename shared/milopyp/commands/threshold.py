@@ -204,10 +204,13 @@ def _for_precision(run: Path, precision: float) -> float:
 
 def _cut_all(run: Path, out: Path | None, records: Sequence[Picked]) -> list[Picked]:
     """Write the picks of all tomograms; in the run itself its records and summary, too. Returns what they say then."""
+    from msgspec import structs
+
     from milopyp_inference.batch.outputs import OutputFiles, format_context
     from milopyp_inference.batch.records import read_summary, write_record, write_summary
 
     summary = read_summary(run) if out is None else None
+    records = [structs.replace(record, frame=record.read_anew) for record in records]
     files = [OutputFiles.of(out or run, record.name, record.options.formats) for record in records]
     for record, own in zip(records, files, strict=True):
         _refuse_loss(run, record.name, own)

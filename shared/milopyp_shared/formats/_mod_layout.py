@@ -28,9 +28,9 @@ CONTOURS = np.dtype(
 STORE = np.dtype([("type", ">i2"), ("flags", ">u2"), ("index", ">i4"), ("value", ">f4")])
 
 # Model flags. Written: z counts from -0.5; 3dmod has not seen it yet (it then keeps its own contrast); several clip
-# planes; material as bytes. Not written: bit 15, "tilt angles are stored correctly": with it 3dmod rotates the model
-# into the angles of the volume's header (90, 0, 0 after `trimvol -rx`), which are not known here.
+# planes; material as bytes. With a reference image come two more: its rotation counts, and its origin is stored.
 FLIPPED = 1 << 16
+ROTATION_STORED = 1 << 15
 FILE_TRANSLATION_STORED = 1 << 14
 WRITTEN = 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13
 OPEN, USE_VALUE = 1 << 3, 1 << 12  # object flags
@@ -39,8 +39,6 @@ VALUE1, MINMAX1 = 10, 11  # stored items
 FLOAT_VALUE, FLOAT_RANGE = 0x04, 0x15
 VALUE_TYPE, NOT_A_CONTOUR = 0x0C, 0x70  # bits: type of the value; no index, reverted, index is a surface
 UNIT_NM = -9
-
-CENTRE = np.array([0.5, 0.5, 0.0])  # model coordinates of the centre of the first voxel
 
 
 class Cursor:

@@ -23,6 +23,7 @@ from ._mod_layout import (
     MINX,
     NOT_A_CONTOUR,
     OBJECT,
+    ROTATION_STORED,
     STORE,
     VALUE1,
     VALUE_TYPE,
@@ -63,11 +64,14 @@ class Minx:
         Minus the origin (Angstrom) of the part of the volume that was loaded when the model was saved.
     file_translation
         The same for the whole volume; None where the model does not say.
+    rotation
+        Tilt angles about x, y and z, degrees; None where the model does not say.
     """
 
     scale: tuple[float, float, float]
     translation: tuple[float, float, float]
     file_translation: tuple[float, float, float] | None
+    rotation: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,12 @@ class ImodModel:
     def flipped(self) -> bool:
         """Whether y and z of all points are exchanged (drawn on 3dmod's Y/Z-flipped display)."""
         return bool(self.flags & FLIPPED)
+
+    @property
+    def loaded_size(self) -> tuple[int, int, int]:
+        """Size of the volume it was drawn on, voxels, in the axis order of its file."""
+        x, y, z = self.size_xyz
+        return (x, z, y) if self.flipped else (x, y, z)
 
 
 def read_mod(path: str | Path) -> ImodModel:
@@ -219,11 +229,17 @@ def _finish(draft: _Draft, cursor: Cursor) -> ImodObject:
 def _minx(values: tuple[float, ...], flags: int) -> Minx | None:
     """The part of a MINX chunk that 3dmod uses; None when its scale makes no sense."""
     # old scale, translation, rotation (only the second is ever meaningful), then the current three
-    file_translation, scale, translation = values[3:6], values[9:12], values[12:15]
+    file_translation, scale, translation, rotation = values[3:6], values[9:12], values[12:15], values[15:18]
     if not all(0 < value < np.inf for value in scale) or not np.isfinite(translation).all():
         return None
     known = flags & FILE_TRANSLATION_STORED and np.isfinite(file_translation).all()
-    return Minx(_three(scale), _three(translation), _three(file_translation) if known else None)
+    turned = flags & ROTATION_STORED and np.isfinite(rotation).all()
+    return Minx(
+        _three(scale),
+        _three(translation),
+        _three(file_translation) if known else None,
+        _three(rotation) if turned else None,
+    )
 
 
 def _three(values: Sequence[float]) -> tuple[float, float, float]:

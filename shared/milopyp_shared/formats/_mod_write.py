@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..atomic import atomic_write
 from ..errors import InputError
+from ..imod_header import UNSAID, Placement
+from ._mod_frame import CENTRE, in_rows_of
 from ._mod_layout import (
-    CENTRE,
     CONSTANT_COLOUR,
     CONTOURS,
     FILE_TRANSLATION_STORED,
@@ -26,6 +27,7 @@ from ._mod_layout import (
     MINX,
     OBJECT,
     OPEN,
+    ROTATION_STORED,
     SKIP_LOW,
     STORE,
     UNIT_NM,
@@ -42,8 +44,7 @@ def write_mod(
     scores: ArrayLike | None = None,
     radius: float,
     size_xyz: Sequence[int],
-    pixel_size: float | Sequence[float] | None = None,
-    origin: Sequence[float] = (0.0, 0.0, 0.0),
+    placement: Placement | None = None,
     name: str = "milopyp",
 ) -> None:
     """Write picks as an IMOD model: one point per contour, best score first.
@@ -54,16 +55,18 @@ def write_mod(
     Parameters
     ----------
     points_ijk
-        ``(n, 3)`` voxel indices in the volume file's axis order, fastest axis first; n can be 0.
+        ``(n, 3)`` voxel indices in the volume file's axis order, fastest axis first; n can be 0. Its rows are the
+        file's, whatever IMOD takes as the first one.
     scores
         ``(n,)`` or None.
     radius
         Sphere radius, voxels; rounded, at least 1 (the format holds whole numbers).
     size_xyz
         Size of the volume, voxels, file-axis order.
-    pixel_size, origin
-        Angstrom, exactly as in the volume's header (3dmod shifts and scales a model that says otherwise). None leaves
-        the transform out: then 3dmod takes the model as drawn on whatever volume is open.
+    placement
+        Of the volume (3dmod shifts, scales and rotates a model that says otherwise). Without one, and where its header
+        says no voxel size or no usable origin, the transform is left out: then 3dmod takes the model as drawn on
+        whatever volume is open.
     name
         Name of the model and its object.
 
@@ -83,23 +86,19 @@ def write_mod(
         best_first = np.argsort(-values, kind="stable")
         points, values = points[best_first], values[best_first]
     sizes = [int(size) for size in size_xyz]
-    pixel = None if pixel_size is None else np.broadcast_to(np.asarray(pixel_size, np.float64), 3)
-    translation = 0.0 - np.asarray(origin, dtype=np.float64)
-    if pixel is not None and not (np.isfinite([pixel, translation]).all() and (pixel > 0).all()):
-        raise InputError(
-            f"pixel size {pixel_size} with origin {tuple(origin)} cannot be written",
-            where=path,
-            expected="a pixel size above 0 Angstrom (None: unknown) and a finite origin",
-        )
+    placement = placement or UNSAID
+    pixel, reference = placement.voxel_size, _reference(placement, path)
+    points = in_rows_of(points, placement, sizes)
 
     has_scores = values is not None and len(values) > 0
-    nm, units = (1.0, 0) if pixel is None else (float(pixel[0]) / 10, UNIT_NM)
+    nm, units = (1.0, 0) if pixel is None else (pixel[0] / 10, UNIT_NM)
     label = name.encode("ascii", "replace")
     with atomic_write(path) as part, part.open("wb") as file:
         file.write(MAGIC)
         # drawn, movie mode, contrast 0..255, no offset, scale 1, object 0, no current contour or point, resolution 3
         view = (1, 2, 0, 255, 0, 0, 0, 1, 1, 1, 0, -1, -1, 3, 128, nm, units, 0, 0, 0, 0)
-        model_flags = WRITTEN | (0 if pixel is None else FILE_TRANSLATION_STORED)
+        model_flags = WRITTEN | (FILE_TRANSLATION_STORED if reference else 0)
+        model_flags |= ROTATION_STORED if reference and placement.rotation else 0
         file.write(HEADER.pack(label[:127], *sizes, 1, model_flags, *view))
         flags = OPEN | (USE_VALUE if has_scores else 0)
         # drawn, green, radius; symbol none of size 3, lines of width 1, opaque; no mesh, no surface
@@ -115,10 +114,24 @@ def write_mod(
         if values is not None and has_scores:
             store = _stored_scores(values)
             file.write(b"OBST" + LENGTH.pack(len(store)) + store)
-        if pixel is not None:
-            reference = (*pixel.tolist(), *translation.tolist(), 0, 0, 0)
+        if reference:
             file.write(b"MINX" + LENGTH.pack(MINX.size) + MINX.pack(*reference, *reference))
         file.write(b"IEOF")
+
+
+def _reference(placement: Placement, path: str | Path) -> tuple[float, ...] | None:
+    """Scale, translation and rotation of the reference image; None where the header does not say them."""
+    if placement.voxel_size is None or placement.origin is None:
+        return None
+    translation = [0.0 - value for value in placement.origin]
+    reference = (*placement.voxel_size, *translation, *(placement.rotation or (0.0, 0.0, 0.0)))
+    if not np.isfinite(reference).all() or min(placement.voxel_size) <= 0:
+        raise InputError(
+            f"pixel size {placement.voxel_size} with origin {placement.origin} cannot be written",
+            where=path,
+            expected="a pixel size above 0 Angstrom (None: unknown) and a finite origin",
+        )
+    return reference
 
 
 def _stored_scores(values: NDArray[np.float64]) -> bytes:

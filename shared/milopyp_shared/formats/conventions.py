@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from .. import axes
 from ..errors import UsageError
+from ..imod_header import UNSAID, Placement, Three, middle
 from ..picks import NO_SCORE, Picks
 from ..tomogram import Frame
 from . import copick, dynamo, eman, mod, star, text
@@ -45,7 +46,7 @@ class FormatContext:
     size
         Of the tomogram's file, voxels, fastest axis first, or None.
     voxel_size
-        Angstrom, or None.
+        Angstrom, one number or one along each axis of the file, fastest first; or None.
     frame
         Of the tomogram itself, when it is at hand: header values that models are placed by.
     coords
@@ -68,7 +69,7 @@ class FormatContext:
 
     order: str | None = None
     size: tuple[int, int, int] | None = None
-    voxel_size: float | None = None
+    voxel_size: float | Three | None = None
     frame: Frame | None = None
     coords: Literal["model2point", "voxel"] | None = None
     with_score: bool = False
@@ -83,8 +84,21 @@ class FormatContext:
     @classmethod
     def of(cls, frame: Frame, label: str, **more: Any) -> FormatContext:
         """What a tomogram itself says, and `more`."""
-        z, y, x = frame.stored_shape
-        return cls(order=frame.order, size=(x, y, z), voxel_size=frame.voxel_size, frame=frame, label=label, **more)
+        return cls(order=frame.order, size=frame.size, voxel_size=frame.voxel_size, frame=frame, label=label, **more)
+
+    @property
+    def placement(self) -> Placement:
+        """What the header of the tomogram says; that it says nothing where it is not at hand."""
+        return UNSAID if self.frame is None else self.frame.placement
+
+    @property
+    def one_voxel_size(self) -> float | None:
+        """Angstrom, the middle one where they differ; None where it is not known."""
+        return middle(self.voxel_size) if isinstance(self.voxel_size, tuple) else self.voxel_size
+
+    def voxel_sizes(self, where: Path) -> Floats:
+        """Angstrom along each axis of the file, ``(3,)``; raises as `require` does."""
+        return np.broadcast_to(np.asarray(self.require("voxel_size", where), dtype=np.float64), 3)
 
     def require(self, need: str, where: Path) -> Any:
         """The value of ``order``, ``size``, ``voxel_size`` or ``coords``.
@@ -137,39 +151,37 @@ def _centre(context: FormatContext, where: Path) -> Floats:
 def read_txt(path: Path, context: FormatContext) -> Picks:
     """Three columns in file axes, with `with_score` a fourth."""
     table = text.read_points(path, extra="score" if context.with_score else None)
-    columns = table[:, :3] - (mod.CENTRE if context.coords == "model2point" else 0.0)
+    columns = table[:, :3]
+    if context.coords == "model2point":
+        columns = mod.from_model(columns, context.placement, context.size or (0, 0, 0))
     return _inside(columns, table[:, 3] if context.with_score else None, context)
 
 
 def write_txt(path: Path, picks: Picks, context: FormatContext) -> None:
     """As `read_txt`."""
-    columns = _columns(picks, context) + (mod.CENTRE if context.coords == "model2point" else 0.0)
+    columns = _columns(picks, context)
+    if context.coords == "model2point":
+        columns = mod.to_model(columns, context.placement, context.size or (0, 0, 0))
     text.write_points(path, columns, picks.score if context.with_score else None)
 
 
 def read_mod(path: Path, context: FormatContext) -> Picks:
     """All points of a model, placed as 3dmod does; scores of contours are kept."""
-    model, frame = mod.read_mod(path), context.frame
-    columns = mod.to_voxel_index(
-        mod.model_points(model),
-        model,
-        pixel_size=None if frame is None else frame.header_voxel_size,
-        origin=None if frame is None else frame.origin,
-    )
+    model = mod.read_mod(path)
+    placement = None if context.frame is None else context.frame.placement
+    columns = mod.to_voxel_index(mod.model_points(model), model, placement, context.size)
     return _inside(columns, mod.model_scores(model), context)
 
 
 def write_mod(path: Path, picks: Picks, context: FormatContext) -> None:
     """One point per contour with its score."""
-    frame = context.frame
     mod.write_mod(
         path,
         _columns(picks, context),
         scores=picks.score,
         radius=context.radius,
         size_xyz=context.require("size", path),
-        pixel_size=None if frame is None else frame.header_voxel_size,
-        origin=(0.0, 0.0, 0.0) if frame is None else frame.origin,
+        placement=context.placement,
     )
 
 
@@ -191,7 +203,7 @@ def read_star(path: Path, context: FormatContext) -> Picks:
     particles = star.read_particles(path, star.VOXELS, context.name)
     voxels = particles.xyz - particles.origin_voxels
     if particles.origin_angstrom.any():
-        voxels = voxels - particles.origin_angstrom * context.binning / context.require("voxel_size", path)
+        voxels = voxels - particles.origin_angstrom * context.binning / context.voxel_sizes(path)
     return _named(_inside(voxels / context.binning, particles.score, context), particles.name)
 
 
@@ -214,13 +226,13 @@ def read_relion5(path: Path, context: FormatContext) -> Picks:
     """Angstrom from the centre N/2, refined shifts subtracted."""
     particles = star.read_particles(path, star.CENTRED, context.name)
     angstrom = particles.xyz - particles.origin_angstrom
-    columns = angstrom / context.require("voxel_size", path) + _centre(context, path)
+    columns = angstrom / context.voxel_sizes(path) + _centre(context, path)
     return _named(_inside(columns, particles.score, context), particles.name)
 
 
 def write_relion5(path: Path, picks: Picks, context: FormatContext) -> None:
     """As `read_relion5`."""
-    angstrom = (_columns(picks, context) - _centre(context, path)) * context.require("voxel_size", path)
+    angstrom = (_columns(picks, context) - _centre(context, path)) * context.voxel_sizes(path)
     star.write_particles(
         path, angstrom, picks.score, block="particles", name=(star.TOMOGRAM, context.label), coordinates=star.CENTRED
     )
@@ -245,17 +257,17 @@ def write_tbl(path: Path, picks: Picks, context: FormatContext) -> None:
 def read_copick(path: Path, context: FormatContext) -> Picks:
     """Angstrom from the centre of the first voxel; without a known voxel size that of the file counts."""
     picks = copick.read_copick(path)
-    voxel_size = picks.voxel_spacing if context.voxel_size is None else context.voxel_size
-    if voxel_size is None:
-        voxel_size = context.require("voxel_size", path)
-    return _inside(picks.angstrom / voxel_size, picks.score, context)
+    if context.voxel_size is None and picks.voxel_spacing is not None:
+        return _inside(picks.angstrom / picks.voxel_spacing, picks.score, context)
+    return _inside(picks.angstrom / context.voxel_sizes(path), picks.score, context)
 
 
 def write_copick(path: Path, picks: Picks, context: FormatContext) -> None:
     """As `read_copick`."""
-    voxel_size = context.require("voxel_size", path)
+    voxel_size = context.voxel_sizes(path)
     angstrom = _columns(picks, context) * voxel_size
-    copick.write_copick(path, angstrom, picks.score, voxel_size, run_name=context.label, object_name=context.particle)
+    spacing = float(np.median(voxel_size))  # the format holds one, which says which volume is meant
+    copick.write_copick(path, angstrom, picks.score, spacing, run_name=context.label, object_name=context.particle)
 
 
 def read_ndjson(path: Path, context: FormatContext) -> Picks:
@@ -274,4 +286,4 @@ def read_eman(path: Path, context: FormatContext) -> Picks:
     if boxes.unbinned is None:
         return _inside(boxes.xyz, boxes.score, context)
     centre = np.floor(_centre(context, path))
-    return _inside(boxes.xyz * boxes.unbinned / context.require("voxel_size", path) + centre, boxes.score, context)
+    return _inside(boxes.xyz * boxes.unbinned / context.voxel_sizes(path) + centre, boxes.score, context)

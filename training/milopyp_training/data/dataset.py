@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from milopyp_shared import axes
 from milopyp_shared.errors import InputError
+from milopyp_shared.header_checks import header_warnings, refuse_unequal_voxels
 from milopyp_shared.labels import check_labels, density_warning
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.masks import Mask, find_masks, open_mask
 from milopyp_shared.preprocessing import Contrast, PreprocessedVolume, Preprocessing, grey_levels
-from milopyp_shared.tomogram import open_tomogram
+from milopyp_shared.tomogram import Tomogram, open_tomogram
 
 Triple = tuple[int, int, int]
 
@@ -110,6 +111,7 @@ def load_volumes(
     order: str = axes.AUTO,
     contrast: Contrast = "dark",
     masks: Path | None = None,
+    voxel_size: float | None = None,
     where: object = "coordinate list",
     say: Callable[[str], None] = lambda text: None,
     warn: Callable[[str], None] = lambda text: None,
@@ -123,13 +125,15 @@ def load_volumes(
     ----------
     masks
         See `milopyp_shared.masks.find_masks`; None: none.
+    voxel_size
+        Of all tomograms, Angstrom; None: what their headers say.
 
     Raises
     ------
     InputError
         Labels of unknown tomograms, no labelled tomogram, or a tomogram or mask that cannot be read.
     ContradictionError
-        Labels outside their tomogram.
+        Labels outside their tomogram, or voxels that are longer along one axis.
     """
     _refuse_unknown(coordinates, [image.name for image in images], where)
     labelled = [image for image in images if image.name in coordinates]
@@ -139,9 +143,10 @@ def load_volumes(
         if image.name not in coordinates:
             warn(f"{image.name}: W05 has no labels and is left out")
             continue
-        tomogram = open_tomogram(image.path, order)
-        if doubt := axes.order_warning(tomogram.order, tomogram.mrc.stored_shape):
-            warn(f"{image.name}: {doubt}")
+        tomogram = open_tomogram(image.path, order, voxel_size)
+        refuse_unequal_voxels(tomogram)
+        for sentence in _doubts(tomogram):
+            warn(f"{image.name}: {sentence}")
         check_labels(coordinates[image.name], tomogram, where)
         mask = open_mask(mask_files[image.name], tomogram) if image.name in mask_files else None
         xyz = _inside(mask, coordinates[image.name], image.name, warn)
@@ -157,6 +162,12 @@ def load_volumes(
     if not volumes:
         raise InputError("no tomogram has labels", where=where, expected="at least one labelled tomogram")
     return volumes
+
+
+def _doubts(tomogram: Tomogram) -> list[str]:
+    """What looks wrong in a tomogram's header."""
+    order = axes.order_warning(tomogram.order, tomogram.mrc.stored_shape)
+    return ([order] if order else []) + header_warnings(tomogram)
 
 
 def _refuse_unknown(labelled: Iterable[str], names: Collection[str], where: object) -> None:

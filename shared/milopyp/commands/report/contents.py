@@ -46,7 +46,7 @@ def tomogram_of(record: Picked, folder: Path | None) -> Tomogram:
             "no such file", where=path, expected=f"the tomogram that {record.name} was picked in",
             remedy="Say with --tomograms in which folder it is now.",
         )  # fmt: skip
-    tomogram = open_tomogram(path, frame.order, frame.voxel_size)
+    tomogram = open_tomogram(path, frame.order, record.options.voxel_size)
     if tomogram.mrc.stored_shape != frame.stored_shape:
         raise InputError(
             f"{' x '.join(map(str, tomogram.mrc.stored_shape[::-1]))} voxels", where=path,

@@ -1,0 +1,55 @@
+"""What is doubtful in a tomogram's header: said in one line each, or refused."""
+
+from __future__ import annotations
+
+from .errors import ContradictionError
+from .imod_header import FURTHEST, Three, middle
+from .tomogram import TomogramHeader
+
+ROUNDING = 1e-3  # voxel sizes that differ by less are written with fewer digits
+DIFFERENT = 0.05  # particles that are longer along one axis by more are not what a network has seen
+
+
+def header_warnings(header: TomogramHeader) -> list[str]:
+    """One sentence, with its W number, for everything in a header that is not taken as it stands."""
+    warnings, placement = [], header.mrc.placement
+    if (size := header.frame.voxel_size) and _difference(size) > ROUNDING:
+        warnings.append(f"W09 voxels of {_sizes(size)} A, taken as {middle(size):.4g}: --voxel-size says one size")
+    if placement.origin is None:
+        warnings.append(
+            f"W10 the origin in the header is no number, or beyond {FURTHEST:g} lengths of the volume: models are "
+            "taken and written as drawn on this volume"
+        )
+    if header.mrc.absent:
+        warnings.append(
+            f"W11 the header announces {header.mrc.absent} bytes before the voxels that are not there: the file is as "
+            "long as its voxels alone"
+        )
+    return warnings
+
+
+def refuse_unequal_voxels(header: TomogramHeader) -> None:
+    """Refuse a tomogram whose voxels are longer along one axis, unless the user has said one size.
+
+    Raises
+    ------
+    ContradictionError
+        They differ by more than `DIFFERENT`.
+    """
+    size = header.frame.voxel_size
+    if size is not None and _difference(size) > DIFFERENT:
+        raise ContradictionError(
+            f"the header says voxels of {_sizes(size)} A",
+            where=header.path,
+            expected=f"the same size along x, y and z within {DIFFERENT:.0%}",
+            remedy="If only the header is wrong, give --voxel-size; else resample the tomogram.",
+        )
+
+
+def _difference(size: Three) -> float:
+    """Of the largest to the smallest, as a part of the latter."""
+    return max(size) / min(size) - 1
+
+
+def _sizes(size: Three) -> str:
+    return " x ".join(f"{value:.4g}" for value in size)
