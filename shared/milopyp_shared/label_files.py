@@ -29,7 +29,7 @@ class How:
     """How picks are read; see the options of the same names."""
 
     coords: Literal["model2point", "voxel"] = "model2point"
-    fourth_column: Literal["score", "contour"] | None = None
+    fourth_column: Literal["score", "contour", "object"] | None = None
     object_: int | None = None
     from_: str | None = None
     binning: float = 1.0

@@ -24,7 +24,7 @@ def read_points_of(
     path: Path,
     tomogram: TomogramHeader,
     coords: Coords = "model2point",
-    extra: str | None = None,
+    extra: Literal["score", "contour", "object"] | None = None,
     object: int | None = None,
 ) -> NDArray[np.float64]:
     """Points of an IMOD model or a coordinate text that was made on a tomogram.
@@ -36,7 +36,8 @@ def read_points_of(
     coords
         What the text counts: ``model2point`` (IMOD's model coordinates) or ``voxel`` (plain indices).
     extra
-        What a fourth column of a text is, ``score`` or ``contour``; it is left out. None refuses it.
+        What a text has beside the coordinates: a ``score`` behind them, the number of the ``contour`` in front, or
+        those of ``object`` and contour; it is left out. None: nothing, or numbers in front that tell themselves.
     object
         Of the model, from 0; None: all.
 
@@ -63,7 +64,7 @@ def read_points_of(
             )
         columns = mod.to_voxel_index(mod.model_points(model, object), model, frame.placement, frame.size)
     else:
-        columns = text.read_points(path, extra=None if extra is None else "ignore")
+        columns = text.read_points(path, extra="ignore" if extra == "score" else extra)
         if coords == "model2point":
             columns = mod.from_model(columns, frame.placement, frame.size)
     xyz = axes.columns_to_xyz(columns, tomogram.order)

@@ -52,6 +52,53 @@ def test_layouts_that_mean_the_same(tmp_path: Path, content: str) -> None:
     assert read_points(write(tmp_path / "points.txt", content)).tolist() == [[1, 2, 3], [4, 5, 6]]
 
 
+XYZ = [[14.5, 12.5, 9.0], [40.5, 14.5, 12.0]]
+# As model2point.f90 of IMOD writes them: numbers i6, coordinates 3f12.2 or with -integer 3i7, values g16.6.
+PLAIN = "       14.50       12.50        9.00\n       40.50       14.50       12.00\n"
+MODEL2POINT = {
+    "": PLAIN,
+    "-contour": "     1       14.50       12.50        9.00\n     2       40.50       14.50       12.00\n",
+    "-contour -zero": "     0       14.50       12.50        9.00\n     1       40.50       14.50       12.00\n",
+    "-object": "     1     1       14.50       12.50        9.00\n     1     2       40.50       14.50       12.00\n",
+    "-object -values 1": "     1     1       14.50       12.50        9.00        0.900000\n"
+    "     1     2       40.50       14.50       12.00        0.100000E-03\n",
+}
+
+
+@pytest.mark.parametrize("options", MODEL2POINT)
+@pytest.mark.parametrize("extra", [None, "contour"])
+def test_what_model2point_writes_tells_itself(tmp_path: Path, options: str, extra) -> None:
+    path = write(tmp_path / "points.txt", MODEL2POINT[options])
+    if options or extra is None:
+        assert read_points(path, extra=extra).tolist() == XYZ
+
+
+def test_values_of_model2point_stand_last(tmp_path: Path) -> None:
+    path = write(tmp_path / "points.txt", MODEL2POINT["-object -values 1"])
+    assert read_points(path, extra="score").tolist() == [[*XYZ[0], 0.9], [*XYZ[1], 0.0001]]
+
+
+@pytest.mark.parametrize(
+    ("content", "extra"),
+    [
+        ("     1     15     13      9\n     2     41     15     12\n", "contour"),
+        ("     1     1     15     13      9\n     1     2     41     15     12\n", "object"),
+        ("15 13 9 0.5\n41 15 12 0.7\n", "ignore"),
+        ("15.0 13.0 9.0 1\n41.0 15.0 12.0 2\n", "contour"),
+    ],
+)
+def test_numbers_beside_whole_coordinates_must_be_said(tmp_path: Path, content: str, extra) -> None:
+    path = write(tmp_path / "points.txt", content)
+    assert read_points(path, extra=extra).tolist() == [[15, 13, 9], [41, 15, 12]]
+    with pytest.raises(InputError, match="--fourth-column"):
+        read_points(path)
+
+
+def test_a_first_coordinate_that_is_whole_is_no_contour(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="4 columns"):
+        read_points(write(tmp_path / "points.txt", "14 12.5 9.25 0.9\n16 12.5 9.25 0.9\n"))
+
+
 @pytest.mark.parametrize(
     ("content", "extra", "message"),
     [
@@ -65,6 +112,7 @@ def test_layouts_that_mean_the_same(tmp_path: Path, content: str) -> None:
         ("1,2,3\n", None, "line 1: 1 columns; expected 3 numbers separated by spaces or tabs"),
         ("1 2 3\n1 2\n", None, "line 2: 2 columns; expected 3 numbers"),
         ("1 2 3 0.5\n", None, "4 columns; expected 3 numbers .* Is the last column a score"),
+        ("1 14.5 x.5 9.0\n", None, "line 1: 'x.5'"),
         ("1 1 1 2 3\n", None, "5 columns; expected 3 numbers .* -object"),
         ("1 2 3 0.5\n1 2 3\n", "score", "line 2: 3 columns; expected 4 numbers"),
         ("1 2 3 0.5 7\n", "score", "line 1: 5 columns; expected 4 numbers"),

@@ -52,8 +52,10 @@ if TYPE_CHECKING:
     help="What a coordinate text counts: IMOD model coordinates, or plain voxel indices from 0.",
 )
 @option(
-    "--fourth-column", type=click.Choice(["score", "contour"]),
-    help="What a fourth column of a text is. It is left out, but a text that has one is refused unless this says so.",
+    "--fourth-column", type=click.Choice(["score", "contour", "object"]),
+    help="What a text has beside x, y, z: a score behind them, the number of the contour in front (model2point "
+    "-contour), or those of object and contour (model2point -object). It is left out.  [default: seen where whole "
+    "numbers stand before others, else refused]",
 )  # fmt: skip
 @option("--object", "object_", type=click.IntRange(min=1), help="Object of the models.  [default: all]")
 @option(

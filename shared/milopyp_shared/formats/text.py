@@ -1,13 +1,17 @@
-"""Coordinate text: one point per line, three numbers, nothing else (what IMOD's model2point prints).
+"""Coordinate text: one point per line, three numbers, perhaps others beside them (what IMOD's model2point prints).
 
 Such a file says neither the order of its columns nor where they count from: both are the caller's to know. The
-functions here keep columns and numbers as they are.
+functions here keep columns and numbers as they are. Where model2point writes the numbers of objects and contours, and
+values, is in its model2point.f90: contour x y z with ``-contour``, object contour x y z with ``-object``, a value last
+with ``-values``; the numbers in front are whole, coordinates have two decimals unless ``-integer`` is given.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,49 +20,73 @@ from ..atomic import write_text
 from ..errors import InputError
 from ..textfile import fixed, read_lines, to_number
 
+Extra: TypeAlias = Literal["score", "contour", "object", "ignore"]
+
 _SCORE_DECIMALS = 6
+_WHOLE = re.compile(r"[+-]?\d+")
+_IN_FRONT = {"contour": 1, "object": 2}
 
 
-def read_points(
-    path: str | Path, columns: int = 3, *, extra: Literal["score", "ignore"] | None = None
-) -> NDArray[np.float64]:
+def read_points(path: str | Path, *, extra: Extra | None = None) -> NDArray[np.float64]:
     """Read whitespace-separated numbers; ``#`` comments, blank lines, a byte order mark and CRLF are accepted.
+
+    Whole numbers before coordinates that all have a decimal point are numbers of contours, or of objects and contours,
+    whatever `extra` says; they and a value behind them are left out.
 
     Parameters
     ----------
-    columns
-        Numbers expected per line.
     extra
-        What to do with further columns: None refuses them, ``"score"`` wants exactly one more and returns it as the
-        last column, ``"ignore"`` drops whatever follows.
+        What there is beside three coordinates: None refuses it, ``"score"`` wants one more number at the end and
+        returns it as the last column, ``"contour"`` is a contour's number in front (at the end where only the last
+        numbers are whole), ``"object"`` those of object and contour in front, ``"ignore"`` is whatever follows.
 
     Returns
     -------
-    ``(n, columns)`` float64, ``(n, columns + 1)`` with ``extra="score"``; n > 0, columns as in the file.
+    ``(n, 3)`` float64, ``(n, 4)`` with ``extra="score"``; n > 0, columns as in the file.
 
     Raises
     ------
     InputError
         Unreadable, empty, a word or NaN or infinity where a number must be, a wrong number of columns; with the line.
     """
-    wanted = columns + (extra == "score")
+    lines = [(number, line.split("#", 1)[0].split()) for number, line in read_lines(path)]
+    lines = [(number, words) for number, words in lines if words]
+    if not lines:
+        raise InputError("holds no points", where=path, expected="lines of 3 numbers", remedy="Check the file.")
+    first = _first_coordinate([words for _, words in lines], extra)
+    end = first + 3 + (extra == "score")
+    longest = end + (extra in _IN_FRONT or (extra is None and first > 0))
     rows = []
-    for number, line in read_lines(path):
-        fields = line.split("#", 1)[0].split()
-        if not fields:
-            continue
+    for number, words in lines:
         where = f"{path}, line {number}"
-        if len(fields) < wanted or (len(fields) > wanted and extra != "ignore"):
+        if len(words) < end or (len(words) > longest and extra != "ignore"):
             raise InputError(
-                f"{len(fields)} columns",
+                f"{len(words)} columns",
                 where=where,
-                expected=f"{wanted} numbers separated by spaces or tabs",
-                remedy=_remedy(len(fields), columns, extra),
+                expected=f"{end} numbers separated by spaces or tabs",
+                remedy=_remedy(len(words), end, extra),
             )
-        rows.append([to_number(field, where) for field in fields[:wanted]])
-    if not rows:
-        raise InputError("holds no points", where=path, expected=f"lines of {wanted} numbers", remedy="Check the file.")
+        rows.append([to_number(word, where) for word in words[first:end]])
     return np.array(rows, dtype=np.float64)
+
+
+def _first_coordinate(rows: Sequence[Sequence[str]], extra: Extra | None) -> int:
+    """The column that the coordinates begin with."""
+    if told := next((count for count in _IN_FRONT.values() if _are_numbered(rows, count)), 0):
+        return told
+    if extra == "contour" and not all(_WHOLE.fullmatch(words[0]) for words in rows):
+        return 0
+    return 0 if extra is None else _IN_FRONT.get(extra, 0)
+
+
+def _are_numbered(rows: Sequence[Sequence[str]], count: int) -> bool:
+    """Whether `count` numbers of objects and contours, from 0 or 1, stand before coordinates with a decimal point."""
+    return rows[0][0] in ("0", "1") and all(
+        len(words) in (count + 3, count + 4)
+        and all(_WHOLE.fullmatch(word) for word in words[:count])
+        and all("." in word for word in words[count:])
+        for words in rows
+    )
 
 
 def write_points(path: str | Path, xyz_columns: ArrayLike, scores: ArrayLike | None = None, decimals: int = 2) -> None:
@@ -96,9 +124,9 @@ def write_points(path: str | Path, xyz_columns: ArrayLike, scores: ArrayLike | N
     write_text(path, "".join(line + "\n" for line in lines))
 
 
-def _remedy(found: int, columns: int, extra: str | None) -> str:
-    if found == columns + 1 and extra is None:
-        return "Is the last column a score? Then say so, or remove it."
-    if found > columns:
-        return "Run model2point without -object and -contour, or remove the other columns."
+def _remedy(found: int, wanted: int, extra: Extra | None) -> str:
+    if found == wanted + 1 and extra is None:
+        return "Is the last column a score, or the first a contour? Then tell milopyp prepare with --fourth-column, or remove it."
+    if found > wanted:
+        return "Run model2point without -object and -contour, or tell milopyp prepare with --fourth-column."
     return "Add what is missing, or turn the line into a comment with #."
