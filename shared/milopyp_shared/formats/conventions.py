@@ -129,8 +129,10 @@ def _named(picks: Picks, name: str | None) -> NamedPicks:
 
 
 def _inside(columns: Floats, score: Floats | None, context: FormatContext) -> Picks:
-    """Picks, best first, from voxel indices in file axes; NaN scores and none at all become `NO_SCORE`."""
-    values = np.full(len(columns), NO_SCORE) if score is None else np.where(np.isnan(score), NO_SCORE, score)
+    """Picks, best first, from voxel indices in file axes; NaN, all zeros and no scores at all become `NO_SCORE`."""
+    values = np.full(len(columns), NO_SCORE)
+    if score is not None and np.nan_to_num(score).any():
+        values = np.where(np.isnan(score), NO_SCORE, score)
     best_first = np.argsort(-values, kind="stable")
     return Picks(axes.columns_to_xyz(columns, context.order or "xyz"), values)[best_first]
 
@@ -199,9 +201,15 @@ def write_csv(path: Path, picks: Picks, context: FormatContext) -> None:
 
 
 def read_star(path: Path, context: FormatContext) -> Picks:
-    """RELION 3 and 4, Warp: voxels, the centre of the first at 0, refined shifts subtracted."""
+    """RELION 3 and 4, Warp: voxels, the centre of the first at 0, refined shifts subtracted.
+
+    Normalised coordinates, which WarpTools' template matching writes, are scaled by the size of the tomogram.
+    """
     particles = star.read_particles(path, star.VOXELS, context.name)
-    voxels = particles.xyz - particles.origin_voxels
+    xyz = particles.xyz
+    if particles.normalised:
+        xyz = xyz * np.array(context.require("size", path)) * context.binning
+    voxels = xyz - particles.origin_voxels
     if particles.origin_angstrom.any():
         voxels = voxels - particles.origin_angstrom * context.binning / context.voxel_sizes(path)
     return _named(_inside(voxels / context.binning, particles.score, context), particles.name)

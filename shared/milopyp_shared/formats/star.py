@@ -25,6 +25,7 @@ CENTRED = ("rlnCenteredCoordinateXAngst", "rlnCenteredCoordinateYAngst", "rlnCen
 TOMOGRAM, MICROGRAPH = "rlnTomoName", "rlnMicrographName"
 SCORE = "rlnAutopickFigureOfMerit"
 SCORES = (SCORE, "rlnLCCmax")  # the second one is pytom-match-pick's
+NOT_SET = -999.0  # what RELION writes for a figure that it does not know
 
 _ORIGIN_VOXELS = ("rlnOriginX", "rlnOriginY", "rlnOriginZ")
 _ORIGIN_ANGSTROM = ("rlnOriginXAngst", "rlnOriginYAngst", "rlnOriginZAngst")
@@ -115,9 +116,13 @@ class Particles:
     xyz
         ``(n, 3)`` coordinates, in the unit of their labels.
     origin_voxels, origin_angstrom
-        ``(n, 3)`` refined shifts, to be subtracted from the coordinates; zeros where the file has none.
+        ``(n, 3)`` refined shifts along the tomogram's axes, to be subtracted from the coordinates; zeros where the
+        file has none.
     score
-        ``(n,)``, the first of `SCORES` that is there, or None.
+        ``(n,)``, the first of `SCORES` that is there, or None; NaN where RELION's `NOT_SET` stands.
+    normalised
+        The coordinates of the whole file lie in 0..1: they count sizes of the tomogram, as those of WarpTools' template
+        matching do.
     """
 
     name: str | None
@@ -125,6 +130,7 @@ class Particles:
     origin_voxels: Floats
     origin_angstrom: Floats
     score: Floats | None
+    normalised: bool = False
 
 
 def read_star(path: str | Path) -> dict[str, Block]:
@@ -168,28 +174,22 @@ def read_particles(path: str | Path, coordinates: Sequence[str], name: str | Non
     Raises
     ------
     InputError
-        Not a STAR file, no such coordinates, no particles of that name, a value that is no number; refined shifts that
-        count along turned axes (RELION's pseudo-subtomograms with their own orientation).
+        Not a STAR file, no such coordinates, no particles of that name, a value that is no number.
     UsageError
         Several tomograms and no `name`.
     """
     block = _with_labels(path, coordinates)
     label = next((label for label in (TOMOGRAM, MICROGRAPH) if label in block.labels), None)
-    found = None
+    found, normalised = None, _is_normalised(block, coordinates)
     if label is not None:
         block, found = _select(block, label, name)
-    shifts = block.numbers(_ORIGIN_VOXELS), block.numbers(_ORIGIN_ANGSTROM)
-    turned = block.numbers(_SUBTOMOGRAM_ANGLES).any(axis=1) & (shifts[0].any(axis=1) | shifts[1].any(axis=1))
-    if turned.any():
-        line = block.lines[int(np.argmax(turned))]
-        raise InputError(
-            f"refined shifts along the turned axes of {_SUBTOMOGRAM_ANGLES[0]}",
-            where=f"{path}, line {line}",
-            expected="shifts along the tomogram's axes",
-            remedy="Remove the particle subtomogram orientations in RELION first.",
-        )
+    axes = _subtomogram_axes(block.numbers(_SUBTOMOGRAM_ANGLES))
+    in_voxels, angstrom = (
+        np.einsum("nij,nj->ni", axes, block.numbers(labels)) for labels in (_ORIGIN_VOXELS, _ORIGIN_ANGSTROM)
+    )
     scores = [block.numbers([label])[:, 0] for label in SCORES if label in block.labels]
-    return Particles(found, block.numbers(coordinates), *shifts, scores[0] if scores else None)
+    score = np.where(scores[0] == NOT_SET, np.nan, scores[0]) if scores else None
+    return Particles(found, block.numbers(coordinates), in_voxels, angstrom, score, normalised)
 
 
 def write_particles(
@@ -276,6 +276,27 @@ def _with_labels(path: str | Path, coordinates: Sequence[str]) -> Block:
     if not block.rows:
         raise InputError("holds no particles", where=path, expected="rows below the labels", remedy="Check the file.")
     return block
+
+
+def _is_normalised(block: Block, coordinates: Sequence[str]) -> bool:
+    """Whether all coordinates lie in 0..1 and are more than zeros: no particle lies in the first voxel's corner."""
+    xyz = block.numbers(coordinates)
+    return coordinates == VOXELS and bool(((xyz >= 0) & (xyz <= 1)).all() and xyz.any())
+
+
+def _subtomogram_axes(degrees: Floats) -> Floats:
+    """``(n, 3, 3)`` matrices that take shifts of pseudo-subtomograms to the tomogram's axes.
+
+    RELION subtracts them so (`ParticleSet::getPosition`, particle_set.cpp), with the matrix of its Euler angles
+    (`Euler::anglesToMatrix3`): turns about z, y and z again, transposed.
+    """
+    (c1, c2, c3), (s1, s2, s3) = np.cos(np.radians(degrees.T)), np.sin(np.radians(degrees.T))
+    rows = [
+        [c3 * c2 * c1 - s3 * s1, c3 * c2 * s1 + s3 * c1, -c3 * s2],
+        [-s3 * c2 * c1 - c3 * s1, -s3 * c2 * s1 + c3 * c1, s3 * s2],
+        [s2 * c1, s2 * s1, c2],
+    ]
+    return np.array(rows).transpose(2, 0, 1)
 
 
 def _select(block: Block, label: str, name: str | None) -> tuple[Block, str]:

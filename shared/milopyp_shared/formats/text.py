@@ -126,7 +126,7 @@ def write_points(path: str | Path, xyz_columns: ArrayLike, scores: ArrayLike | N
 
 def _remedy(found: int, wanted: int, extra: Extra | None) -> str:
     if found == wanted + 1 and extra is None:
-        return "Is the last column a score, or the first a contour? Then tell milopyp prepare with --fourth-column, or remove it."
+        return "Is the last column a score, or the first a contour? Say so with --fourth-column of milopyp prepare."
     if found > wanted:
         return "Run model2point without -object and -contour, or tell milopyp prepare with --fourth-column."
     return "Add what is missing, or turn the line into a comment with #."
