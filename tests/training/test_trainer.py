@@ -228,21 +228,21 @@ def test_the_error_names_the_term_that_broke_and_not_the_sum_of_all(folder: Path
 
 
 class Coarse(ToyNetwork):
-    """Its heat map has a fourth of the pixels along y and x."""
+    """Its heat map has half of the sections, and a fourth of the pixels along y and x."""
 
     def forward(self, sections: torch.Tensor) -> torch.Tensor:
         return super().forward(sections)[..., ::2, ::2]
 
     def geometry(self) -> Geometry:
-        return Geometry(halo=(3, 5, 5), alignment=(1, 4, 4), stride=(1, 4, 4))
+        return Geometry(halo=(5, 5, 5), alignment=(2, 4, 4), stride=(2, 4, 4))
 
 
 def test_the_default_method_takes_the_stride_from_its_network(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(NETWORKS, "coarse", NetworkSpec("coarse", lambda grey, options: Coarse()))
     method = default_method(folder, architecture="coarse")
-    labelled = volume(folder / "small.mrc", method.preset.grey, [[5.5, 9.5, 2.5]])
+    labelled = volume(folder / "small.mrc", method.preset.grey, [[5.5, 9.5, 5.5]])
     assert np.argwhere(method.target(labelled) == 1.0).tolist() == [[1, 2, 1]]
-    assert method.target(labelled).shape == (4, 6, 6)
+    assert method.target(labelled).shape == (2, 6, 6)
     state = trained(method, 1)
     assert np.isfinite(state.history[0]["loss"])
 
@@ -252,5 +252,5 @@ def test_the_published_method_refuses_networks_of_another_stride(folder: Path, m
     monkeypatch.setitem(NETWORKS, "coarse", NetworkSpec("coarse", lambda grey, options: Coarse(), "published"))
     preset = PublishedPreset(architecture="coarse")
     labelled = volume(folder / "wide.mrc", preset.grey, [[33.0, 35.0, 5.0], [38.0, 30.0, 6.0]])
-    with pytest.raises(UsageError, match=r"--arch: coarse, whose heat map has strides of \(1, 4, 4\)"):
+    with pytest.raises(UsageError, match=r"--arch: coarse, whose heat map has strides of \(2, 4, 4\)"):
         PublishedMethod(preset, [labelled], DIAMETER, DEVICE)
