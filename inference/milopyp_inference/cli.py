@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from milopyp_shared.axes import ORDER_WORDS
+from milopyp_shared.axes import NO_TURN, ORDER_WORDS, TURNS
 from milopyp_shared.commandline import Number, command, option, run
 from milopyp_shared.console import Console
 
@@ -42,6 +42,10 @@ PUBLISHED = "As the published program picks (with --published only)"
 @option(
     "--format", "formats", metavar="WORD,...", group="Output",
     help="Other formats for the picks, beside text and IMOD model: csv, relion4, relion5, warp, tbl, copick, ndjson.",
+)  # fmt: skip
+@option(
+    "--turn", type=click.Choice(TURNS), default=NO_TURN, group="Output",
+    help="Write picks as of the turned tomogram: rotx for IMOD's clip rotx or trimvol -rx, yz for trimvol -yz.",
 )  # fmt: skip
 @option("--overwrite", is_flag=True, group="Output", help="Pick again what is already done.")
 @option("--out-thresh", default="auto", group="Picks", help="Score threshold 0..1; auto takes the model's suggestion.")

@@ -33,6 +33,7 @@ class InferOptions:
     with_score: bool = False
     coords: Literal["model2point", "voxel"] | None = None
     formats: str | None = None
+    turn: str = axes.NO_TURN
     overwrite: bool = False
     # tomograms
     test_img_txt: str | None = None

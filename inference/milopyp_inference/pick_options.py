@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from milopyp_shared.axes import NO_TURN
 from milopyp_shared.commandline import spelled
 from milopyp_shared.errors import UsageError
 
@@ -137,6 +138,11 @@ def _refuse_beside_published(options: InferOptions) -> None:
             expected="one of them: the published text is whole voxel indices x z y",
             remedy="Leave --coords out; NAME.mod is right for IMOD.",
         )
+    if options.turn != NO_TURN:
+        raise UsageError(
+            "given beside --published", where="--turn",
+            expected="one of them: the published text is x z y, whatever the tomogram's file",
+        )  # fmt: skip
     if options.rescale:
         raise UsageError(
             "given beside --published",
@@ -170,6 +176,7 @@ def pick_options(options: InferOptions, decoding: Decoding, recipe: Recipe) -> P
         with_score=options.with_score,
         coords=options.coords or "model2point",
         formats=decoding.formats,
+        turn=options.turn,
         mask=None if options.mask is None else str(options.mask),
         published=decoding.published,
     )

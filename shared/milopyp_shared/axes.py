@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # command lines take the words from here, and start without n
 
 ORDERS = ("xyz", "xzy", "zyx", "zxy", "yxz", "yzx")
 AUTO = "auto"
+NO_TURN = "none"
+TURNS = (NO_TURN, "rotx", "yz")  # what --turn takes; milopyp_shared.turns
 ORDER_WORDS = (*ORDERS, AUTO)  # what --order takes
 
 # The published program lists numpy axes (slowest first) and calls rows "x", columns "y".

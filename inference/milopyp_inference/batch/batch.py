@@ -16,6 +16,7 @@ from milopyp_shared.header_checks import header_warnings
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.prefetch import prefetch
 from milopyp_shared.system import peak_memory_mib
+from milopyp_shared.turns import turned_frame, turned_picks
 
 from ..decode.published import MARGIN, pick
 from ..decode.published import ORDER as PUBLISHED_ORDER
@@ -127,7 +128,8 @@ def _acquire_and_prepare(work: _Work, image: ImageEntry) -> _Ready | _DoneElsewh
             _remove_leftovers(run, image)
         found = work.opened.pop(image.name, None) or open_input(run, image)
         margin_in_voxels(run.options.selection, found.tomogram.frame)  # known to be impossible before the work is done
-        format_context(run.files(image), found.tomogram.frame, image.name, run.model.recipe.diameter)
+        frame = turned_frame(found.tomogram.frame, run.options.turn)
+        format_context(run.files(image), frame, image.name, run.model.recipe.diameter)
         return _Ready(
             prepare(found.tomogram, run.model.recipe, run.options.contrast, run.options.rescale, found.mask),
             found.asked,
@@ -196,6 +198,7 @@ def _write(files: OutputFiles, name: str, result: Result, prepared: Prepared, ru
         picks = select_picks(result.candidates, selection, frame)
         z, y, x = recipe.voxel_per_output
         write_heat_map(files.heat, result.heat, frame, (z / scale, y / scale, x / scale))
+        picks, frame = turned_picks(picks, frame.order, frame.size[1], options.turn), turned_frame(frame, options.turn)
         write_picks(
             files,
             picks,
@@ -231,8 +234,8 @@ def _warn(name: str, prepared: Prepared, run: PickingRun) -> list[str]:
             f"{name}: W02 voxels of {tomogram.voxel_size:.3g} A, but the model was trained at {trained:.3g} A "
             "(--rescale resamples)"
         )
-    if doubt := axes_warning(run.options.formats, tomogram.order):
-        warnings.append(f"{name}: W07 {doubt}")
+    if doubt := axes_warning(run.options.formats, turned_frame(tomogram.frame, run.options.turn).order):
+        warnings.append(f"{name}: {doubt}")
     published = run.options.published
     if published and published.leaves_nothing(tomogram.shape, run.model.recipe.voxel_per_output):
         z, y, x = tomogram.shape

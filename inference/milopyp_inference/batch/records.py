@@ -46,6 +46,8 @@ class PickOptions:
         ``model2point`` or ``voxel``: the convention of the text; not asked with `published`.
     formats
         Other formats that the picks are written in, too.
+    turn
+        The picks are written as of the tomogram turned so; see `milopyp_shared.turns`.
     mask
         Where picks may be; see `milopyp_shared.masks.find_mask`.
     published
@@ -61,6 +63,7 @@ class PickOptions:
     with_score: bool = False
     coords: str = "model2point"
     formats: tuple[str, ...] = ()
+    turn: str = axes.NO_TURN
     mask: str | None = None
     published: PublishedOptions | None = None
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from milopyp_shared.axes import ORDER_WORDS
+from milopyp_shared.axes import NO_TURN, ORDER_WORDS, TURNS
 from milopyp_shared.commandline import Number, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import InputError, UsageError
@@ -64,10 +64,14 @@ FORMAT_WORDS = ("txt", "mod", "csv", "relion4", "relion5", "warp", "tbl", "copic
     "--dynamo-tomogram", type=click.IntRange(min=0), group="Formats",
     help="Number of the tomogram in a Dynamo table.  [default: the only one; 1 when writing]",
 )  # fmt: skip
+@option(
+    "--turn", type=click.Choice(TURNS), default=NO_TURN, group="Formats",
+    help="Write picks as of the turned tomogram: rotx for IMOD's clip rotx or trimvol -rx, yz for trimvol -yz.",
+)  # fmt: skip
 @option("--radius", type=Number(min=1), default=5.0, group="Formats", help="Of the spheres in a model, voxels.")
 @option("--particle", default="particle", group="Formats", help="Name of the particle in copick's files.")
 @click.version_option(package_name="milopyp")
-def convert(source: Path, target: Path, tomogram: Path | None, **given: Any) -> None:
+def convert(source: Path, target: Path, tomogram: Path | None, turn: str, **given: Any) -> None:
     """Convert the picks of one tomogram from IN to OUT.
 
     Formats: txt, mod (IMOD), csv (candidates of milopyp-infer), relion4, relion5, warp (STAR), tbl (Dynamo),
@@ -84,6 +88,7 @@ def convert(source: Path, target: Path, tomogram: Path | None, **given: Any) -> 
     from milopyp_shared.formats.conventions import NamedPicks
     from milopyp_shared.formats.registry import FORMATS, axes_warning, check_needs, format_of
     from milopyp_shared.overwrite import refuse_existing
+    from milopyp_shared.turns import turned
 
     from ..pick_files import format_context, refuse_outside
 
@@ -100,14 +105,17 @@ def convert(source: Path, target: Path, tomogram: Path | None, **given: Any) -> 
     check_needs(new, context, target, writing=True)
     if old == "eman":
         console.warn("EMAN2's coordinates were not compared with the program itself: look at the result")
-    if doubt := axes_warning((old, new), context.order):
-        console.warn(doubt)
     picks = FORMATS[old].read(source, context)
     if not len(picks):
         raise InputError("holds no picks", where=source, expected="at least one", remedy="Check the file.")
     if isinstance(picks, NamedPicks) and picks.name and context.name is None:
         context = replace(context, label=picks.name)
     refuse_outside(picks, context, source)
+    read_order = context.order
+    picks, context = turned(picks, context, turn, target)
+    for word, order in ((old, read_order), (new, context.order)):
+        if doubt := axes_warning([word], order):
+            console.warn(doubt)
     write(target, picks, context)
     console.say(
         f"wrote {target} ({new}): {len(picks)} picks of {context.label} from {source} ({old}), "

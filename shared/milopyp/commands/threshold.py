@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from milopyp_inference.batch.reader import candidates_of, read_records, run_files
+from milopyp_shared.axes import TURNS
 from milopyp_shared.commandline import Number, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import ContradictionError, InputError, MissingDependency, UsageError
@@ -33,6 +34,7 @@ class Changes:
     margin: float | None = None
     with_score: bool | None = None
     formats: tuple[str, ...] | None = None
+    turn: str | None = None
 
 
 @command("threshold")
@@ -51,6 +53,11 @@ class Changes:
 )  # fmt: skip
 @option("--with-score/--without-score", default=None, help="A fourth column of the text.  [default: as in the run]")
 @option("--format", "formats", metavar="WORD,...", help="Other formats for the picks, as in milopyp-infer.")
+@option(
+    "--turn", type=click.Choice(TURNS),
+    help="Write picks as of the turned tomogram: rotx for IMOD's clip rotx or trimvol -rx, yz for trimvol -yz.  "
+    "[default: as in the run]",
+)  # fmt: skip
 @option(
     "--plot", type=click.Path(path_type=Path), metavar="FILE.png",
     help="Draw how many picks every threshold leaves; alone, it changes nothing.",
@@ -89,7 +96,7 @@ def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | 
         console.say(f"wrote {plot}")
     if changes == Changes():
         return
-    records = _cut_all(run, out, records)
+    records = _cut_all(run, out, records, console)
     for record in records:
         console.say(f"{record.name}: {record.picks} of {record.candidates} candidates")
     console.say(f"{sum(record.picks for record in records)} picks in {len(records)} tomograms: {out or run}")
@@ -107,7 +114,8 @@ def _refuse(run: Path, changes: Changes, plot: Path | None) -> None:
         raise UsageError(
             "nothing to change",
             where=run,
-            expected="--value, --precision, --total, --count, --distance, --margin, --format, --with-score or --plot",
+            expected="--value, --precision, --total, --count, --distance, --margin, --format, --turn, --with-score or "
+            "--plot",
         )
 
 
@@ -144,7 +152,9 @@ def _changed(record: Picked, changes: Changes, lowest: float | None, run: Path) 
         **_given(threshold=lowest, distance=changes.distance, limit=changes.count, margin=changes.margin),
     )
     options = replace(
-        record.options, selection=selection, **_given(formats=changes.formats, with_score=changes.with_score)
+        record.options,
+        selection=selection,
+        **_given(formats=changes.formats, with_score=changes.with_score, turn=changes.turn),
     )
     return structs.replace(record, options=options, **_given(suppression_distance=changes.distance))
 
@@ -202,12 +212,14 @@ def _for_precision(run: Path, precision: float) -> float:
     return score
 
 
-def _cut_all(run: Path, out: Path | None, records: Sequence[Picked]) -> list[Picked]:
+def _cut_all(run: Path, out: Path | None, records: Sequence[Picked], console: Console) -> list[Picked]:
     """Write the picks of all tomograms; in the run itself its records and summary, too. Returns what they say then."""
     from msgspec import structs
 
     from milopyp_inference.batch.outputs import OutputFiles, format_context
     from milopyp_inference.batch.records import read_summary, write_record, write_summary
+    from milopyp_shared.formats.registry import axes_warning
+    from milopyp_shared.turns import turned_frame
 
     summary = read_summary(run) if out is None else None
     records = [structs.replace(record, frame=record.read_anew) for record in records]
@@ -215,9 +227,12 @@ def _cut_all(run: Path, out: Path | None, records: Sequence[Picked]) -> list[Pic
     for record, own in zip(records, files, strict=True):
         _refuse_loss(run, record.name, own)
     contexts = [  # before anything is written: a format may need what a tomogram lacks
-        format_context(own, record.frame, record.name, record.diameter / 2)
+        format_context(own, turned_frame(record.frame, record.options.turn), record.name, record.diameter / 2)
         for own, record in zip(files, records, strict=True)
     ]
+    for record, context in zip(records, contexts, strict=True):
+        if doubt := axes_warning(record.options.formats, context.order):
+            console.warn(f"{record.name}: {doubt}")
     cut = []
     for record, own, context in zip(records, files, contexts, strict=True):
         cut.append(_cut(run, record, own, context))
@@ -243,14 +258,16 @@ def _cut(run: Path, record: Picked, files: OutputFiles, context: FormatContext) 
     from msgspec import structs
 
     from milopyp_inference.batch.outputs import write_more, write_picks
+    from milopyp_shared.turns import turned_frame, turned_picks
 
-    options = record.options
+    options, frame = record.options, record.frame
     picks = candidates_of(run, record, options.selection.threshold, options.selection.limit)
+    picks = turned_picks(picks, frame.order, frame.size[1], options.turn)
     write_more(files, picks, context)
     write_picks(
         files,
         picks,
-        record.frame,
+        turned_frame(frame, options.turn),
         record.diameter / 2,
         with_score=options.with_score,
         model2point=options.coords == "model2point",

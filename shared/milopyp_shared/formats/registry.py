@@ -82,9 +82,11 @@ def axes_warning(words: Iterable[str], order: str | None) -> str | None:
     turned = sorted(word for word in words if FORMATS[word].thickness_is_z)
     if order in (None, "xyz") or not turned:
         return None
+    swapped = "Y and Z" if order == "xzy" else "the axes"
     return (
-        f"coordinates of {' and '.join(turned)} are taken along the axes of the tomogram's file (order {order}); the "
-        "tomograms of these programs have z as the thickness"
+        f"W07 coordinates of {' and '.join(turned)} are taken along the axes of the tomogram's file (order {order}); "
+        f"the tomograms of these programs have z as the thickness: {swapped} would be swapped (--turn rotx or yz "
+        "writes coordinates as of the turned tomogram)"
     )
 
 
