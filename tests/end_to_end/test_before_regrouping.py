@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,35 @@ def test_old_candidates_are_cut_again() -> None:
     assert record["options"]["selection"] == {"threshold": 0.6, "distance": 6.0, "limit": 2, "margin": 5.0}
     assert (record["picks"], summary["picks"], summary["failed"]["b"][:16]) == (2, 2, "tomograms/b.mrc:")
     assert summary["tomograms"] == [record, content("run/records/b.json")]
+
+
+def with_origin_of_imod_4() -> None:
+    """The tomogram and the records of then say an origin x of 30 A, whose sign nobody looked at."""
+    with Path("tomograms/a.mrc").open("r+b") as stream:
+        stream.seek(108)
+        stream.write(struct.pack("<i", 0))
+        stream.seek(196)
+        stream.write(struct.pack("<f", 30.0))
+    os.utime("tomograms/a.mrc", (WRITTEN, WRITTEN))
+    record = content("run/records/a.json")
+    record["frame"]["origin"] = [30.0, 0.0, 0.0]
+    Path("run/records/a.json").write_text(json.dumps(record))
+
+
+def test_old_picks_whose_header_was_misread_are_placed_or_picked_anew() -> None:
+    with_origin_of_imod_4()
+    assert run_line("milopyp threshold run --value 0.4 --out new").code == 0
+    model = Path("new/a.mod").read_bytes()
+    reference = struct.unpack_from(">18f", model, model.index(b"MINX") + 8)
+    assert reference[12:15] == (30.0, 0.0, 0.0)  # IMOD's origin is the number as it stands: without version, no sign
+    assert "a is already done" not in run_line(LINE).out
+    assert content("run/records/a.json")["frame"]["placement"]["origin"] == [-30.0, 0.0, 0.0]
+
+
+def test_old_picks_without_their_tomogram_must_be_picked_anew() -> None:
+    Path("tomograms/a.mrc").unlink()
+    outcome = run_line("milopyp threshold run --value 0.4")
+    assert outcome.code == 2 and "pick it anew with milopyp-infer" in outcome.err and len(outcome.errors) == 1
 
 
 def test_an_old_run_is_shown_and_judged() -> None:

@@ -192,7 +192,7 @@ class Picked(TomogramRecord, frozen=True, kw_only=True, tag_field="status", tag=
         except MilopypError as error:
             why = error.found
         raise InputError(
-            f"was picked by an older version, which did not look at all that its header says, and now {why}",
+            f"was picked by an older version, which did not heed all that its header says; now {why}",
             where=self.input.path,
             expected="the tomogram where it was",
             remedy="Put it there again, or pick it anew with milopyp-infer.",
