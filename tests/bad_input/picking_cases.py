@@ -120,7 +120,7 @@ OPTIONS = [
     Case("threshold of a damaged record", "milopyp threshold picks --value 0.5", InputError, "picks/records/a.json",
          FROM_INFER, text("picks/records/a.json", "{")),
     Case("nothing for threshold to change", "milopyp threshold picks", UsageError, "picks",
-         "--value, --precision, --total, --count, --distance, --margin, --format, --with-score or --plot",
+         "--value, --precision, --total, --count, --distance, --margin, --format, --turn, --with-score or --plot",
          text("picks/records/a.json", "{}")),
     Case("precision that nothing is known of", "milopyp threshold picks --precision 0.9", InputError, "picks",
          "a model of milopyp-train without --quick, from enough labels, and a run made with it",
