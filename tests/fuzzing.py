@@ -13,7 +13,7 @@ from milopyp_shared.formats.candidates import read_candidates, write_candidates
 from milopyp_shared.formats.conventions import FormatContext
 from milopyp_shared.formats.mod import model_points, read_mod, to_voxel_index
 from milopyp_shared.formats.registry import FORMATS
-from milopyp_shared.formats.star import tomogram_names
+from milopyp_shared.formats.star import VOXELS, read_all_particles
 from milopyp_shared.lists import (
     ImageEntry,
     read_coordinate_list,
@@ -95,7 +95,7 @@ READERS: dict[str, Reader] = {word: _format(word) for word in FORMATS if word !=
     "coordinate list": Reader(
         ".txt", lambda path: write_coordinate_list(path, {"a": PICKS.xyz}), lambda path: read_coordinate_list(path)
     ),
-    "names in a STAR file": Reader(".star", _format("relion4").make, tomogram_names),
+    "names in a STAR file": Reader(".star", _format("relion4").make, lambda path: read_all_particles(path, VOXELS)),
     "recipe": Reader(".json", _toy_recipe, _recipe),
 }
 

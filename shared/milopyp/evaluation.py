@@ -20,8 +20,9 @@ from milopyp_shared.arrays import TomogramLike
 from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.formats.candidates import CANDIDATES
 from milopyp_shared.formats.conventions import FormatContext
-from milopyp_shared.formats.positions import read_positions
+from milopyp_shared.formats.positions import Positions, read_positions
 from milopyp_shared.matching import Evaluation, evaluate_at_best_f1
+from milopyp_shared.names import listed
 from milopyp_shared.peaks import nms
 from milopyp_shared.picks import Picks, as_picks
 
@@ -47,11 +48,29 @@ class Comparison:
         Of all tomograms together, and by name.
     not_picked
         Tomograms that have known positions and no picks; they are left out.
+    empty
+        Tomograms that the known positions do not name: all picks in them are false.
+    unjudged
+        Tomograms that there is no file of known positions for; they are left out.
     """
 
     total: Evaluation
     each: dict[str, Evaluation]
     not_picked: tuple[str, ...]
+    empty: tuple[str, ...] = ()
+    unjudged: tuple[str, ...] = ()
+
+    @property
+    def doubts(self) -> list[str]:
+        """What there is to say of tomograms that are not in both."""
+        doubts = []
+        if self.empty:
+            doubts.append(f"no particles are known of {listed(self.empty)}: all picks there count as false")
+        if self.unjudged:
+            doubts.append(f"no file of known positions, left out: {listed(self.unjudged)}")
+        if self.not_picked:
+            doubts.append(f"not picked, left out: {', '.join(self.not_picked)}")
+        return doubts
 
 
 def evaluate(
@@ -106,14 +125,14 @@ def evaluate(
     known, where = _known_positions(truth, format, found.contexts)
     separation = found.distance if distance is None else distance
     compared = compare(found.picks, known, radius, separation, of=found.path, where=where)
-    if compared.not_picked:
-        _warn(f"not picked, left out: {', '.join(compared.not_picked)}")
+    for doubt in compared.doubts:
+        _warn(doubt)
     return compared.total
 
 
 def compare(
     found: Mapping[str, Picks],
-    known: Mapping[str, Picks],
+    known: Positions,
     radius: float,
     distance: float | None,
     *,
@@ -121,6 +140,8 @@ def compare(
     where: Path,
 ) -> Comparison:
     """Judge picks by known positions, both by the name of the tomogram.
+
+    A tomogram that the known positions do not name, although they name others, has no particles.
 
     Parameters
     ----------
@@ -138,7 +159,8 @@ def compare(
     UsageError
         The radius is not above 0.
     """
-    common = [name for name in found if name in known]
+    positions = known.with_empty
+    common = [name for name in found if name in positions]
     if not common:
         raise InputError(
             f"no tomogram of {of} ({', '.join(list(found)[:3])}) is in the list",
@@ -146,11 +168,13 @@ def compare(
             expected="the same names in both",
         )
     kept = {name: found[name] if distance is None else nms(found[name], distance) for name in common}
-    pairs = {name: (own, known[name].xyz) for name, own in kept.items()}
+    pairs = {name: (own, positions[name].xyz) for name, own in kept.items()}
     return Comparison(
         evaluate_at_best_f1(list(pairs.values()), radius),
         {name: evaluate_at_best_f1([pair], radius) for name, pair in pairs.items()},
-        tuple(sorted(set(known) - set(found))),
+        tuple(sorted({*positions, *known.others} - set(found))),
+        known.unnamed,
+        tuple(name for name in found if name not in positions),
     )
 
 
@@ -188,20 +212,15 @@ def _read_by_name(path: Path, radius: float, tomogram: TomogramLike | None, opti
 
 def _known_positions(
     truth: Picks | ArrayLike | FilePath, format: str | None, contexts: Mapping[str, FormatContext]
-) -> tuple[dict[str, Picks], Path]:
+) -> tuple[Positions, Path]:
     """The truth by tomogram, and where it is from. That of one belongs to picks that are not said to be of another."""
     path = KNOWN
     if isinstance(truth, (str, os.PathLike)):
         path = Path(truth)
-        known = read_positions(path, format, contexts)
-        if len(known) > 1 or UNNAMED.name not in contexts:
-            return known, path
-        [own] = known.values()
-    elif len(contexts) > 1:
+        return read_positions(path, format, contexts, anonymous=UNNAMED.name in contexts), path
+    if len(contexts) > 1:
         raise UsageError(
             f"positions of one tomogram for the {len(contexts)} of the run", where=path,
             expected="a coordinate list, or a folder with one file per tomogram",
         )  # fmt: skip
-    else:
-        own = as_picks(truth, str(path))
-    return dict.fromkeys(contexts, own), path
+    return Positions(dict.fromkeys(contexts, as_picks(truth, str(path)))), path

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Literal
 
 from .console import Console
 from .errors import InputError, UsageError
+from .names import listed, read_name_map
+from .pick_choice import choose_picks
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from .formats.positions import Positions
     from .lists import ImageEntry
     from .tomogram import TomogramHeader
 
-# What may follow the tomogram's name in the name of its picks; the first that exists counts.
-PICK_ENDINGS = ("_coord.txt", ".txt", ".mod", ".star", ".tbl", ".ndjson", ".json", ".csv")
-LIST_ENDINGS = ("_train_imgs.txt", "_train_coords.txt", "_test_imgs.txt")
-NAMED = ("relion4", "relion5", "warp")  # their files may hold several tomograms
+OF_FILE_AXES = (".txt", ".coords", ".mod")  # what is in them follows the axes of the tomogram's file
 DIAMETER = 20.0  # of the particle, voxels, where nothing is said
 
 
@@ -35,6 +35,7 @@ class How:
     binning: float = 1.0
     bbox: float | None = None
     picks: Path | None = None
+    name_map: Path | None = None
     double_z: bool = False
 
 
@@ -58,8 +59,11 @@ def read_labels(
         found = _beside_tomograms(entries, order, how, console)
     else:
         found = _of_one_file(entries, order, how.picks, how, console)
-    labels = {own.entry.name: own.xyz for own in found if _tell(own, how, console)}
-    if labels:
+    labels = {}
+    for own in found:
+        _tell(own, how, console)
+        labels[own.entry.name] = own.xyz
+    if any(map(len, labels.values())):
         return labels
     if how.picks is None:
         raise InputError(
@@ -68,8 +72,9 @@ def read_labels(
             expected="for tomo.rec one of tomo_coord.txt, tomo.txt, tomo.mod, tomo.star and so on",
             remedy="Give --inference to list tomograms without picks.",
         )
-    names = ", ".join(entry.name for entry in entries[:3])
-    raise InputError("names no tomogram of the folder", where=how.picks, expected=f"names such as {names}")
+    raise InputError(
+        "holds no picks", where=how.picks, expected=f"those of one tomogram at least: {listed(e.name for e in entries)}"
+    )
 
 
 @dataclass(frozen=True)
@@ -98,15 +103,13 @@ def _refuse_idle(how: How) -> None:
 
 def _beside_tomograms(entries: Sequence[ImageEntry], order: str, how: How, console: Console) -> Iterator[_Labels]:
     """The labels in the files that lie beside the tomograms, under their names."""
+    names = read_names(how)
     for entry in entries:
-        candidates = [entry.path.with_name(entry.name + ending) for ending in PICK_ENDINGS]
-        picks = next((path for path in candidates if path.is_file() and not path.name.endswith(LIST_ENDINGS)), None)
+        picks = choose_picks(entry, how.from_, console.warn)
         if picks is None:
-            some = ", ".join(path.name for path in candidates[:4])
-            console.warn(f"{entry.path.name} has no picks ({some}, ...)")
             continue
         header = _header(entry, order, console)
-        yield _Labels(entry, header, _read(picks, header, entry.name, how), picks)
+        yield _Labels(entry, header, _read(picks, header, entry.name, how, names), picks)
 
 
 def _of_one_file(
@@ -117,16 +120,20 @@ def _of_one_file(
 
     headers = {entry.name: _header(entry, order, console) for entry in entries}
     found = _by_name(path, headers, how)
-    if others := sorted(set(found) - set(headers)):
-        some = ", ".join(others[:3]) + (" ..." if len(others) > 3 else "")
-        console.warn(f"{path.name}: {len(others)} of its tomograms are not in the folder: {some}")
+    if found.others:
+        console.warn(f"{path.name}: {len(found.others)} of its tomograms are not in the folder: {listed(found.others)}")
     for entry in entries:
-        if entry.name not in found:
+        if entry.name not in found.picks:
             console.warn(f"{entry.path.name} has no picks in {path.name}")
             continue
-        xyz, header = found[entry.name], headers[entry.name]
+        xyz, header = found.picks[entry.name].xyz, headers[entry.name]
         check_labels(xyz, header, path)
         yield _Labels(entry, header, xyz, path)
+
+
+def read_names(how: How) -> dict[str, str]:
+    """What ``--name-map`` says; nothing without it."""
+    return {} if how.name_map is None else read_name_map(how.name_map)
 
 
 def _header(entry: ImageEntry, order: str, console: Console) -> TomogramHeader:
@@ -139,20 +146,19 @@ def _header(entry: ImageEntry, order: str, console: Console) -> TomogramHeader:
     return header
 
 
-def _tell(found: _Labels, how: How, console: Console) -> bool:
-    """Say what labels a tomogram has and what looks wrong with them; False when there are none."""
+def _tell(found: _Labels, how: How, console: Console) -> None:
+    """Say what labels a tomogram has and what looks wrong with them."""
     from .labels import doubles
 
     name, xyz, source = found.entry.path.name, found.xyz, found.source.name
     if not len(xyz):
         console.warn(f"{name}: {source} holds no picks of it")
-        return False
+        return
     if doubt := _density_warning(found, how):
         console.warn(f"{name}: {doubt}")
     if double := doubles(xyz, (how.bbox or DIAMETER) / 4):
         console.warn(f"{name}: {double} labels lie within a quarter of a particle of another one")
     console.say(f"{name} (order {found.header.order}): {len(xyz)} labels from {source}")
-    return True
 
 
 def _density_warning(found: _Labels, how: How) -> str | None:
@@ -165,7 +171,7 @@ def _density_warning(found: _Labels, how: How) -> str | None:
     if doubt is None:
         return None
     # what follows the file's axes in some formats is x, y, z in the others
-    columns = found.header.order if found.source.suffix in (".txt", ".mod") and how.picks is None else "xyz"
+    columns = found.header.order if found.source.suffix.lower() in OF_FILE_AXES and how.picks is None else "xyz"
     words = column_orders_on_density(zyx, found.xyz, diameter, columns)
     if words:
         orders = " or ".join(" ".join(word) for word in words)
@@ -175,7 +181,7 @@ def _density_warning(found: _Labels, how: How) -> str | None:
     return doubt
 
 
-def _by_name(path: Path, headers: Mapping[str, TomogramHeader], how: How) -> dict[str, NDArray[np.float64]]:
+def _by_name(path: Path, headers: Mapping[str, TomogramHeader], how: How) -> Positions:
     """The positions in a file, or in the files of a folder, by tomogram name.
 
     Raises
@@ -183,14 +189,22 @@ def _by_name(path: Path, headers: Mapping[str, TomogramHeader], how: How) -> dic
     InputError, UsageError
         It cannot be read, or something must be known for that.
     """
+    from .formats.conventions import FormatContext
     from .formats.parquet import is_parquet, read_parquet
+    from .formats.positions import by_names, read_positions
+    from .picks import as_picks
 
+    names = read_names(how)
     tables = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
-    if path.suffix.lower() == ".parquet" or (tables and all(map(is_parquet, tables))):
-        return _joined(read_parquet(table, how.double_z) for table in tables)
+    if path.suffix.lower() == ".parquet" or (how.from_ is None and tables and all(map(is_parquet, tables))):
+        joined = _joined(read_parquet(table, how.double_z) for table in tables)
+        return by_names(path, {name: as_picks(xyz) for name, xyz in joined.items()}, headers, names)
     if how.double_z:
         raise UsageError(f"given for {path}", where="--double-z", expected="a .parquet file: only those count sections")
-    return _positions(path, headers, how)
+    contexts = {
+        name: FormatContext.of(own.frame, name, coords=how.coords, binning=how.binning) for name, own in headers.items()
+    }
+    return read_positions(path, how.from_, contexts, names)
 
 
 def _joined(tables: Iterable[Mapping[str, NDArray[np.float64]]]) -> dict[str, NDArray[np.float64]]:
@@ -203,17 +217,7 @@ def _joined(tables: Iterable[Mapping[str, NDArray[np.float64]]]) -> dict[str, ND
     return joined
 
 
-def _positions(path: Path, headers: Mapping[str, TomogramHeader], how: How) -> dict[str, NDArray[np.float64]]:
-    from .formats.conventions import FormatContext
-    from .formats.positions import read_positions
-
-    contexts = {
-        name: FormatContext.of(own.frame, name, coords=how.coords, binning=how.binning) for name, own in headers.items()
-    }
-    return {name: picks.xyz for name, picks in read_positions(path, how.from_, contexts).items()}
-
-
-def _read(path: Path, header: TomogramHeader, name: str, how: How) -> NDArray[np.float64]:
+def _read(path: Path, header: TomogramHeader, name: str, how: How, names: Mapping[str, str]) -> NDArray[np.float64]:
     """Labels of one tomogram, ``(n, 3)`` x, y, z in the inside frame.
 
     Raises
@@ -224,17 +228,14 @@ def _read(path: Path, header: TomogramHeader, name: str, how: How) -> NDArray[np
         Labels outside the volume.
     """
     from .formats.conventions import FormatContext
-    from .formats.registry import FORMATS, check_needs, format_of
+    from .formats.positions import read_of
+    from .formats.registry import format_of
     from .labels import check_labels, read_points_of
 
-    if path.suffix in (".txt", ".mod") and how.from_ in (None, "txt", "mod"):
+    if path.suffix.lower() in OF_FILE_AXES and how.from_ in (None, "txt", "mod"):
         number = None if how.object_ is None else how.object_ - 1
         return read_points_of(path, header, how.coords, extra=how.fourth_column, object=number)
-    word = format_of(path, how.from_, "--from")
-    context = FormatContext.of(
-        header.frame, name, coords=how.coords, binning=how.binning, name=name if word in NAMED else None
-    )
-    check_needs(word, context, path)
-    xyz = FORMATS[word].read(path, context).xyz
+    context = FormatContext.of(header.frame, name, coords=how.coords, binning=how.binning)
+    xyz = read_of(path, format_of(path, how.from_, "--from"), context, name, names).xyz
     check_labels(xyz, header, path)
     return xyz

@@ -53,7 +53,7 @@ def read_points_of(
         Points outside the volume; the order in which all would fit is named.
     """
     frame = tomogram.frame
-    if path.suffix == ".mod":
+    if path.suffix.lower() == ".mod":
         model = mod.read_mod(path)
         if object is not None and object >= len(model.objects):
             number = "1 object" if len(model.objects) == 1 else f"{len(model.objects)} objects"

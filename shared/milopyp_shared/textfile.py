@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .errors import InputError
@@ -24,6 +25,19 @@ def to_number(word: str, where: object) -> float:
     if not math.isfinite(value):
         raise InputError(f"{word!r}", where=where, expected="a finite number with a decimal point")
     return value
+
+
+def to_numbers(words: Sequence[str], place: Callable[[int], str]) -> list[float]:
+    """As `to_number` of each word, the index of which says its place; long columns in a fraction of the time."""
+    together = "".join(words)
+    if together.isascii() and "_" not in together:
+        try:
+            values = [float(word) for word in words]
+        except ValueError:
+            values = [math.nan]
+        if all(map(math.isfinite, values)):
+            return values
+    return [to_number(word, place(index)) for index, word in enumerate(words)]
 
 
 def read_lines(path: str | Path) -> list[tuple[int, str]]:

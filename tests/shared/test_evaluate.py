@@ -111,13 +111,14 @@ def test_scores_are_ranked_over_all_tomograms() -> None:
 
 
 def test_names_on_one_side_only() -> None:
-    """Particles of a tomogram that was not picked are left out, said aloud; picks without a truth say nothing."""
+    """Particles of a tomogram that was not picked are left out, one that the truth does not name has none."""
     write_coordinate_list("truth.txt", {"a": TRUTH, "never picked": TRUTH})
     save("picks/a.candidates.csv", CANDIDATES)
     save("picks/no truth.candidates.csv", CANDIDATES)
     outcome = evaluate()
-    assert outcome.err == "warning: not picked, left out: never picked\n"
-    assert (figures()["n_truth"], figures()["n_picks"]) == (4, 5)
+    none = "warning: no particles are known of no truth: all picks there count as false\n"
+    assert outcome.err == f"{none}warning: not picked, left out: never picked\n"
+    assert (figures()["n_truth"], figures()["n_picks"]) == (4, 10)
 
 
 @pytest.mark.parametrize("rows", [[], [(80.0, 80.0, 10.0, 0.8)]], ids=["no candidates", "no hits"])
@@ -189,7 +190,7 @@ def test_one_star_file_for_several_tomograms() -> None:
     labels = "\n".join(f"_{label}" for label in ("rlnMicrographName", *(f"rlnCoordinate{axis}" for axis in "XYZ")))
     Path("all.star").write_text(f"data_\n\nloop_\n{labels}\n{rows}")
     outcome = run_line("milopyp evaluate run --truth all.star --from warp --radius 50A --out judged")
-    assert (outcome.code, outcome.err) == (0, "")
+    assert (outcome.code, outcome.err) == (0, "warning: not picked, left out: other.tomostar\n")
     stored = json.loads(Path("judged/evaluation.json").read_text())
     assert stored["tomograms"] == ["a", "b"]
     assert stored["radius"] == 5.0

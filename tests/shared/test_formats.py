@@ -428,7 +428,6 @@ def test_star_blocks_values_and_comments(tmp_path: Path) -> None:
         ("data_a\nloop_\n_a\n_b\n1\n", "line 5: 1 values for 2 labels"),
         (RELION3.replace("40 80 #", "40 80 nan 1 #"), "line 8, rlnCoordinateZ: 'nan'"),
         (RELION5, "It has rlnCenteredCoordinateXAngst: give --from relion5"),
-        ("data_\nloop_\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateZ\n", "holds no particles"),
     ],
 )
 def test_bad_star(content: str, message: str, tmp_path: Path) -> None:
@@ -457,7 +456,7 @@ def test_complex_numbers_of_matlab(word: str, number: float | None, tmp_path: Pa
         ("[1]", "holds a JSON list"),
         ("{", "is no JSON"),
         ("[" * 100_000, "is no JSON"),
-        ('{"points": []}', "has no 'points'"),
+        ('{"points": {}}', "has no 'points'"),
         ('{"points": [{}], "unit": "nm"}', 'unit "nm"'),
         ('{"points": [{"location": 1}]}', "point 0: has no 'location'"),
         ('{"points": [{"location": {"x": 1, "y": true, "z": 2}}]}', "location y: true"),
@@ -478,9 +477,35 @@ def test_bad_copick(content: str, message: str, tmp_path: Path) -> None:
         ([[1, 2]], "box 0: is no box"),
         ([[1, 2, "3"]], 'box 0: "3"'),
         ([[1, 2, 3, "tm", 1, 0], [1, 2, 3, "tm", 1, 1]], "boxes of 2 classes"),
-        ([], "has no 'boxes_3d'"),
+        ({}, "has no 'boxes_3d'"),
     ],
 )
 def test_bad_eman(boxes: list[Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message):
         eman.read_boxes(file(tmp_path / "a.json", json.dumps({"boxes_3d": boxes})))
+
+
+@pytest.mark.parametrize(
+    ("word", "content"),
+    [
+        ("relion4", "data_\nloop_\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateZ\n"),
+        ("copick", '{"points": []}'),
+        ("copick", '{"points": null}'),
+        ("eman", '{"boxes_3d": []}'),
+        ("txt", ""),
+        ("txt", "# only a comment\n\n"),
+        ("tbl", ""),
+        ("ndjson", ""),
+        ("csv", "x,y,z,score\n"),
+    ],
+)
+def test_a_file_may_hold_no_picks(word: str, content: str, tmp_path: Path) -> None:
+    assert FORMATS[word].read(file(tmp_path / "a", content), setting()).xyz.shape == (0, 3)
+
+
+def test_no_picks_are_written_and_read_back(tmp_path: Path) -> None:
+    nothing = Picks(np.empty((0, 3)), np.empty(0))
+    for word, row in FORMATS.items():
+        if row.write is not None:
+            row.write(tmp_path / word, nothing, setting())
+            assert len(row.read(tmp_path / word, setting())) == 0, word

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 
 import numpy as np
@@ -56,13 +57,15 @@ def test_picks_are_found_by_the_tomogram_s_name(folder: Path) -> None:
     save_text(folder / "a.txt", columns("xyz", POINTS[:1]))  # the other name counts
     save_text(folder / "b.txt", columns("xyz") + HALF)
     write_mod(folder / "b.mod", POINTS[:1], size_xyz=SHAPE[::-1], radius=5.0)
+    os.utime(folder / "b.mod", (1, 1))  # the text is newer, as that which model2point has written
     write_mod(folder / "c.mod", POINTS, size_xyz=SHAPE[::-1], radius=5.0)
     save_text(folder / "d.txt", columns("xyz", POINTS[1:]) + HALF)
     outcome = prepare(folder)
-    assert (
-        outcome.err
-        == "warning: without.rec has no picks (without_coord.txt, without.txt, without.mod, without.star, ...)\n"
-    )
+    assert outcome.err.splitlines() == [
+        "warning: a_coord.txt is read, and not a.txt (--from says which format to read)",
+        "warning: b.txt is read, and not b.mod (--from says which format to read)",
+        "warning: without.rec has no picks (without_coord.txt, without.txt, without.coords, without.mod, ...)",
+    ]
     assert "11 labels in 4 tomograms" in outcome.out
     for name in ("a_coord.txt", "b.txt", "c.mod", "d.txt"):
         assert f"labels from {name}" in outcome.out
@@ -215,6 +218,70 @@ def test_a_fourth_column_and_one_object_of_a_model(folder: Path) -> None:
     write_mod(folder / "a.mod", POINTS, size_xyz=SHAPE[::-1], radius=5.0)
     prepare(folder, "--object 1")
     assert labels(folder)["a"] == pytest.approx(POINTS, abs=0.006)
+
+
+def test_whose_picks_is_asked_of_the_names(folder: Path, tmp_path: Path) -> None:
+    """By the rule, by a map, or by what ``*`` stands for in a pattern; a stranger's are refused."""
+    for name in ("TS_01_10.00Apx", "rec_TS_02"):
+        write_tomogram(folder / f"{name}.rec", noise(SHAPE))
+    head = "data_\n\nloop_\n_rlnMicrographName\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateZ\n"
+    star = tmp_path / "all.star"
+    star.write_text(head + "TS_02.mrc.tomostar 5 6 7\nTS_01.tomostar 1 2 3\n")
+    wanted = {"TS_01_10.00Apx": [[1.0, 2.0, 3.0]], "rec_TS_02": [[5.0, 6.0, 7.0]]}
+    prepare(folder, f"--picks {star} --from warp")
+    assert {name: xyz.tolist() for name, xyz in labels(folder).items()} == wanted
+    star.write_text(head + "mouse 1 2 3\nrat 5 6 7\n")
+    assert run_line(f"milopyp prepare -o run --picks {star} --from warp", "-d", folder).code == 2
+    (tmp_path / "map.txt").write_text("TS_01_10.00Apx\tmouse\nrec_TS_02\trat\n")
+    prepare(folder, f"--picks {star} --from warp --name-map {tmp_path}/map.txt")
+    assert {name: xyz.tolist() for name, xyz in labels(folder).items()} == wanted
+    for name, rows in (("TS_01", "1 2 3\n"), ("TS_02", "5 6 7\n")):
+        (folder / f"{name}_ribo.txt").write_text(rows)
+    prepare(folder, f"--picks {folder}/*_ribo.txt --from txt --coords voxel")
+    assert {name: xyz.tolist() for name, xyz in labels(folder).items()} == wanted
+
+
+@pytest.mark.parametrize(
+    ("newer", "words", "read"),
+    [
+        ("a.mod", "", "a.mod"),
+        ("a.txt", "", "a.txt"),
+        ("a.txt", "--from mod", "a.mod"),
+        ("a.mod", "--from txt", "a.txt"),
+    ],
+)
+def test_clicks_are_not_overruled_in_silence(newer: str, words: str, read: str, folder: Path) -> None:
+    write_tomogram(folder / "a.rec", noise(SHAPE))
+    save_text(folder / "a.txt", POINTS[:1] + HALF)
+    write_mod(folder / "a.mod", POINTS[1:], size_xyz=SHAPE[::-1], radius=5.0)
+    for name in ("a.txt", "a.mod"):
+        os.utime(folder / name, (2, 2) if name == newer else (1, 1))
+    outcome = prepare(folder, words)
+    assert "a.txt" in outcome.err and "a.mod" in outcome.err
+    assert labels(folder)["a"] == pytest.approx(POINTS[:1] if read == "a.txt" else POINTS[1:], abs=0.006)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.coords"])
+def test_a_log_of_the_same_name_is_no_text(name: str, folder: Path) -> None:
+    write_tomogram(folder / "a.rec", noise(SHAPE))
+    (folder / name).write_text("Tilt series a\nvoltage 300\n")
+    write_mod(folder / "a.rec.MOD", POINTS, size_xyz=SHAPE[::-1], radius=5.0)
+    outcome = prepare(folder)
+    assert outcome.err == f"warning: a.rec.MOD is read, and not {name} (--from says which format to read)\n"
+    assert labels(folder)["a"] == pytest.approx(POINTS, abs=0.006)
+
+
+def test_one_file_of_many_tomograms_is_opened_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"TS_{number:02}" for number in range(5)]
+    for name in names:
+        write_tomogram(folder / f"{name}.rec", noise(SHAPE))
+    head = "data_\n\nloop_\n_rlnTomoName\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateZ\n"
+    (folder / "all.star").write_text(head + "".join(f"{name} 1 2 {row}\n" for row in range(9) for name in names))
+    opened, plain = [], Path.open
+    monkeypatch.setattr(Path, "open", lambda path, *args, **more: opened.append(path) or plain(path, *args, **more))
+    prepare(folder, f"--picks {folder}/all.star --from relion4")
+    assert {name: len(xyz) for name, xyz in labels(folder).items()} == dict.fromkeys(names, 9)
+    assert [path.name for path in opened].count("all.star") == 1
 
 
 def test_double_labels_are_counted(folder: Path) -> None:

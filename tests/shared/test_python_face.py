@@ -266,7 +266,7 @@ def test_a_run_is_judged_as_by_the_command(tmp_path: Path) -> None:
         ("gone", TRUTH, "gone: no such file or folder"),
         ("gone.csv", TRUTH, "gone.csv: cannot be read"),
         (FOUND, "gone.txt", "gone.txt: no such file or folder"),
-        (FOUND, "two.txt", r"two.txt: no tomogram of picks \(picks\) is in the list"),
+        (FOUND, "two.txt", "two.txt: has picks of a, b, which fit none of the tomograms picks"),
         ([[1, 2, 3, 4, 5]], TRUTH, r"picks: a table of shape \(1, 5\)"),
         ({}, TRUTH, "picks: dict"),
         (FOUND, {}, "truth: dict"),

@@ -102,8 +102,6 @@ def test_a_first_coordinate_that_is_whole_is_no_contour(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "extra", "message"),
     [
-        ("", None, "holds no points"),
-        ("# only a comment\n\n", None, "holds no points"),
         ("1 2 3\n\n1 2 x\n", None, "line 3: 'x'; expected a finite number"),
         ("1 2 nan\n", None, "line 1: 'nan'"),
         ("1 2 1e999\n", None, "line 1: '1e999'"),

@@ -11,7 +11,7 @@ import click
 from milopyp_shared.axes import NO_TURN, ORDER_WORDS, TURNS
 from milopyp_shared.commandline import Number, command, option
 from milopyp_shared.console import Console
-from milopyp_shared.errors import InputError, UsageError
+from milopyp_shared.errors import UsageError
 
 # The names of registry.FORMATS, which is imported only when the command runs.
 FORMAT_WORDS = ("txt", "mod", "csv", "relion4", "relion5", "warp", "tbl", "copick", "ndjson", "eman")
@@ -107,7 +107,7 @@ def convert(source: Path, target: Path, tomogram: Path | None, turn: str, **give
         console.warn("EMAN2's coordinates were not compared with the program itself: look at the result")
     picks = FORMATS[old].read(source, context)
     if not len(picks):
-        raise InputError("holds no picks", where=source, expected="at least one", remedy="Check the file.")
+        console.warn(f"{source} holds no picks")
     if isinstance(picks, NamedPicks) and picks.name and context.name is None:
         context = replace(context, label=picks.name)
     refuse_outside(picks, context, source)

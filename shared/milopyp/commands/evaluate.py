@@ -57,6 +57,10 @@ class Radius(click.ParamType[tuple[float, bool]]):
 )
 @option("--from", "from_", type=click.Choice(FORMAT_WORDS), help="Format of the truth.  [default: by its suffix]")
 @option(
+    "--name-map", type=click.Path(path_type=Path), metavar="FILE",
+    help="Two columns: name of a tomogram, its name in the truth, where no rule tells that they are the same.",
+)  # fmt: skip
+@option(
     "--coords", type=click.Choice(["model2point", "voxel"]),
     help="What a text of one tomogram counts: IMOD model coordinates, or plain voxel indices from 0.",
 )  # fmt: skip
@@ -87,6 +91,7 @@ def evaluate(picks: Path, truth: Path, radius: tuple[float, bool], json_file: Pa
       milopyp evaluate picks --truth particles.star --from relion5 --radius 105A --out judged
     """
     from milopyp_shared.formats.positions import position_files, read_positions
+    from milopyp_shared.names import read_name_map
     from milopyp_shared.overwrite import refuse_irreplaceable
 
     from ..evaluation import SEPARATION, compare, run_contexts
@@ -100,10 +105,11 @@ def evaluate(picks: Path, truth: Path, radius: tuple[float, bool], json_file: Pa
     contexts = run_contexts(picks, found, given["coords"], given["binning"])
     voxels = _voxels(radius, contexts, picks)
     distance = next(value for value in (given["distance"], run_distance, SEPARATION * voxels) if value is not None)
-    known = read_positions(truth, given["from_"], contexts)
+    names = {} if given["name_map"] is None else read_name_map(given["name_map"])
+    known = read_positions(truth, given["from_"], contexts, names)
     compared = compare(found, known, voxels, distance, of=picks, where=truth)
-    if compared.not_picked:
-        console.warn(f"not picked, left out: {', '.join(compared.not_picked)}")
+    for doubt in compared.doubts:
+        console.warn(doubt)
     result, each = compared.total, compared.each
     console.answer(describe(result, each))
     figures = _figures(result, each, distance)

@@ -12,8 +12,9 @@ from milopyp_shared.axes import ORDER_WORDS
 from milopyp_shared.commandline import Number, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import InputError, MissingDependency, UsageError
-from milopyp_shared.label_files import DIAMETER, HOW, LIST_ENDINGS, How, read_labels
+from milopyp_shared.label_files import DIAMETER, HOW, How, read_labels
 from milopyp_shared.overwrite import refuse_irreplaceable
+from milopyp_shared.pick_choice import LIST_ENDINGS
 
 from .convert import FORMAT_WORDS
 
@@ -60,8 +61,12 @@ if TYPE_CHECKING:
 @option("--object", "object_", type=click.IntRange(min=1), help="Object of the models.  [default: all]")
 @option(
     "--picks", type=click.Path(path_type=Path), metavar="FILE",
-    help="One file with the picks of all tomograms: a STAR file, a coordinate list, or a parquet table of the "
-    "exploration module (or a folder of them).",
+    help="The picks of all tomograms: a STAR file, a coordinate list, a parquet table of the exploration module (or a "
+    "folder of them), a folder of NAME.suffix, or a pattern such as 'data/*_ribosome.mod' (* is the name).",
+)  # fmt: skip
+@option(
+    "--name-map", type=click.Path(path_type=Path), metavar="FILE",
+    help="Two columns: name of a tomogram, its name in the picks, where no rule tells that they are the same.",
 )  # fmt: skip
 @option("--double-z", is_flag=True, help="z of a .parquet counts compressed sections, two of the tomogram each.")
 @option("--from", "from_", type=click.Choice(FORMAT_WORDS), help="Format of the picks.  [default: by their suffix]")
@@ -157,7 +162,7 @@ def _list_labels(
     from milopyp_shared.tomogram import open_tomogram
 
     overlays = {entry.name: entry.path.with_name(f"{entry.name}_labels.png") for entry in entries}
-    inputs = [entry.path for entry in entries] + ([] if how.picks is None else [how.picks])
+    inputs = [*(entry.path for entry in entries), *(path for path in (how.picks, how.name_map) if path is not None)]
     for target in (*lists, *overlays.values()):
         refuse_irreplaceable(target, inputs)
     labels = read_labels(entries, order, how, console)

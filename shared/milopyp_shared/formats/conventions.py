@@ -205,7 +205,11 @@ def read_star(path: Path, context: FormatContext) -> Picks:
 
     Normalised coordinates, which WarpTools' template matching writes, are scaled by the size of the tomogram.
     """
-    particles = star.read_particles(path, star.VOXELS, context.name)
+    return place_voxels(star.read_particles(path, star.VOXELS, context.name), context, path)
+
+
+def place_voxels(particles: star.Particles, context: FormatContext, path: Path) -> NamedPicks:
+    """As `read_star`, of particles that are read."""
     xyz = particles.xyz
     if particles.normalised:
         xyz = xyz * np.array(context.require("size", path)) * context.binning
@@ -232,7 +236,11 @@ def write_warp(path: Path, picks: Picks, context: FormatContext) -> None:
 
 def read_relion5(path: Path, context: FormatContext) -> Picks:
     """Angstrom from the centre N/2, refined shifts subtracted."""
-    particles = star.read_particles(path, star.CENTRED, context.name)
+    return place_centred(star.read_particles(path, star.CENTRED, context.name), context, path)
+
+
+def place_centred(particles: star.Particles, context: FormatContext, path: Path) -> NamedPicks:
+    """As `read_relion5`, of particles that are read."""
     angstrom = particles.xyz - particles.origin_angstrom
     columns = angstrom / context.voxel_sizes(path) + _centre(context, path)
     return _named(_inside(columns, particles.score, context), particles.name)
@@ -262,12 +270,18 @@ def write_tbl(path: Path, picks: Picks, context: FormatContext) -> None:
     dynamo.write_table(path, voxels, picks.score, number)
 
 
-def read_copick(path: Path, context: FormatContext) -> Picks:
+def read_copick(path: Path, context: FormatContext) -> NamedPicks:
     """Angstrom from the centre of the first voxel; without a known voxel size that of the file counts."""
-    picks = copick.read_copick(path)
+    return place_copick(copick.read_copick(path), context, path)
+
+
+def place_copick(picks: copick.CopickPicks, context: FormatContext, path: Path) -> NamedPicks:
+    """As `read_copick`, of picks that are read."""
     if context.voxel_size is None and picks.voxel_spacing is not None:
-        return _inside(picks.angstrom / picks.voxel_spacing, picks.score, context)
-    return _inside(picks.angstrom / context.voxel_sizes(path), picks.score, context)
+        voxels = picks.angstrom / picks.voxel_spacing
+    else:
+        voxels = picks.angstrom / context.voxel_sizes(path)
+    return _named(_inside(voxels, picks.score, context), picks.run_name)
 
 
 def write_copick(path: Path, picks: Picks, context: FormatContext) -> None:

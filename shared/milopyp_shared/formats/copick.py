@@ -26,11 +26,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class CopickPicks:
-    """``angstrom`` ``(n, 3)``, ``score`` ``(n,)`` (NaN: none); ``voxel_spacing`` in Angstrom or None."""
+    """``angstrom`` ``(n, 3)``, ``score`` ``(n,)`` (NaN: none); ``voxel_spacing`` in Angstrom, or None."""
 
     angstrom: Floats
     score: Floats
     voxel_spacing: float | None
+    run_name: str | None
 
 
 def read_copick(path: str | Path) -> CopickPicks:
@@ -42,8 +43,9 @@ def read_copick(path: str | Path) -> CopickPicks:
         Not JSON, no list of points, another unit than Angstrom, a coordinate that is no number.
     """
     content = read_json(path)
-    points = content.get("points")
-    if not isinstance(points, list) or not points:
+    points = content.get("points", ...)
+    points = [] if points is None else points  # of an annotation that nobody has begun
+    if not isinstance(points, list):
         raise InputError(
             "has no 'points'", where=path, expected="a copick picks file", remedy="Is it another format? Give --from."
         )
@@ -59,7 +61,19 @@ def read_copick(path: str | Path) -> CopickPicks:
         rows.append(location(point, where))
         score = point.get("score")
         scores.append(np.nan if score is None else number(score, f"{where}, score"))
-    return CopickPicks(np.array(rows), np.array(scores), None if spacing is None else float(spacing))
+    run_name = content.get("run_name")
+    return CopickPicks(
+        np.array(rows, dtype=np.float64).reshape(-1, 3),
+        np.array(scores, dtype=np.float64),
+        None if spacing is None else float(spacing),
+        run_name if isinstance(run_name, str) and run_name else None,
+    )
+
+
+def read_by_run(path: str | Path) -> dict[str | None, CopickPicks]:
+    """As `read_copick`, by the name of the run, which is that of the tomogram."""
+    picks = read_copick(path)
+    return {picks.run_name: picks}
 
 
 def write_copick(
@@ -94,16 +108,14 @@ def read_ndjson(path: str | Path) -> Floats:
     Raises
     ------
     InputError
-        A line that is no JSON object with a location, or no points at all.
+        A line that is no JSON object with a location.
     """
     rows = []
     for line_number, line in read_lines(path):
         if line.strip():
             where = f"{path}, line {line_number}"
             rows.append(location(parse(line, where), where))
-    if not rows:
-        raise InputError("holds no points", where=path, expected="one JSON object per line", remedy="Check the file.")
-    return np.array(rows)
+    return np.array(rows, dtype=np.float64).reshape(-1, 3)
 
 
 def write_ndjson(path: str | Path, voxels: Floats) -> None:

@@ -48,7 +48,7 @@ def read_table(path: str | Path, tomogram: int | None = None) -> DynamoTable:
     Raises
     ------
     InputError
-        Unreadable, empty, fewer than 26 columns, a word that is no number (with the line), no such tomogram.
+        Unreadable, fewer than 26 columns, a word that is no number (with the line), no such tomogram.
     UsageError
         Several tomograms and no number.
     """
@@ -67,9 +67,7 @@ def read_table(path: str | Path, tomogram: int | None = None) -> DynamoTable:
                 remedy="Is it another format? Then give --from.",
             )
         rows.append([_real(words[index], where) for index in used])
-    if not rows:
-        raise InputError("holds no particles", where=path, expected="a Dynamo table", remedy="Check the file.")
-    table = np.array(rows, dtype=np.float64)
+    table = np.array(rows, dtype=np.float64).reshape(-1, len(used))
     numbers = table[:, 4]
     known = [f"{value:g}" for value in np.unique(numbers)]
     listed = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
@@ -80,7 +78,7 @@ def read_table(path: str | Path, tomogram: int | None = None) -> DynamoTable:
             expected="those of one",
             remedy=f"It has {listed}: choose with --dynamo-tomogram of milopyp convert.",
         )
-    if tomogram is not None:
+    if tomogram is not None and len(table):
         table = table[numbers == tomogram]
         if not len(table):
             raise InputError(f"no tomogram {tomogram}", where=path, expected=f"one of its numbers: {listed}")

@@ -46,7 +46,7 @@ def read_boxes(path: str | Path) -> EmanBoxes:
     """
     content = read_json(path)
     boxes = content.get("boxes_3d")
-    if not isinstance(boxes, list) or not boxes:
+    if not isinstance(boxes, list):
         raise InputError(
             "has no 'boxes_3d'", where=path, expected="EMAN2's info file of a tomogram", remedy="Check --from."
         )
@@ -69,4 +69,8 @@ def read_boxes(path: str | Path) -> EmanBoxes:
     unbinned = content.get("apix_unbin")
     if unbinned is not None and number(unbinned, f"{path}, apix_unbin") <= 0:
         raise InputError(f"apix_unbin {unbinned}", where=path, expected="a voxel size above 0")
-    return EmanBoxes(np.array(rows), np.array(scores), None if unbinned is None else float(unbinned))
+    return EmanBoxes(
+        np.array(rows, dtype=np.float64).reshape(-1, 3),
+        np.array(scores, dtype=np.float64),
+        None if unbinned is None else float(unbinned),
+    )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, MissingDependency
 from ..files import missing_file_error
-from .star import bare_name
+from ..names import bare
 
 COLUMNS = ("name", "coord")
 MOST_ROWS = 1_000_000
@@ -68,7 +68,7 @@ def read_parquet(path: Path, double_z: bool = False) -> dict[str, NDArray[np.flo
         ) from error  # fmt: skip
     found: dict[str, list[list[float]]] = {}
     for row, (name, coord) in enumerate(zip(names, coords, strict=True), 1):
-        found.setdefault(bare_name(str(_text(name))), []).append(_position(_text(coord), path, row))
+        found.setdefault(bare(str(_text(name))), []).append(_position(_text(coord), path, row))
     positions = {name: np.array(rows) for name, rows in found.items()}
     if double_z:
         for xyz in positions.values():

@@ -4,32 +4,70 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from ..errors import InputError
 from ..lists import read_coordinate_list
+from ..names import assign, listed, reduced
 from ..picks import Picks, as_picks
-from . import star
 from .conventions import FormatContext
 from .registry import FORMATS, check_needs, format_of
 
 LISTS = (".txt", ".tsv")
+NOTHING = as_picks(np.empty((0, 3)))
 
 
-def read_positions(path: Path, word: str | None, contexts: Mapping[str, FormatContext]) -> dict[str, Picks]:
-    """Positions in the inside frame by tomogram name.
+@dataclass(frozen=True)
+class Positions:
+    """What was found of tomograms.
+
+    Attributes
+    ----------
+    picks
+        In the inside frame, by tomogram; of a tomogram that holds none, empty.
+    unnamed
+        Tomograms that a file with names of others does not name.
+    others
+        Names in the file that are none of the tomograms'.
+    """
+
+    picks: dict[str, Picks]
+    unnamed: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+    @property
+    def with_empty(self) -> dict[str, Picks]:
+        """Picks where a tomogram that is not named has none."""
+        return self.picks | dict.fromkeys(self.unnamed, NOTHING)
+
+
+def read_positions(
+    path: Path,
+    word: str | None,
+    contexts: Mapping[str, FormatContext],
+    name_map: Mapping[str, str] | None = None,
+    *,
+    anonymous: bool = False,
+) -> Positions:
+    """Positions of tomograms; each file is read once.
 
     Parameters
     ----------
     path
         A coordinate list (``.txt``, ``.tsv``, unless `word` names another format); a file of any format of ``milopyp
-        convert`` for one tomogram, or a STAR file for several; or a folder with one such file per tomogram,
-        ``NAME.suffix``.
+        convert`` for one tomogram, or a STAR file for several; a folder with one such file per tomogram,
+        ``NAME.suffix``; or a pattern such as ``folder/*_ribosome.mod``, in which ``*`` stands for the name.
     word
         Format; None: by the suffix.
     contexts
         What is known of each tomogram of interest.
+    name_map
+        See `milopyp_shared.names.assign`, which says whose positions are whose.
+    anonymous
+        The only tomogram has no name: it is that of a file with one name.
 
     Raises
     ------
@@ -38,55 +76,130 @@ def read_positions(path: Path, word: str | None, contexts: Mapping[str, FormatCo
     UsageError
         The suffix says no format, or several; or something must be known of a tomogram to read it.
     """
-    if path.is_dir():
-        return _from_folder(path, word, contexts)
+    if path.is_dir() or (not path.exists() and "*" in path.name):
+        return _from_files(path, word, contexts, name_map)
     if not path.exists():
         raise InputError("no such file or folder", where=path, expected="positions of particles")
     if word is None and path.suffix.lower() in LISTS:
-        return {name: as_picks(xyz) for name, xyz in read_coordinate_list(path).items()}
+        found = {name: as_picks(xyz) for name, xyz in read_coordinate_list(path).items()}
+        return by_names(path, found, contexts, _anyone(found, contexts) if anonymous else name_map)
     word = format_of(path, word, "--from")
-    if ".star" in FORMATS[word].suffixes:
-        known = [own for own in star.tomogram_names(path) if own in contexts]
-        if known:
-            return {own: _read(path, word, contexts[own], own) for own in known}
-    own = _only(path, contexts)
-    return {own: _read(path, word, contexts[own])}
+    many = FORMATS[word].names
+    if many is None:
+        own = _only(path, contexts)
+        return Positions({own: _read(path, word, contexts[own])})
+    for context in contexts.values():
+        check_needs(word, context, path)
+    inside = many.read(path)
+    if None in inside:
+        own = _only(path, contexts)
+        return Positions({own: many.place(inside[None], contexts[own], path)})
+    named = [str(name) for name in inside]
+    pairs = assign(list(contexts), named, path, _anyone(named, contexts) if anonymous else name_map)
+    picks = {own: many.place(inside[name], contexts[own], path) for own, name in pairs.items()}
+    return _sorted_out(picks, contexts, named, pairs)
+
+
+def by_names(
+    path: Path, found: Mapping[str, Picks], tomograms: Iterable[str], name_map: Mapping[str, str] | None = None
+) -> Positions:
+    """What a file has by the names in it, by the tomograms that they mean."""
+    pairs = assign(list(tomograms), list(found), path, name_map)
+    return _sorted_out({own: found[name] for own, name in pairs.items()}, tomograms, found, pairs)
 
 
 def position_files(path: Path, names: Iterable[str]) -> list[Path]:
     """The files that `read_positions` may read of `path` for tomograms of these names."""
-    return [path, *(file for name in names for file in path.glob(f"{glob.escape(name)}.*"))]
+    if not path.is_dir() and "*" not in path.name:
+        return [path]
+    wanted = {reduced(name) for name in names}
+    return [path, *(file for name, file in _files(path, None) if reduced(name) in wanted)]
 
 
-def _from_folder(folder: Path, word: str | None, contexts: Mapping[str, FormatContext]) -> dict[str, Picks]:
+def _sorted_out(
+    picks: dict[str, Picks], tomograms: Iterable[str], found: Iterable[str], pairs: Mapping[str, str]
+) -> Positions:
+    others = set(found) - set(pairs.values())
+    return Positions(picks, tuple(name for name in tomograms if name not in picks), tuple(sorted(others)))
+
+
+def _files(path: Path, word: str | None) -> list[tuple[str, Path]]:
+    """Files of a folder or a pattern that can hold picks, with the name that each is called by."""
     suffixes = FORMATS[word].suffixes if word else tuple({s for row in FORMATS.values() for s in row.suffixes})
-    found = {}
-    for name, context in contexts.items():
-        files = [folder / f"{name}{suffix}" for suffix in sorted(suffixes) if (folder / f"{name}{suffix}").is_file()]
-        if len(files) > 1:
-            raise InputError(
-                f"several files of {name}: {', '.join(file.name for file in files)}",
-                where=folder,
-                expected="one per tomogram",
-                remedy="Give --from.",
-            )
-        for file in files:
-            found[name] = _read(file, format_of(file, word, "--from"), context)
-    if not found:
+    if path.is_dir():
+        files = [file for file in sorted(path.iterdir()) if file.suffix.lower() in suffixes and file.is_file()]
+        return [(file.name[: -len(file.suffix)], file) for file in files]
+    before, _, after = path.name.partition("*")
+    files = sorted(path.parent.glob(f"{glob.escape(before)}*{glob.escape(after)}"))
+    return [(file.name[len(before) : len(file.name) - len(after)], file) for file in files if file.is_file()]
+
+
+def _from_files(
+    path: Path, word: str | None, contexts: Mapping[str, FormatContext], name_map: Mapping[str, str] | None
+) -> Positions:
+    """The positions in one file per tomogram; a tomogram without a file is not named."""
+    called: dict[str, list[Path]] = {}
+    for name, file in _files(path, word):
+        called.setdefault(name, []).append(file)
+    if not called:
         raise InputError(
-            f"no file of {', '.join(list(contexts)[:3])}",
-            where=folder,
+            "holds no file of picks" if path.is_dir() else "no file is called so",
+            where=path,
             expected=f"files such as {next(iter(contexts), 'NAME')}.star",
         )
-    return found
+    found = {}
+    pairs = assign(list(contexts), list(called), path, name_map)
+    for own, name in pairs.items():
+        if len(called[name]) > 1:
+            raise InputError(
+                f"several files of {own}: {listed(file.name for file in called[name])}", where=path,
+                expected="one per tomogram", remedy="Give --from.",
+            )  # fmt: skip
+        [file] = called[name]
+        found[own] = read_of(file, format_of(file, word, "--from"), contexts[own], own, name_map)
+    return Positions(found)
+
+
+def read_of(
+    path: Path, word: str, context: FormatContext, name: str, name_map: Mapping[str, str] | None = None
+) -> Picks:
+    """The positions in a file that is one tomogram's by its own name; what is inside must not say otherwise.
+
+    Raises
+    ------
+    InputError
+        It names other tomograms only, or cannot be read.
+    UsageError
+        Something must be known to read it.
+    """
+    if FORMATS[word].names is None:
+        return _read(path, word, context)
+    return read_positions(path, word, {name: context}, _of(name, name_map)).with_empty[name]
+
+
+def _read(path: Path, word: str, context: FormatContext) -> Picks:
+    check_needs(word, context, path)
+    return FORMATS[word].read(path, context)
+
+
+def _anyone(found: Iterable[str], contexts: Iterable[str]) -> dict[str, str]:
+    """The only name in a file as that of the only tomogram."""
+    names, own = list(found), list(contexts)
+    return {own[0]: names[0]} if len(names) == len(own) == 1 else {}
+
+
+def _of(name: str, name_map: Mapping[str, str] | None) -> dict[str, str]:
+    return {name: name_map[name]} if name_map and name in name_map else {}
 
 
 def _only(path: Path, contexts: Mapping[str, FormatContext]) -> str:
     """The tomogram that a file without names belongs to."""
-    if path.name.split(".")[0] in contexts:
-        return path.name.split(".")[0]
-    if path.stem in contexts:
-        return path.stem
+    called = (path.stem, path.name.split(".")[0])
+    fitting = [own for own in contexts if own in called] or [
+        own for own in contexts if reduced(own) in map(reduced, called)
+    ]
+    if len(fitting) == 1:
+        return fitting[0]
     if len(contexts) == 1:
         return next(iter(contexts))
     raise InputError(
@@ -95,8 +208,3 @@ def _only(path: Path, contexts: Mapping[str, FormatContext]) -> str:
         expected=f"a file called like one of {', '.join(list(contexts)[:3])}",
         remedy="Rename it, or give a folder with one file per tomogram.",
     )
-
-
-def _read(path: Path, word: str, context: FormatContext, name: str | None = None) -> Picks:
-    check_needs(word, context, path)
-    return FORMATS[word].read(path, replace(context, name=name))

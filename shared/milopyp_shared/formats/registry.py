@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError, UsageError
 from ..picks import Picks
-from . import conventions, star
+from . import conventions, copick, star
 from .conventions import FormatContext
 
 Reader = Callable[[Path, FormatContext], Picks]
 Writer = Callable[[Path, Picks, FormatContext], None]
+
+
+@dataclass(frozen=True)
+class ManyTomograms:
+    """Files that name their tomograms, and may hold several.
+
+    Attributes
+    ----------
+    read
+        What the file has of each, by its name there; under None that of a file without names.
+    place
+        What `read` gives of one tomogram, as picks of it.
+    """
+
+    read: Callable[[Path], Mapping[str | None, Any]]
+    place: Callable[[Any, FormatContext, Path], Picks]
+
+
+IN_VOXELS = ManyTomograms(partial(star.read_all_particles, coordinates=star.VOXELS), conventions.place_voxels)
+CENTRED = ManyTomograms(partial(star.read_all_particles, coordinates=star.CENTRED), conventions.place_centred)
+COPICK = ManyTomograms(copick.read_by_run, conventions.place_copick)
 
 
 @dataclass(frozen=True)
@@ -29,6 +52,8 @@ class Format:
         Of ``order``, ``size``, ``voxel_size``, ``coords``: what must be known always, and what for writing.
     binned
         Whether its numbers are voxels that ``binning`` applies to.
+    names
+        How a file that names its tomograms is read at once; None: it is of one.
     thickness_is_z
         Whether it belongs to programs that reconstruct tomograms themselves, with z as the thickness.
     """
@@ -39,21 +64,36 @@ class Format:
     needs: tuple[str, ...] = ()
     write_needs: tuple[str, ...] = ()
     binned: bool = False
+    names: ManyTomograms | None = None
     thickness_is_z: bool = False
 
 
 FORMATS: dict[str, Format] = {
-    "txt": Format((".txt",), conventions.read_txt, conventions.write_txt, ("order", "coords")),
+    "txt": Format((".txt", ".coords"), conventions.read_txt, conventions.write_txt, ("order", "coords")),
     "mod": Format((".mod",), conventions.read_mod, conventions.write_mod, ("order",), ("size",)),
     "csv": Format((".csv",), conventions.read_csv, conventions.write_csv),
-    "relion4": Format((".star",), conventions.read_star, conventions.write_relion4, binned=True, thickness_is_z=True),
-    "relion5": Format(
-        (".star",), conventions.read_relion5, conventions.write_relion5, ("size", "voxel_size"), thickness_is_z=True
+    "relion4": Format(
+        (".star",), conventions.read_star, conventions.write_relion4, binned=True, names=IN_VOXELS, thickness_is_z=True
     ),
-    "warp": Format((".star",), conventions.read_star, conventions.write_warp, binned=True, thickness_is_z=True),
+    "relion5": Format(
+        (".star",),
+        conventions.read_relion5,
+        conventions.write_relion5,
+        ("size", "voxel_size"),
+        names=CENTRED,
+        thickness_is_z=True,
+    ),
+    "warp": Format(
+        (".star",), conventions.read_star, conventions.write_warp, binned=True, names=IN_VOXELS, thickness_is_z=True
+    ),
     "tbl": Format((".tbl",), conventions.read_tbl, conventions.write_tbl, binned=True),
     "copick": Format(
-        (".json",), conventions.read_copick, conventions.write_copick, write_needs=("voxel_size",), thickness_is_z=True
+        (".json",),
+        conventions.read_copick,
+        conventions.write_copick,
+        write_needs=("voxel_size",),
+        names=COPICK,
+        thickness_is_z=True,
     ),
     "ndjson": Format((".ndjson",), conventions.read_ndjson, conventions.write_ndjson, binned=True, thickness_is_z=True),
     "eman": Format((".json",), conventions.read_eman, None),

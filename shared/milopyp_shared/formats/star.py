@@ -8,8 +8,9 @@ Numbers are kept as the file has them; what they count is decided by the caller.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 
 from ..atomic import write_text
 from ..errors import InputError, UsageError
-from ..textfile import fixed, read_lines, to_number
+from ..names import assign, bare
+from ..textfile import fixed, read_lines, to_numbers
 
 VOXELS = ("rlnCoordinateX", "rlnCoordinateY", "rlnCoordinateZ")
 CENTRED = ("rlnCenteredCoordinateXAngst", "rlnCenteredCoordinateYAngst", "rlnCenteredCoordinateZAngst")
@@ -31,7 +33,6 @@ _ORIGIN_VOXELS = ("rlnOriginX", "rlnOriginY", "rlnOriginZ")
 _ORIGIN_ANGSTROM = ("rlnOriginXAngst", "rlnOriginYAngst", "rlnOriginZAngst")
 _SUBTOMOGRAM_ANGLES = ("rlnTomoSubtomogramRot", "rlnTomoSubtomogramTilt", "rlnTomoSubtomogramPsi")
 
-_NAME_ENDINGS = (".tomostar", ".mrc", ".rec")
 _WORD = re.compile(r"""'[^']*'(?=\s|$)|"[^"]*"(?=\s|$)|\S+""")
 
 Floats = NDArray[np.float64]
@@ -100,9 +101,11 @@ class Block:
         result = np.zeros((len(self.rows), len(labels)))
         for column, label in enumerate(labels):
             if label in self.labels:
-                words = zip(self.words(label), self.lines, strict=True)
-                result[:, column] = [to_number(word, f"{self.path}, line {line}, {label}") for word, line in words]
+                result[:, column] = to_numbers(self.words(label), partial(self._place, label))
         return result
+
+    def _place(self, label: str, row: int) -> str:
+        return f"{self.path}, line {self.lines[row]}, {label}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,8 +171,8 @@ def read_particles(path: str | Path, coordinates: Sequence[str], name: str | Non
     coordinates
         `VOXELS` or `CENTRED`.
     name
-        Of the tomogram, as in the file or without folder and ``.tomostar``, ``.mrc``, ``.rec``. None: there is only
-        one. A file without names is taken to be of one tomogram.
+        Of the tomogram, as `milopyp_shared.names.assign` compares names. None: there is only one. A file without names
+        is taken to be of one tomogram.
 
     Raises
     ------
@@ -178,18 +181,25 @@ def read_particles(path: str | Path, coordinates: Sequence[str], name: str | Non
     UsageError
         Several tomograms and no `name`.
     """
-    block = _with_labels(path, coordinates)
-    label = next((label for label in (TOMOGRAM, MICROGRAPH) if label in block.labels), None)
-    found, normalised = None, _is_normalised(block, coordinates)
-    if label is not None:
-        block, found = _select(block, label, name)
-    axes = _subtomogram_axes(block.numbers(_SUBTOMOGRAM_ANGLES))
-    in_voxels, angstrom = (
-        np.einsum("nij,nj->ni", axes, block.numbers(labels)) for labels in (_ORIGIN_VOXELS, _ORIGIN_ANGSTROM)
-    )
-    scores = [block.numbers([label])[:, 0] for label in SCORES if label in block.labels]
-    score = np.where(scores[0] == NOT_SET, np.nan, scores[0]) if scores else None
-    return Particles(found, block.numbers(coordinates), in_voxels, angstrom, score, normalised)
+    groups = _by_tomogram(path, coordinates)
+    if name is not None and None not in groups:
+        return _particles(*groups[assign([name], _named(groups), path)[name]], coordinates)
+    if len(groups) > 1:
+        listed = ", ".join(_named(groups)[:6]) + (", ..." if len(groups) > 6 else "")
+        raise UsageError(
+            f"particles of {len(groups)} tomograms", where=path, expected="those of one",
+            remedy=f"It has {listed}: choose with --name of milopyp convert.",
+        )  # fmt: skip
+    return _particles(*next(iter(groups.values())), coordinates)
+
+
+def read_all_particles(path: str | Path, coordinates: Sequence[str]) -> dict[str | None, Particles]:
+    """Particles of all tomograms by the name that the file has for them; None: a file without names.
+
+    The file is read once; parameters and errors are those of `read_particles`.
+    """
+    groups = _by_tomogram(path, coordinates)
+    return {name: _particles(*own, coordinates) for name, own in groups.items()}
 
 
 def write_particles(
@@ -236,30 +246,6 @@ def check_name(name: str, path: str | Path) -> None:
         )
 
 
-def tomogram_names(path: str | Path) -> list[str]:
-    """Names of the tomograms that a file has particles of, without folder and ending; none when it has no names.
-
-    Raises
-    ------
-    InputError
-        Not a STAR file.
-    """
-    names = [
-        bare_name(word)
-        for block in read_star(path).values()
-        for label in (TOMOGRAM, MICROGRAPH)
-        if label in block.labels
-        for word in block.words(label)
-    ]
-    return list(dict.fromkeys(names))
-
-
-def bare_name(name: str) -> str:
-    """A tomogram's name without folder and ending."""
-    name = name.rsplit("/", 1)[-1]
-    return next((name.removesuffix(ending) for ending in _NAME_ENDINGS if name.endswith(ending)), name)
-
-
 def _with_labels(path: str | Path, coordinates: Sequence[str]) -> Block:
     blocks = read_star(path)
     fitting = [block for block in blocks.values() if all(label in block.labels for label in coordinates)]
@@ -272,10 +258,7 @@ def _with_labels(path: str | Path, coordinates: Sequence[str]) -> Block:
             expected="a STAR file with particles",
             remedy=f"It has {known[0]}: give --from {other}." if known else "Is it the list of tomograms?",
         )
-    block = blocks["particles"] if blocks.get("particles") in fitting else fitting[0]
-    if not block.rows:
-        raise InputError("holds no particles", where=path, expected="rows below the labels", remedy="Check the file.")
-    return block
+    return blocks["particles"] if blocks.get("particles") in fitting else fitting[0]
 
 
 def _is_normalised(block: Block, coordinates: Sequence[str]) -> bool:
@@ -299,27 +282,41 @@ def _subtomogram_axes(degrees: Floats) -> Floats:
     return np.array(rows).transpose(2, 0, 1)
 
 
-def _select(block: Block, label: str, name: str | None) -> tuple[Block, str]:
-    """The rows of one tomogram, and its name."""
-    names = block.words(label)
-    different = list(dict.fromkeys(names))
-    listed = ", ".join(different[:6]) + (", ..." if len(different) > 6 else "")
-    if name is None and len(different) > 1:
-        raise UsageError(
-            f"particles of {len(different)} tomograms", where=block.path, expected="those of one",
-            remedy=f"It has {listed}: choose with --name of milopyp convert.",
-        )  # fmt: skip
-    chosen = different if name is None else [word for word in different if name in (word, bare_name(word))]
-    if len(chosen) != 1:
-        found = f"{len(chosen)} tomograms are called {name}"
-        raise InputError(found, where=block.path, expected="one", remedy=f"It has {listed}.")
-    kept = [index for index, word in enumerate(names) if word == chosen[0]]
-    rows, lines = [block.rows[index] for index in kept], [block.lines[index] for index in kept]
-    return replace(block, rows=rows, lines=lines), chosen[0] if label == TOMOGRAM else bare_name(chosen[0])
+def _by_tomogram(path: str | Path, coordinates: Sequence[str]) -> dict[str | None, tuple[Block, str | None, bool]]:
+    """Of each tomogram by its name in the file: its rows, what it is called, and whether the file is normalised."""
+    block = _with_labels(path, coordinates)
+    label = next((label for label in (TOMOGRAM, MICROGRAPH) if label in block.labels), None)
+    normalised = _is_normalised(block, coordinates)
+    if label is None or not block.rows:
+        return {None: (block, None, normalised)}
+    groups: dict[str, Block] = {}
+    for name, row, line in zip(block.words(label), block.rows, block.lines, strict=True):
+        if (own := groups.get(name)) is None:
+            own = groups[name] = replace(block, rows=[], lines=[])
+        own.rows.append(row)
+        own.lines.append(line)
+    return {name: (own, name if label == TOMOGRAM else bare(name), normalised) for name, own in groups.items()}
+
+
+def _named(groups: Iterable[str | None]) -> list[str]:
+    return [name for name in groups if name is not None]
+
+
+def _particles(block: Block, name: str | None, normalised: bool, coordinates: Sequence[str]) -> Particles:
+    """The rows of one tomogram as numbers."""
+    axes = _subtomogram_axes(block.numbers(_SUBTOMOGRAM_ANGLES))
+    in_voxels, angstrom = (
+        np.einsum("nij,nj->ni", axes, block.numbers(labels)) for labels in (_ORIGIN_VOXELS, _ORIGIN_ANGSTROM)
+    )
+    scores = [block.numbers([label])[:, 0] for label in SCORES if label in block.labels]
+    score = np.where(scores[0] == NOT_SET, np.nan, scores[0]) if scores else None
+    return Particles(name, block.numbers(coordinates), in_voxels, angstrom, score, normalised)
 
 
 def _words(line: str) -> list[str]:
     """The words of a line, without quotes and without what follows a ``#``."""
+    if not any(sign in line for sign in "#'\""):  # nearly all lines
+        return line.split()
     words = []
     for word in _WORD.findall(line):
         if word.startswith("#"):

@@ -42,17 +42,17 @@ def read_points(path: str | Path, *, extra: Extra | None = None) -> NDArray[np.f
 
     Returns
     -------
-    ``(n, 3)`` float64, ``(n, 4)`` with ``extra="score"``; n > 0, columns as in the file.
+    ``(n, 3)`` float64, ``(n, 4)`` with ``extra="score"``; columns as in the file, n 0 for an empty one.
 
     Raises
     ------
     InputError
-        Unreadable, empty, a word or NaN or infinity where a number must be, a wrong number of columns; with the line.
+        Unreadable, a word or NaN or infinity where a number must be, a wrong number of columns; with the line.
     """
     lines = [(number, line.split("#", 1)[0].split()) for number, line in read_lines(path)]
     lines = [(number, words) for number, words in lines if words]
     if not lines:
-        raise InputError("holds no points", where=path, expected="lines of 3 numbers", remedy="Check the file.")
+        return np.empty((0, 3 + (extra == "score")))
     first = _first_coordinate([words for _, words in lines], extra)
     end = first + 3 + (extra == "score")
     longest = end + (extra in _IN_FRONT or (extra is None and first > 0))

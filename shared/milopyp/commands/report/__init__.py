@@ -11,7 +11,7 @@ from milopyp_inference.batch.reader import read_records, run_files
 from milopyp_shared.atomic import write_text
 from milopyp_shared.commandline import Number, command, option
 from milopyp_shared.console import Console
-from milopyp_shared.errors import InputError, MissingDependency, UsageError
+from milopyp_shared.errors import MissingDependency, UsageError
 from milopyp_shared.overwrite import refuse_irreplaceable
 
 if TYPE_CHECKING:
@@ -37,6 +37,10 @@ REPORT = "report.html"
 )  # fmt: skip
 @option("--from", "from_", metavar="WORD", help="Format of the truth.  [default: by its suffix]")
 @option(
+    "--name-map", type=click.Path(path_type=Path), metavar="FILE",
+    help="Two columns: name of a tomogram, its name in the truth, where no rule tells that they are the same.",
+)  # fmt: skip
+@option(
     "--size", type=Number(min=1), default=50.0, metavar="MB",
     help="Of the page at most: many or large tomograms are shown coarser.",
 )  # fmt: skip
@@ -49,6 +53,7 @@ def report(
     tomograms: Path | None,
     truth: Path | None,
     from_: str | None,
+    name_map: Path | None,
     size: float,
 ) -> None:
     """Write one HTML page that shows the picks of RUN, a folder of milopyp-infer.
@@ -76,7 +81,7 @@ def report(
     console = Console()
     records = _chosen(read_records(run), only, run)
     summary = read_summary(run)
-    known = _known(records, truth, from_)
+    known = _known(records, truth, from_, name_map)
     target = out or run / REPORT
     _refuse_loss(target, run, records, truth)
     opened = {record.name: contents.tomogram_of(record, tomograms) for record in records}
@@ -125,7 +130,7 @@ def _chosen(records: list[Picked], names: tuple[str, ...], run: Path) -> list[Pi
     return [record for record in records if record.name in names]
 
 
-def _known(records: list[Picked], truth: Path | None, word: str | None) -> dict[str, Known]:
+def _known(records: list[Picked], truth: Path | None, word: str | None, name_map: Path | None) -> dict[str, Known]:
     """The true positions by tomogram; nothing without `truth`."""
     from ..convert import FORMAT_WORDS
 
@@ -135,13 +140,8 @@ def _known(records: list[Picked], truth: Path | None, word: str | None) -> dict[
         return {}
     from milopyp_shared.formats.conventions import FormatContext
     from milopyp_shared.formats.positions import read_positions
+    from milopyp_shared.names import read_name_map
 
     contexts = {record.name: FormatContext.of(record.frame, record.name) for record in records}
-    positions = read_positions(truth, word, contexts)
-    if not set(positions) & set(contexts):
-        raise InputError(
-            f"no tomogram of the run ({', '.join(list(contexts)[:3])}) is in it",
-            where=truth,
-            expected="the same names in both",
-        )
-    return {name: picks.xyz for name, picks in positions.items()}
+    positions = read_positions(truth, word, contexts, {} if name_map is None else read_name_map(name_map))
+    return {name: picks.xyz for name, picks in positions.with_empty.items()}
