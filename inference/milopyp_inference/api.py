@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -120,7 +121,7 @@ def pick(
         One of its kinds, with one line that says what is wrong, where, and what to do.
     """
     _require("threshold", threshold, lambda value: value is None or 0 <= value <= 1, "a score from 0 to 1")
-    _require("limit", limit, lambda value: value is None or value >= 1, "1 or more")
+    _require("limit", limit, lambda value: value is None or operator.index(value) >= 1, "a whole number, 1 or more")
     _require("distance", distance, lambda value: value is None or 0 <= value < np.inf, "voxels, 0 or more")
     _require("margin", margin, lambda value: 0 <= value < np.inf, "Angstrom, 0 or more")
     _require_seen(contrast, flips)
@@ -182,7 +183,7 @@ def _require_seen(contrast: str | None, flips: int | None) -> None:
 def _require(name: str, value: Any, fits: Callable[[Any], bool], expected: str) -> None:
     try:
         refused = not fits(value)
-    except TypeError:  # what cannot be compared
+    except (TypeError, ValueError):  # what cannot be compared
         refused = True
     if refused:
         raise UsageError(f"{value!r}", where=name, expected=expected)

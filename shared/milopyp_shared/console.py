@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import click
 
@@ -15,10 +15,9 @@ from .messages import LOGGER, is_shown
 
 @dataclass
 class Console:
-    """What a command says, and its warnings for the run's record; one that is `quiet` only warns."""
+    """What a command says; one that is `quiet` only warns."""
 
     quiet: bool = False
-    warnings: list[str] = field(default_factory=list)
 
     def say(self, text: str, *, shown: bool = False) -> None:
         """One line of normal output; what is `shown` on the terminal in another way is for the log only."""
@@ -36,8 +35,7 @@ class Console:
         self.say(text, shown=True)
 
     def warn(self, text: str) -> None:
-        """One line of warning; also kept for the run's record."""
-        self.warnings.append(text)
+        """One line of warning."""
         LOGGER.warning(text)
 
     def fail(self, name: str, error: str) -> None:

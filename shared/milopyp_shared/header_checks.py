@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from .errors import ContradictionError
-from .imod_header import FURTHEST, Three, middle
+from .imod_header import FURTHEST, ROUNDING, Three, middle
 from .tomogram import TomogramHeader
 
-ROUNDING = 1e-3  # voxel sizes that differ by less are written with fewer digits
 DIFFERENT = 0.05  # particles that are longer along one axis by more are not what a network has seen
 
 

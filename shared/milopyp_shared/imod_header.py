@@ -20,9 +20,10 @@ SIGNED_BYTES, INVERTED_ORIGIN = 1, 4  # bits of imodFlags, at byte 156
 ROTATION_AT = 184  # of the current tilt angles, the last three of six
 STANDARD = range(20140, 20280)  # nversion: MRC2014 and later. IMOD's end moves with the year
 AS_UNSIGNED = 128  # IMOD adds it to signed bytes, so that all bytes count from 0 to 255
+ROUNDING = 1e-3  # sizes that differ by less, relatively, are one size written with fewer digits
 FURTHEST = 1000.0  # an origin that is more lengths of the volume away says nothing
 
-_SMALLEST_CELL = 1e-5
+_SMALLEST_CELL, _LARGEST_VOXEL = 1e-5, 1e6
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Placement:
         Angstrom, in the sense of MRC2014: position of the first voxel. None where it is no place: not finite, or
         further away than the volume is long by far.
     rotation
-        Current tilt angles about x, y and z, degrees. None where they are not known, or no numbers.
+        Current tilt angles about x, y and z, degrees. None where they are not known, or no angles.
     rows_downwards
         Whether IMOD takes the rows from top to bottom, so that its first row is the file's last.
     """
@@ -51,6 +52,14 @@ class Placement:
     def says_nothing(self) -> bool:
         """Whether neither size nor origin is said, as in copies whose header is lost."""
         return self.voxel_size is None and not any(self.origin or ())
+
+    def is_close(self, other: Placement) -> bool:
+        """Whether voxels are in the same places but for the rounding of single precision."""
+        pairs = (self.voxel_size, other.voxel_size), (self.origin, other.origin), (self.rotation, other.rotation)
+        if any((one is None) != (another is None) for one, another in pairs):
+            return False
+        same = all(np.allclose(one or 0.0, another or 0.0, rtol=ROUNDING, atol=ROUNDING) for one, another in pairs)
+        return same and self.rows_downwards == other.rows_downwards
 
 
 UNSAID = Placement()
@@ -91,7 +100,7 @@ def voxel_size_of(header: Any) -> Three | None:
         size[2] = size[0]
     if cell[1] < _SMALLEST_CELL:
         size[1] = 1.0
-    return None if np.all(size == 1.0) else _three(size)
+    return None if np.all(size == 1.0) or size.max() > _LARGEST_VOXEL else _three(size)
 
 
 def _origin(header: Any, start: bytes, size: Three | None) -> Three | None:
@@ -110,7 +119,7 @@ def _origin(header: Any, start: bytes, size: Three | None) -> Three | None:
 
 def _rotation(header: Any, start: bytes) -> Three | None:
     angles = _floats(header, start, ROTATION_AT, 3)
-    return _three(angles + 0.0) if np.isfinite(angles).all() else None
+    return _three(angles + 0.0) if np.all(np.abs(angles) <= 360.0) else None  # other programs keep other things there
 
 
 def _rows_downwards(header: Any, start: bytes) -> bool:

@@ -18,9 +18,9 @@ from .prefetch import prefetch
 from .recipe import Geometry
 
 Shape = tuple[int, int, int]
-#: Grey levels of the voxels ``start <= (z, y, x) < end``, uint8, e.g. `GreyVolume.box`.
+#: Grey levels of the voxels ``start <= (z, y, x) < end``, uint8, e.g. `PreprocessedVolume.box`.
 Read = Callable[[Shape, Shape], NDArray[np.uint8]]
-#: ``(z, y, x)`` uint8 grey levels -> ``(z, ceil(y/2), ceil(x/2))`` float32 heat map.
+#: ``(z, y, x)`` uint8 grey levels -> float32 heat map, sizes divided by the network's stride and rounded up.
 Network = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 #: Part of a heat map and where it belongs.
 Piece = tuple[tuple[slice, slice, slice], NDArray[np.float32]]

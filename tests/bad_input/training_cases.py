@@ -63,7 +63,7 @@ CASES = [
     Case("unknown figure", f"{TRAIN} --metric accuracy", BadParameter, "--metric", build=lists(),
          facts=("'accuracy'",)),
     Case("another down-sampling", f"{TRAIN} --down_ratio 3", UsageError, "--down-ratio",
-         "2: both networks halve y and x, nothing else is trained", lists()),
+         "2, as the networks of the manual have it: what a network does is no option", lists()),
     Case("another way of sampling", f"{TRAIN} --dataset full", BadParameter, "--dataset", build=lists(),
          facts=("'full'", "'semi'")),
     Case("another task", TRAIN.replace("milopyp-train", "milopyp-train exploration"), BadParameter, "TASK",

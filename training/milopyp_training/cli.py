@@ -245,9 +245,9 @@ def train_command(**_: Any) -> None:
     options = options_of(click.get_current_context())
     try:
         from .train import train
-    except ModuleNotFoundError as error:
+    except ImportError as error:  # not installed, or a library of its own is missing
         raise MissingDependency(
-            f"the package {error.name} is not installed",
+            f"the package {error.name} cannot be loaded ({error})",
             where="milopyp-train",
             remedy="Run: pip install 'milopyp[train]'.",
         ) from error

@@ -95,7 +95,7 @@ class TrainOptions:
             raise UsageError(
                 f"{self.down_ratio}",
                 where="--down-ratio",
-                expected="2: both networks halve y and x, nothing else is trained",
+                expected="2, as the networks of the manual have it: what a network does is no option",
             )
         self._check_validation()
 

@@ -171,7 +171,7 @@ class Picked(TomogramRecord, frozen=True, kw_only=True, tag_field="status", tag=
             today = self.read_anew.placement
         except InputError:
             return False
-        return replace(today, rotation=self.frame.placement.rotation) == self.frame.placement
+        return replace(today, rotation=self.frame.placement.rotation).is_close(self.frame.placement)
 
     @property
     def read_anew(self) -> Frame:

@@ -233,13 +233,15 @@ def _cut_all(run: Path, out: Path | None, records: Sequence[Picked], console: Co
     for record, context in zip(records, contexts, strict=True):
         if doubt := axes_warning(record.options.formats, context.order):
             console.warn(f"{record.name}: {doubt}")
-    cut = []
-    for record, own, context in zip(records, files, contexts, strict=True):
-        cut.append(_cut(run, record, own, context))
-        if summary is not None:
-            write_record(run, cut[-1])
-    if summary is not None:
-        write_summary(run, _updated(summary, cut))
+    cut: list[Picked] = []
+    try:
+        for record, own, context in zip(records, files, contexts, strict=True):
+            cut.append(_cut(run, record, own, context))
+            if summary is not None:
+                write_record(run, cut[-1])
+    finally:  # whatever ends it, the summary says what the records say
+        if summary is not None and cut:
+            write_summary(run, _updated(summary, cut))
     return cut
 
 

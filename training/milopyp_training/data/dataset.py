@@ -89,11 +89,6 @@ class TrainingSet:
     diameter: float
     contrast: Contrast
 
-    @property
-    def radius(self) -> float:
-        """Of the particles, voxels."""
-        return self.diameter / 2
-
 
 def on_grid(xyz: NDArray[np.float64], voxel_per_output: tuple[int, int, int]) -> NDArray[np.float64]:
     """``(n, 3)`` positions x, y, z in voxels -> z, y, x in heat-map voxels; the centre of the first one is 0.0."""

@@ -14,7 +14,7 @@ from ..methods.base import ALONE, Method, WorldInfo
 
 @dataclass(frozen=True)
 class Machine:
-    """How a training is computed; decides nothing about its result but rounding.
+    """How a training is computed; of all this, only the number of processes changes more of its result than rounding.
 
     Attributes
     ----------

@@ -1,7 +1,8 @@
 """Which run a checkpoint belongs to, and going on with it.
 
 A run is what decides its weights (`identity_of`): the preset's numbers, labels, tomograms, seed. One that differs in
-any of it is another run and is refused. Device, precision and number of processes are not in it.
+any of it is another run and is refused. Device and precision are not in it; the number of processes is looked at where
+the learning rates were planned for it.
 """
 
 from __future__ import annotations
