@@ -1,9 +1,11 @@
 """Picks as of the turned tomogram: what IMOD's ``clip rotx`` and ``trimvol -yz`` do to voxels, done to coordinates.
 
 ``clip rotx`` (``trimvol -rx``) rotates by -90 degrees about the file's x axis: y' = z, z' = -y, counted from the last
-voxel; handedness stays. ``trimvol -yz`` (``clip flipyz``) swaps y and z, which mirrors. Sources: IMOD's manual pages of
-clip and trimvol, and eTomo's help ("the slices will look the same as with the -yz option but rotating instead of
-flipping will preserve the handedness").
+voxel; handedness stays. ``trimvol -yz`` (``clip flipyz``) swaps y and z, which mirrors.
+
+Sources: eTomo's help on trimming (-90 degrees about x by clip rotx; slices look as with -yz, handedness is preserved),
+and rotatevol's manual page for the sign (positive angles are counterclockwise, looking down an axis towards the
+origin). Clip itself was not run.
 """
 
 from __future__ import annotations

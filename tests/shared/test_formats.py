@@ -284,7 +284,7 @@ def test_shifts_of_turned_pseudo_subtomograms(shift: Any, angles: Any, voxels: b
 @pytest.mark.parametrize("name", ["relion4", "warp"])
 @pytest.mark.parametrize("binning", [1.0, 4.0])
 def test_normalised_coordinates_count_sizes(name: str, binning: float, tmp_path: Path) -> None:
-    """WarpTools' template matching writes 0..1 (warp issue 232); one size of 200 x 100 x 50 voxels."""
+    """WarpTools' template matching writes 0..1 (ts_export_particles --normalized_coords); the size: 200 x 100 x 50."""
     rows = [[0.25, 0.5, 0.9, "a.tomostar"], [1, 0, 0.1, "b.tomostar"]]
     path = table_of(tmp_path / "a.star", [*star.VOXELS, star.MICROGRAPH], rows)
     how = setting(size=(200, 100, 50), binning=binning)

@@ -23,7 +23,8 @@ HALF = np.array([0.5, 0.5, 0.0])
 def as_imod_turns(stored: np.ndarray, turn: str) -> np.ndarray:
     """The file's array ``[z, y, x]`` after ``clip rotx`` or ``trimvol -yz``.
 
-    The man page of clip: rotx rotates by -90 degrees about x. Each voxel is carried by the rotation, about the centre.
+    eTomo's help: clip rotx rotates by -90 degrees about x; rotatevol's manual page: positive angles are
+    counterclockwise. Each voxel is carried by the rotation, about the centre.
     """
     nz, ny, nx = stored.shape
     turned = np.full((ny, nz, nx), -1)
