@@ -60,7 +60,16 @@ def test_the_same_command_skips_what_an_old_record_says_is_done() -> None:
     now = [content(path) for path in RECORDS]
     for summary in (now[2], records[2]):  # the summary is written anew, with frames in the words of today
         summary["tomograms"][0].pop("frame")
+    for each in (now[2], *now[2]["tomograms"]):  # and with an option that there was not
+        assert each["options"].pop("turn") == "none"
     assert now == records
+
+
+def test_an_old_record_of_voxels_that_single_precision_rounds() -> None:
+    """The cell is stored in single precision, so that the sizes of the axes differ in the eighth digit."""
+    for path in RECORDS[0], RECORDS[2]:
+        Path(path).write_text(Path(path).read_text().replace('_voxel_size": 10.0', '_voxel_size": 10.000003'))
+    assert "a is already done: 3 picks" in run_line(LINE).out
 
 
 def test_an_old_record_counts_only_for_the_same_files() -> None:
@@ -77,6 +86,7 @@ def test_old_candidates_are_cut_again() -> None:
     record, summary = content("run/records/a.json"), content("run/run.json")
     assert record["options"]["selection"] == {"threshold": 0.6, "distance": 6.0, "limit": 2, "margin": 5.0}
     assert (record["picks"], summary["picks"], summary["failed"]["b"][:16]) == (2, 2, "tomograms/b.mrc:")
+    assert summary["tomograms"][1]["options"].pop("turn") == "none"  # an option that there was not
     assert summary["tomograms"] == [record, content("run/records/b.json")]
 
 

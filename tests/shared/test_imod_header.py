@@ -270,3 +270,14 @@ def test_a_copy_that_has_lost_size_and_origin(tmp_path: Path) -> None:
     model = click(tmp_path / "a.mod", KINDS["IMOD 5"].write(tmp_path / "before.rec"), CLICKS)
     copy = Header(cell=(24.0, 20.0, 8.0)).write(tmp_path / "copy.mrc")
     np.testing.assert_allclose(read_points_of(model, read_header(copy, "xyz")), CLICKS, atol=0.01)
+
+
+def test_other_data_where_the_angles_stand_is_no_rotation(tmp_path: Path) -> None:
+    """Other programs keep what they like there; a record could not hold it either."""
+    for tilt, expected in (((0.0, 0.0, 90.0), (0.0, 0.0, 90.0)), ((0.0, 3e30, 0.0), None), ((-1234.5, 0.0, 0.0), None)):
+        path = Header(tilt=tilt, flags=0).write(tmp_path / "a.mrc")
+        assert read_header(path, "xyz").frame.placement.rotation == expected
+
+
+def test_a_cell_that_nothing_can_have_says_nothing(tmp_path: Path) -> None:
+    assert read_header(Header(cell=(3e38, 3e38, 3e38)).write(tmp_path / "a.mrc"), "xyz").voxel_size is None

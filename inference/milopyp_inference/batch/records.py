@@ -313,7 +313,7 @@ def _write(path: Path, content: Struct) -> None:
 
 def _load(kind: Any, path: Path, name: str, title: str, *, complete: bool) -> Any:
     try:
-        stored = _with_placements(json.loads(path.read_text(encoding="utf-8")))
+        stored = _in_todays_words(json.loads(path.read_text(encoding="utf-8")))
         return decode(kind, stored, name, path, complete=complete)
     except MilopypError as error:
         raise _damaged(path, title, error.found) from error
@@ -323,11 +323,13 @@ def _load(kind: Any, path: Path, name: str, title: str, *, complete: bool) -> An
         raise _damaged(path, title, "it is no JSON") from error
 
 
-def _with_placements(stored: Any) -> Any:
-    """What was stored when a frame held one voxel size, and an origin without IMOD's rules, in the words of today."""
+def _in_todays_words(stored: Any) -> Any:
+    """What was stored when nothing was turned and a frame held one voxel size, without IMOD's rules, as of today."""
     if not isinstance(stored, dict):
         return stored
-    for each in stored.get("tomograms") or (stored,):
+    for each in (stored, *(stored.get("tomograms") or ())):
+        if isinstance(each, dict) and isinstance(options := each.get("options"), dict):
+            options.setdefault("turn", axes.NO_TURN)
         frame = each.get("frame") if isinstance(each, dict) else None
         if isinstance(frame, dict) and "placement" not in frame:
             frame["placement"] = {
