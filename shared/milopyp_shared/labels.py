@@ -80,7 +80,7 @@ def doubles(xyz: NDArray[np.float64], distance: float) -> int:
     """Number of labels that lie within `distance` voxels of an earlier one."""
     from scipy.spatial import KDTree
 
-    return len({later for _, later in KDTree(xyz).query_pairs(distance)})
+    return len(np.unique(KDTree(xyz).query_pairs(distance, output_type="ndarray")[:, 1]))
 
 
 def check_labels(xyz: NDArray[np.float64], tomogram: TomogramHeader, where: object) -> None:
@@ -159,6 +159,8 @@ def _density(volume: NDArray[Any], xyz: NDArray[np.float64], diameter: float, pa
     half = np.maximum(np.rint(diameter / 4 / np.array(per_section)), 1).astype(np.int64)
     limit = np.array(volume.shape)
     start, end = np.clip(centre - half, 0, limit - 1), np.clip(centre + half + 1, 1, limit)
+    if isinstance(volume, np.memmap):
+        volume = volume.view(np.ndarray)  # still on disk; slices of a memmap are slow to make
     boxes = (volume[tuple(slice(a, b) for a, b in zip(s, e, strict=True))] for s, e in zip(start, end, strict=True))
     return np.array([float(box.mean(dtype=np.float64)) for box in boxes])
 

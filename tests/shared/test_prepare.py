@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 from pathlib import Path
 
@@ -269,6 +270,20 @@ def test_a_log_of_the_same_name_is_no_text(name: str, folder: Path) -> None:
     outcome = prepare(folder)
     assert outcome.err == f"warning: a.rec.MOD is read, and not {name} (--from says which format to read)\n"
     assert labels(folder)["a"] == pytest.approx(POINTS, abs=0.006)
+
+
+def test_copick_says_whose_picks_a_file_holds(folder: Path) -> None:
+    """An empty file takes nobody's; one with the picks of another run is refused."""
+    point = {"location": {"x": 10.0, "y": 20.0, "z": 30.0}, "score": None}
+    for name, points in (("TS_01", [point]), ("TS_02", [])):
+        write_tomogram(folder / f"{name}.rec", noise(SHAPE), voxel_size=10.0)
+        (folder / f"{name}.json").write_text(json.dumps({"run_name": "TS_01", "points": points}))
+    outcome = prepare(folder, "--from copick")
+    assert "TS_02.rec: TS_02.json holds no picks of it" in outcome.err
+    assert {name: xyz.tolist() for name, xyz in labels(folder).items()} == {"TS_01": [[1.0, 2.0, 3.0]]}
+    (folder / "TS_02.json").write_text(json.dumps({"run_name": "TS_01", "points": [point]}))
+    refused = run_line("milopyp prepare -o run --from copick", "-d", folder)
+    assert refused.code == 2 and "has picks of TS_01, which fit none of the tomograms TS_02" in refused.err
 
 
 def test_one_file_of_many_tomograms_is_opened_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,9 +71,9 @@ def read_copick(path: str | Path) -> CopickPicks:
 
 
 def read_by_run(path: str | Path) -> dict[str | None, CopickPicks]:
-    """As `read_copick`, by the name of the run, which is that of the tomogram."""
+    """As `read_copick`, by the name of the run, which is that of the tomogram; none that is said of no picks counts."""
     picks = read_copick(path)
-    return {picks.run_name: picks}
+    return {picks.run_name if len(picks.angstrom) else None: picks}
 
 
 def write_copick(
