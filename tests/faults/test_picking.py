@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -70,10 +71,14 @@ def test_killed_at_any_moment(whole: Undisturbed, home: Path, moment: int) -> No
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 130), (signal.SIGINT, 130)])
 def test_a_restart_does_only_what_was_missing(whole: Undisturbed, home: Path, number: int, code: int) -> None:
     run = home / f"killed_{number}"
-    process = started(f"{LINE} {run}", home)
-    wait_for(lambda: len(records(run)) >= 7)
-    process.send_signal(number)
-    said, _ = process.communicate()
+    for _ in range(5):
+        process = started(f"{LINE} {run}", home)
+        wait_for(lambda: len(records(run)) >= 7)
+        process.send_signal(number)
+        said, _ = process.communicate()
+        if process.returncode:
+            break
+        shutil.rmtree(run)  # on a busy machine it was done before the signal came
     assert process.returncode == code
     assert code < 0 or "the same command goes on where it stopped" in said
     before = records(run)
