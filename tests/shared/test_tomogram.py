@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import bz2
 import gzip
-import struct
-import tempfile
 import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,65 +16,8 @@ from hypothesis import strategies as st
 from milopyp_shared import axes
 from milopyp_shared.errors import ContradictionError, InputError, MilopypError, UsageError
 from milopyp_shared.mrc import write_mrc
-from milopyp_shared.tomogram import TomogramHeader, open_tomogram, read_header
-from reading import COUNTERS, bytes_read
-
-MODES = {0: np.int8, 1: np.int16, 2: np.float32, 6: np.uint16, 12: np.float16}
-SHAPE = (9, 12, 17)  # z, y, x of a file written in order xyz
-
-
-def voxels(mode: int, shape: tuple[int, ...] = SHAPE) -> np.ndarray:
-    """Numbers over most of the range of a mode's type."""
-    rng = np.random.default_rng(mode)
-    if mode in (2, 12):  # small enough for mrcfile.validate, which squares float16 as float16
-        return rng.normal(0, 3, shape).astype(MODES[mode])
-    limits = np.iinfo(MODES[mode])
-    return rng.integers(limits.min, limits.max, shape, MODES[mode], endpoint=True)
-
-
-def mrc_bytes(
-    stored: np.ndarray | tuple[int, int, int],
-    mode: int,
-    endian: str = "<",
-    *,
-    extended: bytes = b"",
-    map_id: bytes = b"MAP ",
-    stamp: bytes | None = None,
-    range_: tuple[float, float] = (0.0, 0.0),
-    imod_flags: int | None = None,
-    cell: tuple[float, float, float] = (0.0, 0.0, 0.0),
-    intervals: tuple[int, int, int] | None = None,
-    start: tuple[int, int, int] = (0, 0, 0),
-    origin: tuple[float, float, float] = (0.0, 0.0, 0.0),
-    version: int = 20141,
-) -> bytes:
-    """A file put together byte by byte as the MRC2014 description lays it out; no voxels when only a shape is given."""
-    shape = stored if isinstance(stored, tuple) else stored.shape
-    nx_ny_nz = shape[::-1]
-    extra = bytearray(100)  # bytes 96 to 195
-    struct.pack_into(f"{endian}i", extra, 108 - 96, version)
-    if imod_flags is not None:
-        struct.pack_into(f"{endian}2i", extra, 152 - 96, 1146047817, imod_flags)
-    if stamp is None:
-        stamp = b"\x44\x44\0\0" if endian == "<" else b"\x11\x11\0\0"
-    header = struct.pack(
-        f"{endian}10i6f3i3f2i100s3f4s4sfi800s",
-        *nx_ny_nz, mode, *start, *(intervals or nx_ny_nz),
-        *cell, 90.0, 90.0, 90.0,
-        1, 2, 3,
-        *range_, 0.0,
-        1, len(extended),
-        bytes(extra), *origin, map_id, stamp, -1.0, 0, b"",
-    )  # fmt: skip
-    assert len(header) == 1024
-    if isinstance(stored, tuple):
-        return header + extended
-    return header + extended + stored.astype(stored.dtype.newbyteorder(endian)).tobytes()
-
-
-def put(path: Path, content: bytes) -> Path:
-    path.write_bytes(content)
-    return path
+from milopyp_shared.tomogram import open_tomogram, read_header
+from mrc_toys import MODES, SHAPE, mrc_bytes, put, voxels
 
 
 @pytest.mark.parametrize("endian", "<>")
@@ -173,95 +112,6 @@ def test_more_than_four_gigabytes(tmp_path: Path) -> None:
     tomogram = open_tomogram(path)
     assert tomogram.order == "xyz"
     assert np.array_equal(tomogram.sections(699, 700).ravel(), last)
-
-
-@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
-@pytest.mark.parametrize("endian", "<>")
-def test_packed_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Callable[[bytes], bytes], endian: str
-) -> None:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
-    data = voxels(2)
-    content = mrc_bytes(data, 2, endian, extended=b"x" * 80, cell=(17 * 7.5, 12 * 7.5, 9 * 7.5), origin=(1, 2, 3))
-    tomogram = open_tomogram(put(tmp_path / "a.mrc.z", pack(content + b"more than the header claims")), "xyz")
-    assert np.array_equal(tomogram.sections(0, 9), data)
-    assert (tomogram.voxel_size, tomogram.mrc.placement.origin) == (7.5, (1.0, 2.0, 3.0))
-    assert not list(scratch.iterdir())
-
-
-def packed_and_bad(kind: str) -> bytes:
-    content = mrc_bytes(voxels(1), 1)
-    packed = bytearray(gzip.compress(content))
-    if kind == "truncated gz":
-        return bytes(packed[:-700])
-    if kind == "truncated bz2":
-        return bz2.compress(content)[:-700]
-    if kind == "damaged gz":  # compressible numbers: the damage hits the code, not the numbers
-        packed = bytearray(gzip.compress(mrc_bytes(np.arange(9 * 12 * 17, dtype=np.int16).reshape(SHAPE), 1)))
-        packed[600:1200] = b"\xff" * 600
-    if kind == "wrong sum":  # numbers as they came, only the check sum at the end can tell
-        packed[-8] ^= 0xFF
-    if kind == "short inside":
-        return gzip.compress(content[:-1])
-    if kind == "no tomogram inside":
-        return gzip.compress(b"x y z\n" * 1000)
-    return bytes(packed)
-
-
-@pytest.mark.parametrize(
-    ("kind", "message"),
-    [
-        ("truncated gz", "cannot be unpacked"),
-        ("truncated bz2", "cannot be unpacked"),
-        ("damaged gz", "cannot be unpacked"),
-        ("wrong sum", "cannot be unpacked"),
-        ("short inside", "the file has 4695 bytes; expected 4696 for the 17 x 12 x 9 voxels"),
-        ("no tomogram inside", "no MRC header"),
-    ],
-)
-def test_bad_packed_files(tmp_path: Path, kind: str, message: str) -> None:
-    path = put(tmp_path / "a.mrc.z", packed_and_bad(kind))
-    with pytest.raises(InputError, match=message) as caught:
-        open_tomogram(path, "xyz")
-    assert str(caught.value).startswith(f"{path}: ")
-
-
-NEEDS_COUNTERS = pytest.mark.skipif(not COUNTERS.exists(), reason="the system does not count what is read")
-NOTHING: dict[str, Callable[[bytes], bytes]] = {"plain": bytes, "gz": gzip.compress}
-
-
-@NEEDS_COUNTERS
-@pytest.mark.parametrize("pack", NOTHING.values(), ids=NOTHING.keys())
-def test_a_header_is_read_without_voxels(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
-    """The file has 4 MB that no packer makes smaller; Python reads packed files in blocks of 8 to 128 KiB."""
-    content = mrc_bytes(voxels(6, (40, 200, 256)), 6, cell=(256 * 7.5, 200 * 7.5, 40 * 7.5))
-    path = put(tmp_path / "a.mrc", pack(content))
-    open_tomogram(path), read_header(path)  # whatever is imported on the way
-    before = bytes_read()
-    header = read_header(path)
-    assert bytes_read() - before < 300_000
-    assert (header.shape, header.order, header.voxel_size) == ((40, 200, 256), "xyz", 7.5)
-
-
-@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress])
-@pytest.mark.parametrize("order", ["xzy", "auto"])
-def test_a_header_is_that_of_the_open_tomogram(tmp_path: Path, pack: Callable[[bytes], bytes], order: str) -> None:
-    content = mrc_bytes(voxels(1, (40, 10, 44)), 1, ">", extended=b"x" * 80, origin=(1, 2, 3), start=(4, 5, 6))
-    path = put(tmp_path / "a.mrc", pack(content))
-    header, tomogram = read_header(path, order, 13.5), open_tomogram(path, order, 13.5)
-    assert header == TomogramHeader(tomogram.path, tomogram.mrc, tomogram.order, tomogram.given_voxel_size)
-    assert (header.shape, header.frame) == ((10, 40, 44), tomogram.frame)
-    assert (header.mrc.dtype, header.mrc.offset, header.mrc.start) == (np.dtype(">i2"), 1104, (4, 5, 6))
-
-
-@pytest.mark.parametrize("kind", ["truncated gz", "wrong sum", "short inside"])
-def test_the_end_of_a_packed_file_waits_until_it_is_opened(tmp_path: Path, kind: str) -> None:
-    path = put(tmp_path / "a.mrc.z", packed_and_bad(kind))
-    assert read_header(path, "xyz").shape == SHAPE
-    with pytest.raises(InputError):
-        open_tomogram(path, "xyz")
 
 
 @pytest.mark.parametrize(
@@ -439,38 +289,3 @@ def test_old_unsigned_bytes_of_a_real_file(reference: Path) -> None:
     assert sections.shape == (78, 64, 32)
     assert (sections.dtype, sections.min(), sections.max()) == (np.uint8, 141, 163)
     assert tomogram.voxel_size == pytest.approx(23.2, abs=0.01)
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_written_files_by_an_independent_reader(tmp_path: Path, mode: int, capsys: pytest.CaptureFixture[str]) -> None:
-    data = voxels(mode)
-    path = tmp_path / "a.mrc"
-    write_mrc(path, data, np.array([13.48, 13.48, 26.96]), origin=(-120.5, 0.0, 77.25))
-    assert mrcfile.validate(path), capsys.readouterr().out
-    with mrcfile.open(path) as mrc:
-        assert mrc.header.mode == mode and mrc.is_volume()
-        assert np.array_equal(mrc.data, data)
-        assert mrc.voxel_size.tolist() == pytest.approx((13.48, 13.48, 26.96))
-        assert mrc.header.origin.tolist() == (-120.5, 0.0, 77.25)
-        assert (int(mrc.header.mapc), int(mrc.header.mapr), int(mrc.header.maps)) == (1, 2, 3)
-    tomogram = open_tomogram(path, "xyz")
-    assert np.array_equal(tomogram.zyx, data)
-    assert tomogram.frame.voxel_size == pytest.approx((13.48, 13.48, 26.96))
-    assert tomogram.mrc.placement.origin == (-120.5, 0.0, 77.25)
-
-
-def test_written_files_without_a_voxel_size(tmp_path: Path) -> None:
-    for size, expected in ((None, None), (13.48, pytest.approx(13.48))):
-        write_mrc(tmp_path / "a.mrc", voxels(2).transpose(1, 0, 2), size)  # not contiguous, and replaces the file
-        tomogram = open_tomogram(tmp_path / "a.mrc", "xzy")
-        assert tomogram.voxel_size == expected
-        assert np.array_equal(tomogram.zyx, voxels(2))
-
-
-def test_equal_data_give_equal_bytes(tmp_path: Path) -> None:
-    first, second = tmp_path / "a.mrc", tmp_path / "b.mrc"
-    write_mrc(first, voxels(2), 10.0)
-    write_mrc(second, voxels(2), 10.0)
-    assert first.read_bytes() == second.read_bytes()
-    labels = first.read_bytes()[224:1024]
-    assert labels.rstrip(b"\0 ") == b"milopyp"  # nothing else stands there, no time
