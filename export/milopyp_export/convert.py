@@ -126,7 +126,7 @@ class Built:
     streaming
         For chunks of sections; None in the layout ``conv3d``.
     recipe
-        With the description of the second graph, and no parity figures yet.
+        With the description of the streaming graph, and no parity figures yet.
     """
 
     whole: onnx.ModelProto

@@ -2,7 +2,7 @@
 
 Its inputs and its output are those of `milopyp_shared.graph_names`. Scaling of the grey levels, the network and the
 sigmoid are inside; all three sizes are dynamic; weights are inside the file. `milopyp_export.streaming_graph` makes the
-second graph of files for CPUs.
+streaming graph of files for CPUs.
 """
 
 from __future__ import annotations

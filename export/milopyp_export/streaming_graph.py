@@ -1,4 +1,4 @@
-"""The second graph of files for CPUs: the network on a stream of sections, see `milopyp_export.streaming`.
+"""The streaming graph of files for CPUs: the network on a stream of sections, see `milopyp_export.streaming`.
 
 It is stored in the file's metadata without the weights, which are those of the first graph. The states that
 `milopyp_export.streaming.Streaming` keeps are inputs ``state_K`` and outputs ``after_K``, float32 ``(sections,

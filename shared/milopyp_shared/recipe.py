@@ -69,7 +69,7 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Chunks:
-    """The file's second graph, for chunks of sections one after the other: no section is computed twice.
+    """The file's streaming graph, for chunks of sections one after the other: no section is computed twice.
 
     Attributes
     ----------
@@ -186,7 +186,7 @@ class Recipe:
     order
         Axis order of the training tomograms' files, as far as it is known. A hint: every file has its own.
     chunks
-        The second graph of files for CPUs; None in a checkpoint and in files for GPUs.
+        The streaming graph of files for CPUs; None in a checkpoint and in files for GPUs.
     calibration
         What is to be expected of picks; None when the labels do not tell.
     working_bytes

@@ -195,7 +195,7 @@ def recipe_in(proto: Any) -> Any:
 
 
 def damage_chunks(proto: Any) -> None:
-    """Cut the second graph short."""
+    """Cut the streaming graph short."""
     entry = next(entry for entry in proto.metadata_props if entry.key == CHUNKS_KEY)
     entry.value = entry.value[: len(entry.value) // 8 * 4]
 

@@ -1,4 +1,4 @@
-"""The second graph, read from a file without a package for such files."""
+"""The streaming graph, read from a file without a package for such files."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from milopyp_shared import axes, peaks
@@ -36,7 +36,7 @@ def pick_all(
     everything: Sequence[ImageEntry],
     *,
     overwrite: bool = False,
-    opened: Mapping[str, Opened] | None = None,
+    opened: dict[str, Opened] | None = None,
 ) -> RunSummary:
     """Pick tomograms; returns the run's summary, which is also written as ``run.json``.
 
@@ -49,7 +49,7 @@ def pick_all(
     overwrite
         Pick again what is already done.
     opened
-        Tomograms that are open already, by name.
+        Tomograms that are open already, by name; each is taken out when its turn comes, so that it does not stay open.
 
     The next tomogram is read and prepared while the network works on this one. A tomogram that cannot be picked is
     reported and does not stop the others; one that another process is at is left to it.
@@ -69,7 +69,7 @@ def pick_all(
         waiting = [image for image in images if image.name not in records]
         # looked for once: folders of thousands of files take long to list
         parts = [path.name for place in (run.folder, folder) for path in place.glob(f".*{SUFFIX}")]
-        work = _Work(run, leases, overwrite, parts, dict(opened or {}))
+        work = _Work(run, leases, overwrite, parts, {} if opened is None else opened)
         prepared = ((image, _acquire_and_prepare(work, image)) for image in waiting)
         for image, found in prefetch(prepared):
             if found is None:
@@ -118,7 +118,7 @@ class _DoneElsewhere:
 
 def _acquire_and_prepare(work: _Work, image: ImageEntry) -> _Ready | _DoneElsewhere | Failed | None:
     """The prepared tomogram, or what there is instead; None when it is another's."""
-    run, leases = work.run, work.leases
+    run, leases, opened = work.run, work.leases, work.opened.pop(image.name, None)
     try:
         if not leases.acquire(image.name):
             return None
@@ -126,7 +126,7 @@ def _acquire_and_prepare(work: _Work, image: ImageEntry) -> _Ready | _DoneElsewh
             return _DoneElsewhere(record)
         if leases.taken_over(image.name) or any(part.startswith(f".{image.name}") for part in work.parts):
             _remove_leftovers(run, image)
-        found = work.opened.pop(image.name, None) or open_input(run, image)
+        found = opened or open_input(run, image)
         margin_in_voxels(run.options.selection, found.tomogram.frame)  # known to be impossible before the work is done
         frame = turned_frame(found.tomogram.frame, run.options.turn)
         format_context(run.files(image), frame, image.name, run.model.recipe.diameter)

@@ -14,11 +14,11 @@ from collections.abc import Iterator
 
 _GRAPH, _WEIGHT = 7, 5  # field numbers: ModelProto.graph, GraphProto.initializer
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types
-_LARGEST = 64 * 2**20  # bytes of an unpacked second graph; a real one has a tenth of a megabyte
+_LARGEST = 64 * 2**20  # bytes of an unpacked streaming graph; a real one has a tenth of a megabyte
 
 
 def extract_streaming_graph(model: bytes, stored: str) -> bytes:
-    """The second graph as a model of its own.
+    """The streaming graph as a model of its own.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """How a volume goes through a network within a given memory: in tiles, or in chunks of sections that pass by.
 
 Tiles are read with a halo that is computed and thrown away. Chunks compute every section once but need the file's
-second graph, memory for its states, and a few sections more at the end until the last result is out. Whatever costs
+streaming graph, memory for its states, and a few sections more at the end until the last result is out. Whatever costs
 least is taken, so that a small volume goes through in one piece. The result is the same.
 """
 
