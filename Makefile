@@ -17,7 +17,7 @@ demo: setup
 	$(BIN)/milopyp demo --out demo
 
 test: setup
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-browser: setup
 	tests/browser/run.sh

@@ -12,6 +12,24 @@ from pathlib import Path
 import pytest
 
 DATA = Path(__file__).parent / "data"
+LONG = ("faults", "training", "end_to_end", "export")  # folders whose files are few and take long
+
+
+def _keep_to_one_core() -> None:
+    """Where there is a worker for every core, threads of one only get in another's way."""
+    worker, count = os.environ.get("PYTEST_XDIST_WORKER"), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if worker and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        if count >= len(cores):
+            os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+
+
+_keep_to_one_core()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that no worker has it left at the end."""
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
 
 
 @pytest.fixture(scope="session")
