@@ -26,6 +26,7 @@ from milopyp_shared.lists import check_image_name
 from milopyp_shared.overwrite import refuse_existing
 from milopyp_shared.picks import Picks, as_picks
 from milopyp_shared.tomogram import Frame, Tomogram, read_header
+from milopyp_shared.turns import turned
 
 _warn = logging.getLogger("milopyp").warning
 
@@ -73,10 +74,13 @@ class WriteOptions(ReadOptions, total=False):
         Of the spheres in an IMOD model, voxels.
     particle
         Name of the particle in copick's files.
+    turn
+        ``none``, ``rotx`` or ``yz``: write picks as of the turned tomogram (``--turn``).
     """
 
     radius: float
     particle: str
+    turn: str
 
 
 def read_picks(
@@ -170,9 +174,10 @@ def write_picks(
     refuse_existing(path, overwrite=overwrite, inputs=inputs, option="overwrite=True")
     context = format_context(path, tomogram, options, _warn)
     check_needs(word, context, path, writing=True)
+    refuse_outside(found, context, "picks")
+    found, context = turned(found, context, options.get("turn", axes.NO_TURN), path)
     if doubt := axes_warning([word], context.order):
         _warn(doubt)
-    refuse_outside(found, context, "picks")
     writer = FORMATS[word].write
     assert writer is not None  # format_of
     writer(path, found, context)
@@ -216,7 +221,8 @@ def format_context(
         warn(doubt)
     label = options.get("name") or _name_of(tomogram) or path.name.removesuffix(CANDIDATES).rsplit(".", 1)[0]
     known = {"order": order, "size": size, "voxel_size": known_size, "binning": options.get("binning") or 1.0}
-    return FormatContext(**{**options, **known}, frame=frame, label=label)
+    said = {name: value for name, value in options.items() if name != "turn"}  # of writing, when picks are there
+    return FormatContext(**{**said, **known}, frame=frame, label=label)
 
 
 def frame_of(tomogram: TomogramLike, order: str | None = None, voxel_size: float | None = None) -> Frame:
@@ -263,6 +269,8 @@ def _check(options: Mapping[str, Any]) -> None:
             raise UsageError(f"{value}", where=what, expected="a number above 0")
     if options.get("coords") not in (None, "model2point", "voxel"):
         raise UsageError(f"{options.get('coords')!r}", where="coords", expected="model2point or voxel")
+    if options.get("turn", axes.NO_TURN) not in axes.TURNS:
+        raise UsageError(f"{options.get('turn')!r}", where="turn", expected=f"one of {', '.join(axes.TURNS)}")
     if options.get("dynamo_zero") not in (None, 0, 1):
         raise UsageError(f"{options.get('dynamo_zero')}", where="dynamo_zero", expected="0 or 1")
     if (name := options.get("name")) is not None:

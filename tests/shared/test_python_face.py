@@ -110,6 +110,19 @@ def test_files_are_those_of_convert(word: str, order: str) -> None:
         assert back.score == pytest.approx(SCORES if word != "ndjson" else [1, 1])
 
 
+@pytest.mark.parametrize("turn", ["rotx", "yz"])
+def test_turned_files_are_those_of_convert(turn: str, caplog: pytest.LogCaptureFixture) -> None:
+    write_picks("a.csv", PICKS)
+    outcome = run_line(f"milopyp convert a.csv convert.star --to relion5 --tomogram xzy.mrc --turn {turn} --name a")
+    assert outcome.code == 0, outcome.err
+    write_picks("own.star", PICKS, "xzy.mrc", "relion5", name="a", turn=turn)
+    assert Path("own.star").read_bytes() == Path("convert.star").read_bytes()
+    assert "W07" not in caplog.text
+    with pytest.raises(UsageError, match="'left'.*one of none, rotx, yz"):
+        write_picks("b.star", PICKS, "xzy.mrc", "relion5", turn="left")
+    assert not Path("b.star").exists()
+
+
 @pytest.mark.parametrize("word", WORDS)
 def test_no_picks_are_written_too(word: str) -> None:
     write_picks(f"a{FORMATS[word].suffixes[0]}", [], "xyz.mrc", word, coords="voxel")

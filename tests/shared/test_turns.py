@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from milopyp_shared import axes
 from milopyp_shared.formats import mod
+from milopyp_shared.imod_header import Placement
 from milopyp_shared.picks import Picks
 from milopyp_shared.tomogram import Frame
 from milopyp_shared.turns import turned_frame, turned_picks
@@ -42,17 +43,20 @@ def as_imod_turns(stored: np.ndarray, turn: str) -> np.ndarray:
     shape=st.tuples(*[st.integers(1, 5)] * 3),
     order=st.sampled_from(axes.ORDERS),
     turn=st.sampled_from(["rotx", "yz"]),
+    downwards=st.booleans(),
     data=st.data(),
 )
-def test_the_turned_voxel_holds_the_same_value(shape: Any, order: str, turn: str, data: Any) -> None:
+def test_the_turned_voxel_holds_the_same_value(
+    shape: Any, order: str, turn: str, *, downwards: bool, data: Any
+) -> None:
     stored = np.arange(np.prod(shape)).reshape(shape)
     nz, ny, nx = shape
     i, j, k = (data.draw(st.integers(0, size - 1)) for size in (nx, ny, nz))
     value = stored[k, j, i]
     xyz = axes.columns_to_xyz(np.array([[i, j, k]], dtype=float), order)
-    frame = Frame(order, shape, (1.5, 2.0, 2.5))
-    picks, after = turned_picks(Picks(xyz, np.ones(1)), order, frame.size[1], turn), turned_frame(frame, turn)
-    turned = as_imod_turns(stored, turn)
+    frame = Frame(order, shape, (1.5, 2.0, 2.5), Placement(rows_downwards=downwards))
+    picks, after = turned_picks(Picks(xyz, np.ones(1)), frame, turn), turned_frame(frame, turn)
+    turned = as_imod_turns(stored[:, ::-1] if downwards else stored, turn)  # IMOD reads the last row as its first
     assert after.stored_shape == turned.shape
     assert after.voxel_size == (1.5, 2.5, 2.0)
     i, j, k = axes.xyz_to_columns(picks.xyz, after.order)[0].astype(int)
@@ -62,7 +66,7 @@ def test_the_turned_voxel_holds_the_same_value(shape: Any, order: str, turn: str
 def test_nothing_is_turned_unless_it_is_asked_for() -> None:
     frame, picks = Frame("xzy", (4, 5, 6)), Picks(np.array([[1.0, 2.0, 3.0]]), np.ones(1))
     assert turned_frame(frame, "none") == frame
-    assert turned_picks(picks, "xzy", 5, "none").xyz.tolist() == picks.xyz.tolist()
+    assert turned_picks(picks, frame, "none").xyz.tolist() == picks.xyz.tolist()
 
 
 @pytest.mark.parametrize("turn", ["rotx", "yz"])

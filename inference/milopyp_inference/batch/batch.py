@@ -198,7 +198,7 @@ def _write(files: OutputFiles, name: str, result: Result, prepared: Prepared, ru
         picks = select_picks(result.candidates, selection, frame)
         z, y, x = recipe.voxel_per_output
         write_heat_map(files.heat, result.heat, frame, (z / scale, y / scale, x / scale))
-        picks, frame = turned_picks(picks, frame.order, frame.size[1], options.turn), turned_frame(frame, options.turn)
+        picks, frame = turned_picks(picks, frame, options.turn), turned_frame(frame, options.turn)
         write_picks(
             files,
             picks,

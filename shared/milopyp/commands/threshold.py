@@ -264,7 +264,7 @@ def _cut(run: Path, record: Picked, files: OutputFiles, context: FormatContext) 
 
     options, frame = record.options, record.frame
     picks = candidates_of(run, record, options.selection.threshold, options.selection.limit)
-    picks = turned_picks(picks, frame.order, frame.size[1], options.turn)
+    picks = turned_picks(picks, frame, options.turn)
     write_more(files, picks, context)
     write_picks(
         files,
