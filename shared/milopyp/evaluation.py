@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias, Unpack
 from numpy.typing import ArrayLike
 
 from milopyp_inference.batch.reader import read_records, read_run
-from milopyp_inference.batch.records import RECORDS
+from milopyp_inference.batch.records import RECORDS, Picked
 from milopyp_shared.arrays import TomogramLike
 from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.formats.candidates import CANDIDATES
@@ -25,6 +25,7 @@ from milopyp_shared.matching import Evaluation, evaluate_at_best_f1
 from milopyp_shared.names import listed
 from milopyp_shared.peaks import nms
 from milopyp_shared.picks import Picks, as_picks
+from milopyp_shared.tomogram import Frame
 
 from .pick_files import ReadOptions, format_context, read_with_context
 
@@ -179,15 +180,24 @@ def compare(
 
 
 def run_contexts(
-    run: Path, names: Iterable[str], coords: Literal["model2point", "voxel"] | None, binning: float
+    run: Path, names: Iterable[str], coords: Literal["model2point", "voxel"] | None = None, binning: float = 1.0
 ) -> dict[str, FormatContext]:
     """What a run says of its tomograms; nothing is known of those of a lone table."""
     contexts = {name: FormatContext(label=name, coords=coords, binning=binning) for name in names}
     if (run / RECORDS).is_dir():
         for record in read_records(run):
             if record.name in contexts:
-                contexts[record.name] = FormatContext.of(record.frame, record.name, coords=coords, binning=binning)
+                contexts[record.name] = FormatContext.of(_frame_of(record), record.name, coords=coords, binning=binning)
     return contexts
+
+
+def _frame_of(record: Picked) -> Frame:
+    """Where the tomogram's voxels are by what is known today; as the record says where the tomogram is gone."""
+    try:
+        return record.read_anew
+    except InputError as error:
+        _warn(f"{error}: known positions in models may be placed wrongly")
+        return record.frame
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def test_turned_files_are_those_of_convert(turn: str, caplog: pytest.LogCaptureF
     write_picks("own.star", PICKS, "xzy.mrc", "relion5", name="a", turn=turn)
     assert Path("own.star").read_bytes() == Path("convert.star").read_bytes()
     assert "W07" not in caplog.text
-    with pytest.raises(UsageError, match="'left'.*one of none, rotx, yz"):
+    with pytest.raises(UsageError, match=r"'left'.*one of none, rotx, yz"):
         write_picks("b.star", PICKS, "xzy.mrc", "relion5", turn="left")
     assert not Path("b.star").exists()
 

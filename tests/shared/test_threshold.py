@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,16 @@ from toys import TOY, clean_phantom, write_tomogram
 def picks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run over two tomograms, one of them with another axis order; the tomograms are gone afterwards."""
     monkeypatch.chdir(tmp_path)
-    for seed, order in ((1, "xyz"), (2, "xzy")):
-        write_tomogram(Path(f"{order}.mrc"), clean_phantom(seed).volume, order, voxel_size=10.0)
+    write_tomograms()
     assert run_line(f"milopyp-infer xyz.mrc xzy.mrc --model {TOY} --out picks --threads 1 --with-score").code == 0
     for path in tmp_path.glob("*.mrc"):
         path.unlink()
     return tmp_path / "picks"
+
+
+def write_tomograms() -> None:
+    for seed, order in ((1, "xyz"), (2, "xzy")):
+        write_tomogram(Path(f"{order}.mrc"), clean_phantom(seed).volume, order, voxel_size=10.0)
 
 
 def cut(words: str) -> Outcome:
@@ -84,6 +89,31 @@ def test_without_out_the_records_say_what_the_picks_are_now() -> None:
     assert run["options"]["selection"]["threshold"] == 0.9
     cut("--value 0.5")
     assert record("xyz")["picks"] == 10
+
+
+def test_what_was_changed_by_hand_is_kept() -> None:
+    for name in ("xyz.mod", "xzy.txt"):
+        Path("picks", name).write_bytes(b"mine" + Path("picks", name).read_bytes())
+    outcome = cut("--value 0.4")
+    assert "xyz.mod was changed after it was written: kept as xyz_changed.mod" in outcome.err
+    assert "xzy.txt was changed after it was written: kept as xzy_changed.txt" in outcome.err
+    assert "changed" not in cut("--value 0.5").err
+    Path("picks/xyz.mod").write_bytes(b"again")
+    write_tomograms()
+    again = run_line(f"milopyp-infer xyz.mrc xzy.mrc --model {TOY} --out picks --threads 1 --overwrite")
+    assert again.code == 0, again.err
+    assert "xyz.mod was changed after it was written: kept as xyz_changed1.mod" in again.err
+    assert Path("picks/xyz_changed.mod").read_bytes().startswith(b"mine")
+    assert Path("picks/xyz_changed1.mod").read_bytes() == b"again"
+    assert record("xyz")["outputs"]["xyz.mod"] == hashlib.sha256(Path("picks/xyz.mod").read_bytes()).hexdigest()
+    assert sorted(path.name for path in Path("picks").glob("*_changed*")) == [
+        "xyz_changed.mod", "xyz_changed1.mod", "xzy_changed.txt",
+    ]  # fmt: skip
+
+
+def test_what_is_written_over_elsewhere_is_said() -> None:
+    assert "written over" not in cut("--count 3 --out few").err
+    assert "few: xyz.txt, xyz.mod, xzy.txt, ... (4) written over" in cut("--count 2 --out few").err
 
 
 def test_what_was_picked_as_published_is_refused(tmp_path: Path) -> None:

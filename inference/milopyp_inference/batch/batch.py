@@ -24,7 +24,16 @@ from ..decode.select import margin_in_voxels, select_picks
 from ..pipeline import Prepared, Result, prepare, run_network
 from .leases import SUFFIX as LEASE
 from .leases import Leases
-from .outputs import OutputFiles, format_context, write_heat_map, write_more, write_picks, write_published_picks
+from .outputs import (
+    OutputFiles,
+    digests,
+    format_context,
+    keep_changed,
+    write_heat_map,
+    write_more,
+    write_picks,
+    write_published_picks,
+)
 from .picking_run import PickingRun, status_line, summarise
 from .prechecks import Opened, open_input
 from .records import RECORDS, Failed, Picked, RunSummary, TomogramRecord, write_record
@@ -159,8 +168,9 @@ def _pick_one(run: PickingRun, image: ImageEntry, ready: _Ready, progress: Calla
     try:
         warnings = _warn(image.name, prepared, run)
         result = run_network(prepared, model, run.options.flips, progress)
-        written = time.perf_counter()
-        picks = _write(run.files(image), image.name, result, prepared, run)
+        written, files = time.perf_counter(), run.files(image)
+        keep_changed(files, run.outputs_before(image), run.console.warn)
+        picks = _write(files, image.name, result, prepared, run)
     except (MilopypError, MemoryError) as error:
         return _failed(run, image, error)
     end = time.perf_counter()
@@ -179,6 +189,7 @@ def _pick_one(run: PickingRun, image: ImageEntry, ready: _Ready, progress: Calla
         picks=picks,
         seconds={stage: round(value, 4) for stage, value in seconds.items()},
         peak_memory_mib=peak_memory_mib(),
+        outputs=digests(files),
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,9 +47,45 @@ class OutputFiles:
         """Every file."""
         return (self.text, self.model, self.heat, self.candidates, *self.more.values())
 
+    @property
+    def picks(self) -> tuple[Path, ...]:
+        """The files that hold picks above the threshold, which people look at and change."""
+        return (self.text, self.model, *self.more.values())
+
     def all_exist(self) -> bool:
         """True when every file is there."""
         return all(path.is_file() for path in self.all)
+
+
+def digests(files: OutputFiles) -> dict[str, str]:
+    """SHA-256 of each file of picks, by its name."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files.picks}
+
+
+def keep_changed(files: OutputFiles, written: Mapping[str, str], warn: Callable[[str], None]) -> None:
+    """Rename files of picks that are about to be written anew and are not as they were written: a person's work.
+
+    Parameters
+    ----------
+    written
+        `digests` of what was written; a file that is not among them is nobody's.
+    warn
+        Called with one sentence for each.
+    """
+    for path in files.picks:
+        if path.name not in written or not path.is_file():
+            continue
+        if hashlib.sha256(path.read_bytes()).hexdigest() == written[path.name]:
+            continue
+        kept = _free(path)
+        path.rename(kept)
+        warn(f"{path.name} was changed after it was written: kept as {kept.name}")
+
+
+def _free(path: Path) -> Path:
+    """``NAME_changed.suffix``, or with a number where that is taken."""
+    tries = (path.with_name(f"{path.stem}_changed{number or ''}{path.suffix}") for number in itertools.count())
+    return next(name for name in tries if not name.exists())
 
 
 def format_context(files: OutputFiles, frame: Frame, name: str, radius: float) -> FormatContext:

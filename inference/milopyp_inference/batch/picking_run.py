@@ -8,6 +8,7 @@ from pathlib import Path
 
 from milopyp_shared.atomic import remove_leftovers
 from milopyp_shared.console import Console
+from milopyp_shared.errors import InputError
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.masks import find_mask
 
@@ -22,6 +23,7 @@ from .records import (
     PickOptions,
     RunSummary,
     TomogramRecord,
+    load_record,
     read_record,
     record_path,
     write_summary,
@@ -74,6 +76,14 @@ class PickingRun:
         if not isinstance(record, Picked) or not record.asks_the_same(self.asked(image)):
             return None
         return record if self.files(image).all_exist() and record.is_placed else None
+
+    def outputs_before(self, image: ImageEntry) -> dict[str, str]:
+        """`outputs.digests` that an earlier record has, whatever it was made with; none without one."""
+        try:
+            record = load_record(self.record_path(image))
+        except InputError:
+            return {}
+        return record.outputs if isinstance(record, Picked) else {}
 
 
 def summarise(run: PickingRun, images: Sequence[ImageEntry]) -> RunSummary:

@@ -139,6 +139,8 @@ class Picked(TomogramRecord, frozen=True, kw_only=True, tag_field="status", tag=
         Per stage.
     peak_memory_mib
         Of the process, so far.
+    outputs
+        SHA-256 of each file of picks, by its name: one that differs was changed by a person.
     """
 
     shape_zyx: tuple[int, int, int]
@@ -152,6 +154,7 @@ class Picked(TomogramRecord, frozen=True, kw_only=True, tag_field="status", tag=
     picks: Annotated[int, Meta(ge=0)]
     seconds: dict[str, float]
     peak_memory_mib: int
+    outputs: dict[str, str] = {}
 
     def __post_init__(self) -> None:
         """Refuse a frame whose axes nobody knows.
@@ -324,12 +327,14 @@ def _load(kind: Any, path: Path, name: str, title: str, *, complete: bool) -> An
 
 
 def _in_todays_words(stored: Any) -> Any:
-    """What was stored when nothing was turned and a frame held one voxel size, without IMOD's rules, as of today."""
+    """What was stored when nothing was turned, no output was known by its digest, and a frame held one voxel size."""
     if not isinstance(stored, dict):
         return stored
     for each in (stored, *(stored.get("tomograms") or ())):
         if isinstance(each, dict) and isinstance(options := each.get("options"), dict):
             options.setdefault("turn", axes.NO_TURN)
+            if each.get("status") == "done":
+                each.setdefault("outputs", {})
         frame = each.get("frame") if isinstance(each, dict) else None
         if isinstance(frame, dict) and "placement" not in frame:
             frame["placement"] = {

@@ -14,6 +14,7 @@ from milopyp_shared.axes import TURNS
 from milopyp_shared.commandline import Number, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import ContradictionError, InputError, MissingDependency, UsageError
+from milopyp_shared.names import listed
 from milopyp_shared.overwrite import refuse_irreplaceable
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ class Changes:
 def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | None, **given: Any) -> None:
     """Cut picks from the candidates of RUN, a folder of milopyp-infer, again.
 
-    NAME.txt and NAME.mod are written anew for every tomogram; heat maps and candidates stay. --count alone takes the
-    best ones whatever their score.
+    NAME.txt and NAME.mod are written anew for every tomogram (one that was changed by hand is kept beside them); heat
+    maps and candidates stay. --count alone takes the best ones whatever their score.
 
     \b
     Examples:
@@ -216,33 +217,52 @@ def _cut_all(run: Path, out: Path | None, records: Sequence[Picked], console: Co
     """Write the picks of all tomograms; in the run itself its records and summary, too. Returns what they say then."""
     from msgspec import structs
 
-    from milopyp_inference.batch.outputs import OutputFiles, format_context
+    from milopyp_inference.batch.outputs import keep_changed
     from milopyp_inference.batch.records import read_summary, write_record, write_summary
-    from milopyp_shared.formats.registry import axes_warning
-    from milopyp_shared.turns import turned_frame
 
     summary = read_summary(run) if out is None else None
     records = [structs.replace(record, frame=record.read_anew) for record in records]
-    files = [OutputFiles.of(out or run, record.name, record.options.formats) for record in records]
-    for record, own in zip(records, files, strict=True):
-        _refuse_loss(run, record.name, own)
-    contexts = [  # before anything is written: a format may need what a tomogram lacks
-        format_context(own, turned_frame(record.frame, record.options.turn), record.name, record.diameter / 2)
-        for own, record in zip(files, records, strict=True)
-    ]
-    for record, context in zip(records, contexts, strict=True):
-        if doubt := axes_warning(record.options.formats, context.order):
-            console.warn(f"{record.name}: {doubt}")
+    targets = _targets(run, out or run, records, console)
     cut: list[Picked] = []
     try:
-        for record, own, context in zip(records, files, contexts, strict=True):
-            cut.append(_cut(run, record, own, context))
+        for record, (files, context) in zip(records, targets, strict=True):
+            if summary is not None:
+                keep_changed(files, record.outputs, console.warn)
+            cut.append(_cut(run, record, files, context))
             if summary is not None:
                 write_record(run, cut[-1])
     finally:  # whatever ends it, the summary says what the records say
         if summary is not None and cut:
             write_summary(run, _updated(summary, cut))
     return cut
+
+
+def _targets(
+    run: Path, folder: Path, records: Sequence[Picked], console: Console
+) -> list[tuple[OutputFiles, FormatContext]]:
+    """Where the picks of each tomogram go, and what their formats must know of it.
+
+    Raises
+    ------
+    UsageError, InputError
+        They would go over what they are cut from; a format lacks something.
+    """
+    from milopyp_inference.batch.outputs import OutputFiles, format_context
+    from milopyp_shared.formats.registry import axes_warning
+    from milopyp_shared.turns import turned_frame
+
+    targets = []
+    for record in records:
+        files = OutputFiles.of(folder, record.name, record.options.formats)
+        _refuse_loss(run, record.name, files)
+        frame = turned_frame(record.frame, record.options.turn)
+        targets.append((files, format_context(files, frame, record.name, record.diameter / 2)))
+        if doubt := axes_warning(record.options.formats, frame.order):
+            console.warn(f"{record.name}: {doubt}")
+    old = [path.name for files, _ in targets for path in files.picks if path.exists()]
+    if folder != run and old:
+        console.warn(f"{folder}: {listed(old)} written over")
+    return targets
 
 
 def _refuse_loss(run: Path, name: str, files: OutputFiles) -> None:
@@ -259,7 +279,7 @@ def _cut(run: Path, record: Picked, files: OutputFiles, context: FormatContext) 
     """Write one tomogram's picks; returns its record with their number."""
     from msgspec import structs
 
-    from milopyp_inference.batch.outputs import write_more, write_picks
+    from milopyp_inference.batch.outputs import digests, write_more, write_picks
     from milopyp_shared.turns import turned_frame, turned_picks
 
     options, frame = record.options, record.frame
@@ -274,7 +294,7 @@ def _cut(run: Path, record: Picked, files: OutputFiles, context: FormatContext) 
         with_score=options.with_score,
         model2point=options.coords == "model2point",
     )
-    return structs.replace(record, picks=len(picks))
+    return structs.replace(record, picks=len(picks), outputs=digests(files))
 
 
 def _updated(summary: RunSummary, records: Sequence[Picked]) -> RunSummary:

@@ -81,7 +81,7 @@ def report(
     console = Console()
     records = _chosen(read_records(run), only, run)
     summary = read_summary(run)
-    known = _known(records, truth, from_, name_map)
+    known = _known(run, [record.name for record in records], truth, from_, name_map)
     target = out or run / REPORT
     _refuse_loss(target, run, records, truth)
     opened = {record.name: contents.tomogram_of(record, tomograms) for record in records}
@@ -130,7 +130,9 @@ def _chosen(records: list[Picked], names: tuple[str, ...], run: Path) -> list[Pi
     return [record for record in records if record.name in names]
 
 
-def _known(records: list[Picked], truth: Path | None, word: str | None, name_map: Path | None) -> dict[str, Known]:
+def _known(
+    run: Path, names: list[str], truth: Path | None, word: str | None, name_map: Path | None
+) -> dict[str, Known]:
     """The true positions by tomogram; nothing without `truth`."""
     from ..convert import FORMAT_WORDS
 
@@ -138,10 +140,11 @@ def _known(records: list[Picked], truth: Path | None, word: str | None, name_map
         raise UsageError(word, where="--from", expected=f"one of {', '.join(FORMAT_WORDS)}")
     if truth is None:
         return {}
-    from milopyp_shared.formats.conventions import FormatContext
     from milopyp_shared.formats.positions import read_positions
     from milopyp_shared.names import read_name_map
 
-    contexts = {record.name: FormatContext.of(record.frame, record.name) for record in records}
+    from ...evaluation import run_contexts
+
+    contexts = run_contexts(run, names)
     positions = read_positions(truth, word, contexts, {} if name_map is None else read_name_map(name_map))
     return {name: picks.xyz for name, picks in positions.with_empty.items()}
