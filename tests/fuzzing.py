@@ -11,6 +11,7 @@ import numpy as np
 from milopyp_shared.errors import MilopypError
 from milopyp_shared.formats.candidates import read_candidates, write_candidates
 from milopyp_shared.formats.conventions import FormatContext
+from milopyp_shared.formats.dynamo import read_doc
 from milopyp_shared.formats.mod import model_points, read_mod, to_voxel_index
 from milopyp_shared.formats.registry import FORMATS
 from milopyp_shared.formats.star import VOXELS, read_all_particles
@@ -95,6 +96,12 @@ READERS: dict[str, Reader] = {word: _format(word) for word in FORMATS if word !=
     "coordinate list": Reader(
         ".txt", lambda path: write_coordinate_list(path, {"a": PICKS.xyz}), lambda path: read_coordinate_list(path)
     ),
+    "points of napari": Reader(
+        ".csv",
+        lambda path: path.write_text("index,axis-0,axis-1,axis-2,label\n0.0,5.25,4.5,3.0,a\n1.0,7.0,2.0,10.0,b\n"),
+        lambda path: FORMATS["csv"].read(path, SETTING),
+    ),
+    "map of a Dynamo table": Reader(".doc", lambda path: path.write_text("1 /data/a.mrc\n12 b.mrc\n"), read_doc),
     "names in a STAR file": Reader(".star", _format("relion4").make, lambda path: read_all_particles(path, VOXELS)),
     "recipe": Reader(".json", _toy_recipe, _recipe),
 }

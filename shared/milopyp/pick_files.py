@@ -43,7 +43,7 @@ class ReadOptions(TypedDict, total=False):
     voxel_size
         Angstrom, of the tomogram.
     name
-        Tomogram to select in a STAR file with several, and to write.
+        Tomogram to select in a file with several (STAR, Dynamo with its ``.doc``), and to write.
     binning
         The tomogram's voxel over that of the coordinates in relion4, warp, tbl and ndjson.
     coords
@@ -52,6 +52,8 @@ class ReadOptions(TypedDict, total=False):
         A text has the score as fourth column.
     dynamo_zero, dynamo_tomogram
         Number of the first voxel, and of the tomogram, in a Dynamo table.
+    class_
+        Number of the class to take from a STAR file, or number or name of that in an EMAN2 file.
     """
 
     order: str | None
@@ -63,6 +65,7 @@ class ReadOptions(TypedDict, total=False):
     with_score: bool
     dynamo_zero: int
     dynamo_tomogram: int | None
+    class_: str | int | None
 
 
 class WriteOptions(ReadOptions, total=False):
@@ -220,7 +223,9 @@ def format_context(
     if size is not None and order is not None and (doubt := axes.order_warning(order, size[::-1])):
         warn(doubt)
     label = options.get("name") or _name_of(tomogram) or path.name.removesuffix(CANDIDATES).rsplit(".", 1)[0]
+    class_ = options.get("class_")
     known = {"order": order, "size": size, "voxel_size": known_size, "binning": options.get("binning") or 1.0}
+    known["class_"] = None if class_ is None else str(class_)
     said = {name: value for name, value in options.items() if name != "turn"}  # of writing, when picks are there
     return FormatContext(**{**said, **known}, frame=frame, label=label)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from .formats.conventions import FormatContext
     from .formats.positions import Positions
     from .lists import ImageEntry
     from .tomogram import TomogramHeader
@@ -34,9 +35,16 @@ class How:
     from_: str | None = None
     binning: float = 1.0
     bbox: float | None = None
+    class_: str | None = None
     picks: Path | None = None
     name_map: Path | None = None
     double_z: bool = False
+
+    def context_of(self, header: TomogramHeader, name: str) -> FormatContext:
+        """What is known of the picks of a tomogram."""
+        from .formats.conventions import FormatContext
+
+        return FormatContext.of(header.frame, name, coords=self.coords, binning=self.binning, class_=self.class_)
 
 
 HOW = tuple(How.__dataclass_fields__)
@@ -189,21 +197,20 @@ def _by_name(path: Path, headers: Mapping[str, TomogramHeader], how: How) -> Pos
     InputError, UsageError
         It cannot be read, or something must be known for that.
     """
-    from .formats.conventions import FormatContext
     from .formats.parquet import is_parquet, read_parquet
     from .formats.positions import by_names, read_positions
+    from .formats.registry import refuse_class
     from .picks import as_picks
 
     names = read_names(how)
     tables = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if path.suffix.lower() == ".parquet" or (how.from_ is None and tables and all(map(is_parquet, tables))):
+        refuse_class("parquet", how.class_, path)
         joined = _joined(read_parquet(table, how.double_z) for table in tables)
         return by_names(path, {name: as_picks(xyz) for name, xyz in joined.items()}, headers, names)
     if how.double_z:
         raise UsageError(f"given for {path}", where="--double-z", expected="a .parquet file: only those count sections")
-    contexts = {
-        name: FormatContext.of(own.frame, name, coords=how.coords, binning=how.binning) for name, own in headers.items()
-    }
+    contexts = {name: how.context_of(own, name) for name, own in headers.items()}
     return read_positions(path, how.from_, contexts, names)
 
 
@@ -227,15 +234,14 @@ def _read(path: Path, header: TomogramHeader, name: str, how: How, names: Mappin
     ContradictionError
         Labels outside the volume.
     """
-    from .formats.conventions import FormatContext
     from .formats.positions import read_of
-    from .formats.registry import format_of
+    from .formats.registry import format_of, refuse_class
     from .labels import check_labels, read_points_of
 
     if path.suffix.lower() in OF_FILE_AXES and how.from_ in (None, "txt", "mod"):
+        refuse_class("txt", how.class_, path)
         number = None if how.object_ is None else how.object_ - 1
         return read_points_of(path, header, how.coords, extra=how.fourth_column, object=number)
-    context = FormatContext.of(header.frame, name, coords=how.coords, binning=how.binning)
-    xyz = read_of(path, format_of(path, how.from_, "--from"), context, name, names).xyz
+    xyz = read_of(path, format_of(path, how.from_, "--from"), how.context_of(header, name), name, names).xyz
     check_labels(xyz, header, path)
     return xyz

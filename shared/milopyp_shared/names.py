@@ -11,8 +11,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from .errors import InputError
+from .errors import InputError, UsageError
 from .textfile import read_lines
 
 # Of files, in any case of letters: tomograms, tilt series and their packed forms.
@@ -46,6 +47,8 @@ DECORATIONS = (
 )
 _ADDED = re.compile("|".join(f"(?:{own.pattern})" for own in DECORATIONS), re.IGNORECASE)
 _SOME = 3  # names that a message lists
+
+Group = TypeVar("Group")
 
 
 def bare(name: str) -> str:
@@ -115,6 +118,39 @@ def assign(
             remedy="Say whose they are: --name-map of milopyp evaluate or prepare, --name of milopyp convert.",
         )
     return {name: pairs[name] for name in tomograms if name in pairs}
+
+
+def only(groups: Mapping[str | None, Group], name: str | None, where: object) -> Group:
+    """What a file has of one tomogram.
+
+    Parameters
+    ----------
+    groups
+        By the name that the file has for it; under None that of a file without names, which is of one tomogram.
+    name
+        Of the tomogram, as `assign` compares names. None: there is only one.
+    where
+        The file, for the message.
+
+    Raises
+    ------
+    InputError
+        No such tomogram.
+    UsageError
+        Several tomograms and no `name`.
+    """
+    if None in groups:
+        return groups[None]
+    named = [str(own) for own in groups]
+    if name is not None:
+        return groups[assign([name], named, where)[name]]
+    if len(groups) > 1:
+        some = ", ".join(named[:6]) + (", ..." if len(named) > 6 else "")
+        raise UsageError(
+            f"particles of {len(groups)} tomograms", where=where, expected="those of one",
+            remedy=f"It has {some}: choose with --name of milopyp convert.",
+        )  # fmt: skip
+    return groups[named[0]]
 
 
 def read_name_map(path: Path) -> dict[str, str]:

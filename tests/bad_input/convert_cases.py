@@ -9,6 +9,7 @@ from click import BadParameter
 
 from bad_input.builders import Build, Case, both, text, volume
 from bad_input.expected import (
+    DYNAMO,
     FOR_FORMAT,
     IMAGE_NAME,
     JSON,
@@ -16,7 +17,9 @@ from bad_input.expected import (
     RELION,
     SAME_NAMES,
     TEXT,
+    WITH_CLASSES,
     WRITTEN,
+    XYZ_NAMED,
 )
 from milopyp_shared.errors import ContradictionError, InputError, UsageError
 from milopyp_shared.formats.mod import write_mod
@@ -26,6 +29,10 @@ CSV = "x,y,z,score\n10,12,8,0.5\n20,3,4,0.25\n"
 CENTRED = "_rlnTomoName\n_rlnCenteredCoordinateXAngst\n_rlnCenteredCoordinateYAngst\n_rlnCenteredCoordinateZAngst\n"
 STAR = f"data_particles\nloop_\n{CENTRED}TS_01 0 0 0\nTS_02 1 1 1\n"
 VOXELS = "data_\nloop_\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateZ\n1 2 3\n"
+TWO = "0 " * 35 + "\n" + "0 " * 19 + "1 " + "0 " * 15 + "\n"  # a Dynamo table of tomograms 0 and 1
+CLASSES = json.dumps(
+    {"boxes_3d": [[1, 2, 3, "tm", 1, 0], [1, 2, 3, "tm", 1, 1]], "class_list": {"0": {"name": "ribosome"}}}
+)
 SIZE = "--shape 32 32 16 --voxel-size 10"
 
 
@@ -65,6 +72,8 @@ WHICH = [
 ]  # fmt: skip
 
 UNKNOWN = [
+    Case("points of napari without order", line("a.csv b.tbl"), UsageError, "a.csv", FOR_FORMAT,
+         csv("index,axis-0,axis-1,axis-2\n0,1,2,3\n"), facts=("--tomogram FILE", "--order")),
     Case("text without order", line("a.txt b.csv --coords voxel"), UsageError, "a.txt", FOR_FORMAT,
          text("a.txt", "1 2 3\n"), facts=("--tomogram FILE", "--order")),
     Case("text without zero", line("a.txt b.csv --order xyz"), UsageError, "a.txt", FOR_FORMAT,
@@ -88,12 +97,16 @@ UNKNOWN = [
          "an axis clearly thinner than both others", csv(), facts=("--order",)),
     Case("several tomograms in a STAR file", line(f"a.star b.csv --from relion5 {SIZE}"), UsageError, "a.star",
          "those of one", text("a.star", STAR), facts=("2 tomograms", "TS_01, TS_02", "--name")),
-    Case("several tomograms in a Dynamo table", line("a.tbl b.csv"), UsageError, "a.tbl", "those of one",
-         text("a.tbl", "0 " * 35 + "\n" + "0 " * 19 + "1 " + "0 " * 15 + "\n"),
+    Case("several tomograms in a Dynamo table", line("a.tbl b.csv"), UsageError, "a.tbl",
+         "those of one, or a.doc beside it: lines of a number and a tomogram's name", text("a.tbl", TWO),
          facts=("2 tomograms", "0, 1", "--dynamo-tomogram")),
+    Case("several tomograms in a Dynamo table with a map", line("a.tbl b.csv"), UsageError, "a.tbl", "those of one",
+         both(text("a.tbl", TWO), text("a.doc", "0 TS_01\n1 TS_02\n")), facts=("TS_01, TS_02", "--name")),
 ]  # fmt: skip
 
 CONTRADICTIONS = [
+    Case("class of a format without", line("a.tbl b.csv --class 1"), UsageError, "--class", WITH_CLASSES,
+         text("a.tbl", "0 " * 35 + "\n"), facts=("a.tbl",)),
     Case("binning of a format without", line("a.csv b.txt --binning 2"), UsageError, "--binning",
          "one of relion4, warp, tbl, ndjson", csv()),
     Case("shape of another tomogram", line("a.csv b.mod --tomogram a.mrc --shape 32 32 17"), ContradictionError,
@@ -122,8 +135,29 @@ CONTENT = [
     Case("tomogram that a STAR file has not", line(f"a.star b.csv --from relion5 --name TS_03 {SIZE}"), InputError,
          "a.star", SAME_NAMES, text("a.star", STAR), facts=("has picks of TS_01, TS_02", "TS_03")),
     Case("Dynamo table with few columns", line("a.tbl b.csv"), InputError, "a.tbl, line 1",
-         "a Dynamo table, at least 26 columns", text("a.tbl", "1 2 3\n"), facts=("3 columns", "--from")),
-    Case("Dynamo table with complex positions", line("a.tbl b.csv"), InputError, "a.tbl, line 1", NUMBER,
+         DYNAMO, text("a.tbl", "1 2 3\n"), facts=("3 columns", "--from")),
+    Case("Dynamo table without positions", line("a.tbl b.csv"), InputError, "a.tbl, line 1",
+         DYNAMO, text("a.tbl", "0," * 24 + "0\n"), facts=("25 columns", "crop.tbl")),
+    Case("Dynamo table with NaN for a position", line("a.tbl b.csv"), InputError, "a.tbl, line 2, column 24", NUMBER,
+         text("a.tbl", "0 " * 35 + "\n" + "0 " * 23 + "NaN 0 0\n"), facts=("'NaN'",)),
+    Case("Dynamo table with half a tomogram", line("a.tbl b.csv"), InputError, "a.tbl, line 1, column 20",
+         "the number of a tomogram", text("a.tbl", "0 " * 19 + "1.5 " + "0 " * 15 + "\n"), facts=("'1.5'",)),
+    Case("map with a number twice", line("a.tbl b.csv"), InputError, "a.doc, line 2",
+         "each number and each tomogram once", both(text("a.tbl", TWO), text("a.doc", "0 TS_01\n0 TS_02\n"))),
+    Case("map with a tomogram twice", line("a.tbl b.csv"), InputError, "a.doc, line 2",
+         "each number and each tomogram once", both(text("a.tbl", TWO), text("a.doc", "0 TS_01\n1 TS_01\n"))),
+    Case("map with words for numbers", line("a.tbl b.csv"), InputError, "a.doc, line 1",
+         "the number of a tomogram (column 20), and its file", both(text("a.tbl", TWO), text("a.doc", "TS_01 0\n"))),
+    Case("map without a line", line("a.tbl b.csv"), InputError, "a.doc", "lines of a number and a tomogram's file",
+         both(text("a.tbl", TWO), text("a.doc", ""))),
+    Case("map that is no text", line("a.tbl b.csv"), InputError, "a.doc", TEXT,
+         both(text("a.tbl", TWO), text("a.doc", b"\xd0\xcf\x11\xe0\0"))),
+    Case("map that lacks a number", line("a.tbl b.csv --name TS_01"), InputError, "a.doc",
+         "the numbers in column 20 of a.tbl: 0, 1", both(text("a.tbl", TWO), text("a.doc", "0 TS_01\n")),
+         facts=("tomogram 1",)),
+    Case("map of other tomograms", line("a.tbl b.csv --name TS_03"), InputError, "a.tbl", SAME_NAMES,
+         both(text("a.tbl", TWO), text("a.doc", "0 TS_01\n1 TS_02\n")), facts=("TS_01, TS_02", "TS_03")),
+    Case("Dynamo table with complex positions", line("a.tbl b.csv"), InputError, "a.tbl, line 1, column 24", NUMBER,
          text("a.tbl", "0 " * 23 + "1+2i 0 0\n"), facts=("'1+2i'",)),
     Case("Dynamo tomogram that is not there", line("a.tbl b.csv --dynamo-tomogram 3"), InputError, "a.tbl",
          "one of its numbers: 0", text("a.tbl", "0 " * 35 + "\n")),
@@ -137,6 +171,35 @@ CONTENT = [
          text("a.json", json.dumps({"points": [{"location": {"x": 1, "y": 2}}]}))),
     Case("ndjson with another line", line("a.ndjson b.csv"), InputError, "a.ndjson, line 2", JSON,
          text("a.ndjson", '{"type": "point", "location": {"x": 1, "y": 2, "z": 3}}\n1 2 3\n')),
+    Case("CSV without names of columns", line("a.csv b.tbl"), InputError, "a.csv", XYZ_NAMED, csv("1,2,3\n4,5,6\n"),
+         facts=("columns 1, 2, 3", "voxels from 0")),
+    Case("CSV without a line", line("a.csv b.tbl"), InputError, "a.csv", XYZ_NAMED, csv("")),
+    Case("CSV with a column of names", line("a.csv b.tbl"), InputError, "a.csv", XYZ_NAMED,
+         csv("name,x,y,z\na,1,2,3\n"), facts=("columns name, x, y, z",)),
+    Case("points of napari in a plane", line("a.csv b.tbl --order xyz"), InputError, "a.csv",
+         "axis-0, axis-1 and axis-2: a layer of points in three dimensions", csv("index,axis-0,axis-1\n0,1,2\n"),
+         facts=("2 axes",)),
+    Case("shapes of napari", line("a.csv b.tbl --order xyz"), InputError, "a.csv", "a points layer",
+         csv("index,shape-type,vertex-index,axis-0,axis-1,axis-2\n0,path,0,1,2,3\n")),
+    Case("CSV with decimal commas between commas", line("a.csv b.tbl"), InputError, "a.csv, line 2",
+         "3, as in the first line", csv("x,y,z\n1,5,2,3\n"), facts=("4 cells", "with ; between cells")),
+    Case("CSV with two decimal signs", line("a.csv b.tbl"), InputError, "a.csv, line 2",
+         "one decimal sign, and none between thousands", csv("x;y;z\n1,5;2.5;3\n")),
+    Case("CSV with a word for a number", line("a.csv b.tbl"), InputError, "a.csv, line 3, y", NUMBER,
+         csv("x;y;z\n1;2;3\n1;two;3\n"), facts=("'two'",)),
+    Case("CSV whose quotes do not end", line("a.csv b.tbl"), InputError, "a.csv", "a table of cells",
+         csv('x,y,z\n1,2,"3\n4,5,6\n')),
+    Case("CSV with a cell of 200,000 digits", line("a.csv b.tbl"), InputError, "a.csv", "a table of cells",
+         csv(f"x,y,z\n1,2,{'3' * 200_000}\n")),
+    Case("EMAN2 file with several classes", line("a.json b.csv --from eman"), InputError, "a.json", "those of one",
+         text("a.json", CLASSES), facts=("0 ribosome (1), 1 (1)", "--class")),
+    Case("class that an EMAN2 file has not", line("a.json b.csv --from eman --class 26S"), InputError, "a.json",
+         "one of 0 ribosome (1), 1 (1)", text("a.json", CLASSES), facts=("no class 26S",)),
+    Case("class that a STAR file has not", line("a.star b.csv --from warp --class 2"), InputError, "a.star",
+         "one of 1 (1)", text("a.star", VOXELS.replace("Z\n1 2 3", "Z\n_rlnClassNumber\n1 2 3 1")),
+         facts=("no class 2",)),
+    Case("class of a STAR file without", line("a.star b.csv --from warp --class 1"), InputError, "a.star",
+         "the class of each particle, to take those of one", text("a.star", VOXELS), facts=("rlnClassNumber",)),
     Case("EMAN2 file without boxes", line("a.json b.csv --from eman"), InputError, "a.json",
          "EMAN2's info file of a tomogram", text("a.json", "{}"), facts=("'boxes_3d'", "--from", "warning: EMAN2")),
     Case("EMAN2 boxes from an unknown centre", line("a.json b.csv --from eman"), UsageError, "a.json", FOR_FORMAT,

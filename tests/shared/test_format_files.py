@@ -43,7 +43,7 @@ def test_star_blocks_values_and_comments(tmp_path: Path) -> None:
 def test_bad_star(content: str, message: str, tmp_path: Path) -> None:
     path = file(tmp_path / "a.star", content)
     with pytest.raises(InputError, match=message):
-        star.read_particles(path, star.VOXELS)
+        star.read_all_particles(path, star.VOXELS)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_bad_copick(content: str, message: str, tmp_path: Path) -> None:
     [
         ([[1, 2]], "box 0: is no box"),
         ([[1, 2, "3"]], 'box 0: "3"'),
-        ([[1, 2, 3, "tm", 1, 0], [1, 2, 3, "tm", 1, 1]], "boxes of 2 classes"),
+        ([[1, 2, 3, "tm", 1, 0], [1, 2, 3, "tm", 1, 1]], r"boxes of several classes: 0 \(1\), 1 \(1\)"),
         ({}, "has no 'boxes_3d'"),
     ],
 )

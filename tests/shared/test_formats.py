@@ -21,6 +21,7 @@ from milopyp_shared import axes
 from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.formats import dynamo, star
 from milopyp_shared.formats.registry import FORMATS
+from milopyp_shared.names import only
 from milopyp_shared.picks import Picks
 
 WITHOUT_SCORES = ("txt", "ndjson")
@@ -138,7 +139,7 @@ def test_starfile_writes_what_is_read(tmp_path: Path) -> None:
     table["rlnMicrographName"] = "a name.mrc"
     path = tmp_path / "a.star"
     starfile.write({"optics": pd.DataFrame({"rlnOpticsGroup": [1]}), "particles": table}, path)
-    particles = star.read_particles(path, star.VOXELS)
+    [particles] = star.read_all_particles(path, star.VOXELS).values()
     assert particles.name == "a name"
     np.testing.assert_allclose(particles.xyz, xyz, atol=1e-5)
 
@@ -162,7 +163,7 @@ def test_real_relion5_file_as_starfile_reads_it(name: str, reference: Path) -> N
     blocks = starfile.read(path, always_dict=True)
     table = blocks["particles"]
     for tomogram, rows in table.groupby("rlnTomoName"):
-        particles = star.read_particles(path, star.CENTRED, str(tomogram))
+        particles = only(star.read_all_particles(path, star.CENTRED), str(tomogram), path)
         assert (particles.xyz == column(rows, *star.CENTRED)).all()
         if "rlnOriginXAngst" in table:
             assert (particles.origin_angstrom == column(rows, *(f"rlnOrigin{axis}Angst" for axis in "XYZ"))).all()
@@ -183,10 +184,10 @@ def test_real_relion3_file_as_starfile_reads_it(reference: Path) -> None:
     table = starfile.read(path)
     names = table["rlnMicrographName"].unique()
     with pytest.raises(UsageError, match="--name") if len(names) > 1 else pytest.raises(InputError):
-        star.read_particles(path, star.VOXELS, None if len(names) > 1 else "no such name")
+        only(star.read_all_particles(path, star.VOXELS), None if len(names) > 1 else "no such name", path)
     for name in names:
         rows = table[table["rlnMicrographName"] == name]
-        particles = star.read_particles(path, star.VOXELS, name.removesuffix(".mrc"))
+        particles = only(star.read_all_particles(path, star.VOXELS), name.removesuffix(".mrc"), path)
         assert (particles.xyz == column(rows, *star.VOXELS)).all()
         assert (particles.origin_voxels == column(rows, *(f"rlnOrigin{axis}" for axis in "XYZ"))).all()
 

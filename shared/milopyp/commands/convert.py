@@ -27,8 +27,8 @@ FORMAT_WORDS = ("txt", "mod", "csv", "relion4", "relion5", "warp", "tbl", "copic
 )
 @option(
     "--name",
-    help="Tomogram: selects in a STAR file with several, and is written.  [default: the STAR file's, or the file name "
-    "of the tomogram, or of IN]",
+    help="Tomogram: selects in a file with several (STAR, Dynamo with its .doc), and is written.  [default: that of "
+    "the file, or the file name of the tomogram, or of IN]",
 )  # fmt: skip
 @option(
     "--tomogram", type=click.Path(path_type=Path), metavar="FILE", group="Tomogram",
@@ -62,7 +62,13 @@ FORMAT_WORDS = ("txt", "mod", "csv", "relion4", "relion5", "warp", "tbl", "copic
 )  # fmt: skip
 @option(
     "--dynamo-tomogram", type=click.IntRange(min=0), group="Formats",
-    help="Number of the tomogram in a Dynamo table.  [default: the only one; 1 when writing]",
+    help="Number of the tomogram in a Dynamo table, where no .doc says names.  [default: the only one; 1 when "
+    "writing]",
+)  # fmt: skip
+@option(
+    "--class", "class_", metavar="CLASS", group="Formats",
+    help="Take only the particles of a class of eman, relion4, relion5 or warp: its number, or its name in an EMAN2 "
+    "file.  [default: all of a STAR file, the only one of an EMAN2 file]",
 )  # fmt: skip
 @option(
     "--turn", type=click.Choice(TURNS), default=NO_TURN, group="Formats",
@@ -74,9 +80,9 @@ FORMAT_WORDS = ("txt", "mod", "csv", "relion4", "relion5", "warp", "tbl", "copic
 def convert(source: Path, target: Path, tomogram: Path | None, turn: str, **given: Any) -> None:
     """Convert the picks of one tomogram from IN to OUT.
 
-    Formats: txt, mod (IMOD), csv (candidates of milopyp-infer), relion4, relion5, warp (STAR), tbl (Dynamo),
-    copick, ndjson (CryoET Data Portal), eman (EMAN2 info file; read only, experimental: check the result). Scores are
-    kept where the format has a place for them; points without one get 1.
+    Formats: txt, mod (IMOD), csv (candidates of milopyp-infer, spreadsheets with columns x, y, z, points of napari),
+    relion4, relion5, warp (STAR), tbl (Dynamo), copick, ndjson (CryoET Data Portal), eman (EMAN2 info file; read only,
+    experimental: check the result). Scores are kept where the format has a place for them; points without one get 1.
 
     \b
     Examples:

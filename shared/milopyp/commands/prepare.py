@@ -61,8 +61,9 @@ if TYPE_CHECKING:
 @option("--object", "object_", type=click.IntRange(min=1), help="Object of the models.  [default: all]")
 @option(
     "--picks", type=click.Path(path_type=Path), metavar="FILE",
-    help="The picks of all tomograms: a STAR file, a coordinate list, a parquet table of the exploration module (or a "
-    "folder of them), a folder of NAME.suffix, or a pattern such as 'data/*_ribosome.mod' (* is the name).",
+    help="The picks of all tomograms: a STAR file, a Dynamo table with its .doc, a coordinate list, a parquet table of "
+    "the exploration module (or a folder of them), a folder of NAME.suffix, or a pattern such as "
+    "'data/*_ribosome.mod' (* is the name).",
 )  # fmt: skip
 @option(
     "--name-map", type=click.Path(path_type=Path), metavar="FILE",
@@ -73,6 +74,11 @@ if TYPE_CHECKING:
 @option(
     "--binning", type=Number(min=0, min_open=True), default=1.0,
     help="The tomogram's voxel over that of the coordinates in relion4, warp, tbl and ndjson.",
+)  # fmt: skip
+@option(
+    "--class", "class_", metavar="CLASS",
+    help="Take only the particles of a class of eman, relion4, relion5 or warp: its number, or its name in an EMAN2 "
+    "file.  [default: all of a STAR file, the only one of an EMAN2 file]",
 )  # fmt: skip
 @option(
     "--bbox", type=Number(min=2, max=1000),

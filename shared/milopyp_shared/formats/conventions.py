@@ -1,15 +1,17 @@
 """Where each pick format has its zero: its numbers <-> voxels of the inside frame.
 
 The modules beside this one read and write numbers as the files have them; every origin is applied here, and the
-sources are in docs/formats.md. Coordinates of all formats but ``csv`` count along the axes of the tomogram's file, X
-being the fastest; points without a score get 1.0, that of a person's pick. Readers take a path and a `FormatContext`
-and return `Picks`, writers take picks too. All raise `InputError` for a file that is none of their format, and
-`UsageError` for what must be known and is not.
+sources are in docs/formats.md. Coordinates of all formats but ``csv`` (napari's apart) count along the axes of the
+tomogram's file, X being the fastest; points without a score get 1.0, that of a person's pick. Readers take a path and
+a `FormatContext` and return `Picks`, writers take picks too. All raise `InputError` for a file that is none of their
+format, and `UsageError` for what must be known and is not.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,12 +21,16 @@ from numpy.typing import NDArray
 from .. import axes
 from ..errors import UsageError
 from ..imod_header import UNSAID, Placement, Three, middle
+from ..names import bare, only
 from ..picks import NO_SCORE, Picks
 from ..tomogram import Frame
-from . import copick, dynamo, eman, mod, star, text
-from .candidates import read_candidates, write_candidates
+from . import copick, dynamo, eman, mod, spreadsheet, star, text
+from .candidates import write_candidates
+from .classes import of_class
 
 Floats = NDArray[np.float64]
+
+_warn = logging.getLogger("milopyp").warning
 
 REMEDIES = {
     "order": "Say it with --tomogram FILE or --order WORD of milopyp convert.",
@@ -61,6 +67,8 @@ class FormatContext:
         Voxel of the tomogram over voxel of the files that count in other voxels.
     dynamo_zero, dynamo_tomogram
         Number of the first voxel, number of the tomogram (None: the only one, or 1).
+    class_
+        Number or name of the only class to read; None: all that the file allows to be taken together.
     radius
         Of spheres in models, voxels.
     particle
@@ -78,6 +86,7 @@ class FormatContext:
     binning: float = 1.0
     dynamo_zero: int = 1
     dynamo_tomogram: int | None = None
+    class_: str | None = None
     radius: float = 5.0
     particle: str = "particle"
 
@@ -188,12 +197,17 @@ def write_mod(path: Path, picks: Picks, context: FormatContext) -> None:
 
 
 def read_csv(path: Path, context: FormatContext) -> Picks:
-    """Candidates of a run."""
-    return read_candidates(path)
+    """Candidates of a run and other tables of x, y, z; points of napari, which are indices of the file's array."""
+    points = spreadsheet.read_points(path)
+    if points.of_array:
+        context.require("order", path)
+    else:
+        context = replace(context, order="xyz")
+    return _inside(points.columns, points.score, context)
 
 
 def write_csv(path: Path, picks: Picks, context: FormatContext) -> None:
-    """What `read_csv` reads."""
+    """Candidates as those of a run, which `read_csv` reads."""
     write_candidates(path, picks, "picks")
 
 
@@ -205,7 +219,12 @@ def read_star(path: Path, context: FormatContext) -> Picks:
 
     Normalised coordinates, which WarpTools' template matching writes, are scaled by the size of the tomogram.
     """
-    return place_voxels(star.read_particles(path, star.VOXELS, context.name), context, path)
+    return place_voxels(only(read_voxels(path, context), context.name, path), context, path)
+
+
+def read_voxels(path: Path, context: FormatContext) -> Mapping[str | None, star.Particles]:
+    """Particles of all tomograms for `place_voxels`, those of a class where one is asked for."""
+    return of_class(star.read_all_particles(path, star.VOXELS), context.class_, path, _warn)
 
 
 def place_voxels(particles: star.Particles, context: FormatContext, path: Path) -> NamedPicks:
@@ -236,7 +255,12 @@ def write_warp(path: Path, picks: Picks, context: FormatContext) -> None:
 
 def read_relion5(path: Path, context: FormatContext) -> Picks:
     """Angstrom from the centre N/2, refined shifts subtracted."""
-    return place_centred(star.read_particles(path, star.CENTRED, context.name), context, path)
+    return place_centred(only(read_centred(path, context), context.name, path), context, path)
+
+
+def read_centred(path: Path, context: FormatContext) -> Mapping[str | None, star.Particles]:
+    """Particles of all tomograms for `place_centred`, those of a class where one is asked for."""
+    return of_class(star.read_all_particles(path, star.CENTRED), context.class_, path, _warn)
 
 
 def place_centred(particles: star.Particles, context: FormatContext, path: Path) -> NamedPicks:
@@ -257,10 +281,15 @@ def write_relion5(path: Path, picks: Picks, context: FormatContext) -> None:
 # ---------------------------------------------------------------- Dynamo, copick, data portal, EMAN2
 
 
-def read_tbl(path: Path, context: FormatContext) -> Picks:
+def read_tbl(path: Path, context: FormatContext) -> NamedPicks:
     """Voxels from `dynamo_zero`, shifts added."""
-    table = dynamo.read_table(path, context.dynamo_tomogram)
-    return _inside((table.xyz + table.shift - context.dynamo_zero) / context.binning, table.cc, context)
+    return place_table(dynamo.read_table(path, context.dynamo_tomogram, context.name), context, path)
+
+
+def place_table(table: dynamo.DynamoTable, context: FormatContext, path: Path) -> NamedPicks:
+    """As `read_tbl`, of particles that are read."""
+    voxels = (table.xyz + table.shift - context.dynamo_zero) / context.binning
+    return _named(_inside(voxels, table.cc, context), None if table.name is None else bare(table.name))
 
 
 def write_tbl(path: Path, picks: Picks, context: FormatContext) -> None:
@@ -304,7 +333,7 @@ def write_ndjson(path: Path, picks: Picks, context: FormatContext) -> None:
 
 def read_eman(path: Path, context: FormatContext) -> Picks:
     """Unbinned voxels from the voxel ``size // 2``; in old files voxels from the first one."""
-    boxes = eman.read_boxes(path)
+    boxes = eman.read_boxes(path, context.class_)
     if boxes.unbinned is None:
         return _inside(boxes.xyz, boxes.score, context)
     centre = np.floor(_centre(context, path))

@@ -1,12 +1,15 @@
-"""Dynamo tables (``.tbl``): one particle per line, columns by number, no header.
+"""Dynamo tables (``.tbl``): one particle per line, columns by number; and the map of their tomograms (``.doc``).
 
 Column numbers are those of Dynamo's table convention: 4-6 refined shift, 10 cross-correlation, 20 tomogram, 24-26
-position. Numbers are kept as the file has them; whether the first voxel is 0 or 1 is the caller's to know.
+position. Columns are separated by spaces, tabs or commas. Numbers are kept as the file has them; whether the first
+voxel is 0 or 1 is the caller's to know. The map has a number and the file of a tomogram in each line; Dynamo writes it
+beside the table of a data folder and calls it ``indices_column20.doc``.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,74 +18,148 @@ from numpy.typing import NDArray
 
 from ..atomic import write_text
 from ..errors import InputError, UsageError
-from ..textfile import fixed, read_lines, to_number
+from ..names import only
+from ..textfile import fixed, read_lines, to_numbers
 
 COLUMNS = 35  # written
+DOC, DOC_OF_FOLDER = ".doc", "indices_column20.doc"
 _NEEDED = 26
 _SHIFT, _CC, _TOMOGRAM, _POSITION = (3, 4, 5), 9, 19, (23, 24, 25)
+_USED = (*_SHIFT, _CC, _TOMOGRAM, *_POSITION)
 _NEGLIGIBLE = 1e-3  # imaginary parts that MATLAB's rounding leaves
+_SOME = 8  # numbers that a message lists
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _COMPLEX = re.compile(rf"({_NUMBER})([+-](?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)i")
+_WORD_DOCUMENT = b"\xd0\xcf\x11\xe0"
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class DynamoTable:
-    """Particles of one tomogram: ``xyz`` and ``shift`` ``(n, 3)`` voxels (position is their sum), ``cc`` ``(n,)``."""
+    """Particles of one tomogram, numbers as in the file.
+
+    Attributes
+    ----------
+    xyz, shift
+        ``(n, 3)`` voxels; the position is their sum.
+    cc
+        ``(n,)``; NaN where that stands.
+    name
+        What the map calls the tomogram, a file's name as a rule; None without a map.
+    """
 
     xyz: Floats
     shift: Floats
     cc: Floats
+    name: str | None = None
 
 
-def read_table(path: str | Path, tomogram: int | None = None) -> DynamoTable:
-    """Read a table; only the columns named above are looked at.
+def read_table(path: str | Path, tomogram: int | None = None, name: str | None = None) -> DynamoTable:
+    """Read the particles of one tomogram; only the columns named above are looked at.
 
     Parameters
     ----------
     tomogram
-        Number of the tomogram (column 20). None: there is only one.
+        Number of the tomogram (column 20). None: there is only one, or `name` says which.
+    name
+        See `milopyp_shared.names.only`.
+
+    Raises
+    ------
+    InputError, UsageError
+        As `read_tables`; no such tomogram, or several and nothing that says which.
+    """
+    return only(read_tables(path, tomogram), name, path)
+
+
+def read_tables(path: str | Path, tomogram: int | None = None) -> dict[str | None, DynamoTable]:
+    """Particles of all tomograms by their name in the map beside the table (`doc_of`); None: a table without one.
+
+    Parameters
+    ----------
+    tomogram
+        Number of the only one to read (column 20).
 
     Raises
     ------
     InputError
-        Unreadable, fewer than 26 columns, a word that is no number (with the line), no such tomogram.
+        Unreadable, fewer than 26 columns, a word that is no number (with its line), no such tomogram; a map that cannot
+        be read, or lacks a number.
     UsageError
-        Several tomograms and no number.
+        Several tomograms, neither a map nor a number.
     """
-    used = (*_SHIFT, _CC, _TOMOGRAM, *_POSITION)
-    rows = []
-    for number, line in read_lines(path):
-        words = line.split()
-        if not words:
-            continue
-        where = f"{path}, line {number}"
-        if len(words) < _NEEDED:
-            raise InputError(
-                f"{len(words)} columns",
-                where=where,
-                expected=f"a Dynamo table, at least {_NEEDED} columns",
-                remedy="Is it another format? Then give --from.",
+    table = _read_used_columns(path)
+    numbers = table[:, 4].astype(int)
+    known = np.unique(numbers).tolist()
+    if tomogram is not None and known:
+        if tomogram not in known:
+            raise InputError(f"no tomogram {tomogram}", where=path, expected=f"one of its numbers: {_listed(known)}")
+        known = [tomogram]
+    doc = doc_of(path)
+    if doc is None or not known:
+        if len(known) > 1:
+            raise UsageError(
+                f"particles of {len(known)} tomograms",
+                where=path,
+                expected=f"those of one, or {Path(path).stem}{DOC} beside it: lines of a number and a tomogram's name",
+                remedy=f"It has {_listed(known)}: choose with --dynamo-tomogram of milopyp convert.",
             )
-        rows.append([_real(words[index], where) for index in used])
-    table = np.array(rows, dtype=np.float64).reshape(-1, len(used))
-    numbers = table[:, 4]
-    known = [f"{value:g}" for value in np.unique(numbers)]
-    listed = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
-    if tomogram is None and len(known) > 1:
-        raise UsageError(
-            f"particles of {len(known)} tomograms",
-            where=path,
-            expected="those of one",
-            remedy=f"It has {listed}: choose with --dynamo-tomogram of milopyp convert.",
-        )
-    if tomogram is not None and len(table):
-        table = table[numbers == tomogram]
-        if not len(table):
-            raise InputError(f"no tomogram {tomogram}", where=path, expected=f"one of its numbers: {listed}")
-    return DynamoTable(table[:, 5:8].copy(), table[:, :3].copy(), table[:, 3].copy())
+        return {None: _table_of(table[np.isin(numbers, known)])}
+    names = read_doc(doc)
+    if unknown := [number for number in known if number not in names]:
+        raise InputError(
+            f"does not name tomogram {_listed(unknown)}", where=doc,
+            expected=f"the numbers in column 20 of {Path(path).name}: {_listed(known)}",
+        )  # fmt: skip
+    return {names[number]: _table_of(table[numbers == number], names[number]) for number in known}
+
+
+def doc_of(path: str | Path) -> Path | None:
+    """The map that belongs to a table, or None.
+
+    It is ``NAME.doc``, else the ``indices_column20.doc`` of the folder, else its only ``.doc`` that is no other
+    table's. A document of Word is none.
+    """
+    path = Path(path)
+    for own in (path.with_suffix(DOC), path.with_name(DOC_OF_FOLDER)):
+        if own.is_file():
+            return own
+    others = [
+        doc for doc in path.parent.glob(f"*{DOC}") if not doc.with_suffix(".tbl").exists() and not _is_of_word(doc)
+    ]
+    return others[0] if len(others) == 1 else None
+
+
+def read_doc(path: str | Path) -> dict[int, str]:
+    """Names of tomograms by their number, as the lines of a map have them: mostly files with their folders.
+
+    Blank lines and comments (``#``, ``%``) are accepted.
+
+    Raises
+    ------
+    InputError
+        Unreadable, empty, a line without number and name, or a number or name that is there twice.
+    """
+    names: dict[int, str] = {}
+    for line_number, line in read_lines(path):
+        if _is_empty(line):
+            continue
+        where = f"{path}, line {line_number}"
+        words = line.split(maxsplit=1)
+        if len(words) != 2 or not re.fullmatch(r"\d{1,9}", words[0], re.ASCII):
+            raise InputError(
+                f"{line.strip()[:60]!r}", where=where, expected="the number of a tomogram (column 20), and its file"
+            )
+        number, name = int(words[0]), words[1].strip()
+        if number in names or name in names.values():
+            twice = number if number in names else name
+            raise InputError(f"{twice} a second time", where=where, expected="each number and each tomogram once")
+        names[number] = name
+    if not names:
+        raise InputError("names no tomogram", where=path, expected="lines of a number and a tomogram's file")
+    return names
 
 
 def write_table(path: str | Path, xyz: Floats, cc: Floats, tomogram: int = 1) -> None:
@@ -98,9 +175,69 @@ def write_table(path: str | Path, xyz: Floats, cc: Floats, tomogram: int = 1) ->
     write_text(path, "".join(lines))
 
 
-def _real(word: str, where: str) -> float:
-    """A number; of a complex one whose imaginary part is rounding, the real part."""
-    parts = _COMPLEX.fullmatch(word)
-    if parts is not None and abs(float(parts[2])) <= _NEGLIGIBLE:
-        word = parts[1]
-    return to_number(word, where)
+def _table_of(rows: Floats, name: str | None = None) -> DynamoTable:
+    return DynamoTable(rows[:, 5:8].copy(), rows[:, :3].copy(), rows[:, 3].copy(), name)
+
+
+def _read_used_columns(path: str | Path) -> Floats:
+    """Columns `_USED` of all lines, ``(n, 8)``."""
+    lines, rows = [], []
+    for number, line in read_lines(path):
+        if _is_empty(line):
+            continue
+        words = [word.strip() for word in line.split(",")] if "," in line else line.split()
+        if len(words) < _NEEDED:
+            raise InputError(
+                f"{len(words)} columns",
+                where=f"{path}, line {number}",
+                expected=f"a Dynamo table, at least {_NEEDED} columns: 24 to 26 are the position",
+                remedy=_remedy(len(words)),
+            )
+        lines.append(number)
+        rows.append([words[index] for index in _USED])
+    columns = [_numbers(list(words), index, lines, path) for index, words in zip(_USED, zip(*rows, strict=True))]
+    return np.array(columns, dtype=np.float64).reshape(len(_USED), len(rows)).T
+
+
+def _numbers(words: Sequence[str], index: int, lines: Sequence[int], path: str | Path) -> list[float]:
+    """One column; of the cross-correlation NaN may be unknown, a tomogram's number is whole."""
+    unknown = [index == _CC and word.lower() == "nan" for word in words]
+
+    def place(row: int) -> str:
+        return f"{path}, line {lines[row]}, column {index + 1}"
+
+    values = to_numbers(["0" if none else _real(word) for none, word in zip(unknown, words, strict=True)], place)
+    if index == _TOMOGRAM:
+        for row, value in enumerate(values):
+            if value % 1 or abs(value) > 1e9:
+                raise InputError(f"{words[row]!r}", where=place(row), expected="the number of a tomogram")
+    return [np.nan if none else value for none, value in zip(unknown, values, strict=True)]
+
+
+def _real(word: str) -> str:
+    """Of a complex number whose imaginary part is rounding, the real part."""
+    parts = _COMPLEX.fullmatch(word) if word.endswith("i") else None
+    return parts[1] if parts is not None and abs(float(parts[2])) <= _NEGLIGIBLE else word
+
+
+def _remedy(columns: int) -> str:
+    if columns > _TOMOGRAM:
+        return "Give a table of particles that were cropped from tomograms, such as crop.tbl of a data folder."
+    return "Is it another format? Then give --from."
+
+
+def _is_empty(line: str) -> bool:
+    """Whether a line says nothing: blank, or a comment of a shell or of MATLAB."""
+    return not line.strip() or line.lstrip()[0] in "#%"
+
+
+def _is_of_word(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_WORD_DOCUMENT)) == _WORD_DOCUMENT
+    except OSError:
+        return True
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers[:_SOME])) + (", ..." if len(numbers) > _SOME else "")

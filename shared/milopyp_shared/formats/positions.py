@@ -14,7 +14,7 @@ from ..lists import read_coordinate_list
 from ..names import assign, listed, reduced
 from ..picks import Picks, as_picks
 from .conventions import FormatContext
-from .registry import FORMATS, check_needs, format_of
+from .registry import FORMATS, check_needs, format_of, refuse_class
 
 LISTS = (".txt", ".tsv")
 NOTHING = as_picks(np.empty((0, 3)))
@@ -58,8 +58,9 @@ def read_positions(
     ----------
     path
         A coordinate list (``.txt``, ``.tsv``, unless `word` names another format); a file of any format of ``milopyp
-        convert`` for one tomogram, or a STAR file for several; a folder with one such file per tomogram,
-        ``NAME.suffix``; or a pattern such as ``folder/*_ribosome.mod``, in which ``*`` stands for the name.
+        convert`` for one tomogram, or one that names several (STAR, a Dynamo table with its ``.doc``); a folder with
+        one such file per tomogram, ``NAME.suffix``; or a pattern such as ``folder/*_ribosome.mod``, in which ``*``
+        stands for the name.
     word
         Format; None: by the suffix.
     contexts
@@ -81,6 +82,7 @@ def read_positions(
     if not path.exists():
         raise InputError("no such file or folder", where=path, expected="positions of particles")
     if word is None and path.suffix.lower() in LISTS:
+        refuse_class("list", _any_of(contexts).class_, path)
         found = {name: as_picks(xyz) for name, xyz in read_coordinate_list(path).items()}
         return by_names(path, found, contexts, _anyone(found, contexts) if anonymous else name_map)
     word = format_of(path, word, "--from")
@@ -90,7 +92,7 @@ def read_positions(
         return Positions({own: _read(path, word, contexts[own])})
     for context in contexts.values():
         check_needs(word, context, path)
-    inside = many.read(path)
+    inside = many.read(path, _any_of(contexts))
     if None in inside:
         own = _only(path, contexts)
         return Positions({own: many.place(inside[None], contexts[own], path)})
@@ -180,6 +182,11 @@ def read_of(
 def _read(path: Path, word: str, context: FormatContext) -> Picks:
     check_needs(word, context, path)
     return FORMATS[word].read(path, context)
+
+
+def _any_of(contexts: Mapping[str, FormatContext]) -> FormatContext:
+    """What is said of all tomograms alike."""
+    return next(iter(contexts.values()), FormatContext())
 
 
 def _anyone(found: Iterable[str], contexts: Iterable[str]) -> dict[str, str]:

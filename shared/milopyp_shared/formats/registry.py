@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, UsageError
 from ..picks import Picks
-from . import conventions, copick, star
+from . import conventions, copick, dynamo, star
 from .conventions import FormatContext
 
 Reader = Callable[[Path, FormatContext], Picks]
@@ -24,18 +23,20 @@ class ManyTomograms:
     Attributes
     ----------
     read
-        What the file has of each, by its name there; under None that of a file without names.
+        What the file has of each, by its name there; under None that of a file without names. What selects in the file
+        is the same in the contexts of all tomograms, any of which is given.
     place
         What `read` gives of one tomogram, as picks of it.
     """
 
-    read: Callable[[Path], Mapping[str | None, Any]]
+    read: Callable[[Path, FormatContext], Mapping[str | None, Any]]
     place: Callable[[Any, FormatContext, Path], Picks]
 
 
-IN_VOXELS = ManyTomograms(partial(star.read_all_particles, coordinates=star.VOXELS), conventions.place_voxels)
-CENTRED = ManyTomograms(partial(star.read_all_particles, coordinates=star.CENTRED), conventions.place_centred)
-COPICK = ManyTomograms(copick.read_by_run, conventions.place_copick)
+IN_VOXELS = ManyTomograms(conventions.read_voxels, conventions.place_voxels)
+CENTRED = ManyTomograms(conventions.read_centred, conventions.place_centred)
+COPICK = ManyTomograms(lambda path, _: copick.read_by_run(path), conventions.place_copick)
+TABLE = ManyTomograms(lambda path, how: dynamo.read_tables(path, how.dynamo_tomogram), conventions.place_table)
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Format:
         How a file that names its tomograms is read at once; None: it is of one.
     thickness_is_z
         Whether it belongs to programs that reconstruct tomograms themselves, with z as the thickness.
+    classes
+        Whether a file may say of which class each particle is.
     """
 
     suffixes: tuple[str, ...]
@@ -66,6 +69,7 @@ class Format:
     binned: bool = False
     names: ManyTomograms | None = None
     thickness_is_z: bool = False
+    classes: bool = False
 
 
 FORMATS: dict[str, Format] = {
@@ -73,7 +77,13 @@ FORMATS: dict[str, Format] = {
     "mod": Format((".mod",), conventions.read_mod, conventions.write_mod, ("order",), ("size",)),
     "csv": Format((".csv",), conventions.read_csv, conventions.write_csv),
     "relion4": Format(
-        (".star",), conventions.read_star, conventions.write_relion4, binned=True, names=IN_VOXELS, thickness_is_z=True
+        (".star",),
+        conventions.read_star,
+        conventions.write_relion4,
+        binned=True,
+        names=IN_VOXELS,
+        thickness_is_z=True,
+        classes=True,
     ),
     "relion5": Format(
         (".star",),
@@ -82,11 +92,18 @@ FORMATS: dict[str, Format] = {
         ("size", "voxel_size"),
         names=CENTRED,
         thickness_is_z=True,
+        classes=True,
     ),
     "warp": Format(
-        (".star",), conventions.read_star, conventions.write_warp, binned=True, names=IN_VOXELS, thickness_is_z=True
+        (".star",),
+        conventions.read_star,
+        conventions.write_warp,
+        binned=True,
+        names=IN_VOXELS,
+        thickness_is_z=True,
+        classes=True,
     ),
-    "tbl": Format((".tbl",), conventions.read_tbl, conventions.write_tbl, binned=True),
+    "tbl": Format((".tbl",), conventions.read_tbl, conventions.write_tbl, binned=True, names=TABLE),
     "copick": Format(
         (".json",),
         conventions.read_copick,
@@ -96,7 +113,7 @@ FORMATS: dict[str, Format] = {
         thickness_is_z=True,
     ),
     "ndjson": Format((".ndjson",), conventions.read_ndjson, conventions.write_ndjson, binned=True, thickness_is_z=True),
-    "eman": Format((".json",), conventions.read_eman, None),
+    "eman": Format((".json",), conventions.read_eman, None, classes=True),
 }
 
 
@@ -113,8 +130,23 @@ def check_needs(word: str, context: FormatContext, path: Path, *, writing: bool 
     row = FORMATS[word]
     for need in row.needs + (row.write_needs if writing else ()):
         context.require(need, path)
+    if not writing:
+        refuse_class(word, context.class_, path)
     if writing and ".star" in row.suffixes:
         star.check_name(context.label, path)
+
+
+def refuse_class(word: str, class_: str | None, path: Path) -> None:
+    """Refuse a class that is asked for of a file in the format `word`, which has none.
+
+    Raises
+    ------
+    UsageError
+        With the formats that have classes.
+    """
+    if class_ is not None and not (word in FORMATS and FORMATS[word].classes):
+        usable = ", ".join(name for name, row in FORMATS.items() if row.classes)
+        raise UsageError(f"given for {path}", where="--class", expected=f"a file of {usable}: others have no classes")
 
 
 def axes_warning(words: Iterable[str], order: str | None) -> str | None:

@@ -8,7 +8,7 @@ Numbers are kept as the file has them; what they count is decided by the caller.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..atomic import write_text
-from ..errors import InputError, UsageError
-from ..names import assign, bare
+from ..errors import InputError
+from ..names import bare
 from ..textfile import fixed, read_lines, to_numbers
 
 VOXELS = ("rlnCoordinateX", "rlnCoordinateY", "rlnCoordinateZ")
@@ -27,6 +27,7 @@ CENTRED = ("rlnCenteredCoordinateXAngst", "rlnCenteredCoordinateYAngst", "rlnCen
 TOMOGRAM, MICROGRAPH = "rlnTomoName", "rlnMicrographName"
 SCORE = "rlnAutopickFigureOfMerit"
 SCORES = (SCORE, "rlnLCCmax")  # the second one is pytom-match-pick's
+CLASS = "rlnClassNumber"
 NOT_SET = -999.0  # what RELION writes for a figure that it does not know
 
 _ORIGIN_VOXELS = ("rlnOriginX", "rlnOriginY", "rlnOriginZ")
@@ -123,6 +124,8 @@ class Particles:
         file has none.
     score
         ``(n,)``, the first of `SCORES` that is there, or None; NaN where RELION's `NOT_SET` stands.
+    class_number
+        ``(n,)``; None without such a column, NaN where `NOT_SET` stands.
     normalised
         The coordinates of the whole file lie in 0..1: they count sizes of the tomogram, as those of WarpTools' template
         matching do.
@@ -133,7 +136,13 @@ class Particles:
     origin_voxels: Floats
     origin_angstrom: Floats
     score: Floats | None
+    class_number: Floats | None = None
     normalised: bool = False
+
+    def __getitem__(self, chosen: NDArray[np.bool_]) -> Particles:
+        score, class_number = (None if own is None else own[chosen] for own in (self.score, self.class_number))
+        places = (self.xyz[chosen], self.origin_voxels[chosen], self.origin_angstrom[chosen])
+        return Particles(self.name, *places, score, class_number, self.normalised)
 
 
 def read_star(path: str | Path) -> dict[str, Block]:
@@ -163,40 +172,18 @@ def read_star(path: str | Path) -> dict[str, Block]:
     return blocks
 
 
-def read_particles(path: str | Path, coordinates: Sequence[str], name: str | None = None) -> Particles:
-    """Particles of one tomogram.
+def read_all_particles(path: str | Path, coordinates: Sequence[str]) -> dict[str | None, Particles]:
+    """Particles of all tomograms by the name that the file has for them; None: a file without names.
 
     Parameters
     ----------
     coordinates
         `VOXELS` or `CENTRED`.
-    name
-        Of the tomogram, as `milopyp_shared.names.assign` compares names. None: there is only one. A file without names
-        is taken to be of one tomogram.
 
     Raises
     ------
     InputError
-        Not a STAR file, no such coordinates, no particles of that name, a value that is no number.
-    UsageError
-        Several tomograms and no `name`.
-    """
-    groups = _by_tomogram(path, coordinates)
-    if name is not None and None not in groups:
-        return _particles(*groups[assign([name], _named(groups), path)[name]], coordinates)
-    if len(groups) > 1:
-        listed = ", ".join(_named(groups)[:6]) + (", ..." if len(groups) > 6 else "")
-        raise UsageError(
-            f"particles of {len(groups)} tomograms", where=path, expected="those of one",
-            remedy=f"It has {listed}: choose with --name of milopyp convert.",
-        )  # fmt: skip
-    return _particles(*next(iter(groups.values())), coordinates)
-
-
-def read_all_particles(path: str | Path, coordinates: Sequence[str]) -> dict[str | None, Particles]:
-    """Particles of all tomograms by the name that the file has for them; None: a file without names.
-
-    The file is read once; parameters and errors are those of `read_particles`.
+        Not a STAR file, no such coordinates, a value that is no number.
     """
     groups = _by_tomogram(path, coordinates)
     return {name: _particles(*own, coordinates) for name, own in groups.items()}
@@ -298,19 +285,23 @@ def _by_tomogram(path: str | Path, coordinates: Sequence[str]) -> dict[str | Non
     return {name: (own, name if label == TOMOGRAM else bare(name), normalised) for name, own in groups.items()}
 
 
-def _named(groups: Iterable[str | None]) -> list[str]:
-    return [name for name in groups if name is not None]
-
-
 def _particles(block: Block, name: str | None, normalised: bool, coordinates: Sequence[str]) -> Particles:
     """The rows of one tomogram as numbers."""
     axes = _subtomogram_axes(block.numbers(_SUBTOMOGRAM_ANGLES))
     in_voxels, angstrom = (
         np.einsum("nij,nj->ni", axes, block.numbers(labels)) for labels in (_ORIGIN_VOXELS, _ORIGIN_ANGSTROM)
     )
-    scores = [block.numbers([label])[:, 0] for label in SCORES if label in block.labels]
-    score = np.where(scores[0] == NOT_SET, np.nan, scores[0]) if scores else None
-    return Particles(name, block.numbers(coordinates), in_voxels, angstrom, score, normalised)
+    score, class_number = _figure(block, SCORES), _figure(block, (CLASS,))
+    return Particles(name, block.numbers(coordinates), in_voxels, angstrom, score, class_number, normalised)
+
+
+def _figure(block: Block, labels: Sequence[str]) -> Floats | None:
+    """The first of some columns that is there, ``(n,)``, with NaN for `NOT_SET`."""
+    there = [label for label in labels if label in block.labels]
+    if not there:
+        return None
+    values = block.numbers(there[:1])[:, 0]
+    return np.where(values == NOT_SET, np.nan, values)
 
 
 def _words(line: str) -> list[str]:
