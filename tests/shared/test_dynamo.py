@@ -140,26 +140,32 @@ def test_bad_maps(content: str, message: str) -> None:
         dynamo.read_doc("a.doc")
 
 
-def _word(path: str) -> None:
-    Path(path).write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
+def docs(**contents: str) -> Callable[[], object]:
+    return lambda: [Path(f"d/{name}.doc").write_text(content) for name, content in contents.items()]
+
+
+MAP = "# a map\n1 a.mrc\n"
+WORD = "\x07\0\x11"  # binary
 
 
 @pytest.mark.parametrize(
     ("make", "wanted"),
     [
-        (lambda: Path("d/a.doc").touch(), "a.doc"),
-        (lambda: [Path(f"d/{name}.doc").touch() for name in ("a", "indices_column20", "x")], "a.doc"),
-        (lambda: [Path(f"d/{name}.doc").touch() for name in ("indices_column20", "x")], "indices_column20.doc"),
-        (lambda: Path("d/x.doc").touch(), "x.doc"),
-        (lambda: [Path(f"d/{name}.doc").touch() for name in ("x", "y")], None),
-        (lambda: [Path(f"d/{name}").touch() for name in ("b.doc", "b.tbl")], None),
-        (lambda: _word("d/notes.doc"), None),
-        (lambda: [_word("d/notes.doc"), Path("d/x.doc").touch()], "x.doc"),
+        (docs(a="", x=MAP), "a.doc"),
+        (docs(a=MAP, indices_column20=MAP, x=MAP), "a.doc"),
+        (docs(indices_column20="", x=MAP), "indices_column20.doc"),
+        (docs(x=MAP), "x.doc"),
+        (docs(x=MAP, y=MAP), None),
+        (docs(b=MAP), None),
+        (docs(notes=WORD), None),
+        (docs(notes="1. Freeze the cells\n"), None),
+        (docs(notes=WORD, x=MAP), "x.doc"),
         (lambda: None, None),
     ],
 )
 def test_which_map_is_a_table_s(make: Callable[[], object], wanted: str | None) -> None:
     Path("d").mkdir()
+    Path("d/b.tbl").touch()
     make()
     assert dynamo.doc_of("d/a.tbl") == (None if wanted is None else Path("d") / wanted)
 

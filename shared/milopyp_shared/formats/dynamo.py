@@ -31,7 +31,7 @@ _SOME = 8  # numbers that a message lists
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _COMPLEX = re.compile(rf"({_NUMBER})([+-](?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)i")
-_WORD_DOCUMENT = b"\xd0\xcf\x11\xe0"
+_MAP_LINE = re.compile(r"(\d{1,9})\s+(\S.*)", re.ASCII)
 
 Floats = NDArray[np.float64]
 
@@ -119,15 +119,15 @@ def read_tables(path: str | Path, tomogram: int | None = None) -> dict[str | Non
 def doc_of(path: str | Path) -> Path | None:
     """The map that belongs to a table, or None.
 
-    It is ``NAME.doc``, else the ``indices_column20.doc`` of the folder, else its only ``.doc`` that is no other
-    table's. A document of Word is none.
+    It is ``NAME.doc``, else the ``indices_column20.doc`` of the folder, else its only ``.doc`` that begins as a
+    map and is no other table's.
     """
     path = Path(path)
     for own in (path.with_suffix(DOC), path.with_name(DOC_OF_FOLDER)):
         if own.is_file():
             return own
     others = [
-        doc for doc in path.parent.glob(f"*{DOC}") if not doc.with_suffix(".tbl").exists() and not _is_of_word(doc)
+        doc for doc in path.parent.glob(f"*{DOC}") if not doc.with_suffix(".tbl").exists() and _begins_as_map(doc)
     ]
     return others[0] if len(others) == 1 else None
 
@@ -147,12 +147,12 @@ def read_doc(path: str | Path) -> dict[int, str]:
         if _is_empty(line):
             continue
         where = f"{path}, line {line_number}"
-        words = line.split(maxsplit=1)
-        if len(words) != 2 or not re.fullmatch(r"\d{1,9}", words[0], re.ASCII):
+        words = _MAP_LINE.fullmatch(line.strip())
+        if words is None:
             raise InputError(
                 f"{line.strip()[:60]!r}", where=where, expected="the number of a tomogram (column 20), and its file"
             )
-        number, name = int(words[0]), words[1].strip()
+        number, name = int(words[1]), words[2]
         if number in names or name in names.values():
             twice = number if number in names else name
             raise InputError(f"{twice} a second time", where=where, expected="each number and each tomogram once")
@@ -231,12 +231,13 @@ def _is_empty(line: str) -> bool:
     return not line.strip() or line.lstrip()[0] in "#%"
 
 
-def _is_of_word(path: Path) -> bool:
+def _begins_as_map(path: Path) -> bool:
+    """Whether the first line that says something is one of a map: Word and people have ``.doc`` files, too."""
     try:
-        with path.open("rb") as file:
-            return file.read(len(_WORD_DOCUMENT)) == _WORD_DOCUMENT
-    except OSError:
-        return True
+        first = next((line for _, line in read_lines(path) if not _is_empty(line)), "")
+    except InputError:
+        return False
+    return _MAP_LINE.fullmatch(first.strip()) is not None
 
 
 def _listed(numbers: Sequence[int]) -> str:
