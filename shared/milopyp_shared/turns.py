@@ -4,9 +4,8 @@
 voxel; handedness stays. ``trimvol -yz`` (``clip flipyz``) swaps y and z, which mirrors. Both count y in the rows that
 IMOD reads: where a header says that they go from top to bottom, it is the other of the two that mirrors the file's.
 
-Sources: eTomo's help on trimming (-90 degrees about x by clip rotx; slices look as with -yz, handedness is preserved),
-rotatevol's manual page for the sign (positive angles are counterclockwise, looking down an axis towards the origin),
-and ``mrcReadSectionAny`` in libiimod's mrcsec.c for the rows. Clip itself was not run.
+Sources: IMOD's own code, ``flipyz`` and ``rotx`` in clip's processing.cpp for the voxels and ``mrcReadSectionAny`` in
+libiimod's mrcsec.c for the rows; eTomo's help on trimming says the same in words.
 """
 
 from __future__ import annotations
