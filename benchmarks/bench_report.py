@@ -57,7 +57,9 @@ def make_run(folder: Path, count: int) -> Path:
         write_candidates(run / f"{name}.candidates.csv", Picks(places, scores))
         write_mrc(run / f"{name}_hm.mrc", heat, 20.0)
         tomogram = FileIdentity(str(folder / "tomogram.mrc"))
-        asked = TomogramRecord(name=name, input=tomogram, model_sha256="", options=options, mask=None)
+        asked = TomogramRecord(
+            name=name, input=tomogram, model_sha256="", options=options, mask=None, tomo_name=name, dynamo_tomogram=None
+        )
         records.append(
             asked.picked(
                 shape_zyx=(z, y, x),

@@ -10,6 +10,7 @@ import click
 from milopyp_shared.axes import NO_TURN, ORDER_WORDS, TURNS
 from milopyp_shared.commandline import Number, command, option, run
 from milopyp_shared.console import Console
+from milopyp_shared.names import NAMES
 
 from .engine.machine import AUTO
 from .engine.providers.registry import PROVIDERS
@@ -46,6 +47,15 @@ PUBLISHED = "As the published program picks (with --published only)"
 @option(
     "--turn", type=click.Choice(TURNS), default=NO_TURN, group="Output",
     help="Write picks as of the turned tomogram: rotx for IMOD's clip rotx or trimvol -rx, yz for trimvol -yz.",
+)  # fmt: skip
+@option(
+    "--names", type=click.Choice(NAMES), group="Output",
+    help="What tomograms are called inside files for other programs: as their files, or as the tilt series, without "
+    "what programs add (TS_01 for TS_01_10.00Apx.mrc).  [default: file]",
+)  # fmt: skip
+@option(
+    "--tomograms", type=click.Path(path_type=Path), metavar="PATH", group="Output",
+    help="The same names from RELION's tomograms.star, or from a folder of Warp's .tomostar files.",
 )  # fmt: skip
 @option("--overwrite", is_flag=True, group="Output", help="Pick again what is already done.")
 @option("--out-thresh", default="auto", group="Picks", help="Score threshold 0..1; auto takes the model's suggestion.")
@@ -148,7 +158,7 @@ def infer_command(inputs: tuple[str, ...], **given: Any) -> int:
         return 0
     run = infer.open_run(request, images)
     if options.dry_run:
-        request.console.say(f"wrote {infer.write_script(request, images)}; submit it with sbatch")
+        request.console.say(f"wrote {infer.write_script(request, run, images)}; submit it with sbatch")
         return 0
     return infer.pick(request, run, images)
 

@@ -9,12 +9,21 @@ from milopyp_shared.console import Console
 from milopyp_shared.errors import CheckError, FullDiskError
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.masks import find_masks
+from milopyp_shared.written_names import Naming
 
 from .batch.batch import pick_all
+from .batch.dynamo_map import plan_numbers
 from .batch.inputs import gather
 from .batch.picking_run import PickingRun, records_outside
-from .batch.prechecks import check_headers, check_memory, open_first, refuse_beside_tomograms
-from .batch.records import RunSummary
+from .batch.prechecks import (
+    check_headers,
+    check_memory,
+    check_names,
+    check_naming,
+    open_first,
+    refuse_beside_tomograms,
+)
+from .batch.records import DYNAMO, FileIdentity, RunSummary
 from .engine.machine import Machine
 from .engine.model import open_model
 from .engine.providers.registry import choose
@@ -55,10 +64,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Images:
-    """The tomograms of the command line, and those of them that this process is to pick."""
+    """The tomograms of the command line, those of them that this process is to pick, and how they are called."""
 
     everything: list[ImageEntry]
     own: list[ImageEntry]
+    naming: Naming
 
 
 def parse(options: InferOptions, console: Console) -> Request:
@@ -85,10 +95,13 @@ def find_tomograms(request: Request) -> Images:
     UsageError, InputError
         There are none, two of one name, or they lie where the outputs go.
     """
-    words = request.options.inputs
-    everything = gather(words[1:] if words[:1] == ("semi",) else words, request.options.test_img_txt)
+    options, words = request.options, request.options.inputs
+    everything = gather(words[1:] if words[:1] == ("semi",) else words, options.test_img_txt)
     refuse_beside_tomograms(everything, request.folder)
-    return Images(everything, everything if request.shard is None else part_of(everything, request.shard))
+    naming = Naming.read(options.names, options.tomograms)
+    called = naming.call({image.name: image.label for image in everything}, "milopyp-infer")
+    everything = [replace(image, tomo_name=called[image.name]) for image in everything]
+    return Images(everything, everything if request.shard is None else part_of(everything, request.shard), naming)
 
 
 def open_run(request: Request, images: Images) -> PickingRun:
@@ -112,18 +125,32 @@ def open_run(request: Request, images: Images) -> PickingRun:
         console.say(note)
     if options.fiber and options.with_score:
         console.say("points of fibres have no score: --with-score changes nothing")
-    run = PickingRun(model, pick_options(options, request.decoding, model.recipe), request.folder, console)
+    wanted = pick_options(options, request.decoding, model.recipe)
+    numbers = {}
+    if DYNAMO in wanted.formats:
+        numbers = plan_numbers(request.folder, [FileIdentity.of(image.path).path for image in images.everything])
+    run = PickingRun(model, wanted, request.folder, console, numbers)
     if not options.as_worker:  # who has called it has looked at the whole list
-        if options.mask is not None:
-            find_masks(options.mask, images.everything, console.say)
-        check_headers(run, images.everything)
+        _check_whole_list(run, request, images)
     return run
 
 
-def write_script(request: Request, images: Images) -> Path:
-    """Write the batch script of ``--slurm``, and no more."""
+def _check_whole_list(run: PickingRun, request: Request, images: Images) -> None:
+    options = request.options
+    if options.mask is not None:
+        find_masks(options.mask, images.everything, request.console.say)
+    check_names(run, images.everything)
+    check_headers(run, images.everything)
+    check_naming(run, images.everything, images.naming)
+
+
+def write_script(request: Request, run: PickingRun, images: Images) -> Path:
+    """Write the batch script of ``--slurm``, and what its jobs must know."""
     assert isinstance(request.launcher, SlurmArray)  # `slurm_resources`
-    return request.launcher.write(images.own)
+    script = request.launcher.write(images.own)
+    if run.numbers:
+        run.begin()
+    return script
 
 
 def pick(request: Request, run: PickingRun, images: Images) -> int:

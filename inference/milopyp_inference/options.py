@@ -34,6 +34,8 @@ class InferOptions:
     coords: Literal["model2point", "voxel"] | None = None
     formats: str | None = None
     turn: str = axes.NO_TURN
+    names: Literal["file", "series"] | None = None
+    tomograms: Path | None = None
     overwrite: bool = False
     # tomograms
     test_img_txt: str | None = None

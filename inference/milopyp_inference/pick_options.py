@@ -143,6 +143,10 @@ def _refuse_beside_published(options: InferOptions) -> None:
             "given beside --published", where="--turn",
             expected="one of them: the published text is x z y, whatever the tomogram's file",
         )  # fmt: skip
+    if named := options.given("names", "tomograms"):
+        raise UsageError(
+            "given beside --published", where=spelled(*named), expected="one of them: the published text has no names"
+        )
     if options.rescale:
         raise UsageError(
             "given beside --published",

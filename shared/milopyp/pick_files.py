@@ -9,6 +9,7 @@ import logging
 import math
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
@@ -20,13 +21,15 @@ from milopyp_shared.errors import ContradictionError, UsageError
 from milopyp_shared.files import as_path
 from milopyp_shared.formats.candidates import CANDIDATES
 from milopyp_shared.formats.conventions import FormatContext
-from milopyp_shared.formats.registry import FORMATS, axes_warning, check_needs, format_of
+from milopyp_shared.formats.registry import FORMATS, axes_warning, check_names, check_needs, format_of
 from milopyp_shared.imod_header import Three
 from milopyp_shared.lists import check_image_name
+from milopyp_shared.names import NAMES, of_file
 from milopyp_shared.overwrite import refuse_existing
 from milopyp_shared.picks import Picks, as_picks
 from milopyp_shared.tomogram import Frame, Tomogram, read_header
 from milopyp_shared.turns import turned
+from milopyp_shared.written_names import Naming
 
 _warn = logging.getLogger("milopyp").warning
 
@@ -79,11 +82,17 @@ class WriteOptions(ReadOptions, total=False):
         Name of the particle in copick's files.
     turn
         ``none``, ``rotx`` or ``yz``: write picks as of the turned tomogram (``--turn``).
+    names
+        What the tomogram is called in a file that names it: ``file``, its name; ``series``, without what programs add.
+    tomograms
+        RELION's ``tomograms.star`` or a folder of Warp's ``.tomostar`` files that says the name instead.
     """
 
     radius: float
     particle: str
     turn: str
+    names: Literal["file", "series"] | None
+    tomograms: str | os.PathLike[str] | None
 
 
 def read_picks(
@@ -173,12 +182,16 @@ def write_picks(
     path = as_path(path, "path")
     word = format_of(path, format, "--to")
     found = as_picks(picks)
-    inputs = [Path(tomogram)] if isinstance(tomogram, (str, os.PathLike)) else []
+    read = (tomogram, options.get("tomograms"))
+    inputs = [Path(own) for own in read if isinstance(own, (str, os.PathLike))]
     refuse_existing(path, overwrite=overwrite, inputs=inputs, option="overwrite=True")
-    context = format_context(path, tomogram, options, _warn)
+    plain: dict[str, Any] = dict(options)
+    naming = naming_of(word, plain)
+    context = format_context(path, tomogram, plain, _warn)
     check_needs(word, context, path, writing=True)
     refuse_outside(found, context, "picks")
     found, context = turned(found, context, options.get("turn", axes.NO_TURN), path)
+    context = called(context, word, naming, path)
     if doubt := axes_warning([word], context.order):
         _warn(doubt)
     writer = FORMATS[word].write
@@ -228,6 +241,47 @@ def format_context(
     known["class_"] = None if class_ is None else str(class_)
     said = {name: value for name, value in options.items() if name != "turn"}  # of writing, when picks are there
     return FormatContext(**{**said, **known}, frame=frame, label=label)
+
+
+def naming_of(word: str, options: dict[str, Any]) -> Naming:
+    """How the tomogram is to be called in a file of the format `word`; these options are taken out of `options`.
+
+    Raises
+    ------
+    UsageError
+        The format has no place for names, or both options are given.
+    InputError
+        The list of tomograms is none.
+    """
+    names, tomograms = options.pop("names", None), options.pop("tomograms", None)
+    if names not in (None, *NAMES):
+        raise UsageError(f"{names!r}", where="names", expected="file or series")
+    if (names or tomograms) and FORMATS[word].can_name is None:
+        raise UsageError(
+            f"changes nothing in {word}",
+            where="--names" if names else "--tomograms",
+            expected=f"one of {', '.join(name for name, row in FORMATS.items() if row.can_name)}",
+            remedy="Leave it out.",
+        )
+    return Naming.read(names, None if tomograms is None else as_path(tomograms, "tomograms"))
+
+
+def called(context: FormatContext, word: str, naming: Naming, where: Path) -> FormatContext:
+    """What is known of a tomogram, with the name that it has in the file `where`, of the format `word`.
+
+    Raises
+    ------
+    InputError
+        The format cannot hold the name, or the list of tomograms has none.
+    ContradictionError
+        The list of tomograms says other figures.
+    """
+    names = naming.call({context.label: context.label}, where)
+    if context.size is not None:
+        naming.check(names, {context.label: (context.size, context.one_voxel_size)})
+    label = names[context.label]
+    check_names(word, [label], where)
+    return replace(context, label=label)
 
 
 def frame_of(tomogram: TomogramLike, order: str | None = None, voxel_size: float | None = None) -> Frame:
@@ -295,5 +349,5 @@ def _refuse_other_size(size: tuple[int, int, int] | None, frame: Frame, tomogram
 
 def _name_of(tomogram: TomogramLike | None) -> str:
     if isinstance(tomogram, Tomogram):
-        return tomogram.path.stem
-    return Path(tomogram).stem if isinstance(tomogram, (str, os.PathLike)) else ""
+        return of_file(tomogram.path)
+    return of_file(Path(tomogram)) if isinstance(tomogram, (str, os.PathLike)) else ""

@@ -6,6 +6,7 @@ blank lines, a byte order mark and CRLF are accepted:
     image_name  rec_path                        image_name  x_coord  y_coord  z_coord
     TS_01       tomograms/TS_01.rec             TS_01       146      163      26
 
+A third column of an image list, ``tomo_name``, may say what the tomogram is called inside picks for other programs.
 Coordinates are voxels in the inside frame (x, y, z; the centre of the first voxel is 0.0), whatever the axis order of
 the tomogram's file.
 """
@@ -25,16 +26,23 @@ from .files import missing_file_error
 from .textfile import fixed, read_lines, to_number
 
 IMAGE_COLUMNS = ("image_name", "rec_path")
+TOMO_NAME = "tomo_name"
 COORDINATE_COLUMNS = ("image_name", "x_coord", "y_coord", "z_coord")
 LONGEST_NAME = 200  # file systems take 255 bytes, of which endings and temporary names need some
 
 
 @dataclass(frozen=True)
 class ImageEntry:
-    """A tomogram: the name its results are called by, and its file."""
+    """A tomogram: the name its results are called by, its file, and what other programs call it, if it is said."""
 
     name: str
     path: Path
+    tomo_name: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What it is called inside files that name their tomograms."""
+        return self.tomo_name or self.name
 
 
 def find_list(name: str | Path) -> Path:
@@ -73,18 +81,20 @@ def read_image_list(path: str | Path) -> list[ImageEntry]:
     """
     path = find_list(path)
     folder = path.parent
-    images: dict[str, Path] = {}
-    for where, (name, rec_path) in _rows(path, IMAGE_COLUMNS):
-        check_image_name(name, where)
-        tomogram = _find_tomogram(rec_path, folder, where)
-        if not images.setdefault(name, tomogram).samefile(tomogram):
+    images: dict[str, ImageEntry] = {}
+    for where, (name, rec_path, *more) in _rows(path, IMAGE_COLUMNS, TOMO_NAME):
+        for each in (name, *more):
+            check_image_name(each, where)
+        entry = ImageEntry(name, _find_tomogram(rec_path, folder, where), *more)
+        known = images.setdefault(name, entry)
+        if not known.path.samefile(entry.path) or known.label != entry.label:
             raise InputError(
-                f"two tomograms of one name: {name!r} is {images[name]} and {tomogram}",
+                f"two tomograms of one name: {name!r} is {_described(known)} and {_described(entry)}",
                 where=where,
                 expected="one name per tomogram",
                 remedy="Rename one of them here and in the coordinate list.",
             )
-    return [ImageEntry(name, tomogram) for name, tomogram in images.items()]
+    return list(images.values())
 
 
 def read_coordinate_list(path: str | Path) -> dict[str, NDArray[np.float64]]:
@@ -116,8 +126,9 @@ def write_image_list(path: str | Path, entries: Iterable[ImageEntry]) -> None:
     InputError
         A name or path that would not read back, or the file cannot be written.
     """
-    folder = Path(path).absolute().parent
-    lines = ["\t".join(IMAGE_COLUMNS)]
+    folder, entries = Path(path).absolute().parent, list(entries)
+    called = any(entry.label != entry.name for entry in entries)
+    lines = ["\t".join((*IMAGE_COLUMNS, TOMO_NAME) if called else IMAGE_COLUMNS)]
     for entry in entries:
         check_image_name(entry.name, path)
         tomogram = entry.path.absolute()
@@ -126,7 +137,7 @@ def write_image_list(path: str | Path, entries: Iterable[ImageEntry]) -> None:
         text = str(tomogram)
         if text != text.strip() or not text.isprintable():
             raise InputError(f"path {text!r}", where=path, expected="no tabs, line breaks or outer spaces in it")
-        lines.append(f"{entry.name}\t{text}")
+        lines.append("\t".join((entry.name, text, entry.label) if called else (entry.name, text)))
     write_text(path, "".join(line + "\n" for line in lines))
 
 
@@ -174,8 +185,15 @@ def check_image_name(name: str, where: object, remedy: str = "Rename the image h
         )  # fmt: skip
 
 
-def _rows(path: str | Path, columns: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
-    """Place ("list, line n") and the cells of `columns` for each row below the header; never none at all."""
+def _described(entry: ImageEntry) -> str:
+    return f"{entry.path} ({entry.tomo_name})" if entry.tomo_name else str(entry.path)
+
+
+def _rows(path: str | Path, columns: tuple[str, ...], optional: str = "") -> Iterator[tuple[str, list[str]]]:
+    """Place ("list, line n") and the cells of `columns` for each row below the header; never none at all.
+
+    Those of the column `optional` follow, where there is one.
+    """
     lines = [(number, line) for number, line in read_lines(path) if line.strip() and not line.lstrip().startswith("#")]
     if not lines:
         raise InputError("is empty", where=path, expected=f"the header {' '.join(columns)!r} and rows below it")
@@ -192,7 +210,7 @@ def _rows(path: str | Path, columns: tuple[str, ...]) -> Iterator[tuple[str, lis
         )
     if len(lines) == 1:
         raise InputError("has a header and no rows", where=path, expected="at least one row")
-    indices = [names.index(column) for column in columns]
+    indices = [names.index(column) for column in (*columns, optional) if column in names]
     for number, line in lines[1:]:
         where = f"{path}, line {number}"
         cells = _cells(line, with_tabs and "\t" in line)

@@ -17,7 +17,8 @@ from .errors import InputError, UsageError
 from .textfile import read_lines
 
 # Of files, in any case of letters: tomograms, tilt series and their packed forms.
-ENDINGS = (".tomostar", ".mrcs", ".mrc", ".rec", ".map", ".preali", ".ali", ".st", ".hdf", ".gz", ".bz2")
+PACKED = (".gz", ".bz2")
+ENDINGS = (".tomostar", ".mrcs", ".mrc", ".rec", ".map", ".preali", ".ali", ".st", ".hdf", *PACKED)
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ DECORATIONS = (
     Decoration(r"_info$", "EMAN2: info/TS_01_info.json"),
 )
 _ADDED = re.compile("|".join(f"(?:{own.pattern})" for own in DECORATIONS), re.IGNORECASE)
+NAMES = ("file", "series")  # how a tomogram can be called; see `milopyp_shared.written_names`
 _SOME = 3  # names that a message lists
+WHOSE = "Say with --name-map of milopyp evaluate or prepare which name is whose."
 
 Group = TypeVar("Group")
 
@@ -56,6 +59,11 @@ def bare(name: str) -> str:
     name = re.split(r"[/\\]", name)[-1]
     ending = next((ending for ending in ENDINGS if name.lower().endswith(ending)), "")
     return name[: len(name) - len(ending)] or name
+
+
+def of_file(path: Path) -> str:
+    """The name of a tomogram's file, without folder, packing and ending: ``TS_01`` of ``TS_01.mrc.gz``."""
+    return (path.with_suffix("") if path.suffix.lower() in PACKED else path).stem
 
 
 def series(name: str) -> str:
@@ -102,14 +110,7 @@ def assign(
     InputError
         No name fits, or several tomograms or several names would be one; an entry of `name_map` names none.
     """
-    pairs = _mapped(tomograms, found, name_map or {})
-    for key in (str, bare, reduced):
-        left = _by_key([name for name in tomograms if name not in pairs], key)
-        free = _by_key([name for name in found if name not in pairs.values()], key)
-        for word in left.keys() & free.keys():
-            if len(left[word]) > 1 or len(free[word]) > 1:
-                raise _ambiguous(left[word], free[word], where)
-            pairs[left[word][0]] = free[word][0]
+    pairs = _fitting(tomograms, found, _mapped(tomograms, found, name_map or {}), where, WHOSE)
     if found and not pairs:
         raise InputError(
             f"has picks of {listed(found)}, which fit none of the tomograms {listed(tomograms)}",
@@ -153,6 +154,25 @@ def only(groups: Mapping[str | None, Group], name: str | None, where: object) ->
     return groups[named[0]]
 
 
+def assign_all(tomograms: Sequence[str], found: Sequence[str], where: object, remedy: str) -> dict[str, str]:
+    """As `assign`, of a file that must know every tomogram.
+
+    Raises
+    ------
+    InputError
+        A tomogram that no name fits, or several that would be one; `remedy` is what to do then.
+    """
+    pairs = _fitting(tomograms, found, {}, where, remedy)
+    if left := [name for name in tomograms if name not in pairs]:
+        raise InputError(
+            f"has the tomograms {listed(found)}, and none that is {listed(left)}",
+            where=where,
+            expected="all tomograms, under the same names but for what programs add",
+            remedy=remedy,
+        )
+    return pairs
+
+
 def read_name_map(path: Path) -> dict[str, str]:
     """The second column by the first: names of tomograms, and how a file of picks calls them.
 
@@ -190,6 +210,21 @@ def _by_key(names: Iterable[str], key: Callable[[str], str]) -> dict[str, list[s
     return groups
 
 
+def _fitting(
+    tomograms: Sequence[str], found: Sequence[str], pairs: Mapping[str, str], where: object, remedy: str
+) -> dict[str, str]:
+    """`pairs`, and those of the names that are left over which fit; the closest name decides."""
+    result = dict(pairs)
+    for key in (str, bare, reduced):
+        left = _by_key([name for name in tomograms if name not in result], key)
+        free = _by_key([name for name in found if name not in result.values()], key)
+        for word in left.keys() & free.keys():
+            if len(left[word]) > 1 or len(free[word]) > 1:
+                raise _ambiguous(left[word], free[word], where, remedy)
+            result[left[word][0]] = free[word][0]
+    return result
+
+
 def _mapped(tomograms: Sequence[str], found: Sequence[str], name_map: Mapping[str, str]) -> dict[str, str]:
     for what, names, known in (("tomogram", name_map, tomograms), ("name in the file", name_map.values(), found)):
         if unknown := [name for name in names if name not in known]:
@@ -200,14 +235,9 @@ def _mapped(tomograms: Sequence[str], found: Sequence[str], name_map: Mapping[st
     return dict(name_map)
 
 
-def _ambiguous(tomograms: Sequence[str], found: Sequence[str], where: object) -> InputError:
+def _ambiguous(tomograms: Sequence[str], found: Sequence[str], where: object, remedy: str) -> InputError:
     if len(tomograms) > 1:
         what = f"{listed(found)} can be the tomograms {listed(tomograms)}"
     else:
         what = f"{listed(found)} can all be the tomogram {tomograms[0]}"
-    return InputError(
-        what,
-        where=where,
-        expected="one name for one tomogram",
-        remedy="Say with --name-map of milopyp evaluate or prepare which name is whose.",
-    )
+    return InputError(what, where=where, expected="one name for one tomogram", remedy=remedy)

@@ -143,6 +143,11 @@ def calibrated_run(*precision: float) -> Build:
     return run_summary(calibration={"particles": 9, "score": [0.2, 0.6], "precision": precision, "recall": [0.9, 0.5]})
 
 
+def tomograms(*names: str) -> Build:
+    """``t.star``, RELION's list of tomograms of these names."""
+    return text("t.star", "data_global\nloop_\n_rlnTomoName\n" + "".join(f"{name}\n" for name in names))
+
+
 def parquet(**columns: list[Any]) -> Build:
     """The table ``p.parquet``."""
     return lambda folder: void(pandas.DataFrame(columns).to_parquet(folder / "p.parquet"))

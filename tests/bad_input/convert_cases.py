@@ -7,7 +7,7 @@ from pathlib import Path
 
 from click import BadParameter
 
-from bad_input.builders import Build, Case, both, text, volume
+from bad_input.builders import Build, Case, both, text, tomograms, volume
 from bad_input.expected import (
     DYNAMO,
     FOR_FORMAT,
@@ -16,6 +16,7 @@ from bad_input.expected import (
     NUMBER,
     RELION,
     SAME_NAMES,
+    STAR_NAMES,
     TEXT,
     WITH_CLASSES,
     WRITTEN,
@@ -116,8 +117,17 @@ CONTRADICTIONS = [
          facts=("1 of 2 picks", "40.0, 12.0, 8.0", "--order")),
     Case("name that is none", line("a.csv b.star --to warp --name a/b"), InputError, "--name", IMAGE_NAME, csv(),
          facts=("'a/b'",)),
+    Case("names in a format without", line("a.csv b.tbl --names series"), UsageError, "--names",
+         "one of relion4, relion5, warp, copick", csv()),
+    Case("list of tomograms for a format without names", line("a.csv b.txt --tomograms t.star"), UsageError,
+         "--tomograms", "one of relion4, relion5, warp, copick", csv()),
+    Case("list without the tomogram", line("a.csv b.star --to warp --tomograms t.star"), InputError, "t.star",
+         "all tomograms, under the same names but for what programs add", both(csv(), tomograms("TS_1")),
+         facts=("none that is a",)),
+    Case("list of tomograms as the output", line("a.csv t.star --to warp --tomograms t.star --overwrite"), UsageError,
+         "t.star", "another file to write to", both(csv(), tomograms("a"))),
     Case("name with spaces in a STAR file", line('a.csv b.star --to relion4 --name "a b"'), InputError, "b.star",
-         "a name without spaces and quotes, and not beginning as STAR's own words do", csv(),
+         STAR_NAMES, csv(),
          facts=("'a b'", "--name")),
 ]  # fmt: skip
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from milopyp_shared import axes, peaks
-from milopyp_shared.atomic import SUFFIX, make_folder, remove_leftovers
+from milopyp_shared.atomic import SUFFIX, remove_leftovers
 from milopyp_shared.errors import FullDiskError, MilopypError, memory_error
 from milopyp_shared.formats.candidates import write_candidates
 from milopyp_shared.formats.registry import axes_warning
@@ -35,7 +35,7 @@ from .outputs import (
     write_published_picks,
 )
 from .picking_run import PickingRun, status_line, summarise
-from .prechecks import Opened, open_input
+from .prechecks import Opened, check_formats, open_input
 from .records import RECORDS, Failed, Picked, RunSummary, TomogramRecord, write_record
 
 
@@ -64,7 +64,7 @@ def pick_all(
     reported and does not stop the others; one that another process is at is left to it.
     """
     folder = run.folder / RECORDS
-    make_folder(folder)
+    run.begin()
     # The kernels are compiled, or read from where they are kept, while the network is busy.
     compiling = threading.Thread(target=peaks.warm_up, name="milopyp-compile", daemon=True)
     compiling.start()
@@ -137,8 +137,7 @@ def _acquire_and_prepare(work: _Work, image: ImageEntry) -> _Ready | _DoneElsewh
             _remove_leftovers(run, image)
         found = opened or open_input(run, image)
         margin_in_voxels(run.options.selection, found.tomogram.frame)  # known to be impossible before the work is done
-        frame = turned_frame(found.tomogram.frame, run.options.turn)
-        format_context(run.files(image), frame, image.name, run.model.recipe.diameter)
+        check_formats(run, image, found.tomogram)
         return _Ready(
             prepare(found.tomogram, run.model.recipe, run.options.contrast, run.options.rescale, found.mask),
             found.asked,
@@ -170,7 +169,7 @@ def _pick_one(run: PickingRun, image: ImageEntry, ready: _Ready, progress: Calla
         result = run_network(prepared, model, run.options.flips, progress)
         written, files = time.perf_counter(), run.files(image)
         keep_changed(files, run.outputs_before(image), run.console.warn)
-        picks = _write(files, image.name, result, prepared, run)
+        picks = _write(files, ready.asked, result, prepared, run)
     except (MilopypError, MemoryError) as error:
         return _failed(run, image, error)
     end = time.perf_counter()
@@ -200,7 +199,7 @@ def _failed(run: PickingRun, image: ImageEntry, error: MilopypError | MemoryErro
     return run.failed(image, error if isinstance(error, MilopypError) else memory_error(error, image.path))
 
 
-def _write(files: OutputFiles, name: str, result: Result, prepared: Prepared, run: PickingRun) -> int:
+def _write(files: OutputFiles, asked: TomogramRecord, result: Result, prepared: Prepared, run: PickingRun) -> int:
     """Write one tomogram's outputs; returns the number of picks."""
     recipe, options, frame, scale = run.model.recipe, run.options, prepared.tomogram.frame, prepared.scale
     write_candidates(files.candidates, result.candidates)
@@ -218,7 +217,8 @@ def _write(files: OutputFiles, name: str, result: Result, prepared: Prepared, ru
             with_score=options.with_score,
             model2point=options.coords == "model2point",
         )
-        write_more(files, picks, format_context(files, frame, name, recipe.diameter / 2 / scale))
+        radius = recipe.diameter / 2 / scale
+        write_more(files, picks, format_context(files, frame, asked.tomo_name, asked.dynamo_tomogram, radius))
         return len(picks)
     threshold = options.selection.threshold
     xyz, score = pick(result.heat, options.published, threshold, recipe.voxel_per_output, prepared.mask)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.lists import ImageEntry, check_image_name, read_image_list
+from milopyp_shared.names import of_file
 
 LIST_SUFFIXES = (".txt", ".tsv")
-_PACKED = (".gz", ".bz2")
 
 
 def gather(inputs: Sequence[str], image_list: str | None = None) -> list[ImageEntry]:
@@ -64,6 +64,6 @@ def _named_by(text: str) -> list[ImageEntry]:
 
 
 def _entry(path: Path) -> ImageEntry:
-    name = path.with_suffix("") if path.suffix in _PACKED else path
-    check_image_name(name.stem, path, remedy="Name it in an image list.")
-    return ImageEntry(name.stem, path)
+    name = of_file(path)
+    check_image_name(name, path, remedy="Name it in an image list.")
+    return ImageEntry(name, path)

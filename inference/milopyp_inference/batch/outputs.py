@@ -88,15 +88,17 @@ def _free(path: Path) -> Path:
     return next(name for name in tries if not name.exists())
 
 
-def format_context(files: OutputFiles, frame: Frame, name: str, radius: float) -> FormatContext:
-    """What the other formats that are wanted must know of a tomogram.
+def format_context(
+    files: OutputFiles, frame: Frame, name: str, dynamo_tomogram: int | None, radius: float
+) -> FormatContext:
+    """What the other formats that are wanted must know of a tomogram, which is called `name` inside them.
 
     Raises
     ------
-    UsageError, InputError
-        One of them needs a voxel size, and the tomogram has none; or it cannot hold the name.
+    UsageError
+        One of them needs a voxel size, and the tomogram has none.
     """
-    context = FormatContext.of(frame, name, radius=radius)
+    context = FormatContext.of(frame, name, radius=radius, dynamo_tomogram=dynamo_tomogram)
     for word, path in files.more.items():
         check_needs(word, context, path, writing=True)
     return context

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from milopyp_shared.atomic import remove_leftovers
+from milopyp_shared.atomic import make_folder, remove_leftovers
 from milopyp_shared.console import Console
 from milopyp_shared.errors import InputError
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.masks import find_mask
 
 from ..engine.model import Model
+from .dynamo_map import keep_numbers
 from .outputs import OutputFiles
 from .records import (
     RECORDS,
@@ -32,12 +33,32 @@ from .records import (
 
 @dataclass(frozen=True)
 class PickingRun:
-    """What one call works with."""
+    """What one call works with.
+
+    Attributes
+    ----------
+    numbers
+        In Dynamo's tables, by path of the tomogram; empty where there are none.
+    """
 
     model: Model
     options: PickOptions
     folder: Path
     console: Console
+    numbers: Mapping[str, int] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """Make the folder, and write what must be known before the first tomogram is.
+
+        Raises
+        ------
+        InputError, FullDiskError
+            The folder cannot be written.
+        ContradictionError
+            Another process has given the numbers to other tomograms meanwhile.
+        """
+        make_folder(self.folder / RECORDS)
+        keep_numbers(self.folder, self.numbers)
 
     def record_path(self, image: ImageEntry) -> Path:
         """Where the record of a tomogram lies."""
@@ -53,18 +74,21 @@ class PickingRun:
 
     def asked(self, image: ImageEntry) -> TomogramRecord:
         """What must be equal for an old record to count."""
-        mask = self.mask(image)
+        mask, identity = self.mask(image), FileIdentity.of(image.path)
         return TomogramRecord(
             name=image.name,
-            input=FileIdentity.of(image.path),
+            input=identity,
             model_sha256=self.model.sha256,
             options=self.options,
             mask=None if mask is None else FileIdentity.of(mask),
+            tomo_name=image.label,
+            dynamo_tomogram=self.numbers.get(identity.path),
         )
 
-    def has_these_options(self, record: TomogramRecord) -> bool:
-        """Whether a record was written with this model and these options."""
-        return record.model_sha256 == self.model.sha256 and record.options == self.options
+    def has_these_options(self, image: ImageEntry, record: TomogramRecord) -> bool:
+        """Whether a tomogram's record was written with this model and these options, under the name it has now."""
+        ours = (self.model.sha256, self.options, image.label)
+        return (record.model_sha256, record.options, record.tomo_name) == ours
 
     def failed(self, image: ImageEntry, why: object) -> Failed:
         """The record of a tomogram that cannot be picked."""
@@ -94,8 +118,8 @@ def summarise(run: PickingRun, images: Sequence[ImageEntry]) -> RunSummary:
     """
     for _ in range(2):
         before = [FileIdentity.of(run.record_path(image)) for image in images]
-        records = [record for image in images if (record := read_record(run.record_path(image)))]
-        summary = _nothing_yet(run).with_records([record for record in records if run.has_these_options(record)])
+        found = [(image, record) for image in images if (record := read_record(run.record_path(image)))]
+        summary = _nothing_yet(run).with_records([own for image, own in found if run.has_these_options(image, own)])
         remove_leftovers(run.folder, SUMMARY, older_than=60.0)
         write_summary(run.folder, summary)
         if before == [FileIdentity.of(run.record_path(image)) for image in images]:
@@ -124,7 +148,7 @@ def records_outside(run: PickingRun, images: Sequence[ImageEntry]) -> list[Image
     names = {image.name for image in images}
     paths = [path for path in sorted((run.folder / RECORDS).glob("*.json")) if path.stem not in names]
     records = [record for path in paths if (record := read_record(path))]
-    return [ImageEntry(record.name, Path(record.input.path)) for record in records]
+    return [ImageEntry(record.name, Path(record.input.path), record.tomo_name) for record in records]
 
 
 def status_line(record: Picked | Failed) -> str:

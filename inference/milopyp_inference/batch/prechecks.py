@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from milopyp_shared.errors import InputError, MilopypError, UsageError
+from milopyp_shared.formats.registry import check_names as refuse_names
 from milopyp_shared.header_checks import refuse_unequal_voxels
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.masks import Mask, check_mask_header, open_mask
 from milopyp_shared.resample import resampled_shape
 from milopyp_shared.tomogram import Tomogram, TomogramHeader, open_tomogram, read_header
+from milopyp_shared.turns import turned_frame
+from milopyp_shared.written_names import Naming
 
+from .outputs import format_context
 from .picking_run import PickingRun
 from .records import TomogramRecord
 
@@ -60,10 +64,53 @@ def check_headers(run: PickingRun, images: Sequence[ImageEntry]) -> None:
 
     def look(image: ImageEntry) -> None:
         header, _ = _look(run, image)
+        check_formats(run, image, header)
         if (mask := run.mask(image)) is not None:
             check_mask_header(mask, header)
 
     _first_good(images, look)
+
+
+def check_formats(run: PickingRun, image: ImageEntry, header: TomogramHeader) -> None:
+    """Refuse a tomogram of which something is unknown that one of the formats needs.
+
+    Raises
+    ------
+    UsageError
+        With the option that says it.
+    """
+    frame = turned_frame(header.frame, run.options.turn)
+    format_context(run.files(image), frame, image.label, None, run.model.recipe.diameter)
+
+
+def check_names(run: PickingRun, images: Sequence[ImageEntry]) -> None:
+    """Refuse names that a format cannot hold, of all tomograms at once: they are the command line's.
+
+    Raises
+    ------
+    InputError
+        There are such names.
+    """
+    for word in run.options.formats:
+        refuse_names(word, [image.label for image in images], "--format")
+
+
+def check_naming(run: PickingRun, images: Sequence[ImageEntry], naming: Naming) -> None:
+    """Refuse a list of tomograms whose figures are not those of the headers.
+
+    Raises
+    ------
+    ContradictionError
+        They are not.
+    """
+    if naming.path is None:
+        return  # headers of thousands of files take long
+    sizes = {}
+    for image in images:
+        with contextlib.suppress(MilopypError):  # said when it is picked
+            header, _ = _look(run, image)
+            sizes[image.name] = turned_frame(header.frame, run.options.turn).size, header.voxel_size
+    naming.check({image.name: image.label for image in images}, sizes)
 
 
 def open_first(run: PickingRun, images: Sequence[ImageEntry]) -> dict[str, Opened]:

@@ -24,6 +24,7 @@ from ..decode.published import PublishedOptions
 from ..decode.select import Selection
 
 RECORDS, SUMMARY = "records", "run.json"
+DYNAMO = "tbl"  # the format whose tables know tomograms by number
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,10 @@ class TomogramRecord(Struct, frozen=True, kw_only=True):
         Of the model file.
     options
         That change results.
+    tomo_name
+        What it is called inside files that name their tomograms.
+    dynamo_tomogram
+        Its number in Dynamo's tables; None where there is no table.
     """
 
     name: str
@@ -106,6 +111,8 @@ class TomogramRecord(Struct, frozen=True, kw_only=True):
     model_sha256: str
     options: PickOptions
     mask: FileIdentity | None
+    tomo_name: str
+    dynamo_tomogram: int | None
 
     def asks_the_same(self, other: TomogramRecord) -> bool:
         """Whether both were to be made from the same files with the same options."""
@@ -327,24 +334,40 @@ def _load(kind: Any, path: Path, name: str, title: str, *, complete: bool) -> An
 
 
 def _in_todays_words(stored: Any) -> Any:
-    """What was stored when nothing was turned, no output was known by its digest, and a frame held one voxel size."""
+    """What was stored by versions of before, as of today; see `_complete_names` and `_complete_frame`."""
     if not isinstance(stored, dict):
         return stored
     for each in (stored, *(stored.get("tomograms") or ())):
-        if isinstance(each, dict) and isinstance(options := each.get("options"), dict):
-            options.setdefault("turn", axes.NO_TURN)
+        if not isinstance(each, dict):
+            continue
+        options = each.get("options")
+        if isinstance(options, dict):
+            options.setdefault("turn", axes.NO_TURN)  # nothing was turned
             if each.get("status") == "done":
-                each.setdefault("outputs", {})
-        frame = each.get("frame") if isinstance(each, dict) else None
-        if isinstance(frame, dict) and "placement" not in frame:
-            frame["placement"] = {
-                "voxel_size": _cube(frame.pop("header_voxel_size", None)),
-                "origin": frame.pop("origin", [0.0, 0.0, 0.0]),
-                "rotation": None,
-                "rows_downwards": False,
-            }
-            frame["voxel_size"] = _cube(frame.get("voxel_size"))
+                each.setdefault("outputs", {})  # nothing was known by its digest
+            if "name" in each:
+                _complete_names(each, options)
+        if isinstance(frame := each.get("frame"), dict) and "placement" not in frame:
+            _complete_frame(frame)
     return stored
+
+
+def _complete_names(record: dict[str, Any], options: dict[str, Any]) -> None:
+    """Every tomogram was called as its outputs are, and had the number 1."""
+    formats = options.get("formats")
+    record.setdefault("tomo_name", record["name"])
+    record.setdefault("dynamo_tomogram", 1 if isinstance(formats, list) and DYNAMO in formats else None)
+
+
+def _complete_frame(frame: dict[str, Any]) -> None:
+    """A frame held one voxel size, and knew nothing of IMOD's rules."""
+    frame["placement"] = {
+        "voxel_size": _cube(frame.pop("header_voxel_size", None)),
+        "origin": frame.pop("origin", [0.0, 0.0, 0.0]),
+        "rotation": None,
+        "rows_downwards": False,
+    }
+    frame["voxel_size"] = _cube(frame.get("voxel_size"))
 
 
 def _cube(size: Any) -> Any:

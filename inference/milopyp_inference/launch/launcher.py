@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from milopyp_shared.atomic import make_folder
 from milopyp_shared.errors import ContradictionError
 from milopyp_shared.lists import ImageEntry
 
@@ -59,9 +58,9 @@ def pick_with(
     Raises
     ------
     ContradictionError
-        Everything is to be picked anew, and others are at it.
+        Everything is to be picked anew, and others are at it; or they have given Dynamo's numbers to other tomograms.
     """
-    make_folder(run.folder / RECORDS)
+    run.begin()
     if overwrite:
         _forget(launcher, run, images)
     waiting = [image for image in images if run.finished(image) is None]
@@ -113,7 +112,7 @@ def _record_failure(launcher: Launcher, run: PickingRun, image: ImageEntry, leas
     if not leases.acquire(image.name):
         return
     record = read_record(run.record_path(image))
-    said_why = isinstance(record, Failed) and run.has_these_options(record)
+    said_why = isinstance(record, Failed) and run.has_these_options(image, record)
     if not said_why and run.finished(image) is None:
         write_record(run.folder, run.failed(image, launcher.failure_reason()))
     leases.release(image.name)

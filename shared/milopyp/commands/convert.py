@@ -12,6 +12,7 @@ from milopyp_shared.axes import NO_TURN, ORDER_WORDS, TURNS
 from milopyp_shared.commandline import Number, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import UsageError
+from milopyp_shared.names import NAMES
 
 # The names of registry.FORMATS, which is imported only when the command runs.
 FORMAT_WORDS = ("txt", "mod", "csv", "relion4", "relion5", "warp", "tbl", "copick", "ndjson", "eman")
@@ -29,6 +30,14 @@ FORMAT_WORDS = ("txt", "mod", "csv", "relion4", "relion5", "warp", "tbl", "copic
     "--name",
     help="Tomogram: selects in a file with several (STAR, Dynamo with its .doc), and is written.  [default: that of "
     "the file, or the file name of the tomogram, or of IN]",
+)  # fmt: skip
+@option(
+    "--names", type=click.Choice(NAMES),
+    help="Write the name as it is, or that of the tilt series, without what programs add.  [default: file]",
+)  # fmt: skip
+@option(
+    "--tomograms", type=click.Path(path_type=Path), metavar="PATH",
+    help="Write the name that RELION's tomograms.star, or a folder of Warp's .tomostar files, has for the tomogram.",
 )  # fmt: skip
 @option(
     "--tomogram", type=click.Path(path_type=Path), metavar="FILE", group="Tomogram",
@@ -96,7 +105,7 @@ def convert(source: Path, target: Path, tomogram: Path | None, turn: str, **give
     from milopyp_shared.overwrite import refuse_existing
     from milopyp_shared.turns import turned
 
-    from ..pick_files import format_context, refuse_outside
+    from ..pick_files import called, format_context, naming_of, refuse_outside
 
     console = Console()
     old, new = format_of(source, given.pop("from_"), "--from"), format_of(target, given.pop("to"), "--to")
@@ -104,8 +113,9 @@ def convert(source: Path, target: Path, tomogram: Path | None, turn: str, **give
     assert write is not None  # format_of
     if given["binning"] is not None:
         _refuse_idle_binning(old, new)
-    inputs = [source] if tomogram is None else [source, tomogram]
+    inputs = [path for path in (source, tomogram, given["tomograms"]) if path is not None]
     refuse_existing(target, overwrite=given.pop("overwrite"), inputs=inputs)
+    naming = naming_of(new, given)
     context = format_context(source, tomogram, given, console.warn)
     check_needs(old, context, source)
     check_needs(new, context, target, writing=True)
@@ -119,10 +129,13 @@ def convert(source: Path, target: Path, tomogram: Path | None, turn: str, **give
     refuse_outside(picks, context, source)
     read_order = context.order
     picks, context = turned(picks, context, turn, target)
+    context = called(context, new, naming, target)
     for word, order in ((old, read_order), (new, context.order)):
         if doubt := axes_warning([word], order):
             console.warn(doubt)
     write(target, picks, context)
+    if new == "tbl" and context.dynamo_tomogram is None:
+        console.say("column 20, the number of the tomogram, is 1: --dynamo-tomogram says another one")
     console.say(
         f"wrote {target} ({new}): {len(picks)} picks of {context.label} from {source} ({old}), "
         f"order {context.order or 'xyz'}"

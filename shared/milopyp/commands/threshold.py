@@ -14,13 +14,14 @@ from milopyp_shared.axes import TURNS
 from milopyp_shared.commandline import Number, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import ContradictionError, InputError, MissingDependency, UsageError
-from milopyp_shared.names import listed
+from milopyp_shared.names import NAMES, listed
 from milopyp_shared.overwrite import refuse_irreplaceable
 
 if TYPE_CHECKING:
     from milopyp_inference.batch.outputs import OutputFiles
     from milopyp_inference.batch.records import Picked, RunSummary
     from milopyp_shared.formats.conventions import FormatContext
+    from milopyp_shared.written_names import Naming
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Changes:
     with_score: bool | None = None
     formats: tuple[str, ...] | None = None
     turn: str | None = None
+    names: str | None = None
+    tomograms: Path | None = None
 
 
 @command("threshold")
@@ -60,6 +63,14 @@ class Changes:
     "[default: as in the run]",
 )  # fmt: skip
 @option(
+    "--names", type=click.Choice(NAMES),
+    help="What tomograms are called inside files for other programs, as in milopyp-infer.  [default: as in the run]",
+)  # fmt: skip
+@option(
+    "--tomograms", type=click.Path(path_type=Path), metavar="PATH",
+    help="The same names from RELION's tomograms.star, or from a folder of Warp's .tomostar files.",
+)  # fmt: skip
+@option(
     "--plot", type=click.Path(path_type=Path), metavar="FILE.png",
     help="Draw how many picks every threshold leaves; alone, it changes nothing.",
 )  # fmt: skip
@@ -79,13 +90,17 @@ def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | 
       milopyp threshold picks --total 5000 --format relion5
       milopyp threshold picks --count 200 --margin 150 --out picks_200
     """
+    from msgspec import structs
+
     from milopyp_inference.pick_options import parse_formats
+    from milopyp_shared.written_names import Naming
 
     if plot is not None:
         refuse_irreplaceable(plot, run_files(run))
     console = Console()
     changes = Changes(formats=None if formats is None else parse_formats(formats, published=False), **given)
     _refuse(run, changes, plot)
+    naming = Naming.read(changes.names, changes.tomograms)
     lowest = _threshold(run, changes, console)
     records = [_changed(record, changes, lowest, run) for record in read_records(run)]
     if changes.total is not None:
@@ -97,7 +112,8 @@ def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | 
         console.say(f"wrote {plot}")
     if changes == Changes():
         return
-    records = _cut_all(run, out, records, console)
+    records = [structs.replace(record, frame=record.read_anew) for record in records]
+    records = _cut_all(run, out, _called(records, naming), console)
     for record in records:
         console.say(f"{record.name}: {record.picks} of {record.candidates} candidates")
     console.say(f"{sum(record.picks for record in records)} picks in {len(records)} tomograms: {out or run}")
@@ -115,8 +131,8 @@ def _refuse(run: Path, changes: Changes, plot: Path | None) -> None:
         raise UsageError(
             "nothing to change",
             where=run,
-            expected="--value, --precision, --total, --count, --distance, --margin, --format, --turn, --with-score or "
-            "--plot",
+            expected="--value, --precision, --total, --count, --distance, --margin, --format, --turn, --names, "
+            "--tomograms, --with-score or --plot",
         )
 
 
@@ -213,16 +229,43 @@ def _for_precision(run: Path, precision: float) -> float:
     return score
 
 
-def _cut_all(run: Path, out: Path | None, records: Sequence[Picked], console: Console) -> list[Picked]:
-    """Write the picks of all tomograms; in the run itself its records and summary, too. Returns what they say then."""
+def _called(records: Sequence[Picked], naming: Naming) -> list[Picked]:
+    """Records with the names that tomograms have inside files for other programs; raises as `Naming` does."""
     from msgspec import structs
 
+    from milopyp_shared.imod_header import middle
+    from milopyp_shared.turns import turned_frame
+
+    called = naming.call({record.name: record.tomo_name for record in records}, "milopyp threshold")
+    frames = {record.name: turned_frame(record.frame, record.options.turn) for record in records}
+    naming.check(
+        called, {name: (own.size, own.voxel_size and middle(own.voxel_size)) for name, own in frames.items()}
+    )  # fmt: skip
+    return [structs.replace(record, tomo_name=called[record.name]) for record in records]
+
+
+def _numbered(records: Sequence[Picked], folder: Path, run: Path) -> list[Picked]:
+    """Records with the numbers of their tomograms in the Dynamo tables of `folder`; as in `run`, if it has none yet."""
+    from msgspec import structs
+
+    from milopyp_inference.batch.dynamo_map import plan_numbers
+    from milopyp_inference.batch.records import DYNAMO
+
+    paths = [record.input.path for record in records if DYNAMO in record.options.formats]
+    numbers = plan_numbers(folder, paths, before=run) if paths else {}
+    return [structs.replace(record, dynamo_tomogram=numbers.get(record.input.path)) for record in records]
+
+
+def _cut_all(run: Path, out: Path | None, records: Sequence[Picked], console: Console) -> list[Picked]:
+    """Write the picks of all tomograms; in the run itself its records and summary, too. Returns what they say then."""
+    from milopyp_inference.batch.dynamo_map import keep_numbers
     from milopyp_inference.batch.outputs import keep_changed
     from milopyp_inference.batch.records import read_summary, write_record, write_summary
 
     summary = read_summary(run) if out is None else None
-    records = [structs.replace(record, frame=record.read_anew) for record in records]
+    records = _numbered(records, out or run, run)
     targets = _targets(run, out or run, records, console)
+    keep_numbers(out or run, {own.input.path: own.dynamo_tomogram for own in records if own.dynamo_tomogram})
     cut: list[Picked] = []
     try:
         for record, (files, context) in zip(records, targets, strict=True):
@@ -245,18 +288,21 @@ def _targets(
     Raises
     ------
     UsageError, InputError
-        They would go over what they are cut from; a format lacks something.
+        They would go over what they are cut from; a format lacks something, or cannot hold a name.
     """
     from milopyp_inference.batch.outputs import OutputFiles, format_context
-    from milopyp_shared.formats.registry import axes_warning
+    from milopyp_shared.formats.registry import axes_warning, check_names
     from milopyp_shared.turns import turned_frame
 
+    for word in {word for record in records for word in record.options.formats}:
+        check_names(word, [record.tomo_name for record in records], "--format")
     targets = []
     for record in records:
         files = OutputFiles.of(folder, record.name, record.options.formats)
         _refuse_loss(run, record.name, files)
         frame = turned_frame(record.frame, record.options.turn)
-        targets.append((files, format_context(files, frame, record.name, record.diameter / 2)))
+        context = format_context(files, frame, record.tomo_name, record.dynamo_tomogram, record.diameter / 2)
+        targets.append((files, context))
         if doubt := axes_warning(record.options.formats, frame.order):
             console.warn(f"{record.name}: {doubt}")
     old = [path.name for files, _ in targets for path in files.picks if path.exists()]

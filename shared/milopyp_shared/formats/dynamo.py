@@ -9,7 +9,7 @@ beside the table of a data folder and calls it ``indices_column20.doc``.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -173,6 +173,11 @@ def write_table(path: str | Path, xyz: Floats, cc: Floats, tomogram: int = 1) ->
             words[index] = fixed(value, 3)
         lines.append(" ".join(words) + "\n")
     write_text(path, "".join(lines))
+
+
+def write_doc(path: str | Path, tomograms: Mapping[int, str]) -> None:
+    """Write a map that `read_doc` reads."""
+    write_text(path, "".join(f"{number} {tomograms[number]}\n" for number in sorted(tomograms)))
 
 
 def _table_of(rows: Floats, name: str | None = None) -> DynamoTable:

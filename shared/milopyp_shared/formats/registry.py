@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, UsageError
+from ..names import listed
 from ..picks import Picks
 from . import conventions, copick, dynamo, star
 from .conventions import FormatContext
@@ -59,6 +60,8 @@ class Format:
         Whether it belongs to programs that reconstruct tomograms themselves, with z as the thickness.
     classes
         Whether a file may say of which class each particle is.
+    can_name
+        Whether it can hold a tomogram's name; None: it has no place for names.
     """
 
     suffixes: tuple[str, ...]
@@ -70,6 +73,7 @@ class Format:
     names: ManyTomograms | None = None
     thickness_is_z: bool = False
     classes: bool = False
+    can_name: Callable[[str], bool] | None = None
 
 
 FORMATS: dict[str, Format] = {
@@ -84,6 +88,7 @@ FORMATS: dict[str, Format] = {
         names=IN_VOXELS,
         thickness_is_z=True,
         classes=True,
+        can_name=star.can_name,
     ),
     "relion5": Format(
         (".star",),
@@ -93,6 +98,7 @@ FORMATS: dict[str, Format] = {
         names=CENTRED,
         thickness_is_z=True,
         classes=True,
+        can_name=star.can_name,
     ),
     "warp": Format(
         (".star",),
@@ -102,6 +108,7 @@ FORMATS: dict[str, Format] = {
         names=IN_VOXELS,
         thickness_is_z=True,
         classes=True,
+        can_name=star.can_name,
     ),
     "tbl": Format((".tbl",), conventions.read_tbl, conventions.write_tbl, binned=True, names=TABLE),
     "copick": Format(
@@ -111,6 +118,7 @@ FORMATS: dict[str, Format] = {
         write_needs=("voxel_size",),
         names=COPICK,
         thickness_is_z=True,
+        can_name=bool,
     ),
     "ndjson": Format((".ndjson",), conventions.read_ndjson, conventions.write_ndjson, binned=True, thickness_is_z=True),
     "eman": Format((".json",), conventions.read_eman, None, classes=True),
@@ -124,16 +132,31 @@ def check_needs(word: str, context: FormatContext, path: Path, *, writing: bool 
     ------
     UsageError
         With the option that says it.
-    InputError
-        The tomogram to write has a name that the format cannot hold.
     """
     row = FORMATS[word]
     for need in row.needs + (row.write_needs if writing else ()):
         context.require(need, path)
     if not writing:
         refuse_class(word, context.class_, path)
-    if writing and ".star" in row.suffixes:
-        star.check_name(context.label, path)
+
+
+def check_names(word: str, labels: Iterable[str], where: object) -> None:
+    """Refuse names of tomograms that the format `word` cannot hold, before anything is written.
+
+    Raises
+    ------
+    InputError
+        With these names.
+    """
+    can_name = FORMATS[word].can_name
+    if bad := [repr(label) for label in labels if can_name is not None and not can_name(label)]:
+        raise InputError(
+            f"{word} cannot hold the name{'s' * (len(bad) > 1)} {listed(bad)}",
+            where=where,
+            expected="names without spaces, quotes and #, and not beginning as STAR's own words do",
+            remedy="Say another with --name of milopyp convert, or in the column tomo_name of milopyp-infer's image "
+            "list.",
+        )
 
 
 def refuse_class(word: str, class_: str | None, path: Path) -> None:

@@ -197,17 +197,16 @@ def write_particles(
     Parameters
     ----------
     name
-        `TOMOGRAM` or `MICROGRAPH`, and what stands there.
+        `TOMOGRAM` or `MICROGRAPH`, and what stands there, which `can_name` accepts.
     coordinates
         `VOXELS` or `CENTRED`, what `xyz` counts.
 
     Raises
     ------
     InputError
-        The name has spaces or quotes (RELION does not read such names), or the file cannot be written.
+        The file cannot be written.
     """
     name_label, word = name
-    check_name(word, path)
     labels = [name_label, *coordinates, SCORE]
     lines = ["", f"data_{block}", "", "loop_"]
     lines += [f"_{label} #{number}" for number, label in enumerate(labels, start=1)]
@@ -216,21 +215,10 @@ def write_particles(
     write_text(path, "\n".join(lines) + "\n\n")
 
 
-def check_name(name: str, path: str | Path) -> None:
-    """Refuse a tomogram's name that cannot be a value.
-
-    Raises
-    ------
-    InputError
-        It has spaces or quotes, or begins as STAR's own words do.
-    """
-    if _words(name) != [name] or name[0] in "_'\"" or name.lower().startswith(("data_", "loop_")):
-        raise InputError(
-            f"name {name!r}",
-            where=path,
-            expected="a name without spaces and quotes, and not beginning as STAR's own words do",
-            remedy="Write it with --name of milopyp convert.",
-        )
+def can_name(name: str) -> bool:
+    """Whether a tomogram's name can be a value: no spaces, quotes or #, and not beginning as STAR's own words do."""
+    odd = any(sign in name for sign in "'\"#")  # some readers end a value there
+    return _words(name) == [name] and not odd and not name.lower().startswith(("data_", "loop_", "_"))
 
 
 def _with_labels(path: str | Path, coordinates: Sequence[str]) -> Block:

@@ -1,0 +1,193 @@
+"""What a tomogram is called inside the files that are written of it: the next program must know it by that name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import ContradictionError, InputError, UsageError
+from .files import missing_file_error
+from .imod_header import Three
+from .names import assign_all, bare, listed, series
+
+if TYPE_CHECKING:
+    from .formats.star import Block
+
+TOLERANCE = 0.05  # of sizes: programs round, and cut off what does not fit a binning
+_TOMOSTAR = ".tomostar"
+_SIZE = ("rlnTomoSizeX", "rlnTomoSizeY", "rlnTomoSizeZ")
+_PIXEL, _BINNING = "rlnTomoTiltSeriesPixelSize", "rlnTomoTomogramBinning"
+REMEDY = "Name the tomograms in the column tomo_name of an image list, or leave --tomograms out."
+
+
+@dataclass(frozen=True)
+class KnownTomogram:
+    """What a list of tomograms says of one; None: it does not say.
+
+    Attributes
+    ----------
+    size
+        Along x, y and z, in voxels that are not binned.
+    pixel_size
+        Of these, Angstrom.
+    binning
+        Of the tomogram that the list's program has reconstructed.
+    """
+
+    size: Three | None = None
+    pixel_size: float | None = None
+    binning: float | None = None
+
+    def doubt(self, size: tuple[int, int, int], voxel_size: float | None) -> str | None:
+        """What does not fit a tomogram of `size` voxels (x, y, z) of `voxel_size` Angstrom, in words.
+
+        Where both are known it may be binned otherwise; where they are not, what there is decides.
+        """
+        if self.size is None:
+            own = self.pixel_size * self.binning if self.pixel_size and self.binning else voxel_size
+            wrong = own and voxel_size and abs(own / voxel_size - 1) > TOLERANCE
+            return f"voxels of {own:.4g} A, and not of {voxel_size:.4g} A" if wrong else None
+        scales = sorted(mine / theirs for mine, theirs in zip(self.size, size, strict=True))
+        scale = voxel_size / self.pixel_size if voxel_size and self.pixel_size else scales[1]
+        own_size = [each / scale for each in self.size]
+        if all(abs(mine - theirs) <= TOLERANCE * theirs + 1 for mine, theirs in zip(own_size, size, strict=True)):
+            return None
+        unit = f" of {voxel_size:.4g} A" if voxel_size else ""
+        return f"{' x '.join(f'{each:.0f}' for each in own_size)} voxels{unit}, and not {' x '.join(map(str, size))}"
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How tomograms are to be called.
+
+    Attributes
+    ----------
+    word
+        ``file``, their own names; ``series``, without what programs add; None: as they are called already.
+    path, known
+        A list of tomograms that says their names instead, and what it knows.
+    """
+
+    word: str | None = None
+    path: Path | None = None
+    known: Mapping[str, KnownTomogram] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, word: str | None, path: Path | None) -> Naming:
+        """What ``--names`` and ``--tomograms`` say.
+
+        Raises
+        ------
+        UsageError
+            Both do.
+        InputError
+            The list of tomograms is none.
+        """
+        if word is not None and path is not None:
+            raise UsageError("given beside --tomograms", where="--names", expected="one of them: both say the names")
+        return cls(word, path, {} if path is None else read_tomograms(path))
+
+    def call(self, labels: Mapping[str, str], where: object) -> dict[str, str]:
+        """What tomograms are called in the files that are written of them.
+
+        Parameters
+        ----------
+        labels
+            What they are called already, by name.
+        where
+            The command, for the message.
+
+        Raises
+        ------
+        InputError
+            Two would be called the same, or the list has no name for one.
+        """
+        if self.path is not None:
+            return assign_all(list(labels), list(self.known), self.path, REMEDY)
+        called = dict(labels)
+        if self.word is not None:
+            called = {name: name if self.word == "file" else series(bare(name)) for name in labels}
+        owners: dict[str, str] = {}
+        for name, label in called.items():
+            if (other := owners.setdefault(label, name)) != name:
+                raise InputError(
+                    f"{other} and {name} would both be called {label}",
+                    where=where,
+                    expected="one name for one tomogram",
+                    remedy="Name the tomograms in the column tomo_name of an image list.",
+                )
+        return called
+
+    def check(self, called: Mapping[str, str], sizes: Mapping[str, tuple[tuple[int, int, int], float | None]]) -> None:
+        """Refuse a list of tomograms that says other figures than the tomograms: it is of others.
+
+        Parameters
+        ----------
+        called
+            As `call` says.
+        sizes
+            Voxels along x, y and z of the tomograms that are at hand, and Angstrom of one, by name.
+
+        Raises
+        ------
+        ContradictionError
+            With the figures of the first such tomogram, and the names of all.
+        """
+        if self.path is None:
+            return
+        doubts = {name: self.known[called[name]].doubt(*size) for name, size in sizes.items()}
+        if wrong := {name: doubt for name, doubt in doubts.items() if doubt}:
+            raise ContradictionError(
+                f"says of {next(iter(wrong))} {next(iter(wrong.values()))}",
+                where=self.path,
+                expected=f"the figures of the files within {TOLERANCE:.0%} ({listed(wrong)})",
+                remedy="Is it the list of these tomograms? Give --voxel-size of milopyp-infer or milopyp convert if a "
+                "header is wrong, and --turn for files that are to be turned.",
+            )
+
+
+def read_tomograms(path: Path) -> dict[str, KnownTomogram]:
+    """The tomograms of RELION's ``tomograms.star``, or of a folder of Warp's ``.tomostar`` files, by name.
+
+    Raises
+    ------
+    InputError
+        It is missing, none of these, or names a tomogram twice.
+    """
+    if path.is_dir():
+        names = sorted(file.name for file in path.iterdir() if file.name.lower().endswith(_TOMOSTAR))
+        if not names:
+            raise InputError(f"holds no {_TOMOSTAR}", where=path, expected="a folder of Warp's tilt series")
+        return {name[: -len(_TOMOSTAR)]: KnownTomogram() for name in names}
+    if not path.exists():
+        raise missing_file_error(path, "RELION's tomograms.star, or a folder of .tomostar files", "Check its name.")
+    return _read_star(path)
+
+
+def _read_star(path: Path) -> dict[str, KnownTomogram]:
+    from .formats.star import TOMOGRAM, read_star
+
+    blocks = read_star(path)
+    naming = [block for block in blocks.values() if TOMOGRAM in block.labels]
+    if not naming:
+        raise InputError(f"has no table with {TOMOGRAM}", where=path, expected="RELION's list of tomograms")
+    block = blocks["global"] if blocks.get("global") in naming else naming[0]
+    known: dict[str, KnownTomogram] = {}
+    for name, figures, line in zip(block.words(TOMOGRAM), _figures(block), block.lines, strict=True):
+        if known.setdefault(name, figures) is not figures:
+            raise InputError(
+                f"{name} a second time", where=f"{path}, line {line}", expected="a list that has every tomogram once"
+            )
+    return known
+
+
+def _figures(block: Block) -> list[KnownTomogram]:
+    rows = block.numbers([*_SIZE, _PIXEL, _BINNING]).tolist()
+    return [
+        KnownTomogram(
+            (x, y, z) if min(x, y, z) > 0 else None, pixel if pixel > 0 else None, binning if binning > 0 else None
+        )
+        for x, y, z, pixel, binning in rows
+    ]

@@ -1,0 +1,145 @@
+"""Column 20 of Dynamo's tables, and the map of a run that says which tomogram has which number."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import dynamotable
+import numpy as np
+import pytest
+
+from milopyp_inference.batch.dynamo_map import MAP, keep_numbers, plan_numbers
+from milopyp_shared.errors import ContradictionError
+from running import Outcome, outputs, run_line
+from toys import TOY, clean_phantom, write_tomogram
+
+INFER = "milopyp-infer --model toy.onnx --threads 1 --format tbl --out"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("numbers")
+    shutil.copy(TOY, folder / "toy.onnx")
+    for seed, name in enumerate("abc", start=1):
+        write_tomogram(folder / f"{name}.mrc", clean_phantom(seed, (16, 48, 48), 3).volume, voxel_size=10.0)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for path in made.iterdir():
+        shutil.copy(path, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def done(line: str) -> Outcome:
+    outcome = run_line(line)
+    assert outcome.code == 0, outcome.err
+    return outcome
+
+
+def numbers(run: str, names: str) -> list[int]:
+    """Column 20 of each table, which is the same in all rows."""
+    columns = [np.loadtxt(f"{run}/{name}.tbl", ndmin=2)[:, 19] for name in names]
+    assert all(len(set(column)) == 1 for column in columns)
+    return [int(column[0]) for column in columns]
+
+
+def doc(run: str) -> dict[str, int]:
+    """The map of a run by name, as another reader has it."""
+    found = {}
+    for line in Path(run, MAP).read_text().splitlines():
+        number, path = line.split(maxsplit=1)
+        found[Path(path).stem] = int(number)
+    return found
+
+
+def test_numbers_differ_and_the_map_says_whose_they_are(here: Path) -> None:
+    done(f"{INFER} picks a.mrc b.mrc c.mrc")
+    assert numbers("picks", "abc") == [1, 2, 3]
+    assert Path("picks", MAP).read_text() == f"1 {here}/a.mrc\n2 {here}/b.mrc\n3 {here}/c.mrc\n"
+    table = dynamotable.read("picks/b.tbl", f"picks/{MAP}")  # an independent reader
+    assert set(table["tomo_file"]) == {f"{here}/b.mrc"}
+
+
+def test_numbers_stay() -> None:
+    done(f"{INFER} picks b.mrc")
+    done(f"{INFER} picks a.mrc b.mrc")
+    assert (doc("picks"), numbers("picks", "ab")) == ({"b": 1, "a": 2}, [2, 1])
+    assert "b is already done" in done(f"{INFER} picks c.mrc b.mrc").out
+    assert (doc("picks"), numbers("picks", "abc")) == ({"b": 1, "a": 2, "c": 3}, [2, 1, 3])
+    # of a map that is lost: what had another number is picked again
+    Path("picks", MAP).unlink()
+    again = done(f"{INFER} picks a.mrc b.mrc c.mrc")
+    assert [name for name in "abc" if f"{name} is already done" in again.out] == ["c"]
+    assert (doc("picks"), numbers("picks", "abc")) == ({"a": 1, "b": 2, "c": 3}, [1, 2, 3])
+
+
+def test_a_map_of_one_s_own_is_gone_on_with(here: Path) -> None:
+    Path("picks").mkdir()
+    Path("picks", MAP).write_text(f"7 {here}/b.mrc\n12 /elsewhere/z.mrc\n")
+    done(f"{INFER} picks a.mrc b.mrc")
+    assert (doc("picks"), numbers("picks", "ab")) == ({"b": 7, "z": 12, "a": 13}, [13, 7])
+
+
+def test_without_tables_there_is_no_map() -> None:
+    done(f"{INFER.replace('tbl', 'copick')} picks a.mrc")
+    assert not Path("picks", MAP).exists()
+    record = json.loads(Path("picks/records/a.json").read_text())
+    assert record["dynamo_tomogram"] is None
+
+
+def test_workers_and_parts_have_the_numbers_of_the_whole_list() -> None:
+    done(f"{INFER} whole a.mrc b.mrc c.mrc")
+    done(f"{INFER} workers a.mrc b.mrc c.mrc --workers 2")
+    for number in (3, 1, 2):
+        done(f"{INFER} parts a.mrc b.mrc c.mrc --shard {number}/3")
+    assert outputs(Path("workers")) == outputs(Path("parts")) == outputs(Path("whole"))
+
+
+def test_thresholding_keeps_the_numbers(here: Path) -> None:
+    done(f"{INFER} picks b.mrc a.mrc")
+    done("milopyp threshold picks --count 2 --out few")
+    assert (numbers("few", "ab"), doc("few")) == ([2, 1], {"b": 1, "a": 2})
+    done("milopyp threshold picks --count 2")
+    assert numbers("picks", "ab") == [2, 1]
+    # a run without tables gets them, in the order of the names
+    done(f"{INFER.replace('--format tbl', '')} plain b.mrc a.mrc")
+    done("milopyp threshold plain --format tbl")
+    assert (numbers("plain", "ab"), doc("plain")) == ([1, 2], {"a": 1, "b": 2})
+    assert json.loads(Path("plain/records/b.json").read_text())["dynamo_tomogram"] == 2
+    assert "b is already done" in done(f"{INFER} plain a.mrc b.mrc").out
+
+
+def test_tables_of_before_have_the_number_1() -> None:
+    done(f"{INFER} picks a.mrc b.mrc")
+    Path("picks", MAP).unlink()
+    for name in "ab":
+        path = Path(f"picks/records/{name}.json")
+        record = json.loads(path.read_text())
+        del record["dynamo_tomogram"], record["tomo_name"]
+        path.write_text(json.dumps(record))
+    again = done(f"{INFER} picks a.mrc b.mrc").out
+    assert "a is already done" in again and "b is already done" not in again
+    assert numbers("picks", "ab") == [1, 2]
+
+
+def test_two_processes_that_give_numbers_at_once(tmp_path: Path) -> None:
+    first, second = (plan_numbers(tmp_path, [path]) for path in ("/a.mrc", "/b.mrc"))
+    keep_numbers(tmp_path, first)
+    with pytest.raises(ContradictionError, match="another process has given the same numbers"):
+        keep_numbers(tmp_path, second)
+    keep_numbers(tmp_path, plan_numbers(tmp_path, ["/b.mrc"]))
+    keep_numbers(tmp_path, first)
+    assert (tmp_path / MAP).read_text() == "1 /a.mrc\n2 /b.mrc\n"
+
+
+def test_converting_says_that_the_number_is_1() -> None:
+    Path("a.csv").write_text("x,y,z,score\n1,2,3,0.5\n")
+    said = "column 20, the number of the tomogram, is 1"
+    assert said in done("milopyp convert a.csv a.tbl").out
+    assert said not in done("milopyp convert a.csv b.tbl --dynamo-tomogram 4").out
+    assert np.loadtxt("b.tbl")[19] == 4
