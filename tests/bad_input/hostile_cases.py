@@ -18,7 +18,6 @@ from bad_input.builders import (
     Case,
     both,
     edited,
-    failed_run,
     lists,
     model_of_one_object,
     picked,
@@ -27,6 +26,7 @@ from bad_input.builders import (
     volume,
 )
 from bad_input.expected import (
+    FOR_FORMAT,
     FROM_INFER,
     IMAGE_NAME,
     INSIDE,
@@ -34,13 +34,12 @@ from bad_input.expected import (
     MODES,
     MRC,
     NUMBER,
-    ONE_PICKED,
     PACKED,
     SAME_SIZE,
     WHOLE_IMOD,
     WRITABLE,
 )
-from milopyp_shared.errors import CheckError, ContradictionError, InputError
+from milopyp_shared.errors import ContradictionError, InputError, UsageError
 
 VOLUME = picking(volume("a.mrc"))
 CONVERT_MOD = "milopyp convert a.mod b.csv --order xyz --shape 32 32 16"
@@ -114,9 +113,8 @@ HEADERS = [
          header(40, "<3f", 320.0, 320.0, 80.0), facts=("10 x 10 x 5 A", "--voxel-size")),
     Case("no voxel size along y", f"{INFER} a.mrc", ContradictionError, "a.mrc", SAME_SIZE,
          header(40, "<3f", 320.0, 0.0, 160.0), facts=("10 x 1 x 10 A", "--voxel-size")),
-    Case("voxel size that is no number in a header", f"{INFER} a.mrc --format relion5", CheckError, "picks",
-         ONE_PICKED, header(40, "<3f", float("nan"), 1, 1),
-         facts=("failed: a: picks/a.star: ", "--voxel-size"), leaves=failed_run),
+    Case("voxel size that is no number in a header", f"{INFER} a.mrc --format relion5", UsageError, "picks/a.star",
+         FOR_FORMAT, header(40, "<3f", float("nan"), 1, 1), facts=("--voxel-size",)),
     Case("bz2 cut short", f"{INFER} a.mrc.bz2", InputError, "a.mrc.bz2", PACKED,
          packed(bz2, "a.mrc.bz2", lambda data: data[:-200])),
     Case("bz2 with other bytes", f"{INFER} a.mrc.bz2", InputError, "a.mrc.bz2", PACKED,
