@@ -142,6 +142,8 @@ def _check_whole_list(run: PickingRun, request: Request, images: Images) -> None
     check_names(run, images.everything)
     check_headers(run, images.everything)
     check_naming(run, images.everything, images.naming)
+    if note := images.naming.note({image.name: image.label for image in images.everything}, run.options.formats):
+        request.console.say(note)
 
 
 def write_script(request: Request, run: PickingRun, images: Images) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -119,6 +119,17 @@ class Naming:
                     remedy="Name the tomograms in the column tomo_name of an image list.",
                 )
         return called
+
+    def note(self, called: Mapping[str, str], formats: Collection[str]) -> str:
+        """What there is to say of `called` where nobody has said how: that the next program may know another name."""
+        from .formats.registry import FORMATS
+
+        if self.word is not None or self.path is not None or not any(FORMATS[word].can_name for word in formats):
+            return ""
+        longer = next((name for name, label in called.items() if label == name != series(name)), None)
+        if longer is None:
+            return ""
+        return f"picks are of {longer}, as its file is called; with --names series they are of {series(bare(longer))}"
 
     def check(self, called: Mapping[str, str], sizes: Mapping[str, tuple[tuple[int, int, int], float | None]]) -> None:
         """Refuse a list of tomograms that says other figures than the tomograms: it is of others.

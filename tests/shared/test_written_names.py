@@ -110,6 +110,17 @@ def test_picking_and_thresholding_write_the_names_of_the_series() -> None:
     assert [named(f"picks/{name}.json") for name in WARP] == list(WARP)
 
 
+def test_names_that_the_next_program_may_not_know_are_said() -> None:
+    said = "picks are of TS_01_10.00Apx, as its file is called; with --names series they are of TS_01"
+    line = f"{INFER} picks {WARP[0]}.mrc"
+    assert said not in done(line).out  # no format with names
+    assert said in done(f"{line} --format relion5").out
+    assert said not in done(f"{line} --format relion5 --names file").out
+    assert said in done("milopyp threshold picks --count 2").out
+    assert said not in done("milopyp threshold picks --names series").out
+    assert said not in done("milopyp threshold picks --count 1").out
+
+
 def test_names_count_for_what_is_done_already() -> None:
     line = f"{INFER} picks {WARP[0]}.mrc --format copick"
     done(line)

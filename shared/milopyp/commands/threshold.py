@@ -113,7 +113,7 @@ def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | 
     if changes == Changes():
         return
     records = [structs.replace(record, frame=record.read_anew) for record in records]
-    records = _cut_all(run, out, _called(records, naming), console)
+    records = _cut_all(run, out, _called(records, naming, console), console)
     for record in records:
         console.say(f"{record.name}: {record.picks} of {record.candidates} candidates")
     console.say(f"{sum(record.picks for record in records)} picks in {len(records)} tomograms: {out or run}")
@@ -229,7 +229,7 @@ def _for_precision(run: Path, precision: float) -> float:
     return score
 
 
-def _called(records: Sequence[Picked], naming: Naming) -> list[Picked]:
+def _called(records: Sequence[Picked], naming: Naming, console: Console) -> list[Picked]:
     """Records with the names that tomograms have inside files for other programs; raises as `Naming` does."""
     from msgspec import structs
 
@@ -241,6 +241,8 @@ def _called(records: Sequence[Picked], naming: Naming) -> list[Picked]:
     naming.check(
         called, {name: (own.size, own.voxel_size and middle(own.voxel_size)) for name, own in frames.items()}
     )  # fmt: skip
+    if note := naming.note(called, {word for record in records for word in record.options.formats}):
+        console.say(note)
     return [structs.replace(record, tomo_name=called[record.name]) for record in records]
 
 
