@@ -25,6 +25,7 @@ from milopyp_shared.lists import (
 from milopyp_shared.picks import Picks
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.tomogram import open_tomogram
+from milopyp_shared.written_names import Naming
 from toys import TOY, noise, placed, write_tomogram
 
 PICKS = Picks(np.array([[3.0, 4.5, 5.25], [10.0, 2.0, 7.0], [1.5, 20.0, 11.0]]), np.array([0.9, 0.5, 0.25]))
@@ -88,6 +89,19 @@ def _toy_recipe(path: Path) -> None:
     path.write_text(read_recipe(TOY).to_json())
 
 
+def _tomograms_star(path: Path) -> None:
+    labels = ("TomoName", "TomoTiltSeriesPixelSize", "TomoTomogramBinning", "TomoSizeX", "TomoSizeY", "TomoSizeZ")
+    columns = "".join(f"_rln{label} #{number}\n" for number, label in enumerate(labels, start=1))
+    path.write_text(f"\ndata_global\n\nloop_\n{columns}TS_01 2.5 4.0 320 256 128\nTS_02 2.5 4.0 320 256 128\n")
+
+
+def _names_and_doubts(path: Path) -> object:
+    naming = Naming.read(None, path)
+    called = naming.call({"rec_TS_01": "rec_TS_01"}, path)
+    naming.check(called, {"rec_TS_01": ((80, 64, 32), 10.0)})
+    return called
+
+
 READERS: dict[str, Reader] = {word: _format(word) for word in FORMATS if word != "mod"} | {
     "mod": Reader(".mod", lambda path: FORMATS["mod"].write(path, PICKS, SETTING), _whole_model),  # type: ignore[misc]
     "mrc": Reader(".mrc", lambda path: write_tomogram(path, noise((8, 10, 12))), _whole_tomogram),
@@ -103,6 +117,7 @@ READERS: dict[str, Reader] = {word: _format(word) for word in FORMATS if word !=
     ),
     "map of a Dynamo table": Reader(".doc", lambda path: path.write_text("1 /data/a.mrc\n12 b.mrc\n"), read_doc),
     "names in a STAR file": Reader(".star", _format("relion4").make, lambda path: read_all_particles(path, VOXELS)),
+    "list of tomograms": Reader(".star", _tomograms_star, _names_and_doubts),
     "recipe": Reader(".json", _toy_recipe, _recipe),
 }
 
