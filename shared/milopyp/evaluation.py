@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias, Unpack
 
@@ -25,7 +25,6 @@ from milopyp_shared.matching import Evaluation, evaluate_at_best_f1
 from milopyp_shared.names import listed
 from milopyp_shared.peaks import nms
 from milopyp_shared.picks import Picks, as_picks
-from milopyp_shared.tomogram import Frame
 
 from .pick_files import ReadOptions, format_context, read_with_context
 
@@ -183,21 +182,18 @@ def run_contexts(
     run: Path, names: Iterable[str], coords: Literal["model2point", "voxel"] | None = None, binning: float = 1.0
 ) -> dict[str, FormatContext]:
     """What a run says of its tomograms; nothing is known of those of a lone table."""
-    contexts = {name: FormatContext(label=name, coords=coords, binning=binning) for name in names}
+    contexts = {name: FormatContext(label=name) for name in names}
     if (run / RECORDS).is_dir():
-        for record in read_records(run):
-            if record.name in contexts:
-                contexts[record.name] = FormatContext.of(_frame_of(record), record.name, coords=coords, binning=binning)
-    return contexts
+        contexts |= {own.name: _context_of(own) for own in read_records(run) if own.name in contexts}
+    return {name: replace(context, coords=coords, binning=binning) for name, context in contexts.items()}
 
 
-def _frame_of(record: Picked) -> Frame:
-    """Where the tomogram's voxels are by what is known today; as the record says where the tomogram is gone."""
+def _context_of(record: Picked) -> FormatContext:
+    """What a record says; a header that nobody can read anew is not at hand, so that models count as drawn on it."""
     try:
-        return record.read_anew
-    except InputError as error:
-        _warn(f"{error}: known positions in models may be placed wrongly")
-        return record.frame
+        return FormatContext.of(record.read_anew, record.name)
+    except InputError:
+        return replace(FormatContext.of(record.frame, record.name), frame=None)
 
 
 @dataclass(frozen=True)

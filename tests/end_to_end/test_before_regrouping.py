@@ -15,9 +15,10 @@ import pytest
 import torch
 
 from milopyp_inference import pick
-from milopyp_shared.formats.mod import CENTRE
+from milopyp_shared.formats.mod import CENTRE, write_mod
 from milopyp_shared.preprocessing import Preprocessing
 from milopyp_shared.recipe import METADATA_KEY, Calibration, Chunks, Geometry, Recipe, Threshold
+from milopyp_shared.tomogram import read_header
 from running import outputs, run_line
 from toys import clean_phantom, write_tomogram
 
@@ -134,6 +135,21 @@ def test_an_old_run_is_shown_and_judged() -> None:
     assert run_line("milopyp evaluate run --truth truth.txt --radius 50A --json figures.json").code == 0
     figures = content("figures.json")
     assert (figures["distance"], figures["n_truth"]) == (6.0, 3)
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_an_old_run_is_judged_by_a_model_on_its_tomogram(gone: bool) -> None:
+    """The header is read anew; where it is gone, the model is taken as drawn on this tomogram."""
+    with_origin_of_imod_4()
+    placement = read_header(Path("tomograms/a.mrc")).frame.placement
+    assert placement.origin == (-30.0, 0.0, 0.0)
+    particles = np.array(clean_phantom(7, (16, 48, 48), 3).particles_xyz, dtype=float)
+    write_mod(Path("a.mod"), particles, size_xyz=(48, 48, 16), radius=4.0, placement=placement)
+    if gone:
+        Path("tomograms/a.mrc").unlink()
+    outcome = run_line("milopyp evaluate run --truth a.mod --radius 50A --json figures.json")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert content("figures.json")["n_hits"] == 3
 
 
 def test_a_record_of_published_picks() -> None:
