@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from milopyp_shared.axes import ORDER_WORDS
-from milopyp_shared.commandline import Number, command, option, run
+from milopyp_shared.commandline import LengthRange, Number, command, option, run
 from milopyp_shared.console import Console
 from milopyp_shared.errors import MissingDependency
+from milopyp_shared.lengths import LARGEST, SMALLEST, diameter_in_voxels
 from milopyp_shared.overwrite import refuse_existing
 
 TRAINED = "How it was trained (for published checkpoints without opt.txt beside them; our own know it)"
@@ -58,7 +59,10 @@ TRAINED = "How it was trained (for published checkpoints without opt.txt beside 
     group=TRAINED,
     help="File axes of its tomograms from fastest to slowest; auto: unknown or various.",
 )
-@option("--bbox", type=Number(2, 1000), group=TRAINED, help="Particle diameter, voxels.")
+@option(
+    "--bbox", type=LengthRange(min=SMALLEST, max=LARGEST), group=TRAINED,
+    help="Particle diameter in voxels, or, beside --voxel-size, in Angstrom with an A (240A).",
+)  # fmt: skip
 @option("--voxel-size", type=Number(min=0, min_open=True), group=TRAINED, help="Angstrom; may stay unknown.")
 @click.version_option(package_name="milopyp")
 def export_command(checkpoint: Path, output: Path | None, overwrite: bool, **options: Any) -> None:
@@ -75,6 +79,8 @@ def export_command(checkpoint: Path, output: Path | None, overwrite: bool, **opt
     suffix = "" if options["precision"] == "fp32" else f"_{options['precision']}"
     output = output or checkpoint.with_name(f"{checkpoint.stem}{suffix}.onnx")
     refuse_existing(output, overwrite=overwrite, inputs=[checkpoint], made=".onnx")
+    if options["bbox"] is not None:
+        options["bbox"] = diameter_in_voxels(options["bbox"], options["voxel_size"], "--voxel-size beside it")
     try:
         import onnxscript  # noqa: F401 - PyTorch's exporter would miss it only halfway
 

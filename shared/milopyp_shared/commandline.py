@@ -18,6 +18,7 @@ import click
 from . import messages
 from .atomic import is_full, write_error
 from .errors import MilopypError, is_out_of_memory, memory_error
+from .lengths import Length
 from .system import ending_signals
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -25,6 +26,7 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
 DEBUG_TRACE = "--debug-trace"
+ANGSTROM = ("A", "a", "\u00c5", "\u00e5", "\u212b")  # what a length in Angstrom may end with
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True}
 
 
@@ -99,6 +101,29 @@ class Number(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number.", param, ctx)
         return number
+
+
+class LengthRange(click.ParamType[Length]):
+    """A length in voxels, or in Angstrom with an A: ``21`` or ``210A``; the range is that of the voxels."""
+
+    name = "LENGTH"
+
+    def __init__(self, **voxels: Any) -> None:
+        self._voxels, self._angstrom = Number(**voxels), Number(min=0, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Length:
+        """``"210A"`` -> ``Length(210.0, angstrom=True)``."""
+        if isinstance(value, Length):
+            return value
+        text = str(value).strip()
+        angstrom = text.endswith(ANGSTROM)
+        number = text[:-1].rstrip() if angstrom else text
+        try:
+            float(number)
+        except ValueError:
+            self.fail(f"{value!r} is no length: voxels, such as 21, or Angstrom, such as 210A.", param, ctx)
+        kind = self._angstrom if angstrom else self._voxels
+        return Length(kind.convert(number, param, ctx), angstrom)
 
 
 def option(*names: str, **settings: Any) -> Callable[[Decorated], Decorated]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from .console import Console
 from .errors import InputError, UsageError
+from .lengths import Length, diameter_in_voxels, refuse_wide, wide_warning
 from .names import listed, read_name_map
 from .pick_choice import choose_picks
 
@@ -34,7 +35,7 @@ class How:
     object_: int | None = None
     from_: str | None = None
     binning: float = 1.0
-    bbox: float | None = None
+    bbox: Length | None = None
     class_: str | None = None
     picks: Path | None = None
     name_map: Path | None = None
@@ -60,17 +61,21 @@ def read_labels(
     InputError
         No tomogram has picks, or a file cannot be read.
     ContradictionError
-        Labels outside their volume.
+        Labels outside their volume, or particles that are larger than it.
     """
     _refuse_idle(how)
     if how.picks is None:
         found = _beside_tomograms(entries, order, how, console)
     else:
         found = _of_one_file(entries, order, how.picks, how, console)
-    labels = {}
+    labels, sizes = {}, {}
     for own in found:
         _tell(own, how, console)
         labels[own.entry.name] = own.xyz
+        if how.bbox is not None:
+            sizes[own.entry.name] = (diameter_of(own.header, how.bbox), min(own.header.shape))
+    if doubt := wide_warning(sizes):
+        console.warn(doubt)
     if any(map(len, labels.values())):
         return labels
     if how.picks is None:
@@ -139,6 +144,23 @@ def _of_one_file(
         yield _Labels(entry, header, xyz, path)
 
 
+def diameter_of(tomogram: TomogramHeader, bbox: Length | None) -> float:
+    """Of a particle in a tomogram, voxels.
+
+    Raises
+    ------
+    UsageError
+        `bbox` is in Angstrom, and the header says no voxel size; or no particle is so small or so large.
+    ContradictionError
+        It is larger than the tomogram.
+    """
+    if bbox is None:
+        return DIAMETER
+    diameter = diameter_in_voxels(bbox, tomogram.voxel_size, f"a header of {tomogram.path.name} that says it")
+    refuse_wide(diameter, tomogram, guess=not bbox.angstrom)
+    return diameter
+
+
 def read_names(how: How) -> dict[str, str]:
     """What ``--name-map`` says; nothing without it."""
     return {} if how.name_map is None else read_name_map(how.name_map)
@@ -164,7 +186,7 @@ def _tell(found: _Labels, how: How, console: Console) -> None:
         return
     if doubt := _density_warning(found, how):
         console.warn(f"{name}: {doubt}")
-    if double := doubles(xyz, (how.bbox or DIAMETER) / 4):
+    if double := doubles(xyz, diameter_of(found.header, how.bbox) / 4):
         console.warn(f"{name}: {double} labels lie within a quarter of a particle of another one")
     console.say(f"{name} (order {found.header.order}): {len(xyz)} labels from {source}")
 
@@ -174,7 +196,8 @@ def _density_warning(found: _Labels, how: How) -> str | None:
     from .labels import column_orders_on_density, density_warning
     from .tomogram import open_tomogram
 
-    zyx, diameter = open_tomogram(found.entry.path, found.header.order).zyx, how.bbox or DIAMETER
+    diameter = diameter_of(found.header, how.bbox)
+    zyx = open_tomogram(found.entry.path, found.header.order).zyx
     doubt = density_warning(zyx, found.xyz, diameter)
     if doubt is None:
         return None

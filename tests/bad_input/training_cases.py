@@ -31,8 +31,19 @@ CASES = [
     Case("mask that leaves no label", f"{TRAIN} --mask m.mrc", InputError, "coords.txt",
          "at least one labelled tomogram", both(lists(), volume("m.mrc", CORNER))),
     Case("negative diameter", f"{TRAIN} --bbox -5", UsageError, "--bbox", "a diameter of 2 to 1000 voxels", lists()),
-    Case("diameter that is no number", f"{TRAIN} --bbox nan", UsageError, "--bbox", "a diameter of 2 to 1000 voxels",
-         lists()),
+    *(
+        Case(f"diameter {word}", f"{TRAIN} --bbox {word}", BadParameter, "--bbox", build=lists(), facts=(f"'{word}'",))
+        for word in ("nan", "nanA", "21B", "A")
+    ),
+    Case("no diameter in Angstrom", f"{TRAIN} --bbox 0A", BadParameter, "--bbox", build=lists()),
+    Case("diameter in Angstrom without a voxel size", f"{TRAIN} --bbox 210A", UsageError, "--bbox",
+         "--voxel-size, or a training tomogram whose header says it", lists(), facts=("210A",)),
+    Case("diameter in Angstrom below two voxels", f"{TRAIN} --bbox 15A --voxel-size 10", UsageError, "--bbox",
+         "a diameter of 2 to 1000 voxels", lists(), facts=("1.5 voxels",)),
+    Case("particle larger than its tomogram", f"{TRAIN} --bbox 100", ContradictionError, "--bbox",
+         "at most 16, the thinnest axis of a.mrc", lists()),
+    Case("Angstrom for voxels", f"{TRAIN} --bbox 100 --voxel-size 10", ContradictionError, "--bbox",
+         "at most 16, the thinnest axis of a.mrc", lists(), facts=("Did you mean 10?", "100A")),
     Case("learning rate that is no number", f"{TRAIN} --lr nan", BadParameter, "--lr", build=lists()),
     Case("seed beyond 64 bits", f"{TRAIN} --seed {10**30}", BadParameter, "--seed", build=lists()),
     Case("experiment outside its folder", f"{TRAIN} --exp-id ../../x", UsageError, "--exp-id",

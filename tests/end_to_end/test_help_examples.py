@@ -104,6 +104,8 @@ def for_convert() -> None:
 
 def for_evaluate() -> None:
     truth = run_of(["TS_01"])
+    path = Path("picks/records/TS_01.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"diameter": 21.0}))  # of which 105A is half
     write_coordinate_list("coords_test.tsv", truth)
     write("relion5", "particles.star", truth["TS_01"], "TS_01.mrc", "TS_01")
 
@@ -128,7 +130,7 @@ def for_report() -> None:
 
 def for_training() -> None:
     common = {"n_distractors": 0, "diameter": 8, "noise": 0.3, "background": 0.0}
-    wide = write_phantoms("data", 2, PhantomSettings((14, 68, 72), n_particles=4, **common))
+    wide = write_phantoms("data", 2, PhantomSettings((24, 68, 72), n_particles=4, **common))
     lists(Path("data"), wide, ("ribo_train_imgs.txt", "ribo_train_coords.txt", "v.txt", "vc.txt"))
 
 

@@ -89,6 +89,17 @@ def test_without_a_tomogram() -> None:
     ]
 
 
+def test_the_radius_of_a_model_in_angstrom() -> None:
+    """Of the tomogram's voxel size, whoever says it."""
+    source = "picks/TS_01.candidates.csv"
+    done(f"{source} a.mod --tomogram TS_01.mrc --radius 7")
+    done(f"{source} b.mod --tomogram TS_01.mrc --radius 70A")
+    done(f"{source} c.mod --tomogram TS_01.mrc --voxel-size 5 --radius 35A")
+    assert Path("a.mod").read_bytes() == Path("b.mod").read_bytes() == Path("c.mod").read_bytes()
+    done(f"{source} d.mod --tomogram TS_01.mrc")
+    assert Path("d.mod").read_bytes() != Path("a.mod").read_bytes()
+
+
 def test_a_tomogram_of_a_star_file() -> None:
     rows = "TS_01.tomostar 1 2 3\nTS_02.tomostar 4 5 6\nTS_02.tomostar 7 8 9\n"
     labels = "_rlnMicrographName\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateZ\n"

@@ -149,12 +149,12 @@ FORMATS = [
 ]
 
 
-def run_of(name: str, order: str, folder: str = "run") -> None:
-    """A record as a run leaves it, beside the candidates."""
+def run_of(name: str, order: str, folder: str = "run", **changes: Any) -> None:
+    """A record as a run leaves it, with some entries changed, beside the candidates."""
     save(f"{folder}/{name}.candidates.csv", CANDIDATES)
     shape = {"xyz": (32, 96, 96), "xzy": (96, 32, 96)}[order]
     Path(f"{folder}/records").mkdir(exist_ok=True)
-    Path(f"{folder}/records/{name}.json").write_text(json.dumps(record_of(name, f"{name}.mrc", shape, order)))
+    Path(f"{folder}/records/{name}.json").write_text(json.dumps(record_of(name, f"{name}.mrc", shape, order) | changes))
 
 
 def written_as(word: str, order: str, path: str, options: str) -> None:
@@ -210,9 +210,59 @@ def test_one_star_file_for_several_tomograms() -> None:
         assert picture.size == (1100, 460)
 
 
+def judged(words: str) -> Outcome:
+    outcome = run_line(f"milopyp evaluate {words} --truth truth.txt --json out/figures.json")
+    assert (outcome.code, outcome.err) == (0, ""), outcome.err
+    return outcome
+
+
+@pytest.mark.parametrize("picks", ["run", "run/a.candidates.csv"])
+def test_half_the_particle_of_the_run_is_the_radius(picks: str) -> None:
+    """Its records know how large the particle is in voxels of each tomogram, those of rescaled ones too."""
+    run_of("a", "xyz", diameter=9.0)
+    said = "radius 4.5 voxels: half the particle of the run\n"
+    assert judged(picks).out.startswith(said)
+    assert (figures()["radius"], figures()["auprc"]) == (4.5, pytest.approx(AUPRC))
+    assert said not in judged(f"{picks} --radius 4.5").out
+    assert said not in judged(f"{picks} -q").out and figures()["radius"] == 4.5
+
+
+def test_lengths_in_angstrom_are_those_of_the_record() -> None:
+    """Alone, and in a table that lies in its run."""
+    for picks in ("run", "run/a.candidates.csv"):
+        run_of("a", "xyz")
+        judged(f"{picks} --radius 29A --distance 41A")
+        assert (figures()["radius"], figures()["distance"]) == (2.9, 4.1)
+        assert figures()["n_hits"] == 2  # the third is 3 voxels off
+
+
+def test_particles_of_two_sizes_need_a_radius() -> None:
+    """As a model leaves them that has picked tomograms of two voxel sizes."""
+    write_coordinate_list("truth.txt", {"a": TRUTH, "b": TRUTH})
+    run_of("a", "xyz", diameter=10.0)
+    run_of("b", "xyz", diameter=8.0)
+    refused = run_line("milopyp evaluate run --truth truth.txt")
+    assert refused.code == 2
+    assert refused.errors == [
+        "error: --radius: particles of 8 to 10 voxels; expected a number: run is no run with particles of one size, to "
+        "take half of it"
+    ]
+    judged("run --radius 10")  # as large as the larger one, and no larger
+    assert run_line("milopyp evaluate run --truth truth.txt --radius 10.1").code == 2
+
+
+def test_a_radius_in_angstrom_without_the_a_is_asked_about() -> None:
+    run_of("a", "xyz", diameter=10.0)
+    refused = run_line("milopyp evaluate run --truth truth.txt --radius 50")
+    assert refused.errors == [
+        "error: --radius: 50 voxels; expected at most 10, the particle of run. Did you mean 5? Or give it in Angstrom: "
+        "50A."
+    ]
+
+
 def test_examples_of_the_help() -> None:
     """Each runs as it stands."""
-    run_of("a", "xyz", "picks")
+    run_of("a", "xyz", "picks", diameter=21.0)
     write_coordinate_list("coords_test.tsv", {"a": TRUTH})
     written_as("relion5", "xyz", "particles.star", "")
     examples = re.findall(r"^ +(milopyp evaluate .*)$", evaluate_command.help or "", re.MULTILINE)

@@ -146,6 +146,24 @@ def test_double_labels_are_counted(folder: Path) -> None:
     assert "warning: a.rec: 2 labels lie within a quarter of a particle of another one\n" in outcome.err
 
 
+def test_the_diameter_in_angstrom_is_one_of_each_tomogram(folder: Path) -> None:
+    """A quarter of 80 A is 2 voxels of 10 A, and 4 of 5 A: there a label that is 3 voxels away is a double one."""
+    for name, size in (("a", 10.0), ("b", 5.0)):
+        write_tomogram(folder / f"{name}.rec", noise(SHAPE), voxel_size=size)
+        save_text(folder / f"{name}.txt", np.array([[20.0, 10.0, 8.0], [23.0, 10.0, 8.0], [5.0, 5.0, 5.0]]) + HALF)
+    double = "labels lie within a quarter of a particle of another one"
+    outcome = prepare(folder, "--bbox 80A")
+    assert f"b.rec: 1 {double}" in outcome.err and f"a.rec: 1 {double}" not in outcome.err
+    # 16 voxels are all that the tomogram is thick
+    assert "W12 --bbox is more than half of the thinnest axis of b (16 voxels)" in outcome.err
+    assert outcome.err.count("W12") == 1
+    refused = run_line("milopyp prepare -o run --no-pictures --bbox 80", "-d", folder)
+    assert refused.errors == [
+        "error: --bbox: 80 voxels; expected at most 16, the thinnest axis of a.rec. Did you mean 8? Or give it in "
+        "Angstrom: 80A."
+    ]
+
+
 def test_pictures_of_the_labels(folder: Path) -> None:
     """One per tomogram with labels; wrong places show as such, which no test can see."""
     for name in ("a", "b", "c"):

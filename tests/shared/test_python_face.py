@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import milopyp
+from bad_input.builders import record_of
 from milopyp import Evaluation, MilopypError, Picks, evaluate, open_tomogram, read_picks, write_picks
 from milopyp_shared.errors import ContradictionError, InputError, UsageError
 from milopyp_shared.formats.registry import FORMATS
@@ -271,6 +272,55 @@ def test_a_run_is_judged_as_by_the_command(tmp_path: Path) -> None:
     assert alone.to_dict() == evaluate("picks/a.candidates.csv", "truth.txt", 5).to_dict()
     with pytest.raises(UsageError, match="truth: positions of one tomogram for the 2 of the run"):
         evaluate("picks", truth["a"], 5)
+
+
+def run_in(folder: str) -> None:
+    """A run over a tomogram ``a`` with the picks of the top of this file, of particles of 10 voxels."""
+    Path(folder, "records").mkdir(parents=True)
+    Path(folder, "records", "a.json").write_text(json.dumps(record_of("a", "a.mrc", (32, 96, 96))))
+    write_picks(f"{folder}/a.candidates.csv", FOUND, format="csv")
+
+
+def test_the_radius_is_half_the_particle_of_a_run() -> None:
+    run_in("run")
+    for picks in ("run", "run/a.candidates.csv"):
+        result = evaluate(picks, TRUTH)
+        assert result.radius == 5.0
+        check(result)
+        with pytest.raises(ContradictionError, match=r"radius: 50 voxels; expected at most 10, .* Did you mean 5\?"):
+            evaluate(picks, TRUTH, 50)
+    for lone in (FOUND, "found.csv"):
+        write_picks("found.csv", FOUND, overwrite=True)
+        with pytest.raises(UsageError, match="radius: not given; expected a number"):
+            evaluate(lone, TRUTH)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("tomogram", "xyz.mrc"), ("order", "xyz"), ("size", (96, 96, 32)), ("voxel_size", 10.0), ("name", "a")],
+)
+def test_a_run_knows_its_tomograms(name: str, value: Any) -> None:
+    """What is said beside it would be left aside: it is refused. Of a lone table nothing is known, and it counts."""
+    run_in("run")
+    with pytest.raises(UsageError, match=rf"{name}: given beside run, a folder of milopyp-infer"):
+        evaluate("run", TRUTH, 5, **{name: value})
+
+
+def test_what_is_said_of_the_truth_of_a_run_counts() -> None:
+    """Numbers in a Dynamo table begin at 0, or at 1."""
+    run_in("run")
+    write_picks("truth.tbl", TRUTH, dynamo_zero=0)
+    for picks in ("run", "run/a.candidates.csv"):
+        check(evaluate(picks, "truth.tbl", 5, dynamo_zero=0))
+        assert evaluate(picks, "truth.tbl", 5).mean_offset != pytest.approx([3 / 3, 2 / 3, 1 / 3])
+
+
+def test_what_is_said_of_the_tomogram_of_a_lone_table_counts() -> None:
+    write_picks("truth.star", TRUTH, "xyz.mrc", "relion5", name="a")
+    write_picks("a.candidates.csv", FOUND, format="csv")
+    check(evaluate("a.candidates.csv", "truth.star", 5, tomogram="xyz.mrc", format="relion5"))
+    with pytest.raises(UsageError, match="not known"):
+        evaluate("a.candidates.csv", "truth.star", 5, format="relion5")
 
 
 @pytest.mark.parametrize(

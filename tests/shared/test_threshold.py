@@ -70,6 +70,21 @@ def test_it_gives_what_picking_with_these_options_gives(words: str, tmp_path: Pa
         np.testing.assert_allclose(models[0].to_numpy(), models[1].to_numpy(), atol=0.002)
 
 
+def test_a_distance_in_angstrom_is_one_of_each_tomogram() -> None:
+    """As twice as many voxels in a tomogram of half the voxel size."""
+    path = Path("picks/records/xzy.json")
+    stored = record("xzy")
+    stored["frame"]["voxel_size"] = [5.0, 5.0, 5.0]
+    path.write_text(json.dumps(stored))
+    cut("--distance 205A --out angstrom")
+    for name, voxels in (("xyz", "20.5"), ("xzy", "41")):
+        cut(f"--distance {voxels} --out voxels_{name}")
+        assert Path(f"angstrom/{name}.txt").read_bytes() == Path(f"voxels_{name}/{name}.txt").read_bytes()
+    assert len(table("voxels_xyz/xzy.txt")) > len(table("angstrom/xzy.txt"))
+    cut("--distance 205A")
+    assert (record("xyz")["suppression_distance"], record("xzy")["suppression_distance"]) == (20.5, 41.0)
+
+
 def test_the_run_itself_stays_as_it_is_with_out() -> None:
     before = tree(Path("picks"))
     assert "6 picks in 2 tomograms: few" in cut("--count 3 --out few").out

@@ -13,8 +13,8 @@ from milopyp_shared.errors import ContradictionError, InputError
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.phantom import Phantom, PhantomSettings, make_phantom
 from milopyp_shared.preprocessing import Preprocessing
-from milopyp_training.data.dataset import LabelledVolume, load_volumes
-from toys import write_tomogram
+from milopyp_training.data.dataset import LabelledVolume, first_voxel_size, load_volumes
+from toys import noise, write_tomogram
 
 DIAMETER = 10.0
 GREY = Preprocessing()
@@ -137,6 +137,30 @@ def test_voxel_sizes_that_differ(tmp_path: Path) -> None:
     volumes, _, [warning] = load(both, labels, tmp_path, size_of_a=10.0, size_of_b=13.5)
     assert warning.startswith("W02 voxel sizes from 10 to 13.5 A")
     assert [volume.voxel_size for volume in volumes] == pytest.approx([10.0, 13.5])
+
+
+def test_the_particle_must_fit_into_the_tomogram(tmp_path: Path) -> None:
+    """Half of the thinnest axis is as much as goes without a word; of all tomograms in one sentence."""
+    first, second = phantom(1), phantom(2)
+    both = {"a": first.volume, "b": second.volume}  # 32 voxels thick
+    labels = {"a": first.particles_xyz, "b": second.particles_xyz}
+    assert load(both, labels, tmp_path, diameter=16.0)[2] == []
+    _, _, warned = load(both, labels, tmp_path, diameter=16.5)
+    assert [text[:4] for text in warned if "W12" in text] == ["W12 "] and "axis of a, b (32 voxels)" in warned[-1]
+    load(both, labels, tmp_path, diameter=32.0)
+    with pytest.raises(ContradictionError, match=r"at most 32, the thinnest axis of a\.mrc\. Did you mean 10\.5\?"):
+        load(both, labels, tmp_path, diameter=105.0)
+
+
+def test_the_voxel_size_that_a_diameter_in_angstrom_counts_by(tmp_path: Path) -> None:
+    """That of the recipe: of the first labelled tomogram that has one."""
+    sizes = {"none": 4.0, "unsaid": None, "first": 10.0, "second": 13.5}
+    images = [
+        ImageEntry(name, write_tomogram(tmp_path / f"{name}.mrc", noise(), voxel_size=size))
+        for name, size in sizes.items()
+    ]
+    assert first_voxel_size(images, {"unsaid", "second", "first"}, "xyz") == pytest.approx(10.0)
+    assert first_voxel_size(images, {"unsaid"}, "xyz") is None
 
 
 def test_a_tomogram_without_labels_is_left_out(tmp_path: Path) -> None:

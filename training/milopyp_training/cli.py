@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from milopyp_shared.axes import ORDER_WORDS
-from milopyp_shared.commandline import Number, command, option, run
+from milopyp_shared.commandline import LengthRange, Number, command, option, run
 from milopyp_shared.errors import MissingDependency
+from milopyp_shared.lengths import diameter_in_voxels
 
 from .networks.registry import NETWORKS, trained_by
 from .options import OPTIONS, TrainOptions
@@ -57,7 +58,28 @@ def options_of(context: click.Context) -> TrainOptions:
     values = {name: context.params[name] for name in OPTIONS}
     on_line = click.core.ParameterSource.COMMANDLINE
     given = frozenset(name for name in values if context.get_parameter_source(name) == on_line)
-    return TrainOptions(**values, given=given)
+    return TrainOptions(**values | {"bbox": _diameter(values)}, given=given)
+
+
+def _diameter(values: dict[str, Any]) -> float:
+    """``--bbox`` in voxels: of ``--voxel-size``, else of the first labelled tomogram whose header says theirs.
+
+    Raises
+    ------
+    UsageError
+        It is in Angstrom, and neither says it; or no particle is so small or so large.
+    InputError
+        It is in Angstrom, and a list or a tomogram cannot be read.
+    """
+    bbox, size = values["bbox"], values["voxel_size"]
+    if bbox.angstrom and size is None:
+        from milopyp_shared.lists import read_coordinate_list, read_image_list
+
+        from .data.dataset import first_voxel_size
+
+        images = read_image_list(values["train_img_txt"])
+        size = first_voxel_size(images, read_coordinate_list(values["train_coord_txt"]), values["order"])
+    return diameter_in_voxels(bbox, size, "--voxel-size, or a training tomogram whose header says it")
 
 
 @command("milopyp-train", after_interrupt="the same command with --resume goes on after the last finished epoch")
@@ -88,7 +110,10 @@ def options_of(context: click.Context) -> TrainOptions:
     help="Angstrom, of all tomograms; overrides their headers.",
 )  # fmt: skip
 @option("--dataset", type=click.Choice(["semi"]), default="semi", group=DATA, help="Way of sampling; there is one.")
-@option("--bbox", required=True, type=float, group=PARTICLE, help="Particle diameter in voxels.")
+@option(
+    "--bbox", required=True, type=LengthRange(), group=PARTICLE,
+    help="Particle diameter in voxels of the tomograms, or in Angstrom with an A (210A).",
+)  # fmt: skip
 @option(
     "--contrast",
     type=click.Choice(["dark", "bright"]),
@@ -240,7 +265,7 @@ def train_command(**_: Any) -> None:
       milopyp-train --train-img-txt ribo_train_imgs.txt --train-coord-txt ribo_train_coords.txt \\
           --bbox 21 --exp-id ribosome
       milopyp-train --train-img-txt ribo_train_imgs.txt --train-coord-txt ribo_train_coords.txt \\
-          --bbox 24 --exp-id old --preset published --num-epochs 5
+          --bbox 240A --exp-id old --preset published --num-epochs 5
     """  # fmt: skip
     options = options_of(click.get_current_context())
     try:

@@ -13,8 +13,6 @@ if TYPE_CHECKING:  # the command line starts without numpy
 
     from .evaluation.model_selection import Metric
 
-SMALLEST, LARGEST = 2, 1000  # diameters, voxels
-
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
@@ -26,6 +24,8 @@ class TrainOptions:
     ----------
     given
         Names of the options that stand on the command line.
+    bbox
+        Voxels.
 
     Raises
     ------
@@ -89,8 +89,6 @@ class TrainOptions:
     num_workers: int
 
     def __post_init__(self) -> None:
-        if not SMALLEST <= self.bbox <= LARGEST:
-            raise UsageError(f"{self.bbox:g}", where="--bbox", expected=f"a diameter of {SMALLEST} to {LARGEST} voxels")
         if self.down_ratio != 2:
             raise UsageError(
                 f"{self.down_ratio}",

@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from milopyp_shared.axes import NO_TURN, ORDER_WORDS, TURNS
-from milopyp_shared.commandline import Number, command, option
+from milopyp_shared.commandline import LengthRange, Number, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import UsageError
+from milopyp_shared.lengths import Length
 from milopyp_shared.names import NAMES
 
 # The names of registry.FORMATS, which is imported only when the command runs.
@@ -83,10 +84,13 @@ FORMAT_WORDS = ("txt", "mod", "csv", "relion4", "relion5", "warp", "tbl", "copic
     "--turn", type=click.Choice(TURNS), default=NO_TURN, group="Formats",
     help="Write picks as of the turned tomogram: rotx for IMOD's clip rotx or trimvol -rx, yz for trimvol -yz.",
 )  # fmt: skip
-@option("--radius", type=Number(min=1), default=5.0, group="Formats", help="Of the spheres in a model, voxels.")
+@option(
+    "--radius", type=LengthRange(min=1), default=5.0, group="Formats",
+    help="Of the spheres in a model, in voxels, or in Angstrom with an A (105A).",
+)  # fmt: skip
 @option("--particle", default="particle", group="Formats", help="Name of the particle in copick's files.")
 @click.version_option(package_name="milopyp")
-def convert(source: Path, target: Path, tomogram: Path | None, turn: str, **given: Any) -> None:
+def convert(source: Path, target: Path, *, tomogram: Path | None, turn: str, radius: Length, **given: Any) -> None:
     """Convert the picks of one tomogram from IN to OUT.
 
     Formats: txt, mod (IMOD), csv (candidates of milopyp-infer, spreadsheets with columns x, y, z, points of napari),
@@ -117,6 +121,8 @@ def convert(source: Path, target: Path, tomogram: Path | None, turn: str, **give
     refuse_existing(target, overwrite=given.pop("overwrite"), inputs=inputs)
     naming = naming_of(new, given)
     context = format_context(source, tomogram, given, console.warn)
+    size = context.one_voxel_size
+    context = replace(context, radius=radius.voxels(size, "--radius", "--voxel-size, or --tomogram that says it"))
     check_needs(old, context, source)
     check_needs(new, context, target, writing=True)
     if old == "eman":

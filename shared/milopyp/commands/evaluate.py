@@ -10,35 +10,21 @@ import click
 
 from milopyp_inference.batch.reader import read_run, run_files
 from milopyp_shared.atomic import make_folder, write_text
-from milopyp_shared.commandline import Number, command, option
+from milopyp_shared.commandline import LengthRange, Number, command, option
 from milopyp_shared.console import Console
-from milopyp_shared.errors import MissingDependency, UsageError
+from milopyp_shared.errors import MissingDependency
+from milopyp_shared.lengths import Length
 
 from .convert import FORMAT_WORDS
 
 if TYPE_CHECKING:
-    from milopyp_shared.formats.conventions import FormatContext
     from milopyp_shared.matching import Evaluation
 
-    from ..evaluation import Comparison
+    from ..evaluation import Comparison, Scale
 
 TABLE_SCORES = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05)
 REPORT = ("evaluation.json", "evaluation.md", "evaluation.png")  # of --out
 BETA = 4.0  # weight of recall in the second F: that of the CryoET object identification challenge
-
-
-class Radius(click.ParamType[tuple[float, bool]]):
-    """Voxels, or Angstrom with an A: ``10.5`` or ``105A``."""
-
-    name = "VOXELS|ANGSTROM A"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, bool]:
-        """``"105A"`` -> ``(105.0, True)``."""
-        if isinstance(value, tuple):
-            return value
-        text = str(value).strip()
-        angstrom = text.endswith(("A", "a"))
-        return Number(min=0, min_open=True).convert(text[:-1] if angstrom else text, param, ctx), angstrom
 
 
 @command("evaluate")
@@ -51,9 +37,9 @@ class Radius(click.ParamType[tuple[float, bool]]):
 )
 @option(
     "--radius",
-    required=True,
-    type=Radius(),
-    help="Largest distance of a match: half the particle diameter, in voxels, or in Angstrom with an A (105A).",
+    type=LengthRange(min=0, min_open=True),
+    help="Largest distance of a match, in voxels, or in Angstrom with an A (105A).  [default: half the particle of the "
+    "run]",
 )
 @option("--from", "from_", type=click.Choice(FORMAT_WORDS), help="Format of the truth.  [default: by its suffix]")
 @option(
@@ -70,8 +56,9 @@ class Radius(click.ParamType[tuple[float, bool]]):
 )  # fmt: skip
 @option(
     "--distance",
-    type=Number(min=0),
-    help="Drop candidates closer than this to a better one, voxels.  [default: the run's, else 1.2 radii]",
+    type=LengthRange(min=0),
+    help="Drop candidates closer than this to a better one, in voxels, or in Angstrom with an A.  [default: the run's, "
+    "else 1.2 radii]",
 )
 @option("--json", "json_file", type=click.Path(path_type=Path), help="Write all figures and the curve as JSON.")
 @option(
@@ -79,7 +66,7 @@ class Radius(click.ParamType[tuple[float, bool]]):
     help="Write evaluation.json, evaluation.md and evaluation.png there.",
 )  # fmt: skip
 @click.version_option(package_name="milopyp")
-def evaluate(picks: Path, truth: Path, radius: tuple[float, bool], json_file: Path | None, **given: Any) -> None:
+def evaluate(picks: Path, truth: Path, radius: Length | None, json_file: Path | None, **given: Any) -> None:
     """Compare PICKS (a run folder of milopyp-infer, or a NAME.candidates.csv) with known positions.
 
     Matching is one to one, best score first, within --radius. AUPRC is the average precision over all particles;
@@ -87,14 +74,14 @@ def evaluate(picks: Path, truth: Path, radius: tuple[float, bool], json_file: Pa
 
     \b
     Examples:
-      milopyp evaluate picks --truth coords_test.tsv --radius 10.5 --json figures.json
+      milopyp evaluate picks --truth coords_test.tsv --json figures.json
       milopyp evaluate picks --truth particles.star --from relion5 --radius 105A --out judged
     """
     from milopyp_shared.formats.positions import position_files, read_positions
     from milopyp_shared.names import read_name_map
     from milopyp_shared.overwrite import refuse_irreplaceable
 
-    from ..evaluation import SEPARATION, compare, run_contexts
+    from ..evaluation import SEPARATION, compare, run_contexts, run_scale
 
     console, out = Console(), given["out"]
     found, run_distance = read_run(picks)
@@ -102,9 +89,11 @@ def evaluate(picks: Path, truth: Path, radius: tuple[float, bool], json_file: Pa
     for target in [json_file, *([out / name for name in REPORT] if out else [])]:
         if target is not None:
             refuse_irreplaceable(target, inputs)
-    contexts = run_contexts(picks, found, given["coords"], given["binning"])
-    voxels = _voxels(radius, contexts, picks)
-    distance = next(value for value in (given["distance"], run_distance, SEPARATION * voxels) if value is not None)
+    contexts = run_contexts(picks, found, coords=given["coords"], binning=given["binning"])
+    scale = run_scale(picks, found)
+    voxels = _radius(radius, scale, picks, console)
+    wanted = _voxels(given["distance"], "--distance", scale, picks)
+    distance = next(value for value in (wanted, run_distance, SEPARATION * voxels) if value is not None)
     names = {} if given["name_map"] is None else read_name_map(given["name_map"])
     known = read_positions(truth, given["from_"], contexts, names)
     compared = compare(found, known, voxels, distance, of=picks, where=truth)
@@ -142,26 +131,21 @@ def _write_report(out: Path, figures: dict[str, Any], compared: Comparison, text
     write_text(out / REPORT[1], text)
 
 
-def _voxels(radius: tuple[float, bool], contexts: dict[str, FormatContext], picks: Path) -> float:
-    """The radius in voxels.
+def _radius(given: Length | None, scale: Scale, picks: Path, console: Console) -> float:
+    """The radius in voxels; see `milopyp.evaluation.matching_radius`."""
+    from ..evaluation import matching_radius
 
-    Raises
-    ------
-    UsageError
-        It is in Angstrom, and the tomograms have no voxel size, or several.
-    """
-    value, angstrom = radius
-    if not angstrom:
-        return value
-    sizes = {context.one_voxel_size for context in contexts.values()}
-    if len(sizes) != 1 or None in sizes:
-        raise UsageError(
-            "in Angstrom",
-            where="--radius",
-            expected=f"one voxel size of all tomograms in {picks}",
-            remedy="Give it in voxels.",
-        )
-    return value / float(next(iter(sizes)) or 1.0)
+    wanted = _voxels(given, "--radius", scale, picks)
+    radius = matching_radius(wanted, scale, picks, "--radius", guess=given is not None and not given.angstrom)
+    if given is None:
+        console.say(f"radius {radius:g} voxels: half the particle of the run")
+    return radius
+
+
+def _voxels(length: Length | None, where: str, scale: Scale, picks: Path) -> float | None:
+    """A length in voxels of a run's tomograms; raises as `Length.voxels`."""
+    expected = f"one voxel size of all tomograms in {picks}"
+    return None if length is None else length.voxels(scale.voxel_size, where, expected)
 
 
 def _figures(result: Evaluation, each: dict[str, Evaluation], distance: float) -> dict[str, Any]:

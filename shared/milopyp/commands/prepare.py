@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from milopyp_shared.axes import ORDER_WORDS
-from milopyp_shared.commandline import Number, command, option
+from milopyp_shared.commandline import LengthRange, Number, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import InputError, MissingDependency, UsageError
-from milopyp_shared.label_files import DIAMETER, HOW, How, read_labels
+from milopyp_shared.label_files import HOW, How, diameter_of, read_labels
+from milopyp_shared.lengths import LARGEST, SMALLEST
 from milopyp_shared.overwrite import refuse_irreplaceable
 from milopyp_shared.pick_choice import LIST_ENDINGS
 
@@ -81,8 +82,9 @@ if TYPE_CHECKING:
     "file.  [default: all of a STAR file, the only one of an EMAN2 file]",
 )  # fmt: skip
 @option(
-    "--bbox", type=Number(min=2, max=1000),
-    help="Particle diameter in voxels: for the pictures, double labels, and the density under labels.  [default: 20]",
+    "--bbox", type=LengthRange(min=SMALLEST, max=LARGEST),
+    help="Particle diameter in voxels, or in Angstrom with an A (210A): for the pictures, double labels, and the "
+    "density under labels.  [default: 20]",
 )  # fmt: skip
 @option("--pictures/--no-pictures", default=None, help="NAME_labels.png.  [default: where matplotlib is installed]")
 @option("--img-only", is_flag=True, help="Only list the tomograms, for training.")
@@ -176,7 +178,7 @@ def _list_labels(
     if (draw := _drawing(pictures)) is not None:
         for entry in labelled:
             tomogram = open_tomogram(entry.path, order)
-            draw(overlays[entry.name], tomogram, labels[entry.name], how.bbox or DIAMETER)
+            draw(overlays[entry.name], tomogram, labels[entry.name], diameter_of(tomogram, how.bbox))
         console.say(f"look at the labels on their tomograms: {labelled[0].path.parent}/*_labels.png")
     write_image_list(lists[0], labelled)
     write_coordinate_list(lists[1], labels)

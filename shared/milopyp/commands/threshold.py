@@ -11,9 +11,11 @@ import click
 
 from milopyp_inference.batch.reader import candidates_of, read_records, run_files
 from milopyp_shared.axes import TURNS
-from milopyp_shared.commandline import Number, command, option
+from milopyp_shared.commandline import LengthRange, Number, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import ContradictionError, InputError, MissingDependency, UsageError
+from milopyp_shared.imod_header import middle
+from milopyp_shared.lengths import Length
 from milopyp_shared.names import NAMES, listed
 from milopyp_shared.overwrite import refuse_irreplaceable
 
@@ -32,7 +34,7 @@ class Changes:
     precision: float | None = None
     total: int | None = None
     count: int | None = None
-    distance: float | None = None
+    distance: Length | None = None
     margin: float | None = None
     with_score: bool | None = None
     formats: tuple[str, ...] | None = None
@@ -50,7 +52,10 @@ class Changes:
 )  # fmt: skip
 @option("--total", type=click.IntRange(min=1), help="Picks score above the value that leaves so many in all tomograms.")
 @option("--count", "--K", "count", type=click.IntRange(min=1), help="The best so many of every tomogram.")
-@option("--distance", type=Number(min=0), help="Voxels between picks at least.  [default: as in the run]")
+@option(
+    "--distance", type=LengthRange(min=0),
+    help="Between picks at least, in voxels, or in Angstrom with an A (120A).  [default: as in the run]",
+)  # fmt: skip
 @option(
     "--margin", type=Number(min=0), metavar="ANGSTROM",
     help="Nothing is picked closer to a face than this.  [default: as in the run]",
@@ -154,6 +159,8 @@ def _changed(record: Picked, changes: Changes, lowest: float | None, run: Path) 
     ------
     InputError
         Its picks are not made from candidates.
+    UsageError
+        The distance is in Angstrom, and the tomogram's voxel size is not known.
     """
     from msgspec import structs
 
@@ -164,16 +171,23 @@ def _changed(record: Picked, changes: Changes, lowest: float | None, run: Path) 
             expected="a run without it",
             remedy="Run milopyp-infer again with another --out-thresh.",
         )
+    distance = None if changes.distance is None else _voxels(changes.distance, record)
     selection = replace(
         record.options.selection,
-        **_given(threshold=lowest, distance=changes.distance, limit=changes.count, margin=changes.margin),
+        **_given(threshold=lowest, distance=distance, limit=changes.count, margin=changes.margin),
     )
     options = replace(
         record.options,
         selection=selection,
         **_given(formats=changes.formats, with_score=changes.with_score, turn=changes.turn),
     )
-    return structs.replace(record, options=options, **_given(suppression_distance=changes.distance))
+    return structs.replace(record, options=options, **_given(suppression_distance=distance))
+
+
+def _voxels(distance: Length, record: Picked) -> float:
+    """The distance between picks in voxels of a tomogram."""
+    size = record.frame.voxel_size
+    return distance.voxels(size and middle(size), "--distance", f"a run that knows the voxel size of {record.name}")
 
 
 def _given(**values: Any) -> dict[str, Any]:

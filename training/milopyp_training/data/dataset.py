@@ -13,10 +13,11 @@ from milopyp_shared import axes
 from milopyp_shared.errors import InputError
 from milopyp_shared.header_checks import header_warnings, refuse_unequal_voxels
 from milopyp_shared.labels import check_labels, density_warning
+from milopyp_shared.lengths import refuse_wide, wide_warning
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.masks import Mask, find_masks, open_mask
 from milopyp_shared.preprocessing import Contrast, PreprocessedVolume, Preprocessing, grey_levels
-from milopyp_shared.tomogram import Tomogram, open_tomogram
+from milopyp_shared.tomogram import Tomogram, open_tomogram, read_header
 
 Triple = tuple[int, int, int]
 
@@ -97,6 +98,18 @@ def on_grid(xyz: NDArray[np.float64], voxel_per_output: tuple[int, int, int]) ->
     return zyx
 
 
+def first_voxel_size(images: Sequence[ImageEntry], labelled: Collection[str], order: str) -> float | None:
+    """Angstrom, of the first labelled tomogram whose header says it, which the recipe takes; None where none does.
+
+    Raises
+    ------
+    InputError, ContradictionError
+        As `milopyp_shared.tomogram.read_header`.
+    """
+    sizes = (read_header(image.path, order).voxel_size for image in images if image.name in labelled)
+    return next((size for size in sizes if size), None)
+
+
 def load_volumes(
     images: Sequence[ImageEntry],
     coordinates: Mapping[str, NDArray[np.float64]],
@@ -118,6 +131,8 @@ def load_volumes(
 
     Parameters
     ----------
+    diameter
+        Of the particles, voxels.
     masks
         See `milopyp_shared.masks.find_masks`; None: none.
     voxel_size
@@ -128,18 +143,21 @@ def load_volumes(
     InputError
         Labels of unknown tomograms, no labelled tomogram, or a tomogram or mask that cannot be read.
     ContradictionError
-        Labels outside their tomogram, or voxels that are longer along one axis.
+        Labels outside their tomogram, voxels that are longer along one axis, or a particle that is larger than the
+        thinnest axis.
     """
     _refuse_unknown(coordinates, [image.name for image in images], where)
     labelled = [image for image in images if image.name in coordinates]
     mask_files = {} if masks is None or not labelled else find_masks(masks, labelled, say)
-    volumes = []
+    volumes, sizes = [], {}
     for image in images:
         if image.name not in coordinates:
             warn(f"{image.name}: W05 has no labels and is left out")
             continue
         tomogram = open_tomogram(image.path, order, voxel_size)
         refuse_unequal_voxels(tomogram)
+        refuse_wide(diameter, tomogram)
+        sizes[image.name] = (diameter, min(tomogram.shape))
         for sentence in _doubts(tomogram):
             warn(f"{image.name}: {sentence}")
         check_labels(coordinates[image.name], tomogram, where)
@@ -154,6 +172,8 @@ def load_volumes(
         if doubt := density_warning(grey.filtered, xyz, diameter, grey.sections_per_pair):
             warn(f"{image.name}: {doubt}")
     _warn_of_sizes([volume.voxel_size for volume in volumes if volume.voxel_size], warn)
+    if doubt := wide_warning(sizes):
+        warn(doubt)
     if not volumes:
         raise InputError("no tomogram has labels", where=where, expected="at least one labelled tomogram")
     return volumes
