@@ -29,6 +29,10 @@ MANUAL = (
     "--val_img_txt sample_val_img.txt --val_coord_txt val_coordinates.txt --K 900 --compress --order xzy --gauss 0.8 "
     "--contrastive --last_k 3"
 )
+THICK = (
+    "warning: W12 --bbox is more than half of the thinnest axis of {} (16 voxels): it counts voxels, or Angstrom with "
+    "an A (210A)\n"
+)
 PUBLISHED_LISTS = "--train-img-txt sample_train_explore_img.txt --train-coord-txt training_coordinates.txt --bbox 16"
 SMALL = (
     "milopyp-train --train-img-txt small/train_img.txt --train-coord-txt small/train_coord.txt "
@@ -83,10 +87,10 @@ class Experiment:
         return Recipe.from_json(self.checkpoint(name)["recipe"], name)
 
 
-def trained(line: str) -> Experiment:
-    """Run a command line that must succeed without a word on standard error."""
+def trained(line: str, warned: str = "") -> Experiment:
+    """Run a command line that must succeed with these words on standard error, by default none."""
     outcome = run_line(line)
-    assert (outcome.code, outcome.err) == (0, ""), outcome.err
+    assert (outcome.code, outcome.err) == (0, warned), outcome.err
     match = re.search(r"--exp[_-]id (\S+)", line)
     assert match
     folder = Path("exp/semi") / match[1]

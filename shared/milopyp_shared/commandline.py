@@ -119,8 +119,10 @@ class LengthRange(click.ParamType[Length]):
         angstrom = text.endswith(ANGSTROM)
         number = text[:-1].rstrip() if angstrom else text
         try:
-            float(number)
+            finite = math.isfinite(float(number))
         except ValueError:
+            finite = False
+        if not finite:
             self.fail(f"{value!r} is no length: voxels, such as 21, or Angstrom, such as 210A.", param, ctx)
         kind = self._angstrom if angstrom else self._voxels
         return Length(kind.convert(number, param, ctx), angstrom)

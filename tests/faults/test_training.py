@@ -35,7 +35,7 @@ QUICK, CROSS_VALIDATED = "--quick --num-epochs 3", "--num-epochs 2"
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two small tomograms of nine particles and their lists."""
     folder = tmp_path_factory.mktemp("training")
-    settings = PhantomSettings((12, 48, 52), n_distractors=0, n_particles=9, diameter=DIAMETER, noise=0.3, background=0)
+    settings = PhantomSettings((16, 48, 52), n_distractors=0, n_particles=9, diameter=DIAMETER, noise=0.3, background=0)
     phantoms = write_phantoms(folder / "small", 2, settings)
     lists(folder / "small", phantoms, ("train_img.txt", "train_coord.txt", "val_img.txt", "val_coord.txt"))
     return folder

@@ -29,8 +29,8 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     threads = torch.get_num_threads()
     common: dict[str, Any] = {"n_distractors": 0, "diameter": DIAMETER, "noise": 0.3, "background": 0.0}
     with contextlib.chdir(tmp_path_factory.mktemp("program")):
-        wide = write_phantoms("data", 2, PhantomSettings((14, 68, 72), n_particles=4, **common), order="xzy")
-        small = write_phantoms("small", 2, PhantomSettings((12, 48, 52), n_particles=5, **common))
+        wide = write_phantoms("data", 2, PhantomSettings((16, 68, 72), n_particles=4, **common), order="xzy")
+        small = write_phantoms("small", 2, PhantomSettings((16, 48, 52), n_particles=5, **common))
         lists(
             Path("data"),
             wide,

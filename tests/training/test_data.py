@@ -13,7 +13,7 @@ from milopyp_shared.errors import ContradictionError, InputError
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.phantom import Phantom, PhantomSettings, make_phantom
 from milopyp_shared.preprocessing import Preprocessing
-from milopyp_training.data.dataset import LabelledVolume, first_voxel_size, load_volumes
+from milopyp_training.data.dataset import LabelledVolume, check_diameter, first_voxel_size, load_volumes
 from toys import noise, write_tomogram
 
 DIAMETER = 10.0
@@ -141,15 +141,18 @@ def test_voxel_sizes_that_differ(tmp_path: Path) -> None:
 
 def test_the_particle_must_fit_into_the_tomogram(tmp_path: Path) -> None:
     """Half of the thinnest axis is as much as goes without a word; of all tomograms in one sentence."""
-    first, second = phantom(1), phantom(2)
-    both = {"a": first.volume, "b": second.volume}  # 32 voxels thick
-    labels = {"a": first.particles_xyz, "b": second.particles_xyz}
-    assert load(both, labels, tmp_path, diameter=16.0)[2] == []
-    _, _, warned = load(both, labels, tmp_path, diameter=16.5)
-    assert [text[:4] for text in warned if "W12" in text] == ["W12 "] and "axis of a, b (32 voxels)" in warned[-1]
-    load(both, labels, tmp_path, diameter=32.0)
+    images = [
+        ImageEntry(name, write_tomogram(tmp_path / f"{name}.mrc", noise((32, 40, 44)), voxel_size=10.0))
+        for name in ("a", "b")
+    ]
+    warned: list[str] = []
+    check_diameter(16.0, images, "xyz", None, warned.append)
+    assert warned == []
+    check_diameter(16.5, images, "xyz", None, warned.append)
+    assert len(warned) == 1 and warned[0].startswith("W12 ") and "axis of a, b (32 voxels)" in warned[0]
+    check_diameter(32.0, images, "xyz", None, warned.append)
     with pytest.raises(ContradictionError, match=r"at most 32, the thinnest axis of a\.mrc\. Did you mean 10\.5\?"):
-        load(both, labels, tmp_path, diameter=105.0)
+        check_diameter(105.0, images, "xyz", None, warned.append)
 
 
 def test_the_voxel_size_that_a_diameter_in_angstrom_counts_by(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def free_port() -> int:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("processes")
-    settings = PhantomSettings((12, 48, 52), n_particles=5, n_distractors=0, diameter=DIAMETER, noise=0.3, background=0)
+    settings = PhantomSettings((16, 48, 52), n_particles=5, n_distractors=0, diameter=DIAMETER, noise=0.3, background=0)
     files = write_phantoms(folder, 2, settings)
     truth = read_coordinate_list(files.coordinates)
     for name, part in (("train", "phantom_1"), ("val", "phantom_2")):

@@ -15,6 +15,7 @@ from experiments import (
     BEST,
     LAST,
     MANUAL,
+    THICK,
     Experiment,
     heat_of,
     trained,
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("work")
 
 @pytest.fixture(scope="module")
 def manual() -> Experiment:
-    return trained(f"{MANUAL} --threads 1 --gpus -1")
+    return trained(f"{MANUAL} --threads 1 --gpus -1", THICK.format("phantom_1, phantom_2"))  # said once
 
 
 def test_the_manuals_command_leaves_what_the_manual_names(manual: Experiment) -> None:
@@ -104,7 +105,7 @@ def test_the_validation_loss_is_that_of_the_saved_network(manual: Experiment) ->
 
 def test_debug_holds_a_picture_of_every_section_a_sheet_and_the_picks(manual: Experiment) -> None:
     debug = manual.folder / "debug"
-    sections = {f"1_phantom_2_pred_{kind}{section}.png" for kind in ("hm", "out") for section in range(7)}
+    sections = {f"1_phantom_2_pred_{kind}{section}.png" for kind in ("hm", "out") for section in range(8)}
     assert {path.name for path in debug.iterdir()} == sections | {"1_phantom_2.png", "1_phantom_2.txt"}
     pictures = {path.name: imread(path) for path in debug.glob("*.png")}
     for picture in pictures.values():

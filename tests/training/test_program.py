@@ -20,6 +20,7 @@ from experiments import (
     PUBLISHED_LISTS,
     SMALL,
     STANDSTILL,
+    THICK,
     VALIDATED,
     Experiment,
     heat_of,
@@ -153,8 +154,8 @@ def test_without_validation(work: Path) -> None:
     assert run.recipe(BEST) == run.recipe(LAST)
     # pictures show what there is: the training tomogram
     names = {path.name for path in (run.folder / "debug").iterdir()}
-    assert {"1_phantom_1.png", "1_phantom_1.txt", "1_phantom_1_pred_hm0.png", "1_phantom_1_pred_out5.png"} <= names
-    assert len(names) == 2 + 2 * 6
+    assert {"1_phantom_1.png", "1_phantom_1.txt", "1_phantom_1_pred_hm0.png", "1_phantom_1_pred_out7.png"} <= names
+    assert len(names) == 2 + 2 * 8
 
 
 def test_fully_labelled_validation_is_judged_by_precision_and_recall(work: Path) -> None:
@@ -223,7 +224,8 @@ def published_weights(work: Path) -> Path:
 def test_load_model_reads_a_checkpoint_of_the_published_program(published_weights: Path) -> None:
     run = trained(
         f"milopyp-train {PUBLISHED_LISTS} {HERE} {STANDSTILL} --preset published --no-contrastive "
-        f"--exp-id continued --load_model {published_weights}"
+        f"--exp-id continued --load_model {published_weights}",
+        THICK.format("phantom_1"),
     )
     network = SectionUNet(4)
     fill_by_formula(network)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from milopyp_shared.console import Console
-from milopyp_shared.lists import read_coordinate_list, read_image_list
+from milopyp_shared.lists import ImageEntry, read_coordinate_list, read_image_list
 from milopyp_shared.recipe import Recipe
 
-from .data.dataset import LabelledVolume, TrainingSet, load_volumes
+from .data.dataset import LabelledVolume, TrainingSet, check_diameter, load_volumes
 from .export_onnx import can_export, export_model
 from .loop.checkpoint import load_initial_weights
 from .loop.distributed import process_group
@@ -24,6 +27,8 @@ from .options import TrainOptions
 from .preset_choice import choose_preset
 from .run import Schedule, TrainingRun
 from .run_folder import run_folder, write_options
+
+Lists: TypeAlias = "tuple[Sequence[ImageEntry], Mapping[str, NDArray[np.float64]]]"
 
 
 def train(options: TrainOptions) -> None:
@@ -73,17 +78,23 @@ def _load(
 ) -> TrainingSet:
     """Training and validation tomograms with their labels."""
 
-    def load(images: str | None, coordinates: str | None) -> Sequence[LabelledVolume]:
-        if not images or not coordinates:
-            return []
-        return load_volumes(
-            read_image_list(images), read_coordinate_list(coordinates), preset.grey, diameter=options.bbox,
-            order=options.order, contrast=options.contrast, masks=options.mask, voxel_size=options.voxel_size,
-            where=coordinates, say=say, warn=warn,
+    def read(images: str | None, coordinates: str | None) -> Lists:
+        return (read_image_list(images), read_coordinate_list(coordinates)) if images and coordinates else ((), {})
+
+    def load(lists: Lists, where: str | None) -> Sequence[LabelledVolume]:
+        return [] if where is None else load_volumes(
+            *lists, preset.grey, diameter=options.bbox, order=options.order, contrast=options.contrast,
+            masks=options.mask, voxel_size=options.voxel_size, where=where, say=say, warn=warn,
         )  # fmt: skip
 
-    volumes = load(options.train_img_txt, options.train_coord_txt)
-    return TrainingSet(volumes, load(options.val_img_txt, options.val_coord_txt), options.bbox, options.contrast)
+    training = read(options.train_img_txt, options.train_coord_txt)
+    validation = read(options.val_img_txt, options.val_coord_txt)
+    labelled = [
+        image for images, coordinates in (training, validation) for image in images if image.name in coordinates
+    ]
+    check_diameter(options.bbox, labelled, options.order, options.voxel_size, warn)
+    volumes = load(training, options.train_coord_txt)
+    return TrainingSet(volumes, load(validation, options.val_coord_txt), options.bbox, options.contrast)
 
 
 def _maker(options: TrainOptions, preset: Preset, device: torch.device, resumed: bool) -> MakeMethod:

@@ -110,6 +110,29 @@ def first_voxel_size(images: Sequence[ImageEntry], labelled: Collection[str], or
     return next((size for size in sizes if size), None)
 
 
+def check_diameter(
+    diameter: float, images: Iterable[ImageEntry], order: str, voxel_size: float | None, warn: Callable[[str], None]
+) -> None:
+    """Refuse a particle, voxels, that does not fit into its tomograms, and warn once where it hardly does.
+
+    Only headers are read, so that it is said before anything is computed.
+
+    Raises
+    ------
+    InputError
+        As `milopyp_shared.tomogram.read_header`.
+    ContradictionError
+        It is larger than the thinnest axis of one of them; or as `read_header`.
+    """
+    sizes = {}
+    for image in images:
+        header = read_header(image.path, order, voxel_size)
+        refuse_wide(diameter, header)
+        sizes[image.name] = (diameter, min(header.shape))
+    if doubt := wide_warning(sizes):
+        warn(doubt)
+
+
 def load_volumes(
     images: Sequence[ImageEntry],
     coordinates: Mapping[str, NDArray[np.float64]],
@@ -131,8 +154,6 @@ def load_volumes(
 
     Parameters
     ----------
-    diameter
-        Of the particles, voxels.
     masks
         See `milopyp_shared.masks.find_masks`; None: none.
     voxel_size
@@ -143,21 +164,18 @@ def load_volumes(
     InputError
         Labels of unknown tomograms, no labelled tomogram, or a tomogram or mask that cannot be read.
     ContradictionError
-        Labels outside their tomogram, voxels that are longer along one axis, or a particle that is larger than the
-        thinnest axis.
+        Labels outside their tomogram, or voxels that are longer along one axis.
     """
     _refuse_unknown(coordinates, [image.name for image in images], where)
     labelled = [image for image in images if image.name in coordinates]
     mask_files = {} if masks is None or not labelled else find_masks(masks, labelled, say)
-    volumes, sizes = [], {}
+    volumes = []
     for image in images:
         if image.name not in coordinates:
             warn(f"{image.name}: W05 has no labels and is left out")
             continue
         tomogram = open_tomogram(image.path, order, voxel_size)
         refuse_unequal_voxels(tomogram)
-        refuse_wide(diameter, tomogram)
-        sizes[image.name] = (diameter, min(tomogram.shape))
         for sentence in _doubts(tomogram):
             warn(f"{image.name}: {sentence}")
         check_labels(coordinates[image.name], tomogram, where)
@@ -172,8 +190,6 @@ def load_volumes(
         if doubt := density_warning(grey.filtered, xyz, diameter, grey.sections_per_pair):
             warn(f"{image.name}: {doubt}")
     _warn_of_sizes([volume.voxel_size for volume in volumes if volume.voxel_size], warn)
-    if doubt := wide_warning(sizes):
-        warn(doubt)
     if not volumes:
         raise InputError("no tomogram has labels", where=where, expected="at least one labelled tomogram")
     return volumes
