@@ -44,6 +44,8 @@ CASES = [
          "at most 16, the thinnest axis of a.mrc", lists()),
     Case("Angstrom for voxels", f"{TRAIN} --bbox 100 --voxel-size 10", ContradictionError, "--bbox",
          "at most 16, the thinnest axis of a.mrc", lists(), facts=("Did you mean 10?", "100A")),
+    Case("Angstrom that are no slip", f"{TRAIN} --bbox 1000A --voxel-size 10", ContradictionError, "--bbox",
+         "at most 16, the thinnest axis of a.mrc", lists(), facts=("--bbox: 100 voxels; expected",)),
     Case("learning rate that is no number", f"{TRAIN} --lr nan", BadParameter, "--lr", build=lists()),
     Case("seed beyond 64 bits", f"{TRAIN} --seed {10**30}", BadParameter, "--seed", build=lists()),
     Case("experiment outside its folder", f"{TRAIN} --exp-id ../../x", UsageError, "--exp-id",

@@ -122,7 +122,7 @@ def test_a_run_that_is_stopped_goes_on_as_if_nothing_had_happened(monkeypatch: p
     # in Angstrom it is the same run: the phantoms have voxels of 10 A
     in_angstrom = TRAIN.replace(f"--bbox {DIAMETER}", f"--bbox {10 * DIAMETER}A")
     resumed = done(f"{in_angstrom} --exp-id stopped --resume")
-    assert "going on after epoch 1" in resumed.out
+    assert "going on after epoch 1" in resumed.out and "--bbox is 8 voxels" in resumed.out
     ours, theirs = checkpoint("stopped"), checkpoint("whole")
     assert_same_training(ours, theirs)
     assert ours["recipe"] == theirs["recipe"]

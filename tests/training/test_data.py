@@ -153,6 +153,8 @@ def test_the_particle_must_fit_into_the_tomogram(tmp_path: Path) -> None:
     check_diameter(32.0, images, "xyz", None, warned.append)
     with pytest.raises(ContradictionError, match=r"at most 32, the thinnest axis of a\.mrc\. Did you mean 10\.5\?"):
         check_diameter(105.0, images, "xyz", None, warned.append)
+    with pytest.raises(ContradictionError, match=r"at most 32, the thinnest axis of a\.mrc$"):
+        check_diameter(105.0, images, "xyz", None, warned.append, guess=False)
 
 
 def test_the_voxel_size_that_a_diameter_in_angstrom_counts_by(tmp_path: Path) -> None:

@@ -58,7 +58,8 @@ def options_of(context: click.Context) -> TrainOptions:
     values = {name: context.params[name] for name in OPTIONS}
     on_line = click.core.ParameterSource.COMMANDLINE
     given = frozenset(name for name in values if context.get_parameter_source(name) == on_line)
-    return TrainOptions(**values | {"bbox": _diameter(values)}, given=given)
+    in_angstrom = frozenset({"bbox"} if values["bbox"].angstrom else ())
+    return TrainOptions(**values | {"bbox": _diameter(values)}, given=given, in_angstrom=in_angstrom)
 
 
 def _diameter(values: dict[str, Any]) -> float:

@@ -24,6 +24,8 @@ class TrainOptions:
     ----------
     given
         Names of the options that stand on the command line.
+    in_angstrom
+        Names of those whose value was given in Angstrom; it is in voxels all the same.
     bbox
         Voxels.
 
@@ -34,6 +36,7 @@ class TrainOptions:
     """
 
     given: frozenset[str]
+    in_angstrom: frozenset[str] = frozenset()
 
     train_img_txt: str
     train_coord_txt: str
@@ -124,4 +127,4 @@ class TrainOptions:
         return {name: value for name in OPTIONS if (value := getattr(self, name)) is not None}
 
 
-OPTIONS = tuple(entry.name for entry in fields(TrainOptions) if entry.name != "given")
+OPTIONS = tuple(entry.name for entry in fields(TrainOptions) if entry.name not in ("given", "in_angstrom"))

@@ -92,7 +92,10 @@ def _load(
     labelled = [
         image for images, coordinates in (training, validation) for image in images if image.name in coordinates
     ]
-    check_diameter(options.bbox, labelled, options.order, options.voxel_size, warn)
+    in_angstrom = "bbox" in options.in_angstrom
+    if in_angstrom:
+        say(f"--bbox is {options.bbox:.4g} voxels")
+    check_diameter(options.bbox, labelled, options.order, options.voxel_size, warn, guess=not in_angstrom)
     volumes = load(training, options.train_coord_txt)
     return TrainingSet(volumes, load(validation, options.val_coord_txt), options.bbox, options.contrast)
 

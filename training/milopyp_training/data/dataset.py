@@ -111,11 +111,24 @@ def first_voxel_size(images: Sequence[ImageEntry], labelled: Collection[str], or
 
 
 def check_diameter(
-    diameter: float, images: Iterable[ImageEntry], order: str, voxel_size: float | None, warn: Callable[[str], None]
+    diameter: float,
+    images: Iterable[ImageEntry],
+    order: str,
+    voxel_size: float | None,
+    warn: Callable[[str], None],
+    *,
+    guess: bool = True,
 ) -> None:
-    """Refuse a particle, voxels, that does not fit into its tomograms, and warn once where it hardly does.
+    """Refuse a particle that does not fit into its tomograms, and warn once where it hardly does.
 
     Only headers are read, so that it is said before anything is computed.
+
+    Parameters
+    ----------
+    diameter
+        Voxels.
+    guess
+        Whether the number may have been meant in Angstrom.
 
     Raises
     ------
@@ -127,7 +140,7 @@ def check_diameter(
     sizes = {}
     for image in images:
         header = read_header(image.path, order, voxel_size)
-        refuse_wide(diameter, header)
+        refuse_wide(diameter, header, guess=guess)
         sizes[image.name] = (diameter, min(header.shape))
     if doubt := wide_warning(sizes):
         warn(doubt)
