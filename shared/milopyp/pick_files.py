@@ -22,12 +22,13 @@ from milopyp_shared.files import as_path
 from milopyp_shared.formats.candidates import CANDIDATES
 from milopyp_shared.formats.conventions import FormatContext
 from milopyp_shared.formats.registry import FORMATS, axes_warning, check_names, check_needs, format_of
+from milopyp_shared.header_checks import header_warnings
 from milopyp_shared.imod_header import Three
 from milopyp_shared.lists import check_image_name
 from milopyp_shared.names import NAMES, of_file
 from milopyp_shared.overwrite import refuse_existing
 from milopyp_shared.picks import Picks, as_picks
-from milopyp_shared.tomogram import Frame, Tomogram, read_header
+from milopyp_shared.tomogram import Frame, Tomogram, TomogramHeader, read_header
 from milopyp_shared.turns import turned
 from milopyp_shared.written_names import Naming
 
@@ -211,7 +212,7 @@ def format_context(
     options
         As in `WriteOptions`.
     warn
-        Called with one sentence when the order of the axes looks wrong.
+        Called with one sentence for what looks wrong in the order of the axes or in the tomogram's header.
 
     Raises
     ------
@@ -226,7 +227,10 @@ def format_context(
     order, size, voxel_size, frame = options.get("order"), options.get("size"), options.get("voxel_size"), None
     known_size: float | Three | None = voxel_size
     if tomogram is not None:
-        frame = frame_of(tomogram, order, voxel_size)
+        header = header_of(tomogram, order, voxel_size)
+        for sentence in header_warnings(header, one_size=False):
+            warn(f"{header.path.name}: {sentence}")
+        frame = header.frame
         _refuse_other_size(size, frame, tomogram)
         order, size, known_size = frame.order, frame.size, frame.voxel_size
     elif order == axes.AUTO:
@@ -284,8 +288,8 @@ def called(context: FormatContext, word: str, naming: Naming, where: Path) -> Fo
     return replace(context, label=label)
 
 
-def frame_of(tomogram: TomogramLike, order: str | None = None, voxel_size: float | None = None) -> Frame:
-    """Where the voxels of a tomogram are; of a file, only the header is read.
+def header_of(tomogram: TomogramLike, order: str | None = None, voxel_size: float | None = None) -> TomogramHeader:
+    """What is known of a tomogram without its voxels; of a file, only the header is read.
 
     Raises
     ------
@@ -293,8 +297,8 @@ def frame_of(tomogram: TomogramLike, order: str | None = None, voxel_size: float
         As `milopyp_shared.arrays.as_tomogram`.
     """
     if isinstance(tomogram, (str, os.PathLike)):
-        return read_header(Path(tomogram), order or axes.AUTO, voxel_size).frame
-    return as_tomogram(tomogram, order or axes.AUTO, voxel_size).frame
+        return read_header(Path(tomogram), order or axes.AUTO, voxel_size)
+    return as_tomogram(tomogram, order or axes.AUTO, voxel_size)
 
 
 def refuse_outside(picks: Picks, context: FormatContext, where: object) -> None:

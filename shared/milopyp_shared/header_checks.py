@@ -9,11 +9,17 @@ from .tomogram import TomogramHeader
 DIFFERENT = 0.05  # particles that are longer along one axis by more are not what a network has seen
 
 
-def header_warnings(header: TomogramHeader) -> list[str]:
-    """One sentence, with its W number, for everything in a header that is not taken as it stands."""
+def header_warnings(header: TomogramHeader, *, one_size: bool = True) -> list[str]:
+    """One sentence, with its W number, for everything in a header that is not taken as it stands.
+
+    Parameters
+    ----------
+    one_size
+        Whether the command takes voxels for cubes, as networks do; False: it counts by each axis's own size.
+    """
     warnings, placement = [], header.mrc.placement
     if (size := header.frame.voxel_size) and _difference(size) > ROUNDING:
-        warnings.append(f"W09 voxels of {_sizes(size)} A, taken as {middle(size):.4g}: --voxel-size says one size")
+        warnings.append(_taken_for_cubes(size) if one_size else _left_as_they_are(size))
     if placement.origin is None:
         warnings.append(
             f"W10 the origin in the header is no number, or beyond {FURTHEST:g} lengths of the volume: models are "
@@ -43,6 +49,18 @@ def refuse_unequal_voxels(header: TomogramHeader) -> None:
             expected=f"the same size along x, y and z within {DIFFERENT:.0%}",
             remedy="If only the header is wrong, give --voxel-size; else resample the tomogram.",
         )
+
+
+def _taken_for_cubes(size: Three) -> str:
+    return f"W09 voxels of {_sizes(size)} A, taken as {middle(size):.4g}: --voxel-size says one size"
+
+
+def _left_as_they_are(size: Three) -> str:
+    later = "refuse them" if _difference(size) > DIFFERENT else f"take {middle(size):.4g}"
+    return (
+        f"W09 voxels of {_sizes(size)} A: each axis counts by its own; milopyp-train and milopyp-infer {later} without "
+        "--voxel-size"
+    )
 
 
 def _difference(size: Three) -> float:

@@ -54,7 +54,7 @@ HOW = tuple(How.__dataclass_fields__)
 def read_labels(
     entries: Sequence[ImageEntry], order: str, how: How, console: Console
 ) -> dict[str, NDArray[np.float64]]:
-    """Labels x, y, z by tomogram name, each inside its volume.
+    """Labels x, y, z by tomogram name, each inside its volume; none of a tomogram whose file holds none.
 
     Raises
     ------
@@ -168,11 +168,13 @@ def read_names(how: How) -> dict[str, str]:
 
 def _header(entry: ImageEntry, order: str, console: Console) -> TomogramHeader:
     from . import axes
+    from .header_checks import header_warnings
     from .tomogram import read_header
 
     header = read_header(entry.path, order)
-    if doubt := axes.order_warning(header.order, header.mrc.stored_shape):
-        console.warn(f"{entry.path.name}: {doubt}")
+    doubt = axes.order_warning(header.order, header.mrc.stored_shape)
+    for sentence in ([doubt] if doubt else []) + header_warnings(header, one_size=False):
+        console.warn(f"{entry.path.name}: {sentence}")
     return header
 
 
@@ -182,7 +184,9 @@ def _tell(found: _Labels, how: How, console: Console) -> None:
 
     name, xyz, source = found.entry.path.name, found.xyz, found.source.name
     if not len(xyz):
-        console.warn(f"{name}: {source} holds no picks of it")
+        console.warn(
+            f"{name}: {source} holds no picks of it: it counts as a tomogram without particles, all of it background"
+        )
         return
     if doubt := _density_warning(found, how):
         console.warn(f"{name}: {doubt}")

@@ -8,7 +8,8 @@ blank lines, a byte order mark and CRLF are accepted:
 
 A third column of an image list, ``tomo_name``, may say what the tomogram is called inside picks for other programs.
 Coordinates are voxels in the inside frame (x, y, z; the centre of the first voxel is 0.0), whatever the axis order of
-the tomogram's file.
+the tomogram's file. A row ``TS_02 none none none`` says that TS_02 was looked at and holds no particle; a tomogram
+without a row is not labelled.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from .textfile import fixed, read_lines, to_number
 IMAGE_COLUMNS = ("image_name", "rec_path")
 TOMO_NAME = "tomo_name"
 COORDINATE_COLUMNS = ("image_name", "x_coord", "y_coord", "z_coord")
+NONE = "none"  # in any case, instead of each coordinate
 LONGEST_NAME = 200  # file systems take 255 bytes, of which endings and temporary names need some
 
 
@@ -102,20 +104,33 @@ def read_coordinate_list(path: str | Path) -> dict[str, NDArray[np.float64]]:
 
     Returns
     -------
-    For each name ``(n, 3)`` float64 x, y, z, voxels, inside frame; n > 0.
+    For each name ``(n, 3)`` float64 x, y, z, voxels, inside frame; n = 0 where the list says that there is none.
 
     Raises
     ------
     InputError
         Unreadable, without the header ``image_name x_coord y_coord z_coord``, or empty; a name that cannot be part of
-        a file name, a coordinate that is no finite number (both with the line).
+        a file name, a coordinate that is no finite number, ``none`` beside numbers (all with the line).
     """
     path = find_list(path)
     points: dict[str, list[list[float]]] = {}
-    for where, (name, *coordinates) in _rows(path, COORDINATE_COLUMNS):
+    without: dict[str, str] = {}
+    for where, (name, *words) in _rows(path, COORDINATE_COLUMNS):
         check_image_name(name, where)
-        points.setdefault(name, []).append([to_number(word, where) for word in coordinates])
-    return {name: np.array(rows, dtype=np.float64) for name, rows in points.items()}
+        rows = points.setdefault(name, [])
+        if _says_none(words, where):
+            without[name] = where
+        else:
+            rows.append([to_number(word, where) for word in words])
+    for name, where in without.items():
+        if points[name]:
+            raise InputError(
+                f"{name} holds no particle by this row, and {len(points[name])} by others",
+                where=where,
+                expected=f"coordinates, or one row of {NONE}",
+                remedy="Take out what is wrong.",
+            )
+    return {name: np.array(rows, dtype=np.float64).reshape(-1, 3) for name, rows in points.items()}
 
 
 def write_image_list(path: str | Path, entries: Iterable[ImageEntry]) -> None:
@@ -144,6 +159,8 @@ def write_image_list(path: str | Path, entries: Iterable[ImageEntry]) -> None:
 def write_coordinate_list(path: str | Path, coordinates: Mapping[str, ArrayLike]) -> None:
     """Write labels by image name: ``(n, 3)`` x, y, z, voxels, inside frame; two decimals where a value needs them.
 
+    Of a tomogram with n = 0 the list says that it holds no particle.
+
     Raises
     ------
     InputError
@@ -156,6 +173,8 @@ def write_coordinate_list(path: str | Path, coordinates: Mapping[str, ArrayLike]
         points = points.reshape(-1, 3) if points.size == 0 else points
         if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
             raise InputError(f"coordinates of {name} of shape {points.shape}", where=path, expected="finite (n, 3)")
+        if not len(points):
+            lines.append("\t".join([name, NONE, NONE, NONE]))
         for point in points.tolist():
             lines.append("\t".join([name, *(fixed(value, 0 if value.is_integer() else 2) for value in point)]))
     write_text(path, "".join(line + "\n" for line in lines))
@@ -224,6 +243,17 @@ def _rows(path: str | Path, columns: tuple[str, ...], optional: str = "") -> Ite
                 remedy="Separate columns by tabs where names or paths hold spaces.",
             )
         yield where, [cells[index] for index in indices]
+
+
+def _says_none(words: list[str], where: str) -> bool:
+    """Whether the coordinates of a row say that there is no particle."""
+    said = [word.lower() == NONE for word in words]
+    if any(said) and not all(said):
+        raise InputError(
+            f"{' '.join(words)!r}", where=where, expected=f"three numbers, or {NONE} in place of each",
+            remedy=f"{NONE.capitalize()} says that the whole tomogram holds no particle.",
+        )  # fmt: skip
+    return all(said)
 
 
 def _cells(line: str, with_tabs: bool) -> list[str]:

@@ -114,6 +114,25 @@ def test_scores_that_are_none(words: list[str], scores: list[float], tmp_path: P
     assert FORMATS["relion4"].read(path, setting()).score.tolist() == scores
 
 
+@pytest.mark.parametrize(
+    ("told", "scores"),
+    [
+        (["NaN", "NaN"], [1, 1]),
+        (["null", "NaN"], [1, 1]),
+        (["NaN", "0.5"], [1, 0.5]),
+        (["0.9", "0.5"], [0.9, 0.5]),
+        (["0.0", "NaN"], [1, 1]),
+    ],
+)
+def test_scores_that_copick_does_not_know(told: list[str], scores: list[float], tmp_path: Path) -> None:
+    """Null, or NaN where a program has put its table into JSON as it is; what is not there at all is none, too."""
+    points = ",".join(f'{{"location": {{"x": 10, "y": 20, "z": 30}}, "score": {word}}}' for word in told)
+    path = file(tmp_path / "a.json", f'{{"points": [{points}], "voxel_spacing": 10}}')
+    assert FORMATS["copick"].read(path, setting()).score.tolist() == scores
+    path.write_text(path.read_text().replace(', "score": NaN', "").replace(', "score": null', ""))
+    assert FORMATS["copick"].read(path, setting()).score.tolist() == scores
+
+
 @pytest.mark.parametrize(("zero", "wanted"), [(1, [10.5, 20, 29]), (0, [11.5, 21, 30])])
 def test_dynamo_adds_shifts(zero: int, wanted: list[float], tmp_path: Path) -> None:
     words = ["0"] * 35

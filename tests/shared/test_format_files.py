@@ -73,6 +73,9 @@ def test_complex_numbers_of_matlab(word: str, number: float | None, tmp_path: Pa
         ('{"points": [{"location": {"x": 1, "y": 1e999, "z": 2}}]}', "location y: Infinity"),
         ('{"points": [{"location": {"x": 1, "y": 2}}]}', "location z: null"),
         ('{"points": [{"location": {"x": 1, "y": 2, "z": 3}}], "voxel_spacing": 0}', "voxel_spacing 0"),
+        ('{"points": [{"location": {"x": 1, "y": NaN, "z": 3}}]}', "location y: NaN"),
+        ('{"points": [{"location": {"x": 1, "y": 2, "z": 3}, "score": Infinity}]}', "score: Infinity"),
+        ('{"points": [{"location": {"x": 1, "y": 2, "z": 3}, "score": "NaN"}]}', 'score: "NaN"'),
         (f'{{"points": [{{"location": {{"x": 1{"0" * 400}, "y": 2, "z": 3}}}}]}}', "location x: 1000"),
     ],
 )

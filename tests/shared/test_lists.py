@@ -81,6 +81,20 @@ def test_coordinate_list_layouts(tmp_path: Path, content: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        "image_name x_coord y_coord z_coord\nA none none none\nB 1 2 3\nnone NONE None none\nA none none none\n",
+        "image_name\tx_coord\ty_coord\tz_coord\nA\tnone\t none\tnone\nB\t1\t2\t3\nnone none none none\n",
+        "z_coord y_coord x_coord score image_name\nnone none none - A\n3 2 1 0.5 B\nnone none none 0.1 none\n",
+    ],
+)
+def test_a_list_may_say_that_a_tomogram_holds_no_particle(tmp_path: Path, content: str) -> None:
+    labels = lists.read_coordinate_list(write(tmp_path / "coords.txt", content))
+    assert {name: xyz.tolist() for name, xyz in labels.items()} == {"A": [], "B": [[1, 2, 3]], "none": []}
+    assert list(labels) == ["A", "B", "none"] and {xyz.shape[1] for xyz in labels.values()} == {3}
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         ("", "is empty; expected the header 'image_name rec_path'"),
@@ -120,6 +134,12 @@ def test_bad_image_lists(folder: Path, content: str | bytes, message: str) -> No
         ("A 1 2", "line 3: 3 values for 4 columns"),
         ("A 1 2 3 4", "line 3: 5 values for 4 columns"),
         ("A 1 2\t3 4", "line 3: 5 values for 4 columns"),
+        ("A none 2 3", "line 3: 'none 2 3'; expected three numbers, or none in place of each"),
+        ("A none none nan", "line 3: 'none none nan'; expected three numbers, or none"),
+        ("A none", "line 3: 2 values for 4 columns"),
+        ("A nothing nothing nothing", "line 3: 'nothing'; expected a finite number"),
+        ("A 1 2 3\nA none none none\nA 4 5 6", "line 4: A holds no particle by this row, and 2 by others"),
+        ("A none none none\nB 1 2 3\nA 4 5 6", "line 3: A holds no particle by this row, and 1 by others"),
         (".. 1 2 3", "line 3: image name '..'"),
     ],
 )
@@ -145,7 +165,7 @@ def test_find_list_looks_in_data_as_the_manual_does(folder: Path) -> None:
 
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
 numbers = st.floats(-1e5, 1e5) | st.integers(-5000, 5000).map(float)
-labels = st.dictionaries(names, st.lists(st.tuples(numbers, numbers, numbers), min_size=1, max_size=4), max_size=4)
+labels = st.dictionaries(names, st.lists(st.tuples(numbers, numbers, numbers), max_size=4), max_size=4)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -161,9 +181,11 @@ def test_coordinates_read_back_or_are_refused(tmp_path: Path, coordinates: dict[
         back = lists.read_coordinate_list(path)
         assert list(back) == list(coordinates)
         for name, xyz in coordinates.items():
-            assert np.abs(back[name] - np.array(xyz)).max() <= 0.005 + 1e-9
-            whole = np.array(xyz) % 1 == 0
-            assert (back[name][whole] == np.array(xyz)[whole]).all()
+            table = np.array(xyz).reshape(-1, 3)
+            assert back[name].shape == table.shape
+            assert (np.abs(back[name] - table) <= 0.005 + 1e-9).all()
+            whole = table % 1 == 0
+            assert (back[name][whole] == table[whole]).all()
 
 
 def test_written_lists(folder: Path) -> None:
@@ -177,7 +199,9 @@ def test_written_lists(folder: Path) -> None:
     )
     assert lists.read_image_list(folder / "images.txt") == [*entries, ImageEntry("C", absolute)]
     lists.write_coordinate_list(folder / "coords.txt", {"A": np.array([[1, 2.5, -0.001]]), "B": np.empty((0, 3))})
-    assert (folder / "coords.txt").read_text() == "image_name\tx_coord\ty_coord\tz_coord\nA\t1\t2.50\t0.00\n"
+    assert (folder / "coords.txt").read_text() == (
+        "image_name\tx_coord\ty_coord\tz_coord\nA\t1\t2.50\t0.00\nB\tnone\tnone\tnone\n"
+    )
 
 
 @pytest.mark.parametrize("name", ["", " A", "A\tB", "A\nB", "#A", "a/b", "..", "x..y"])

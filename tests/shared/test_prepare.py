@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -176,6 +177,46 @@ def test_pictures_of_the_labels(folder: Path) -> None:
     for path in folder.glob("*.png"):
         with Image.open(path) as picture:
             assert np.asarray(picture.convert("L")).std() > 20
+
+
+def test_a_picture_of_a_tomogram_without_particles(folder: Path) -> None:
+    for name in ("a", "b"):
+        write_tomogram(folder / f"{name}.rec", noise(SHAPE))
+    save_text(folder / "a.txt", columns("xyz") + HALF)
+    (folder / "b.txt").touch()
+    prepare(folder, "--pictures")
+    with Image.open(folder / "a_labels.png") as with_labels, Image.open(folder / "b_labels.png") as without:
+        assert np.asarray(without.convert("L")).std() > 20
+        assert without.size[0] == with_labels.size[0] and without.size[1] < with_labels.size[1]
+
+
+@pytest.mark.parametrize(
+    ("cell_z", "said"),
+    [
+        (160.0, None),
+        (166.0, "milopyp-train and milopyp-infer take 10 without --voxel-size"),
+        (80.0, "milopyp-train and milopyp-infer refuse them without --voxel-size"),
+    ],
+)
+def test_doubts_of_a_header_are_said_once(cell_z: float, said: str | None, folder: Path, tmp_path: Path) -> None:
+    """By prepare for every tomogram with picks, and by convert for its one; neither refuses what it can read."""
+    write_tomogram(folder / "a.rec", noise(SHAPE), voxel_size=10.0)
+    data = bytearray((folder / "a.rec").read_bytes())
+    struct.pack_into("<f", data, 48, cell_z)
+    (folder / "a.rec").write_bytes(data)
+    save_text(folder / "a.txt", columns("xyz") + HALF)
+    outcome = prepare(folder)
+    converted = run_line(
+        f"milopyp convert {folder}/a.txt {tmp_path}/a.csv --coords model2point --tomogram {folder}/a.rec"
+    )
+    for done in (outcome, converted):
+        assert (done.code, done.err.count("W09")) == (0, int(said is not None))
+        if said is not None:
+            size = f"10 x 10 x {cell_z / 16:.4g}"
+            assert done.err == f"warning: a.rec: W09 voxels of {size} A: each axis counts by its own; {said}\n"
+    assert labels(folder)["a"] == pytest.approx(POINTS)
+    all_of_one = run_line(f"milopyp prepare -o other --no-pictures --picks {folder}/run_train_coords.txt", "-d", folder)
+    assert all_of_one.err == outcome.err
 
 
 def test_lists_of_images_only(folder: Path) -> None:

@@ -129,14 +129,15 @@ def test_a_log_of_the_same_name_is_no_text(name: str, folder: Path) -> None:
 
 
 def test_copick_says_whose_picks_a_file_holds(folder: Path) -> None:
-    """An empty file takes nobody's; one with the picks of another run is refused."""
+    """An empty file holds none, whatever it says; one with the picks of another run is refused."""
     point = {"location": {"x": 10.0, "y": 20.0, "z": 30.0}, "score": None}
     for name, points in (("TS_01", [point]), ("TS_02", [])):
         write_tomogram(folder / f"{name}.rec", noise(SHAPE), voxel_size=10.0)
         (folder / f"{name}.json").write_text(json.dumps({"run_name": "TS_01", "points": points}))
     outcome = prepare(folder, "--from copick")
-    assert "TS_02.rec: TS_02.json holds no picks of it" in outcome.err
-    assert {name: xyz.tolist() for name, xyz in labels(folder).items()} == {"TS_01": [[1.0, 2.0, 3.0]]}
+    assert "TS_02.rec: TS_02.json holds no picks of it: it counts as a tomogram without particles" in outcome.err
+    assert "1 labels in 1 tomograms, none in 1" in outcome.out
+    assert {name: xyz.tolist() for name, xyz in labels(folder).items()} == {"TS_01": [[1.0, 2.0, 3.0]], "TS_02": []}
     (folder / "TS_02.json").write_text(json.dumps({"run_name": "TS_01", "points": [point]}))
     refused = run_line("milopyp prepare -o run --from copick", "-d", folder)
     assert refused.code == 2 and "has picks of TS_01, which fit none of the tomograms TS_02" in refused.err
@@ -209,13 +210,58 @@ def test_tomograms_without_labels_are_not_unpacked(folder: Path) -> None:
     assert refused.code == 2 and "b.rec: cannot be unpacked" in refused.err
 
 
-def test_files_without_a_pick(folder: Path) -> None:
-    write_tomogram(folder / "a.rec", noise(SHAPE))
-    write_tomogram(folder / "b.rec", noise(SHAPE))
-    (folder / "a.csv").write_text("x,y,z,score\n")
+STAR_HEAD = "data_\n\nloop_\n_rlnTomoName\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateZ\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.csv", "x,y,z,score\n", ""),
+        ("a.txt", "", ""),
+        ("a_coord.txt", "# looked at, nothing there\n\n", ""),
+        ("a.json", '{"run_name": "a", "voxel_spacing": 10.0, "points": []}', "--from copick"),
+        ("a.ndjson", "", ""),
+        ("a.tbl", "", ""),
+        ("a.star", STAR_HEAD, "--from relion4"),
+    ],
+)
+def test_files_without_a_pick(name: str, content: str, words: str, folder: Path) -> None:
+    """A file that holds none says that there are none; without a file nothing is said of a tomogram."""
+    for own in "abc":
+        write_tomogram(folder / f"{own}.rec", noise(SHAPE), voxel_size=10.0)
+    (folder / name).write_text(content)
     save_text(folder / "b.txt", columns("xyz") + HALF)
-    outcome = prepare(folder)
-    assert set(labels(folder)) == {"b"} and "a.rec: a.csv holds no picks of it" in outcome.err
+    if words:  # the same format for all
+        target = folder / f"b.{name.split('.')[1]}"
+        told = f"--to {words.split()[1]} --tomogram {folder}/b.rec --order xyz --coords model2point"
+        assert run_line(f"milopyp convert {folder}/b.txt {target} {told}").code == 0
+    outcome = prepare(folder, words)
+    assert f"a.rec: {name} holds no picks of it: it counts as a tomogram without particles" in outcome.err
+    assert "c.rec has no picks" in outcome.err
+    found = labels(folder)
+    assert {own: len(xyz) for own, xyz in found.items()} == {"a": 0, "b": 3}
+    assert "a\tnone\tnone\tnone\n" in (folder / "run_train_coords.txt").read_text()
+    assert [image.name for image in read_image_list(folder / "run_train_imgs.txt")] == ["a", "b"]
+    assert outcome.out.endswith("3 labels in 1 tomograms, none in 1\n")
+
+
+def test_a_model_without_a_point(folder: Path) -> None:
+    for own in "ab":
+        write_tomogram(folder / f"{own}.rec", noise(SHAPE))
+        points = POINTS if own == "b" else POINTS[:0]
+        write_mod(folder / f"{own}.mod", points, size_xyz=SHAPE[::-1], radius=5.0)
+    prepare(folder)
+    assert {own: len(xyz) for own, xyz in labels(folder).items()} == {"a": 0, "b": 3}
+
+
+def test_a_list_that_says_none_is_read_as_one(folder: Path) -> None:
+    """Of the tomograms that a list names, those without particles keep their row; the others are not labelled."""
+    for own in "abc":
+        write_tomogram(folder / f"{own}.rec", noise(SHAPE))
+    (folder / "all.tsv").write_text("image_name x_coord y_coord z_coord\na none none none\nb 1 2 3\n")
+    outcome = prepare(folder, f"--picks {folder}/all.tsv")
+    assert {own: xyz.tolist() for own, xyz in labels(folder).items()} == {"a": [], "b": [[1.0, 2.0, 3.0]]}
+    assert "a.rec: all.tsv holds no picks of it" in outcome.err and "c.rec has no picks in all.tsv" in outcome.err
 
 
 def test_one_star_file_for_all_tomograms(folder: Path) -> None:

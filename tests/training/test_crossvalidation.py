@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -91,6 +92,22 @@ def test_a_network_is_never_asked_about_labels_it_has_seen(volumes: list[Labelle
     assert [len(own.labels) for own in answers] == [4, 1]
     for own, volume in zip(answers, volumes, strict=True):
         assert len(exclude_near(own.places, volume.xyz, DIAMETER / 2)) == len(own.places)
+
+
+def test_an_empty_tomogram_is_in_every_part_and_never_asked(volumes: list[LabelledVolume]) -> None:
+    """What looks like a particle in it is none: it is neither left out of the background nor counted."""
+    empty = replace(volumes[1], name="empty", xyz=np.empty((0, 3)))
+    mixed = [volumes[0], empty, volumes[1]]
+    for part, alone in zip(folds(mixed, 3, 3), folds(volumes, 3, 3), strict=True):
+        assert [out.tolist() for out in part.held_out] == [out.tolist() for out in alone.held_out]
+        assert [volume.name for volume in part.volumes] == [*(volume.name for volume in alone.volumes), "empty"]
+        assert part.volumes[-1].is_empty
+    asked = crossvalidation(mixed)
+    answers = asked.predict_out_of_fold(mixed)
+    assert [len(own.labels) for own in answers] == [4, 1]
+    found = asked.summarise(volumes, answers)
+    assert "empty" not in found.ignored_candidates and len(found.label_scores) == 5
+    assert [len(volume.ignored) for volume in found.apply(mixed) if volume.is_empty] == [0]
 
 
 def test_the_same_seed_gives_the_same_answers(volumes: list[LabelledVolume]) -> None:

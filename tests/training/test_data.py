@@ -179,6 +179,40 @@ def test_a_tomogram_without_labels_is_left_out(tmp_path: Path) -> None:
         load(both, {}, tmp_path)
 
 
+NOTHING = np.empty((0, 3))
+
+
+def test_a_tomogram_without_particles_is_background(tmp_path: Path) -> None:
+    first, second = phantom(1), phantom(2)
+    both = {"a": first.volume, "b": second.volume}
+    volumes, said, warned = load(both, {"a": NOTHING, "b": second.particles_xyz}, tmp_path)
+    assert [(volume.name, volume.is_empty, volume.xyz.shape) for volume in volumes] == [
+        ("a", True, (0, 3)), ("b", False, (10, 3)),
+    ]  # fmt: skip
+    assert warned == []
+    assert said[0] == "a: 80 x 64 x 32 voxels, order xyz, no particles: all of it is background"
+    with pytest.raises(InputError, match=r"labels\.txt: no tomogram has labels"):
+        load(both, {"a": NOTHING, "b": NOTHING}, tmp_path)
+
+
+def test_a_mask_does_not_make_a_tomogram_empty(tmp_path: Path) -> None:
+    """Of one that has lost all labels to its mask nothing is known; one that is said to hold none keeps its mask."""
+    first, second = phantom(1), phantom(2)
+    mask = np.zeros(first.volume.shape, np.int8)
+    mask[:4, :4, :4] = 1
+    masks = tmp_path / "masks"
+    for name in "ab":
+        write_tomogram(masks / f"{name}.mrc", mask)
+    volumes = {"a": first.volume, "b": second.volume, "c": second.volume}
+    labels = {"a": first.particles_xyz, "b": NOTHING, "c": second.particles_xyz}
+    found, _, warned = load(volumes, labels, tmp_path, masks=masks)
+    assert [volume.name for volume in found] == ["b", "c"]
+    assert found[0].mask is not None and found[0].mask.keeps(np.array([[1.0, 1.0, 1.0], [9.0, 9.0, 9.0]])).tolist() == [
+        True, False,
+    ]  # fmt: skip
+    assert [text[:6] for text in warned] == ["a: W08"]
+
+
 def test_labels_of_unknown_names(tmp_path: Path) -> None:
     made = phantom()
     labels = dict.fromkeys(("a", "B", "c", "d", "e"), made.particles_xyz)

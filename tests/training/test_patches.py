@@ -183,6 +183,46 @@ def test_volumes_are_drawn_in_proportion_to_their_labels(tmp_path: Path) -> None
     assert count[0] / 200 == pytest.approx(0.8, abs=4 * (0.8 * 0.2 / 200) ** 0.5)
 
 
+NOTHING = np.empty((0, 3))
+
+
+def test_an_empty_volume_gives_background(tmp_path: Path) -> None:
+    """Of the 40 % of patches that lie anywhere one in three is its own; the others are as they would be without it."""
+    full = [
+        labelled(tmp_path, (12, 24, 26), [(12.0, 12.0, 6.0)] * 3, 1),
+        labelled(tmp_path, (12, 24, 26), [(12.0, 12.0, 6.0)], 2),
+    ]
+    empty = replace(labelled(tmp_path, (12, 24, 26), [(0.0, 0.0, 0.0)], 3), xyz=NOTHING)
+    preset = replace(PLAIN, batch=600, centred=0.6, jitter=0.0)
+    batch = batch_of([*full, empty], preset)
+    owner = np.array([find(patch, [*full, empty]).volume for patch in batch.sections])
+    assert not batch.positive[owner == 2].any() and not batch.target[owner == 2].any()
+    share = [np.mean(owner == number) for number in range(3)]
+    rest = 1 - 0.4 / 3
+    for found, wanted in zip(share, (rest * 0.75, rest * 0.25, 0.4 / 3), strict=True):
+        assert found == pytest.approx(wanted, abs=4 * (wanted * (1 - wanted) / 600) ** 0.5)
+    middle = (batch.positive.any(axis=(1, 2, 3))).mean()
+    alone = batch_of(full, preset).positive.any(axis=(1, 2, 3)).mean()
+    assert middle >= 0.6 - 4 * (0.24 / 600) ** 0.5  # around labels as often as the preset says
+    assert middle <= alone + 4 * (0.24 / 600) ** 0.5
+
+
+def test_ignored_places_and_masks_of_an_empty_volume(tmp_path: Path) -> None:
+    """Outside its mask nothing is background either."""
+    values = np.zeros((12, 24, 26), np.int8)
+    values[:, :, :12] = 1
+    full = labelled(tmp_path, (12, 24, 26), [(12.0, 12.0, 6.0)], 1)
+    empty = replace(labelled(tmp_path, (12, 24, 26), [(0.0, 0.0, 0.0)], 2), xyz=NOTHING, mask=Mask(values))
+    batch = batch_of([full, empty], replace(PLAIN, centred=0.0, patch=(4, 16, 26)))
+    owner = np.array([find(patch, [full, empty]).volume for patch in batch.sections])
+    assert 0 < np.count_nonzero(owner) < len(owner)
+    for number in np.flatnonzero(owner):
+        place = find(batch.sections[number], [full, empty])
+        target = np.flip(batch.target[number], place.flip)
+        assert not target[:, :, :6].any() and (target[:, :, 6:] == 1).all()
+    assert not batch.positive[owner == 1].any()
+
+
 @pytest.mark.parametrize("centred", [0.0, 0.6, 1.0])
 def test_share_of_patches_around_labels(tmp_path: Path, centred: float) -> None:
     """Patches drawn anywhere meet the one label of a wide volume seldom, and as often as they should."""

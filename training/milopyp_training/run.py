@@ -17,7 +17,7 @@ from milopyp_shared.console import Console
 from milopyp_shared.matching import exclude_near
 from milopyp_shared.recipe import Calibration, Recipe, Threshold
 
-from .data.dataset import LabelledVolume, TrainingSet
+from .data.dataset import LabelledVolume, TrainingSet, with_particles
 from .evaluation import calibration, label_suggestions, model_selection, plots
 from .evaluation.crossvalidation import FEWEST_LABELS, CrossValidation
 from .evaluation.model_selection import Metric, rows_of
@@ -199,13 +199,14 @@ class TrainingRun:
         """Find the unlabelled places that look like particles, and begin anew without them."""
         with self.console.progress("cross-validation", crossvalidation.preset.folds) as progress:
             out_of_fold = crossvalidation.predict_out_of_fold(self.volumes, progress.step, progress.part)
-        found = crossvalidation.summarise(self.volumes, out_of_fold)
+        asked = with_particles(self.volumes)
+        found = crossvalidation.summarise(asked, out_of_fold)
         if self._world.size > 1:
             found = broadcast_from_rank0(found, self.machine.device)
         count = sum(map(len, found.ignored_candidates.values()))
         self.console.say(f"{count} places without a label look like particles and do not count as background")
         if self._world.rank == 0:
-            suggestions = label_suggestions.suggest_labels(self.volumes, out_of_fold, found)
+            suggestions = label_suggestions.suggest_labels(asked, out_of_fold, found)
             label_suggestions.write_suggestions(self.folder.debug, suggestions, self.recipe.diameter)
             written = self.folder.debug / label_suggestions.MARKDOWN
             self.suggestions = [*suggestions.lines(), f"pictures of them: {written}"]
@@ -273,9 +274,10 @@ class TrainingRun:
         stored = checkpoint.load(path)
         network = copy.deepcopy(self.method.network)
         network.load_state_dict(stored.state_dict)
-        used = self.volumes
+        # an empty tomogram has no labels to be found, and has taught the network its own background
+        used = with_particles(self.volumes)
         if self.state.cross_validated is None:
-            used = (self.validation or self.volumes)[:TOMOGRAMS_FOR_THRESHOLD]
+            used = with_particles(self.validation or self.volumes)[:TOMOGRAMS_FOR_THRESHOLD]
         predictions = predict_all(self.method, network, used, self.recipe, self.recipe.flips)
         threshold, expected = self._threshold(predictions)
         self.recipe = replace(stored.recipe, threshold=threshold, calibration=expected)

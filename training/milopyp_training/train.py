@@ -88,6 +88,10 @@ def _load(
         )  # fmt: skip
 
     training = read(options.train_img_txt, options.train_coord_txt)
+    if isinstance(
+        preset, PublishedPreset
+    ):  # which draws no patch from a tomogram without labels, whatever is said of it
+        training = training[0], {name: xyz for name, xyz in training[1].items() if len(xyz)}
     validation = read(options.val_img_txt, options.val_coord_txt)
     labelled = [
         image for images, coordinates in (training, validation) for image in images if image.name in coordinates

@@ -94,9 +94,10 @@ def prepare(folder: Path, out: str, order: str, **given: Any) -> None:
     """Make the lists for training from a folder of tomograms and their picks.
 
     The picks of tomo.rec are tomo_coord.txt, tomo.txt (three columns in the file's axis order, as model2point
-    writes them), tomo.mod, or tomo with another suffix of milopyp convert's formats. Every label is checked against its
-    tomogram, and tomo_labels.png shows them on it: look at it before training. The lists OUT_train_imgs.txt and
-    OUT_train_coords.txt (with --inference OUT_test_imgs.txt) are written into the folder.
+    writes them), tomo.mod, or tomo with another suffix of milopyp convert's formats. A file without a pick says that
+    the tomogram holds no particle. Every label is checked against its tomogram, and tomo_labels.png shows them on it:
+    look at it before training. The lists OUT_train_imgs.txt and OUT_train_coords.txt (with --inference
+    OUT_test_imgs.txt) are written into the folder.
 
     \b
     Examples:
@@ -182,8 +183,9 @@ def _list_labels(
         console.say(f"look at the labels on their tomograms: {labelled[0].path.parent}/*_labels.png")
     write_image_list(lists[0], labelled)
     write_coordinate_list(lists[1], labels)
-    total = sum(len(xyz) for xyz in labels.values())
-    console.say(f"wrote {lists[0]} and {lists[1]}: {total} labels in {len(labels)} tomograms")
+    counts = [len(xyz) for xyz in labels.values() if len(xyz)]
+    without = f", none in {len(labels) - len(counts)}" if len(labels) > len(counts) else ""
+    console.say(f"wrote {lists[0]} and {lists[1]}: {sum(counts)} labels in {len(counts)} tomograms{without}")
 
 
 def _drawing(wanted: bool | None) -> Callable[[Path, Tomogram, NDArray[np.float64], float], None] | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import SubFigure
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
@@ -22,24 +23,33 @@ Floats = NDArray[np.float64]
 def draw_overlay(path: Path, tomogram: Tomogram, xyz: Floats, diameter: float) -> None:
     """Three slices through the label with most others around it, and the surroundings of labels from above and aside.
 
+    Without labels, three slices through the middle.
+
     Parameters
     ----------
     xyz
-        ``(n, 3)`` labels, n > 0, voxels of the inside frame.
+        ``(n, 3)`` labels, voxels of the inside frame.
     diameter
         Of the circles, voxels.
     """
     volume = tomogram.zyx
-    through = xyz[_most_central(xyz, diameter)]
+    through = xyz[_most_central(xyz, diameter)] if len(xyz) else (np.array(volume.shape[::-1]) - 1.0) / 2
     rows = -(-min(len(xyz), SHOWN) // COLUMNS)
     figure = new_figure(2.0 * COLUMNS, 6.0 + 4.2 * rows)
-    parts: Any = figure.subfigures(2, 1, height_ratios=(6.0, 4.2 * rows))
-    above, below = parts
+    above, below = figure.subfigures(2, 1, height_ratios=(6.0, 4.2 * rows)) if rows else (figure, None)
     panels: Any = above.subplots(1, 3)
     for panel, (across, down, depth) in zip(panels, ((0, 1, 2), (0, 2, 1), (1, 2, 0)), strict=True):
         _show(panel, _slice(volume, through, depth, None), (0.0, 0.0))
         circles(panel, xyz[:, [across, down, depth]], through[depth], diameter / 2, LABEL)
         panel.set(xlabel="xyz"[across], ylabel="xyz"[down], title=f"{'xyz'[depth]} = {through[depth]:.0f}")
+    if below is not None:
+        _montage(below, volume, xyz, diameter, rows)
+    figure.suptitle(f"{tomogram.path.name}: {len(xyz)} labels, order {tomogram.order}")
+    save(figure, path)
+
+
+def _montage(below: SubFigure, volume: NDArray[Any], xyz: Floats, diameter: float, rows: int) -> None:
+    """The surroundings of labels spread over all of them, n > 0."""
     chosen = np.linspace(0, len(xyz) - 1, min(len(xyz), SHOWN)).round().astype(int)
     small: Any = below.subplots(2 * rows, COLUMNS, squeeze=False)
     for panel in small.flat:
@@ -53,8 +63,6 @@ def draw_overlay(path: Path, tomogram: Tomogram, xyz: Floats, diameter: float) -
             circles(panel, point[None, [across, down, depth]], point[depth], diameter / 2, LABEL)
         small[2 * row][column].set_title(" ".join(f"{value:.0f}" for value in xyz[index]), fontsize=8)
     below.suptitle("labels (x y z): from above, and below each from the side", fontsize=10)
-    figure.suptitle(f"{tomogram.path.name}: {len(xyz)} labels, order {tomogram.order}")
-    save(figure, path)
 
 
 def _most_central(xyz: Floats, diameter: float) -> int:

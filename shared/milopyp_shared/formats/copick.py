@@ -60,7 +60,8 @@ def read_copick(path: str | Path) -> CopickPicks:
         where = f"{path}, point {index}"
         rows.append(location(point, where))
         score = point.get("score")
-        scores.append(np.nan if score is None else number(score, f"{where}, score"))
+        absent = score is None or score != score  # NaN, as pandas writes what is not there
+        scores.append(np.nan if absent else number(score, f"{where}, score"))
     run_name = content.get("run_name")
     return CopickPicks(
         np.array(rows, dtype=np.float64).reshape(-1, 3),

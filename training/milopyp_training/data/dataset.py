@@ -33,7 +33,7 @@ class LabelledVolume:
     grey
         Grey levels, on disk; nothing of the volume stays in memory.
     xyz
-        ``(n, 3)`` labels, full-resolution voxels in the inside frame.
+        ``(n, 3)`` labels, full-resolution voxels in the inside frame; n = 0: it is known to hold no particle.
     voxel_size
         Angstrom or None.
     ignored
@@ -49,6 +49,11 @@ class LabelledVolume:
     voxel_size: float | None
     ignored: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
     mask: Mask | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is known to hold no particle: all of it is background."""
+        return not len(self.xyz)
 
     def voxel_per_output(self, stride: Triple) -> Triple:
         """Voxels (z, y, x) of the tomogram per heat-map voxel of a network with this stride."""
@@ -89,6 +94,11 @@ class TrainingSet:
     validation: Sequence[LabelledVolume]
     diameter: float
     contrast: Contrast
+
+
+def with_particles(volumes: Iterable[LabelledVolume]) -> list[LabelledVolume]:
+    """Those that are not empty."""
+    return [volume for volume in volumes if not volume.is_empty]
 
 
 def on_grid(xyz: NDArray[np.float64], voxel_per_output: tuple[int, int, int]) -> NDArray[np.float64]:
@@ -162,11 +172,13 @@ def load_volumes(
 ) -> list[LabelledVolume]:
     """Open the labelled tomograms of a list and prepare their grey levels.
 
-    Tomograms without labels are left out: to a method that counts unlabelled voxels as background they would say
-    that they hold no particle. So are labels where a mask is not set.
+    Tomograms that `coordinates` do not name are left out: to a method that counts unlabelled voxels as background they
+    would say that they hold no particle. So are labels where a mask is not set.
 
     Parameters
     ----------
+    coordinates
+        ``(n, 3)`` by name, as `milopyp_shared.lists.read_coordinate_list` reads them; n = 0: there is no particle.
     masks
         See `milopyp_shared.masks.find_masks`; None: none.
     voxel_size
@@ -194,16 +206,17 @@ def load_volumes(
         check_labels(coordinates[image.name], tomogram, where)
         mask = open_mask(mask_files[image.name], tomogram) if image.name in mask_files else None
         xyz = _inside(mask, coordinates[image.name], image.name, warn)
-        if not len(xyz):
+        if not len(xyz) and len(coordinates[image.name]):  # outside the mask, which does not make it empty
             continue
         grey = grey_levels(tomogram, parameters, contrast)
         z, y, x = tomogram.shape
-        say(f"{image.name}: {x} x {y} x {z} voxels, order {tomogram.order}, {len(xyz)} labels")
+        count = f"{len(xyz)} labels" if len(xyz) else "no particles: all of it is background"
+        say(f"{image.name}: {x} x {y} x {z} voxels, order {tomogram.order}, {count}")
         volumes.append(LabelledVolume(image.name, grey, xyz, tomogram.voxel_size, mask=mask))
-        if doubt := density_warning(grey.filtered, xyz, diameter, grey.sections_per_pair):
+        if len(xyz) and (doubt := density_warning(grey.filtered, xyz, diameter, grey.sections_per_pair)):
             warn(f"{image.name}: {doubt}")
     _warn_of_sizes([volume.voxel_size for volume in volumes if volume.voxel_size], warn)
-    if not volumes:
+    if not with_particles(volumes):
         raise InputError("no tomogram has labels", where=where, expected="at least one labelled tomogram")
     return volumes
 

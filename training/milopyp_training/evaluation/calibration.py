@@ -62,7 +62,7 @@ def calibrate(found: CrossValidated, places: Floats, tomograms: int) -> Calibrat
     places
         Scores of the places without a label by the network that picks.
     tomograms
-        Number of training tomograms.
+        Number of training tomograms with labels.
     """
     labelled, unlabelled = len(found.label_scores), found.unlabelled
     background = _background(places, unlabelled)

@@ -20,7 +20,7 @@ from milopyp_shared.matching import exclude_near, max_score_within
 from milopyp_shared.picks import Picks
 from milopyp_shared.recipe import Recipe
 
-from ..data.dataset import LabelledVolume
+from ..data.dataset import LabelledVolume, with_particles
 from ..loop.machine import Machine
 from ..loop.state import CrossValidated, new_state
 from ..loop.trainer import train_epoch
@@ -42,9 +42,9 @@ class Fold:
     Attributes
     ----------
     volumes
-        The tomograms with the labels that are left; those without any are missing.
+        The tomograms with the labels that are left, and the empty ones; those with none left are missing.
     held_out
-        Per tomogram of the whole set, which of its labels are left out: ``(n,)`` bool.
+        Per tomogram with labels of the whole set, which of them are left out: ``(n,)`` bool.
     """
 
     volumes: list[LabelledVolume]
@@ -72,14 +72,15 @@ class OutOfFold:
 
 def folds(volumes: Sequence[LabelledVolume], count: int, seed: int) -> list[Fold]:
     """Leave out every label once, in `count` parts of equal size drawn at random."""
-    total = sum(len(volume.xyz) for volume in volumes)
+    labelled, empty = with_particles(volumes), [volume for volume in volumes if volume.is_empty]
+    total = sum(len(volume.xyz) for volume in labelled)
     part = np.random.default_rng(seed).permutation(np.arange(total) % count)
-    parts = np.split(part, np.cumsum([len(volume.xyz) for volume in volumes])[:-1])
+    parts = np.split(part, np.cumsum([len(volume.xyz) for volume in labelled])[:-1])
     made = []
     for number in range(count):
         held_out = [own == number for own in parts]
-        left = [replace(volume, xyz=volume.xyz[~out]) for volume, out in zip(volumes, held_out, strict=True)]
-        made.append(Fold([volume for volume in left if len(volume.xyz)], held_out))
+        left = [replace(volume, xyz=volume.xyz[~out]) for volume, out in zip(labelled, held_out, strict=True)]
+        made.append(Fold(with_particles(left) + empty, held_out))
     return made
 
 
@@ -110,7 +111,9 @@ class CrossValidation:
         step: Callable[[str], None] = lambda text: None,
         part: Callable[[float], None] = lambda done: None,
     ) -> list[OutOfFold]:
-        """Train one network per fold; what they say, per tomogram.
+        """Train one network per fold; what they say, per tomogram with labels (`with_particles`).
+
+        What looks like a particle in an empty tomogram is none, and says nothing of what is unlabelled elsewhere.
 
         Parameters
         ----------
@@ -119,14 +122,15 @@ class CrossValidation:
         part
             Called with the part of a network's work that is done, 0..1.
         """
-        labels = [np.zeros(len(volume.xyz)) for volume in volumes]
-        scores: list[list[NDArray[np.float64]]] = [[] for _ in volumes]
+        asked = with_particles(volumes)
+        labels = [np.zeros(len(volume.xyz)) for volume in asked]
+        scores: list[list[NDArray[np.float64]]] = [[] for _ in asked]
         sums: list[Heat] = []
         parts = folds(volumes, self.preset.folds, self.seed)
         for number, fold in enumerate(parts):
-            for index, heat in enumerate(self._heat_maps(number, fold, volumes, part)):
+            for index, heat in enumerate(self._heat_maps(number, fold, asked, part)):
                 out = fold.held_out[index]
-                picks, xyz = picks_of(heat, volumes[index], self.recipe), volumes[index].xyz
+                picks, xyz = picks_of(heat, asked[index], self.recipe), asked[index].xyz
                 labels[index][out] = max_score_within(picks, xyz[out], self.radius)
                 scores[index].append(exclude_near(picks, xyz, self.radius).score)
                 if number == 0:
@@ -135,12 +139,12 @@ class CrossValidation:
             step("asked about the labels it has not seen")
         places = [
             exclude_near(picks_of(heat, volume, self.recipe), volume.xyz, self.radius)
-            for heat, volume in zip(sums, volumes, strict=True)
+            for heat, volume in zip(sums, asked, strict=True)
         ]
         return [OutOfFold(*own) for own in zip(labels, places, scores, strict=True)]
 
     def summarise(self, volumes: Sequence[LabelledVolume], out_of_fold: Sequence[OutOfFold]) -> CrossValidated:
-        """Which places may be particles, and how many particles have no label."""
+        """Which places may be particles, and how many particles have no label; `volumes` are those that were asked."""
         labels = np.concatenate([own.labels for own in out_of_fold])
         of_networks = [np.concatenate(own) for own in zip(*(own.scores for own in out_of_fold), strict=True)]
         limit = self.preset.ignored_per_label * len(labels)

@@ -82,12 +82,18 @@ def validate(epoch: int, predictions: Sequence[Prediction], radius: float, fully
     """Figures of one epoch on the validation tomograms.
 
     The loss is the focal loss of the whole heat map, unlabelled voxels counting as background, averaged over the
-    tomograms (the published validation loss). AUPRC and F1 only where the tomograms are `fully_labelled`.
+    tomograms (the published validation loss). It is per label; that of an empty tomogram is divided by the labels that
+    the others have on average, so that it does not outweigh them. AUPRC and F1 only where the tomograms are
+    `fully_labelled`.
     """
-    losses = [
-        float(focal_loss(clamped(torch.from_numpy(p.heat)[None]), torch.from_numpy(p.target)[None]))
-        for p in predictions
-    ]
+    counts = np.array([len(p.volume.xyz) for p in predictions])
+    losses = np.array(
+        [
+            float(focal_loss(clamped(torch.from_numpy(p.heat)[None]), torch.from_numpy(p.target)[None]))
+            for p in predictions
+        ]
+    )
+    losses[counts == 0] /= counts[counts > 0].mean() if counts.any() else 1
     labels = rank_of_labels([p.picks for p in predictions], [p.volume.xyz for p in predictions], radius)
     loss, auprc, f1 = float(np.mean(losses)), math.nan, math.nan
     if fully_labelled:

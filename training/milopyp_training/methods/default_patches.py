@@ -82,19 +82,39 @@ def patch_shape(preset: DefaultPreset, volumes: Sequence[LabelledVolume], stride
 
 def draw_batch(volumes: Sequence[LabelledVolume], sampling: PatchSampling, rng: np.random.Generator) -> Batch:
     """Draw one batch: patches around labels and anywhere, flipped and with noise."""
-    weights = np.array([len(volume.xyz) for volume in volumes], dtype=float)
+    shares = _shares(volumes, sampling.preset)
     drawn = []
     for _ in range(sampling.preset.batch):
-        volume = volumes[rng.choice(len(volumes), p=weights / weights.sum())]
-        drawn.append(_draw_patch(volume, sampling, rng))
+        volume = volumes[rng.choice(len(volumes), p=shares.volumes)]
+        drawn.append(_draw_patch(volume, 0.0 if volume.is_empty else shares.centred, sampling, rng))
     sections, target, positive = (np.stack(parts) for parts in zip(*drawn, strict=True))
     return Batch(sections, target, positive)
 
 
+@dataclass(frozen=True)
+class _Shares:
+    """How often patches are drawn: from each volume, and around a label where a volume has some."""
+
+    volumes: NDArray[np.float64]
+    centred: float
+
+
+def _shares(volumes: Sequence[LabelledVolume], preset: DefaultPreset) -> _Shares:
+    """Volumes by their labels; an empty one has as many of the patches drawn anywhere as one with labels on average.
+
+    So the share of all patches that are drawn around a label is that of the preset.
+    """
+    labels = np.array([len(volume.xyz) for volume in volumes], dtype=float)
+    empty = labels == 0
+    each = (1 - preset.centred) / len(volumes)
+    rest = 1 - each * empty.sum()  # 1 without empty volumes
+    return _Shares(np.where(empty, each, rest * (labels / labels.sum())), preset.centred / rest)
+
+
 def _draw_patch(
-    volume: LabelledVolume, sampling: PatchSampling, rng: np.random.Generator
+    volume: LabelledVolume, centred: float, sampling: PatchSampling, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    start = _start(volume, sampling, rng)
+    start = _start(volume, centred, sampling, rng)
     sections = volume.grey.box(start.tolist(), (start + sampling.shape).tolist())
     target, positive = _wanted(volume, start, sampling)
     flip = tuple(axis for axis in range(3) if rng.random() < 0.5)
@@ -104,11 +124,11 @@ def _draw_patch(
     return _augment(scaled, sampling.preset, rng), np.ascontiguousarray(target), np.ascontiguousarray(positive)
 
 
-def _start(volume: LabelledVolume, sampling: PatchSampling, rng: np.random.Generator) -> Voxel:
-    """First voxel of a patch, so that it lies on the heat map's grid."""
+def _start(volume: LabelledVolume, centred: float, sampling: PatchSampling, rng: np.random.Generator) -> Voxel:
+    """First voxel of a patch, so that it lies on the heat map's grid; `centred`: how often a label is in its middle."""
     preset, shape = sampling.preset, np.array(sampling.shape)
     room: Voxel = np.array(volume.grey.shape, dtype=np.int64) - shape
-    if rng.random() < preset.centred:
+    if rng.random() < centred:
         centres = volume.grid_zyx(sampling.stride)
         around = centres[rng.integers(len(centres))] * sampling.stride
         shift = rng.uniform(-preset.jitter, preset.jitter, 3) * shape

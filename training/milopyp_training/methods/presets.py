@@ -23,7 +23,8 @@ class DefaultPreset:
     patch
         ``(z, y, x)``: sections after pairing, full-resolution pixels.
     centred, jitter
-        Share of the patches that hold a label, and how far its place varies, in parts of the patch.
+        Share of the patches that hold a label, and how far its place varies, in parts of the patch. The others lie
+        anywhere; an empty tomogram has as many of them as one with labels on average.
     noise
         Standard deviation of white noise on the input, z-scores: keeps small label sets from being learned by heart.
     brightness, contrast
