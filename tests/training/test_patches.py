@@ -207,10 +207,10 @@ def test_an_empty_volume_gives_background(tmp_path: Path) -> None:
     assert middle <= alone + 4 * (0.24 / 600) ** 0.5
 
 
-def test_ignored_places_and_masks_of_an_empty_volume(tmp_path: Path) -> None:
-    """Outside its mask nothing is background either."""
-    values = np.zeros((12, 24, 26), np.int8)
-    values[:, :, :12] = 1
+def test_the_mask_of_an_empty_volume(tmp_path: Path) -> None:
+    """Outside it nothing is background either."""
+    values = np.zeros((12, 24, 26), bool)
+    values[:, :, :12] = True
     full = labelled(tmp_path, (12, 24, 26), [(12.0, 12.0, 6.0)], 1)
     empty = replace(labelled(tmp_path, (12, 24, 26), [(0.0, 0.0, 0.0)], 2), xyz=NOTHING, mask=Mask(values))
     batch = batch_of([full, empty], replace(PLAIN, centred=0.0, patch=(4, 16, 26)))

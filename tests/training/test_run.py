@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 import torch
 
+from milopyp_shared.errors import InputError
 from milopyp_shared.preprocessing import grey_levels
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_training.data.dataset import LabelledVolume, TrainingSet
+from milopyp_training.evaluation.plots import contact_sheet
 from milopyp_training.evaluation.threshold import threshold_of_labels
 from milopyp_training.evaluation.validation import predict_all
 from milopyp_training.loop import checkpoint
@@ -138,15 +140,42 @@ LABELS = np.array([[4.0, 4.0, 2.0], [18.0, 4.0, 3.0], [4.0, 18.0, 4.0], [18.0, 1
 CHECKED = replace(PRESET, epochs=2, folds=2)
 
 
-def checked(volumes: list[LabelledVolume], folder: Path) -> TrainingRun:
-    """A run with cross-validation on eight labels."""
+def checked(volumes: list[LabelledVolume], folder: Path, empty: Sequence[LabelledVolume] = ()) -> TrainingRun:
+    """A run with cross-validation on eight labels; tomograms without particles are trained on and judged, too."""
 
     def make(volumes: Sequence[LabelledVolume]) -> Method:
         return DefaultMethod(CHECKED, volumes, DIAMETER, DEVICE)
 
     many = [replace(volume, xyz=LABELS + number) for number, volume in enumerate(volumes)]
-    data = TrainingSet(many, [], DIAMETER, "dark")
-    return TrainingRun(make, data, Schedule(epochs=2, seed=4), RunFolder(folder), MACHINE)
+    data = TrainingSet([*empty, *many], [*empty, *many[:1]] if empty else [], DIAMETER, "dark")
+    schedule = Schedule(epochs=2, seed=4, fully_labelled=bool(empty))
+    return TrainingRun(make, data, schedule, RunFolder(folder), MACHINE)
+
+
+def test_nothing_is_asked_of_an_empty_tomogram(volumes: list[LabelledVolume], tmp_path: Path) -> None:
+    """What is in it is neither ignored nor suggested nor expected; all of it is background, and judged as such."""
+    empty = replace(volumes[0], name="empty", xyz=np.empty((0, 3)))
+    run = checked(volumes, tmp_path, [empty])
+    recipe = run.train()
+    assert recipe.labels == {"empty": 0, "noise1": 4, "noise2": 4}
+    found = run.state.cross_validated
+    assert found is not None and set(found.ignored_candidates) == {"noise1", "noise2"}
+    assert [volume.name for volume in run.volumes if len(volume.ignored)] == [
+        name for name, xyz in found.ignored_candidates.items() if len(xyz)
+    ]
+    table = tmp_path / "debug" / "next_labels.tsv"
+    assert {line.split()[0] for line in table.read_text().splitlines()[1:]} <= {"noise1", "noise2"}
+    assert np.isfinite([value for row in run.state.validation for value in row.values()]).all()
+    [prediction] = predict_all(run.method, run.state.ema_network, [empty], recipe)
+    assert not prediction.target.any()
+    contact_sheet(tmp_path / "sheet.png", prediction, prediction.picks, DIAMETER / 2, "empty")
+    assert (tmp_path / "sheet.png").stat().st_size > 10_000
+    again = checked(volumes, tmp_path, [empty])
+    again.resume(again.folder.last)
+    assert again.train() == recipe
+    with pytest.raises(InputError, match=r"empty 0 labels .*, now not there"):
+        other = checked(volumes, tmp_path)
+        other.resume(other.folder.last)
 
 
 def test_a_run_with_cross_validation_goes_on_as_if_nothing_had_happened(
