@@ -18,7 +18,7 @@ from running import run_line
 from toys import noise, write_tomogram
 
 DIAMETER = 8
-SHAPE = (14, 48, 52)
+SHAPE = (16, 48, 52)
 LISTS = "--train-img-txt data/run_train_imgs.txt --train-coord-txt data/run_train_coords.txt"
 TRAIN = f"milopyp-train {LISTS} --order xyz --bbox {DIAMETER} {HERE}"
 
@@ -83,7 +83,7 @@ def at(experiment: Experiment, volume: str, centres: np.ndarray) -> np.ndarray:
 def test_look_alikes_of_an_empty_tomogram_are_not_learned_as_particles() -> None:
     """The same training with and without the row that says that their tomogram holds no particle."""
     told = trained(f"{TRAIN} --batch-size 2 --quick --num-epochs 4 --exp-id told")
-    assert "empty: 52 x 48 x 14 voxels, order xyz, no particles: all of it is background" in told.outcome.out
+    assert "empty: 52 x 48 x 16 voxels, order xyz, no particles: all of it is background" in told.outcome.out
     assert told.recipe().labels == {"full": 8, "empty": 0}
     untold = left_out(f"{TRAIN.replace('run_train_coords', 'labels_only')} --batch-size 2 --quick --num-epochs 4", "a")
     particles, alike = blobs("new.mrc", 3, 1.0), blobs("alike.mrc", 4, 1.7)
@@ -95,7 +95,7 @@ def test_look_alikes_of_an_empty_tomogram_are_not_learned_as_particles() -> None
 def test_the_published_method_leaves_them_out() -> None:
     """Its patches lie around labels: what the program does with a tomogram without any is nothing."""
     for name in ("full", "empty"):  # large enough for its patches, the particles where they were
-        zyx = noise((14, 72, 72), 5)
+        zyx = noise((16, 72, 72), 5)
         zyx[:, : SHAPE[1], : SHAPE[2]] = open_tomogram(Path(f"data/{name}.mrc"), "xyz").zyx
         write_tomogram(Path(f"data/{name}.mrc"), zyx)
     for name in ("run_train_coords", "labels_only"):  # an epoch is one step per label

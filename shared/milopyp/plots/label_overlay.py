@@ -36,7 +36,8 @@ def draw_overlay(path: Path, tomogram: Tomogram, xyz: Floats, diameter: float) -
     through = xyz[_most_central(xyz, diameter)] if len(xyz) else (np.array(volume.shape[::-1]) - 1.0) / 2
     rows = -(-min(len(xyz), SHOWN) // COLUMNS)
     figure = new_figure(2.0 * COLUMNS, 6.0 + 4.2 * rows)
-    above, below = figure.subfigures(2, 1, height_ratios=(6.0, 4.2 * rows)) if rows else (figure, None)
+    parts: Any = figure.subfigures(2, 1, height_ratios=(6.0, 4.2 * rows)) if rows else (figure, None)
+    above, below = parts
     panels: Any = above.subplots(1, 3)
     for panel, (across, down, depth) in zip(panels, ((0, 1, 2), (0, 2, 1), (1, 2, 0)), strict=True):
         _show(panel, _slice(volume, through, depth, None), (0.0, 0.0))
