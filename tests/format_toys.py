@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from milopyp_shared.formats.conventions import FormatContext
+from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.registry import FORMATS
 from milopyp_shared.imod_header import Placement
 from milopyp_shared.picks import Picks

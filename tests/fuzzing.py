@@ -10,7 +10,7 @@ import numpy as np
 
 from milopyp_shared.errors import MilopypError
 from milopyp_shared.formats.candidates import read_candidates, write_candidates
-from milopyp_shared.formats.conventions import FormatContext
+from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.dynamo import read_doc
 from milopyp_shared.formats.mod import model_points, read_mod, to_voxel_index
 from milopyp_shared.formats.registry import FORMATS

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from milopyp_shared.console import Console
 from milopyp_shared.errors import CheckError, FullDiskError
+from milopyp_shared.formats.registry import DYNAMO
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.masks import find_masks
 from milopyp_shared.written_names import Naming
@@ -23,7 +24,7 @@ from .batch.prechecks import (
     open_first,
     refuse_beside_tomograms,
 )
-from .batch.records import DYNAMO, FileIdentity, RunSummary
+from .batch.records import FileIdentity, RunSummary
 from .engine.machine import Machine
 from .engine.model import open_model
 from .engine.providers.registry import choose

@@ -19,7 +19,7 @@ from milopyp_inference.batch.records import RECORDS, Picked, load_record, record
 from milopyp_shared.arrays import TomogramLike
 from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.formats.candidates import CANDIDATES
-from milopyp_shared.formats.conventions import FormatContext
+from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.positions import Positions, read_positions
 from milopyp_shared.imod_header import middle
 from milopyp_shared.lengths import common, refuse_larger

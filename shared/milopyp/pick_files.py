@@ -20,7 +20,7 @@ from milopyp_shared.arrays import TomogramLike, as_tomogram
 from milopyp_shared.errors import ContradictionError, UsageError
 from milopyp_shared.files import as_path
 from milopyp_shared.formats.candidates import CANDIDATES
-from milopyp_shared.formats.conventions import FormatContext
+from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.registry import FORMATS, axes_warning, check_names, check_needs, format_of
 from milopyp_shared.header_checks import header_warnings
 from milopyp_shared.imod_header import Three

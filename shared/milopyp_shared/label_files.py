@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from .formats.conventions import FormatContext
+    from .formats.context import FormatContext
     from .formats.positions import Positions
     from .lists import ImageEntry
     from .tomogram import TomogramHeader
@@ -43,7 +43,7 @@ class How:
 
     def context_of(self, header: TomogramHeader, name: str) -> FormatContext:
         """What is known of the picks of a tomogram."""
-        from .formats.conventions import FormatContext
+        from .formats.context import FormatContext
 
         return FormatContext.of(header.frame, name, coords=self.coords, binning=self.binning, class_=self.class_)
 

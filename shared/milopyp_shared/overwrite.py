@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import InputError, MilopypError, UsageError
+from .names import PACKED
 
-PACKED = (".gz", ".bz2")
 TOMOGRAMS = (".mrc", ".mrcs", ".rec", ".st", ".ali", ".map")
 MODELS = (".onnx", ".pth", ".pt")
 REMEDY = "Choose another place to write to."

@@ -20,7 +20,7 @@ from .picks import Picks
 from .tomogram import Frame
 
 if TYPE_CHECKING:
-    from .formats.conventions import FormatContext
+    from .formats.context import FormatContext
 
 
 def turned_frame(frame: Frame, turn: str) -> Frame:

@@ -15,7 +15,7 @@ import torch
 
 from experiments import lists
 from milopyp_shared.formats.candidates import read_candidates
-from milopyp_shared.formats.conventions import FormatContext
+from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.registry import FORMATS
 from milopyp_shared.lists import write_coordinate_list
 from milopyp_shared.phantom import PhantomSettings, write_phantoms

@@ -14,7 +14,8 @@ import pytest
 import starfile
 
 from milopyp.commands.convert import convert
-from milopyp_shared.formats.conventions import FormatContext, read_csv
+from milopyp_shared.formats.context import FormatContext
+from milopyp_shared.formats.conventions import read_csv
 from running import Outcome, run_line, tree
 from toys import noise, write_tomogram
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from milopyp_inference.batch.outputs import write_heat_map
 from milopyp_shared.errors import ContradictionError
-from milopyp_shared.formats.conventions import FormatContext
+from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.registry import FORMATS
 from milopyp_shared.header_checks import header_warnings, refuse_unequal_voxels
 from milopyp_shared.labels import read_points_of

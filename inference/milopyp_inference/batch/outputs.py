@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from milopyp_shared import axes
 from milopyp_shared.atomic import atomic_write, write_text
 from milopyp_shared.formats.candidates import CANDIDATES
-from milopyp_shared.formats.conventions import FormatContext
+from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.mod import to_model, write_mod
 from milopyp_shared.formats.registry import FORMATS, check_needs
 from milopyp_shared.formats.text import write_points

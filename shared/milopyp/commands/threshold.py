@@ -22,7 +22,7 @@ from milopyp_shared.overwrite import refuse_irreplaceable
 if TYPE_CHECKING:
     from milopyp_inference.batch.outputs import OutputFiles
     from milopyp_inference.batch.records import Picked, RunSummary
-    from milopyp_shared.formats.conventions import FormatContext
+    from milopyp_shared.formats.context import FormatContext
     from milopyp_shared.written_names import Naming
 
 
@@ -265,7 +265,7 @@ def _numbered(records: Sequence[Picked], folder: Path, run: Path) -> list[Picked
     from msgspec import structs
 
     from milopyp_inference.batch.dynamo_map import plan_numbers
-    from milopyp_inference.batch.records import DYNAMO
+    from milopyp_shared.formats.registry import DYNAMO
 
     paths = [record.input.path for record in records if DYNAMO in record.options.formats]
     numbers = plan_numbers(folder, paths, before=run) if paths else {}

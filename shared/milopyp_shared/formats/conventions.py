@@ -13,117 +13,21 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import axes
-from ..errors import UsageError
-from ..imod_header import UNSAID, Placement, Three, middle
 from ..names import bare, only
 from ..picks import NO_SCORE, Picks
-from ..tomogram import Frame
 from . import copick, dynamo, eman, mod, spreadsheet, star, text
 from .candidates import write_candidates
 from .classes import of_class
+from .context import FormatContext
 
 Floats = NDArray[np.float64]
 
 _warn = logging.getLogger("milopyp").warning
-
-REMEDIES = {
-    "order": "Say it with --tomogram FILE or --order WORD of milopyp convert.",
-    "size": "Say it with --tomogram FILE or --shape X Y Z of milopyp convert.",
-    "voxel_size": "Say it with --voxel-size ANGSTROM of this command or of milopyp convert.",
-    "coords": "Say it with --coords model2point (numbers of IMOD's models) or --coords voxel (indices from 0), of this "
-    "command or of milopyp convert.",
-}
-
-
-@dataclass(frozen=True)
-class FormatContext:
-    """What is known beside the picks.
-
-    Attributes
-    ----------
-    order
-        Order word of the tomogram's file, or None.
-    size
-        Of the tomogram's file, voxels, fastest axis first, or None.
-    voxel_size
-        Angstrom, one number or one along each axis of the file, fastest first; or None.
-    frame
-        Of the tomogram itself, when it is at hand: header values that models are placed by.
-    coords
-        What text counts; None: not said.
-    with_score
-        Text has a fourth column.
-    name
-        Tomogram to select; None: there is only one.
-    label
-        Name of the tomogram to write.
-    binning
-        Voxel of the tomogram over voxel of the files that count in other voxels.
-    dynamo_zero, dynamo_tomogram
-        Number of the first voxel, number of the tomogram (None: the only one, or 1).
-    class_
-        Number or name of the only class to read; None: all that the file allows to be taken together.
-    radius
-        Of spheres in models, voxels.
-    particle
-        Name of the particle for formats that have one.
-    """
-
-    order: str | None = None
-    size: tuple[int, int, int] | None = None
-    voxel_size: float | Three | None = None
-    frame: Frame | None = None
-    coords: Literal["model2point", "voxel"] | None = None
-    with_score: bool = False
-    name: str | None = None
-    label: str = "tomogram"
-    binning: float = 1.0
-    dynamo_zero: int = 1
-    dynamo_tomogram: int | None = None
-    class_: str | None = None
-    radius: float = 5.0
-    particle: str = "particle"
-
-    @classmethod
-    def of(cls, frame: Frame, label: str, **more: Any) -> FormatContext:
-        """What a tomogram itself says, and `more`."""
-        return cls(order=frame.order, size=frame.size, voxel_size=frame.voxel_size, frame=frame, label=label, **more)
-
-    @property
-    def placement(self) -> Placement:
-        """What the header of the tomogram says; that it says nothing where it is not at hand."""
-        return UNSAID if self.frame is None else self.frame.placement
-
-    @property
-    def one_voxel_size(self) -> float | None:
-        """Angstrom, the middle one where they differ; None where it is not known."""
-        return middle(self.voxel_size) if isinstance(self.voxel_size, tuple) else self.voxel_size
-
-    def voxel_sizes(self, where: Path) -> Floats:
-        """Angstrom along each axis of the file, ``(3,)``; raises as `require` does."""
-        return np.broadcast_to(np.asarray(self.require("voxel_size", where), dtype=np.float64), 3)
-
-    def require(self, need: str, where: Path) -> Any:
-        """The value of ``order``, ``size``, ``voxel_size`` or ``coords``.
-
-        Raises
-        ------
-        UsageError
-            It is not known; the message names the option that says it.
-        """
-        value = getattr(self, need)
-        if value is None:
-            what = f"{need.replace('_', ' ')} of the tomogram" if need != "coords" else "meaning of its numbers"
-            raise UsageError(
-                f"the {what} is not known", where=where, expected="it, for this format", remedy=REMEDIES[need]
-            )
-        return value
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..lists import read_coordinate_list
 from ..names import assign, listed, reduced
 from ..picks import Picks, as_picks
-from .conventions import FormatContext
+from .context import FormatContext
 from .registry import FORMATS, check_needs, format_of, refuse_class
 
 LISTS = (".txt", ".tsv")

@@ -11,7 +11,7 @@ from ..errors import InputError, UsageError
 from ..names import listed
 from ..picks import Picks
 from . import conventions, copick, dynamo, star
-from .conventions import FormatContext
+from .context import FormatContext
 
 Reader = Callable[[Path, FormatContext], Picks]
 Writer = Callable[[Path, Picks, FormatContext], None]
@@ -76,6 +76,8 @@ class Format:
     can_name: Callable[[str], bool] | None = None
 
 
+DYNAMO = "tbl"  # its tables know tomograms by number
+
 FORMATS: dict[str, Format] = {
     "txt": Format((".txt", ".coords"), conventions.read_txt, conventions.write_txt, ("order", "coords")),
     "mod": Format((".mod",), conventions.read_mod, conventions.write_mod, ("order",), ("size",)),
@@ -110,7 +112,7 @@ FORMATS: dict[str, Format] = {
         classes=True,
         can_name=star.can_name,
     ),
-    "tbl": Format((".tbl",), conventions.read_tbl, conventions.write_tbl, binned=True, names=TABLE),
+    DYNAMO: Format((".tbl",), conventions.read_tbl, conventions.write_tbl, binned=True, names=TABLE),
     "copick": Format(
         (".json",),
         conventions.read_copick,

@@ -15,7 +15,7 @@ from milopyp_inference.batch.reader import candidates_of
 from milopyp_inference.batch.records import Picked, RunSummary
 from milopyp_inference.decode.published import ORDER as PUBLISHED_ORDER
 from milopyp_shared.errors import InputError
-from milopyp_shared.formats.conventions import FormatContext
+from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.registry import FORMATS
 from milopyp_shared.matching import match_greedy
 from milopyp_shared.picks import Picks
