@@ -102,8 +102,9 @@ def test_without_out_the_records_say_what_the_picks_are_now() -> None:
     assert run["tomograms"] == [record("xyz"), record("xzy")]
     assert run["picks"] == sum(record(name)["picks"] for name in ("xyz", "xzy"))
     assert run["options"]["selection"]["threshold"] == 0.9
-    cut("--value 0.5")
-    assert record("xyz")["picks"] == 10
+    cut("--value 0.5 --distance 3")
+    assert record("xyz")["picks"] >= 10
+    assert json.loads(Path("picks/run.json").read_text())["suppression_distance"] == 3.0  # which evaluate thins by
 
 
 def test_what_was_changed_by_hand_is_kept() -> None:

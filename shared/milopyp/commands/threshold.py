@@ -365,4 +365,7 @@ def _updated(summary: RunSummary, records: Sequence[Picked]) -> RunSummary:
 
     new = {record.name: record for record in records}
     tomograms = [new.get(old.name, old) for old in summary.tomograms]
-    return structs.replace(summary, options=records[-1].options).with_records(tomograms)
+    options = records[-1].options
+    return structs.replace(summary, options=options, suppression_distance=options.selection.distance).with_records(
+        tomograms
+    )
