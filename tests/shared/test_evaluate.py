@@ -121,6 +121,19 @@ def test_names_on_one_side_only() -> None:
     assert (figures()["n_truth"], figures()["n_picks"]) == (4, 10)
 
 
+def test_a_truth_that_says_none() -> None:
+    """All picks of its tomogram are false, without a warning; alone it leaves nothing to be found."""
+    write_coordinate_list("truth.txt", {"a": TRUTH, "b": TRUTH[:0]})
+    save("picks/a.candidates.csv", CANDIDATES)
+    save("picks/b.candidates.csv", [(10, 10, 10, 0.95)])
+    assert evaluate().err == ""
+    assert (figures()["n_truth"], figures()["n_picks"]) == (4, 6)
+    assert figures()["auprc"] == pytest.approx((1 / 2 + 2 / 4 + 3 / 6) / 4)
+    Path("picks/a.candidates.csv").unlink()
+    assert evaluate().err == "warning: not picked, left out: a\n"
+    assert (figures()["n_truth"], figures()["n_picks"], figures()["auprc"]) == (0, 1, None)
+
+
 @pytest.mark.parametrize("rows", [[], [(80.0, 80.0, 10.0, 0.8)]], ids=["no candidates", "no hits"])
 def test_a_run_that_found_nothing(rows: list[tuple[float, ...]]) -> None:
     save("picks/a.candidates.csv", rows)
