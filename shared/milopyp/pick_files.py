@@ -21,7 +21,8 @@ from milopyp_shared.errors import ContradictionError, UsageError
 from milopyp_shared.files import as_path
 from milopyp_shared.formats.candidates import CANDIDATES
 from milopyp_shared.formats.context import FormatContext
-from milopyp_shared.formats.registry import FORMATS, axes_warning, check_names, check_needs, format_of
+from milopyp_shared.formats.dynamo import docs_of, number_of
+from milopyp_shared.formats.registry import DYNAMO, FORMATS, axes_warning, check_names, check_needs, format_of
 from milopyp_shared.header_checks import header_warnings
 from milopyp_shared.imod_header import Three
 from milopyp_shared.lists import check_image_name
@@ -185,6 +186,7 @@ def write_picks(
     found = as_picks(picks)
     read = (tomogram, options.get("tomograms"))
     inputs = [Path(own) for own in read if isinstance(own, (str, os.PathLike))]
+    inputs += docs_of([path] if word == DYNAMO else [])
     refuse_existing(path, overwrite=overwrite, inputs=inputs, option="overwrite=True")
     plain: dict[str, Any] = dict(options)
     naming = naming_of(word, plain)
@@ -271,12 +273,13 @@ def naming_of(word: str, options: dict[str, Any]) -> Naming:
 
 
 def called(context: FormatContext, word: str, naming: Naming, where: Path) -> FormatContext:
-    """What is known of a tomogram, with the name that it has in the file `where`, of the format `word`.
+    """What is known of a tomogram, with the name or the number that it has in the file `where`, of the format `word`.
 
     Raises
     ------
     InputError
-        The format cannot hold the name, or the list of tomograms has none.
+        The format cannot hold the name, or the list of tomograms has none; or the map beside a Dynamo table does not
+        name it, and no number is given.
     ContradictionError
         The list of tomograms says other figures.
     """
@@ -285,7 +288,10 @@ def called(context: FormatContext, word: str, naming: Naming, where: Path) -> Fo
         naming.check(names, {context.label: (context.size, context.one_voxel_size)})
     label = names[context.label]
     check_names(word, [label], where)
-    return replace(context, label=label)
+    number = context.dynamo_tomogram
+    if word == DYNAMO and number is None:
+        number = number_of(where, label)
+    return replace(context, label=label, dynamo_tomogram=number)
 
 
 def header_of(tomogram: TomogramLike, order: str | None = None, voxel_size: float | None = None) -> TomogramHeader:

@@ -173,6 +173,17 @@ def assign_all(tomograms: Sequence[str], found: Sequence[str], where: object, re
     return pairs
 
 
+def assign_some(tomograms: Sequence[str], found: Sequence[str], where: object, remedy: str) -> dict[str, str]:
+    """As `assign`, of a file that may know none of the tomograms.
+
+    Raises
+    ------
+    InputError
+        Several tomograms or several names would be one; `remedy` is what to do then.
+    """
+    return _fitting(tomograms, found, {}, where, remedy)
+
+
 def read_name_map(path: Path) -> dict[str, str]:
     """The second column by the first: names of tomograms, and how a file of picks calls them.
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import dynamotable
 import numpy as np
 import pytest
 
+from milopyp import read_picks, write_picks
 from milopyp_inference.batch.dynamo_map import MAP, keep_numbers, plan_numbers
-from milopyp_shared.errors import ContradictionError
+from milopyp_shared.errors import ContradictionError, InputError
 from running import Outcome, outputs, run_line
 from toys import TOY, clean_phantom, write_tomogram
 
@@ -85,6 +88,57 @@ def test_a_map_of_one_s_own_is_gone_on_with(here: Path) -> None:
     assert (doc("picks"), numbers("picks", "ab")) == ({"b": 7, "z": 12, "a": 13}, [13, 7])
 
 
+def test_a_map_in_other_words_is_gone_on_with(here: Path) -> None:
+    """Files without their folders, in other folders, of other programs: the rule of names says whose they are."""
+    own = "9 tomos/a_10.00Apx.mrc\n7 B.rec\n12 /elsewhere/z.mrc\n"
+    Path("picks").mkdir()
+    Path("picks", MAP).write_text(own)
+    done(f"{INFER} picks a.mrc b.mrc")
+    assert (numbers("picks", "ab"), Path("picks", MAP).read_text()) == ([9, 7], own)
+    done(f"{INFER} picks a.mrc c.mrc b.mrc")
+    assert numbers("picks", "abc") == [9, 7, 13]
+    assert Path("picks", MAP).read_text() == f"7 B.rec\n9 tomos/a_10.00Apx.mrc\n12 /elsewhere/z.mrc\n13 {here}/c.mrc\n"
+    done("milopyp threshold picks --count 2")
+    assert numbers("picks", "abc") == [9, 7, 13]
+    done("milopyp threshold picks --count 2 --out few")
+    assert (numbers("few", "abc"), doc("few")) == ([9, 7, 13], {"b": 7, "a": 9, "c": 13})
+
+
+def test_the_path_goes_before_the_name(here: Path) -> None:
+    Path("picks").mkdir()
+    Path("picks", MAP).write_text(f"3 /elsewhere/a.mrc\n5 {here}/a.mrc\n")
+    done(f"{INFER} picks a.mrc")
+    assert (numbers("picks", "a"), Path("picks", MAP).read_text()) == ([5], f"3 /elsewhere/a.mrc\n5 {here}/a.mrc\n")
+
+
+def test_a_line_that_can_be_two_tomograms_is_refused(tmp_path: Path) -> None:
+    (tmp_path / MAP).write_text("1 a.mrc\n")
+    with pytest.raises(InputError, match=r"a\.mrc can be the tomograms /d/a_bin4\.mrc, /d/a_bin8\.mrc.* whole path"):
+        plan_numbers(tmp_path, ["/d/a_bin4.mrc", "/d/a_bin8.mrc"])
+
+
+def test_a_tomogram_that_moved_keeps_its_number(here: Path) -> None:
+    done(f"{INFER} picks b.mrc a.mrc")
+    Path("moved").mkdir()
+    Path("a.mrc").rename("moved/a.mrc")
+    done(f"{INFER} picks moved/a.mrc c.mrc")
+    assert (doc("picks"), numbers("picks", "abc")) == ({"b": 1, "a": 2, "c": 3}, [2, 1, 3])
+
+
+def test_tomograms_whose_files_are_called_alike_are_not_one(here: Path) -> None:
+    """Picked one after another, into one folder."""
+    for name, other in zip("ab", ("TS_01_bin4", "TS_01_bin8"), strict=True):
+        Path(name).mkdir()
+        shutil.copy(f"{name}.mrc", f"{name}/rec.mrc")
+        Path(f"{name}.txt").write_text(f"image_name rec_path\n{name} {name}/rec.mrc\n")
+        done(f"{INFER} listed {name}.txt")
+        Path(f"{name}.mrc").rename(f"{other}.mrc")
+        done(f"{INFER} binned {other}.mrc")
+    assert numbers("listed", "ab") == [1, 2]
+    assert Path("listed", MAP).read_text() == f"1 {here}/a/rec.mrc\n2 {here}/b/rec.mrc\n"
+    assert doc("binned") == {"TS_01_bin4": 1, "TS_01_bin8": 2}
+
+
 def test_without_tables_there_is_no_map() -> None:
     done(f"{INFER.replace('tbl', 'copick')} picks a.mrc")
     assert not Path("picks", MAP).exists()
@@ -135,6 +189,86 @@ def test_two_processes_that_give_numbers_at_once(tmp_path: Path) -> None:
     keep_numbers(tmp_path, plan_numbers(tmp_path, ["/b.mrc"]))
     keep_numbers(tmp_path, first)
     assert (tmp_path / MAP).read_text() == "1 /a.mrc\n2 /b.mrc\n"
+
+
+WORKER = """
+import sys
+from pathlib import Path
+from milopyp_inference.batch.dynamo_map import keep_numbers, plan_numbers
+from milopyp_shared.errors import ContradictionError
+folder = Path(sys.argv[1])
+for number in range(15):
+    path = f"/{sys.argv[2]}/tomogram{sys.argv[2]}.{number}"
+    while True:
+        planned = plan_numbers(folder, [path])
+        try:
+            keep_numbers(folder, planned)
+        except ContradictionError:
+            continue
+        print(planned[path], path)
+        break
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    return folder
+
+
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def test_many_processes_that_give_numbers_at_once(run: Path) -> None:
+    """What each has been told is what the map says in the end."""
+    words = [sys.executable, "-c", WORKER, str(run)]
+    workers = [subprocess.Popen([*words, name], stdout=subprocess.PIPE, text=True) for name in "pqrs"]
+    said = [line for worker in workers for line in worker.communicate()[0].splitlines()]
+    assert [worker.returncode for worker in workers] == [0, 0, 0, 0]
+    assert len(said) == 60
+    assert sorted((run / MAP).read_text().splitlines()) == sorted(said)
+    assert names_in(run) == [MAP]
+
+
+def test_a_process_that_died_at_the_map_holds_nobody_up(run: Path) -> None:
+    die = "import os, sys; from milopyp_inference.batch.leases import Leases; from pathlib import Path; "
+    die += f"assert Leases(Path(sys.argv[1])).acquire({MAP!r}); os._exit(0)"
+    subprocess.run([sys.executable, "-c", die, str(run)], check=True)
+    assert names_in(run) == [f"{MAP}.claim"]
+    keep_numbers(run, {"/a.mrc": 1})
+    assert ((run / MAP).read_text(), names_in(run)) == ("1 /a.mrc\n", [MAP])
+
+
+def test_converting_beside_a_map(here: Path) -> None:
+    """The number that the tomogram has there, however it is called; its own table is read as its own."""
+    Path("b_10.00Apx.mrc").write_bytes(Path("b.mrc").read_bytes())
+    done(f"{INFER} picks a.mrc b.mrc")
+    Path("x.csv").write_text("x,y,z,score\n1,2,3,0.5\n")
+    mine = done("milopyp convert x.csv picks/mine.tbl --tomogram b_10.00Apx.mrc")
+    assert (np.loadtxt("picks/mine.tbl")[19], "column 20" in mine.out) == (2, False)
+    assert read_picks("picks/mine.tbl", "b.mrc", name="b").xyz.tolist() == [[1, 2, 3]]
+    with pytest.raises(InputError, match="fit none of the tomograms a"):
+        read_picks("picks/mine.tbl", "a.mrc", name="a")
+    write_picks("picks/other.tbl", [[1, 2, 3]], "b.mrc")
+    write_picks("picks/said.tbl", [[1, 2, 3]], "c.mrc", dynamo_tomogram=8)
+    assert [np.loadtxt(f"picks/{name}.tbl")[19] for name in ("other", "said")] == [2, 8]
+
+
+def test_converting_beside_a_map_of_others_is_refused() -> None:
+    done(f"{INFER} picks a.mrc b.mrc")
+    Path("x.csv").write_text("x,y,z,score\n1,2,3,0.5\n")
+    outcome = run_line("milopyp convert x.csv picks/mine.tbl --tomogram c.mrc")
+    assert (outcome.code, outcome.errors) == (2, [
+        "error: picks/tomograms.doc: does not name c; expected the tomogram of picks/mine.tbl. Say its number with "
+        "--dynamo-tomogram of milopyp convert."
+    ])  # fmt: skip
+    with pytest.raises(InputError, match="does not name c"):
+        write_picks("picks/mine.tbl", [[1, 2, 3]], "c.mrc")
+    assert not Path("picks/mine.tbl").exists()
+    done("milopyp convert x.csv picks/mine.tbl --tomogram c.mrc --dynamo-tomogram 3")
+    assert np.loadtxt("picks/mine.tbl")[19] == 3
 
 
 def test_converting_says_that_the_number_is_1() -> None:

@@ -159,6 +159,10 @@ WORD = "\x07\0\x11"  # binary
         (docs(b=MAP), None),
         (docs(notes=WORD), None),
         (docs(notes="1. Freeze the cells\n"), None),
+        (docs(notes="1 measured by Anna\n"), None),
+        (docs(notes="1 measured by Anna\n", x="3\ttomos/TS 03.MRC.gz\n"), "x.doc"),
+        (docs(x="1 TS_01.em\n"), "x.doc"),
+        (docs(a="1 TS_01\n"), "a.doc"),
         (docs(notes=WORD, x=MAP), "x.doc"),
         (lambda: None, None),
     ],
@@ -168,6 +172,16 @@ def test_which_map_is_a_table_s(make: Callable[[], object], wanted: str | None) 
     Path("d/b.tbl").touch()
     make()
     assert dynamo.doc_of("d/a.tbl") == (None if wanted is None else Path("d") / wanted)
+
+
+def test_a_map_that_nobody_has_named_and_lacks_a_number_is_left_aside(caplog: pytest.LogCaptureFixture) -> None:
+    table("d/a.tbl", [(7, POINTS[0])])
+    Path("d/old.doc").write_text("1 TS_01.mrc\n")
+    assert list(dynamo.read_tables("d/a.tbl")) == [None]
+    assert caplog.messages == ["d/old.doc does not name tomogram 7, and is not taken for the map of a.tbl"]
+    Path("d/old.doc").rename("d/indices_column20.doc")
+    with pytest.raises(InputError, match="does not name tomogram 7"):
+        dynamo.read_tables("d/a.tbl")
 
 
 @pytest.fixture

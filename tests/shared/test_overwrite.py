@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from milopyp import write_picks
 from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.formats.mod import write_mod
 from milopyp_shared.lists import read_coordinate_list
@@ -165,6 +166,21 @@ def test_what_cannot_be_looked_at_stays() -> None:
         refuse_existing("a.csv", overwrite=True)
 
 
+def dynamo_table() -> None:
+    """``dd/a.tbl`` and its map."""
+    Path("dd").mkdir()
+    assert run_line(f"{CONVERT} dd/a.tbl").code == 0
+    Path("dd/a.doc").write_text("1 a.mrc\n")
+
+
+@pytest.mark.parametrize("source", ["dd/a.tbl", "a.csv"])
+def test_the_map_of_a_table_is_not_replaced(source: str) -> None:
+    dynamo_table()
+    refused(f"milopyp convert {source} dd/a.doc --to tbl --overwrite", f"dd/a.doc: {READ}")
+    with pytest.raises(UsageError, match="is read by this command"):
+        write_picks("dd/a.doc", [[1, 2, 3]], format="tbl", overwrite=True)
+
+
 # ---------------------------------------------------------------- the other commands
 
 
@@ -203,6 +219,13 @@ def test_evaluate_writes_again_what_it_has_written() -> None:
         assert run_line(f"{line} --json run/figures.json --out run").code == 0
         assert run_line(f"{line} --out known").code == 0
     refused(f"{line} --json known/a.csv", f"known/a.csv: {READ}")
+
+
+@pytest.mark.parametrize("truth", ["dd/a.tbl", "dd", "'dd/*.tbl'"])
+def test_the_map_of_a_truth_is_not_replaced(truth: str) -> None:
+    line = judged().replace("truth.csv", truth)
+    dynamo_table()
+    refused(f"{line} --json dd/a.doc", f"dd/a.doc: {READ}")
 
 
 def picked() -> None:

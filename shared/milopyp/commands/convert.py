@@ -72,8 +72,8 @@ FORMAT_WORDS = ("txt", "mod", "csv", "relion4", "relion5", "warp", "tbl", "copic
 )  # fmt: skip
 @option(
     "--dynamo-tomogram", type=click.IntRange(min=0), group="Formats",
-    help="Number of the tomogram in a Dynamo table, where no .doc says names.  [default: the only one; 1 when "
-    "writing]",
+    help="Number of the tomogram in a Dynamo table.  [default: the only one; when writing, that of the .doc beside "
+    "OUT, and 1 where there is none]",
 )  # fmt: skip
 @option(
     "--class", "class_", metavar="CLASS", group="Formats",
@@ -105,7 +105,8 @@ def convert(source: Path, target: Path, *, tomogram: Path | None, turn: str, rad
       milopyp convert clicks.txt clicks.mod --tomogram TS_01.mrc --coords voxel
     """
     from milopyp_shared.formats.conventions import NamedPicks
-    from milopyp_shared.formats.registry import FORMATS, axes_warning, check_needs, format_of
+    from milopyp_shared.formats.dynamo import docs_of
+    from milopyp_shared.formats.registry import DYNAMO, FORMATS, axes_warning, check_needs, format_of
     from milopyp_shared.overwrite import refuse_existing
     from milopyp_shared.turns import turned
 
@@ -118,6 +119,7 @@ def convert(source: Path, target: Path, *, tomogram: Path | None, turn: str, rad
     if given["binning"] is not None:
         _refuse_idle_binning(old, new)
     inputs = [path for path in (source, tomogram, given["tomograms"]) if path is not None]
+    inputs += docs_of(path for path, word in ((source, old), (target, new)) if word == DYNAMO)
     refuse_existing(target, overwrite=given.pop("overwrite"), inputs=inputs)
     naming = naming_of(new, given)
     context = format_context(source, tomogram, given, console.warn)
@@ -140,7 +142,7 @@ def convert(source: Path, target: Path, *, tomogram: Path | None, turn: str, rad
         if doubt := axes_warning([word], order):
             console.warn(doubt)
     write(target, picks, context)
-    if new == "tbl" and context.dynamo_tomogram is None:
+    if new == DYNAMO and context.dynamo_tomogram is None:
         console.say("column 20, the number of the tomogram, is 1: --dynamo-tomogram says another one")
     console.say(
         f"wrote {target} ({new}): {len(picks)} picks of {context.label} from {source} ({old}), "

@@ -8,8 +8,9 @@ beside the table of a data folder and calls it ``indices_column20.doc``.
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..atomic import write_text
 from ..errors import InputError, UsageError
-from ..names import only
+from ..names import ENDINGS, assign_some, only
 from ..textfile import fixed, read_lines, to_numbers
 
 COLUMNS = 35  # written
@@ -33,7 +34,11 @@ _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _COMPLEX = re.compile(rf"({_NUMBER})([+-](?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)i")
 _MAP_LINE = re.compile(r"(\d{1,9})\s+(\S.*)", re.ASCII)
 
+_TOMOGRAMS = (*ENDINGS, ".em")  # ends of lines that a map may begin with which nobody has named
+
 Floats = NDArray[np.float64]
+
+_warn = logging.getLogger("milopyp").warning
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +91,7 @@ def read_tables(path: str | Path, tomogram: int | None = None) -> dict[str | Non
     ------
     InputError
         Unreadable, fewer than 26 columns, a word that is no number (with its line), no such tomogram; a map that cannot
-        be read, or lacks a number.
+        be read, or lacks a number (one that nobody has named is left aside then, with a warning).
     UsageError
         Several tomograms, neither a map nor a number.
     """
@@ -97,8 +102,8 @@ def read_tables(path: str | Path, tomogram: int | None = None) -> dict[str | Non
         if tomogram not in known:
             raise InputError(f"no tomogram {tomogram}", where=path, expected=f"one of its numbers: {_listed(known)}")
         known = [tomogram]
-    doc = doc_of(path)
-    if doc is None or not known:
+    names = _names_of(path, known)
+    if names is None:
         if len(known) > 1:
             raise UsageError(
                 f"particles of {len(known)} tomograms",
@@ -107,12 +112,6 @@ def read_tables(path: str | Path, tomogram: int | None = None) -> dict[str | Non
                 remedy=f"It has {_listed(known)}: choose with --dynamo-tomogram of milopyp convert.",
             )
         return {None: _table_of(table[np.isin(numbers, known)])}
-    names = read_doc(doc)
-    if unknown := [number for number in known if number not in names]:
-        raise InputError(
-            f"does not name tomogram {_listed(unknown)}", where=doc,
-            expected=f"the numbers in column 20 of {Path(path).name}: {_listed(known)}",
-        )  # fmt: skip
     return {names[number]: _table_of(table[numbers == number], names[number]) for number in known}
 
 
@@ -123,13 +122,42 @@ def doc_of(path: str | Path) -> Path | None:
     map and is no other table's.
     """
     path = Path(path)
-    for own in (path.with_suffix(DOC), path.with_name(DOC_OF_FOLDER)):
+    for own in _named_docs(path):
         if own.is_file():
             return own
     others = [
         doc for doc in path.parent.glob(f"*{DOC}") if not doc.with_suffix(".tbl").exists() and _begins_as_map(doc)
     ]
     return others[0] if len(others) == 1 else None
+
+
+def docs_of(tables: Iterable[Path]) -> list[Path]:
+    """The maps that are read with tables."""
+    return [doc for path in tables if (doc := doc_of(path))]
+
+
+def number_of(path: str | Path, name: str) -> int | None:
+    """The number that a tomogram has in a table which is to be written, by the map beside it; None without one.
+
+    Parameters
+    ----------
+    name
+        Of the tomogram, as `milopyp_shared.names` compares names.
+
+    Raises
+    ------
+    InputError
+        The map cannot be read, does not name the tomogram, or has several that it can be.
+    """
+    doc = doc_of(path)
+    if doc is None:
+        return None
+    numbers = {own: number for number, own in read_doc(doc).items()}
+    remedy = "Say its number with --dynamo-tomogram of milopyp convert."
+    line = assign_some([name], list(numbers), doc, remedy).get(name)
+    if line is None:
+        raise InputError(f"does not name {name}", where=doc, expected=f"the tomogram of {path}", remedy=remedy)
+    return numbers[line]
 
 
 def read_doc(path: str | Path) -> dict[int, str]:
@@ -178,6 +206,29 @@ def write_table(path: str | Path, xyz: Floats, cc: Floats, tomogram: int = 1) ->
 def write_doc(path: str | Path, tomograms: Mapping[int, str]) -> None:
     """Write a map that `read_doc` reads."""
     write_text(path, "".join(f"{number} {tomograms[number]}\n" for number in sorted(tomograms)))
+
+
+def _named_docs(path: Path) -> tuple[Path, Path]:
+    """Where the map of a table lies when somebody has named it so."""
+    return path.with_suffix(DOC), path.with_name(DOC_OF_FOLDER)
+
+
+def _names_of(path: str | Path, known: Sequence[int]) -> dict[int, str] | None:
+    """Names of the tomograms `known` in a table by the map beside it; None where it has none."""
+    doc = doc_of(path)
+    if doc is None or not known:
+        return None
+    names = read_doc(doc)
+    unknown = [number for number in known if number not in names]
+    if not unknown:
+        return names
+    if doc in _named_docs(Path(path)):
+        raise InputError(
+            f"does not name tomogram {_listed(unknown)}", where=doc,
+            expected=f"the numbers in column 20 of {Path(path).name}: {_listed(known)}",
+        )  # fmt: skip
+    _warn(f"{doc} does not name tomogram {_listed(unknown)}, and is not taken for the map of {Path(path).name}")
+    return None
 
 
 def _table_of(rows: Floats, name: str | None = None) -> DynamoTable:
@@ -237,12 +288,13 @@ def _is_empty(line: str) -> bool:
 
 
 def _begins_as_map(path: Path) -> bool:
-    """Whether the first line that says something is one of a map: Word and people have ``.doc`` files, too."""
+    """Whether the first line that says something is a number and a tomogram's file: notes have this suffix, too."""
     try:
         first = next((line for _, line in read_lines(path) if not _is_empty(line)), "")
     except InputError:
         return False
-    return _MAP_LINE.fullmatch(first.strip()) is not None
+    words = _MAP_LINE.fullmatch(first.strip())
+    return words is not None and words[2].lower().endswith(_TOMOGRAMS)
 
 
 def _listed(numbers: Sequence[int]) -> str:

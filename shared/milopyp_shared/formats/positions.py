@@ -14,7 +14,8 @@ from ..lists import read_coordinate_list
 from ..names import assign, listed, reduced
 from ..picks import Picks, as_picks
 from .context import FormatContext
-from .registry import FORMATS, check_needs, format_of, refuse_class
+from .dynamo import docs_of
+from .registry import DYNAMO, FORMATS, check_needs, format_of, refuse_class
 
 LISTS = (".txt", ".tsv")
 NOTHING = as_picks(np.empty((0, 3)))
@@ -112,10 +113,12 @@ def by_names(
 
 def position_files(path: Path, names: Iterable[str]) -> list[Path]:
     """The files that `read_positions` may read of `path` for tomograms of these names."""
-    if not path.is_dir() and "*" not in path.name:
-        return [path]
-    wanted = {reduced(name) for name in names}
-    return [path, *(file for name, file in _files(path, None) if reduced(name) in wanted)]
+    files = [path]
+    if path.is_dir() or "*" in path.name:
+        wanted = {reduced(name) for name in names}
+        files += [file for name, file in _files(path, None) if reduced(name) in wanted]
+    tables = [file for file in files if file.suffix.lower() in FORMATS[DYNAMO].suffixes]
+    return [*files, *docs_of(tables)]
 
 
 def _sorted_out(
