@@ -28,7 +28,7 @@ from milopyp_shared.names import listed
 from milopyp_shared.peaks import nms
 from milopyp_shared.picks import Picks, as_picks
 
-from .pick_files import ReadOptions, format_context, read_with_context
+from .pick_files import ReadOptions, check_options, format_context, read_with_context
 
 # Options that say how known positions are written, which no run knows.
 OF_THE_TRUTH = ("coords", "binning", "with_score", "dynamo_zero", "dynamo_tomogram", "class_")
@@ -312,7 +312,7 @@ def _of_the_truth(run: Path, tomogram: TomogramLike | None, options: ReadOptions
     Raises
     ------
     UsageError
-        Others are given, too.
+        Others are given, too; one is out of range.
     """
     given = {name: value for name, value in {"tomogram": tomogram, **options}.items() if value is not None}
     if idle := [name for name in given if name not in OF_THE_TRUTH]:
@@ -320,7 +320,8 @@ def _of_the_truth(run: Path, tomogram: TomogramLike | None, options: ReadOptions
             f"given beside {run}, a folder of milopyp-infer", where=", ".join(idle),
             expected="nothing: its records say all that is known of its tomograms",
         )  # fmt: skip
-    return given
+    check_options(given)
+    return given | ({"class_": str(given["class_"])} if "class_" in given else {})
 
 
 def _known_positions(

@@ -225,7 +225,7 @@ def format_context(
     InputError
         The tomogram cannot be read; a name that is none.
     """
-    _check(options)
+    check_options(options)
     order, size, voxel_size, frame = options.get("order"), options.get("size"), options.get("voxel_size"), None
     known_size: float | Three | None = voxel_size
     if tomogram is not None:
@@ -241,10 +241,12 @@ def format_context(
         order = axes.resolve_order(order, size[::-1], "--shape")
     if size is not None and order is not None and (doubt := axes.order_warning(order, size[::-1])):
         warn(doubt)
-    label = options.get("name") or _name_of(tomogram) or path.name.removesuffix(CANDIDATES).rsplit(".", 1)[0]
+    own = options.get("name") or _name_of(tomogram) or None
+    label = own or (path.name.removesuffix(CANDIDATES) if path.name.endswith(CANDIDATES) else path.stem)
     class_ = options.get("class_")
     known = {"order": order, "size": size, "voxel_size": known_size, "binning": options.get("binning") or 1.0}
     known["class_"] = None if class_ is None else str(class_)
+    known["name"] = own if options.get("dynamo_tomogram") is None else options.get("name")  # a number says whose
     said = {name: value for name, value in options.items() if name != "turn"}  # of writing, when picks are there
     return FormatContext(**{**said, **known}, frame=frame, label=label)
 
@@ -330,8 +332,14 @@ def refuse_outside(picks: Picks, context: FormatContext, where: object) -> None:
         )
 
 
-def _check(options: Mapping[str, Any]) -> None:
-    """Refuse values that no file can have; command lines have refused them already."""
+def check_options(options: Mapping[str, Any]) -> None:
+    """Refuse values that no file can have; command lines have refused them already.
+
+    Raises
+    ------
+    UsageError, InputError
+        With the option, and what it can be.
+    """
     for what in ("voxel_size", "binning", "radius"):
         value = options.get(what)
         if value is not None and not 0 < value < math.inf:

@@ -117,13 +117,13 @@ def test_a_tomogram_of_a_star_file() -> None:
     [
         ("", "a.mrc"),
         ("--name other", "other"),
-        ("--tomogram TS_01.mrc", "a.mrc"),
+        ("--tomogram TS_01.mrc --name a.mrc", "a.mrc"),
     ],
 )
 def test_the_name_of_a_star_file_stays(options: str, name: str) -> None:
     how = "--shape 48 32 16 --voxel-size 10"
     done(f"picks/TS_01.candidates.csv a.star --to relion4 --name a.mrc {how}")
-    if "--name" in options:
+    if "--name other" in options:
         Path("a.star").write_text(Path("a.star").read_text().replace("a.mrc", "other.mrc"))
     done(f"a.star b.star --from relion4 --to relion5 {options} {how}")
     assert set(starfile.read("b.star")["rlnTomoName"]) == {name}
@@ -131,6 +131,22 @@ def test_the_name_of_a_star_file_stays(options: str, name: str) -> None:
     assert set(starfile.read("c.star")["rlnMicrographName"]) == {f"{name}.tomostar"}
     done("c.star d.star --from warp --to relion4")
     assert set(starfile.read("d.star")["rlnTomoName"]) == {name}
+
+
+@pytest.mark.parametrize("words", ["--to relion4", "--to copick"])
+def test_whose_picks_they_are_is_told_by_the_tomogram(words: str) -> None:
+    """By the one rule of names; a stranger's picks are taken only when --name says so."""
+    Path("TS_01.mrc").rename("TS_01_10.00Apx.mrc")
+    table = "data_\nloop_\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateZ\n_rlnTomoName\n"
+    Path("two.star").write_text(f"{table}1 2 3 TS_01\n4 5 6 TS_02\n")
+    done("two.star a.csv --from relion4 --tomogram TS_01_10.00Apx.mrc")
+    assert Path("a.csv").read_text().splitlines()[-1].startswith("1.000,2.000,3.000")
+    done(f"two.star one.file {words} --from relion4 --name TS_02 --tomogram TS_01_10.00Apx.mrc")
+    back = words.split()[1]
+    stranger = run_line(f"milopyp convert one.file b.csv --from {back} --tomogram TS_01_10.00Apx.mrc")
+    assert stranger.code == 2 and "has picks of TS_02, which fit none of the tomograms TS_01_10.00Apx" in stranger.err
+    done(f"one.file b.csv --from {back} --name TS_02 --tomogram TS_01_10.00Apx.mrc")
+    assert Path("b.csv").read_text().splitlines()[-1].startswith("4.000,5.000,6.000")
 
 
 def test_a_star_file_without_names_gets_one() -> None:

@@ -106,7 +106,7 @@ def test_files_are_those_of_convert(word: str, order: str) -> None:
         write_picks(path, PICKS[::-1], tomogram, word, name="a", **more, **options)
         if (word, how) != ("mod", "none"):  # nothing says the header then, which 3dmod places models by
             assert path.read_bytes() == Path(f"convert{suffix}").read_bytes()
-        back = read_picks(path, tomogram, word, **more, **options)
+        back = read_picks(path, tomogram, word, name="a", **more, **options)
         assert back.xyz == pytest.approx(np.array(POINTS), abs=0.006)
         assert back.score == pytest.approx(SCORES if word != "ndjson" else [1, 1])
 

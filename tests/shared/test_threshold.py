@@ -111,20 +111,67 @@ def test_what_was_changed_by_hand_is_kept() -> None:
     for name in ("xyz.mod", "xzy.txt"):
         Path("picks", name).write_bytes(b"mine" + Path("picks", name).read_bytes())
     outcome = cut("--value 0.4")
-    assert "xyz.mod was changed after it was written: kept as xyz_changed.mod" in outcome.err
-    assert "xzy.txt was changed after it was written: kept as xzy_changed.txt" in outcome.err
+    assert "xyz.mod is not as it was written: kept as xyz_changed.mod" in outcome.err
+    assert "xzy.txt is not as it was written: kept as xzy_changed.txt" in outcome.err
     assert "changed" not in cut("--value 0.5").err
     Path("picks/xyz.mod").write_bytes(b"again")
     write_tomograms()
     again = run_line(f"milopyp-infer xyz.mrc xzy.mrc --model {TOY} --out picks --threads 1 --overwrite")
     assert again.code == 0, again.err
-    assert "xyz.mod was changed after it was written: kept as xyz_changed1.mod" in again.err
+    assert "xyz.mod is not as it was written: kept as xyz_changed1.mod" in again.err
     assert Path("picks/xyz_changed.mod").read_bytes().startswith(b"mine")
     assert Path("picks/xyz_changed1.mod").read_bytes() == b"again"
     assert record("xyz")["outputs"]["xyz.mod"] == hashlib.sha256(Path("picks/xyz.mod").read_bytes()).hexdigest()
     assert sorted(path.name for path in Path("picks").glob("*_changed*")) == [
         "xyz_changed.mod", "xyz_changed1.mod", "xzy_changed.txt",
     ]  # fmt: skip
+
+
+def change(name: str) -> bytes:
+    """A person's work on an output of the run."""
+    path = Path("picks", name)
+    path.write_bytes(path.read_bytes() + b"mine")
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("out", ["picks", "../{}/picks"])
+def test_the_run_itself_as_out(out: str) -> None:
+    mine = change("xyz.txt")
+    outcome = cut(f"--value 0.4 --out {out.format(Path.cwd().name)}")
+    assert "xyz.txt is not as it was written: kept as xyz_changed.txt" in outcome.err
+    assert Path("picks/xyz_changed.txt").read_bytes() == mine
+    assert record("xyz")["options"]["selection"]["threshold"] == 0.4
+
+
+def test_what_was_changed_is_kept_from_several_processes() -> None:
+    mine = change("xyz.txt")
+    write_tomograms()
+    line = f"milopyp-infer xyz.mrc xzy.mrc --model {TOY} --out picks --threads 1 --overwrite --workers 2"
+    outcome = run_line(line)
+    assert outcome.code == 0, outcome.err
+    assert Path("picks/xyz_changed.txt").read_bytes() == mine
+    assert len(list(Path("picks").glob("*_changed*"))) == 1
+
+
+def test_what_was_changed_is_kept_after_a_failure() -> None:
+    mine = change("xyz.txt")
+    line = f"milopyp-infer xyz.mrc --model {TOY} --out picks --threads 1 --overwrite"
+    write_tomograms()
+    whole = Path("xyz.mrc").read_bytes()
+    Path("xyz.mrc").write_bytes(whole[:2000])
+    run_line(line)
+    Path("xyz.mrc").write_bytes(whole)
+    assert run_line(line).code == 0
+    assert Path("picks/xyz_changed.txt").read_bytes() == mine
+
+
+def test_a_file_that_the_run_has_not_written_is_kept() -> None:
+    Path("picks/xyz.json").write_text("mine")
+    assert "xyz.json is not as it was written: kept as xyz_changed.json" in cut("--value 0.4 --format copick").err
+    cut("--value 0.4 --format relion4")
+    mine = change("xyz.json")
+    cut("--value 0.4 --format copick")
+    assert Path("picks/xyz_changed1.json").read_bytes() == mine
 
 
 def test_what_is_written_over_elsewhere_is_said() -> None:

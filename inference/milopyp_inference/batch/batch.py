@@ -168,7 +168,8 @@ def _pick_one(run: PickingRun, image: ImageEntry, ready: _Ready, progress: Calla
         warnings = _warn(image.name, prepared, run)
         result = run_network(prepared, model, run.options.flips, progress)
         written, files = time.perf_counter(), run.files(image)
-        keep_changed(files, run.outputs_before(image), run.console.warn)
+        before = run.outputs_before(image)
+        keep_changed(files, before, run.console.warn)
         picks = _write(files, ready.asked, result, prepared, run)
     except (MilopypError, MemoryError) as error:
         return _failed(run, image, error)
@@ -188,7 +189,7 @@ def _pick_one(run: PickingRun, image: ImageEntry, ready: _Ready, progress: Calla
         picks=picks,
         seconds={stage: round(value, 4) for stage, value in seconds.items()},
         peak_memory_mib=peak_memory_mib(),
-        outputs=digests(files),
+        outputs=(before or {}) | digests(files),
     )
 
 

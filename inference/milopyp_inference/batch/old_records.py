@@ -18,7 +18,7 @@ def in_todays_words(stored: Any) -> Any:
         options = each.get("options")
         if isinstance(options, dict):
             options.setdefault("turn", axes.NO_TURN)  # nothing was turned
-            if each.get("status") == "done":
+            if "status" in each:
                 each.setdefault("outputs", {})  # nothing was known by its digest
             if "name" in each:
                 _complete_names(each, options)

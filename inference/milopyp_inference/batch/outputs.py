@@ -62,24 +62,26 @@ def digests(files: OutputFiles) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files.picks}
 
 
-def keep_changed(files: OutputFiles, written: Mapping[str, str], warn: Callable[[str], None]) -> None:
+def keep_changed(files: OutputFiles, written: Mapping[str, str] | None, warn: Callable[[str], None]) -> None:
     """Rename files of picks that are about to be written anew and are not as they were written: a person's work.
 
     Parameters
     ----------
     written
-        `digests` of what was written; a file that is not among them is nobody's.
+        `digests` of what was written; empty where an older version did not keep them, None where nothing was.
     warn
         Called with one sentence for each.
     """
-    for path in files.picks:
-        if path.name not in written or not path.is_file():
-            continue
-        if hashlib.sha256(path.read_bytes()).hexdigest() == written[path.name]:
-            continue
-        kept = _free(path)
-        path.rename(kept)
-        warn(f"{path.name} was changed after it was written: kept as {kept.name}")
+    there = [path for path in files.picks if path.is_file()]
+    if not written:
+        if there and written is not None:
+            warn(f"{files.text.stem}: an older version did not say how it wrote the picks; changed or not, they go")
+        return
+    for path in there:
+        if written.get(path.name) != hashlib.sha256(path.read_bytes()).hexdigest():
+            kept = _free(path)
+            path.rename(kept)
+            warn(f"{path.name} is not as it was written: kept as {kept.name}")
 
 
 def _free(path: Path) -> Path:

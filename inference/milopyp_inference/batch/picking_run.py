@@ -92,7 +92,7 @@ class PickingRun:
 
     def failed(self, image: ImageEntry, why: object) -> Failed:
         """The record of a tomogram that cannot be picked."""
-        return self.asked(image).failed(why)
+        return self.asked(image).failed(why, self.outputs_before(image))
 
     def finished(self, image: ImageEntry) -> Picked | None:
         """The record of an earlier run that still holds, else None."""
@@ -101,13 +101,13 @@ class PickingRun:
             return None
         return record if self.files(image).all_exist() and record.is_placed else None
 
-    def outputs_before(self, image: ImageEntry) -> dict[str, str]:
-        """`outputs.digests` that an earlier record has, whatever it was made with; none without one."""
+    def outputs_before(self, image: ImageEntry) -> dict[str, str] | None:
+        """`outputs.digests` that an earlier record has, whatever it was made with; None where nothing was written."""
         try:
             record = load_record(self.record_path(image))
         except InputError:
-            return {}
-        return record.outputs if isinstance(record, Picked) else {}
+            return None
+        return record.outputs if isinstance(record, Picked) else record.outputs or None
 
 
 def summarise(run: PickingRun, images: Sequence[ImageEntry]) -> RunSummary:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -122,9 +122,9 @@ class TomogramRecord(Struct, frozen=True, kw_only=True):
         """The record of success; `facts` are the further fields of `Picked`."""
         return Picked(**msgspec.structs.asdict(self), **facts)
 
-    def failed(self, error: object) -> Failed:
-        """The record of failure."""
-        return Failed(**msgspec.structs.asdict(self), error=str(error))
+    def failed(self, error: object, outputs: Mapping[str, str] | None = None) -> Failed:
+        """The record of failure; `outputs` as an earlier record has them."""
+        return Failed(**msgspec.structs.asdict(self), error=str(error), outputs=dict(outputs or {}))
 
 
 class Picked(TomogramRecord, frozen=True, kw_only=True, tag_field="status", tag="done"):
@@ -210,9 +210,10 @@ class Picked(TomogramRecord, frozen=True, kw_only=True, tag_field="status", tag=
 
 
 class Failed(TomogramRecord, frozen=True, kw_only=True, tag_field="status", tag="failed"):
-    """A tomogram that could not be picked, and why."""
+    """A tomogram that could not be picked, and why; `outputs` are those of before."""
 
     error: str
+    outputs: dict[str, str] = {}
 
 
 class RunSummary(Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from milopyp_shared.errors import ContradictionError
 from milopyp_shared.lists import ImageEntry
 
 from ..batch.leases import Leases
+from ..batch.outputs import keep_changed
 from ..batch.picking_run import PickingRun, status_line, summarise
 from ..batch.records import RECORDS, Failed, Picked, RunSummary, read_record, write_record
 
@@ -83,13 +84,14 @@ def pick_with(
 
 
 def _forget(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry]) -> None:
-    """Remove the records of tomograms that are to be picked anew."""
+    """Remove the records of tomograms that are to be picked anew, and with them what is known of their files."""
     if launcher.running():
         raise ContradictionError(
             "jobs are at work there", where=run.folder, expected="--overwrite only when none is",
             remedy="Leave it out to follow them, or end them first.",
         )  # fmt: skip
     for image in images:
+        keep_changed(run.files(image), run.outputs_before(image), run.console.warn)
         run.record_path(image).unlink(missing_ok=True)
 
 

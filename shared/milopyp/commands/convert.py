@@ -132,7 +132,7 @@ def convert(source: Path, target: Path, *, tomogram: Path | None, turn: str, rad
     picks = FORMATS[old].read(source, context)
     if not len(picks):
         console.warn(f"{source} holds no picks")
-    if isinstance(picks, NamedPicks) and picks.name and context.name is None:
+    if isinstance(picks, NamedPicks) and picks.name and given["name"] is None:
         context = replace(context, label=picks.name)
     refuse_outside(picks, context, source)
     read_order = context.order

@@ -55,6 +55,11 @@ BETA = 4.0  # weight of recall in the second F: that of the CryoET object identi
     help="The tomogram's voxel over that of the coordinates in relion4, warp, tbl and ndjson.",
 )  # fmt: skip
 @option(
+    "--class", "class_", metavar="CLASS",
+    help="Only the particles of a class of the truth (eman, relion4, relion5, warp): its number, or its name in an "
+    "EMAN2 file.",
+)  # fmt: skip
+@option(
     "--distance",
     type=LengthRange(min=0),
     help="Drop candidates closer than this to a better one, in voxels, or in Angstrom with an A.  [default: the run's, "
@@ -85,11 +90,11 @@ def evaluate(picks: Path, truth: Path, radius: Length | None, json_file: Path | 
 
     console, out = Console(), given["out"]
     found, run_distance = read_run(picks)
-    inputs = [*run_files(picks), *position_files(truth, found)]
+    inputs = [*run_files(picks), *position_files(truth, found), *filter(None, [given["name_map"]])]
     for target in [json_file, *([out / name for name in REPORT] if out else [])]:
         if target is not None:
             refuse_irreplaceable(target, inputs)
-    contexts = run_contexts(picks, found, coords=given["coords"], binning=given["binning"])
+    contexts = run_contexts(picks, found, coords=given["coords"], binning=given["binning"], class_=given["class_"])
     scale = run_scale(picks, found)
     voxels = _radius(radius, scale, picks, console)
     wanted = _voxels(given["distance"], "--distance", scale, picks)

@@ -102,6 +102,8 @@ def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | 
 
     if plot is not None:
         refuse_irreplaceable(plot, run_files(run))
+    if out is not None and out.exists() and out.samefile(run):
+        out = None
     console = Console()
     changes = Changes(formats=None if formats is None else parse_formats(formats, published=False), **given)
     _refuse(run, changes, plot)
@@ -247,7 +249,6 @@ def _called(records: Sequence[Picked], naming: Naming, console: Console) -> list
     """Records with the names that tomograms have inside files for other programs; raises as `Naming` does."""
     from msgspec import structs
 
-    from milopyp_shared.imod_header import middle
     from milopyp_shared.turns import turned_frame
 
     called = naming.call({record.name: record.tomo_name for record in records}, "milopyp threshold")
@@ -356,7 +357,7 @@ def _cut(run: Path, record: Picked, files: OutputFiles, context: FormatContext) 
         with_score=options.with_score,
         model2point=options.coords == "model2point",
     )
-    return structs.replace(record, picks=len(picks), outputs=digests(files))
+    return structs.replace(record, picks=len(picks), outputs=record.outputs | digests(files))
 
 
 def _updated(summary: RunSummary, records: Sequence[Picked]) -> RunSummary:

@@ -205,7 +205,7 @@ def write_tbl(path: Path, picks: Picks, context: FormatContext) -> None:
 
 def read_copick(path: Path, context: FormatContext) -> NamedPicks:
     """Angstrom from the centre of the first voxel; without a known voxel size that of the file counts."""
-    return place_copick(copick.read_copick(path), context, path)
+    return place_copick(only(copick.read_by_run(path), context.name, path), context, path)
 
 
 def place_copick(picks: copick.CopickPicks, context: FormatContext, path: Path) -> NamedPicks:

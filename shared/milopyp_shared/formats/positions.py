@@ -95,6 +95,8 @@ def read_positions(
         check_needs(word, context, path)
     inside = many.read(path, _any_of(contexts))
     if None in inside:
+        if len(contexts) > 1 and not len(many.place(inside[None], next(iter(contexts.values())), path)):
+            return Positions({}, tuple(contexts))
         own = _only(path, contexts)
         return Positions({own: many.place(inside[None], contexts[own], path)})
     named = [str(name) for name in inside]

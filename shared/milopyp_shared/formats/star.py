@@ -29,6 +29,7 @@ SCORE = "rlnAutopickFigureOfMerit"
 SCORES = (SCORE, "rlnLCCmax")  # the second one is pytom-match-pick's
 CLASS = "rlnClassNumber"
 NOT_SET = -999.0  # what RELION writes for a figure that it does not know
+_BEYOND = 1.0  # the size of the tomogram, that normalised coordinates may lie outside by
 
 _ORIGIN_VOXELS = ("rlnOriginX", "rlnOriginY", "rlnOriginZ")
 _ORIGIN_ANGSTROM = ("rlnOriginXAngst", "rlnOriginYAngst", "rlnOriginZAngst")
@@ -237,9 +238,25 @@ def _with_labels(path: str | Path, coordinates: Sequence[str]) -> Block:
 
 
 def _is_normalised(block: Block, coordinates: Sequence[str]) -> bool:
-    """Whether all coordinates lie in 0..1 and are more than zeros: no particle lies in the first voxel's corner."""
+    """Whether all coordinates lie in 0..1 and are more than zeros: no particle lies in the first voxel's corner.
+
+    Raises
+    ------
+    InputError
+        They lie a little beyond: nobody has all particles in the first two voxels.
+    """
     xyz = block.numbers(coordinates)
-    return coordinates == VOXELS and bool(((xyz >= 0) & (xyz <= 1)).all() and xyz.any())
+    if coordinates != VOXELS or not xyz.any() or xyz.min() < -_BEYOND or xyz.max() > 1 + _BEYOND:
+        return False
+    if xyz.min() < 0 or xyz.max() > 1:
+        if (xyz == np.rint(xyz)).all():
+            return False
+        raise InputError(
+            f"coordinates of {xyz.min():g} to {xyz.max():g}", where=block.path,
+            expected="voxels, or all of them in 0..1, the parts of a tomogram that WarpTools writes",
+            remedy="Take out the particles that lie outside.",
+        )  # fmt: skip
+    return True
 
 
 def _subtomogram_axes(degrees: Floats) -> Floats:

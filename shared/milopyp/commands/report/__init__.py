@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -41,6 +41,11 @@ REPORT = "report.html"
     help="Two columns: name of a tomogram, its name in the truth, where no rule tells that they are the same.",
 )  # fmt: skip
 @option(
+    "--class", "class_", metavar="CLASS",
+    help="Only the particles of a class of the truth (eman, relion4, relion5, warp): its number, or its name in an "
+    "EMAN2 file.",
+)  # fmt: skip
+@option(
     "--size", type=Number(min=1), default=50.0, metavar="MB",
     help="Of the page at most: many or large tomograms are shown coarser.",
 )  # fmt: skip
@@ -52,9 +57,8 @@ def report(
     only: tuple[str, ...],
     tomograms: Path | None,
     truth: Path | None,
-    from_: str | None,
-    name_map: Path | None,
     size: float,
+    **of_the_truth: Any,
 ) -> None:
     """Write one HTML page that shows the picks of RUN, a folder of milopyp-infer.
 
@@ -79,11 +83,13 @@ def report(
         ) from error
 
     console = Console()
-    records = _chosen(read_records(run), only, run)
+    everything = read_records(run)
+    records = _chosen(everything, only, run)
     summary = read_summary(run)
-    known = _known(run, [record.name for record in records], truth, from_, name_map)
+    known = _known(run, everything, truth, **of_the_truth)
+    known = {record.name: known[record.name] for record in records if record.name in known}
     target = out or run / REPORT
-    _refuse_loss(target, run, records, truth)
+    _refuse_loss(target, run, records, [path for path in (truth, of_the_truth["name_map"]) if path is not None])
     opened = {record.name: contents.tomogram_of(record, tomograms) for record in records}
     facts = [contents.facts_of(run, record, opened[record.name], known.get(record.name)) for record in records]
     about = contents.about(run, summary, records, known)
@@ -109,13 +115,13 @@ def report(
         )
 
 
-def _refuse_loss(target: Path, run: Path, records: list[Picked], truth: Path | None) -> None:
+def _refuse_loss(target: Path, run: Path, records: list[Picked], given: list[Path]) -> None:
     """Refuse to write the page over what it is made from."""
     from milopyp_shared.formats.positions import position_files
 
     names = [record.name for record in records]
-    read = [*run_files(run), *(run / f"{name}.mod" for name in names)]
-    refuse_irreplaceable(target, read if truth is None else [*read, *position_files(truth, names)])
+    beside = [file for path in given for file in position_files(path, names)]
+    refuse_irreplaceable(target, [*run_files(run), *(run / f"{name}.mod" for name in names), *beside])
 
 
 def _chosen(records: list[Picked], names: tuple[str, ...], run: Path) -> list[Picked]:
@@ -131,20 +137,35 @@ def _chosen(records: list[Picked], names: tuple[str, ...], run: Path) -> list[Pi
 
 
 def _known(
-    run: Path, names: list[str], truth: Path | None, word: str | None, name_map: Path | None
+    run: Path,
+    records: list[Picked],
+    truth: Path | None,
+    *,
+    from_: str | None,
+    name_map: Path | None,
+    class_: str | None,
 ) -> dict[str, Known]:
-    """The true positions by tomogram; nothing without `truth`."""
+    """The true positions by tomogram; nothing without `truth`.
+
+    Raises
+    ------
+    UsageError
+        Something is said of a truth that there is not.
+    """
     from ..convert import FORMAT_WORDS
 
-    if word is not None and word not in FORMAT_WORDS:
-        raise UsageError(word, where="--from", expected=f"one of {', '.join(FORMAT_WORDS)}")
+    if from_ is not None and from_ not in FORMAT_WORDS:
+        raise UsageError(from_, where="--from", expected=f"one of {', '.join(FORMAT_WORDS)}")
     if truth is None:
+        said = [name for name, own in (("--from", from_), ("--name-map", name_map), ("--class", class_)) if own]
+        if said:
+            raise UsageError("given without --truth", where=" and ".join(said), expected="--truth beside it")
         return {}
     from milopyp_shared.formats.positions import read_positions
     from milopyp_shared.names import read_name_map
 
     from ...evaluation import run_contexts
 
-    contexts = run_contexts(run, names)
-    positions = read_positions(truth, word, contexts, {} if name_map is None else read_name_map(name_map))
+    contexts = run_contexts(run, [record.name for record in records], class_=class_)
+    positions = read_positions(truth, from_, contexts, {} if name_map is None else read_name_map(name_map))
     return {name: picks.xyz for name, picks in positions.with_empty.items()}
