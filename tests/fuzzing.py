@@ -96,7 +96,7 @@ def _tomograms_star(path: Path) -> None:
 
 
 def _names_and_doubts(path: Path) -> object:
-    naming = Naming.read(None, path)
+    naming = Naming.read(None, path, ["relion4"])
     called = naming.call({"rec_TS_01": "rec_TS_01"}, path)
     naming.check(called, {"rec_TS_01": ((80, 64, 32), 10.0)})
     return called

@@ -51,7 +51,7 @@ PUBLISHED = "As the published program picks (with --published only)"
 @option(
     "--names", type=click.Choice(NAMES), group="Output",
     help="What tomograms are called inside files for other programs: as their files, or as the tilt series, without "
-    "what programs add (TS_01 for TS_01_10.00Apx.mrc).  [default: file]",
+    "what programs add (TS_01 for TS_01_10.00Apx.mrc).  [default: the column tomo_name of an image list, else file]",
 )  # fmt: skip
 @option(
     "--tomograms", type=click.Path(path_type=Path), metavar="PATH", group="Output",

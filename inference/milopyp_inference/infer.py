@@ -8,7 +8,7 @@ from pathlib import Path
 from milopyp_shared.console import Console
 from milopyp_shared.errors import CheckError, FullDiskError
 from milopyp_shared.formats.registry import DYNAMO
-from milopyp_shared.lists import ImageEntry
+from milopyp_shared.lists import ImageEntry, check_image_name
 from milopyp_shared.masks import find_masks
 from milopyp_shared.written_names import Naming
 
@@ -99,8 +99,10 @@ def find_tomograms(request: Request) -> Images:
     options, words = request.options, request.options.inputs
     everything = gather(words[1:] if words[:1] == ("semi",) else words, options.test_img_txt)
     refuse_beside_tomograms(everything, request.folder)
-    naming = Naming.read(options.names, options.tomograms)
+    naming = Naming.read(options.names, options.tomograms, request.decoding.formats)
     called = naming.call({image.name: image.label for image in everything}, "milopyp-infer")
+    for name in called.values():
+        check_image_name(name, options.tomograms or "milopyp-infer", remedy="Name it otherwise there.")
     everything = [replace(image, tomo_name=called[image.name]) for image in everything]
     return Images(everything, everything if request.shard is None else part_of(everything, request.shard), naming)
 

@@ -264,14 +264,7 @@ def naming_of(word: str, options: dict[str, Any]) -> Naming:
     names, tomograms = options.pop("names", None), options.pop("tomograms", None)
     if names not in (None, *NAMES):
         raise UsageError(f"{names!r}", where="names", expected="file or series")
-    if (names or tomograms) and FORMATS[word].can_name is None:
-        raise UsageError(
-            f"changes nothing in {word}",
-            where="--names" if names else "--tomograms",
-            expected=f"one of {', '.join(name for name, row in FORMATS.items() if row.can_name)}",
-            remedy="Leave it out.",
-        )
-    return Naming.read(names, None if tomograms is None else as_path(tomograms, "tomograms"))
+    return Naming.read(names, None if tomograms is None else as_path(tomograms, "tomograms"), [word])
 
 
 def called(context: FormatContext, word: str, naming: Naming, where: Path) -> FormatContext:

@@ -145,7 +145,8 @@ def write_image_list(path: str | Path, entries: Iterable[ImageEntry]) -> None:
     called = any(entry.label != entry.name for entry in entries)
     lines = ["\t".join((*IMAGE_COLUMNS, TOMO_NAME) if called else IMAGE_COLUMNS)]
     for entry in entries:
-        check_image_name(entry.name, path)
+        for name in (entry.name, entry.label):
+            check_image_name(name, path)
         tomogram = entry.path.absolute()
         if tomogram.is_relative_to(folder):
             tomogram = tomogram.relative_to(folder)

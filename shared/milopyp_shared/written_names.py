@@ -19,7 +19,7 @@ TOLERANCE = 0.05  # of sizes: programs round, and cut off what does not fit a bi
 _TOMOSTAR = ".tomostar"
 _SIZE = ("rlnTomoSizeX", "rlnTomoSizeY", "rlnTomoSizeZ")
 _PIXEL, _BINNING = "rlnTomoTiltSeriesPixelSize", "rlnTomoTomogramBinning"
-REMEDY = "Name the tomograms in the column tomo_name of an image list, or leave --tomograms out."
+REMEDY = "Name the tomograms in the column tomo_name of an image list for milopyp-infer, or leave --tomograms out."
 
 
 @dataclass(frozen=True)
@@ -75,18 +75,20 @@ class Naming:
     known: Mapping[str, KnownTomogram] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, word: str | None, path: Path | None) -> Naming:
-        """What ``--names`` and ``--tomograms`` say.
+    def read(cls, word: str | None, path: Path | None, formats: Collection[str]) -> Naming:
+        """What ``--names`` and ``--tomograms`` say of files in these formats.
 
         Raises
         ------
         UsageError
-            Both do.
+            Both do, or none of the formats has a place for a name.
         InputError
             The list of tomograms is none.
         """
         if word is not None and path is not None:
             raise UsageError("given beside --tomograms", where="--names", expected="one of them: both say the names")
+        if word is not None or path is not None:
+            _refuse_idle("--names" if path is None else "--tomograms", formats)
         return cls(word, path, {} if path is None else read_tomograms(path))
 
     def call(self, labels: Mapping[str, str], where: object) -> dict[str, str]:
@@ -105,7 +107,8 @@ class Naming:
             Two would be called the same, or the list has no name for one.
         """
         if self.path is not None:
-            return assign_all(list(labels), list(self.known), self.path, REMEDY)
+            named = assign_all(list(labels.values()), list(self.known), self.path, REMEDY)
+            return {name: named[label] for name, label in labels.items()}
         called = dict(labels)
         if self.word is not None:
             called = {name: name if self.word == "file" else series(bare(name)) for name in labels}
@@ -116,7 +119,8 @@ class Naming:
                     f"{other} and {name} would both be called {label}",
                     where=where,
                     expected="one name for one tomogram",
-                    remedy="Name the tomograms in the column tomo_name of an image list.",
+                    remedy="Leave --names out, and name them in the column tomo_name of an image list for "
+                    "milopyp-infer.",
                 )
         return called
 
@@ -157,6 +161,19 @@ class Naming:
                 remedy="Is it the list of these tomograms? Give --voxel-size of milopyp-infer or milopyp convert if a "
                 "header is wrong, and --turn for files that are to be turned.",
             )
+
+
+def _refuse_idle(option: str, formats: Collection[str]) -> None:
+    """Refuse names where nothing is written that holds one."""
+    from .formats.registry import FORMATS
+
+    if not any(FORMATS[word].can_name for word in formats):
+        raise UsageError(
+            f"changes nothing in {', '.join(formats) or 'txt and mod'}",
+            where=option,
+            expected=f"one of {', '.join(name for name, row in FORMATS.items() if row.can_name)}",
+            remedy="Leave it out.",
+        )
 
 
 def read_tomograms(path: Path) -> dict[str, KnownTomogram]:

@@ -149,6 +149,14 @@ def test_whose_picks_they_are_is_told_by_the_tomogram(words: str) -> None:
     assert Path("b.csv").read_text().splitlines()[-1].startswith("4.000,5.000,6.000")
 
 
+def test_a_table_of_candidates_says_the_whole_name() -> None:
+    Path("picks/TS_01.candidates.csv").rename("picks/TS_01_10.00Apx.candidates.csv")
+    how = "--to relion4 --shape 48 32 16 --voxel-size 10"
+    for words, name in (("", "TS_01_10.00Apx"), ("--names series", "TS_01")):
+        done(f"picks/TS_01_10.00Apx.candidates.csv a{name}.star {how} {words}")
+        assert set(starfile.read(f"a{name}.star")["rlnTomoName"]) == {name}
+
+
 def test_a_star_file_without_names_gets_one() -> None:
     Path("a.star").write_text("data_\nloop_\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateZ\n1 2 3\n")
     done("a.star b.star --from warp --to relion4 --name TS_07")

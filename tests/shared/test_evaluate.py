@@ -223,6 +223,32 @@ def test_one_star_file_for_several_tomograms() -> None:
         assert picture.size == (1100, 460)
 
 
+HEAD = "data_\n\nloop_\n" + "".join(
+    f"_rln{word}\n" for word in ("TomoName", "ClassNumber", *(f"Coordinate{x}" for x in "XYZ"))
+)
+
+
+def test_a_table_without_rows_says_that_there_are_no_particles() -> None:
+    for name in ("a", "b"):
+        run_of(name, "xyz")
+    Path("none.star").write_text(HEAD)
+    outcome = run_line("milopyp evaluate run --truth none.star --from relion4 --radius 5 --json figures.json")
+    assert outcome.code == 0, outcome.err
+    assert "no particles are known of a, b: all picks there count as false" in outcome.err
+    assert json.loads(Path("figures.json").read_text())["n_truth"] == 0
+
+
+def test_one_class_of_the_truth() -> None:
+    run_of("a", "xyz")
+    rows = "".join(f"a {number % 2 + 1} {x} {y} {z}\n" for number, (x, y, z) in enumerate(TRUTH))
+    Path("two.star").write_text(HEAD + rows)
+    line = "milopyp evaluate run --truth two.star --from relion4 --radius 5 --json figures.json"
+    for words, count in (("", 4), ("--class 1", 2)):
+        outcome = run_line(f"{line} {words}")
+        assert outcome.code == 0, outcome.err
+        assert json.loads(Path("figures.json").read_text())["n_truth"] == count
+
+
 def judged(words: str) -> Outcome:
     outcome = run_line(f"milopyp evaluate {words} --truth truth.txt --json out/figures.json")
     assert (outcome.code, outcome.err) == (0, ""), outcome.err

@@ -305,3 +305,27 @@ def test_all_names_that_a_format_cannot_hold_are_said_at_once(tmp_path: Path) ->
     Path("list.txt").write_text("image_name\trec_path\ttomo_name\nTS 01\tTS 01.mrc\tTS_01\n")
     done(f"{INFER} listed list.txt --format relion5")
     assert named("listed/TS 01.star") == "TS_01"
+
+
+def test_a_list_of_tomograms_is_asked_by_the_names_of_the_image_list(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text(f"image_name rec_path tomo_name\na {WARP[0]}.mrc A\nb {WARP[1]}.mrc B\n")
+    Path("ab.star").write_text("data_global\nloop_\n_rlnTomoName\nA\nB\n")
+    done(f"{INFER} picks {path} --format copick --tomograms ab.star")
+    assert [named(f"picks/{name}.json") for name in "ab"] == ["A", "B"]
+
+
+@pytest.mark.parametrize("words", ["", "--workers 2"])
+def test_a_name_that_is_no_part_of_a_file_name_is_refused_before_anything(words: str) -> None:
+    Path("t.star").write_text("data_global\nloop_\n_rlnTomoName\nfolder/TS_01\n")
+    outcome = run_line(f"{INFER} picks {WARP[0]}.mrc --format relion4 --tomograms t.star {words}")
+    assert (outcome.code, Path("picks").exists()) == (2, False)
+    assert "t.star: image name 'folder/TS_01'" in outcome.err
+
+
+def test_names_that_nothing_holds() -> None:
+    outcome = run_line(f"{INFER} picks {WARP[0]}.mrc --names series")
+    assert outcome.code == 2 and "--names: changes nothing in txt and mod" in outcome.err
+    done(f"{INFER} picks {WARP[0]}.mrc")
+    outcome = run_line("milopyp threshold picks --names series")
+    assert outcome.code == 2 and "--names: changes nothing in txt and mod" in outcome.err

@@ -107,9 +107,9 @@ def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | 
     console = Console()
     changes = Changes(formats=None if formats is None else parse_formats(formats, published=False), **given)
     _refuse(run, changes, plot)
-    naming = Naming.read(changes.names, changes.tomograms)
     lowest = _threshold(run, changes, console)
     records = [_changed(record, changes, lowest, run) for record in read_records(run)]
+    naming = Naming.read(changes.names, changes.tomograms, records[0].options.formats)
     if changes.total is not None:
         lowest = _for_total(run, records, changes.total)
         records = [_changed(record, changes, lowest, run) for record in records]
