@@ -27,7 +27,7 @@ from toy_checkpoint import save_toy
 from toys import TOY, clean_phantom, write_tomogram
 
 NEEDS_A_GPU = {"engines build"}
-FEW_STEPS = "--num-epochs 1 --batch-size 1 --threads 1 --gpus -1 --no-export"
+FEW_STEPS = "--num-epochs 1 --batch-size 2 --threads 1 --gpus -1 --no-export"
 CALIBRATION = {"particles": 9.0, "score": [0.2, 0.6], "precision": [0.5, 0.95], "recall": [0.9, 0.5]}
 
 

@@ -28,7 +28,7 @@ LINE = (
     f"small/val_img.txt --val-coord-txt small/val_coord.txt --bbox {DIAMETER} --batch-size 2 --threads 1 --gpus -1 "
     "--no-export --exp-id"
 )
-QUICK, CROSS_VALIDATED = "--quick --num-epochs 3", "--num-epochs 2"
+QUICK, CROSS_VALIDATED = "--quick --num-epochs 2", "--num-epochs 1"
 
 
 @pytest.fixture(scope="module")

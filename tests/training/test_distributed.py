@@ -60,7 +60,7 @@ def ended(folder: Path) -> subprocess.CompletedProcess[str]:
     words = (
         f"{sys.executable} -m torch.distributed.run --nproc-per-node 2 --master-addr 127.0.0.1 "
         f"--master-port {free_port()} -m milopyp_training.cli --train-img-txt images.txt --train-coord-txt train.txt "
-        f"--val-img-txt images_val.txt --val-coord-txt val.txt --bbox {DIAMETER} --batch-size 1 --seed {SEED} "
+        f"--val-img-txt images_val.txt --val-coord-txt val.txt --bbox {DIAMETER} --batch-size 2 --seed {SEED} "
         f"--num-epochs {EPOCHS} --exp-id together --gpus -1 --threads 1 --quick"
     )
     surroundings = {name: value for name, value in os.environ.items() if name not in ("WORLD_SIZE", "RANK")}
@@ -91,7 +91,7 @@ def test_two_processes_finish_and_leave_one_set_of_files(ended: subprocess.Compl
 
 def together(folder: Path) -> list[TrainingState]:
     """The same training in this process: two networks, each with its own batches, gradients averaged by hand."""
-    preset = DefaultPreset(batch=1, epochs=EPOCHS)
+    preset = DefaultPreset(batch=2, epochs=EPOCHS)
     volumes = load_volumes(
         read_image_list(folder / "images.txt"),
         read_coordinate_list(folder / "train.txt"),
@@ -193,7 +193,7 @@ def test_cross_validation_in_two_processes(folder: Path) -> None:
     words = (
         f"{sys.executable} -m torch.distributed.run --nproc-per-node 2 --master-addr 127.0.0.1 "
         f"--master-port {free_port()} both.py --train-img-txt half/images.txt --train-coord-txt half.txt "
-        f"--bbox {DIAMETER} --batch-size 1 --num-epochs 2 --exp-id both --gpus -1 --threads 1 --no-export"
+        f"--bbox {DIAMETER} --batch-size 2 --num-epochs 1 --exp-id both --gpus -1 --threads 1 --no-export"
     )
     surroundings = {name: value for name, value in os.environ.items() if name not in ("WORLD_SIZE", "RANK")}
     ended = subprocess.run(
