@@ -16,14 +16,11 @@ from milopyp_shared.console import Console
 from milopyp_shared.errors import ContradictionError, InputError, MissingDependency, UsageError
 from milopyp_shared.imod_header import middle
 from milopyp_shared.lengths import Length
-from milopyp_shared.names import NAMES, listed
+from milopyp_shared.names import NAMES
 from milopyp_shared.overwrite import refuse_irreplaceable
 
 if TYPE_CHECKING:
-    from milopyp_inference.batch.outputs import OutputFiles
-    from milopyp_inference.batch.records import Picked, RunSummary
-    from milopyp_shared.formats.context import FormatContext
-    from milopyp_shared.written_names import Naming
+    from milopyp_inference.batch.records import Picked
 
 
 @dataclass(frozen=True)
@@ -100,6 +97,8 @@ def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | 
     from milopyp_inference.pick_options import parse_formats
     from milopyp_shared.written_names import Naming
 
+    from ..cutting import called, cut_all
+
     if plot is not None:
         refuse_irreplaceable(plot, run_files(run))
     if out is not None and out.exists() and out.samefile(run):
@@ -120,7 +119,7 @@ def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | 
     if changes == Changes():
         return
     records = [structs.replace(record, frame=record.read_anew) for record in records]
-    records = _cut_all(run, out, _called(records, naming, console), console)
+    records = cut_all(run, out, called(records, naming, console), console)
     for record in records:
         console.say(f"{record.name}: {record.picks} of {record.candidates} candidates")
     console.say(f"{sum(record.picks for record in records)} picks in {len(records)} tomograms: {out or run}")
@@ -243,130 +242,3 @@ def _for_precision(run: Path, precision: float) -> float:
             expected=f"at most {max(expected.precision):.2f}",
         )
     return score
-
-
-def _called(records: Sequence[Picked], naming: Naming, console: Console) -> list[Picked]:
-    """Records with the names that tomograms have inside files for other programs; raises as `Naming` does."""
-    from msgspec import structs
-
-    from milopyp_shared.turns import turned_frame
-
-    called = naming.call({record.name: record.tomo_name for record in records}, "milopyp threshold")
-    frames = {record.name: turned_frame(record.frame, record.options.turn) for record in records}
-    naming.check(
-        called, {name: (own.size, own.voxel_size and middle(own.voxel_size)) for name, own in frames.items()}
-    )  # fmt: skip
-    if note := naming.note(called, {word for record in records for word in record.options.formats}):
-        console.say(note)
-    return [structs.replace(record, tomo_name=called[record.name]) for record in records]
-
-
-def _numbered(records: Sequence[Picked], folder: Path, run: Path) -> list[Picked]:
-    """Records with the numbers of their tomograms in the Dynamo tables of `folder`; as in `run`, if it has none yet."""
-    from msgspec import structs
-
-    from milopyp_inference.batch.dynamo_map import plan_numbers
-    from milopyp_shared.formats.registry import DYNAMO
-
-    paths = [record.input.path for record in records if DYNAMO in record.options.formats]
-    numbers = plan_numbers(folder, paths, before=run) if paths else {}
-    return [structs.replace(record, dynamo_tomogram=numbers.get(record.input.path)) for record in records]
-
-
-def _cut_all(run: Path, out: Path | None, records: Sequence[Picked], console: Console) -> list[Picked]:
-    """Write the picks of all tomograms; in the run itself its records and summary, too. Returns what they say then."""
-    from milopyp_inference.batch.dynamo_map import keep_numbers
-    from milopyp_inference.batch.outputs import keep_changed
-    from milopyp_inference.batch.records import read_summary, write_record, write_summary
-
-    summary = read_summary(run) if out is None else None
-    records = _numbered(records, out or run, run)
-    targets = _targets(run, out or run, records, console)
-    keep_numbers(out or run, {own.input.path: own.dynamo_tomogram for own in records if own.dynamo_tomogram})
-    cut: list[Picked] = []
-    try:
-        for record, (files, context) in zip(records, targets, strict=True):
-            if summary is not None:
-                keep_changed(files, record.outputs, console.warn)
-            cut.append(_cut(run, record, files, context))
-            if summary is not None:
-                write_record(run, cut[-1])
-    finally:  # whatever ends it, the summary says what the records say
-        if summary is not None and cut:
-            write_summary(run, _updated(summary, cut))
-    return cut
-
-
-def _targets(
-    run: Path, folder: Path, records: Sequence[Picked], console: Console
-) -> list[tuple[OutputFiles, FormatContext]]:
-    """Where the picks of each tomogram go, and what their formats must know of it.
-
-    Raises
-    ------
-    UsageError, InputError
-        They would go over what they are cut from; a format lacks something, or cannot hold a name.
-    """
-    from milopyp_inference.batch.outputs import OutputFiles, format_context
-    from milopyp_shared.formats.registry import axes_warning, check_names
-    from milopyp_shared.turns import turned_frame
-
-    for word in {word for record in records for word in record.options.formats}:
-        check_names(word, [record.tomo_name for record in records], "--format")
-    targets = []
-    for record in records:
-        files = OutputFiles.of(folder, record.name, record.options.formats)
-        _refuse_loss(run, record.name, files)
-        frame = turned_frame(record.frame, record.options.turn)
-        context = format_context(files, frame, record.tomo_name, record.dynamo_tomogram, record.diameter / 2)
-        targets.append((files, context))
-        if doubt := axes_warning(record.options.formats, frame.order):
-            console.warn(f"{record.name}: {doubt}")
-    old = [path.name for files, _ in targets for path in files.picks if path.exists()]
-    if folder != run and old:
-        console.warn(f"{folder}: {listed(old)} written over")
-    return targets
-
-
-def _refuse_loss(run: Path, name: str, files: OutputFiles) -> None:
-    """Refuse to write a tomogram's picks over what they are cut from."""
-    from milopyp_inference.batch.outputs import OutputFiles
-    from milopyp_inference.batch.records import SUMMARY, record_path
-
-    read = [OutputFiles.of(run, name).candidates, record_path(run, name), run / SUMMARY]
-    for path in (files.text, files.model, *files.more.values()):
-        refuse_irreplaceable(path, read)
-
-
-def _cut(run: Path, record: Picked, files: OutputFiles, context: FormatContext) -> Picked:
-    """Write one tomogram's picks; returns its record with their number."""
-    from msgspec import structs
-
-    from milopyp_inference.batch.outputs import digests, write_more, write_picks
-    from milopyp_shared.turns import turned_frame, turned_picks
-
-    options, frame = record.options, record.frame
-    picks = candidates_of(run, record, options.selection.threshold, options.selection.limit)
-    picks = turned_picks(picks, frame, options.turn)
-    write_more(files, picks, context)
-    write_picks(
-        files,
-        picks,
-        turned_frame(frame, options.turn),
-        record.diameter / 2,
-        with_score=options.with_score,
-        model2point=options.coords == "model2point",
-    )
-    return structs.replace(record, picks=len(picks), outputs=record.outputs | digests(files))
-
-
-def _updated(summary: RunSummary, records: Sequence[Picked]) -> RunSummary:
-    """A run's summary with other records of some of its tomograms."""
-    from msgspec import structs
-
-    new = {record.name: record for record in records}
-    tomograms = [new.get(old.name, old) for old in summary.tomograms]
-    options = records[-1].options
-    return structs.replace(summary, options=options, suppression_distance=options.selection.distance).with_records(
-        tomograms
-    )
