@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from format_toys import RELION3, RELION5, file, setting
-from milopyp_shared.errors import UsageError
+from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.formats import star
 from milopyp_shared.formats.registry import FORMATS
 
@@ -100,7 +100,11 @@ def test_normalised_coordinates_count_sizes(name: str, binning: float, tmp_path:
     assert FORMATS[name].read(path, replace(how, name="b")).xyz.tolist() == [[200, 0, 5]]
     with pytest.raises(UsageError, match="--tomogram FILE or --shape X Y Z"):
         FORMATS[name].read(path, replace(how, name="a", size=None))
-    rows[1][2] = 1.5  # no longer all of the file
+    rows[1][2] = 1.5  # nobody has all particles in the first two voxels
+    table_of(path, [*star.VOXELS, star.MICROGRAPH], rows)
+    with pytest.raises(InputError, match=r"coordinates of 0 to 1\.5.*voxels, or all of them in 0\.\.1"):
+        FORMATS[name].read(path, replace(how, name="a"))
+    rows[1][2] = 2.5  # no longer all of the file
     table_of(path, [*star.VOXELS, star.MICROGRAPH], rows)
     assert FORMATS[name].read(path, replace(how, name="a", binning=1.0)).xyz.tolist() == [[0.25, 0.5, 0.9]]
 
