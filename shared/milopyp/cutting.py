@@ -29,7 +29,6 @@ from milopyp_inference.batch.records import (
 from milopyp_shared.console import Console
 from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.registry import DYNAMO, axes_warning, check_names
-from milopyp_shared.imod_header import middle
 from milopyp_shared.names import listed
 from milopyp_shared.overwrite import refuse_irreplaceable
 from milopyp_shared.turns import turned_frame, turned_picks
@@ -40,9 +39,7 @@ def called(records: Sequence[Picked], naming: Naming, console: Console) -> list[
     """Records with the names that tomograms have inside files for other programs; raises as `Naming` does."""
     called = naming.call({record.name: record.tomo_name for record in records}, "milopyp threshold")
     frames = {record.name: turned_frame(record.frame, record.options.turn) for record in records}
-    naming.check(
-        called, {name: (own.size, own.voxel_size and middle(own.voxel_size)) for name, own in frames.items()}
-    )  # fmt: skip
+    naming.check(called, {name: (own.size, own.one_voxel_size) for name, own in frames.items()})
     if note := naming.note(called, {word for record in records for word in record.options.formats}):
         console.say(note)
     return [structs.replace(record, tomo_name=called[record.name]) for record in records]

@@ -21,7 +21,6 @@ from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.formats.candidates import CANDIDATES
 from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.positions import Positions, read_positions
-from milopyp_shared.imod_header import middle
 from milopyp_shared.lengths import common, refuse_larger
 from milopyp_shared.matching import Evaluation, evaluate_at_best_f1
 from milopyp_shared.names import listed
@@ -228,10 +227,9 @@ def run_scale(path: Path, names: Iterable[str]) -> Scale:
     """What the records of a run say, or those of the run that a lone table lies in."""
     folder = path if path.is_dir() else path.parent
     records = [_record(folder, name) for name in names]
-    sizes = (None if record is None else record.frame.voxel_size for record in records)
     return Scale(
         tuple(record.diameter for record in records if record is not None),
-        common(None if size is None else middle(size) for size in sizes),
+        common(None if record is None else record.frame.one_voxel_size for record in records),
     )
 
 

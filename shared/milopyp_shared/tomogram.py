@@ -58,6 +58,11 @@ class Frame:
         z, y, x = self.stored_shape
         return (x, y, z)
 
+    @property
+    def one_voxel_size(self) -> float | None:
+        """Angstrom, the middle one where they differ; None where it is not known."""
+        return None if self.voxel_size is None else middle(self.voxel_size)
+
 
 @dataclass(frozen=True)
 class TomogramHeader:
@@ -86,7 +91,7 @@ class TomogramHeader:
 
         Of a header with different sizes it is the middle one, `milopyp_shared.header_checks` tells.
         """
-        return None if self.frame.voxel_size is None else middle(self.frame.voxel_size)
+        return self.frame.one_voxel_size
 
     @property
     def frame(self) -> Frame:

@@ -14,7 +14,6 @@ from milopyp_shared.axes import TURNS
 from milopyp_shared.commandline import LengthRange, Number, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import ContradictionError, InputError, MissingDependency, UsageError
-from milopyp_shared.imod_header import middle
 from milopyp_shared.lengths import Length
 from milopyp_shared.names import NAMES
 from milopyp_shared.overwrite import refuse_irreplaceable
@@ -187,8 +186,8 @@ def _changed(record: Picked, changes: Changes, lowest: float | None, run: Path) 
 
 def _voxels(distance: Length, record: Picked) -> float:
     """The distance between picks in voxels of a tomogram."""
-    size = record.frame.voxel_size
-    return distance.voxels(size and middle(size), "--distance", f"a run that knows the voxel size of {record.name}")
+    expected = f"a run that knows the voxel size of {record.name}"
+    return distance.voxels(record.frame.one_voxel_size, "--distance", expected)
 
 
 def _given(**values: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from .star import CLASS, Particles
 
-CHOOSE = "--class of milopyp convert or milopyp prepare"
+CHOOSE = "--class of milopyp convert or of this command"
 _SOME = 8  # classes that a message lists
 
 
