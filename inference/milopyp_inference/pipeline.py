@@ -81,7 +81,7 @@ def prepare(
     rescale
         Resample it to the voxel size of the training.
     mask
-        Where candidates may be.
+        Where candidates may be, and what the grey levels are those of.
 
     Raises
     ------
@@ -93,8 +93,9 @@ def prepare(
     """
     start = time.perf_counter()
     seen = resampled(tomogram, recipe.voxel_size) if rescale else tomogram
-    grey = grey_levels(seen, recipe.grey, contrast or recipe.contrast)
     scale = seen.scale if isinstance(seen, ResampledTomogram) else 1.0
+    counted = None if mask is None else mask.rescaled(scale)
+    grey = grey_levels(seen, recipe.grey, contrast or recipe.contrast, counted)
     return Prepared(tomogram, grey, time.perf_counter() - start, scale, mask)
 
 

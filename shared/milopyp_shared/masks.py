@@ -6,7 +6,7 @@ A mask is an MRC file in its tomogram's frame. Voxels above 0.5 count, the other
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,11 @@ class Mask:
     """
 
     zyx: NDArray[np.bool_]
-    binning: int = 1
+    binning: float = 1
+
+    def rescaled(self, scale: float) -> Mask:
+        """For the tomogram with `scale` voxels in the place of one, see `milopyp_shared.resample`."""
+        return replace(self, binning=self.binning * scale)
 
     def keeps(self, xyz: NDArray[np.floating[Any] | np.integer[Any]]) -> NDArray[np.bool_]:
         """``(n,)``: which of ``(n, 3)`` positions x, y, z in voxels of the tomogram lie where the mask is set."""

@@ -4,6 +4,9 @@ The steps are those of the published program with their constants as parameters:
 Gaussian filter, z-score, 256 levels between two limits. Mirrored filtering keeps constants, so the first
 z-score is absorbed by the second one and a single pass suffices: read, pair, filter, gather statistics and
 put the result on disk; the levels are applied when sections are read back.
+
+With quantiles instead of moments, constant fill is replaced by a middle grey before it is filtered, and neither it nor
+what a mask leaves out counts: borders, gold and broken voxels do not move the levels of the sample.
 """
 
 from __future__ import annotations
@@ -16,7 +19,10 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .constant_fill import Fill, find_fill
 from .errors import InputError
+from .grey_statistics import Formula, GreyStatistics, Moments, Quantiles
+from .masks import Mask
 from .scratch_array import scratch_array
 
 Pairing = Literal["none", "max", "mean"]
@@ -40,12 +46,15 @@ class Preprocessing:
         z-scores that become level 0 and level 255.
     stretch
         True: the lowest and highest level that occur mean 0 and 1 (published); False: 0 and 255 do.
+    statistics
+        What a z-score is: by ``moments`` (mean and standard deviation of all voxels, published), or by ``quantiles``.
     """
 
     pairing: Pairing = "mean"
     sigma: tuple[float, float, float] = (0.4, 0.8, 0.8)
     limits: tuple[float, float] = (-4.0, 4.0)
     stretch: bool = False
+    statistics: Formula = "quantiles"
 
     @property
     def sections_per_pair(self) -> int:
@@ -74,7 +83,9 @@ class Sections(Protocol):
 def published(gauss: float = 0.8, compress: bool = True) -> Preprocessing:
     """Parameters of the published program for its options ``--gauss`` and ``--compress``."""
     limits = (-3.0, 3.0) if gauss > 0 else (-2.5, 2.0)
-    return Preprocessing("max" if compress else "none", (gauss, gauss, gauss), limits, stretch=True)
+    return Preprocessing(
+        "max" if compress else "none", (gauss, gauss, gauss), limits, stretch=True, statistics="moments"
+    )
 
 
 @dataclass(frozen=True)
@@ -85,8 +96,8 @@ class PreprocessedVolume:
     ----------
     filtered
         ``(z, y, x)`` float32 memory map: paired and filtered numbers less `offset`.
-    mean, std
-        Of `filtered`.
+    centre, unit
+        What z-score 0 is in `filtered`, and how much one z-score is.
     limits
         z-scores that become level 0 and level 255.
     input_range
@@ -96,8 +107,8 @@ class PreprocessedVolume:
     """
 
     filtered: NDArray[np.float32]
-    mean: float
-    std: float
+    centre: float
+    unit: float
     limits: tuple[float, float]
     input_range: tuple[float, float]
     sections_per_pair: int
@@ -110,18 +121,19 @@ class PreprocessedVolume:
 
     def sections(self, first: int, last: int) -> NDArray[np.uint8]:
         """Levels of sections ``first <= z < last``, ``(z, y, x)`` uint8."""
-        return _quantise(self.filtered[first:last], self.mean, self.std, self.limits)
+        return _quantise(self.filtered[first:last], self.centre, self.unit, self.limits)
 
     def box(self, start: Sequence[int], end: Sequence[int]) -> NDArray[np.uint8]:
         """Levels of the voxels ``start <= (z, y, x) < end``."""
         cut = tuple(slice(a, b) for a, b in zip(start, end, strict=True))
-        return _quantise(self.filtered[cut], self.mean, self.std, self.limits)
+        return _quantise(self.filtered[cut], self.centre, self.unit, self.limits)
 
 
 def grey_levels(
     tomogram: Sections,
     parameters: Preprocessing,
     contrast: Contrast = "dark",
+    mask: Mask | None = None,
     scratch_folder: Path | None = None,
 ) -> PreprocessedVolume:
     """Pair, filter and normalise a tomogram in one streaming pass.
@@ -134,6 +146,8 @@ def grey_levels(
         From the recipe or a preset.
     contrast
         ``bright`` negates the numbers before anything else, so that particles are dark as in training.
+    mask
+        Which voxels of `tomogram` the quantiles are taken of; moments are those of all.
     scratch_folder
         Where the temporary file of 4 bytes per paired voxel goes; the system's by default. It vanishes with the
         returned object.
@@ -141,28 +155,31 @@ def grey_levels(
     Raises
     ------
     InputError
-        NaN or infinite voxels, a constant volume, a file that is written to meanwhile, or no room for the temporary
-        file.
+        NaN or infinite voxels, a volume without contrast, a file that is written to meanwhile, or no room for the
+        temporary file.
     """
     depth, rows, columns = tomogram.shape
-    pairs = -(-depth // parameters.sections_per_pair)
-    filtered = scratch_array((pairs, rows, columns), folder=scratch_folder)
-    total, squares, lowest, highest = 0.0, 0.0, np.inf, -np.inf
-    for first, block in _filtered_slabs(tomogram, parameters, contrast, pairs):
+    shape = (-(-depth // parameters.sections_per_pair), rows, columns)
+    filtered = scratch_array(shape, folder=scratch_folder)
+    fill = None if parameters.statistics == "moments" else find_fill(tomogram)
+    statistics: GreyStatistics = Moments() if parameters.statistics == "moments" else Quantiles(shape)
+    lowest, highest = np.inf, -np.inf
+    for first, block, counted in _filtered_slabs(tomogram, parameters, contrast, fill):
         filtered[first : first + len(block)] = block
-        total += float(block.sum(dtype=np.float64))
-        squares += float(np.einsum("zyx,zyx->", block, block, dtype=np.float64))
+        if mask is not None:
+            counted &= mask.on_grid((first, 0, 0), counted.shape, (parameters.sections_per_pair, 1, 1))
+        statistics.add(block, counted, first)
         lowest, highest = min(lowest, float(block.min())), max(highest, float(block.max()))
     tomogram.raise_if_modified()
-    mean = total / filtered.size
-    std = float(np.sqrt(max(squares / filtered.size - mean * mean, 0.0)))
-    if std == 0.0 or std < 1e-7 * max(abs(lowest), abs(highest)):
-        raise InputError("all voxels are equal", where=tomogram.path, expected="a tomogram with contrast")
+    centre, unit = statistics.scale()
+    if unit == 0.0 or unit < 1e-7 * max(abs(lowest), abs(highest)):
+        found = "all voxels are equal" if lowest == highest else "most voxels are equal"
+        raise InputError(found, where=tomogram.path, expected="a tomogram with contrast")
     input_range = (0.0, 255.0)
     if parameters.stretch:
-        ends = _quantise(np.array([lowest, highest], dtype=np.float32), mean, std, parameters.limits)
+        ends = _quantise(np.array([lowest, highest], dtype=np.float32), centre, unit, parameters.limits)
         input_range = (float(ends[0]), float(ends[1]))
-    return PreprocessedVolume(filtered, mean, std, parameters.limits, input_range, parameters.sections_per_pair)
+    return PreprocessedVolume(filtered, centre, unit, parameters.limits, input_range, parameters.sections_per_pair)
 
 
 def pair_sections(sections: NDArray[Any], pairing: Pairing) -> NDArray[Any]:
@@ -183,22 +200,27 @@ def pair_sections(sections: NDArray[Any], pairing: Pairing) -> NDArray[Any]:
 
 
 def _filtered_slabs(
-    tomogram: Sections, parameters: Preprocessing, contrast: Contrast, pairs: int
-) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Yield (first paired section, filtered slab less an offset); every section is read and filtered once."""
+    tomogram: Sections, parameters: Preprocessing, contrast: Contrast, fill: Fill | None
+) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.bool_]]]:
+    """Yield (first paired section, filtered slab less an offset, where it is no constant fill).
+
+    Every section is read and filtered once.
+    """
     from scipy.ndimage import gaussian_filter1d
 
     per_pair = parameters.sections_per_pair
+    pairs = -(-tomogram.shape[0] // per_pair)
     radius = int(4.0 * parameters.sigma[0] + 0.5)
     at_once = max(min(_SECTIONS, _VOXELS // (tomogram.shape[1] * tomogram.shape[2])), 1)
     low = high = 0  # of the sections in `flat`, which are filtered in the plane
     flat: NDArray[np.float32] = np.empty((0, *tomogram.shape[1:]), np.float32)
+    sampled = flat.astype(np.bool_)
     offset = None
     for first in range(0, pairs, at_once):
         last = min(first + at_once, pairs)
         start, end = max(first - radius, 0), min(last + radius, pairs)
         if end > high:
-            block = _paired(tomogram, parameters, contrast, high, end)
+            block, kept = _paired(tomogram, parameters, contrast, fill, range(high, end))
             if offset is None:  # numbers far from zero would lose their small differences in the float32 filter
                 offset = np.nan_to_num(np.float32(block.mean(dtype=np.float64)), posinf=0.0, neginf=0.0)
             with np.errstate(invalid="ignore"):
@@ -208,24 +230,31 @@ def _filtered_slabs(
                 if parameters.sigma[axis] > 0:
                     block = gaussian_filter1d(block, parameters.sigma[axis], axis=axis, mode="reflect", truncate=4.0)
             flat, low, high = np.concatenate([flat[start - low :], block]), start, end
+            sampled = np.concatenate([sampled[len(sampled) + len(block) - len(flat) :], kept])
+        own = slice(first - low, last - low)
         if parameters.sigma[0] > 0:
             mirrored = _reflect(np.arange(first - radius, last + radius), pairs) - low
             block = gaussian_filter1d(flat[mirrored], parameters.sigma[0], axis=0, mode="reflect", truncate=4.0)
-            yield first, block[radius : radius + last - first]
+            yield first, block[radius : radius + last - first], sampled[own]
         else:
-            yield first, flat[first - low : last - low]
+            yield first, flat[own], sampled[own]
 
 
 def _paired(
-    tomogram: Sections, parameters: Preprocessing, contrast: Contrast, first: int, last: int
-) -> NDArray[np.float32]:
-    """Paired sections ``first <= z < last``, particles dark."""
+    tomogram: Sections, parameters: Preprocessing, contrast: Contrast, fill: Fill | None, pairs: range
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Paired sections, particles dark, and which of their voxels are no constant fill."""
     per_pair = parameters.sections_per_pair
-    raw = tomogram.sections(first * per_pair, min(last * per_pair, tomogram.shape[0]))
+    raw = tomogram.sections(pairs.start * per_pair, min(pairs.stop * per_pair, tomogram.shape[0]))
+    kept = np.ones((len(pairs), *raw.shape[1:]), dtype=np.bool_)
     with np.errstate(over="ignore", invalid="ignore"):  # refused later
+        if fill is not None:
+            raw, constant = fill.replaced(raw)
+            if constant is not None:
+                kept = ~pair_sections(constant, "none" if per_pair == 1 else "max")
         if contrast == "bright":
             raw = np.negative(raw, dtype=np.float32)
-        return pair_sections(raw, parameters.pairing).astype(np.float32)
+        return pair_sections(raw, parameters.pairing).astype(np.float32, copy=False), kept
 
 
 def _refuse_infinite(block: NDArray[np.float32], first: int, per_pair: int, tomogram: Sections) -> None:

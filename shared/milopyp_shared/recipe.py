@@ -19,7 +19,8 @@ from .errors import InputError
 from .preprocessing import Contrast, Preprocessing
 from .typed_json import decode
 
-SCHEMA = 2
+SCHEMA = 3
+_MOMENTS = {"statistics": "moments"}
 #: By schema and part, what a field that is absent there meant when the file was written. Rows are never changed.
 _ABSENT: dict[int, dict[str, dict[str, Any]]] = {
     1: {
@@ -38,9 +39,10 @@ _ABSENT: dict[int, dict[str, dict[str, Any]]] = {
             "calibration": None,
             "working_bytes": 400,
         },
-        "grey": {"pairing": "mean", "sigma": [0.4, 0.8, 0.8], "limits": [-4.0, 4.0], "stretch": False},
+        "grey": {"pairing": "mean", "sigma": [0.4, 0.8, 0.8], "limits": [-4.0, 4.0], "stretch": False} | _MOMENTS,
         "threshold": {"calibrated": False},
-    }
+    },
+    2: {"grey": _MOMENTS},
 }
 _NotNegative = Annotated[int, Meta(ge=0)]
 _Positive = Annotated[int, Meta(ge=1)]

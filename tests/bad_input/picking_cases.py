@@ -60,7 +60,7 @@ MODELS = [
          picking(volume("a.mrc"), edited("toy.onnx", lambda data: data.replace(b"architecture", b"\xffrchitecture")))),
     Case("ONNX file with damaged nodes", f"{INFER} a.mrc", InputError, "toy.onnx", EXPORTED,
          picking(volume("a.mrc"), edited("toy.onnx", lambda data: data.replace(b"Concat", b"Konkat")))),
-    Case("recipe of a newer milopyp", f"{INFER} a.mrc", InputError, "toy.onnx", "schema 2 or older",
+    Case("recipe of a newer milopyp", f"{INFER} a.mrc", InputError, "toy.onnx", "schema 3 or older",
          recipe_edited(lambda proto: setattr(recipe_in(proto), "value", '{"schema": 99}'))),
     Case("second graph cut short", f"{INFER} a.mrc", InputError, "toy.onnx", "a file made by milopyp-export",
          recipe_edited(damage_chunks)),

@@ -65,7 +65,7 @@ def test_a_checkpoint_of_ours(detector: Path) -> None:
     assert shown["network"].startswith("unet3d (channels 2, levels 2)")
     assert (shown["checkpoint"], shown["comparison"]) == ("this file", "none: a checkpoint")
     shown_json = json.loads(run_line("milopyp show --json", detector).out)
-    assert (shown_json["architecture"], shown_json["schema"]) == ("unet3d", 2)
+    assert (shown_json["architecture"], shown_json["schema"]) == ("unet3d", 3)
 
 
 def test_a_published_checkpoint_with_and_without_its_options(tmp_path: Path) -> None:

@@ -114,7 +114,13 @@ MEANT_BEFORE: dict[str, Any] = {  # of fields that a file of schema 1 may lack
     "calibration": None,
     "working_bytes": 400,
 }
-MEANT_IN_GREY: dict[str, Any] = {"pairing": "mean", "sigma": (0.4, 0.8, 0.8), "limits": (-4.0, 4.0), "stretch": False}
+MEANT_IN_GREY: dict[str, Any] = {
+    "pairing": "mean",
+    "sigma": (0.4, 0.8, 0.8),
+    "limits": (-4.0, 4.0),
+    "stretch": False,
+    "statistics": "moments",
+}
 OTHER = replace(
     RECIPE,
     contrast="bright",
@@ -124,7 +130,7 @@ OTHER = replace(
     precision="fp16",
     order="xzy",
     working_bytes=99,
-    grey=Preprocessing("max", (1.0, 1.0, 1.0), (-3.0, 3.0), stretch=True),
+    grey=Preprocessing("max", (1.0, 1.0, 1.0), (-3.0, 3.0), stretch=True, statistics="quantiles"),
     threshold=replace(RECIPE.threshold, calibrated=True),
 )
 
@@ -142,6 +148,12 @@ def test_a_field_that_a_part_of_an_old_recipe_lacks(field: str) -> None:
     del content["grey"][field], content["threshold"]["calibrated"]
     grey, threshold = replace(OTHER.grey, **{field: MEANT_IN_GREY[field]}), replace(OTHER.threshold, calibrated=False)
     assert read(content) == replace(OTHER, grey=grey, threshold=threshold)
+
+
+def test_grey_levels_of_the_second_schema_are_made_of_moments() -> None:
+    content = json.loads(OTHER.to_json()) | {"schema": 2}
+    del content["grey"]["statistics"]
+    assert read(content) == replace(OTHER, grey=replace(OTHER.grey, statistics="moments"))
 
 
 def test_what_a_field_meant_is_not_today_s_default() -> None:

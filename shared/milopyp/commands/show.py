@@ -104,7 +104,8 @@ def _grey_levels(recipe: Recipe) -> str:
     sigma = " ".join(f"{value:g}" for value in grey.sigma)
     low, high = grey.limits
     stretch = ", lowest and highest level stretched to 0 and 1" if grey.stretch else ""
-    return f"{PAIRING[grey.pairing]}; Gaussian filter {sigma} (z y x); z-scores {low:g} to {high:g}{stretch}"
+    z_scores = f"z-scores {low:g} to {high:g} by {grey.statistics}"
+    return f"{PAIRING[grey.pairing]}; Gaussian filter {sigma} (z y x); {z_scores}{stretch}"
 
 
 def _threshold(recipe: Recipe) -> str:

@@ -208,7 +208,7 @@ def load_volumes(
         xyz = _inside(mask, coordinates[image.name], image.name, warn)
         if not len(xyz) and len(coordinates[image.name]):  # outside the mask, which does not make it empty
             continue
-        grey = grey_levels(tomogram, parameters, contrast)
+        grey = grey_levels(tomogram, parameters, contrast, mask)
         z, y, x = tomogram.shape
         count = f"{len(xyz)} labels" if len(xyz) else "no particles: all of it is background"
         say(f"{image.name}: {x} x {y} x {z} voxels, order {tomogram.order}, {count}")

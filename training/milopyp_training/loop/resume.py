@@ -30,8 +30,8 @@ def identity_of(method: Method, data: TrainingSet, seed: int) -> dict[str, str]:
         masked = "all" if volume.mask is None else str(np.count_nonzero(volume.mask.zyx))
         labels = hashlib.sha256(volume.xyz.tobytes()).hexdigest()[:12]
         facts[volume.name] = (
-            f"{len(volume.xyz)} labels ({labels}) in {volume.grey.shape}, mean {volume.grey.mean:.6g}, "
-            f"deviation {volume.grey.std:.6g}, {masked} voxels"
+            f"{len(volume.xyz)} labels ({labels}) in {volume.grey.shape}, mean {volume.grey.centre:.6g}, "
+            f"deviation {volume.grey.unit:.6g}, {masked} voxels"
         )
     return facts
 
