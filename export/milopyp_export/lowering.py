@@ -89,7 +89,9 @@ class LoweredUNet3d(LoweredNetwork):
         for (joining, *rest), (*_, skip) in zip(up, reversed(down[:-1]), strict=True):
             joined = _over_sections(joining, layout, skip.out_channels)
             self.up.append(nn.ModuleList([joined, *(_over_sections(layer, layout) for layer in rest)]))
-        self.output = in_plane(network.head, network.head.weight[:, :, 0], bias=True)
+        self.projections = nn.ModuleList(_of_single_sections(layer) for layer in _convolutions(network.projections))
+        self.to_features = nn.ModuleList(_of_single_sections(layer) for layer in _convolutions(network.to_features))
+        self.output = _of_single_sections(network.head)
 
     def forward(self, grey: Tensor, stream: FullVolume) -> Tensor:
         """Logits of the sections that `stream` has complete."""
@@ -105,14 +107,19 @@ class LoweredUNet3d(LoweredNetwork):
                 activation = stream.mask_outside(relu(layer(activation, stream)))
             skips.append(activation)
         skips.pop()
-        for block in self.up:
+        for number, block in enumerate(self.up):
             joining, *rest = cast(nn.ModuleList, block)
+            if self.projections:
+                projected = functional.relu(self.projections[number](activation.x))
+                activation = stream.mask_outside(activation.of(projected))
             skip = stream.delay_to(skips.pop(), 2 * activation.delay)
             x = functional.interpolate(activation.x, scale_factor=2.0, mode="nearest")
             x = x[:, :, : skip.x.shape[2], : skip.x.shape[3]]
             activation = stream.mask_outside(relu(joining(skip, stream, x)))
             for layer in rest:
                 activation = stream.mask_outside(relu(layer(activation, stream)))
+        for layer in self.to_features:
+            activation = activation.of(functional.relu(layer(activation.x)))
         return self.output(activation.x).transpose(0, 1)
 
 
@@ -155,6 +162,11 @@ def lower(network: PickingNetwork, layout: Layout) -> LoweredNetwork:
 def _over_sections(layer: nn.Conv3d, layout: Layout, skip: int | None = None) -> nn.Module:
     """`layer` in 2D; `skip` as for `SummedConvolution`."""
     return SummedConvolution(layer, skip) if layout == "conv2d_sum" else StackedConvolution(layer)
+
+
+def _of_single_sections(layer: nn.Conv3d) -> nn.Conv2d:
+    """`layer`, whose kernel does not reach over sections, in 2D."""
+    return in_plane(layer, layer.weight[:, :, 0], bias=True)
 
 
 def _convolutions(block: nn.Module) -> list[nn.Conv3d]:

@@ -37,11 +37,12 @@ def unsettled(network: PickingNetwork) -> PickingNetwork:
         lambda: UNet3d(4, 3),
         lambda: UNet3d(3, 2),
         lambda: UNet3d(2, 1),
+        lambda: UNet3d(4, 3, features=6, projected=1),
         lambda: SectionUNet(2),
         lambda: SectionUNet(3, last_k=5),
         lambda: SectionUNet(2, last_k=1),
     ],
-    ids=["unet3d", "two levels", "one level", "sections", "last_k 5", "last_k 1"],
+    ids=["unet3d", "two levels", "one level", "features", "sections", "last_k 5", "last_k 1"],
 )
 def network(request: pytest.FixtureRequest) -> PickingNetwork:
     torch.manual_seed(1)

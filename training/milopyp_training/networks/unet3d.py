@@ -2,7 +2,9 @@
 
 A strided first convolution takes 2 x 2 pixels to one grid voxel; three levels of two 3 x 3 x 3 convolutions each,
 pooled by 2 along all axes, nearest-neighbour up-sampling, concatenated skips and one convolution per level on the way
-up give one logit per grid voxel.
+up give one logit per grid voxel. The pre-trained network has more layers of 1 x 1 x 1: what comes from a coarser level
+is projected to the width of the finer one before it joins, and the logit is a linear function of a few features that
+are not negative.
 """
 
 from __future__ import annotations
@@ -28,27 +30,49 @@ class UNet3d(PickingNetwork):
         Of the finest level; doubled per level.
     levels
         Number of levels; ``levels - 1`` poolings.
+    features
+        Per grid voxel, before the logit; 0: the channels of the finest level.
+    projected
+        1: coarser levels are projected before they are up-sampled.
     grey_limits
         z-scores that inputs 0 and 1 stand for; the network works on z-scores, whose mean of 0 agrees with its zero
         padding.
     """
 
-    def __init__(self, channels: int = 16, levels: int = 3, grey_limits: tuple[float, float] = (-4.0, 4.0)) -> None:
+    def __init__(
+        self,
+        channels: int = 16,
+        levels: int = 3,
+        features: int = 0,
+        projected: int = 0,
+        *,
+        grey_limits: tuple[float, float] = (-4.0, 4.0),
+    ) -> None:
         super().__init__()
         self.channels, self.levels, self.grey_limits = channels, levels, grey_limits
         self.architecture_options = {"channels": channels, "levels": levels}
+        if features or projected:
+            self.architecture_options |= {"features": features, "projected": projected}
         widths = [channels * 2**level for level in range(levels)]
         # 6 x 6 with stride 2 is a 3 x 3 convolution over blocks of 2 x 2 pixels
         self.stem = nn.Conv3d(1, widths[0], (3, 6, 6), stride=(1, 2, 2), padding=(1, 2, 2), bias=False)
         self.stem_norm = nn.BatchNorm3d(widths[0])
         self.down = nn.ModuleList([_convolution(widths[0], widths[0])])
         self.down.extend(_double(widths[i - 1], widths[i]) for i in range(1, levels))
-        self.up = nn.ModuleList(_convolution(widths[i] + widths[i + 1], widths[i]) for i in reversed(range(levels - 1)))
-        self.head = nn.Conv3d(widths[0], 1, 1)
+        finer = list(reversed(range(levels - 1)))
+        self.projections = nn.ModuleList(_convolution(widths[i + 1], widths[i], 1) for i in finer if projected)
+        self.up = nn.ModuleList(_convolution(widths[i] + widths[i + (not projected)], widths[i]) for i in finer)
+        self.to_features = _convolution(widths[0], features, 1) if features else nn.Identity()
+        self.head = nn.Conv3d(features or widths[0], 1, 1)
         nn.init.constant_(self.head.bias, INITIAL_LOGIT)  # type: ignore[arg-type]
 
     def forward(self, sections: Tensor) -> Tensor:
         """Logits ``(B, z, ceil(y/2), ceil(x/2))`` of grey levels ``(B, z, y, x)`` in 0..1."""
+        logits: Tensor = self.head(self.features(sections))
+        return logits.squeeze(1)
+
+    def features(self, sections: Tensor) -> Tensor:
+        """What the logit is a linear function of, ``(B, features, z, ceil(y/2), ceil(x/2))``."""
         low, high = self.grey_limits
         x = (sections * (high - low) + low).unsqueeze(1)
         x = functional.pad(x, (0, 1, 0, 1))  # odd sizes round up
@@ -60,13 +84,14 @@ class UNet3d(PickingNetwork):
             x = block(x)
             skips.append(x)
         skips.pop()
-        for block in self.up:
+        for number, block in enumerate(self.up):
             skip = skips.pop()
+            x = self.projections[number](x) if self.projections else x
             x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
             x = x[:, :, : skip.shape[2], : skip.shape[3], : skip.shape[4]]
             x = block(torch.cat((skip, x), dim=1))
-        logits: Tensor = self.head(x)
-        return logits.squeeze(1)
+        features: Tensor = self.to_features(x)
+        return features
 
     def geometry(self) -> Geometry:
         """Halo, alignment and stride for tiles."""
@@ -77,9 +102,11 @@ class UNet3d(PickingNetwork):
         return Geometry((grid_halo, in_plane, in_plane), (alignment, 2 * alignment, 2 * alignment), (1, 2, 2))
 
 
-def _convolution(inputs: int, outputs: int) -> nn.Sequential:
+def _convolution(inputs: int, outputs: int, kernel: int = 3) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv3d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm3d(outputs), nn.ReLU(inplace=True)
+        nn.Conv3d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
+        nn.BatchNorm3d(outputs),
+        nn.ReLU(inplace=True),
     )
 
 
