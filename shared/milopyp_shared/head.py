@@ -86,7 +86,7 @@ def focal_loss(
     value = np.where(positive, -((1 - p) ** 2) * log_p, -weight * p**2 * rest)
     at_positives = 2 * p * (1 - p) ** 2 * log_p - (1 - p) ** 3
     elsewhere = weight * (p**3 - 2 * p**2 * (1 - p) * rest)
-    count = np.float32(max(np.count_nonzero(positive), 1))
+    count = np.float32(max(int(np.count_nonzero(positive)), 1))
     slope: NDArray[np.float32] = np.where(positive, at_positives, elsewhere) / count
     return float(np.sum(value, dtype=np.float64)) / float(count), slope
 
