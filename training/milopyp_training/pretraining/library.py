@@ -1,0 +1,154 @@
+"""The simulated tomograms of pre-training on disk: each made once, read as grey levels with exact truth."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from milopyp_shared.atomic import atomic_write, make_folder, remove_leftovers
+from milopyp_shared.errors import InputError
+from milopyp_shared.preprocessing import Preprocessing, grey_levels
+from milopyp_simulation.tomogram import simulate
+
+from .domain import TOMOGRAMS, draw_group
+from .settings import PretrainingSettings
+
+
+@dataclass(frozen=True)
+class SimulatedLevels:
+    """One tomogram of a group.
+
+    Attributes
+    ----------
+    levels
+        ``(z, y, x)`` uint8, see `milopyp_shared.preprocessing`.
+    species
+        ``(n,)`` number of each particle's species in its group.
+    xyz
+        ``(n, 3)`` centres, full-resolution voxels.
+    radii
+        ``(s,)`` of the species' equivalent spheres, voxels.
+    """
+
+    levels: NDArray[np.uint8]
+    species: NDArray[np.int64]
+    xyz: NDArray[np.float64]
+    radii: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One tomogram to be made: number `member` of group `group` of the world `seed`."""
+
+    folder: Path
+    seed: int
+    group: int
+    member: int
+    grey: Preprocessing
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return self.folder / f"group_{self.group:04d}_{self.member}.npz"
+
+
+def make_library(
+    folder: Path, settings: PretrainingSettings, *, workers: int, made: Callable[[str], None] = lambda name: None
+) -> None:
+    """Simulate the tomograms that are not there yet; killed at any moment, the next call goes on.
+
+    Parameters
+    ----------
+    workers
+        Processes; the result does not depend on them.
+    made
+        Called with the name of every finished one.
+    """
+    make_folder(folder)
+    remove_leftovers(folder)
+    jobs = [
+        Job(folder, settings.seed, group, member, settings.grey)
+        for group in range(settings.groups)
+        for member in range(TOMOGRAMS)
+    ]
+    missing = [job for job in jobs if not job.path.exists()]
+    if not missing:
+        return
+    with multiprocessing.get_context("spawn").Pool(min(workers, len(missing)), _one_thread) as pool:
+        for name in pool.imap(_make, missing):
+            made(name)
+
+
+def read_group(folder: Path, group: int) -> Sequence[SimulatedLevels]:
+    """The tomograms of a group.
+
+    Raises
+    ------
+    InputError
+        A file is missing or damaged.
+    """
+    return [_read(folder / f"group_{group:04d}_{member}.npz") for member in range(TOMOGRAMS)]
+
+
+def _read(path: Path) -> SimulatedLevels:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return SimulatedLevels(stored["levels"], stored["species"], stored["xyz"], stored["radii"])
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"is no simulated tomogram ({error})", where=path, remedy="Remove it: the same command makes it again."
+        ) from error
+
+
+def _one_thread() -> None:
+    """Processes share the cores already."""
+    import numba
+
+    numba.set_num_threads(1)
+
+
+def _make(job: Job) -> str:
+    group = draw_group(job.seed, job.group)
+    settings = group.settings[job.member]
+    made = simulate(settings, group.densities, (job.seed, job.group, job.member))
+    truth = [made.truth[name].xyz for name in group.densities]
+    levels = grey_levels(InMemory(made.volume), job.grey)
+    with atomic_write(job.path) as part, part.open("wb") as stream:
+        np.savez_compressed(
+            stream,
+            levels=levels.sections(0, levels.shape[0]),
+            species=np.repeat(np.arange(len(truth)), [len(xyz) for xyz in truth]),
+            xyz=np.concatenate(truth) if truth else np.empty((0, 3)),
+            radii=np.array([one.radius_in(settings.voxel_size) for one in group.densities.values()]),
+        )
+    return job.path.name
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """An array ``(z, y, x)`` that grey levels are made of like those of a file."""
+
+    zyx: NDArray[np.float32]
+
+    @property
+    def path(self) -> Path:
+        """What messages name."""
+        return Path("simulated tomogram")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Sizes ``(z, y, x)``."""
+        z, y, x = self.zyx.shape
+        return (z, y, x)
+
+    def sections(self, first: int, last: int) -> NDArray[np.float32]:
+        """Sections ``first <= z < last``."""
+        return self.zyx[first:last]
+
+    def raise_if_modified(self) -> None:
+        """Nothing else has it."""

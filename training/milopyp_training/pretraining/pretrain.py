@@ -1,0 +1,158 @@
+"""Pre-training as one run: simulate, train, keep what is needed to go on, and write the weights."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import nn
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from milopyp_shared import cpu
+from milopyp_shared.atomic import atomic_write, make_folder
+from milopyp_shared.console import Console
+from milopyp_shared.errors import ContradictionError
+from milopyp_shared.prefetch import prefetch
+
+from ..loop.checkpoint import read_plain
+from ..networks.unet3d import UNet3d
+from .domain import TOMOGRAMS
+from .heads import SpeciesHeads
+from .library import make_library, read_group
+from .patches import Patch, draw_patches
+from .settings import PretrainingSettings
+
+LARGEST_GRADIENT = 5.0
+EVERY = 200  # steps between two checkpoints
+
+
+@dataclass
+class _State:
+    """All that a checkpoint holds."""
+
+    network: UNet3d
+    heads: SpeciesHeads
+    averaged: AveragedModel
+    optimizer: AdamW
+    scheduler: OneCycleLR
+    step: int = 0
+
+    def parts(self) -> dict[str, Any]:
+        """Those that have a state of their own."""
+        return {name: getattr(self, name) for name in ("network", "heads", "averaged", "optimizer", "scheduler")}
+
+
+def pretrain(
+    folder: Path, settings: PretrainingSettings, device: torch.device, workers: int, console: Console
+) -> UNet3d:
+    """Simulate and train in `folder`, or go on there; the network with averaged weights.
+
+    Raises
+    ------
+    ContradictionError
+        A run with other settings is in the folder.
+    """
+    make_folder(folder)
+    tomograms = folder / "tomograms"
+    with console.progress("simulated", settings.groups * TOMOGRAMS) as progress:
+        make_library(tomograms, settings, workers=workers, made=progress.step)
+    groups = [read_group(tomograms, number) for number in range(settings.groups)]
+    torch.manual_seed(settings.seed)
+    state = _new_state(settings, [len(group[0].radii) for group in groups], device)
+    checkpoint = folder / "pretraining.pth"
+    _resume(state, checkpoint, settings, console)
+    network = _forward(state.network, device)
+    losses: list[float] = []
+
+    def batches() -> Any:
+        for step in range(state.step, settings.steps):
+            yield draw_patches(groups, settings, np.random.default_rng([settings.seed, step]))
+
+    with console.progress("steps of pre-training", (settings.steps - state.step) // EVERY) as progress:
+        for patches in prefetch(batches(), 2):
+            losses.append(_step(state, network, patches, device))
+            if state.step % EVERY == 0 or state.step == settings.steps:
+                _save(state, checkpoint, settings)
+                progress.step(f"step {state.step}, loss {np.mean(losses[-EVERY:]):.3f}")
+    return cast(UNet3d, state.averaged.module)
+
+
+def _new_state(settings: PretrainingSettings, counts: list[int], device: torch.device) -> _State:
+    network = UNet3d(
+        settings.channels, settings.levels, settings.features, projected=1, grey_limits=settings.grey.limits
+    ).to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    heads = SpeciesHeads(counts, settings.features).to(device)
+    trained = [(name, value) for name, value in network.named_parameters() if not name.startswith("head.")]
+    decayed = [value for _, value in trained if value.ndim > 1]
+    others = [value for _, value in trained if value.ndim <= 1]
+    optimizer = AdamW(
+        [
+            {"params": decayed, "weight_decay": settings.weight_decay},
+            {"params": [*others, *heads.parameters()], "weight_decay": 0.0},
+        ],
+        lr=settings.lr,
+        betas=(0.9, 0.98),
+    )
+    scheduler = OneCycleLR(
+        optimizer, settings.lr, total_steps=settings.steps + 1, pct_start=settings.warm_up, cycle_momentum=False
+    )
+    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging), use_buffers=True)
+    return _State(network, heads, averaged, optimizer, scheduler)
+
+
+def _forward(network: UNet3d, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Features in bfloat16 where that pays."""
+    pays = device.type == "cuda" or cpu.bfloat16_pays()
+
+    def features(sections: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(device.type, torch.bfloat16, enabled=pays):
+            return network.features(sections).float()
+
+    return features
+
+
+def _step(
+    state: _State, features: Callable[[torch.Tensor], torch.Tensor], patches: list[Patch], device: torch.device
+) -> float:
+    state.network.train()
+    sections = torch.from_numpy(np.stack([patch.sections for patch in patches])).to(device)
+    loss = state.heads.loss(features(sections), patches)
+    state.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(state.network.parameters(), LARGEST_GRADIENT)
+    state.optimizer.step()
+    state.scheduler.step()
+    state.averaged.update_parameters(state.network)
+    state.step += 1
+    return float(loss.detach())
+
+
+def _save(state: _State, path: Path, settings: PretrainingSettings) -> None:
+    content = {name: part.state_dict() for name, part in state.parts().items()}
+    buffer = io.BytesIO()
+    torch.save(content | {"step": state.step, "settings": repr(settings)}, buffer)
+    with atomic_write(path) as part:
+        part.write_bytes(buffer.getbuffer())
+
+
+def _resume(state: _State, path: Path, settings: PretrainingSettings, console: Console) -> None:
+    """Go on with what is in the folder, if anything is."""
+    if not path.is_file():
+        return
+    stored = read_plain(path)
+    if stored.get("settings") != repr(settings):
+        raise ContradictionError(
+            "is a pre-training with other settings", where=path, expected="the same ones",
+            remedy="Give another folder, or remove this one.",
+        )  # fmt: skip
+    for name, part in state.parts().items():
+        part.load_state_dict(stored[name])
+    state.step = int(stored["step"])
+    console.say(f"going on after step {state.step} of {path}")
