@@ -23,7 +23,8 @@ from statistics import median
 from machine import describe_machine
 
 from milopyp_shared.lists import ImageEntry, write_image_list
-from milopyp_shared.phantom import PhantomSettings, write_phantoms
+from milopyp_simulation.phantom import PhantomSettings
+from milopyp_simulation.phantom_files import write_phantoms
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from toys import write_batch

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from milopyp_shared.lists import ImageEntry, read_coordinate_list, write_coordinate_list, write_image_list
-from milopyp_shared.phantom import PhantomSettings, draw_labels, write_phantoms
+from milopyp_simulation.phantom import PhantomSettings, draw_labels
+from milopyp_simulation.phantom_files import write_phantoms
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import numpy as np
 from milopyp_shared import axes
 from milopyp_shared.imod_header import Placement
 from milopyp_shared.mrc import MrcHeader, write_mrc
-from milopyp_shared.phantom import Phantom, PhantomSettings, make_phantom
 from milopyp_shared.tomogram import Tomogram
 from milopyp_shared.voxel_reader import VoxelReader
+from milopyp_simulation.phantom import Phantom, PhantomSettings, make_phantom
 
 TOY = Path(__file__).parent / "data" / "toy.onnx"
 DIAMETER = 10.0  # of the particles that it finds

@@ -94,6 +94,12 @@ def volume(name: str, zyx: np.ndarray[Any, Any] | None = None, order: str = "xyz
     return lambda folder: void(write_tomogram(folder / name, noise() if zyx is None else zyx, order))
 
 
+def density_map(name: str = "map.mrc", value: float = 1.0) -> Build:
+    """A map of one density, of 16 x 16 x 16 voxels of 8 Angstrom."""
+    density = np.full((16, 16, 16), value, np.float32)
+    return lambda folder: void(write_tomogram(folder / name, density, voxel_size=8.0))
+
+
 def void(_: object) -> None:
     """Forget a result."""
 

@@ -13,6 +13,7 @@ from bad_input.builders import (
     Case,
     both,
     candidates,
+    density_map,
     edited,
     mod_outside,
     model_of_one_object,
@@ -27,6 +28,7 @@ from bad_input.expected import (
     IMAGE_NAME,
     IMOD,
     INSIDE,
+    MRC,
     NUMBER,
     PARQUET,
     RELION,
@@ -38,6 +40,7 @@ from bad_input.expected import (
 )
 from milopyp_shared.errors import CheckError, ContradictionError, InputError, UsageError
 
+TEMPLATE = "milopyp phantom --out p --template map.mrc"
 PARTICLES = "data_\nloop_\n_rlnTomoName\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateZ\n"
 
 CASES = [
@@ -82,6 +85,29 @@ CASES = [
          "phantom", "room for all without overlap"),
     Case("phantom larger than memory", "milopyp phantom --out p --size 90000,90000,90000 --particles 0", CheckError,
          ""),
+    Case("realistic phantom without room",
+         "milopyp phantom --realistic --out p --size 32,48,48 --diameter 14 --particles 200", UsageError, "phantom",
+         "room for all without overlap", facts=("of 200 particles particle",)),
+    Case("realistic phantom larger than memory",
+         "milopyp phantom --realistic --out p --size 90000,90000,90000 --particles 0", CheckError, ""),
+    Case("realistic phantom with noise", "milopyp phantom --realistic --out p --noise 2", UsageError, "--noise",
+         "the simple phantoms, without --realistic and --template", facts=("2,", "--dose")),
+    Case("simple phantom with a dose", "milopyp phantom --out p --dose 80", UsageError, "--dose",
+         "--realistic or --template beside it", facts=("80,", "--noise")),
+    Case("map of another diameter", f"{TEMPLATE} --diameter 20", UsageError, "--diameter",
+         "no --template: a map has its size", density_map()),
+    Case("map that is not there", TEMPLATE, InputError, "map.mrc", "a tomogram (.mrc, .rec)"),
+    Case("map that is text", TEMPLATE, InputError, "map.mrc", MRC, text("map.mrc", "ATOM 1\n" * 500)),
+    Case("map without a voxel size", TEMPLATE, InputError, "map.mrc", "a map with one voxel size", volume("map.mrc"),
+         facts=("--map-voxel-size",)),
+    Case("voxel size of no map", "milopyp phantom --realistic --out p --map-voxel-size 2", UsageError,
+         "--map-voxel-size", "--template beside it"),
+    Case("map without density", TEMPLATE, InputError, "map.mrc", "a finite number above 0",
+         density_map(value=0), facts=("highest density is 0",)),
+    Case("two maps of one name", f"{TEMPLATE} --template other/map.mrc", UsageError, "other/map.mrc",
+         "a name that no other species has",
+         both(density_map(), density_map("other/map.mrc")), facts=("'map'",)),
+    Case("phantom of no voxel size", "milopyp phantom --out p --voxel-size 0", BadParameter, "--voxel-size"),
     Case("phantom of two sizes", "milopyp phantom --out p --size 32,64", BadParameter, "--size"),
     Case("unknown command", "milopyp prepair", NoSuchCommand, "", facts=("'prepair'",)),
     Case("radius that is no number", EVALUATE.replace("--radius 5", "--radius 5nm"), BadParameter, "--radius",

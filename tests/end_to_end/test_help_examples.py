@@ -18,9 +18,10 @@ from milopyp_shared.formats.candidates import read_candidates
 from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.registry import FORMATS
 from milopyp_shared.lists import write_coordinate_list
-from milopyp_shared.phantom import PhantomSettings, write_phantoms
 from milopyp_shared.picks import Picks
 from milopyp_shared.tomogram import open_tomogram
+from milopyp_simulation.phantom import PhantomSettings
+from milopyp_simulation.phantom_files import write_phantoms
 from published_checkpoints import save_published, state_dict
 from running import PROGRAMS, run_line
 from toy_checkpoint import save_toy

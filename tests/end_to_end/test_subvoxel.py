@@ -12,7 +12,8 @@ from milopyp_inference.cli import infer_command
 from milopyp_shared.lists import ImageEntry, read_coordinate_list, write_coordinate_list, write_image_list
 from milopyp_shared.matching import evaluate_many
 from milopyp_shared.peaks import above_threshold, nms
-from milopyp_shared.phantom import PhantomSettings, write_phantoms
+from milopyp_simulation.phantom import PhantomSettings
+from milopyp_simulation.phantom_files import write_phantoms
 from milopyp_training.cli import train_command
 
 DIAMETER = 18

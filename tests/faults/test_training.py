@@ -20,7 +20,8 @@ from faults.processes import (
     started,
     undisturbed,
 )
-from milopyp_shared.phantom import PhantomSettings, write_phantoms
+from milopyp_simulation.phantom import PhantomSettings
+from milopyp_simulation.phantom_files import write_phantoms
 from running import wait_for
 
 LINE = (

@@ -11,8 +11,9 @@ import pytest
 
 from milopyp_shared.lists import read_coordinate_list
 from milopyp_shared.matching import evaluate
-from milopyp_shared.phantom import PhantomSettings, write_phantoms
 from milopyp_shared.picks import Picks
+from milopyp_simulation.phantom import PhantomSettings
+from milopyp_simulation.phantom_files import write_phantoms
 from running import run_line
 from toys import DIAMETER, TOY, VOXEL_SIZE
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from experiments import DIAMETER, lists
-from milopyp_shared.phantom import PhantomSettings, write_phantoms
+from milopyp_simulation.phantom import PhantomSettings
+from milopyp_simulation.phantom_files import write_phantoms
 
 
 @pytest.fixture(autouse=True)

@@ -21,9 +21,10 @@ from milopyp_shared.lists import (
     write_coordinate_list,
     write_image_list,
 )
-from milopyp_shared.phantom import PhantomSettings, write_phantoms
 from milopyp_shared.preprocessing import Preprocessing, grey_levels
 from milopyp_shared.tomogram import open_tomogram
+from milopyp_simulation.phantom import PhantomSettings
+from milopyp_simulation.phantom_files import write_phantoms
 from milopyp_training.data.dataset import LabelledVolume, load_volumes
 from milopyp_training.loop.machine import mixed_precision_pays
 from milopyp_training.loop.state import TrainingState, new_state

@@ -17,7 +17,7 @@ from milopyp_shared.console import Console
 from milopyp_shared.errors import MissingDependency
 
 if TYPE_CHECKING:
-    from milopyp_shared.phantom import PhantomFiles
+    from milopyp_simulation.phantom_files import PhantomFiles
 
 LABELLED = 0.3
 DIAMETER = 18
@@ -94,7 +94,8 @@ def _phantoms(seed: int) -> PhantomFiles:
     import numpy as np
 
     from milopyp_shared.lists import ImageEntry, read_coordinate_list, write_coordinate_list, write_image_list
-    from milopyp_shared.phantom import PhantomSettings, draw_labels, write_phantoms
+    from milopyp_simulation.phantom import PhantomSettings, draw_labels
+    from milopyp_simulation.phantom_files import write_phantoms
 
     Console().say(f"making three tomograms with {PhantomSettings().n_particles} particles and look-alikes each")
     files = write_phantoms("tomograms", 3, PhantomSettings(diameter=DIAMETER, noise=NOISE, seed=seed))

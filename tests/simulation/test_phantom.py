@@ -14,7 +14,8 @@ from scipy.spatial.distance import pdist
 from milopyp.commands.phantom import phantom as command
 from milopyp_shared import axes, lists
 from milopyp_shared.errors import UsageError
-from milopyp_shared.phantom import PhantomSettings, draw_labels, make_phantom, missing_wedge, numbered, write_phantoms
+from milopyp_simulation.phantom import PhantomSettings, draw_labels, make_phantom, missing_wedge, numbered
+from milopyp_simulation.phantom_files import write_phantoms
 
 SMALL = PhantomSettings(shape_zyx=(40, 96, 80), n_particles=8, n_distractors=5, diameter=12.0, seed=3)
 CLEAN = replace(SMALL, noise=0.0, background=0.0, missing_wedge_degrees=None)

@@ -1,17 +1,16 @@
-"""Synthetic tomograms with exactly known particles, for the demo, the tests and the benchmarks.
+"""Simple synthetic tomograms with exactly known particles, for the demo, the tests and the benchmarks.
 
 Particles, look-alikes and a crowd of small proteins are sums of Gaussians, so they are rendered exactly at any
 sub-voxel place and orientation; noise and a missing wedge come on top. Protein is dark (low values). It is a toy:
-it has no contrast transfer function, no ice and no membranes.
+it has no contrast transfer function, no ice and no membranes, but it is made in a moment and needs no compiling.
+`tomogram` is the real thing.
 """
 
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +18,7 @@ from scipy import fft
 from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
-from . import atomic, axes
-from .errors import UsageError
-from .lists import ImageEntry, write_coordinate_list, write_image_list
-from .mrc import HEADER_BYTES, write_mrc
-from .overwrite import refuse_irreplaceable
+from milopyp_shared.errors import UsageError
 
 Float = NDArray[np.float64]
 Volume = NDArray[np.float32]
@@ -99,15 +94,6 @@ class Phantom:
     distractors_xyz: Float
 
 
-@dataclass(frozen=True)
-class PhantomFiles:
-    """What `write_phantoms` wrote."""
-
-    tomograms: tuple[Path, ...]
-    images: Path
-    coordinates: Path
-
-
 def make_phantom(settings: PhantomSettings) -> Phantom:
     """Make one synthetic tomogram.
 
@@ -168,55 +154,6 @@ def numbered(settings: PhantomSettings, number: int) -> PhantomSettings:
     """Settings of phantom `number` of a set: its own seed, so that sets of different seeds share no phantom."""
     _check(settings)
     return replace(settings, seed=int(np.random.SeedSequence((settings.seed, number)).generate_state(1)[0]))
-
-
-def write_phantoms(folder: str | Path, count: int, settings: PhantomSettings, order: str = "xyz") -> PhantomFiles:
-    """Write ``phantom_1.mrc`` .. and their lists ``images.txt`` and ``coords.txt`` (all particles) to `folder`.
-
-    Number i is ``make_phantom(numbered(settings, i))``. Lists of these names are replaced, and so are tomograms that
-    this program has written.
-
-    Parameters
-    ----------
-    order
-        File axes from fastest to slowest, one of `axes.ORDERS`. The lists are in the inside frame whatever the order.
-
-    Raises
-    ------
-    UsageError
-        `count`, `order` or a setting is out of range, or another program's tomogram has the name of a phantom.
-    InputError
-        The folder cannot be written.
-    """
-    if count < 1:
-        raise UsageError(f"number of phantoms is {count}", expected="1 or more")
-    if order not in axes.ORDERS:
-        raise UsageError(f"order is {order!r}", expected=f"one of {', '.join(axes.ORDERS)}")
-    centres = {}
-    paths = [Path(folder) / f"phantom_{number}.mrc" for number in range(1, count + 1)]
-    for path in paths:
-        if not _is_ours(path):
-            refuse_irreplaceable(path)
-    for number, path in enumerate(paths, 1):
-        phantom = make_phantom(numbered(settings, number))
-        with atomic.atomic_write(path) as part:
-            write_mrc(part, phantom.volume.transpose(axes.from_zyx(order)), settings.voxel_size)
-        centres[path] = phantom.particles_xyz
-    files = PhantomFiles(tuple(paths), Path(folder) / "images.txt", Path(folder) / "coords.txt")
-    write_image_list(files.images, [ImageEntry(path.stem, path) for path in centres])
-    write_coordinate_list(files.coordinates, {path.stem: xyz for path, xyz in centres.items()})
-    return files
-
-
-def _is_ours(path: Path) -> bool:
-    """Whether the only label in an MRC header is that of `write_mrc`: other programs add theirs."""
-    try:
-        with path.open("rb") as stream:
-            header = stream.read(HEADER_BYTES)
-    except OSError:
-        return False
-    count, label = header[220:224], header[224:304]
-    return int.from_bytes(count, sys.byteorder) == 1 and label.rstrip(b"\0 ") == b"milopyp"
 
 
 def _check(settings: PhantomSettings) -> None:
