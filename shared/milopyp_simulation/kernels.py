@@ -134,6 +134,13 @@ def stamp(volume: Volume, occupied: Mask, stencil: Volume, pose: tuple[Any, ...]
 
 
 @compiled
+def _add_between(near: Volume, far: Volume, part: float, out: Volume) -> None:
+    """Add rows interpolated from `near` (part 0) to `far` (part 1) to the row `out`."""
+    for x in range(len(out)):
+        out[x] += near[x] + part * (far[x] - near[x])
+
+
+@compiled
 def project(density: Volume, cosine: float, sine: float, image: Volume) -> None:
     """Write the line integrals of `density`, periodic along y, at one tilt about x to `image` (v, x).
 
@@ -143,22 +150,21 @@ def project(density: Volume, cosine: float, sine: float, image: Volume) -> None:
     rows = len(image)
     image[:] = 0
     steps = 1 if abs(sine) < 0.5 else 2
-    weight = 1 / (steps * cosine)
-    plane = np.empty((height, width), np.float32)
+    between = np.empty((height, width), np.float32)
     for k in range((depth - 1) * steps + 1):
-        section = k // steps
+        plane = density[k // steps]
         if k % steps:
-            plane[:] = (density[section] + density[section + 1]) * np.float32(0.5 * weight)
-        else:
-            plane[:] = density[section] * np.float32(weight)
+            after = density[k // steps + 1]
+            for y in range(height):
+                for x in range(width):
+                    between[y, x] = np.float32(0.5) * (plane[y, x] + after[y, x])
+            plane = between
         shift = (k / steps - (depth - 1) / 2) * sine + (rows - 1) / 2
         for v in range(rows):
-            y = (v - shift) / cosine + (height - 1) / 2
-            low = math.floor(y)
-            part = np.float32(y - low)
-            near, far, out = plane[low % height], plane[(low + 1) % height], image[v]
-            for x in range(width):
-                out[x] += near[x] + part * (far[x] - near[x])
+            place = (v - shift) / cosine + (height - 1) / 2
+            low = math.floor(place)
+            _add_between(plane[low % height], plane[(low + 1) % height], np.float32(place - low), image[v])
+    image *= np.float32(1 / (steps * cosine))
 
 
 @compiled
@@ -182,7 +188,7 @@ def project_spheres(spheres: Float, cosine: float, sine: float, shape_zyx: tuple
 @compiled
 def backproject(images: Volume, cosines: Float, sines: Float, volume: Volume) -> None:
     """Write the sum of `images` (tilt, v, x) along the rays of `project` to `volume`."""
-    depth, height, width = volume.shape
+    depth, height, _ = volume.shape
     tilts, rows, _ = images.shape
     for z in range(depth):
         for y in range(height):
@@ -191,7 +197,4 @@ def backproject(images: Volume, cosines: Float, sines: Float, volume: Volume) ->
             for t in range(tilts):
                 v = (y - (height - 1) / 2) * cosines[t] + (z - (depth - 1) / 2) * sines[t] + (rows - 1) / 2
                 low = math.floor(v)
-                part = np.float32(v - low)
-                near, far = images[t, low], images[t, low + 1]
-                for x in range(width):
-                    out[x] += near[x] + part * (far[x] - near[x])
+                _add_between(images[t, low], images[t, low + 1], np.float32(v - low), out)

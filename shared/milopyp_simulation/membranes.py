@@ -155,16 +155,22 @@ def _fits(specimen: Specimen, name: str, stencil: Stencil, pose: tuple[Float, Fl
 
 
 @compiled
+def _on_unit_ball(place: Float, centre: Float, axes: Float) -> tuple[float, float, float, float]:
+    """The place where the ellipsoid is the unit ball, and its distance from the middle there."""
+    q0, q1, q2 = (place[0] - centre[0]) / axes[0], (place[1] - centre[1]) / axes[1], (place[2] - centre[2]) / axes[2]
+    return q0, q1, q2, math.sqrt(q0 * q0 + q1 * q1 + q2 * q2) + 1e-6
+
+
+@compiled
 def _distance(place: Float, centre: Float, axes: Float, waves: Float) -> float:
     """Approximate distance of one place from the surface: how far off it is, over how fast that changes."""
-    q0, q1, q2 = (place[0] - centre[0]) / axes[0], (place[1] - centre[1]) / axes[1], (place[2] - centre[2]) / axes[2]
-    rho = math.sqrt(q0 * q0 + q1 * q1 + q2 * q2) + 1e-6
+    q0, q1, q2, rho = _on_unit_ball(place, centre, axes)
     undulated = 1.0
     for i in range(len(waves)):
         along = (q0 * waves[i, 0] + q1 * waves[i, 1] + q2 * waves[i, 2]) / rho
         undulated += waves[i, 5] * math.sin(2 * waves[i, 3] * along + waves[i, 4])
     slope = math.sqrt((q0 / axes[0]) ** 2 + (q1 / axes[1]) ** 2 + (q2 / axes[2]) ** 2) / rho + 1e-6
-    return (rho - undulated) / slope
+    return float((rho - undulated) / slope)
 
 
 @compiled
@@ -185,27 +191,38 @@ def _slide(point: Float, normal: Float, centre: Float, axes: Float, waves: Float
 
 
 @compiled
+def _across(profile: Float, distance: float) -> float:
+    """Density at a distance from the middle of a bilayer whose rows are Gaussians: place, sigma, height."""
+    total = 0.0
+    for i in range(len(profile)):
+        off = (distance - profile[i, 0]) / profile[i, 1]
+        total += profile[i, 2] * math.exp(-0.5 * off * off)
+    return total
+
+
+@compiled
 def _paint_bilayer(
     density: Volume, occupied: Mask, shape: tuple[Float, Float, Float], lipid: tuple[Float, float]
 ) -> None:
-    """Add Gaussians across the membrane, rows of (place, sigma, height), and take membrane and lumen."""
+    """Add a membrane of a profile across, and take the voxels within `half_thickness` and of the lumen."""
     centre, axes, waves = shape
     profile, half_thickness = lipid
-    reach = np.max(np.abs(profile[:, 0]) + 4 * profile[:, 1]) + half_thickness
-    low, high = np.empty(3, np.int64), np.empty(3, np.int64)
-    for axis in range(3):
-        size = density.shape[2 - axis]
-        low[axis] = max(0, math.floor(centre[axis] - 1.12 * axes[axis] - reach))
-        high[axis] = min(size, math.ceil(centre[axis] + 1.12 * axes[axis] + reach) + 1)
+    reach = np.max(np.abs(profile[:, 0]) + 4 * profile[:, 1])
+    # beyond these, even the highest wave of the flattest side is far away, and the distance need not be known
+    inner = 1 - np.sum(waves[:, 5]) - reach / np.min(axes)
+    outer = 1 + np.sum(waves[:, 5]) + reach / np.min(axes)
+    sizes = np.array(density.shape[::-1])
+    low = np.maximum(np.floor(centre - outer * axes), 0).astype(np.int64)
+    high = np.minimum(np.ceil(centre + outer * axes) + 1, sizes).astype(np.int64)
     place = np.empty(3)
     for z in range(low[2], high[2]):
         for y in range(low[1], high[1]):
             for x in range(low[0], high[0]):
                 place[0], place[1], place[2] = x, y, z
-                distance = _distance(place, centre, axes, waves)
-                if distance < half_thickness:
-                    occupied[z, y, x] = True
+                rho = _on_unit_ball(place, centre, axes)[3]
+                if rho > outer:
+                    continue
+                distance = _distance(place, centre, axes, waves) if rho > inner else -np.inf
+                occupied[z, y, x] |= distance < half_thickness
                 if abs(distance) < reach:
-                    for i in range(len(profile)):
-                        off = (distance - profile[i, 0]) / profile[i, 1]
-                        density[z, y, x] += profile[i, 2] * math.exp(-0.5 * off * off)
+                    density[z, y, x] += _across(profile, distance)

@@ -120,7 +120,7 @@ class ReconstructionSettings:
     ramp_end, ramp_sigma
         Cycles per voxel: the ramp filter falls off as a Gaussian of this sigma from there on.
     sirt_iterations
-        Above 0, the ramp is bent so that the volume looks like one of that many SIRT iterations.
+        Above 0, the ramp is bent so that the volume looks like one of about that many SIRT iterations.
     smoothing
         Sigma in voxels of a Gaussian.
     border
