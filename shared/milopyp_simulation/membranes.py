@@ -22,7 +22,7 @@ from .turning import rotation_onto
 
 Float = NDArray[np.float64]
 
-TRIES = 200  # places tried per vesicle, and per membrane protein
+TRIES = 300  # places tried per vesicle, and per membrane protein
 WAVES = 4
 LEAFLET, LEAFLET_SIGMA, LEAFLET_DENSITY = 1.9, 0.85, 1.15  # nm from the middle, nm, protein = 1
 GAP_SIGMA, GAP_DENSITY = 0.8, -0.15
@@ -81,21 +81,32 @@ def add_membrane_proteins(
     counts: Mapping[str, int],
     streams: Mapping[str, np.random.Generator],
 ) -> None:
-    """Put `counts` of each species on vesicles, standing outwards, as far as there is room on their surfaces."""
+    """Put `counts` of each species on vesicles, standing outwards, as far as there is room."""
     if not vesicles:
         return
-    areas = np.array([vesicle.axes_xyz[0] * vesicle.axes_xyz[1] for vesicle in vesicles])
     for name in sorted(stencils, key=lambda name: (-stencils[name].max_radius, name)):
-        rng = streams[name]
+        rng, full = streams[name], set()
         for inside in in_and_out(counts[name], specimen.surplus, rng):
-            for _ in range(TRIES):
-                vesicle = vesicles[rng.choice(len(vesicles), p=areas / areas.sum())]
-                rotation, centre = _random_pose(vesicle, stencils[name], rng)
-                if specimen.in_field(centre[None])[0] == inside and _fits(
-                    specimen, name, stencils[name], (rotation, centre)
-                ):
-                    specimen.add(name, stencils[name], rotation, centre)
-                    break
+            if inside not in full and not _stand(specimen, vesicles, (name, stencils[name]), inside, rng):
+                full.add(inside)
+
+
+def _stand(
+    specimen: Specimen,
+    vesicles: tuple[Vesicle, ...],
+    species: tuple[str, Stencil],
+    inside: bool,
+    rng: np.random.Generator,
+) -> bool:
+    """Put one protein on one of the vesicles; whether there was room."""
+    name, stencil = species
+    areas = np.array([vesicle.axes_xyz[0] * vesicle.axes_xyz[1] for vesicle in vesicles])
+    for which in rng.choice(len(vesicles), TRIES, p=areas / areas.sum()):
+        pose = _random_pose(vesicles[which], stencil, rng)
+        if specimen.in_field(pose[1][None])[0] == inside and _fits(specimen, name, stencil, pose):
+            specimen.add(name, stencil, *pose)
+            return True
+    return False
 
 
 def _random_vesicle(specimen: Specimen, radius: float, rng: np.random.Generator) -> Vesicle | None:

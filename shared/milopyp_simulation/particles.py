@@ -26,12 +26,14 @@ def place_particles(
 ) -> None:
     """Put `counts` of each species into the field and as many per area into the margin, the largest first.
 
-    Particles that find no room are left out.
+    Once a particle of a species finds no room in the field, or in the margin, no more of it are tried there.
     """
     for name in sorted(stencils, key=lambda name: (-stencils[name].max_radius, name)):
         rng = streams[name]
+        full = set()
         for inside in in_and_out(counts[name], specimen.surplus, rng):
-            _place_one(specimen, name, stencils[name], inside, rng)
+            if inside not in full and not _place_one(specimen, name, stencils[name], inside, rng):
+                full.add(inside)
 
 
 def in_and_out(count: int, surplus: float, rng: np.random.Generator) -> Iterator[bool]:
@@ -57,11 +59,13 @@ def random_places(specimen: Specimen, inside: bool, count: int, rng: np.random.G
     return np.concatenate(found) if found else np.empty((0, 3))
 
 
-def _place_one(specimen: Specimen, name: str, stencil: Stencil, inside: bool, rng: np.random.Generator) -> None:
+def _place_one(specimen: Specimen, name: str, stencil: Stencil, inside: bool, rng: np.random.Generator) -> bool:
+    """Put one particle where it fits; whether there was room."""
     for _ in range(TRIES // AT_ONCE):
         rotations = random_rotations(AT_ONCE, rng)
         centres = random_places(specimen, inside, AT_ONCE, rng)
         found = kernels.first_fit(specimen.occupied, stencil.points_xyz, rotations, centres)
         if found >= 0:
             specimen.add(name, stencil, rotations[found], centres[found])
-            return
+            return True
+    return False
