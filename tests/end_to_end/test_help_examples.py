@@ -24,6 +24,7 @@ from milopyp_simulation.phantom import PhantomSettings
 from milopyp_simulation.phantom_files import write_phantoms
 from published_checkpoints import save_published, state_dict
 from running import PROGRAMS, run_line
+from specimens import lopsided
 from toy_checkpoint import save_toy
 from toys import TOY, clean_phantom, write_tomogram
 
@@ -153,6 +154,7 @@ def for_picking() -> None:
 
 def for_phantoms() -> None:
     assert run_line("milopyp phantom --out toy --count 2 --size 40,96,96 --particles 6 --distractors 0").code == 0
+    write_tomogram(Path("ribosome.mrc"), lopsided().array, voxel_size=15.0)
 
 
 SCENES: dict[str, Callable[[], object]] = {

@@ -66,10 +66,20 @@ def test_noise_is_that_of_the_electrons(dose: float) -> None:
     np.testing.assert_allclose(middle.var(axis=(1, 2)), 1 / electrons, rtol=0.1)
 
 
-def test_voxels_half_as_wide_see_a_quarter_of_the_electrons_and_half_of_the_phase() -> None:
+def test_voxels_half_as_wide_see_a_quarter_of_the_electrons() -> None:
     coarse = record(empty(), MICROSCOPE, np.random.default_rng(1)).images[20].var()
     thin = empty_specimen((40, 48, 48), 5.0, (150.0, 150.0), np.random.default_rng(1))
     assert record(thin, MICROSCOPE, np.random.default_rng(1)).images[20].var() == pytest.approx(4 * coarse, rel=0.15)
+
+
+@pytest.mark.parametrize("voxel_size", [5.0, 10.0, 20.0])
+def test_a_cube_of_so_many_angstrom_is_as_dark_at_any_voxel_size(voxel_size: float) -> None:
+    specimen = empty_specimen((48, 64, 64), voxel_size, (150.0, 150.0), np.random.default_rng(1))
+    half = int(80 / voxel_size)
+    z, y, x = (size // 2 for size in specimen.density.shape)
+    specimen.density[z - half : z + half, y - half : y + half, x - half : x + half] = 1.0
+    image = record(specimen, replace(PERFECT, tilt_min=0, tilt_max=0), np.random.default_rng(1)).images[0]
+    assert 1 - (1 + image.min()) / (1 + image.max()) == pytest.approx(2 * 0.0013 * 160, rel=0.02)
 
 
 def test_images_are_projections() -> None:

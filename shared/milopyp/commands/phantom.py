@@ -93,9 +93,10 @@ def phantom(ctx: click.Context, /, folder: Path, count: int, order: str, realist
     the particles of each.
 
     \b
-    Example:
+    Examples:
       milopyp phantom --out toy --count 3
       milopyp-train --train-img-txt toy/images.txt --train-coord-txt toy/coords.txt --bbox 18 --exp-id toy
+      milopyp phantom --out ribosomes --template ribosome.mrc --particles 20 --voxel-size 12
     """
     realistic = realistic or bool(settings["templates"])
     _refuse_unused(ctx, realistic, bool(settings["templates"]))
