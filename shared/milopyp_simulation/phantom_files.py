@@ -1,4 +1,4 @@
-"""Sets of phantoms as files: tomograms, the lists that training reads, and the truth of realistic ones."""
+"""Sets of phantoms as files: tomograms, and the lists that training reads."""
 
 from __future__ import annotations
 
@@ -16,13 +16,9 @@ from milopyp_shared.lists import ImageEntry, write_coordinate_list, write_image_
 from milopyp_shared.mrc import HEADER_BYTES, write_mrc
 from milopyp_shared.overwrite import refuse_irreplaceable
 
-from .phantom import GREY_SD, PhantomSettings, make_phantom, numbered
-from .realistic import RealisticSettings, choose_specimens, make_realistic
-from .specimen import Poses
+from .phantom import PhantomSettings, make_phantom, numbered
 
 Float = NDArray[np.float64]
-
-TRUTH_COLUMNS = ("image_name", "species", "x", "y", "z", *(f"r{row}{column}" for row in "123" for column in "123"))
 
 
 @dataclass(frozen=True)
@@ -69,54 +65,18 @@ def write_phantoms(folder: str | Path, count: int, settings: PhantomSettings, or
         phantom = make_phantom(numbered(settings, number))
         return phantom.volume, phantom.particles_xyz
 
-    paths = _free_paths(folder, count, order)
-    return _write_lists(_write_tomograms(paths, make, settings.voxel_size, order))
+    paths = free_paths(folder, count, order)
+    return write_lists(write_tomograms(paths, make, settings.voxel_size, order))
 
 
-def write_realistic(folder: str | Path, count: int, settings: RealisticSettings, order: str = "xyz") -> PhantomFiles:
-    """Write realistic phantoms, lists as `write_phantoms`, and ``truth.txt`` with the rotations of all species.
+def free_paths(folder: str | Path, count: int, order: str) -> tuple[Path, ...]:
+    """Files of `count` tomograms, none of which is another program's.
 
-    Where there are several templates, ``coords_NAME.txt`` lists the particles of each.
-
-    Parameters and errors are those of `write_phantoms`, and those of `choose_specimens`.
+    Raises
+    ------
+    UsageError
+        As `write_phantoms`.
     """
-    paths = _free_paths(folder, count, order)
-    specimens = choose_specimens(settings)
-    truth: dict[str, Mapping[str, Poses]] = {}
-
-    def make(number: int) -> tuple[NDArray[np.int16], Float]:
-        tomogram = make_realistic(settings, specimens, number)
-        truth[paths[number - 1].stem] = tomogram.truth
-        grey = np.clip(np.rint(tomogram.volume * np.float32(GREY_SD)), -32768, 32767).astype(np.int16)
-        return grey, np.concatenate([tomogram.truth[name].xyz for name in specimens.particles])
-
-    files = _write_lists(_write_tomograms(paths, make, settings.voxel_size, order))
-    table = files.images.with_name("truth.txt")
-    write_truth(table, truth)
-    alone = []
-    for name in specimens.particles if len(specimens.particles) > 1 else ():
-        alone.append(files.images.with_name(f"coords_{name}.txt"))
-        write_coordinate_list(alone[-1], {image: species[name].xyz for image, species in truth.items()})
-    return PhantomFiles(files.tomograms, files.images, files.coordinates, tuple(alone), table)
-
-
-def write_truth(path: Path, truth: Mapping[str, Mapping[str, Poses]]) -> None:
-    """Write the table `TRUTH_COLUMNS`, separated by tabs, of the poses of each tomogram's species.
-
-    Places are voxels in the inside frame. The rotation r11 r12 .. r33 is row by row the matrix that takes the density
-    to the tomogram: ``place = centre + R (place in the map - centre of the map)``, in x, y, z.
-    """
-    lines = ["\t".join(TRUTH_COLUMNS)]
-    for image, species in truth.items():
-        for name, poses in species.items():
-            for centre, rotation in zip(poses.xyz, poses.rotations):
-                numbers = [f"{value:.3f}" for value in centre] + [f"{value:.6f}" for value in rotation.ravel()]
-                lines.append("\t".join((image, name, *numbers)))
-    atomic.write_text(path, "\n".join(lines) + "\n")
-
-
-def _free_paths(folder: str | Path, count: int, order: str) -> tuple[Path, ...]:
-    """Files of the tomograms, none of which is another program's."""
     if count < 1:
         raise UsageError(f"number of phantoms is {count}", expected="1 or more")
     if order not in axes.ORDERS:
@@ -128,7 +88,7 @@ def _free_paths(folder: str | Path, count: int, order: str) -> tuple[Path, ...]:
     return paths
 
 
-def _write_tomograms(
+def write_tomograms(
     paths: tuple[Path, ...], make: Callable[[int], tuple[NDArray[np.int16], Float]], voxel_size: float, order: str
 ) -> dict[Path, Float]:
     """Write what `make` gives for 1, 2 ..; the centres of the particles in each."""
@@ -140,7 +100,8 @@ def _write_tomograms(
     return centres
 
 
-def _write_lists(centres: Mapping[Path, Float]) -> PhantomFiles:
+def write_lists(centres: Mapping[Path, Float]) -> PhantomFiles:
+    """Write ``images.txt`` and ``coords.txt`` of tomograms beside them."""
     folder = next(iter(centres)).parent
     files = PhantomFiles(tuple(centres), folder / "images.txt", folder / "coords.txt")
     write_image_list(files.images, [ImageEntry(path.stem, path) for path in centres])

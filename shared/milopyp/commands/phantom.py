@@ -134,8 +134,8 @@ def _simple(folder: Path, count: int, order: str, settings: dict[str, Any]) -> P
 
 
 def _realistic(folder: Path, count: int, order: str, settings: dict[str, Any]) -> PhantomFiles:
-    from milopyp_simulation.phantom_files import write_realistic
     from milopyp_simulation.realistic import RealisticSettings
+    from milopyp_simulation.realistic_files import write_realistic
 
     used = {name: value for name, value in settings.items() if name != "noise"}
     return write_realistic(folder, count, RealisticSettings(**used), order)
