@@ -71,9 +71,11 @@ def simulate(
     Raises
     ------
     UsageError
-        A setting is out of range, or a species has no density or the name ``"gold"``.
+        A setting or the seed is out of range, or a species has no density or the name ``"gold"``.
     """
     check_settings(settings)
+    if np.min(seed) < 0:
+        raise UsageError(f"seed is {seed}", where="simulation", expected="0 or more")
     _check_species(settings.specimen.counts, densities)
     axis_is_y = settings.microscope.tilt_axis == "y"
     depth, height, width = settings.shape_zyx

@@ -133,11 +133,13 @@ def test_gold_is_in_the_truth() -> None:
         assert tomogram.volume[z, y, x] < -5
 
 
-def test_a_species_without_a_density_is_refused() -> None:
+def test_what_cannot_be_simulated_is_refused() -> None:
     with pytest.raises(UsageError, match="no density for the species 'b'"):
         simulate(with_specimen(SMALL, counts={"b": 1}), {"a": lopsided()}, 1)
     with pytest.raises(UsageError, match="name 'gold'"):
         simulate(with_specimen(SMALL, counts={"gold": 1}), {"gold": lopsided()}, 1)
+    with pytest.raises(UsageError, match="seed is -1"):
+        simulate(SMALL, {}, -1)
     with pytest.raises(UsageError, match="highest density is 0"):
         make_density(np.zeros((4, 4, 4), np.float32), None)
 
