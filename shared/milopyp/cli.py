@@ -8,7 +8,19 @@ import click
 
 from milopyp_shared.commandline import CONTEXT, run
 
-COMMANDS = ("demo", "prepare", "show", "evaluate", "convert", "threshold", "report", "doctor", "engines", "phantom")
+COMMANDS = (
+    "demo",
+    "prepare",
+    "show",
+    "evaluate",
+    "convert",
+    "threshold",
+    "report",
+    "doctor",
+    "engines",
+    "phantom",
+    "pretrain",
+)
 
 
 class LazyGroup(click.Group):

@@ -129,9 +129,10 @@ def _diameter(values: dict[str, Any]) -> float:
 @option("--compress/--no-compress", default=None, group=PARTICLE, help="Make one section of every two." + PRESETS)
 @option(
     "--preset",
-    type=click.Choice(["default", "published"]),
+    type=click.Choice(["pretrained", "scratch", "published", "default"]),
     group=TRAINING,
-    help="Method; an option of the published one selects it.  [default: default]",
+    help="pretrained begins with a network that knows simulated particles, scratch with random weights; published is "
+    "the published method, and an option of it selects it. default is the old word for scratch.  [default: pretrained]",
 )
 @option(
     "--arch",
@@ -145,14 +146,14 @@ def _diameter(values: dict[str, Any]) -> float:
     default=None,
     group=TRAINING,
     help="A fifth of the time: half the epochs and no cross-validation, so all places without a label are "
-    "background and precision is not estimated (default preset only).",
+    "background and precision is not estimated (not with the published preset).",
 )
 @option("--num-epochs", type=click.IntRange(min=1), group=TRAINING, help="Epochs." + PRESETS)
 @option(
     "--lr",
     type=Number(min=0, min_open=True),
     group=TRAINING,
-    help="Learning rate (default preset: its peak)." + PRESETS,
+    help="Learning rate (not of the published preset: its peak)." + PRESETS,
 )
 @option(
     "--batch-size",
@@ -247,7 +248,7 @@ def _diameter(values: dict[str, Any]) -> float:
     "--amp/--no-amp",
     default=None,
     group=MACHINE,
-    help="Mixed precision (bfloat16).  [default: on GPUs and, default preset, on CPUs that have it]",
+    help="Mixed precision (bfloat16).  [default: on GPUs and, but for the published preset, on CPUs that have it]",
 )
 @option("--threads", type=click.IntRange(min=1), group=MACHINE, help="CPU threads.  [default: all that are allowed]")
 @option(

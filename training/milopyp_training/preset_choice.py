@@ -12,7 +12,7 @@ from milopyp_shared.errors import ContradictionError, UsageError
 from milopyp_shared.preprocessing import Preprocessing
 
 from .losses.published import PublishedLoss
-from .methods.presets import DefaultPreset, Preset, PublishedPreset
+from .methods.presets import DefaultPreset, Preset, PublishedPreset, pretrained
 from .networks.registry import NETWORKS
 from .options import TrainOptions
 
@@ -21,7 +21,8 @@ PUBLISHED_ONLY = ("contrastive", "tau", "thresh", "temp", "cr_weight", "last_k",
 # Options of the published preset that do not select it: refused beside the default one.
 CONTRASTIVE_DETAILS = ("thresh", "temp", "cr_weight", "exact_contrastive")
 PUBLISHED_DETAILS = ("lr_step", "translation_ratio", "fiber")
-QUICK_EPOCHS = 10  # where all places without a label are background, more make no better picks
+QUICK_EPOCHS = {"scratch": 10, "pretrained": 4}  # where all without a label is background, more make no better picks
+OLD_WORDS = {"default": "scratch"}
 
 
 def choose_preset(options: TrainOptions) -> Preset:
@@ -30,7 +31,7 @@ def choose_preset(options: TrainOptions) -> Preset:
     Raises
     ------
     ContradictionError
-        Options of the published method beside ``--preset default``, or ``--arch`` of the other preset.
+        Options of one method beside another one's ``--preset``, or ``--arch`` of another one.
     UsageError
         A value out of range.
     """
@@ -39,35 +40,53 @@ def choose_preset(options: TrainOptions) -> Preset:
     belongs = NETWORKS[arch].preset if arch is not None else None
     if belongs == "published":
         selecting.append("arch")
-    named = options.preset
-    if named == "default" and selecting:
+    named = OLD_WORDS.get(options.preset or "", options.preset)
+    if named in ("pretrained", "scratch") and selecting:
         raise _other_method(selecting, "published")
     if belongs == "default" and (named == "published" or selecting):
-        raise _other_method(["arch"], "default")
+        raise _other_method(["arch"], "pretrained")
     if options.quick and (named == "published" or selecting):
-        raise _other_method(["quick"], "default")
+        raise _other_method(["quick"], "pretrained")
     if named == "published" or selecting:
         return _published(options, named is not None)
     if details := [name for name in PUBLISHED_DETAILS if name in options.given]:
         raise _other_method(details, "published")
-    return _default(options)
+    return _scratch(options) if named == "scratch" else _pretrained(options)
 
 
-def _default(options: TrainOptions) -> DefaultPreset:
+def _pretrained(options: TrainOptions) -> DefaultPreset:
+    preset = pretrained()
+    if options.gauss not in (None, preset.grey.sigma[1]) or options.compress is False:
+        raise ContradictionError(
+            "given beside the pre-trained network",
+            where="--gauss" if options.gauss is not None else "--no-compress",
+            expected=f"neither, or --gauss {preset.grey.sigma[1]:g}: it knows grey levels that are made so",
+            remedy="Leave it out, or give --preset scratch.",
+        )
+    return _with_options(preset, options)
+
+
+def _scratch(options: TrainOptions) -> DefaultPreset:
     levels = Preprocessing()
     if options.gauss is not None:
         # half along z, where a paired section is twice as thick
         levels = replace(levels, sigma=(options.gauss / 2, options.gauss, options.gauss))
     if options.compress is False:
         levels = replace(levels, pairing="none")
-    return _with_given(
-        DefaultPreset(grey=levels),
+    return _with_options(DefaultPreset(grey=levels), options)
+
+
+def _with_options(preset: DefaultPreset, options: TrainOptions) -> DefaultPreset:
+    """What every preset of this method takes from the command line."""
+    changed: DefaultPreset = _with_given(
+        preset,
         architecture=options.arch,
-        epochs=options.num_epochs or (QUICK_EPOCHS if options.quick else None),
+        epochs=options.num_epochs or (QUICK_EPOCHS[preset.name] if options.quick else None),
         lr=options.lr,
         batch=options.batch_size,
         folds=0 if options.quick else None,
     )
+    return changed
 
 
 def _published(options: TrainOptions, named: bool) -> PublishedPreset:

@@ -20,6 +20,7 @@ from ..networks.registry import NETWORKS
 from .base import ALONE, WorldInfo
 from .default_patches import Batch, PatchSampling, draw_batch, patch_shape
 from .presets import DefaultPreset
+from .pretrained_start import begin_pretrained
 
 
 class DefaultMethod:
@@ -29,11 +30,14 @@ class DefaultMethod:
         self, preset: DefaultPreset, volumes: Sequence[LabelledVolume], diameter: float, device: torch.device
     ) -> None:
         self._preset = preset
-        self.network: PickingNetwork = NETWORKS[preset.architecture].build(preset.grey, {}).to(device)
+        network = NETWORKS[preset.architecture].build(preset.grey, preset.architecture_options)
+        stride = network.geometry().stride
+        self._sampling = PatchSampling(preset, diameter, patch_shape(preset, volumes, stride), stride)
+        if preset.pretrained:
+            begin_pretrained(network, volumes, self._sampling)
+        self.network: PickingNetwork = network.to(device)
         self.averaging: float | None = preset.averaging
         self._volumes, self._device = volumes, device
-        stride = self.network.geometry().stride
-        self._sampling = PatchSampling(preset, diameter, patch_shape(preset, volumes, stride), stride)
         # of layers with two sections, PyTorch 2.13 leaves parts of the weights' gradient unset
         self.bfloat16_on_cpu = self._sampling.shape == preset.patch
 

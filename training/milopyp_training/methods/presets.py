@@ -1,11 +1,13 @@
-"""The two presets as data: every number of a method has its one place here."""
+"""The presets as data: every number of a method has its one place here."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from milopyp_shared import preprocessing
 from milopyp_shared.preprocessing import Preprocessing
+from milopyp_shared.pretrained_weights import read_description
 
 from ..losses.published import PublishedLoss
 
@@ -14,8 +16,14 @@ from ..losses.published import PublishedLoss
 class DefaultPreset:
     """A compact 3D U-Net with focal loss in which every unlabelled voxel counts as background.
 
+    Its own numbers are those of ``scratch``, which begins with random weights; `pretrained` gives the others.
+
     Attributes
     ----------
+    pretrained
+        Begin with the weights that milopyp ships, and a head that is fitted to the labels.
+    architecture_options
+        Of the network; what is absent has the network's own default.
     epochs, steps
         An epoch is a fixed number of steps, so that training time does not depend on the number of labels.
     lr
@@ -47,8 +55,10 @@ class DefaultPreset:
         Places that do not count as background at most.
     """
 
-    name: str = "default"
+    name: str = "scratch"
+    pretrained: bool = False
     architecture: str = "unet3d"
+    architecture_options: Mapping[str, int] = field(default_factory=dict)
     grey: Preprocessing = field(default_factory=Preprocessing)
     epochs: int = 20
     steps: int = 50
@@ -73,6 +83,21 @@ class DefaultPreset:
     def fold_epochs(self) -> int:
         """Of a network that misses a part of the labels."""
         return max(round(self.fold_share * self.epochs), 1)
+
+
+def pretrained() -> DefaultPreset:
+    """Fine-tuning of the weights that milopyp ships."""
+    description = read_description()
+    return DefaultPreset(
+        name="pretrained",
+        pretrained=True,
+        architecture=description.architecture,
+        architecture_options=description.options,
+        grey=description.grey,
+        epochs=6,
+        lr=1e-3,
+        flips=2,
+    )
 
 
 @dataclass(frozen=True)

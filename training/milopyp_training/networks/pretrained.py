@@ -1,0 +1,41 @@
+"""The pre-trained network: the shipped weights in PyTorch."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from milopyp_shared.errors import InputError
+from milopyp_shared.head import Head
+from milopyp_shared.pretrained_weights import REINSTALL, PretrainedWeights
+
+HEAD = "head."
+
+
+def load_pretrained(network: nn.Module, weights: PretrainedWeights) -> None:
+    """Put the weights into `network`; its head, of which they have none, stays.
+
+    Raises
+    ------
+    InputError
+        They are those of another network.
+    """
+    state = {name: torch.tensor(array) for name, array in weights.arrays.items()}
+    own = {name: value for name, value in network.state_dict().items() if not name.startswith(HEAD)}
+    wrong = [
+        name for name in {*own, *state} if name not in own or name not in state or own[name].shape != state[name].shape
+    ]
+    if wrong:
+        raise InputError(
+            f"the pre-trained weights do not fit the network ({min(wrong)})",
+            expected="those of this version", remedy=REINSTALL,
+        )  # fmt: skip
+    network.load_state_dict(state, strict=False)
+
+
+def set_head(head: nn.Conv3d, fitted: Head) -> None:
+    """Make `head` give the logits of a fitted one."""
+    assert head.bias is not None
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(fitted.weights).reshape(head.weight.shape))
+        head.bias.fill_(fitted.bias)
