@@ -23,6 +23,7 @@ CONTRASTIVE_DETAILS = ("thresh", "temp", "cr_weight", "exact_contrastive")
 PUBLISHED_DETAILS = ("lr_step", "translation_ratio", "fiber")
 QUICK_EPOCHS = {"scratch": 10, "pretrained": 4}  # where all without a label is background, more make no better picks
 OLD_WORDS = {"default": "scratch"}
+DEFAULT = "scratch"
 
 
 def choose_preset(options: TrainOptions) -> Preset:
@@ -51,7 +52,7 @@ def choose_preset(options: TrainOptions) -> Preset:
         return _published(options, named is not None)
     if details := [name for name in PUBLISHED_DETAILS if name in options.given]:
         raise _other_method(details, "published")
-    return _scratch(options) if named == "scratch" else _pretrained(options)
+    return {"scratch": _scratch, "pretrained": _pretrained}[named or DEFAULT](options)
 
 
 def _pretrained(options: TrainOptions) -> DefaultPreset:

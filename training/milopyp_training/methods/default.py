@@ -35,6 +35,8 @@ class DefaultMethod:
         self._sampling = PatchSampling(preset, diameter, patch_shape(preset, volumes, stride), stride)
         if preset.pretrained:
             begin_pretrained(network, volumes, self._sampling)
+            # several times faster on CPUs that multiply in bfloat16
+            network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.network: PickingNetwork = network.to(device)
         self.averaging: float | None = preset.averaging
         self._volumes, self._device = volumes, device

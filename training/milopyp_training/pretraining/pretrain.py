@@ -75,7 +75,7 @@ def pretrain(
         for step in range(state.step, settings.steps):
             yield draw_patches(groups, settings, np.random.default_rng([settings.seed, step]))
 
-    with console.progress("steps of pre-training", (settings.steps - state.step) // EVERY) as progress:
+    with console.progress("steps of pre-training", -(-(settings.steps - state.step) // EVERY)) as progress:
         for patches in prefetch(batches(), 2):
             losses.append(_step(state, network, patches, device))
             if state.step % EVERY == 0 or state.step == settings.steps:
