@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import multiprocessing
-from collections.abc import Callable, Sequence
+import zipfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,31 +60,25 @@ class Job:
         return self.folder / f"group_{self.group:04d}_{self.member}.npz"
 
 
-def make_library(
-    folder: Path, settings: PretrainingSettings, *, workers: int, made: Callable[[str], None] = lambda name: None
-) -> None:
-    """Simulate the tomograms that are not there yet; killed at any moment, the next call goes on.
+def missing_jobs(folder: Path, settings: PretrainingSettings) -> list[Job]:
+    """The tomograms that are not there yet."""
+    numbers = itertools.product(range(settings.groups), range(TOMOGRAMS))
+    jobs = [Job(folder, settings.seed, group, member, settings.grey) for group, member in numbers]
+    return [job for job in jobs if not job.path.exists()]
 
-    Parameters
-    ----------
-    workers
-        Processes; the result does not depend on them.
-    made
-        Called with the name of every finished one.
+
+def make_tomograms(jobs: Sequence[Job], workers: int) -> Iterator[str]:
+    """Simulate tomograms in several processes, on which the result does not depend; the names of finished files.
+
+    Killed at any moment, what is finished is there and nothing else.
     """
-    make_folder(folder)
-    remove_leftovers(folder)
-    jobs = [
-        Job(folder, settings.seed, group, member, settings.grey)
-        for group in range(settings.groups)
-        for member in range(TOMOGRAMS)
-    ]
-    missing = [job for job in jobs if not job.path.exists()]
-    if not missing:
+    if not jobs:
         return
-    with multiprocessing.get_context("spawn").Pool(min(workers, len(missing)), _one_thread) as pool:
-        for name in pool.imap(_make, missing):
-            made(name)
+    for folder in {job.folder for job in jobs}:
+        make_folder(folder)
+        remove_leftovers(folder)
+    with multiprocessing.get_context("spawn").Pool(min(workers, len(jobs)), _one_thread) as pool:
+        yield from pool.imap(_make, jobs)
 
 
 def read_group(folder: Path, group: int) -> Sequence[SimulatedLevels]:
@@ -97,9 +94,9 @@ def read_group(folder: Path, group: int) -> Sequence[SimulatedLevels]:
 
 def _read(path: Path) -> SimulatedLevels:
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
             return SimulatedLevels(stored["levels"], stored["species"], stored["xyz"], stored["radii"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(
             f"is no simulated tomogram ({error})", where=path, remedy="Remove it: the same command makes it again."
         ) from error

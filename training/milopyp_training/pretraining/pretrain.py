@@ -23,9 +23,8 @@ from milopyp_shared.prefetch import prefetch
 
 from ..loop.checkpoint import read_plain
 from ..networks.unet3d import UNet3d
-from .domain import TOMOGRAMS
 from .heads import SpeciesHeads
-from .library import make_library, read_group
+from .library import make_tomograms, missing_jobs, read_group
 from .patches import Patch, draw_patches
 from .settings import PretrainingSettings
 
@@ -61,8 +60,10 @@ def pretrain(
     """
     make_folder(folder)
     tomograms = folder / "tomograms"
-    with console.progress("simulated", settings.groups * TOMOGRAMS) as progress:
-        make_library(tomograms, settings, workers=workers, made=progress.step)
+    missing = missing_jobs(tomograms, settings)
+    with console.progress("simulated", len(missing)) as progress:
+        for name in make_tomograms(missing, workers):
+            progress.step(name)
     groups = [read_group(tomograms, number) for number in range(settings.groups)]
     torch.manual_seed(settings.seed)
     state = _new_state(settings, [len(group[0].radii) for group in groups], device)
