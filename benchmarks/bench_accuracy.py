@@ -4,12 +4,13 @@ Every finished run is kept in --work, so that an interrupted benchmark goes on w
 only ever evaluated here, never used to choose anything; --split val gives the figures for choosing. Where there is
 neither --data nor MILOPYP_REFERENCE, phantoms are made and are the only task.
 
-    python benchmarks/bench_accuracy.py --tasks ribosome70S,betagal --seeds 1,2 --presets default
+    python benchmarks/bench_accuracy.py --tasks ribosome70S,betagal --labels 30pct,15,5 --presets pretrained,scratch
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -22,12 +23,12 @@ from typing import Any
 import numpy as np
 from machine import describe_machine
 from scipy.stats import binomtest
-from tasks import PHANTOM, TASKS, Task, phantom_data, reference_data
+from tasks import PHANTOM, TASKS, Draw, Task, draws, phantom_data, reference_data
 
 from milopyp_inference.batch.reader import read_run
 from milopyp_inference.engine.model import read_recipe
 from milopyp_shared import matching
-from milopyp_shared.lists import read_coordinate_list
+from milopyp_shared.lists import read_coordinate_list, write_coordinate_list
 from milopyp_shared.matching import evaluate
 from milopyp_shared.peaks import nms
 
@@ -39,9 +40,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder with dev/ and mid/; MILOPYP_REFERENCE/data by default")
     parser.add_argument("--tasks", help="names separated by commas; all by default")
-    parser.add_argument("--presets", default="default")
-    parser.add_argument("--labels", default="30pct", help="30pct, 15 or all")
-    parser.add_argument("--seeds", default="1,2", help="label draws (30pct only); the training seed is fixed")
+    parser.add_argument("--presets", default="pretrained")
+    parser.add_argument("--labels", default="30pct", help="30pct, all or numbers of labels, separated by commas")
+    parser.add_argument("--seeds", help="numbers of the label draws; the training seed is fixed. All by default")
     parser.add_argument("--split", choices=["val", "test"], default="test")
     parser.add_argument("--extra", default="", help="more options for milopyp-train")
     parser.add_argument("--work", type=Path, default=Path("bench_accuracy"))
@@ -52,17 +53,17 @@ def main() -> None:
         data, tasks = phantom_data(options.work.resolve() / "data"), (PHANTOM,)
     wanted = options.tasks.split(",") if options.tasks else [task.species for task in tasks]
     rows = []
-    for task in (task for task in tasks if task.species in wanted):
-        for preset in options.presets.split(","):
-            labels = [f"30pct_seed{seed}" for seed in options.seeds.split(",")]
-            labels = labels if options.labels == "30pct" else [options.labels]
-            runs = [
-                run_one(task, preset, name, data, options.work.resolve(), options.split, options.extra)
-                for name in labels
-            ]
-            rows.append((task, preset, runs))
-            print(describe_row(*rows[-1]), file=sys.stderr, flush=True)
-    print(f"{describe_machine()}; {options.split} tomograms, labels {options.labels}, label seeds {options.seeds}\n")
+    for labels, preset, task in itertools.product(options.labels.split(","), options.presets.split(","), tasks):
+        if task.species not in wanted:
+            continue
+        chosen = [draw for draw in draws(labels) if not options.seeds or str(draw.number) in options.seeds.split(",")]
+        runs = [
+            run_one(task, preset, draw, data, work=options.work.resolve(), split=options.split, extra=options.extra)
+            for draw in chosen
+        ]
+        rows.append((task, preset, runs))
+        print(describe_row(*rows[-1]), file=sys.stderr, flush=True)
+    print(f"{describe_machine()}; {options.split} tomograms, labels {options.labels}\n")
     print("| task | preset | labels | AUPRC | best F1 | RMSE | interior AUPRC | training, min | s per tomogram |")
     print("|---|---|---|---|---|---|---|---|---|")
     for row in rows:
@@ -74,10 +75,12 @@ def main() -> None:
         print("\n".join(promises))
 
 
-def run_one(task: Task, preset: str, labels: str, data: Path, work: Path, split: str, extra: str) -> dict[str, Any]:
+def run_one(
+    task: Task, preset: str, draw: Draw, data: Path, *, work: Path, split: str, extra: str = ""
+) -> dict[str, Any]:
     """Train (once), pick and evaluate; the figures of one run."""
     lists = data / task.dataset / "lists" / task.species
-    name = "_".join([task.species, preset, labels, *extra.replace("-", "").split()])
+    name = "_".join([task.species, preset, draw.name, *extra.replace("-", "").split()])
     folder, result = work / name, work / f"{name}_{split}.json"
     if result.exists():
         return json.loads(result.read_text())
@@ -85,11 +88,11 @@ def run_one(task: Task, preset: str, labels: str, data: Path, work: Path, split:
     timing = folder / "seconds.json"
     if not timing.exists():
         start = time.perf_counter()
-        coordinates = lists / f"coords_train_{labels}.tsv"
+        coordinates = folder / "labels.tsv"
+        write_coordinate_list(coordinates, draw.coordinates(lists))
         call(
             folder, "milopyp-train", "--train-img-txt", lists / "images_train.tsv", "--train-coord-txt", coordinates,
-            "--bbox", task.diameter, "--exp-id", "run", "--no-export",
-            *([] if preset == "default" else ["--preset", preset]), *extra.split(),
+            "--bbox", task.diameter, "--exp-id", "run", "--no-export", "--preset", preset, *extra.split(),
         )  # fmt: skip
         timing.write_text(json.dumps(time.perf_counter() - start))
         call(folder, "milopyp-export", "exp/semi/run/model_last_contrastive.pth", "-o", "model.onnx", "--overwrite")
@@ -99,7 +102,7 @@ def run_one(task: Task, preset: str, labels: str, data: Path, work: Path, split:
     figures = judge(folder / split, lists / f"coords_{split}.tsv", task.radius)
     figures |= judge_expectations(folder, split, lists / f"coords_{split}.tsv", task.radius)
     figures["training_seconds"] = json.loads(timing.read_text())
-    figures["labels"] = sum(len(xyz) for xyz in read_coordinate_list(lists / f"coords_train_{labels}.tsv").values())
+    figures["labels"] = sum(len(xyz) for xyz in draw.coordinates(lists).values())
     result.write_text(json.dumps(figures))
     return figures
 

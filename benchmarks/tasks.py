@@ -35,6 +35,37 @@ TASKS = (
 PHANTOM = Task("phantom", "phantom", 18, 9.0)
 
 
+@dataclass(frozen=True)
+class Draw:
+    """One choice of labels: ``30pct`` (the two draws of the lists), ``all``, or a number of particles drawn here."""
+
+    labels: str
+    number: int = 1
+
+    @property
+    def name(self) -> str:
+        """Of its coordinate list and of its run."""
+        return "all" if self.labels == "all" else f"{self.labels}_seed{self.number}"
+
+    def coordinates(self, lists: Path) -> dict[str, np.ndarray]:
+        """The labels of the training tomograms."""
+        if not self.labels.isdecimal():
+            return read_coordinate_list(lists / f"coords_train_{self.name}.tsv")
+        everything = read_coordinate_list(lists / "coords_train_all.tsv")
+        places = [(name, point) for name, xyz in everything.items() for point in xyz]
+        chosen = np.random.default_rng([self.number, int(self.labels)]).permutation(len(places))[: int(self.labels)]
+        return {
+            name: np.array([places[i][1] for i in sorted(chosen) if places[i][0] == name])
+            for name in everything
+            if any(places[i][0] == name for i in chosen)
+        }
+
+
+def draws(labels: str) -> list[Draw]:
+    """All draws of a kind of labels: two of the lists, three of a number of particles, one of all."""
+    return [Draw(labels, number) for number in {"all": (1,), "30pct": (1, 2)}.get(labels, (1, 2, 3))]
+
+
 def phantom_data(folder: Path) -> Path:
     """A data folder with the task `PHANTOM`, laid out like the others: 1 and 2 to train, 3 to choose, 4 to test."""
     made = write_phantoms(folder / "phantom", 4, PhantomSettings(diameter=PHANTOM.diameter))

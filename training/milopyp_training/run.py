@@ -19,7 +19,7 @@ from milopyp_shared.recipe import Calibration, Recipe, Threshold
 
 from .data.dataset import LabelledVolume, TrainingSet, with_particles
 from .evaluation import calibration, label_suggestions, model_selection, plots
-from .evaluation.crossvalidation import FEWEST_LABELS, CrossValidation
+from .evaluation.crossvalidation import FEWEST_LABELS, CrossValidation, ignore_look_alikes
 from .evaluation.model_selection import Metric, rows_of
 from .evaluation.threshold import calibrated_threshold, threshold_of_labels
 from .evaluation.validation import Prediction, predict_all, validate
@@ -136,6 +136,12 @@ class TrainingRun:
         identity = resume.identity_of(self.method, data, schedule.seed)
         self.provenance = Provenance(schedule.seed, options or {}, identity)
         self.crossvalidation = self._crossvalidation()
+        if (
+            self.crossvalidation is None
+            and isinstance(preset := self.method.preset, DefaultPreset)
+            and preset.pretrained
+        ):
+            self._begin(ignore_look_alikes(self.method.network, self.volumes, self.recipe, preset.ignored_per_label))
 
     def _begin(self, volumes: Sequence[LabelledVolume]) -> None:
         """The state before the first epoch on these tomograms."""

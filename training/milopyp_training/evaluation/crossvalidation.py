@@ -26,6 +26,7 @@ from ..loop.state import CrossValidated, new_state
 from ..loop.trainer import train_epoch
 from ..methods.base import MakeMethod
 from ..methods.presets import DefaultPreset
+from ..networks.base import PickingNetwork
 from .calibration import unlabelled_particles
 from .validation import picks_of, predict
 
@@ -165,6 +166,29 @@ class CrossValidation:
         part(epochs / (epochs + 1))
         for volume in volumes:
             yield predict(state.ema_network, volume, self.preset.flips)
+
+
+def ignore_look_alikes(
+    network: PickingNetwork, volumes: Sequence[LabelledVolume], recipe: Recipe, per_label: int
+) -> list[LabelledVolume]:
+    """The tomograms without the places that `network`, which knows their labels, takes for particles.
+
+    For networks that tell particles apart before they are trained, where cross-validation is not asked for or has too
+    few labels.
+
+    Parameters
+    ----------
+    per_label
+        Places at most.
+    """
+    asked, radius = with_particles(volumes), recipe.diameter / 2
+    picks = [picks_of(predict(network, volume), volume, recipe) for volume in asked]
+    labels = [max_score_within(own, volume.xyz, radius) for own, volume in zip(picks, asked, strict=True)]
+    places = [exclude_near(own, volume.xyz, radius) for own, volume in zip(picks, asked, strict=True)]
+    scores = np.concatenate(labels)
+    chosen = ignored_candidates(places, scores, per_label * len(scores))
+    found = {volume.name: own.xyz for volume, own in zip(asked, chosen, strict=True)}
+    return [replace(volume, ignored=found.get(volume.name, volume.ignored)) for volume in volumes]
 
 
 def ignored_candidates(places: Sequence[Picks], labels: NDArray[np.float64], limit: int) -> list[Picks]:
