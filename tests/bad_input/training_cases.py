@@ -124,4 +124,8 @@ CASES = [
     Case("resuming with another diameter", f"{TRAIN} --resume", InputError,
          "exp/semi/default/model_last_contrastive.pth", "the same ones, labels and tomograms as now",
          begun(identity={"--bbox": "12"}), facts=("--bbox 12",)),
+    Case("resuming a run of the first formula of grey levels", f"{TRAIN} --resume", InputError,
+         "exp/semi/default/model_last_contrastive.pth", "by quantiles, as they are made now",
+         begun(identity={"name": "default", "grey": "Preprocessing(pairing='mean', stretch=False)"}),
+         facts=("by moments", "another --exp-id")),
 ]  # fmt: skip

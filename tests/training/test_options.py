@@ -103,7 +103,9 @@ def test_all_options_out_of_place_are_named_together() -> None:
 
 def test_the_default_network_belongs_to_the_default_preset() -> None:
     assert chosen("--arch unet3d") == chosen("--preset default --arch unet3d") == chosen("") == DefaultPreset()
-    with pytest.raises(ContradictionError, match=r"--arch: given beside the other method; expected --preset default"):
+    with pytest.raises(
+        ContradictionError, match=r"--arch: given beside the other method; expected --preset pretrained"
+    ):
         chosen("--preset published --arch unet3d")
 
 
@@ -123,7 +125,9 @@ def test_an_option_that_nothing_would_read_is_refused(line: str, named: str) -> 
 
 def test_the_default_network_with_an_option_of_the_published_method_is_refused() -> None:
     """Neither preset has both."""
-    with pytest.raises(ContradictionError, match=r"--arch: given beside the other method; expected --preset default"):
+    with pytest.raises(
+        ContradictionError, match=r"--arch: given beside the other method; expected --preset pretrained"
+    ):
         chosen("--arch unet3d --tau 0.02")
 
 
@@ -138,7 +142,7 @@ def test_the_published_preset_by_name_is_the_manuals_sample_command() -> None:
     assert (loss.kind, loss.contrastive) == ("pu", True)
     assert (loss.tau, loss.cr_weight, loss.temperature, loss.thresh) == (0.01, 0.1, 0.07, 0.85)
     assert (named.epochs, named.lr, named.last_k) == (10, 5e-4, 3)
-    assert named.grey == Preprocessing("max", (0.8, 0.8, 0.8), (-3.0, 3.0), stretch=True)
+    assert named.grey == Preprocessing("max", (0.8, 0.8, 0.8), (-3.0, 3.0), stretch=True, statistics="moments")
     assert named.architecture in ("unet_4", "unet_5")
 
 
@@ -199,3 +203,7 @@ def test_grey_levels_of_the_default_preset(line: str, grey: Preprocessing) -> No
     preset = chosen(line)
     assert isinstance(preset, DefaultPreset)
     assert preset == DefaultPreset(grey=grey)
+
+
+def test_the_old_word_for_scratch_is_taken() -> None:
+    assert chosen("--preset default --lr 0.01") == chosen("--preset scratch --lr 0.01") == DefaultPreset(lr=0.01)

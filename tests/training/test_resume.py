@@ -26,7 +26,7 @@ PATH = Path("model.pth")
 VOLUME: Any = SimpleNamespace(  # all that is asked of it
     name="a.rec",
     xyz=np.array([[33.0, 35.0, 5.0], [38.5, 30.0, 6.0]]),
-    grey=SimpleNamespace(shape=(8, 68, 72), mean=1.5, std=233.25),
+    grey=SimpleNamespace(shape=(8, 68, 72), centre=1.5, unit=233.25),
     mask=None,
 )
 RECIPE = Recipe("", "default", Preprocessing(), Geometry((0, 0, 0), (1, 1, 1), (1, 1, 1)), 10.0, Threshold(0.5, "none"))
@@ -43,17 +43,27 @@ def stored(preset: str) -> Checkpoint:
     return Checkpoint({}, RECIPE, {"identity": json.loads(OLD.read_text())[preset]})
 
 
-@pytest.mark.parametrize("preset", [DefaultPreset(), PublishedPreset()], ids=["default", "published"])
-def test_a_run_of_the_version_before_is_the_same_run(preset: Preset) -> None:
-    before = stored(preset.name)
+BEFORE = DefaultPreset(grey=Preprocessing(statistics="moments"))  # what the default preset was then
+
+
+@pytest.mark.parametrize(("name", "preset"), [("default", BEFORE), ("published", PublishedPreset())])
+def test_a_run_of_the_version_before_is_the_same_run(name: str, preset: Preset) -> None:
+    before = stored(name)
     refuse_other_run(before, identity(preset), PATH)
-    assert before.stored["identity"].keys() == identity(preset).keys()
     # its class of preprocessing had another name; the numbers count
     assert before.stored["identity"]["grey"].startswith("GreyParameters(")
-    other = published() if preset.name == "default" else Preprocessing()
+    other = replace(published(gauss=2.0), stretch=name == "default")
     for changed in (replace(preset, grey=other), replace(preset, epochs=3)):
         with pytest.raises(InputError, match="is a run with other options"):
             refuse_other_run(before, identity(changed), PATH)
+
+
+def test_a_run_of_the_first_formula_of_grey_levels_is_refused_in_one_line() -> None:
+    with pytest.raises(
+        InputError, match=r"is a run with grey levels by moments; expected by quantiles.*Begin anew"
+    ) as caught:
+        refuse_other_run(stored("default"), identity(DefaultPreset()), PATH)
+    assert "\n" not in str(caught.value)
 
 
 def test_labels_diameter_and_contrast_decide() -> None:
@@ -66,7 +76,7 @@ def test_labels_diameter_and_contrast_decide() -> None:
         ("a.rec", {"volumes": []}),
     ):
         with pytest.raises(InputError, match=f"other options .{name} "):
-            refuse_other_run(before, identity(DefaultPreset(), **changes), PATH)
+            refuse_other_run(before, identity(BEFORE, **changes), PATH)
 
 
 @pytest.mark.usefixtures("work")

@@ -41,6 +41,15 @@ def refuse_other_run(checkpoint: Checkpoint, identity: Mapping[str, str], path: 
     before = checkpoint.stored.get("identity")
     if not isinstance(before, dict):  # of an earlier version
         return
+    before = _in_todays_words(before)
+    formulas = [_formula(facts.get("grey", "")) for facts in (before, identity)]
+    if formulas[0] != formulas[1]:
+        raise InputError(
+            f"is a run with grey levels by {formulas[0]}",
+            where=path,
+            expected=f"by {formulas[1]}, as they are made now",
+            remedy="Begin anew with another --exp-id, or go on with the version and preset that it was begun with.",
+        )
     other = [
         f"{name} {before.get(name, 'not there')}, now {identity.get(name, 'not there')}"
         for name in sorted({*before, *identity})
@@ -48,6 +57,21 @@ def refuse_other_run(checkpoint: Checkpoint, identity: Mapping[str, str], path: 
     ]
     if other:
         raise _other_run("; ".join(other[:3]) + ("; ..." if len(other) > 3 else ""), path)
+
+
+def _in_todays_words(before: Mapping[str, str]) -> dict[str, str]:
+    """An identity that an earlier version stored: what had no name then, and what had another one."""
+    facts = dict(before)
+    grey = facts.get("grey", "")
+    if grey and "statistics" not in grey:
+        facts["grey"] = grey.removesuffix(")") + ", statistics='moments')"
+    if facts.get("name") == "default":
+        facts |= {"name": "scratch"} | {"pretrained": "False", "architecture_options": "{}"}
+    return facts
+
+
+def _formula(grey: str) -> str:
+    return "moments" if "'moments'" in grey else "quantiles"
 
 
 def _values(fact: str | None) -> str | None:
