@@ -19,7 +19,7 @@ from milopyp_training.losses.focal import CLAMP
 from milopyp_training.networks.base import PickingNetwork
 
 from . import parity
-from .graph import OPSET, PickingGraph, make_graph, write_recipe
+from .graph import OPSET, LoweredGraph, PickingGraph, make_graph, write_recipe
 from .load import load_model
 from .lowering import Layout
 from .precision import TARGETS, Precision, Target, calibration_slabs, layout_for, quantise, working_bytes
@@ -147,7 +147,8 @@ class Built:
 def build(graph: PickingGraph, recipe: Recipe, layout: Layout = "conv2d_sum", half: bool = False) -> Built:
     """Export `graph` in one of the layouts of `milopyp_export.lowering`; `half` as for `graph.make_graph`."""
     whole = make_graph(graph, layout, half)
-    streaming, described = make_streaming_graph(graph, layout) if layout != "conv3d" else (None, None)
+    streams = layout != "conv3d"
+    streaming, described = make_streaming_graph(LoweredGraph(graph, layout)) if streams else (None, None)
     return Built(whole, streaming, replace(recipe, chunks=described, working_bytes=working_bytes(recipe)))
 
 

@@ -11,17 +11,18 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import onnx
 import torch
 from torch import Tensor, nn
 
-from milopyp_shared.graph_names import OUTPUT
+from milopyp_shared.graph_names import FEATURES, OUTPUT
 from milopyp_shared.recipe import METADATA_KEY, Recipe
 from milopyp_training.networks.base import PickingNetwork
+from milopyp_training.networks.unet3d import UNet3d
 
-from .lowering import Layout, lower
+from .lowering import Layout, LoweredUNet3d, lower
 from .streaming import FullVolume
 
 OPSET = 20
@@ -41,6 +42,8 @@ class PickingGraph(nn.Module):
         Limits of the probability (published networks: 1e-4), 0 for none.
     """
 
+    output = OUTPUT
+
     def __init__(self, network: PickingNetwork, clamp: float) -> None:
         super().__init__()
         self.network, self.clamp = network, clamp
@@ -50,8 +53,24 @@ class PickingGraph(nn.Module):
         return probability(self.network.picking_logits(grey_of(sections, levels)), self.clamp)
 
 
+class FeatureGraph(nn.Module):
+    """Grey levels in, features out: of a `network` in evaluation mode, whose head has no part in it."""
+
+    output = FEATURES
+
+    def __init__(self, network: UNet3d) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, sections: Tensor, levels: Tensor) -> Tensor:
+        """Features ``(1, d, z', y', x')``, none of them negative."""
+        return self.network.features(grey_of(sections, levels))
+
+
 class LoweredGraph(nn.Module):
     """What goes into the file: the same function as `PickingGraph`, with the network in one of its layouts."""
+
+    output = PickingGraph.output
 
     def __init__(self, graph: PickingGraph, layout: Layout, half: bool = False) -> None:
         super().__init__()
@@ -63,6 +82,25 @@ class LoweredGraph(nn.Module):
         """Heat map; of the sections that `stream` has complete when it is given."""
         grey = grey_of(sections, levels).to(self.arithmetic)
         return probability(self.network(grey, stream or FullVolume()).to(torch.float32), self.clamp)
+
+
+class LoweredFeatures(nn.Module):
+    """The same function as `FeatureGraph`, for CPUs."""
+
+    output = FeatureGraph.output
+
+    def __init__(self, graph: FeatureGraph) -> None:
+        super().__init__()
+        self.network = cast(LoweredUNet3d, lower(graph.network, "conv2d_sum"))
+        del self.network.output
+
+    def forward(self, sections: Tensor, levels: Tensor, stream: FullVolume | None = None) -> Tensor:
+        """Features; of the sections that `stream` has complete when it is given."""
+        features = self.network.features(grey_of(sections, levels), stream or FullVolume())
+        return features.unsqueeze(0).transpose(1, 2)
+
+
+Lowered = LoweredGraph | LoweredFeatures
 
 
 def grey_of(sections: Tensor, levels: Tensor) -> Tensor:
@@ -87,15 +125,20 @@ def make_graph(graph: PickingGraph, layout: Layout = "conv2d_sum", half: bool = 
     half
         Half precision between the scaling of the grey levels and the sigmoid.
     """
+    return whole_graph(LoweredGraph(graph, layout, half))
+
+
+def whole_graph(lowered: Lowered) -> onnx.ModelProto:
+    """`lowered` as ONNX, for volumes and tiles of any size."""
     sizes = dict.fromkeys((1, 2, 3), torch.export.Dim.DYNAMIC)
     inputs = {"sections": torch.zeros(_EXAMPLE, dtype=torch.uint8), "levels": torch.tensor([0.0, 255.0])}
-    model = traced(LoweredGraph(graph, layout, half), inputs, {"sections": sizes, "levels": None})
+    model = traced(lowered, inputs, {"sections": sizes, "levels": None})
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def traced(module: nn.Module, inputs: dict[str, Tensor], sizes: dict[str, dict[int, Any] | None]) -> onnx.ModelProto:
-    """`module` as ONNX: inputs by name, output `OUTPUT`, and nothing of the machine that it was traced on."""
+def traced(module: Any, inputs: dict[str, Tensor], sizes: dict[str, dict[int, Any] | None]) -> onnx.ModelProto:
+    """`module` as ONNX: inputs by name, its `output`, and nothing of the machine that it was traced on."""
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             module.eval(),
@@ -103,7 +146,7 @@ def traced(module: nn.Module, inputs: dict[str, Tensor], sizes: dict[str, dict[i
             dynamo=True,
             dynamic_shapes=sizes,
             input_names=list(inputs),
-            output_names=[OUTPUT],
+            output_names=[module.output],
             opset_version=OPSET,
             external_data=False,
             verbose=False,
@@ -124,8 +167,8 @@ def write_recipe(model: onnx.ModelProto, recipe: Recipe) -> None:
 def _name_sizes(model: onnx.ModelProto) -> None:
     """Call the dynamic sizes z, y and x, as people do, and those of the output alike where they are the same."""
     sections, *_ = model.graph.input
-    [heat] = model.graph.output
-    sizes, results = (value.type.tensor_type.shape.dim[1:] for value in (sections, heat))
+    [output] = model.graph.output
+    sizes, results = (value.type.tensor_type.shape.dim[-3:] for value in (sections, output))
     for name, size, result in zip("zyx", sizes, results, strict=True):
         size.dim_param, result.dim_param = name, name if result.dim_param == size.dim_param else f"{name}_out"
     del model.graph.value_info[:]  # they speak of the old names; shape inference makes them anew

@@ -23,6 +23,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Literal, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -95,6 +96,10 @@ class LoweredUNet3d(LoweredNetwork):
 
     def forward(self, grey: Tensor, stream: FullVolume) -> Tensor:
         """Logits of the sections that `stream` has complete."""
+        return self.output(self.features(grey, stream)).transpose(0, 1)
+
+    def features(self, grey: Tensor, stream: FullVolume) -> Tensor:
+        """What the logits are linear functions of, ``(z, features, h, w)``."""
         low, high = self.grey_limits
         activation = stream.mask_outside(Activation((grey * (high - low) + low).transpose(0, 1)))
         activation = stream.mask_outside(relu(self.first(activation, stream)))
@@ -120,7 +125,7 @@ class LoweredUNet3d(LoweredNetwork):
                 activation = stream.mask_outside(relu(layer(activation, stream)))
         for layer in self.to_features:
             activation = activation.of(functional.relu(layer(activation.x)))
-        return self.output(activation.x).transpose(0, 1)
+        return activation.x
 
 
 class _Conv3dNetwork(LoweredNetwork):
@@ -174,7 +179,7 @@ def _convolutions(block: nn.Module) -> list[nn.Conv3d]:
 
 
 def _fold_normalisation(network: nn.Module) -> None:
-    """Fold the batch normalisations into the convolutions of the same number, in place.
+    """Fold the batch normalisations into the convolutions of the same number, in place; their `scale` says how.
 
     The exporter folds neighbours, but not a normalisation behind the crop of odd sizes, nor exactly in half precision.
     """
@@ -184,5 +189,6 @@ def _fold_normalisation(network: nn.Module) -> None:
     for convolution, norm in zip(convolutions, norms, strict=False):  # the last convolutions have none
         layer = layers[convolution]
         folded = fuse_conv_bn_eval(layer, layers[norm], transpose=isinstance(layer, nn.ConvTranspose2d))
+        folded.scale = layers[norm].weight * torch.rsqrt(layers[norm].running_var + layers[norm].eps)
         network.set_submodule(convolution, folded)
         network.set_submodule(norm, nn.Identity())

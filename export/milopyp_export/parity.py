@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,28 +13,31 @@ from numpy.typing import NDArray
 
 from milopyp_inference.engine.machine import Machine
 from milopyp_inference.engine.model import open_model
+from milopyp_inference.engine.providers.base import Engine
 from milopyp_inference.engine.runtime import import_onnxruntime
 from milopyp_shared import axes
 from milopyp_shared.errors import CheckError
-from milopyp_shared.graph_names import INPUTS, OUTPUT
+from milopyp_shared.graph_names import FEATURES, INPUTS, OUTPUT
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.matching import match_greedy
 from milopyp_shared.peaks import above_threshold, find_candidates, nms
 from milopyp_shared.picks import Picks
 from milopyp_shared.preprocessing import PreprocessedVolume, grey_levels
-from milopyp_shared.recipe import Geometry, Recipe
-from milopyp_shared.tiles import Span, Tiling, box_of, cut_stream, heat_map_shape
+from milopyp_shared.recipe import Geometry, Recipe, Runnable
+from milopyp_shared.tiles import Span, Tiling, box_of, cut_stream
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_shared.tta import heat_map
 
-from .graph import PickingGraph
+from .graph import FeatureGraph, PickingGraph
 
 LIMIT = 1e-4
 LIMITS = {"fp32": LIMIT, "fp16": 2e-2}
 #: Least share of picks that an int8 file must have in common with PyTorch.
 AGREEMENT = 0.9
+_WORDS = {OUTPUT: "heat map", FEATURES: "features"}
 
 #: Grey levels ``(z, y, x)`` and the two levels that mean 0 and 1 -> heat map.
+#: Features likewise.
 Runner = Callable[[NDArray[np.uint8], NDArray[np.float32]], NDArray[np.float32]]
 
 
@@ -43,9 +47,11 @@ def example_shapes(geometry: Geometry) -> list[tuple[int, int, int]]:
     return [(4 * z, 8 * y, 8 * x), (4 * z + 3, 6 * y + 5, 7 * x + 3), (1, 5 * y + 1, 4 * x)]
 
 
-def largest_difference(graph: PickingGraph, path: Path, shapes: list[tuple[int, int, int]], seed: int = 1) -> float:
-    """Largest heat-map difference between PyTorch and onnxruntime over random volumes of `shapes`; NaN for a NaN."""
-    wanted, found = _pytorch(graph), _onnxruntime(path)
+def largest_difference(
+    graph: PickingGraph | FeatureGraph, path: Path, shapes: list[tuple[int, int, int]], seed: int = 1
+) -> float:
+    """Largest difference between PyTorch and onnxruntime over random volumes of `shapes`; NaN for a NaN."""
+    wanted, found = _pytorch(graph), _onnxruntime(path, graph.output)
     rng = np.random.default_rng(seed)
     levels = np.array([3.0, 251.0], dtype=np.float32)
     differences = []
@@ -58,18 +64,18 @@ def largest_difference(graph: PickingGraph, path: Path, shapes: list[tuple[int, 
     return float(np.max(differences))
 
 
-def check(graph: PickingGraph, path: Path, geometry: Geometry, limit: float = LIMIT) -> dict[str, float]:
+def check(graph: PickingGraph | FeatureGraph, path: Path, geometry: Geometry, limit: float = LIMIT) -> dict[str, float]:
     """Compare on random volumes and return the figures for the recipe.
 
     Raises
     ------
     CheckError
-        The heat maps differ by more than `limit`.
+        The heat maps, or features, differ by more than `limit`.
     """
     shapes = example_shapes(geometry)
     difference = largest_difference(graph, path, shapes)
     if not difference <= limit:
-        raise _too_far(f"the exported heat map differs from PyTorch's by {difference:.2g}", path, limit)
+        raise _too_far(f"the exported {_WORDS[graph.output]} differs from PyTorch's by {difference:.2g}", path, limit)
     return {"shapes": float(len(shapes)), "max_difference": difference, "limit": limit}
 
 
@@ -81,7 +87,19 @@ def check_streaming(path: Path, recipe: Recipe) -> float:
     CheckError
         They differ by more than the limit; of int8, whose sums are rounded differently, the difference is only told.
     """
-    model = open_model(path, Machine(provider="cpu"))
+    limit = math.inf if recipe.precision == "int8" else LIMIT
+    return check_chunks(open_model(path, Machine(provider="cpu")).engine, path, recipe, limit=limit)
+
+
+def check_chunks(engine: Engine, path: Path, recipe: Runnable, output: str = OUTPUT, limit: float = LIMIT) -> float:
+    """Largest difference between the two graphs of the file that `engine` runs, on random volumes.
+
+    Raises
+    ------
+    CheckError
+        They differ by more than the limit.
+    """
+    whole = _onnxruntime(path, output)
     differences = []
     levels = np.array([3.0, 251.0], dtype=np.float32)
     for shape in example_shapes(recipe.geometry):
@@ -90,13 +108,14 @@ def check_streaming(path: Path, recipe: Recipe) -> float:
         assert recipe.chunks is not None
         z = cut_stream(depth, recipe.chunks.multiple, recipe.chunks.delay)
         tiling = Tiling(z, (Span(0, rows, 0, rows),), (Span(0, columns, 0, columns),), streaming=True)
-        found = np.full(heat_map_shape(shape, recipe.geometry), np.nan, np.float32)
-        for place, piece in model.engine.iter_heat_map(tiling, box_of(sections), levels):
-            found[place] = piece
-        differences.append(np.abs(found - _onnxruntime(path)(sections, levels)).max())
+        wanted = whole(sections, levels)
+        found = np.full_like(wanted, np.nan)
+        for place, piece in engine.iter_heat_map(tiling, box_of(sections), levels):
+            found[..., *place] = piece
+        differences.append(np.abs(found - wanted).max())
     largest = float(np.max(differences))
-    if recipe.precision != "int8" and not largest <= LIMIT:
-        raise _too_far(f"the heat map of chunks differs from that of the whole by {largest:.2g}", path, LIMIT)
+    if not largest <= limit:
+        raise _too_far(f"the {_WORDS[output]} of chunks differs from that of the whole by {largest:.2g}", path, limit)
     return largest
 
 
@@ -195,7 +214,7 @@ def _picks(heat: NDArray[np.float32], recipe: Recipe) -> Picks:
     return above_threshold(nms(candidates, recipe.suppression_distance), recipe.threshold.score)
 
 
-def _pytorch(graph: PickingGraph) -> Runner:
+def _pytorch(graph: PickingGraph | FeatureGraph) -> Runner:
     def run(sections: NDArray[np.uint8], levels: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
             heat: NDArray[Any] = graph(torch.from_numpy(sections[None]), torch.from_numpy(levels)).numpy()[0]
@@ -204,7 +223,7 @@ def _pytorch(graph: PickingGraph) -> Runner:
     return run
 
 
-def _onnxruntime(path: Path) -> Runner:
+def _onnxruntime(path: Path, output: str = OUTPUT) -> Runner:
     """The file on the CPU, whatever else this machine has."""
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
@@ -212,7 +231,7 @@ def _onnxruntime(path: Path) -> Runner:
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def run(sections: NDArray[np.uint8], levels: NDArray[np.float32]) -> NDArray[np.float32]:
-        heat: NDArray[np.float32] = session.run([OUTPUT], dict(zip(INPUTS, (sections[None], levels), strict=True)))[0][
+        heat: NDArray[np.float32] = session.run([output], dict(zip(INPUTS, (sections[None], levels), strict=True)))[0][
             0
         ]
         return heat

@@ -59,12 +59,17 @@ class SummedConvolution(nn.Module):
 
 
 def in_plane(layer: nn.Conv3d, kernel: Tensor, bias: bool) -> nn.Conv2d:
-    """A 2D convolution with `kernel` ``(out, in, y, x)`` and what `layer` does in the plane."""
+    """A 2D convolution with `kernel` ``(out, in, y, x)`` and what `layer` does in the plane.
+
+    Its `scale`, if it has one, is what a normalisation multiplied the kernel by, per output channel.
+    """
     outputs, inputs, *size = kernel.shape
     stride, padding, dilation = (values[1:] for values in (layer.stride, layer.padding, layer.dilation))
     bias = bias and layer.bias is not None
     flat = nn.Conv2d(inputs, outputs, size, stride, padding, dilation, bias=bias)  # type: ignore[arg-type]
     flat.weight = nn.Parameter(kernel.detach().clone())
+    if hasattr(layer, "scale"):
+        flat.scale = layer.scale
     if bias:
         flat.bias = nn.Parameter(layer.bias.detach().clone())  # type: ignore[union-attr]
     return flat

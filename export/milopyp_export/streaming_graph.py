@@ -23,8 +23,7 @@ from milopyp_inference.engine.runtime import import_onnxruntime
 from milopyp_inference.engine.streaming import ChunkStream
 from milopyp_shared.recipe import CHUNKS_KEY, Chunks
 
-from .graph import LoweredGraph, PickingGraph, traced
-from .lowering import Layout
+from .graph import Lowered, traced
 from .streaming import Streaming
 
 _DOMAIN, _MARK = "milopyp", "PrependState"
@@ -32,9 +31,8 @@ _EDGE = 64  # of the volume on which rows and columns of the states are seen
 _EVER = 2**62
 
 
-def make_streaming_graph(graph: PickingGraph, layout: Layout) -> tuple[onnx.ModelProto, Chunks]:
-    """`graph` as ONNX for a stream of chunks, and what an engine must know of it; not in the layout ``conv3d``."""
-    lowered = LoweredGraph(graph, layout)
+def make_streaming_graph(lowered: Lowered) -> tuple[onnx.ModelProto, Chunks]:
+    """`lowered` as ONNX for a stream of chunks, and what an engine must know of it; not in the layout ``conv3d``."""
     multiple = lowered.network.multiple
     chunk = 4 * multiple
     eager = Streaming(torch.tensor(0), torch.tensor(chunk))
@@ -108,8 +106,9 @@ class _Marks(Streaming):
 class _StreamingGraph(nn.Module):
     """A graph with chunks of sections as its input."""
 
-    def __init__(self, graph: LoweredGraph) -> None:
+    def __init__(self, graph: Lowered) -> None:
         super().__init__()
+        self.output = graph.output
         self.network = graph.network  # under this name, as in the whole graph, so that the weights' names are the same
         self._forward = graph.forward
 

@@ -11,7 +11,7 @@ import itertools
 import json
 from bisect import bisect_right
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from msgspec import Meta
 
@@ -90,6 +90,25 @@ class Chunks:
     def state_bytes(self, rows: int, columns: int) -> int:
         """Memory of the states for tiles of that size."""
         return sum(4 * n * c * -(-rows // 2**h) * -(-columns // 2**h) for n, c, h in self.states)
+
+
+class Runnable(Protocol):
+    """What an engine must know of a network; attributes as in a `Recipe`, which is one."""
+
+    @property
+    def geometry(self) -> Geometry:
+        """Of tiles."""
+        ...
+
+    @property
+    def chunks(self) -> Chunks | None:
+        """The streaming graph."""
+        ...
+
+    @property
+    def working_bytes(self) -> int:
+        """Memory per input voxel."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ Shape = tuple[int, int, int]
 Read = Callable[[Shape, Shape], NDArray[np.uint8]]
 #: ``(z, y, x)`` uint8 grey levels -> float32 heat map, sizes divided by the network's stride and rounded up.
 Network = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-#: Part of a heat map and where it belongs.
+#: Part of a heat map, or of features, and where it belongs.
 Piece = tuple[tuple[slice, slice, slice], NDArray[np.float32]]
 
 #: Voxels that go through a network at once where nothing else bounds them.
@@ -196,12 +196,12 @@ def plan_tiles(shape: Shape, geometry: Geometry, at_once: int) -> Tiling:
 
 
 def iter_heat_map(tiles: Iterable[Tile], read: Read, network: Network, geometry: Geometry) -> Iterator[Piece]:
-    """The heat maps of `tiles`; the next one is read while the network runs."""
+    """The heat maps of `tiles`, or features ``(d, z, y, x)``; the next one is read while the network runs."""
     for tile, block in prefetch((tile, read(tile.start, tile.end)) for tile in tiles):
         spans = tuple(zip((tile.z, tile.y, tile.x), geometry.stride, strict=True))
         z, y, x = (span.own(stride) for span, stride in spans)
         places = [span.output(stride) for span, stride in spans]
-        yield (places[0], places[1], places[2]), network(block)[z, y, x]
+        yield (places[0], places[1], places[2]), network(block)[..., z, y, x]
 
 
 def heat_map_shape(shape: Shape, geometry: Geometry) -> Shape:

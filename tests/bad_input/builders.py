@@ -53,6 +53,8 @@ class Case:
         Figures, names and options that standard error must hold, in whatever words.
     leaves
         Files that a command leaves that could not know before it began (exit code 3).
+    shipped
+        The weights that every installation has are those in the folder ``pretrained``.
     frugal
         The refusal must not cost more memory than the header (files that claim absurd sizes).
     """
@@ -65,6 +67,7 @@ class Case:
     build: Build = nothing
     facts: tuple[str, ...] = ()
     leaves: frozenset[str] = frozenset()
+    shipped: bool = False
     frugal: bool = False
 
 
@@ -258,6 +261,28 @@ def weights(content: Any) -> Build:
         torch.save(content, folder / "model.pth")
 
     return both(lists(), build)
+
+
+def pretrained(edit: Callable[[Path], None]) -> Build:
+    """Good lists beside ``pretrained``, the shipped weights of a small network, which `edit` changes."""
+
+    def build(folder: Path) -> None:
+        from shipped import ship_small
+
+        (folder / "pretrained").mkdir()
+        edit(ship_small(folder / "pretrained"))
+
+    return both(lists(), build)
+
+
+def description_edited(**changes: Any) -> Callable[[Path], None]:
+    """Change entries of the description of shipped weights."""
+
+    def edit(folder: Path) -> None:
+        described = json.loads((folder / "features.json").read_text())
+        (folder / "features.json").write_text(json.dumps(described | changes))
+
+    return edit
 
 
 def begun(**changes: Any) -> Build:

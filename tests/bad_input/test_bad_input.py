@@ -27,6 +27,7 @@ from bad_input import (
     training_cases,
 )
 from bad_input.builders import Case
+from milopyp_shared import pretrained_weights
 from milopyp_shared.errors import CheckError, ContradictionError, InputError, MilopypError, UsageError
 from running import run_line, tree
 
@@ -62,7 +63,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_bad_input(case: Case, folder: Path, tmp_path: Path) -> None:
+def test_bad_input(case: Case, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if case.shipped:
+        monkeypatch.setattr(pretrained_weights, "FOLDER", Path("pretrained"))
     case.build(folder)
     before = tree(tmp_path)
     if case.frugal:

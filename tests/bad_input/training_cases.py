@@ -12,7 +12,9 @@ from bad_input.builders import (
     begun,
     both,
     checkpoint,
+    description_edited,
     lists,
+    pretrained,
     text,
     trapped,
     volume,
@@ -21,6 +23,7 @@ from bad_input.builders import (
 )
 from bad_input.expected import CHECKPOINT, INSIDE, MASK, TENSORS, VALIDATION
 from milopyp_shared.errors import ContradictionError, InputError, UsageError
+from milopyp_shared.typed_json import OURS
 
 CORNER = np.pad(np.ones((4, 4, 4), np.int8), ((0, 12), (0, 28), (0, 28)))  # a mask that leaves next to nothing
 
@@ -106,6 +109,22 @@ CASES = [
          "at least 6 sections of 68 x 68", lists(coordinates="a 10 12 8\na 12 9 7\n"), facts=("32 x 32 voxels",)),
     Case("one label for the published preset", f"{TRAIN} --preset published", InputError, "the training list",
          "at least two: patches are drawn in pairs", wide("a 36 36 7\n")),
+    *(
+        Case(f"pre-trained weights {what}", f"{TRAIN} --preset pretrained", InputError, f"pretrained/{file}", expected,
+             pretrained(edit), shipped=True, facts=("pip install",))
+        for what, file, expected, edit in (
+            ("without a description", "features.json", "the description of the pre-trained weights",
+             lambda folder: (folder / "features.json").unlink()),
+            ("that are not there", "features.npz", "the pre-trained weights",
+             lambda folder: (folder / "features.npz").unlink()),
+            ("that were altered", "features.npz", f"the file with SHA-256 {'0' * 12}...",
+             description_edited(sha256="0" * 64)),
+            ("of a newer version", "features.json", "fields that this version knows", description_edited(colour=1)),
+            ("of another architecture", "features.json", OURS, description_edited(architecture="unet9")),
+            ("of another network", "features.npz", "those of this version",
+             description_edited(options={"channels": 3, "features": 4, "levels": 3, "projected": 1})),
+        )
+    ),
     Case("weights that are not there", f"{TRAIN} --load-model gone.pth", InputError, "gone.pth", CHECKPOINT, lists()),
     Case("text as weights", f"{TRAIN} --load_model coords.txt", InputError, "coords.txt", TENSORS, lists()),
     Case("code in weights", f"{TRAIN} --load-model model.pth", InputError, "model.pth", TENSORS,

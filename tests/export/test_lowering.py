@@ -11,24 +11,10 @@ from milopyp_export.streaming import FullVolume, Streaming
 from milopyp_training.networks.base import PickingNetwork
 from milopyp_training.networks.section_unet import SectionUNet
 from milopyp_training.networks.unet3d import UNet3d
+from shipped import unsettled
 
 LAYOUTS: tuple[Layout, ...] = ("conv3d", "conv2d_sum", "conv2d_stack")
 SHAPES = [(8, 32, 32), (7, 33, 47), (2, 18, 17), (1, 24, 31)]
-
-
-def unsettled(network: PickingNetwork) -> PickingNetwork:
-    """`network` with batch normalisations that are not the identity, and logits that are not all alike."""
-    generator = torch.Generator().manual_seed(1)
-    for layer in network.modules():
-        if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm3d):
-            assert layer.running_mean is not None and layer.running_var is not None
-            layer.running_mean.uniform_(-0.2, 0.2, generator=generator)
-            layer.running_var.uniform_(0.5, 1.5, generator=generator)
-            nn.init.uniform_(layer.weight, 0.75, 1.25, generator=generator)
-            nn.init.uniform_(layer.bias, -0.2, 0.2, generator=generator)
-        elif isinstance(layer, nn.Conv2d | nn.Conv3d):
-            nn.init.normal_(layer.weight, std=(2.0 / layer.weight[0].numel()) ** 0.5, generator=generator)
-    return network.eval()
 
 
 @pytest.fixture(

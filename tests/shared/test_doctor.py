@@ -18,9 +18,13 @@ import pytest
 from milopyp.commands import doctor
 from milopyp_inference.engine import runtime
 from milopyp_inference.engine.providers import cuda
+from milopyp_shared import pretrained_weights
+from milopyp_shared.pretrained_weights import GraphFacts
+from milopyp_shared.recipe import Chunks, Geometry
 from running import run_line
+from shipped import ship_small
 
-TITLES = [
+TITLES = [  # those of every installation
     *("milopyp", "packages", "cpu", "cuda", "tensorrt", "auto", "GPUs", "processor", "flags"),
     *("kernels", "engines", "temporary"),
 ]
@@ -100,6 +104,22 @@ def test_a_machine_with_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert found["providers"] == {"cpu": "works", "cuda": "works", "tensorrt": "no libnvinfer"}
     assert found["auto"] == "cuda"
     assert rows(run_line("milopyp doctor").out)["GPUs"] == "; ".join(found["gpus"])
+
+
+def test_shipped_weights_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pretrained_weights, "FOLDER", tmp_path / "none")
+    assert "weights" not in rows(run_line("milopyp doctor").out)
+    monkeypatch.setattr(pretrained_weights, "FOLDER", ship_small(tmp_path))
+    assert rows(run_line("milopyp doctor").out)["weights"].startswith(
+        f"{tmp_path}/features.json: says nothing of a graph"
+    )
+    facts_of_graph = GraphFacts(Geometry((1, 1, 1), (1, 1, 1), (1, 2, 2)), Chunks(0, 1, ()), 100, "")
+    pretrained_weights.write_graph(tmp_path, b"a graph", facts_of_graph)
+    outcome = run_line("milopyp doctor")
+    assert outcome.code == 0
+    assert rows(outcome.out)["weights"] == "pre-trained network with 4 features, arrays and graph whole"
+    (tmp_path / "features.npz").write_bytes(b"")
+    assert facts()["weights"].startswith(f"{tmp_path}/features.npz: has been altered")
 
 
 # ---------------------------------------------------------------- installations that cannot pick

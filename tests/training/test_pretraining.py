@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +189,7 @@ def test_shipped_weights_come_back_and_altered_ones_are_refused(tmp_path: Path) 
     network = UNet3d(2, 3, 4, 1).eval()
     ship(network, SMALL, tmp_path)
     weights = read_pretrained(tmp_path)
-    assert weights.description.options == network.architecture_options
+    assert asdict(weights.description.options) == network.architecture_options
     assert not any(name.startswith("head.") for name in weights.arrays)
     other = UNet3d(2, 3, 4, 1).eval()
     load_pretrained(other, weights)

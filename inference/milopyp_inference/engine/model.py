@@ -60,16 +60,23 @@ class Model:
         CheckError
             onnxruntime stops.
         """
-        tiling = self.engine.plan(shape)
-        try:
-            yield from self.engine.iter_heat_map(tiling, read, np.array(input_range, np.float32))
-        except runtime_errors() as error:
-            z, y, x = shape
-            raise CheckError(
-                f"onnxruntime stopped ({first_line(error)}) in a volume of {x} x {y} x {z} voxels",
-                where=self.path,
-                remedy="If it is the memory, give a smaller --memory or close other programs; else report it.",
-            ) from error
+        yield from iter_pieces(self.engine, self.path, read, shape, input_range)
+
+
+def iter_pieces(
+    engine: Engine, path: Path, read: Read, shape: Shape, input_range: tuple[float, float]
+) -> Iterator[Piece]:
+    """What `engine` makes of a volume; `path` is the file that it runs, the rest as for `Model.iter_heat_map`."""
+    tiling = engine.plan(shape)
+    try:
+        yield from engine.iter_heat_map(tiling, read, np.array(input_range, np.float32))
+    except runtime_errors() as error:
+        z, y, x = shape
+        raise CheckError(
+            f"onnxruntime stopped ({first_line(error)}) in a volume of {x} x {y} x {z} voxels",
+            where=path,
+            remedy="If it is the memory, give a smaller --memory or close other programs; else report it.",
+        ) from error
 
 
 def open_model(

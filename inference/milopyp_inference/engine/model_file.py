@@ -6,15 +6,40 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from milopyp_shared.errors import ContradictionError, InputError
 from milopyp_shared.files import missing_file_error
 from milopyp_shared.graph_names import INPUTS, OUTPUT
-from milopyp_shared.recipe import CHUNKS_KEY, METADATA_KEY, Recipe
+from milopyp_shared.recipe import CHUNKS_KEY, METADATA_KEY, Recipe, Runnable
 
 from .onnx_merge import extract_streaming_graph
 from .runtime import first_line, installed_runtimes, load_onnxruntime, refuse_two_runtimes, runtime_errors
 from .session import plain_options
+
+
+class GraphFile(Protocol):
+    """What an engine wants of a file; attributes as in a `ModelFile`, which is one."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        ...
+
+    @property
+    def recipe(self) -> Runnable:
+        """How the graphs are run."""
+        ...
+
+    @property
+    def graph(self) -> bytes:
+        """For tiles."""
+        ...
+
+    @property
+    def streaming_graph(self) -> bytes:
+        """For sections that pass by."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -59,7 +84,7 @@ def read_model_file(path: str | Path) -> ModelFile:
         return _exported_from(path)
     refuse_two_runtimes(installed_runtimes())
     graph = path.read_bytes()
-    entries, names = _look_inside(graph, path)
+    entries, names = look_inside(graph, path)
     if METADATA_KEY not in entries:
         raise _not_ours("the ONNX file has no milopyp recipe", path, "a file made by milopyp-export")
     recipe = Recipe.from_json(entries[METADATA_KEY], path)
@@ -79,7 +104,7 @@ def damaged_streaming_graph(path: Path, error: BaseException) -> InputError:
     return _not_ours(f"its graph for chunks is damaged ({first_line(error)})", path, "a file made by milopyp-export")
 
 
-def _look_inside(graph: bytes, path: Path) -> tuple[Mapping[str, str], tuple[str, ...]]:
+def look_inside(graph: bytes, path: Path) -> tuple[Mapping[str, str], tuple[str, ...]]:
     """Metadata, and names of inputs and outputs, as far as onnxruntime can read the file."""
     runtime = load_onnxruntime()
     options = plain_options(runtime)

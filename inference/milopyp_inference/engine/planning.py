@@ -12,7 +12,7 @@ import math
 import re
 
 from milopyp_shared.errors import UsageError
-from milopyp_shared.recipe import Recipe
+from milopyp_shared.recipe import Runnable
 from milopyp_shared.tiles import Shape, Tiling, axis_splits, cut_fixed, cut_stream, longest, plan_tiles, total
 
 DEFAULT_MEMORY = 10**9
@@ -47,7 +47,7 @@ def parse_memory(text: str) -> int:
     return size
 
 
-def plan(shape: Shape, recipe: Recipe, memory: int) -> Tiling:
+def plan(shape: Shape, recipe: Runnable, memory: int) -> Tiling:
     """The cheapest way through the network that fits into `memory` bytes.
 
     Parameters
@@ -76,7 +76,7 @@ def plan(shape: Shape, recipe: Recipe, memory: int) -> Tiling:
     return tiles
 
 
-def _cheapest_stream(shape: Shape, recipe: Recipe, room: int) -> tuple[float, Tiling | None]:
+def _cheapest_stream(shape: Shape, recipe: Runnable, room: int) -> tuple[float, Tiling | None]:
     """Chunks of the full depth in columns of rows and columns; their cost in voxels, and None when nothing fits."""
     if recipe.chunks is None:
         return math.inf, None
@@ -94,7 +94,7 @@ def _cheapest_stream(shape: Shape, recipe: Recipe, room: int) -> tuple[float, Ti
     return best
 
 
-def plan_for_gpu(shape: Shape, recipe: Recipe, memory: int | None = None) -> Tiling:
+def plan_for_gpu(shape: Shape, recipe: Runnable, memory: int | None = None) -> Tiling:
     """Tiles for a GPU, which prepares itself for a size: as many as possible have one and the same.
 
     Parameters

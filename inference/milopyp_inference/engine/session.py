@@ -57,10 +57,12 @@ def new_session(graph: bytes, machine: Machine, providers: ProviderOptions) -> A
     return session
 
 
-def run_on_cpu(session: Any, block: NDArray[np.uint8], input_range: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Heat map of a tile."""
+def run_on_cpu(
+    session: Any, block: NDArray[np.uint8], input_range: NDArray[np.float32], output: str = OUTPUT
+) -> NDArray[np.float32]:
+    """Heat map of a tile, or another `output`."""
     inputs = dict(zip(INPUTS, (block[None], input_range), strict=True))
-    heat: NDArray[np.float32] = session.run([OUTPUT], inputs)[0][0]
+    heat: NDArray[np.float32] = session.run([output], inputs)[0][0]
     return heat
 
 

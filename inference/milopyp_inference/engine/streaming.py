@@ -12,13 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from milopyp_shared.graph_names import OUTPUT
 from milopyp_shared.prefetch import prefetch
-from milopyp_shared.recipe import Chunks, Recipe
+from milopyp_shared.recipe import Chunks, Runnable
 from milopyp_shared.tiles import Piece, Read, Tile, Tiling
 
 
 def iter_streamed(
-    session: Any, tiling: Tiling, read: Read, input_range: NDArray[np.float32], recipe: Recipe
+    session: Any,
+    tiling: Tiling,
+    read: Read,
+    input_range: NDArray[np.float32],
+    recipe: Runnable,
+    *,
+    output: str = OUTPUT,
 ) -> Iterator[Piece]:
     """Heat map of a volume, chunk by chunk; the next one is read while the network runs.
 
@@ -32,6 +39,8 @@ def iter_streamed(
         Gives grey levels.
     input_range
         The two grey levels that mean 0 and 1.
+    output
+        Of the graph: the heat map, or features ``(d, z, y, x)``.
     """
     chunks, (_, sy, sx) = recipe.chunks, recipe.geometry.stride
     assert chunks is not None
@@ -47,11 +56,11 @@ def iter_streamed(
     for tile, sections in prefetch((tile, block(tile)) for tile in tiling):
         z, y, x = tile.z, tile.y, tile.x
         if z.read_first == 0:  # another column
-            stream = ChunkStream(session, chunks, input_range, depth, (y.read, x.read))
+            stream = ChunkStream(session, chunks, input_range, depth, (y.read, x.read), output=output)
         heat = stream.run(stream.inputs(sections, z.read_first))
         if z.first < z.last:
             start = z.first - (z.read_first - chunks.delay)
-            own = heat[start : start + z.last - z.first, y.own(sy), x.own(sx)]
+            own = heat[..., start : start + z.last - z.first, y.own(sy), x.own(sx)]
             yield (slice(z.first, z.last), y.output(sy), x.output(sx)), own
 
 
@@ -64,17 +73,26 @@ class ChunkStream:
         Sections of the volume.
     size
         Rows and columns.
+    output
+        Of the graph.
     """
 
     def __init__(
-        self, session: Any, chunks: Chunks, levels: NDArray[np.float32], depth: int, size: tuple[int, int]
+        self,
+        session: Any,
+        chunks: Chunks,
+        levels: NDArray[np.float32],
+        depth: int,
+        size: tuple[int, int],
+        *,
+        output: str = OUTPUT,
     ) -> None:
         self._session = session
         self._known: dict[str, NDArray[Any]] = {"levels": levels, "depth": np.array(depth, np.int64)}
         for number, (sections, channels, halvings) in enumerate(chunks.states):
             rows, columns = (-(-length // 2**halvings) for length in size)
             self._known[f"state_{number}"] = np.zeros((sections, channels, rows, columns), np.float32)
-        self._outputs = ["heatmap", *(f"after_{number}" for number in range(len(chunks.states)))]
+        self._outputs = [output, *(f"after_{number}" for number in range(len(chunks.states)))]
 
     def inputs(self, sections: NDArray[np.uint8], position: int) -> dict[str, NDArray[Any]]:
         """What the graph gets for the next chunk, which begins at section `position`."""

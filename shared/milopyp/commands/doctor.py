@@ -19,9 +19,9 @@ from typing import Any
 
 import click
 
-from milopyp_shared import cpu
+from milopyp_shared import cpu, pretrained_weights
 from milopyp_shared.commandline import command
-from milopyp_shared.errors import CheckError, ContradictionError
+from milopyp_shared.errors import CheckError, ContradictionError, InputError
 from milopyp_shared.system import allowed_threads
 
 PACKAGES = ("numpy", "scipy", "numba", "mrcfile", "torch", "onnx")
@@ -68,6 +68,8 @@ class Facts:
         Where numba keeps compiled functions; None when numba cannot be loaded.
     temporary
         For grey levels and heat maps; None when there is none that can be written.
+    weights
+        What the pre-trained weights are, or what is wrong with them; empty in an installation that never had any.
     """
 
     milopyp: str
@@ -81,6 +83,7 @@ class Facts:
     kernels: Folder | None
     engines: Folder
     temporary: Folder | None
+    weights: str
 
 
 @command("doctor", speaks=False)
@@ -126,6 +129,7 @@ def gather() -> Facts:
         kernels=None if numba_error else _kernels(),
         engines=folder(tensorrt_cache.cache_folder() / "engines"),
         temporary=_temporary(),
+        weights=_weights(),
     )
 
 
@@ -148,6 +152,7 @@ def describe(facts: Facts) -> str:
         ("kernels", _describe_folder(facts.kernels, "NUMBA_CACHE_DIR")),
         ("engines", _describe_folder(facts.engines, "MILOPYP_CACHE")),
         ("temporary", _describe_folder(facts.temporary, "TMPDIR")),
+        *([("weights", facts.weights)] if facts.weights else []),
     ]
     return "\n".join(f"{title:<12}{text}" for title, text in rows)
 
@@ -233,6 +238,17 @@ def _temporary() -> Folder | None:
         return folder(Path(tempfile.gettempdir()))
     except FileNotFoundError:
         return None
+
+
+def _weights() -> str:
+    if not pretrained_weights.FOLDER.is_dir():
+        return ""
+    try:
+        description = pretrained_weights.read_pretrained().description
+        pretrained_weights.read_graph()
+    except InputError as error:
+        return str(error)
+    return f"pre-trained network with {description.options.features} features, arrays and graph whole"
 
 
 def _describe_folder(place: Folder | None, variable: str) -> str:

@@ -35,8 +35,10 @@ def pretrain(folder: Path, workers: int | None, gpus: str, threads: int | None, 
       milopyp pretrain --out pretraining
     """
     try:
+        import onnxscript  # noqa: F401 - PyTorch's exporter would miss it after hours
         import torch
 
+        from milopyp_export.features import export_features
         from milopyp_training.loop.machine import device_of
         from milopyp_training.pretraining.pretrain import pretrain as run
         from milopyp_training.pretraining.settings import PretrainingSettings
@@ -44,7 +46,7 @@ def pretrain(folder: Path, workers: int | None, gpus: str, threads: int | None, 
     except ImportError as error:
         raise MissingDependency(
             f"the package {error.name} cannot be loaded ({error})", where="milopyp pretrain",
-            remedy="Run: pip install 'milopyp[train]'.",
+            remedy="Run: pip install 'milopyp[export,cpu]'.",
         ) from error  # fmt: skip
     from milopyp_shared.system import allowed_threads
 
@@ -55,4 +57,5 @@ def pretrain(folder: Path, workers: int | None, gpus: str, threads: int | None, 
     settings = PretrainingSettings(**given)
     network = run(folder, settings, device_of(gpus), workers=workers or allowed_threads(), console=console)
     ship(network, settings, folder)
-    console.say(f"wrote {folder / 'features.npz'} and {folder / 'features.json'}")
+    difference = export_features(folder)
+    console.say(f"wrote features.npz, .onnx and .json in {folder}; the graph differs by {difference:.1g} at most")

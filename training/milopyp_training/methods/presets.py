@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from milopyp_shared import preprocessing
 from milopyp_shared.preprocessing import Preprocessing
-from milopyp_shared.pretrained_weights import read_description
+from milopyp_shared.pretrained_weights import read_pretrained
 
 from ..losses.published import PublishedLoss
 
@@ -86,13 +86,19 @@ class DefaultPreset:
 
 
 def pretrained() -> DefaultPreset:
-    """Fine-tuning of the weights that milopyp ships."""
-    description = read_description()
+    """Fine-tuning of the weights that milopyp ships.
+
+    Raises
+    ------
+    InputError
+        They are missing or altered.
+    """
+    description = read_pretrained().description  # altered ones are refused before anything is read or written
     return DefaultPreset(
         name="pretrained",
         pretrained=True,
         architecture=description.architecture,
-        architecture_options=description.options,
+        architecture_options=asdict(description.options),
         grey=description.grey,
         epochs=6,
         lr=1e-3,

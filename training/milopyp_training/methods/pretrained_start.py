@@ -9,8 +9,8 @@ from functools import cache
 import numpy as np
 import torch
 
+from milopyp_shared import pretrained_weights
 from milopyp_shared.head import Head, fit_head
-from milopyp_shared.pretrained_weights import read_pretrained
 
 from ..data.dataset import LabelledVolume
 from ..networks.base import PickingNetwork
@@ -21,7 +21,7 @@ from .default_patches import PatchSampling, draw_batch
 BATCHES = 6  # of patches that the head is fitted to
 SEED = 0  # of their places; equal labels give equal heads
 
-_weights = cache(read_pretrained)  # every network of a cross-validation begins with them
+_weights = cache(pretrained_weights.read_pretrained)  # every network of a cross-validation begins with them
 
 
 def begin_pretrained(network: PickingNetwork, volumes: Sequence[LabelledVolume], sampling: PatchSampling) -> None:
@@ -33,7 +33,7 @@ def begin_pretrained(network: PickingNetwork, volumes: Sequence[LabelledVolume],
         The weights are missing, altered or those of another network, or no patch holds a label.
     """
     assert isinstance(network, UNet3d)
-    load_pretrained(network, _weights())
+    load_pretrained(network, _weights(pretrained_weights.FOLDER))
     set_head(network.head, fit_to_labels(network, volumes, sampling))
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import torch
 from torch import nn
 
 from milopyp_shared.errors import InputError
 from milopyp_shared.head import Head
 from milopyp_shared.pretrained_weights import REINSTALL, PretrainedWeights
+
+from .registry import NETWORKS
+from .unet3d import UNet3d
 
 HEAD = "head."
 
@@ -27,10 +32,25 @@ def load_pretrained(network: nn.Module, weights: PretrainedWeights) -> None:
     ]
     if wrong:
         raise InputError(
-            f"the pre-trained weights do not fit the network ({min(wrong)})",
-            expected="those of this version", remedy=REINSTALL,
+            f"the weights do not fit the network ({min(wrong)})",
+            where=weights.path, expected="those of this version", remedy=REINSTALL,
         )  # fmt: skip
     network.load_state_dict(state, strict=False)
+
+
+def build_pretrained(weights: PretrainedWeights) -> UNet3d:
+    """The network of the weights, in evaluation mode; its head means nothing.
+
+    Raises
+    ------
+    InputError
+        They are those of another network.
+    """
+    description = weights.description
+    network = NETWORKS[description.architecture].build(description.grey, asdict(description.options))
+    assert isinstance(network, UNet3d)
+    load_pretrained(network, weights)
+    return network.eval()
 
 
 def set_head(head: nn.Conv3d, fitted: Head) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from milopyp_shared.pretrained_weights import Description, write_pretrained
+from milopyp_shared.pretrained_weights import Description, NetworkOptions, write_pretrained
 
 from ..networks.pretrained import HEAD
 from ..networks.unet3d import UNet3d
@@ -28,7 +28,7 @@ def ship(network: UNet3d, settings: PretrainingSettings, folder: Path) -> None:
     arrays = {name: value.detach().cpu().numpy() for name, value in state.items() if not name.startswith(HEAD)}
     description = Description(
         architecture="unet3d",
-        options=network.architecture_options,
+        options=NetworkOptions(**network.architecture_options),
         grey=settings.grey,
         diameters=(SMALLEST, LARGEST),
         settings={entry.name: str(getattr(settings, entry.name)) for entry in fields(settings)},

@@ -59,6 +59,7 @@ class Engine(Protocol):
         CheckError
             It fails.
         """
+        return None
 
     def iter_heat_map(self, tiling: Tiling, read: Read, input_range: NDArray[np.float32]) -> Iterator[Piece]:
         """The heat map of a volume, piece by piece.
