@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 import onnx
@@ -21,6 +22,8 @@ from . import parity
 from .graph import FeatureGraph, LoweredFeatures, whole_graph
 from .half_weights import scales_of, store_half
 from .streaming_graph import embed, make_streaming_graph
+
+FEATURE_BYTES = 2  # of every feature, which is given out, per input voxel; measured
 
 
 def export_features(folder: Path) -> float:
@@ -63,7 +66,8 @@ def make_feature_graph(graph: FeatureGraph, weights: PretrainedWeights) -> tuple
     embed(whole, streaming)
     onnx.checker.check_model(whole)
     described = weights.description
-    working_bytes = NETWORKS[described.architecture].working_bytes
+    working_bytes = NETWORKS[described.architecture].working_bytes(asdict(described.options))
+    working_bytes += FEATURE_BYTES * described.options.features
     return whole, GraphFacts(graph.network.geometry(), chunks, working_bytes, sha256="")
 
 

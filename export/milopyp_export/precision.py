@@ -55,7 +55,7 @@ def layout_for(network: PickingNetwork, precision: Precision, target: Target) ->
 def working_bytes(recipe: Recipe) -> int:
     """Memory per input voxel of a network at work in onnxruntime on the CPU."""
     spec = NETWORKS[recipe.architecture]
-    return (recipe.precision == "int8" and spec.int8_working_bytes) or spec.working_bytes
+    return (recipe.precision == "int8" and spec.int8_working_bytes) or spec.working_bytes(recipe.architecture_options)
 
 
 def calibration_slabs(images: Sequence[ImageEntry], recipe: Recipe) -> Iterator[dict[str, NDArray[Any]]]:

@@ -37,6 +37,12 @@ def test_presets_of_the_networks() -> None:
     assert trained_by("published") == ["unet_4", "unet_5"]
 
 
+def test_memory_grows_with_the_width_of_the_network() -> None:
+    by_width = {channels: NETWORKS["unet3d"].working_bytes({"channels": channels}) for channels in (2, 16, 32, 64)}
+    assert by_width == {2: 240, 16: 240, 32: 480, 64: 960}
+    assert NETWORKS["unet3d"].working_bytes({}) == 240
+
+
 def test_the_command_line_names_them_without_pytorch() -> None:
     code = "import sys; import milopyp_training.cli; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -33,8 +33,9 @@ class NetworkSpec:
         The method that trains it: ``default`` wants logits ``(b, z, y, x)`` from ``forward``, ``published`` a pair of
         logits and embedding.
     working_bytes
-        Memory per input voxel at work in onnxruntime on the CPU, measured with ``benchmarks/bench_inference.py``, the
-        larger one of both graphs of a file. The default is safe for networks of the usual size.
+        Memory per input voxel at work in onnxruntime on the CPU, by the same parameters, measured as
+        ``benchmarks/bench_inference.py`` does, the larger one of both graphs of a file. The default is safe for
+        networks of the usual size.
     int8_working_bytes
         The same in int8; None: the same number.
     """
@@ -42,7 +43,7 @@ class NetworkSpec:
     name: str
     build: Callable[[Preprocessing, Mapping[str, int]], PickingNetwork]
     preset: Literal["default", "published"] = "default"
-    working_bytes: int = 400
+    working_bytes: Callable[[Mapping[str, int]], int] = lambda options: 400
     int8_working_bytes: int | None = None
 
 
@@ -50,6 +51,10 @@ def _unet3d(grey: Preprocessing, options: Mapping[str, int]) -> PickingNetwork:
     from .unet3d import UNet3d
 
     return UNet3d(**options, grey_limits=grey.limits)
+
+
+def _unet3d_bytes(options: Mapping[str, int]) -> int:
+    return max(240, 15 * options.get("channels", 16))  # a narrower network has as much around it
 
 
 def _section_unet(levels: int) -> Callable[[Preprocessing, Mapping[str, int]], PickingNetwork]:
@@ -64,9 +69,9 @@ def _section_unet(levels: int) -> Callable[[Preprocessing, Mapping[str, int]], P
 NETWORKS = {
     spec.name: spec
     for spec in (
-        NetworkSpec("unet3d", _unet3d, working_bytes=240),
-        NetworkSpec("unet_4", _section_unet(4), "published", working_bytes=300, int8_working_bytes=420),
-        NetworkSpec("unet_5", _section_unet(5), "published", working_bytes=300, int8_working_bytes=420),
+        NetworkSpec("unet3d", _unet3d, working_bytes=_unet3d_bytes),
+        NetworkSpec("unet_4", _section_unet(4), "published", lambda options: 300, int8_working_bytes=420),
+        NetworkSpec("unet_5", _section_unet(5), "published", lambda options: 300, int8_working_bytes=420),
     )
 }
 
