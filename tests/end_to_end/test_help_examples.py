@@ -29,7 +29,11 @@ from toy_checkpoint import save_toy
 from toys import TOY, clean_phantom, write_tomogram
 
 NEEDS_A_GPU = {"engines build"}
-FEW_STEPS = "--num-epochs 1 --threads 1 --gpus -1 --no-export"
+QUICKER = {
+    "milopyp-train": "--num-epochs 1 --threads 1 --gpus -1 --no-export",
+    "demo": "--num-epochs 1",
+    "pretrain": "--groups 1 --steps 1 --workers 1 --threads 1 --gpus -1",
+}
 CALIBRATION = {"particles": 9.0, "score": [0.2, 0.6], "precision": [0.5, 0.95], "recall": [0.9, 0.5]}
 
 
@@ -179,7 +183,7 @@ def test_example(name: str, line: str) -> None:
     if name in NEEDS_A_GPU:
         pytest.skip(f"{name} needs a GPU")
     SCENES.get(name, lambda: None)()
-    quicker = FEW_STEPS if line.startswith("milopyp-train") else "--num-epochs 1" if name == "demo" else ""
+    quicker = QUICKER.get(name, "")
     if line.startswith("milopyp-train") and "published" not in line:
         quicker += " --quick --batch-size 2"  # which takes the least time; that of the published method is one pair
     outcome = run_line(line, *quicker.split())

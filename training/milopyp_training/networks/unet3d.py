@@ -75,8 +75,10 @@ class UNet3d(PickingNetwork):
         """What the logit is a linear function of, ``(B, features, z, ceil(y/2), ceil(x/2))``."""
         low, high = self.grey_limits
         x = (sections * (high - low) + low).unsqueeze(1)
-        x = functional.pad(x, (0, 1, 0, 1))  # odd sizes round up
-        x = functional.relu(self.stem_norm(self.stem(x)), inplace=True)
+        x = (
+            self._stem_of_blocks(x) if self.training else self.stem(functional.pad(x, (0, 1, 0, 1)))
+        )  # odd sizes round up
+        x = functional.relu(self.stem_norm(x), inplace=True)
         skips = []
         for level, block in enumerate(self.down):
             if level:
@@ -92,6 +94,14 @@ class UNet3d(PickingNetwork):
             x = block(torch.cat((skip, x), dim=1))
         features: Tensor = self.to_features(x)
         return features
+
+    def _stem_of_blocks(self, x: Tensor) -> Tensor:
+        """The stem as a 3 x 3 x 3 convolution of blocks of 2 x 2 pixels, whose gradient takes a quarter of the time."""
+        x = functional.pad(x, (0, x.shape[4] % 2, 0, x.shape[3] % 2))
+        batch, _, depth, rows, columns = x.shape
+        blocks = x.reshape(batch, depth, rows // 2, 2, columns // 2, 2).permute(0, 3, 5, 1, 2, 4).flatten(1, 2)
+        kernel = self.stem.weight.reshape(-1, 3, 3, 2, 3, 2).permute(0, 3, 5, 1, 2, 4).flatten(1, 2)
+        return functional.conv3d(blocks, kernel, padding=1)
 
     def geometry(self) -> Geometry:
         """Halo, alignment and stride for tiles."""
