@@ -24,9 +24,9 @@ def test_the_logit_is_a_linear_function_of_features_that_are_not_negative() -> N
     grey = torch.rand(1, 5, 18, 23)
     with torch.no_grad():
         features, logits = network.features(grey), network(grey)
+        linear = torch.einsum("d,bdzyx->bzyx", network.head.weight.flatten(), features) + network.head.bias
     assert features.shape == (1, 6, 5, 9, 12)
     assert (features >= 0).all() and (features > 0).any()
-        linear = torch.einsum("d,bdzyx->bzyx", network.head.weight.flatten(), features) + network.head.bias
     torch.testing.assert_close(linear, logits)
 
 
