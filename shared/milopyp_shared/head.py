@@ -57,7 +57,7 @@ def fit_head(
 
     if not positive.any():
         raise InputError("no label lies in what the head is fitted to", expected="at least one labelled particle")
-    start = _ridge(features, target, positive)
+    start = ridge(features, target, positive)
 
     def loss(head: Float) -> tuple[float, Float]:
         value, slope = focal_loss(features @ head[:-1].astype(np.float32) + np.float32(head[-1]), target, positive)
@@ -91,8 +91,11 @@ def focal_loss(
     return float(np.sum(value, dtype=np.float64)) / float(count), slope
 
 
-def _ridge(features: NDArray[np.float32], target: NDArray[np.float32], positive: NDArray[np.bool_]) -> Float:
-    """Weights and bias, from least squares to 1 at positives and 0 at background."""
+def ridge(features: NDArray[np.float32], target: NDArray[np.float32], positive: NDArray[np.bool_]) -> Float:
+    """Weights and bias ``(d + 1,)`` from least squares to 1 at positives and 0 at background, as logits.
+
+    Parameters as those of `fit_head`.
+    """
     background = ~positive & (target < np.exp(-2.0))  # two standard deviations of the target from a label
     scale = float(np.mean(features[positive] ** 2, dtype=np.float64)) + 1e-12
     square, answer = np.zeros((features.shape[1] + 1,) * 2), np.zeros(features.shape[1] + 1)

@@ -20,6 +20,7 @@ from milopyp_shared.recipe import Calibration, Recipe, Threshold
 from .data.dataset import LabelledVolume, TrainingSet, with_particles
 from .evaluation import calibration, label_suggestions, model_selection, plots
 from .evaluation.crossvalidation import FEWEST_LABELS, CrossValidation, ignore_look_alikes
+from .evaluation.label_agreement import label_agreement
 from .evaluation.model_selection import Metric, rows_of
 from .evaluation.threshold import calibrated_threshold, threshold_of_labels
 from .evaluation.validation import Prediction, predict_all, validate
@@ -136,18 +137,22 @@ class TrainingRun:
         identity = resume.identity_of(self.method, data, schedule.seed)
         self.provenance = Provenance(schedule.seed, options or {}, identity)
         self.crossvalidation = self._crossvalidation()
-        if (
-            self.crossvalidation is None
-            and isinstance(preset := self.method.preset, DefaultPreset)
-            and preset.pretrained
-        ):
-            self._begin(ignore_look_alikes(self.method.network, self.volumes, self.recipe, preset.ignored_per_label))
+        if isinstance(preset := self.method.preset, DefaultPreset) and preset.pretrained:
+            self._look_at_labels(preset)
 
     def _begin(self, volumes: Sequence[LabelledVolume]) -> None:
         """The state before the first epoch on these tomograms."""
         torch.manual_seed(self.schedule.seed)
         self.volumes, self.method = volumes, self._make(volumes)
         self.state = new_state(self.method, self.schedule.epochs, self._world)
+
+    def _look_at_labels(self, preset: DefaultPreset) -> None:
+        """What a network that tells particles apart says of the labels before it is trained on them."""
+        agreement = label_agreement(self.method.network, self.volumes)
+        if agreement is not None and (doubt := agreement.warning()):
+            self.console.warn(doubt)
+        if self.crossvalidation is None:
+            self._begin(ignore_look_alikes(self.method.network, self.volumes, self.recipe, preset.ignored_per_label))
 
     def _crossvalidation(self) -> CrossValidation | None:
         """What is done before the training; None when that is not asked for or not possible."""

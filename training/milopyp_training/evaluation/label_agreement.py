@@ -1,0 +1,112 @@
+"""Do the labels look like each other? Asked of a network that tells particles apart before it is trained on any.
+
+Of each label the others are shown to the network, and it says how much of the background looks more like them than the
+label does. Of right labels that is less than a hundredth, of places drawn at random about a half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from milopyp_shared.head import ridge
+
+from ..data.dataset import LabelledVolume, Triple, with_particles
+from ..networks.base import PickingNetwork
+from ..networks.unet3d import UNet3d
+
+Features = NDArray[np.float32]
+
+AROUND: Triple = (16, 64, 64)  # voxels around a label that the network sees
+PER_LABEL = 400  # voxels of its surroundings that are background
+MOST_LABELS = 200  # enough to compare each with
+DOUBTFUL = 0.05  # part of the background that looks more like the other labels
+NAMED = 5  # in a warning
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What the labels look like beside each other.
+
+    Attributes
+    ----------
+    names, xyz
+        Tomogram ``(n,)`` and place ``(n, 3)`` of every label that was looked at, voxels.
+    more_alike
+        ``(n,)``: part of the background that looks more like the other labels than this one does.
+    """
+
+    names: Sequence[str]
+    xyz: NDArray[np.float64]
+    more_alike: NDArray[np.float64]
+
+    def warning(self) -> str | None:
+        """One sentence that shows the labels which look like background; None where none does."""
+        doubtful = np.flatnonzero(self.more_alike > DOUBTFUL)
+        if not len(doubtful):
+            return None
+        worst = doubtful[np.argsort(-self.more_alike[doubtful])][:NAMED]
+        places = "; ".join(f"{self.names[i]} {' '.join(f'{value:g}' for value in self.xyz[i])}" for i in worst)
+        places += "; ..." if len(doubtful) > NAMED else ""
+        if 2 * len(doubtful) > len(self.xyz):
+            return (
+                f"W13 the labels do not look like each other: {len(doubtful)} of {len(self.xyz)} look like background "
+                f"({places}); check order, binning, contrast and --bbox"
+            )
+        return f"W13 {len(doubtful)} of {len(self.xyz)} labels look like background beside the others: {places}"
+
+
+def label_agreement(network: PickingNetwork, volumes: Sequence[LabelledVolume]) -> Agreement | None:
+    """Compare every label with the others; None where there is only one.
+
+    Parameters
+    ----------
+    network
+        With features that tell particles apart; its head is not asked.
+    """
+    assert isinstance(network, UNet3d)
+    labelled = with_particles(volumes)
+    places = [(volume, index) for volume in labelled for index in range(len(volume.xyz))]
+    rng = np.random.default_rng(0)
+    if len(places) > MOST_LABELS:
+        places = [places[i] for i in np.sort(rng.permutation(len(places))[:MOST_LABELS])]
+    if len(places) < 2:
+        return None
+    shown = [_features(network, volume, index, rng) for volume, index in places]
+    at_labels = np.stack([label for label, _ in shown])
+    background = np.concatenate([around for _, around in shown])
+    more_alike = [_more_alike(at_labels, index, background) for index in range(len(places))]
+    names, xyz = [volume.name for volume, _ in places], np.stack([volume.xyz[index] for volume, index in places])
+    return Agreement(names, xyz, np.array(more_alike))
+
+
+def _features(
+    network: UNet3d, volume: LabelledVolume, index: int, rng: np.random.Generator
+) -> tuple[Features, Features]:
+    """Features at a label ``(d,)``, and at voxels around it that are not its particle ``(m, d)``."""
+    stride = network.geometry().stride
+    centre = volume.grid_zyx(stride)[index]
+    shape = np.minimum(AROUND, volume.grey.shape) // np.array(stride) * stride
+    start = np.clip(np.rint(centre * stride - shape / 2), 0, np.array(volume.grey.shape) - shape).astype(int)
+    start = start // stride * stride
+    grey = volume.grey.box(start.tolist(), (start + shape).tolist())
+    low, high = volume.grey.input_range
+    sections = (torch.from_numpy(grey)[None].to(torch.float32) - low) / (high - low)
+    network.eval()
+    with torch.inference_mode():
+        features = network.features(sections)[0].movedim(0, -1).cpu().numpy()
+    network.train()
+    own = np.clip(np.rint(centre - start / np.array(stride)).astype(int), 0, np.array(features.shape[:3]) - 1)
+    flat = features.reshape(-1, features.shape[-1])
+    return features[tuple(own)], flat[rng.integers(0, len(flat), PER_LABEL)]
+
+
+def _more_alike(at_labels: Features, index: int, background: Features) -> float:
+    others = np.delete(at_labels, index, axis=0)
+    positive = np.arange(len(others) + len(background)) < len(others)
+    head = ridge(np.concatenate([others, background]), np.zeros(len(positive), np.float32), positive)[:-1]
+    return float(np.mean(background @ head >= at_labels[index] @ head))
