@@ -63,7 +63,7 @@ def toy_recipe(network: UNet3d) -> Recipe:
         architecture="unet3d",
         architecture_options={"channels": network.channels, "levels": network.levels},
         preset="default",
-        grey=Preprocessing(),
+        grey=Preprocessing(statistics="moments"),  # as the committed file has it
         geometry=network.geometry(),
         diameter=DIAMETER,
         voxel_size=10.0,
