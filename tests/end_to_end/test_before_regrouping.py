@@ -179,7 +179,7 @@ def test_an_old_checkpoint_is_shown_and_exported() -> None:
 def test_an_old_recipe() -> None:
     recipe = Recipe.from_json(Path("recipe.json").read_text(), "recipe.json")
     assert (recipe.architecture, recipe.architecture_options) == ("unet3d", {"channels": 2, "levels": 2})
-    assert recipe.grey == Preprocessing("mean", (0.4, 0.8, 0.8), (-4.0, 4.0), stretch=False)
+    assert recipe.grey == Preprocessing("mean", (0.4, 0.8, 0.8), (-4.0, 4.0), stretch=False, statistics="moments")
     assert recipe.geometry == Geometry((8, 16, 16), (2, 4, 4), (1, 2, 2))
     assert recipe.threshold == Threshold(0.4, "out of fold", calibrated=True)
     assert recipe.calibration == Calibration(25.0, (0.2, 0.4, 0.6), (0.5, 0.75, 0.95), (0.9, 0.8, 0.5))
