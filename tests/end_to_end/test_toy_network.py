@@ -53,7 +53,7 @@ def test_its_picks_are_the_particles(precision: str) -> None:
     if precision == "int8":
         done(f"{EXPORT} -o {model} --precision int8 --calibration p/images.txt")
     recipe = open_model(model).recipe
-    assert (recipe.architecture, recipe.architecture_options, recipe.preset) == ("toy", {"channels": 8}, "default")
+    assert (recipe.architecture, recipe.architecture_options, recipe.preset) == ("toy", {"channels": 8}, "scratch")
     assert (recipe.working_bytes, recipe.chunks) == (TOY_NETWORK.working_bytes({}), None)
     assert ("pick_agreement" if precision == "int8" else "max_difference") in recipe.parity
     kernels = [tensor for tensor in onnx.load(model).graph.initializer if "weight" in tensor.name]
