@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -35,6 +36,38 @@ def clean_phantom(seed: int = 1, shape_zyx: tuple[int, int, int] = (32, 64, 80),
         seed=seed,
     )
     return make_phantom(settings)
+
+
+def ball_centres(shape_zyx: tuple[int, int, int], diameter: float, seed: int = 2) -> np.ndarray[Any, Any]:
+    """``(n, 3)`` z, y, x of particles that fill a volume without touching, each anywhere within its voxel."""
+    lines = [np.arange(0.8 * diameter, size - 0.8 * diameter, 1.4 * diameter) for size in shape_zyx]
+    places = np.stack(np.meshgrid(*lines, indexing="ij"), -1).reshape(-1, 3)
+    return places + np.random.default_rng(seed).uniform(-diameter / 8, diameter / 8, places.shape)
+
+
+def balls(
+    shape_zyx: tuple[int, int, int], centres_zyx: np.ndarray[Any, Any], diameter: float = DIAMETER
+) -> np.ndarray[Any, Any]:
+    """Dark Gaussian balls, as exact as numbers are; of the toy model's diameter it finds every one."""
+    volume = np.zeros(shape_zyx, np.float32)
+    for centre in centres_zyx:
+        z, y, x = (
+            np.exp(-0.5 * ((np.arange(n) - c) / (diameter / 4)) ** 2) for n, c in zip(shape_zyx, centre, strict=True)
+        )
+        volume -= (z[:, None, None] * y[:, None] * x).astype(np.float32)
+    return volume
+
+
+def scaled_toy(path: Path, scale: float) -> Path:
+    """The toy model for particles that it sees at `scale` times their size."""
+    import onnx
+
+    model = onnx.load(str(TOY))
+    [recipe] = [entry for entry in model.metadata_props if entry.key == "milopyp"]
+    changed = json.loads(recipe.value) | {"diameter": DIAMETER / scale, "scale": scale}
+    recipe.value = json.dumps(changed)
+    onnx.save(model, str(path))
+    return path
 
 
 def write_tomogram(path: Path, zyx: np.ndarray[Any, Any], order: str = "xyz", **header: Any) -> Path:

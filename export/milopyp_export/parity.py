@@ -15,6 +15,7 @@ from milopyp_inference.engine.machine import Machine
 from milopyp_inference.engine.model import open_model
 from milopyp_inference.engine.providers.base import Engine
 from milopyp_inference.engine.runtime import import_onnxruntime
+from milopyp_inference.pipeline import prepare
 from milopyp_shared import axes
 from milopyp_shared.errors import CheckError
 from milopyp_shared.graph_names import FEATURES, INPUTS, OUTPUT
@@ -22,7 +23,7 @@ from milopyp_shared.lists import ImageEntry
 from milopyp_shared.matching import match_greedy
 from milopyp_shared.peaks import above_threshold, find_candidates, nms
 from milopyp_shared.picks import Picks
-from milopyp_shared.preprocessing import PreprocessedVolume, grey_levels
+from milopyp_shared.preprocessing import PreprocessedVolume
 from milopyp_shared.recipe import Geometry, Recipe, Runnable
 from milopyp_shared.tiles import Span, Tiling, box_of, cut_stream
 from milopyp_shared.tomogram import open_tomogram
@@ -141,7 +142,7 @@ def check_on(
     wanted_by, found_by = _pytorch(graph), _onnxruntime(path)
     worst, total, voxels, partners, picks, wanted_picks = 0.0, 0.0, 0, 0, 0, 0
     for image in images:
-        grey = grey_levels(open_tomogram(image.path, recipe.order or axes.AUTO), recipe.grey, recipe.contrast)
+        grey = prepare(open_tomogram(image.path, recipe.order or axes.AUTO), recipe).grey
         heats = [_heat_map(run, grey, recipe) for run in (wanted_by, found_by)]
         difference = np.abs(heats[0] - heats[1])
         worst = float(np.max([worst, difference.max()]))  # unlike max(), keeps a NaN

@@ -24,10 +24,10 @@ import onnx
 from numpy.typing import NDArray
 
 from milopyp_inference.engine.runtime import import_onnxruntime
+from milopyp_inference.pipeline import prepare
 from milopyp_shared import axes
 from milopyp_shared.graph_names import INPUTS
 from milopyp_shared.lists import ImageEntry
-from milopyp_shared.preprocessing import grey_levels
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_training.networks.base import PickingNetwork
@@ -68,7 +68,7 @@ def calibration_slabs(images: Sequence[ImageEntry], recipe: Recipe) -> Iterator[
     """
     chosen = [images[i] for i in np.unique(np.linspace(0, len(images) - 1, _TOMOGRAMS).round().astype(int))]
     for image in chosen:
-        grey = grey_levels(open_tomogram(image.path, recipe.order or axes.AUTO), recipe.grey, recipe.contrast)
+        grey = prepare(open_tomogram(image.path, recipe.order or axes.AUTO), recipe).grey
         depth, rows, columns = grey.shape
         y, x = max(rows - _EDGE, 0) // 2, max(columns - _EDGE, 0) // 2
         for first in np.unique(np.linspace(0, max(depth - _SECTIONS, 0), _SLABS).astype(int)):

@@ -136,7 +136,7 @@ def pick(
     kept = None if mask is None else as_mask(mask, volume)
     prepared = prepare(volume, opened.recipe, contrast, rescale, kept)
     if distance is None:
-        selection = replace(selection, distance=selection.distance / prepared.scale)
+        selection = replace(selection, distance=selection.distance / prepared.rescaled)
     return select_picks(run_network(prepared, opened, flips).candidates, selection, volume.frame)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from milopyp_shared import axes
 from milopyp_shared.errors import ContradictionError, UsageError
+from milopyp_shared.scale import describe_scale
 
 if TYPE_CHECKING:  # the help must not pay for what these modules load
     from milopyp_shared.preprocessing import Contrast
@@ -99,8 +100,15 @@ def check_against_recipe(options: InferOptions, recipe: Recipe, where: Path) -> 
     Raises
     ------
     ContradictionError
-        One of them says something else; both values are named.
+        One of them says something else, and both values are named; or the model cannot pick as ``--published`` does.
     """
+    if options.published and recipe.scale != 1.0:
+        raise ContradictionError(
+            f"sees tomograms at {describe_scale(recipe.scale)}",
+            where=where,
+            expected="a model that sees them as they are, beside --published: it picks whole voxels of them",
+            remedy="Leave --published out.",
+        )
     grey, last_k = recipe.grey, recipe.architecture_options.get("last_k")
     facts: list[tuple[str, Any, Any]] = [
         ("--arch", options.arch, recipe.architecture),

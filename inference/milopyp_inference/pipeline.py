@@ -15,10 +15,10 @@ from milopyp_shared.peaks import find_candidates
 from milopyp_shared.picks import Picks
 from milopyp_shared.preprocessing import Contrast, PreprocessedVolume, grey_levels
 from milopyp_shared.recipe import Recipe
-from milopyp_shared.resample import ResampledTomogram, resampled
+from milopyp_shared.resample import ResampledTomogram, resampled, scale_to
 from milopyp_shared.scratch_array import scratch_array
 from milopyp_shared.tiles import Piece, Read, Shape, heat_map_shape
-from milopyp_shared.tomogram import Tomogram
+from milopyp_shared.tomogram import Tomogram, TomogramHeader
 from milopyp_shared.tta import averaged_heat_map
 
 from .engine.model import Model
@@ -32,8 +32,8 @@ class Prepared:
     ----------
     seconds
         That making them took.
-    scale
-        Voxels that the network sees per voxel of the tomogram.
+    rescaled
+        Voxels of the training tomograms per voxel of this one: other than 1.0 if it is resampled to theirs.
     mask
         Where candidates may be; None: everywhere.
     """
@@ -41,7 +41,7 @@ class Prepared:
     tomogram: Tomogram
     grey: PreprocessedVolume
     seconds: float
-    scale: float = 1.0
+    rescaled: float = 1.0
     mask: Mask | None = None
 
 
@@ -92,11 +92,16 @@ def prepare(
         It is to be rescaled, and the voxel sizes are too far apart.
     """
     start = time.perf_counter()
-    seen = resampled(tomogram, recipe.voxel_size) if rescale else tomogram
-    scale = seen.scale if isinstance(seen, ResampledTomogram) else 1.0
+    rescaled = rescaling(tomogram, recipe, rescale)
+    scale = rescaled * recipe.scale
     counted = None if mask is None else mask.rescaled(scale)
-    grey = grey_levels(seen, recipe.grey, contrast or recipe.contrast, counted)
-    return Prepared(tomogram, grey, time.perf_counter() - start, scale, mask)
+    grey = grey_levels(resampled(tomogram, scale), recipe.grey, contrast or recipe.contrast, counted)
+    return Prepared(tomogram, grey, time.perf_counter() - start, rescaled, mask)
+
+
+def rescaling(tomogram: TomogramHeader, recipe: Recipe, rescale: bool) -> float:
+    """`Prepared.rescaled` of a tomogram; parameters and errors are those of `prepare`."""
+    return scale_to(tomogram, recipe.voxel_size) if rescale else 1.0
 
 
 def run_network(
@@ -109,8 +114,9 @@ def run_network(
     heat, seconds = make_heat_map(prepared, model, flips, progress)
     start = time.perf_counter()
     candidates = find_candidates(heat, model.recipe.voxel_per_output)
-    if prepared.scale != 1.0:
-        candidates = replace(candidates, xyz=ResampledTomogram(prepared.tomogram, prepared.scale).back(candidates.xyz))
+    if prepared.rescaled != 1.0:
+        training_like = ResampledTomogram(prepared.tomogram, prepared.rescaled)
+        candidates = replace(candidates, xyz=training_like.back(candidates.xyz))
     if prepared.mask is not None:
         candidates = candidates[prepared.mask.keeps(candidates.xyz)]
     return Result(heat, candidates, seconds | {"peaks": time.perf_counter() - start})

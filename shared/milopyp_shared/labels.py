@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from . import axes
 from .errors import ContradictionError, InputError
 from .formats import mod, text
+from .scale import Factors
 from .tomogram import TomogramHeader
 
 Coords = Literal["model2point", "voxel"]
@@ -97,7 +98,9 @@ def check_labels(xyz: NDArray[np.float64], tomogram: TomogramHeader, where: obje
     raise _outside(xyz, tomogram, where, f"All of them fit with --order {' or '.join(words)}." if words else "")
 
 
-def density_warning(volume: NDArray[Any], xyz: NDArray[np.float64], diameter: float, pairing: int = 1) -> str | None:
+def density_warning(
+    volume: NDArray[Any], xyz: NDArray[np.float64], diameter: float, factors: Factors = (1, 1, 1)
+) -> str | None:
     """One sentence when labels do not lie on density of the expected sign, else None.
 
     The mean within a quarter diameter around each label is compared with random places: particles are dark, so the
@@ -109,10 +112,12 @@ def density_warning(volume: NDArray[Any], xyz: NDArray[np.float64], diameter: fl
         ``(z, y, x)``, may be on disk; particles are dark in it.
     xyz
         ``(n, 3)`` labels inside it, n > 0, voxels of the tomogram.
-    pairing
-        Sections of the tomogram per section of `volume`.
+    diameter
+        Voxels of the tomogram.
+    factors
+        Of `volume`.
     """
-    contrast = density_contrast(volume, xyz, diameter, pairing)
+    contrast = density_contrast(volume, xyz, diameter, factors)
     error = 1.25 / np.sqrt(len(xyz))  # standard error of a median, in standard deviations
     if contrast > max(CLEAR, 2 * error):
         found = f"W01 labels lie on bright density ({contrast:+.1f} sd)"
@@ -140,23 +145,24 @@ def column_orders_on_density(volume: NDArray[Any], xyz: NDArray[np.float64], dia
     return found
 
 
-def density_contrast(volume: NDArray[Any], xyz: NDArray[np.float64], diameter: float, pairing: int = 1) -> float:
+def density_contrast(
+    volume: NDArray[Any], xyz: NDArray[np.float64], diameter: float, factors: Factors = (1, 1, 1)
+) -> float:
     """Median of the density at labels minus that at random places, in standard deviations of the latter.
 
     Parameters as `density_warning`.
     """
     rng = np.random.default_rng(0)
-    size = np.array(volume.shape[::-1]) * (1, 1, pairing)
-    at_labels = _density(volume, xyz, diameter, pairing)
-    anywhere = _density(volume, rng.uniform(0, size - 1, (RANDOM_PLACES, 3)), diameter, pairing)
+    size = np.array(volume.shape[::-1]) * factors[::-1]
+    at_labels = _density(volume, xyz, diameter, factors)
+    anywhere = _density(volume, rng.uniform(0, size - 1, (RANDOM_PLACES, 3)), diameter, factors)
     return float((np.median(at_labels) - np.median(anywhere)) / (np.std(anywhere) + 1e-9))
 
 
-def _density(volume: NDArray[Any], xyz: NDArray[np.float64], diameter: float, pairing: int) -> NDArray[np.float64]:
+def _density(volume: NDArray[Any], xyz: NDArray[np.float64], diameter: float, factors: Factors) -> NDArray[np.float64]:
     """Mean in a box of half a diameter around each point."""
-    per_section = (pairing, 1, 1)
-    centre = np.rint((xyz[:, ::-1] - (np.array(per_section) - 1) / 2) / per_section).astype(np.int64)
-    half = np.maximum(np.rint(diameter / 4 / np.array(per_section)), 1).astype(np.int64)
+    centre = np.rint((xyz[:, ::-1] - (np.array(factors) - 1) / 2) / factors).astype(np.int64)
+    half = np.maximum(np.rint(diameter / 4 / np.array(factors)), 1).astype(np.int64)
     limit = np.array(volume.shape)
     start, end = np.clip(centre - half, 0, limit - 1), np.clip(centre + half + 1, 1, limit)
     if isinstance(volume, np.memmap):

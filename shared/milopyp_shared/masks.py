@@ -17,6 +17,7 @@ from . import axes
 from .errors import InputError
 from .imod_header import AS_UNSIGNED
 from .lists import ImageEntry
+from .scale import Factors
 from .scratch_array import scratch_array
 from .tomogram import TomogramHeader, open_tomogram, read_header
 
@@ -50,9 +51,7 @@ class Mask:
         kept: NDArray[np.bool_] = self.zyx[tuple(places.T)]
         return kept
 
-    def on_grid(
-        self, start: tuple[int, ...], shape: tuple[int, ...], voxels: tuple[int, int, int]
-    ) -> NDArray[np.bool_]:
+    def on_grid(self, start: tuple[int, ...], shape: tuple[int, ...], voxels: Factors) -> NDArray[np.bool_]:
         """Where the mask is set, for a box of a coarser grid.
 
         Parameters

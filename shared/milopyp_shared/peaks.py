@@ -1,7 +1,8 @@
 """From a heat map to picks: local maxima, sub-voxel positions, suppression of close neighbours.
 
 Positions leave this module in full-resolution voxels, x y z, with the centre of the first voxel at 0.0: heat-map
-voxel k of an axis with factor f covers input voxels fk .. fk + f - 1, so its centre is at fk + (f - 1)/2.
+voxel k of an axis with factor f covers input voxels fk .. fk + f - 1, so its centre is at fk + (f - 1)/2. So it is
+where f is no whole number, because the network sees a resampled tomogram.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .picks import Picks
+from .scale import Factors
 
 CANDIDATE_FLOOR = 0.01
 CELLS_PER_AXIS = 128  # of the grid that finds neighbours
@@ -21,9 +23,7 @@ _REACH = 4  # of the window around a peak: smoothing over 3 voxels, one voxel to
 _SMOOTH = np.array([np.exp(-0.5 * (np.arange(-_REACH, _REACH + 1) - shift) ** 2.0) for shift in (-1, 0, 1)])
 
 
-def find_candidates(
-    heat: NDArray[np.float32], voxel_per_output: tuple[int, int, int], floor: float = CANDIDATE_FLOOR
-) -> Picks:
+def find_candidates(heat: NDArray[np.float32], voxel_per_output: Factors, floor: float = CANDIDATE_FLOOR) -> Picks:
     """All local maxima of a heat map above `floor`, best first, with sub-voxel positions.
 
     A voxel is a local maximum when none of its 26 neighbours is larger; of equal neighbours the one with the lowest

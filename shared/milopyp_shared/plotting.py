@@ -19,18 +19,23 @@ PICK, LABEL = "#ff8c1a", "#22c1e6"
 DPI = 100
 
 
-def show_grey(panel: Any, section: NDArray[Any]) -> None:
-    """Grey levels between their first and last hundredth."""
+def show_grey(panel: Any, section: NDArray[Any], size: tuple[float, float] | None = None) -> None:
+    """Grey levels between their first and last hundredth, over `size` (y, x) voxels; None: one per pixel."""
     low, high = np.percentile(section, (1, 99))
-    panel.imshow(section, cmap="gray", origin="lower", vmin=low, vmax=high)
+    extent = _extent(size or (section.shape[0], section.shape[1]))
+    panel.imshow(section, cmap="gray", origin="lower", extent=extent, vmin=low, vmax=high)
     panel.set(xticks=[], yticks=[])
 
 
-def show_heat(panel: Any, heat: NDArray[np.float32], shape: tuple[int, ...]) -> None:
-    """A heat map (0..1) over a section of size `shape`, of which it has half the pixels."""
-    extent = (-0.5, shape[1] - 0.5, -0.5, shape[0] - 0.5)
-    panel.imshow(heat, cmap="magma", origin="lower", extent=extent, vmin=0, vmax=1)
+def show_heat(panel: Any, heat: NDArray[np.float32], size: tuple[float, float]) -> None:
+    """A heat map (0..1) over a section of `size` (y, x) voxels, of which it has fewer pixels."""
+    panel.imshow(heat, cmap="magma", origin="lower", extent=_extent(size), vmin=0, vmax=1)
     panel.set(xticks=[], yticks=[])
+
+
+def _extent(size: tuple[float, float]) -> tuple[float, float, float, float]:
+    """Where a picture's edges lie when the centre of the first voxel is at 0."""
+    return (-0.5, size[1] - 0.5, -0.5, size[0] - 0.5)
 
 
 def circles(panel: Any, xyz: NDArray[np.float64], z: float, radius: float, colour: str, *, width: float = 1.3) -> None:

@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from .errors import InputError
 from .preprocessing import Contrast, Preprocessing
+from .scale import LARGEST, SMALLEST, Factors
 from .typed_json import decode
 
 SCHEMA = 3
@@ -38,11 +39,12 @@ _ABSENT: dict[int, dict[str, dict[str, Any]]] = {
             "chunks": None,
             "calibration": None,
             "working_bytes": 400,
+            "scale": 1.0,
         },
         "grey": {"pairing": "mean", "sigma": [0.4, 0.8, 0.8], "limits": [-4.0, 4.0], "stretch": False} | _MOMENTS,
         "threshold": {"calibrated": False},
     },
-    2: {"grey": _MOMENTS},
+    2: {"": {"scale": 1.0}, "grey": _MOMENTS},
 }
 _NotNegative = Annotated[int, Meta(ge=0)]
 _Positive = Annotated[int, Meta(ge=1)]
@@ -212,6 +214,8 @@ class Recipe:
         What is to be expected of picks; None when the labels do not tell.
     working_bytes
         Memory that the network needs per input voxel that goes through it at once.
+    scale
+        Voxels that the network sees per voxel of the tomogram, along every axis: tomograms are resampled to it.
     """
 
     architecture: str
@@ -233,12 +237,13 @@ class Recipe:
     chunks: Chunks | None = None
     calibration: Calibration | None = None
     working_bytes: int = 400
+    scale: Annotated[float, Meta(ge=SMALLEST, le=LARGEST)] = 1.0
 
     @property
-    def voxel_per_output(self) -> tuple[int, int, int]:
+    def voxel_per_output(self) -> Factors:
         """Full-resolution voxels per heat-map voxel ``(z, y, x)``."""
         z, y, x = self.geometry.stride
-        return (z * self.grey.sections_per_pair, y, x)
+        return (z * self.grey.sections_per_pair / self.scale, y / self.scale, x / self.scale)
 
     @property
     def suppression_distance(self) -> float:

@@ -1,4 +1,4 @@
-"""Tomograms of another voxel size, resampled section by section while they are read."""
+"""Tomograms with more or fewer voxels than they have, resampled section by section while they are read."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ResampledTomogram:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Sizes ``(z, y, x)``."""
-        return _scaled(self.tomogram.shape, self.scale)
+        return resampled_shape(self.tomogram.shape, self.scale)
 
     def sections(self, first: int, last: int) -> NDArray[np.float32]:
         """Sections ``first <= z < last``, ``(z, y, x)`` float32."""
@@ -73,8 +73,19 @@ class ResampledTomogram:
         )
 
 
-def resampled(tomogram: Tomogram, voxel_size: float | None) -> Tomogram | ResampledTomogram:
-    """The tomogram with voxels of `voxel_size` (Angstrom); itself when it has them already.
+def resampled(tomogram: Tomogram, scale: float) -> Tomogram | ResampledTomogram:
+    """The tomogram with `scale` voxels in the place of one along every axis; itself where that is 1.0."""
+    return tomogram if scale == 1.0 else ResampledTomogram(tomogram, scale)
+
+
+def resampled_shape(shape: tuple[int, int, int], scale: float) -> tuple[int, int, int]:
+    """Sizes ``(z, y, x)`` of what `resampled` gives of a tomogram of this shape."""
+    z, y, x = (max(round(size * scale), 1) for size in shape)
+    return (z, y, x)
+
+
+def scale_to(header: TomogramHeader, voxel_size: float | None) -> float:
+    """Voxels of `voxel_size` (Angstrom) per voxel of the file; exactly 1.0 where they are the same.
 
     Raises
     ------
@@ -83,22 +94,6 @@ def resampled(tomogram: Tomogram, voxel_size: float | None) -> Tomogram | Resamp
     ContradictionError
         They differ by a factor of more than `FURTHEST`.
     """
-    scale = _scale(tomogram, voxel_size)
-    return tomogram if scale == 1.0 else ResampledTomogram(tomogram, scale)
-
-
-def resampled_shape(header: TomogramHeader, voxel_size: float | None) -> tuple[int, int, int]:
-    """Sizes ``(z, y, x)`` of what `resampled` gives, without any voxel; the same errors."""
-    return _scaled(header.shape, _scale(header, voxel_size))
-
-
-def _scaled(shape: tuple[int, int, int], scale: float) -> tuple[int, int, int]:
-    z, y, x = (max(round(size * scale), 1) for size in shape)
-    return (z, y, x)
-
-
-def _scale(header: TomogramHeader, voxel_size: float | None) -> float:
-    """Voxels of `voxel_size` per voxel of the file; exactly 1.0 where they are the same."""
     if voxel_size is None:
         raise InputError(
             "the model does not know the voxel size it was trained at",

@@ -64,6 +64,8 @@ MODELS = [
          recipe_edited(lambda proto: setattr(recipe_in(proto), "value", '{"schema": 99}'))),
     Case("second graph cut short", f"{INFER} a.mrc", InputError, "toy.onnx", "a file made by milopyp-export",
          recipe_edited(damage_chunks)),
+    Case("recipe that enlarges beyond measure", f"{INFER} a.mrc", InputError, "toy.onnx", "float <= 2.0",
+         recipe_with('"diameter": 10.0', '"diameter": 10.0, "scale": 1e6'), facts=("scale", "1000000.0")),
     Case("recipe with a word for a number", f"{INFER} a.mrc", InputError, "toy.onnx", "float",
          recipe_with('"diameter": 10.0', '"diameter": "large"'), facts=("diameter", "'large'")),
 ]  # fmt: skip
@@ -89,6 +91,9 @@ OPTIONS = [
          "it beside --published only", picking(volume("a.mrc"))),
     Case("fibres without --published", f"{INFER} a.mrc --fiber --r2_cutoff 9", UsageError, "--fiber, --r2-cutoff",
          "it beside --published only", picking(volume("a.mrc"))),
+    Case("published decoding of a tomogram that is seen smaller", f"{INFER} a.mrc --published", ContradictionError,
+         "toy.onnx", "a model that sees them as they are, beside --published: it picks whole voxels of them",
+         recipe_with('"diameter": 10.0', '"diameter": 20.0, "scale": 0.5'), facts=("half their size",)),
     Case("fibre option on particles", f"{INFER} a.mrc --published --distance-cutoff 9", UsageError, "--distance-cutoff",
          "it beside --fiber only", picking(volume("a.mrc"))),
     Case("even window", f"{INFER} a.mrc --published --nms 4", UsageError, "--nms",

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from milopyp_shared.errors import InputError
 from milopyp_shared.preprocessing import Preprocessing
 from milopyp_shared.recipe import SCHEMA, Calibration, Chunks, Geometry, Recipe, Threshold
+from milopyp_shared.scale import LARGEST, SMALLEST
 
 RECIPE = Recipe(
     architecture="unet3d",
@@ -62,6 +63,7 @@ recipes = st.builds(
     checkpoint_sha256=words,
     precision=words,
     calibration=st.none() | calibrations,
+    scale=st.floats(SMALLEST, LARGEST),
 )
 
 
@@ -97,6 +99,9 @@ def test_what_follows_from_a_recipe() -> None:
     assert RECIPE.voxel_per_output == (2, 2, 2)
     assert replace(RECIPE, grey=Preprocessing("none")).voxel_per_output == (1, 2, 2)
     assert RECIPE.suppression_distance == pytest.approx(14.4)
+    halved = replace(RECIPE, scale=0.5)
+    assert (halved.voxel_per_output, halved.suppression_distance) == ((4, 4, 4), RECIPE.suppression_distance)
+    assert replace(halved, grey=Preprocessing("none"), scale=1.6).voxel_per_output == pytest.approx((0.625, 1.25, 1.25))
 
 
 MEANT_BEFORE: dict[str, Any] = {  # of fields that a file of schema 1 may lack
@@ -113,6 +118,7 @@ MEANT_BEFORE: dict[str, Any] = {  # of fields that a file of schema 1 may lack
     "chunks": None,
     "calibration": None,
     "working_bytes": 400,
+    "scale": 1.0,
 }
 MEANT_IN_GREY: dict[str, Any] = {
     "pairing": "mean",
@@ -130,6 +136,7 @@ OTHER = replace(
     precision="fp16",
     order="xzy",
     working_bytes=99,
+    scale=0.5,
     grey=Preprocessing("max", (1.0, 1.0, 1.0), (-3.0, 3.0), stretch=True, statistics="quantiles"),
     threshold=replace(RECIPE.threshold, calibrated=True),
 )
@@ -154,6 +161,12 @@ def test_grey_levels_of_the_second_schema_are_made_of_moments() -> None:
     content = json.loads(OTHER.to_json()) | {"schema": 2}
     del content["grey"]["statistics"]
     assert read(content) == replace(OTHER, grey=replace(OTHER.grey, statistics="moments"))
+
+
+def test_tomograms_of_the_second_schema_are_seen_as_they_are() -> None:
+    content = json.loads(OTHER.to_json()) | {"schema": 2}
+    del content["scale"]
+    assert read(content) == replace(OTHER, scale=1.0)
 
 
 def test_what_a_field_meant_is_not_today_s_default() -> None:
@@ -270,6 +283,9 @@ def test_a_missing_field_of_a_part_is_named() -> None:
         ("threshold", 0.31, "threshold", "object"),
         ("threshold__score", "auto", "threshold.score", "float"),
         ("threshold__calibrated", 0, "threshold.calibrated", "bool"),
+        ("scale", "half", "scale", "float"),
+        ("scale", 0, "scale", "float >= 0.125"),
+        ("scale", 100, "scale", "float <= 2.0"),
     ],
 )
 def test_a_wrong_field_is_named_with_its_path(field: str, value: object, path: str, expected: str) -> None:

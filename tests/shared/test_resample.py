@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from milopyp_shared.errors import ContradictionError, InputError
-from milopyp_shared.resample import ResampledTomogram, resampled, resampled_shape
+from milopyp_shared.resample import ResampledTomogram, resampled, resampled_shape, scale_to
 from toys import tomogram_of
 
 
@@ -50,13 +50,14 @@ def test_positions_go_back(scale: float, place: float) -> None:
 
 def test_what_has_the_voxel_size_already_is_left_alone() -> None:
     tomogram = tomogram_of(np.zeros((9, 9, 9)), 10.01)
-    assert resampled(tomogram, 10.0) is tomogram
+    assert scale_to(tomogram, 10.0) == 1.0
+    assert resampled(tomogram, 1.0) is tomogram
 
 
-@pytest.mark.parametrize("voxel_size", [10.01, 13.4, 5.0, 3.3])
-def test_the_shape_is_known_from_the_header(voxel_size: float) -> None:
-    tomogram = tomogram_of(np.zeros((9, 11, 14)), voxel_size)
-    assert resampled_shape(tomogram, 10.0) == resampled(tomogram, 10.0).shape
+@pytest.mark.parametrize("scale", [1.0, 1.34, 0.5, 0.03])
+def test_the_shape_is_known_before(scale: float) -> None:
+    tomogram = tomogram_of(np.zeros((9, 11, 14)))
+    assert resampled_shape(tomogram.shape, scale) == resampled(tomogram, scale).shape
 
 
 @pytest.mark.parametrize(("here", "trained", "kind"), [
@@ -64,6 +65,5 @@ def test_the_shape_is_known_from_the_header(voxel_size: float) -> None:
     (50.0, 10.0, ContradictionError),
 ])  # fmt: skip
 def test_refused(here: float | None, trained: float | None, kind: type[Exception]) -> None:
-    for asked in (resampled, resampled_shape):
-        with pytest.raises(kind):
-            asked(tomogram_of(np.zeros((9, 9, 9)), here), trained)
+    with pytest.raises(kind):
+        scale_to(tomogram_of(np.zeros((9, 9, 9)), here), trained)

@@ -180,8 +180,8 @@ def _pick_one(run: PickingRun, image: ImageEntry, ready: _Ready, progress: Calla
     return ready.asked.picked(
         shape_zyx=tomogram.shape,
         frame=tomogram.frame,
-        diameter=model.recipe.diameter / prepared.scale,
-        suppression_distance=run.options.selection.distance / prepared.scale,
+        diameter=model.recipe.diameter / prepared.rescaled,
+        suppression_distance=run.options.selection.distance / prepared.rescaled,
         provider=model.provider.runtime_name,
         operators=model.engine.operators(),
         warnings=tuple(warnings),
@@ -202,7 +202,8 @@ def _failed(run: PickingRun, image: ImageEntry, error: MilopypError | MemoryErro
 
 def _write(files: OutputFiles, asked: TomogramRecord, result: Result, prepared: Prepared, run: PickingRun) -> int:
     """Write one tomogram's outputs; returns the number of picks."""
-    recipe, options, frame, scale = run.model.recipe, run.options, prepared.tomogram.frame, prepared.scale
+    recipe, options, frame = run.model.recipe, run.options, prepared.tomogram.frame
+    scale = prepared.rescaled
     write_candidates(files.candidates, result.candidates)
     if options.published is None:
         selection = replace(options.selection, distance=options.selection.distance / scale)

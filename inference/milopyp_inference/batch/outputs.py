@@ -21,6 +21,7 @@ from milopyp_shared.formats.text import write_points
 from milopyp_shared.imod_header import Three
 from milopyp_shared.mrc import write_mrc
 from milopyp_shared.picks import Picks
+from milopyp_shared.scale import Factors
 from milopyp_shared.tomogram import Frame
 
 
@@ -183,7 +184,7 @@ def write_heat_map(
     path: Path,
     heat: NDArray[np.float32],
     frame: Frame,
-    voxel_per_output: tuple[float, float, float],
+    voxel_per_output: Factors,
     order: str | None = None,
 ) -> None:
     """Write the heat map with its axes in `order`, with voxel size and origin in the tomogram's frame.

@@ -19,6 +19,7 @@ from milopyp_shared.tomogram import Tomogram, TomogramHeader, open_tomogram, rea
 from milopyp_shared.turns import turned_frame
 from milopyp_shared.written_names import Naming
 
+from ..pipeline import rescaling
 from .outputs import format_context
 from .picking_run import PickingRun
 from .records import TomogramRecord
@@ -161,9 +162,8 @@ def _look(run: PickingRun, image: ImageEntry) -> tuple[TomogramHeader, tuple[int
     """A tomogram's header, and sizes ``(z, y, x)`` of what the network sees, before pairing."""
     header = read_header(image.path, run.options.order, run.options.voxel_size)
     refuse_unequal_voxels(header)
-    if not run.options.rescale:
-        return header, header.shape
-    return header, resampled_shape(header, run.model.recipe.voxel_size)
+    recipe = run.model.recipe
+    return header, resampled_shape(header.shape, rescaling(header, recipe, run.options.rescale) * recipe.scale)
 
 
 def _first_good(images: Sequence[ImageEntry], look: Callable[[ImageEntry], Found]) -> tuple[ImageEntry, Found]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from milopyp_shared.masks import Mask
 from milopyp_shared.picks import Picks
+from milopyp_shared.scale import Factors
 
 from .filaments import FibreOptions, trace
 
@@ -44,7 +45,7 @@ class PublishedOptions:
     cutoff_z: int = 10
     fibre: FibreOptions | None = None
 
-    def leaves_nothing(self, shape: tuple[int, int, int], voxel_per_output: tuple[int, int, int]) -> bool:
+    def leaves_nothing(self, shape: tuple[int, int, int], voxel_per_output: Factors) -> bool:
         """True when the margins leave no voxel of a tomogram of sizes ``(z, y, x)``."""
         depth, rows, columns = (-(-size // factor) for size, factor in zip(shape, voxel_per_output, strict=True))
         across = min(rows * voxel_per_output[1], columns * voxel_per_output[2])
@@ -66,7 +67,7 @@ def pick(
     heat: NDArray[np.float32],
     options: PublishedOptions,
     threshold: float,
-    voxel_per_output: tuple[int, int, int],
+    voxel_per_output: Factors,
     mask: Mask | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
     """Picks of one heat map in the order of the published text.
@@ -140,7 +141,7 @@ def above_threshold(
     threshold: float,
     *,
     cutoff_z: int = 10,
-    voxel_per_output: tuple[int, int, int] = (2, 2, 2),
+    voxel_per_output: Factors = (2, 2, 2),
 ) -> Picks:
     """Candidates above `threshold` and away from the border.
 

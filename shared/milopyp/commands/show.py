@@ -10,6 +10,7 @@ import click
 
 from milopyp_shared.commandline import command
 from milopyp_shared.errors import MissingDependency
+from milopyp_shared.scale import describe_scale
 
 if TYPE_CHECKING:
     from milopyp_export.published_checkpoint import Partial
@@ -125,9 +126,10 @@ def _expected(recipe: Recipe) -> str:
 def _picking(recipe: Recipe) -> str:
     copies = {1: "one pass", 2: "mean over 2 mirrored copies", 4: "mean over 4 mirrored copies"}
     passes = copies.get(recipe.flips, f"mean over {recipe.flips} mirrored copies")
-    factor = " ".join(map(str, recipe.voxel_per_output))
+    factor = " ".join(f"{value:.4g}" for value in recipe.voxel_per_output)
+    seen = "" if recipe.scale == 1.0 else f"tomograms are seen at {describe_scale(recipe.scale)}; "
     return (
-        f"{passes}; picks at least {recipe.suppression_distance:.3g} voxels apart; {factor} voxels (z y x) per "
+        f"{seen}{passes}; picks at least {recipe.suppression_distance:.3g} voxels apart; {factor} voxels (z y x) per "
         "heat-map voxel"
     )
 

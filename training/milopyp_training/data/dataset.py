@@ -17,6 +17,8 @@ from milopyp_shared.lengths import refuse_wide, wide_warning
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.masks import Mask, find_masks, open_mask
 from milopyp_shared.preprocessing import Contrast, PreprocessedVolume, Preprocessing, grey_levels
+from milopyp_shared.resample import resampled
+from milopyp_shared.scale import Factors
 from milopyp_shared.tomogram import Tomogram, open_tomogram, read_header
 
 Triple = tuple[int, int, int]
@@ -41,6 +43,8 @@ class LabelledVolume:
         background.
     mask
         Where particles may be: outside, nothing is a label, background or a pick. None: everywhere.
+    scale
+        Voxels that the network sees, in `grey`, per voxel of the tomogram; all else is in voxels of the tomogram.
     """
 
     name: str
@@ -49,16 +53,22 @@ class LabelledVolume:
     voxel_size: float | None
     ignored: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
     mask: Mask | None = None
+    scale: float = 1.0
 
     @property
     def is_empty(self) -> bool:
         """Whether it is known to hold no particle: all of it is background."""
         return not len(self.xyz)
 
-    def voxel_per_output(self, stride: Triple) -> Triple:
+    @property
+    def voxel_per_grey(self) -> Factors:
+        """Voxels (z, y, x) of the tomogram per voxel of `grey`."""
+        return self.voxel_per_output((1, 1, 1))
+
+    def voxel_per_output(self, stride: Triple) -> Factors:
         """Voxels (z, y, x) of the tomogram per heat-map voxel of a network with this stride."""
         z, y, x = stride
-        return (z * self.grey.sections_per_pair, y, x)
+        return (z * self.grey.sections_per_pair / self.scale, y / self.scale, x / self.scale)
 
     def grid_shape(self, stride: Triple) -> Triple:
         """Size (z, y, x) of the heat map of a network with this stride; odd sizes are rounded up."""
@@ -81,9 +91,9 @@ class TrainingSet:
     Attributes
     ----------
     volumes
-        Trained on.
+        Trained on, all of them seen at one scale.
     validation
-        What every epoch is judged by; may be none.
+        What every epoch is judged by; may be none. Seen at the same scale.
     diameter
         Of the particles, voxels.
     contrast
@@ -101,7 +111,7 @@ def with_particles(volumes: Iterable[LabelledVolume]) -> list[LabelledVolume]:
     return [volume for volume in volumes if not volume.is_empty]
 
 
-def on_grid(xyz: NDArray[np.float64], voxel_per_output: tuple[int, int, int]) -> NDArray[np.float64]:
+def on_grid(xyz: NDArray[np.float64], voxel_per_output: Factors) -> NDArray[np.float64]:
     """``(n, 3)`` positions x, y, z in voxels -> z, y, x in heat-map voxels; the centre of the first one is 0.0."""
     factor = np.array(voxel_per_output, dtype=float)
     zyx: NDArray[np.float64] = (xyz[:, ::-1] - (factor - 1) / 2) / factor
@@ -166,6 +176,7 @@ def load_volumes(
     contrast: Contrast = "dark",
     masks: Path | None = None,
     voxel_size: float | None = None,
+    scale: float = 1.0,
     where: object = "coordinate list",
     say: Callable[[str], None] = lambda text: None,
     warn: Callable[[str], None] = lambda text: None,
@@ -183,6 +194,8 @@ def load_volumes(
         See `milopyp_shared.masks.find_masks`; None: none.
     voxel_size
         Of all tomograms, Angstrom; None: what their headers say.
+    scale
+        Voxels that the network is to see per voxel of the tomogram, see `milopyp_shared.scale.scale_for`.
 
     Raises
     ------
@@ -208,12 +221,15 @@ def load_volumes(
         xyz = _inside(mask, coordinates[image.name], image.name, warn)
         if not len(xyz) and len(coordinates[image.name]):  # outside the mask, which does not make it empty
             continue
-        grey = grey_levels(tomogram, parameters, contrast, mask)
+        grey = grey_levels(
+            resampled(tomogram, scale), parameters, contrast, None if mask is None else mask.rescaled(scale)
+        )
         z, y, x = tomogram.shape
         count = f"{len(xyz)} labels" if len(xyz) else "no particles: all of it is background"
         say(f"{image.name}: {x} x {y} x {z} voxels, order {tomogram.order}, {count}")
-        volumes.append(LabelledVolume(image.name, grey, xyz, tomogram.voxel_size, mask=mask))
-        if len(xyz) and (doubt := density_warning(grey.filtered, xyz, diameter, grey.sections_per_pair)):
+        volume = LabelledVolume(image.name, grey, xyz, tomogram.voxel_size, mask=mask, scale=scale)
+        volumes.append(volume)
+        if len(xyz) and (doubt := density_warning(grey.filtered, xyz, diameter, volume.voxel_per_grey)):
             warn(f"{image.name}: {doubt}")
     _warn_of_sizes([volume.voxel_size for volume in volumes if volume.voxel_size], warn)
     if not with_particles(volumes):

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from milopyp_shared.errors import InputError, UsageError
+from milopyp_shared.scale import Factors
 
 UNLABELLED = -1.0
 """Value of a voxel of which nothing is known, in positive-unlabelled training."""
@@ -25,7 +26,7 @@ CUT = 3.0
 Map = NDArray[np.float32]
 
 
-def published_grid_centres(points_xyz: ArrayLike, voxel_per_output: tuple[int, int, int]) -> NDArray[np.int64]:
+def published_grid_centres(points_xyz: ArrayLike, voxel_per_output: Factors) -> NDArray[np.int64]:
     """Grid centres of particle positions, as the published program rounds them.
 
     Parameters
@@ -41,8 +42,8 @@ def published_grid_centres(points_xyz: ArrayLike, voxel_per_output: tuple[int, i
         (n, 3) int64, columns x, y, z on the grid. Positions are cut to integers toward zero and
         divided rounding down (published method), which places them half to one voxel low.
     """
-    whole = np.trunc(_table(points_xyz, "particle positions")).astype(np.int64)
-    return whole // np.array(voxel_per_output[::-1])
+    whole = np.trunc(_table(points_xyz, "particle positions"))
+    return (whole // np.array(voxel_per_output[::-1])).astype(np.int64)
 
 
 def published_radius(bbox: int) -> int:

@@ -17,7 +17,7 @@ from milopyp_shared.atomic import make_folder, write_text
 from milopyp_shared.lists import write_coordinate_list
 from milopyp_shared.plotting import PICK, circles, new_figure, save, show_grey
 
-from ..data.dataset import LabelledVolume
+from ..data.dataset import LabelledVolume, on_grid
 from ..loop.state import CrossValidated
 from .crossvalidation import OutOfFold
 
@@ -148,22 +148,25 @@ def _picture(path: Path, suggestions: Suggestions, diameter: float) -> None:
         panel.set_axis_off()
     for number, (name, spot) in enumerate(spots):
         row, column = divmod(number, COLUMNS)
-        above, side = _views(spot, diameter)
+        seen = diameter * spot.volume.scale
+        above, side = _views(spot, seen)
         for panel, (view, centre) in zip(
             (panels[2 * row][column], panels[2 * row + 1][column]), (above, side), strict=True
         ):
             show_grey(panel, view)
-            circles(panel, np.array([[*centre, 0.0]]), 0.0, diameter / 2, PICK)
+            circles(panel, np.array([[*centre, 0.0]]), 0.0, seen / 2, PICK)
         panels[2 * row][column].set_title(f"{name}: {spot.score:.2f}", fontsize=9)
     figure.suptitle("A: labels to look at again, B: places worth a label; from above, and from the side")
     save(figure, path)
 
 
 def _views(spot: Spot, diameter: float) -> tuple[Any, Any]:
-    """Two pictures in full-resolution voxels around a place, each with the place in it (column, row)."""
+    """Two pictures around a place in voxels as the network sees them, each with the place in it (column, row).
+
+    `diameter` is in the same voxels; sections that were paired are shown twice.
+    """
     grey, pair = spot.volume.grey, spot.volume.grey.sections_per_pair
-    x, y, z = spot.xyz
-    centre = np.array([(z - (pair - 1) / 2) / pair, y, x])
+    [centre] = on_grid(spot.xyz[None], spot.volume.voxel_per_grey)
     shape = np.array(grey.shape)
     reach = np.array([1.3 * diameter / pair, 1.3 * diameter, 1.3 * diameter])
     thick = np.array([diameter / 4 / pair, diameter / 4, diameter / 4])

@@ -65,12 +65,12 @@ def contact_sheet(path: Path, prediction: Prediction, picks: Picks, radius: floa
     figure = new_figure(2.6 * len(sections), 10.8)
     panels: Any = figure.subplots(4, len(sections), squeeze=False)
     for column, section in enumerate(sections):
-        grey, z = _section(volume, section)
-        show_grey(panels[0][column], grey)
+        grey, size, z = _section(volume, section)
+        show_grey(panels[0][column], grey, size)
         circles(panels[0][column], volume.xyz, z, radius, LABEL)
-        show_heat(panels[1][column], prediction.target[section], grey.shape)
-        show_heat(panels[2][column], prediction.heat[section], grey.shape)
-        show_grey(panels[3][column], grey)
+        show_heat(panels[1][column], prediction.target[section], size)
+        show_heat(panels[2][column], prediction.heat[section], size)
+        show_grey(panels[3][column], grey, size)
         circles(panels[3][column], picks.xyz, z, radius, PICK)
         panels[0][column].set_title(f"z = {z:g}", fontsize=9)
     for row, name in zip(panels, ("tomogram, labels", "wanted", "predicted", f"{len(picks)} picks"), strict=True):
@@ -88,18 +88,18 @@ def section_pictures(folder: Path, epoch: int, prediction: Prediction, picks: Pi
     volume = prediction.volume
     stem = f"{epoch}_{volume.name}_pred"
     for section in range(prediction.heat.shape[0]):
-        grey, z = _section(volume, section)
+        grey, size, z = _section(volume, section)
         figure = new_figure(12, 4.2)
         panels: Any = figure.subplots(1, 3)
-        show_grey(panels[0], grey)
-        show_heat(panels[1], prediction.target[section], grey.shape)
-        show_heat(panels[2], prediction.heat[section], grey.shape)
+        show_grey(panels[0], grey, size)
+        show_heat(panels[1], prediction.target[section], size)
+        show_heat(panels[2], prediction.heat[section], size)
         for panel, name in zip(panels, (f"tomogram, z = {z:g}", "wanted", "predicted"), strict=True):
             panel.set_title(name)
         save(figure, folder / f"{stem}_hm{section}.png")
         figure = new_figure(5.6, 5.6)
         panel = figure.subplots()
-        show_grey(panel, grey)
+        show_grey(panel, grey, size)
         circles(panel, volume.xyz, z, radius, LABEL, width=2.6)
         circles(panel, picks.xyz, z, radius, PICK)
         panel.set_title(f"z = {z:g}: picks orange, labels blue")
@@ -134,7 +134,8 @@ def _validation_curves(panel: Any, validation: Sequence[Mapping[str, float]], fi
     panel.legend(loc="lower right")
 
 
-def _section(volume: LabelledVolume, section: int) -> tuple[NDArray[np.uint8], float]:
-    """Grey levels of a section, and the height of its middle in full-resolution voxels."""
-    z = (section + 0.5) * volume.grey.sections_per_pair - 0.5
-    return volume.grey.sections(section, section + 1)[0], z
+def _section(volume: LabelledVolume, section: int) -> tuple[NDArray[np.uint8], tuple[float, float], float]:
+    """Grey levels of a section, its size (y, x) and the height of its middle in full-resolution voxels."""
+    thick, tall, wide = volume.voxel_per_grey
+    grey = volume.grey.sections(section, section + 1)[0]
+    return grey, (grey.shape[0] * tall, grey.shape[1] * wide), (section + 0.5) * thick - 0.5

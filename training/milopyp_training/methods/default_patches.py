@@ -144,7 +144,7 @@ def _anywhere(volume: LabelledVolume, sampling: PatchSampling, room: Voxel, rng:
     """A random first voxel, of a patch whose middle the mask keeps if some tries find one."""
     for _ in range(TRIES):
         start = rng.integers(0, room + 1)
-        middle = (start + np.array(sampling.shape) / 2) * (volume.grey.sections_per_pair, 1, 1)
+        middle = (start + np.array(sampling.shape) / 2) * volume.voxel_per_grey
         if volume.mask is None or volume.mask.keeps(middle[None, ::-1])[0]:
             break
     return start

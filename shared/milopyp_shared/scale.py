@@ -1,0 +1,62 @@
+"""At which size a network sees tomograms, so that particles it would not know have a size that it does.
+
+A network that was trained before knows particles of some voxels across. For others a tomogram is resampled while it is
+read (`milopyp_shared.resample`): one factor, which the recipe keeps, for training, picking and export alike.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from .errors import UsageError
+
+Factors: TypeAlias = tuple[float, float, float]
+"""Voxels z, y, x of the tomogram per voxel of what is made of it."""
+
+LARGEST = 2.0  # every voxel becomes eight; more would invent most of what the network sees
+HALVES = (0.5, 0.25, 0.125)
+SMALLEST = HALVES[-1]
+MARGIN = 1.25  # from either end of what is known, where there have been few examples
+_WORDS = {0.5: "half their", 0.25: "a quarter of their", 0.125: "an eighth of their", 2.0: "twice their"}
+
+
+def scale_for(diameter: float, known: tuple[float, float]) -> float:
+    """Voxels that the network is to see per voxel of the tomogram: 1.0 for a particle of a size that it knows.
+
+    Large particles are halved until they are well inside the range, as people bin tomograms. Small ones are enlarged no
+    more than it takes, because the time grows with the cube.
+
+    Parameters
+    ----------
+    diameter
+        Of the particle, voxels.
+    known
+        Smallest and largest diameter of those that the network has learned from, voxels.
+
+    Raises
+    ------
+    UsageError
+        No factor from `SMALLEST` to `LARGEST` makes it one that is known.
+    """
+    low, high = known
+    if low <= diameter <= high:
+        return 1.0
+    if diameter > high:
+        scale = next((half for half in HALVES if diameter * half <= high / MARGIN), SMALLEST)
+    else:
+        scale = min(low * MARGIN / diameter, LARGEST)
+    if not low <= diameter * scale <= high:
+        wide = diameter > high
+        raise UsageError(
+            f"{diameter:.4g} voxels",
+            where="--bbox",
+            expected=f"{low / LARGEST:g} to {high / SMALLEST:g}: the pre-trained network knows {low:g} to {high:g}, "
+            f"and sees tomograms at {SMALLEST:g} to {LARGEST:g} times their size",
+            remedy=f"Take tomograms of {'larger' if wide else 'smaller'} voxels, or give --preset scratch.",
+        )
+    return scale
+
+
+def describe_scale(scale: float) -> str:
+    """``half their size``, ``1.43 times their size``: at which size tomograms are seen."""
+    return f"{_WORDS.get(scale, f'{scale:.3g} times their')} size"
