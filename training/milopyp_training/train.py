@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from milopyp_shared.console import Console
 from milopyp_shared.lists import ImageEntry, read_coordinate_list, read_image_list
 from milopyp_shared.recipe import Recipe
+from milopyp_shared.scale import describe_scale, scale_for
 
 from .data.dataset import LabelledVolume, TrainingSet, check_diameter, load_volumes
 from .export_onnx import can_export, export_model
@@ -86,7 +87,7 @@ def _load(
     def load(lists: Lists, where: str | None) -> Sequence[LabelledVolume]:
         return [] if where is None else load_volumes(
             *lists, preset.grey, diameter=options.bbox, order=options.order, contrast=options.contrast,
-            masks=options.mask, voxel_size=options.voxel_size, where=where, say=say, warn=warn,
+            masks=options.mask, voxel_size=options.voxel_size, scale=scale, where=where, say=say, warn=warn,
         )  # fmt: skip
 
     training = read(options.train_img_txt, options.train_coord_txt)
@@ -102,8 +103,18 @@ def _load(
     if in_angstrom:
         say(f"--bbox is {options.bbox:.4g} voxels")
     check_diameter(options.bbox, labelled, options.order, options.voxel_size, warn, guess=not in_angstrom)
+    scale = _scale(preset, options.bbox, say)
     volumes = load(training, options.train_coord_txt)
     return TrainingSet(volumes, load(validation, options.val_coord_txt), options.bbox, options.contrast)
+
+
+def _scale(preset: Preset, diameter: float, say: Callable[[str], None]) -> float:
+    """At which size the network is to see the tomograms; said where it is another than theirs."""
+    known = None if isinstance(preset, PublishedPreset) else preset.diameters
+    scale = 1.0 if known is None else scale_for(diameter, known)
+    if scale != 1.0:
+        say(f"{diameter:.4g} voxels across: tomograms are seen at {describe_scale(scale)}")
+    return scale
 
 
 def _maker(options: TrainOptions, preset: Preset, device: torch.device, resumed: bool) -> MakeMethod:

@@ -24,6 +24,9 @@ class DefaultPreset:
         Begin with the weights that milopyp ships, and a head that is fitted to the labels.
     architecture_options
         Of the network; what is absent has the network's own default.
+    diameters
+        Smallest and largest particles that the network knows, voxels: for others, tomograms are resampled. None: it
+        learns what there is.
     epochs, steps
         An epoch is a fixed number of steps, so that training time does not depend on the number of labels.
     lr
@@ -60,6 +63,7 @@ class DefaultPreset:
     architecture: str = "unet3d"
     architecture_options: Mapping[str, int] = field(default_factory=dict)
     grey: Preprocessing = field(default_factory=Preprocessing)
+    diameters: tuple[float, float] | None = None
     epochs: int = 20
     steps: int = 50
     lr: float = 3e-3
@@ -100,6 +104,7 @@ def pretrained() -> DefaultPreset:
         architecture=description.architecture,
         architecture_options=asdict(description.options),
         grey=description.grey,
+        diameters=description.diameters,
         epochs=6,
         lr=1e-3,
         flips=2,
