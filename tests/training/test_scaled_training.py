@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from milopyp_inference import pick
+from milopyp_inference import heat_map, pick
 from milopyp_inference.engine.model import read_recipe
-from milopyp_shared.lists import ImageEntry
+from milopyp_shared.lists import ImageEntry, read_coordinate_list, write_coordinate_list, write_image_list
 from milopyp_shared.matching import evaluate
 from milopyp_shared.peaks import find_candidates
 from milopyp_shared.picks import Picks
@@ -23,6 +25,7 @@ from milopyp_training.evaluation.validation import Prediction, picks_of, predict
 from milopyp_training.methods.default import DefaultMethod
 from milopyp_training.methods.presets import DefaultPreset
 from milopyp_training.run import recipe_of
+from running import Outcome, run_line
 from toy_checkpoint import toy_maker
 from toys import ball_centres, balls, scaled_toy, write_tomogram
 
@@ -131,3 +134,40 @@ def test_places_worth_a_look_are_shown_in_the_middle(tmp_path: Path) -> None:
             near = np.hypot(columns - middle[0], rows - middle[1]) < DIAMETER / 4
             centre = [(places * dark)[near].sum() / dark[near].sum() for places in (columns, rows)]
             assert centre == pytest.approx(middle, abs=0.5)
+
+
+def train(monkeypatch: pytest.MonkeyPatch, bbox: float, known: tuple[float, float]) -> Outcome:
+    """``milopyp-train`` with a network that knows particles of these sizes, as the pre-trained one does."""
+    volume, _ = load(Path(), 1.0, noise=0.1)
+    write_image_list(Path("images.txt"), [ImageEntry("a", Path("a.mrc"))])
+    write_coordinate_list(Path("coords.txt"), {"a": volume.xyz})
+    preset = replace(PRESET, steps=2, epochs=1, folds=2, flips=1, diameters=known)
+    monkeypatch.setattr("milopyp_training.train.choose_preset", lambda options: preset)
+    return run_line(
+        f"milopyp-train --train-img-txt images.txt --train-coord-txt coords.txt --bbox {bbox:g} --exp-id a --threads 1 "
+        "--gpus -1 --no-export"
+    )
+
+
+def test_from_labels_to_picks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trained with cross-validation, exported and compared with PyTorch on the tomogram, picked: all at half size."""
+    monkeypatch.chdir(tmp_path)
+    outcome = train(monkeypatch, DIAMETER, (6.0, 15.0))
+    assert (outcome.code, outcome.err) == (0, ""), outcome.err
+    assert outcome.out.count("20 voxels across: tomograms are seen at half their size\n") == 1
+    suggested = read_coordinate_list("exp/semi/a/debug/next_labels.tsv")["a"]
+    assert suggested.max(axis=0) > pytest.approx(np.array(SHAPE[::-1]) / 2)  # not in voxels of half the size
+    outcome = run_line("milopyp-export exp/semi/a/model_last_contrastive.pth -o a.onnx --verify-on images.txt")
+    assert outcome.code == 0, outcome.err
+    shown = json.loads(run_line("milopyp show --json a.onnx").out)
+    assert (shown["scale"], shown["diameter"], shown["parity"]["pick_agreement"]) == (0.5, DIAMETER, 1.0)
+    assert heat_map("a.mrc", "a.onnx").shape == (15, 30, 36)
+
+
+def test_a_particle_that_no_size_makes_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = train(monkeypatch, DIAMETER, (50.0, 90.0))
+    assert outcome.code == 2
+    [error] = outcome.errors
+    assert error.startswith("error: --bbox: 20 voxels; expected 25 to 720: ")
+    assert not Path("exp").exists()

@@ -66,7 +66,7 @@ def _in_todays_words(before: Mapping[str, str]) -> dict[str, str]:
     if grey and "statistics" not in grey:
         facts["grey"] = grey.removesuffix(")") + ", statistics='moments')"
     if facts.get("name") == "default":
-        facts |= {"name": "scratch"} | {"pretrained": "False", "architecture_options": "{}"}
+        facts |= {"name": "scratch", "pretrained": "False", "architecture_options": "{}", "diameters": "None"}
     return facts
 
 
