@@ -60,7 +60,7 @@ def test_the_default_preset_leaves_the_same_files(default: Experiment) -> None:
         LAST: 3, "model_2.pth": 2, "model_3.pth": 3,
     }  # fmt: skip
     options = default.options()
-    assert options["preset.name"] == ("default", "preset")
+    assert options["preset.name"] == ("scratch", "preset")
     assert options["batch_size"] == ("2", "given") and options["preset.steps"] == ("50", "preset")
     assert "published" not in default.outcome.out
 
