@@ -88,7 +88,7 @@ def recipe_of(method: Method, data: TrainingSet) -> Recipe:
         geometry=method.network.geometry(),
         diameter=data.diameter,
         flips=method.preset.flips,
-        scale=data.volumes[0].scale,
+        scale=data.scale,
         voxel_size=sizes[0] if sizes else None,
         threshold=Threshold(0.25, "not determined: training had not ended"),
         labels={volume.name: len(volume.xyz) for volume in data.volumes},

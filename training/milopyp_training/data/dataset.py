@@ -105,6 +105,11 @@ class TrainingSet:
     diameter: float
     contrast: Contrast
 
+    @property
+    def scale(self) -> float:
+        """At which all of its tomograms are seen, see `LabelledVolume.scale`."""
+        return self.volumes[0].scale if self.volumes else 1.0
+
 
 def with_particles(volumes: Iterable[LabelledVolume]) -> list[LabelledVolume]:
     """Those that are not empty."""
