@@ -1,7 +1,8 @@
 """Do borders, gold and hot voxels cost particles? A trained model picks one tomogram as it is and disturbed.
 
 Counted are the particles that lie at least a radius inside what is left of the tomogram, and how many of them have a
-pick above the model's suggested threshold; beads and hot voxels may lie on particles. Without --model, one is trained.
+pick above the score that is best (F1) on the tomogram as it is; beads and hot voxels may lie on particles. Without
+--model, one is trained.
 
     python benchmarks/bench_grey_levels.py --task betagal --model bench_accuracy/betagal_pretrained_15_seed1/model.onnx
 """
@@ -19,15 +20,15 @@ from numpy.typing import NDArray
 from tasks import PHANTOM, TASKS, Draw, Task, phantom_data, reference_data
 
 from milopyp_inference.batch.reader import read_run
-from milopyp_inference.engine.model import read_recipe
 from milopyp_shared.lists import read_coordinate_list, read_image_list, write_coordinate_list
 from milopyp_shared.matching import evaluate
 from milopyp_shared.mrc import write_mrc
 from milopyp_shared.peaks import nms
+from milopyp_shared.picks import Picks
 from milopyp_shared.tomogram import open_tomogram
 
 Volume = NDArray[np.float32]
-Kept = tuple[slice, slice, slice]
+Kept = tuple[range, range, range]  # z, y, x
 BEADS, BEAD_RADIUS, BEAD_DEPTH = 6, 6.0, 8.0  # radius in voxels, darker by this many standard deviations
 HOT = 2000.0  # standard deviations
 
@@ -49,7 +50,9 @@ def main() -> None:
     volume = tomogram.sections(0, tomogram.shape[0]).astype(np.float32)
     volume = (volume - volume.mean()) / volume.std()
     print(f"{describe_machine()}; {task.species}, {model.name}\n")
-    print("| tomogram | particles that are left | found | false | median score |\n|---|---|---|---|---|")
+    print("| tomogram | particles that are left | found as it is | found | false | median score |")
+    print("|---|---|---|---|---|---|")
+    threshold, undisturbed = 0.0, None
     for name, disturbed, kept in cases(volume):
         folder = work / name.replace(" ", "_").replace("%", "percent").replace(",", "")
         folder.mkdir(exist_ok=True)
@@ -57,7 +60,12 @@ def main() -> None:
         call(
             folder, "milopyp-infer", "tomogram.mrc", "--model", model, "--out", "picks", "--order", "xyz", "--overwrite"
         )
-        print(line(name, folder / "picks", truth[image.name], kept, task.radius, read_recipe(model).threshold.score))
+        chosen = picks_of(folder / "picks", task.radius)
+        if undisturbed is None:
+            threshold = evaluate(chosen, truth[image.name], task.radius).best.threshold
+            undisturbed = chosen[chosen.score >= threshold]
+        picks = (undisturbed, chosen[chosen.score >= threshold])
+        print(line(name, picks, truth[image.name], kept, task.radius), flush=True)
 
 
 def trained(task: Task, data: Path, work: Path) -> Path:
@@ -75,7 +83,7 @@ def trained(task: Task, data: Path, work: Path) -> Path:
 
 def cases(volume: Volume) -> Iterator[tuple[str, Volume, Kept]]:
     """Name, disturbed volume in standard deviations upon 100, and which box of it is left."""
-    whole: Kept = (slice(None), slice(None), slice(None))
+    whole: Kept = tuple(map(range, volume.shape))  # type: ignore[assignment]
     grey = 100 + 10 * volume
     yield "as it is", grey, whole
     for part in (0.03, 0.1):
@@ -83,9 +91,9 @@ def cases(volume: Volume) -> Iterator[tuple[str, Volume, Kept]]:
             for low in (True, False):
                 cut = list(whole)
                 width = max(round(part * volume.shape[axis]), 1)
-                cut[axis] = slice(width, None) if low else slice(None, -width)
+                cut[axis] = cut[axis][width:] if low else cut[axis][:-width]
                 disturbed = np.zeros_like(grey)
-                disturbed[tuple(cut)] = grey[tuple(cut)]
+                disturbed[np.ix_(*cut)] = grey[np.ix_(*cut)]
                 side = "low" if low else "high"
                 yield f"{part:.0%} zero at {side} {word}", disturbed, (cut[0], cut[1], cut[2])
     for name, change in (("one hot voxel", hot), ("six gold beads", beads)):
@@ -109,20 +117,21 @@ def beads(volume: Volume) -> None:
         )
 
 
-def line(name: str, picks: Path, truth: NDArray[np.float64], kept: Kept, radius: float, threshold: float) -> str:
-    """One row of the table."""
-    found, distance = read_run(picks)
+def picks_of(run: Path, radius: float) -> Picks:
+    """All picks of a run of one tomogram, close neighbours suppressed."""
+    found, distance = read_run(run)
     (candidates,) = found.values()
-    chosen = nms(candidates, distance or 1.2 * radius)
-    chosen = chosen[chosen.score > threshold]
-    record = np.array(open_tomogram(picks.parent / "tomogram.mrc", "xyz").shape)
-    low = np.array([part.indices(size)[0] for part, size in zip(kept, record, strict=True)])[::-1]
-    high = np.array([part.indices(size)[1] for part, size in zip(kept, record, strict=True)])[::-1]
-    inside = np.all((truth >= low + radius) & (truth <= high - 1 - radius), axis=1)
-    judged = evaluate(chosen, truth, radius)
-    hits = evaluate(chosen, truth[inside], radius).n_hits
-    scores = np.median(chosen.score) if len(chosen) else np.nan
-    return f"| {name} | {inside.sum()} | {hits} | {judged.n_picks - judged.n_hits} | {scores:.2f} |"
+    return nms(candidates, distance or 1.2 * radius)
+
+
+def line(name: str, picks: tuple[Picks, Picks], truth: NDArray[np.float64], kept: Kept, radius: float) -> str:
+    """One row of the table; `picks` of the tomogram as it is and of this one."""
+    low, high = (np.array([ends[side] for ends in reversed(kept)]) for side in (0, -1))
+    inside = np.all((truth >= low + radius) & (truth <= high - radius), axis=1)
+    judged = evaluate(picks[1], truth, radius)
+    before, now = (evaluate(own, truth[inside], radius).n_hits for own in picks)
+    scores = np.median(picks[1].score) if len(picks[1]) else np.nan
+    return f"| {name} | {inside.sum()} | {before} | {now} | {judged.n_picks - judged.n_hits} | {scores:.2f} |"
 
 
 if __name__ == "__main__":
