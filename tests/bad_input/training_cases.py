@@ -29,7 +29,7 @@ CORNER = np.pad(np.ones((4, 4, 4), np.int8), ((0, 12), (0, 28), (0, 28)))  # a m
 
 CASES = [
     Case("published method, quickly", f"{TRAIN} --quick --preset published", ContradictionError, "--quick",
-         "--preset pretrained, to which it belongs", lists()),
+         "--preset scratch, to which it belongs", lists()),
     Case("mask for training that is not there", f"{TRAIN} --mask gone.mrc", InputError, "gone.mrc", MASK, lists()),
     Case("mask that leaves no label", f"{TRAIN} --mask m.mrc", InputError, "coords.txt",
          "at least one labelled tomogram", both(lists(), volume("m.mrc", CORNER))),
@@ -95,7 +95,7 @@ CASES = [
     Case("detail of the published method without it", f"{TRAIN} --lr-step 5 --fiber", ContradictionError,
          "--lr-step, --fiber", "--preset published, to which they belong", lists()),
     Case("default network beside an option of the published method", f"{TRAIN} --arch unet3d --contrastive",
-         ContradictionError, "--arch", "--preset pretrained, to which it belongs", lists()),
+         ContradictionError, "--arch", "--preset scratch, to which it belongs", lists()),
     Case("two losses at once", f"{TRAIN} --pn --ge", ContradictionError, "--pn and --ge",
          "one of them: each is a loss of its own", lists()),
     Case("several pairs per step", f"{TRAIN} --preset published --batch-size 4", UsageError, "--batch-size",

@@ -103,9 +103,7 @@ def test_all_options_out_of_place_are_named_together() -> None:
 
 def test_the_default_network_belongs_to_the_default_preset() -> None:
     assert chosen("--arch unet3d") == chosen("--preset default --arch unet3d") == chosen("") == DefaultPreset()
-    with pytest.raises(
-        ContradictionError, match=r"--arch: given beside the other method; expected --preset pretrained"
-    ):
+    with pytest.raises(ContradictionError, match=r"--arch: given beside the other method; expected --preset scratch"):
         chosen("--preset published --arch unet3d")
 
 
@@ -125,9 +123,7 @@ def test_an_option_that_nothing_would_read_is_refused(line: str, named: str) -> 
 
 def test_the_default_network_with_an_option_of_the_published_method_is_refused() -> None:
     """Neither preset has both."""
-    with pytest.raises(
-        ContradictionError, match=r"--arch: given beside the other method; expected --preset pretrained"
-    ):
+    with pytest.raises(ContradictionError, match=r"--arch: given beside the other method; expected --preset scratch"):
         chosen("--arch unet3d --tau 0.02")
 
 

@@ -186,6 +186,10 @@ def test_a_run_that_is_stopped_goes_on_as_if_nothing_had_happened(
         assert np.array_equal(value, resumed[name]), name
     with pytest.raises(ContradictionError, match="other settings"):
         pretrain.pretrain(run_folder, replace(SMALL, lr=1e-3), CPU, 1, QUIET)
+    content = torch.load(run_folder / "pretraining.pth", weights_only=True)
+    torch.save(content | {"network": {}}, run_folder / "pretraining.pth")
+    with pytest.raises(InputError, match=r"pretraining\.pth: is damaged .*training begins anew"):
+        pretrain.pretrain(run_folder, SMALL, CPU, 1, QUIET)
 
 
 def test_shipped_weights_come_back_and_altered_ones_are_refused(tmp_path: Path) -> None:

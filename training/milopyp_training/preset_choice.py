@@ -45,9 +45,9 @@ def choose_preset(options: TrainOptions) -> Preset:
     if named in ("pretrained", "scratch") and selecting:
         raise _other_method(selecting, "published")
     if belongs == "default" and (named == "published" or selecting):
-        raise _other_method(["arch"], "pretrained")
+        raise _other_method(["arch"], DEFAULT)
     if options.quick and (named == "published" or selecting):
-        raise _other_method(["quick"], "pretrained")
+        raise _other_method(["quick"], DEFAULT)
     if named == "published" or selecting:
         return _published(options, named is not None)
     if details := [name for name in PUBLISHED_DETAILS if name in options.given]:

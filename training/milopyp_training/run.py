@@ -150,7 +150,7 @@ class TrainingRun:
     def _look_at_labels(self, preset: DefaultPreset) -> None:
         """What a network that tells particles apart says of the labels before it is trained on them."""
         agreement = label_agreement(self.method.network, self.volumes)
-        if agreement is not None and (doubt := agreement.warning()):
+        if self._world.rank == 0 and agreement is not None and (doubt := agreement.warning()):
             self.console.warn(doubt)
         if self.crossvalidation is None:
             self._begin(ignore_look_alikes(self.method.network, self.volumes, self.recipe, preset.ignored_per_label))

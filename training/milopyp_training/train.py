@@ -25,7 +25,7 @@ from .methods.base import MakeMethod, Method
 from .methods.presets import Preset, PublishedPreset
 from .methods.registry import make_method
 from .options import TrainOptions
-from .preset_choice import OLD_WORDS, choose_preset
+from .preset_choice import DEFAULT, OLD_WORDS, choose_preset
 from .run import Schedule, TrainingRun
 from .run_folder import run_folder, write_options
 
@@ -52,7 +52,7 @@ def train(options: TrainOptions) -> None:
         if options.preset in OLD_WORDS:
             console.say(f"--preset {options.preset} is now called {preset.name}")
         if isinstance(preset, PublishedPreset) and options.preset is None:
-            console.say("published preset, selected by its options (--preset pretrained is the other method)")
+            console.say(f"published preset, selected by its options (--preset {DEFAULT} is the other method)")
         run = TrainingRun(
             _maker(options, preset, device, resumed=options.resume and folder.last.is_file()),
             data,

@@ -96,7 +96,8 @@ def _features(
     start = start // stride * stride
     grey = volume.grey.box(start.tolist(), (start + shape).tolist())
     low, high = volume.grey.input_range
-    sections = (torch.from_numpy(grey)[None].to(torch.float32) - low) / (high - low)
+    device = next(network.parameters()).device
+    sections = (torch.from_numpy(grey)[None].to(device, torch.float32) - low) / (high - low)
     network.eval()
     with torch.inference_mode():
         features = network.features(sections)[0].movedim(0, -1).cpu().numpy()

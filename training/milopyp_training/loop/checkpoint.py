@@ -78,16 +78,19 @@ def save(path: Path, state: TrainingState, recipe: Recipe, provenance: Provenanc
         "validation": state.validation,
         "cross_validated": None if state.cross_validated is None else _as_tensors(state.cross_validated),
     }
-    _write(path, content)
+    write_plain(path, content)
 
 
 def replace_recipe(path: Path, checkpoint: Checkpoint, recipe: Recipe) -> None:
     """Write a loaded checkpoint again with another recipe."""
-    _write(path, checkpoint.stored | {"recipe": recipe.to_json()})
+    write_plain(path, checkpoint.stored | {"recipe": recipe.to_json()})
 
 
-def _write(path: Path, content: dict[str, Any]) -> None:
-    """Through memory: where a disk is full, PyTorch's own writer raises what does not say so."""
+def write_plain(path: Path, content: dict[str, Any]) -> None:
+    """Write what `read_plain` reads, in one step.
+
+    Through memory: where a disk is full, PyTorch's own writer raises what does not say so.
+    """
     buffer = io.BytesIO()
     torch.save(content, buffer)
     with atomic_write(path) as part:

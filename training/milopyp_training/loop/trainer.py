@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from milopyp_shared.errors import CheckError
 from milopyp_shared.prefetch import prefetch
@@ -47,7 +46,7 @@ def train_epoch(
     world = machine.world
     torch.manual_seed(int(np.random.SeedSequence((seed, state.epoch, world.rank)).generate_state(1)[0]))
     state.network.train()
-    network = _mixed(state.network) if machine.mixed_precision else state.network
+    network = mixed(state.network) if machine.mixed_precision else state.network
     sums: Losses = {}
     steps = 0
     for batch in prefetch(method.batches(np.random.default_rng([seed, state.epoch]), world), machine.ahead):
@@ -83,8 +82,8 @@ def _refuse_infinite(values: Losses, step: int, epoch: int) -> None:
         )
 
 
-def _mixed(network: nn.Module) -> Callable[..., Any]:
-    """The network under autocast, its results back in float32."""
+def mixed(network: Callable[..., Any]) -> Callable[..., Any]:
+    """A network, or a part of what it does, under autocast; its results back in float32."""
 
     def run(*inputs: Any) -> Any:
         with torch.autocast(inputs[0].device.type, torch.bfloat16):

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from milopyp_shared.arrays import as_tomogram
 from milopyp_shared.atomic import atomic_write, make_folder, remove_leftovers
 from milopyp_shared.errors import InputError
 from milopyp_shared.preprocessing import Preprocessing, grey_levels
@@ -114,7 +115,7 @@ def _make(job: Job) -> str:
     settings = group.settings[job.member]
     made = simulate(settings, group.densities, (job.seed, job.group, job.member))
     truth = [made.truth[name].xyz for name in group.densities]
-    levels = grey_levels(InMemory(made.volume), job.grey)
+    levels = grey_levels(as_tomogram(made.volume), job.grey)
     with atomic_write(job.path) as part, part.open("wb") as stream:
         np.savez_compressed(
             stream,
@@ -124,28 +125,3 @@ def _make(job: Job) -> str:
             radii=np.array([one.radius_in(settings.voxel_size) for one in group.densities.values()]),
         )
     return job.path.name
-
-
-@dataclass(frozen=True)
-class InMemory:
-    """An array ``(z, y, x)`` that grey levels are made of like those of a file."""
-
-    zyx: NDArray[np.float32]
-
-    @property
-    def path(self) -> Path:
-        """What messages name."""
-        return Path("simulated tomogram")
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Sizes ``(z, y, x)``."""
-        z, y, x = self.zyx.shape
-        return (z, y, x)
-
-    def sections(self, first: int, last: int) -> NDArray[np.float32]:
-        """Sections ``first <= z < last``."""
-        return self.zyx[first:last]
-
-    def raise_if_modified(self) -> None:
-        """Nothing else has it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,13 @@ from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from milopyp_shared import cpu
-from milopyp_shared.atomic import atomic_write, make_folder
+from milopyp_shared.atomic import make_folder
 from milopyp_shared.console import Console
-from milopyp_shared.errors import ContradictionError
+from milopyp_shared.errors import ContradictionError, InputError
 from milopyp_shared.prefetch import prefetch
 
-from ..loop.checkpoint import read_plain
+from ..loop.checkpoint import read_plain, what_differs, write_plain
+from ..loop.trainer import mixed
 from ..networks.unet3d import UNet3d
 from .heads import SpeciesHeads
 from .library import make_tomograms, missing_jobs, read_group
@@ -57,6 +57,8 @@ def pretrain(
     ------
     ContradictionError
         A run with other settings is in the folder.
+    InputError
+        What is there is damaged.
     """
     make_folder(folder)
     tomograms = folder / "tomograms"
@@ -69,7 +71,8 @@ def pretrain(
     state = _new_state(settings, [len(group[0].radii) for group in groups], device)
     checkpoint = folder / "pretraining.pth"
     _resume(state, checkpoint, settings, console)
-    network = _forward(state.network, device)
+    in_bfloat16 = device.type == "cuda" or cpu.bfloat16_pays()
+    features = mixed(state.network.features) if in_bfloat16 else state.network.features
     losses: list[float] = []
 
     def batches() -> Any:
@@ -78,7 +81,7 @@ def pretrain(
 
     with console.progress("steps of pre-training", -(-(settings.steps - state.step) // EVERY)) as progress:
         for patches in prefetch(batches(), 2):
-            losses.append(_step(state, network, patches, device))
+            losses.append(_step(state, features, patches, device))
             if state.step % EVERY == 0 or state.step == settings.steps:
                 _save(state, checkpoint, settings)
                 progress.step(f"step {state.step}, loss {np.mean(losses[-EVERY:]):.3f}")
@@ -108,17 +111,6 @@ def _new_state(settings: PretrainingSettings, counts: list[int], device: torch.d
     return _State(network, heads, averaged, optimizer, scheduler)
 
 
-def _forward(network: UNet3d, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Features in bfloat16 where that pays."""
-    pays = device.type == "cuda" or cpu.bfloat16_pays()
-
-    def features(sections: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(device.type, torch.bfloat16, enabled=pays):
-            return network.features(sections).float()
-
-    return features
-
-
 def _step(
     state: _State, features: Callable[[torch.Tensor], torch.Tensor], patches: list[Patch], device: torch.device
 ) -> float:
@@ -137,10 +129,7 @@ def _step(
 
 def _save(state: _State, path: Path, settings: PretrainingSettings) -> None:
     content = {name: part.state_dict() for name, part in state.parts().items()}
-    buffer = io.BytesIO()
-    torch.save(content | {"step": state.step, "settings": repr(settings)}, buffer)
-    with atomic_write(path) as part:
-        part.write_bytes(buffer.getbuffer())
+    write_plain(path, content | {"step": state.step, "settings": repr(settings)})
 
 
 def _resume(state: _State, path: Path, settings: PretrainingSettings, console: Console) -> None:
@@ -153,7 +142,13 @@ def _resume(state: _State, path: Path, settings: PretrainingSettings, console: C
             "is a pre-training with other settings", where=path, expected="the same ones",
             remedy="Give another folder, or remove this one.",
         )  # fmt: skip
-    for name, part in state.parts().items():
-        part.load_state_dict(stored[name])
-    state.step = int(stored["step"])
+    try:
+        for name, part in state.parts().items():
+            part.load_state_dict(stored[name])
+        state.step = int(stored["step"])
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"is damaged ({what_differs(error)})", where=path, expected="a checkpoint of this pre-training",
+            remedy="Remove it: the tomograms stay, and training begins anew.",
+        ) from error  # fmt: skip
     console.say(f"going on after step {state.step} of {path}")
