@@ -108,13 +108,13 @@ class Page:
         ).click().perform()
 
     def saved(self, button: str) -> Path:
-        """Press a button that saves; the file."""
+        """Press a button that saves; the file, once filled (Chromium makes an empty one of that name first)."""
         before = set(self.downloads.iterdir())
         self.find(button).click()
         end = time.monotonic() + WAIT
         while time.monotonic() < end:
             new = [path for path in set(self.downloads.iterdir()) - before if path.suffix in (".tsv", ".csv")]
-            if new:
+            if new and new[0].stat().st_size:
                 return new[0]
             time.sleep(0.05)
         raise AssertionError("nothing was saved")
