@@ -36,7 +36,7 @@ THICK = (
 PUBLISHED_LISTS = "--train-img-txt sample_train_explore_img.txt --train-coord-txt training_coordinates.txt --bbox 16"
 SMALL = (
     "milopyp-train --train-img-txt small/train_img.txt --train-coord-txt small/train_coord.txt "
-    f"--bbox {DIAMETER} --batch-size 2 {HERE}"
+    f"--bbox {DIAMETER} --preset scratch --batch-size 2 {HERE}"
 )
 VALIDATED = f"{SMALL} --val-img-txt small/val_img.txt --val-coord-txt small/val_coord.txt"
 LAST, BEST = "model_last_contrastive.pth", "model_best_contrastive.pth"

@@ -31,7 +31,7 @@ class Head:
 
 
 def fit_head(
-    features: NDArray[np.float32], target: NDArray[np.float32], positive: NDArray[np.bool_], decay: float = 1e-3
+    features: NDArray[np.float32], target: NDArray[np.float32], positive: NDArray[np.bool_], decay: float = 0.1
 ) -> Head:
     """The head with the least focal loss.
 

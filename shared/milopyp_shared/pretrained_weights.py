@@ -28,8 +28,7 @@ from .typed_json import decode
 FOLDER = Path(__file__).with_name("pretrained")
 ARRAYS, GRAPH, DESCRIPTION = "features.npz", "features.onnx", "features.json"
 LARGEST = 64 * 2**20  # bytes of a file that is read at all; real ones have a few megabytes
-ELSEWHERE = "Give --preset scratch, or install a version that has them: pip install -U milopyp."
-REINSTALL = "Install milopyp again: pip install --force-reinstall --no-deps milopyp."
+REINSTALL = "Install milopyp again (pip install --force-reinstall --no-deps milopyp), or give --preset scratch."
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -168,7 +167,7 @@ def read_description(folder: Path | None = None) -> Description:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise missing_file_error(path, "the description of the pre-trained weights", ELSEWHERE) from error
+        raise missing_file_error(path, "the description of the pre-trained weights", REINSTALL) from error
     except (OSError, ValueError) as error:
         raise InputError(f"cannot be read ({error})", where=path, remedy=REINSTALL) from error
     try:

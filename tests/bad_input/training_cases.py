@@ -38,6 +38,9 @@ CASES = [
         Case(f"diameter {word}", f"{TRAIN} --bbox {word}", BadParameter, "--bbox", build=lists(), facts=(f"'{word}'",))
         for word in ("nan", "nanA", "21B", "A")
     ),
+    Case("particle of three voxels for the pre-trained network", f"{TRAIN} --preset pretrained --bbox 3", UsageError,
+         "--bbox", "4 to 320: the pre-trained network knows 8 to 40, and sees tomograms at 0.125 to 2 times their size",
+         lists(), facts=("--preset scratch",)),
     Case("no diameter in Angstrom", f"{TRAIN} --bbox 0A", BadParameter, "--bbox", build=lists()),
     Case("diameter in Angstrom without a voxel size", f"{TRAIN} --bbox 210A", UsageError, "--bbox",
          "--voxel-size, or a training tomogram whose header says it", lists(), facts=("210A",)),
@@ -132,9 +135,9 @@ CASES = [
     Case("checkpoint of weights without weights", f"{TRAIN} --load-model model.pth", InputError, "model.pth",
          "a checkpoint", weights({"epoch": 3})),
     Case("numbers for names of weights", f"{TRAIN} --load-model model.pth", InputError, "model.pth",
-         "the 50 entries of the network that --arch names", weights({"state_dict": {1: 2}})),
+         "the 50 entries of the network that --preset and --arch name", weights({"state_dict": {1: 2}})),
     Case("weights of a smaller network", f"{TRAIN} --load-model model.pth", InputError, "model.pth",
-         "the 50 entries of the network that --arch names", both(lists(), checkpoint())),
+         "the 50 entries of the network that --preset and --arch name", both(lists(), checkpoint())),
     Case("resuming a text", f"{TRAIN} --resume", InputError, "exp/semi/default/model_last_contrastive.pth", TENSORS,
          both(lists(), text("exp/semi/default/model_last_contrastive.pth", "hello\n"))),
     Case("resuming a run of another network", f"{TRAIN} --resume", InputError,

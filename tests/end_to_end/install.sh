@@ -16,6 +16,10 @@ for package in torch onnx matplotlib pandas; do
 done
 
 cd "$work"
+venv/bin/python -c "from milopyp_inference.engine.features import open_features; open_features()" || {
+    echo "FAILED: the pre-trained network does not open"
+    exit 1
+}
 venv/bin/milopyp phantom --out phantoms --count 1 --size 32,64,64 --particles 4 --distractors 0 --noise 0
 venv/bin/milopyp-infer phantoms/phantom_1.mrc --model "$root/tests/data/toy.onnx" --out picks --out-thresh 0.1
 for file in phantom_1.txt phantom_1.mod phantom_1_hm.mrc phantom_1.candidates.csv run.json records/phantom_1.json; do

@@ -24,7 +24,7 @@ from toys import placed
 DIAMETER = 8
 TRAIN = (
     "milopyp-train --train-img-txt phantoms/toy_train_imgs.txt --train-coord-txt phantoms/toy_train_coords.txt "
-    f"--bbox {DIAMETER} --num-epochs 2 --batch-size 2 --threads 1 --gpus -1 --no-export --quick"
+    f"--bbox {DIAMETER} --preset scratch --num-epochs 2 --batch-size 2 --threads 1 --gpus -1 --no-export --quick"
 )
 LAST = "model_last_contrastive.pth"
 TENSORS = ("state_dict", "training_state_dict")

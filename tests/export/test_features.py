@@ -74,6 +74,18 @@ def test_the_graph_gives_the_features_of_pytorch(
     assert np.abs(found - wanted).max() < 1e-4
 
 
+def test_what_is_shipped_is_one_network() -> None:
+    """The arrays and the graph that every installation has."""
+    shipped, shape = open_features(machine=Machine(threads=1)), (12, 70, 62)
+    sections = levels_of(shape)
+    wanted = pytorch(pretrained_weights.FOLDER, sections)
+    found = joined(shipped.iter_features(box_of(sections), shape, LEVELS), wanted)
+    assert np.abs(found - wanted).max() < 1e-4 * wanted.max()
+    facts = read_feature_file()[0].recipe
+    assert (facts.working_bytes > 0, facts.geometry) == (True, build_pretrained(read_pretrained()).geometry())
+    assert sum(path.stat().st_size for path in pretrained_weights.FOLDER.iterdir()) < 6 * 10**6
+
+
 def test_tiles_and_chunks_give_the_whole(folder: Path, network: FeatureNetwork) -> None:
     shape, facts = (21, 210, 99), network.file.recipe
     sections = levels_of(shape)

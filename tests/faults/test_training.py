@@ -26,8 +26,8 @@ from running import wait_for
 
 LINE = (
     "milopyp-train --train-img-txt small/train_img.txt --train-coord-txt small/train_coord.txt --val-img-txt "
-    f"small/val_img.txt --val-coord-txt small/val_coord.txt --bbox {DIAMETER} --batch-size 2 --threads 1 --gpus -1 "
-    "--no-export --exp-id"
+    f"small/val_img.txt --val-coord-txt small/val_coord.txt --bbox {DIAMETER} --preset scratch --batch-size 2 "
+    "--threads 1 --gpus -1 --no-export --exp-id"
 )
 QUICK, CROSS_VALIDATED = "--quick --num-epochs 2", "--num-epochs 1"
 

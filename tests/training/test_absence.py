@@ -20,7 +20,7 @@ from toys import noise, write_tomogram
 DIAMETER = 8
 SHAPE = (16, 48, 52)
 LISTS = "--train-img-txt data/run_train_imgs.txt --train-coord-txt data/run_train_coords.txt"
-TRAIN = f"milopyp-train {LISTS} --order xyz --bbox {DIAMETER} {HERE}"
+TRAIN = f"milopyp-train {LISTS} --order xyz --bbox {DIAMETER} --preset scratch {HERE}"
 
 
 def places(seed: int) -> np.ndarray:

@@ -11,9 +11,11 @@ import pytest
 from milopyp_shared.errors import ContradictionError, UsageError
 from milopyp_shared.preprocessing import Preprocessing
 from milopyp_training.cli import options_of, train_command
-from milopyp_training.methods.presets import DefaultPreset, Preset, PublishedPreset
+from milopyp_training.methods.presets import DefaultPreset, Preset, PublishedPreset, pretrained
+from milopyp_training.networks.registry import NETWORKS
 from milopyp_training.options import OPTIONS
 from milopyp_training.preset_choice import PUBLISHED_DETAILS, PUBLISHED_ONLY, choose_preset
+from toy_network import TOY_NETWORK
 
 # Every option that selects the published preset, with a value that is not its own, and where the value must arrive.
 SELECTING: dict[str, tuple[str, Any]] = {
@@ -102,8 +104,11 @@ def test_all_options_out_of_place_are_named_together() -> None:
 
 
 def test_the_default_network_belongs_to_the_default_preset() -> None:
-    assert chosen("--arch unet3d") == chosen("--preset default --arch unet3d") == chosen("") == DefaultPreset()
-    with pytest.raises(ContradictionError, match=r"--arch: given beside the other method; expected --preset scratch"):
+    assert chosen("--preset scratch --arch unet3d") == chosen("--preset default") == DefaultPreset()
+    assert chosen("--arch unet3d") == chosen("--preset pretrained") == chosen("") == pretrained()
+    with pytest.raises(
+        ContradictionError, match=r"--arch: given beside the other method; expected --preset pretrained"
+    ):
         chosen("--preset published --arch unet3d")
 
 
@@ -123,7 +128,9 @@ def test_an_option_that_nothing_would_read_is_refused(line: str, named: str) -> 
 
 def test_the_default_network_with_an_option_of_the_published_method_is_refused() -> None:
     """Neither preset has both."""
-    with pytest.raises(ContradictionError, match=r"--arch: given beside the other method; expected --preset scratch"):
+    with pytest.raises(
+        ContradictionError, match=r"--arch: given beside the other method; expected --preset pretrained"
+    ):
         chosen("--arch unet3d --tau 0.02")
 
 
@@ -167,9 +174,8 @@ def test_no_filter_has_the_published_limits_without_filter() -> None:
 def test_common_options_reach_both_presets() -> None:
     for preset in (chosen("--num-epochs 3 --lr 0.002"), chosen("--preset published --num-epochs 3 --lr 0.002")):
         assert (preset.epochs, preset.lr) == (3, 0.002)
-    default = chosen("--batch-size 2")
-    assert isinstance(default, DefaultPreset)
-    assert default == DefaultPreset(batch=2)
+    assert chosen("--batch-size 2") == replace(pretrained(), batch=2)
+    assert chosen("--preset scratch --batch-size 2") == DefaultPreset(batch=2)
 
 
 def test_a_batch_of_the_published_method_is_one_pair() -> None:
@@ -195,10 +201,24 @@ def test_two_losses_at_once_are_refused() -> None:
         ("--no-compress --gauss 2", Preprocessing("none", (1.0, 2.0, 2.0))),
     ],
 )
-def test_grey_levels_of_the_default_preset(line: str, grey: Preprocessing) -> None:
-    preset = chosen(line)
-    assert isinstance(preset, DefaultPreset)
-    assert preset == DefaultPreset(grey=grey)
+def test_grey_levels_of_scratch(line: str, grey: Preprocessing) -> None:
+    assert chosen(f"--preset scratch {line}") == DefaultPreset(grey=grey)
+
+
+def test_grey_levels_of_the_pretrained_network_are_those_that_it_knows() -> None:
+    assert chosen("--compress --gauss 0.8") == pretrained()
+    for line, named in (("--gauss 1", "--gauss"), ("--no-compress", "--no-compress")):
+        with pytest.raises(
+            ContradictionError, match=f"^{named}: given beside the pre-trained network.*--preset scratch"
+        ):
+            chosen(line)
+
+
+def test_another_network_begins_from_scratch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(NETWORKS, "toy", TOY_NETWORK)
+    assert chosen("--arch toy") == DefaultPreset(architecture="toy")
+    with pytest.raises(ContradictionError, match=r"--arch: given beside the other method.*--preset scratch"):
+        chosen("--preset pretrained --arch toy")
 
 
 def test_the_old_word_for_scratch_is_taken() -> None:

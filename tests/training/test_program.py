@@ -240,7 +240,7 @@ def test_weights_of_another_network_are_refused(line: str, published_weights: Pa
     assert outcome.code == 2
     [error] = outcome.errors
     assert error.startswith("error: published.pth: does not fit the network (")
-    assert "entries of the network that --arch names" in error
+    assert "entries of the network that --preset and --arch name" in error
     assert not Path("exp/semi/never").exists()
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from milopyp_shared.peaks import above_threshold
 from milopyp_shared.picks import Picks
-from milopyp_training.evaluation.threshold import threshold_of_labels
+from milopyp_training.evaluation.threshold import threshold_of_labels, threshold_of_look_alikes
 from milopyp_training.evaluation.validation import Prediction
 
 RADIUS = 5.0
@@ -43,3 +43,17 @@ def test_labels_without_a_pick_count_as_missed() -> None:
     lost = prediction(np.linspace(0.5, 0.9, 8))
     lost.volume.xyz[:2] += 300.0
     assert threshold_of_labels([lost], RADIUS, "training").score == 0.0
+
+
+def test_places_that_look_like_labels_say_more_than_labels_that_were_learned_by_heart() -> None:
+    shown = prediction(np.array([0.9, 0.95, 0.2, 0.4, 0.6]))
+    shown.volume.ignored, shown.volume.xyz = shown.volume.xyz[2:], shown.volume.xyz[:2]
+    threshold = threshold_of_look_alikes([shown], RADIUS)
+    assert threshold is not None and not threshold.calibrated
+    assert threshold.score == 0.2  # half of 0.4, the middle one of 0.2, 0.4 and 0.6
+    shown.volume.ignored, shown.volume.xyz = shown.volume.xyz, shown.volume.ignored[:1]
+    threshold = threshold_of_look_alikes([shown], RADIUS)
+    assert threshold is not None  # never above what finds the labels
+    assert threshold.score == threshold_of_labels([shown], RADIUS, "training").score
+    shown.volume.ignored = np.empty((0, 3))
+    assert threshold_of_look_alikes([shown], RADIUS) is None

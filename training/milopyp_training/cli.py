@@ -132,7 +132,8 @@ def _diameter(values: dict[str, Any]) -> float:
     type=click.Choice(["pretrained", "scratch", "published", "default"]),
     group=TRAINING,
     help="pretrained begins with a network that knows simulated particles, scratch with random weights; published is "
-    "the published method, and an option of it selects it. default is the old word for scratch.  [default: scratch]",
+    "the published method, and an option of it selects it. default is the old word for scratch.  [default: "
+    "pretrained]",
 )
 @option(
     "--arch",

@@ -23,7 +23,8 @@ CONTRASTIVE_DETAILS = ("thresh", "temp", "cr_weight", "exact_contrastive")
 PUBLISHED_DETAILS = ("lr_step", "translation_ratio", "fiber")
 QUICK_EPOCHS = {"scratch": 10, "pretrained": 4}  # where all without a label is background, more make no better picks
 OLD_WORDS = {"default": "scratch"}
-DEFAULT = "scratch"
+DEFAULT = "pretrained"
+PRETRAINED = "unet3d"  # the only network that was trained before
 
 
 def choose_preset(options: TrainOptions) -> Preset:
@@ -52,7 +53,15 @@ def choose_preset(options: TrainOptions) -> Preset:
         return _published(options, named is not None)
     if details := [name for name in PUBLISHED_DETAILS if name in options.given]:
         raise _other_method(details, "published")
-    return {"scratch": _scratch, "pretrained": _pretrained}[named or DEFAULT](options)
+    return _default_method(options, named)
+
+
+def _default_method(options: TrainOptions, named: str | None) -> DefaultPreset:
+    """From pre-trained weights where there are some for the network, unless another start is asked for."""
+    another_network = options.arch not in (None, PRETRAINED)
+    if another_network and named == "pretrained":
+        raise _other_method(["arch"], "scratch")
+    return _scratch(options) if another_network or named == "scratch" else _pretrained(options)
 
 
 def _pretrained(options: TrainOptions) -> DefaultPreset:

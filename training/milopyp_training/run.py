@@ -22,7 +22,7 @@ from .evaluation import calibration, label_suggestions, model_selection, plots
 from .evaluation.crossvalidation import FEWEST_LABELS, CrossValidation, ignore_look_alikes
 from .evaluation.label_agreement import label_agreement
 from .evaluation.model_selection import Metric, rows_of
-from .evaluation.threshold import calibrated_threshold, threshold_of_labels
+from .evaluation.threshold import calibrated_threshold, threshold_of_labels, threshold_of_look_alikes
 from .evaluation.validation import Prediction, predict_all, validate
 from .loop import checkpoint, resume
 from .loop.checkpoint import Provenance
@@ -153,7 +153,11 @@ class TrainingRun:
         if self._world.rank == 0 and agreement is not None and (doubt := agreement.warning()):
             self.console.warn(doubt)
         if self.crossvalidation is None:
-            self._begin(ignore_look_alikes(self.method.network, self.volumes, self.recipe, preset.ignored_per_label))
+            found = ignore_look_alikes(
+                self.method.network, self.volumes, self.recipe, preset.ignored_per_label,
+                mixed_precision=bool(self.machine.mixed_precision),
+            )  # fmt: skip
+            self._begin(found)
 
     def _crossvalidation(self) -> CrossValidation | None:
         """What is done before the training; None when that is not asked for or not possible."""
@@ -299,8 +303,11 @@ class TrainingRun:
     def _threshold(self, predictions: Sequence[Prediction]) -> tuple[Threshold, Calibration | None]:
         """From what the cross-validation has found, else from labels."""
         radius, found = self.recipe.diameter / 2, self.state.cross_validated
+        if found is None and self.validation:
+            return threshold_of_labels(predictions, radius, "validation"), None
         if found is None:
-            return threshold_of_labels(predictions, radius, "validation" if self.validation else "training"), None
+            alike = threshold_of_look_alikes(predictions, radius)
+            return alike or threshold_of_labels(predictions, radius, "training"), None
         places = np.concatenate([exclude_near(p.picks, p.volume.xyz, radius).score for p in predictions])
         expected = calibration.calibrate(found, places, len(predictions))
         return calibrated_threshold(expected, found.label_scores), expected

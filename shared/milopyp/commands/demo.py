@@ -19,9 +19,8 @@ from milopyp_shared.errors import MissingDependency
 if TYPE_CHECKING:
     from milopyp_simulation.phantom_files import PhantomFiles
 
-LABELLED = 0.3
+CLICKS = (3, 2)  # of the two tomograms to train on
 DIAMETER = 18
-NOISE = 1.0
 NAME = "demo"
 CHECKPOINT = f"exp/semi/{NAME}/model_last_contrastive.pth"
 MODEL = f"{NAME}.onnx"
@@ -33,10 +32,10 @@ MODEL = f"{NAME}.onnx"
 )
 @option("--seed", type=click.IntRange(min=0), default=1, help="Of the tomograms and of the training.")
 @option("--num-epochs", type=click.IntRange(min=1), help="Of the training.  [default: the preset's]")
-@option("--quick", is_flag=True, help="Train as milopyp-train --quick does, in a fifth of the time.")
+@option("--quick", is_flag=True, help="Train as milopyp-train --quick does, in less time.")
 @click.version_option(package_name="milopyp")
 def demo(out: Path, seed: int, num_epochs: int | None, quick: bool) -> None:
-    """Make three synthetic tomograms, train on two, pick the third, and show how well that went.
+    """Simulate three tomograms, train on five clicks in two, pick the third, and show how well that went.
 
     Every step is one of the commands that you would use on your own data; each is printed before it runs.
 
@@ -90,23 +89,28 @@ def demo(out: Path, seed: int, num_epochs: int | None, quick: bool) -> None:
 
 
 def _phantoms(seed: int) -> PhantomFiles:
-    """Three tomograms; labels for 30 % of the particles of two, the truth of the third."""
+    """Three tomograms; the clicks in two of them, the truth of the third."""
     import numpy as np
 
     from milopyp_shared.lists import ImageEntry, read_coordinate_list, write_coordinate_list, write_image_list
-    from milopyp_simulation.phantom import PhantomSettings, draw_labels
-    from milopyp_simulation.phantom_files import write_phantoms
+    from milopyp_simulation.realistic import RealisticSettings
+    from milopyp_simulation.realistic_files import write_realistic
 
-    Console().say(f"making three tomograms with {PhantomSettings().n_particles} particles and look-alikes each")
-    files = write_phantoms("tomograms", 3, PhantomSettings(diameter=DIAMETER, noise=NOISE, seed=seed))
+    settings = RealisticSettings(diameter=DIAMETER, seed=seed)
+    Console().say(
+        f"simulating three tomograms, {settings.n_particles} particles and {settings.n_distractors} look-alikes in each"
+    )
+    files = write_realistic("tomograms", 3, settings)
     truth = read_coordinate_list(files.coordinates)
     rng = np.random.default_rng(seed)
-    train = files.tomograms[:2]
+    train, test = files.tomograms[:2], files.tomograms[2].stem
+    clicked = {
+        path.stem: truth[path.stem][np.sort(rng.choice(len(truth[path.stem]), count, replace=False))]
+        for path, count in zip(train, CLICKS, strict=True)
+    }
     write_image_list("train_imgs.txt", [ImageEntry(path.stem, path) for path in train])
-    write_coordinate_list(
-        "train_coords.txt", {path.stem: draw_labels(truth[path.stem], LABELLED, rng) for path in train}
-    )
-    write_coordinate_list("test_coords.txt", {files.tomograms[2].stem: truth[files.tomograms[2].stem]})
+    write_coordinate_list("train_coords.txt", clicked)
+    write_coordinate_list("test_coords.txt", {test: truth[test]})
     return files
 
 

@@ -69,7 +69,7 @@ class Facts:
     temporary
         For grey levels and heat maps; None when there is none that can be written.
     weights
-        What the pre-trained weights are, or what is wrong with them; empty in an installation that never had any.
+        What the pre-trained weights are, or what is wrong with them.
     """
 
     milopyp: str
@@ -152,7 +152,7 @@ def describe(facts: Facts) -> str:
         ("kernels", _describe_folder(facts.kernels, "NUMBA_CACHE_DIR")),
         ("engines", _describe_folder(facts.engines, "MILOPYP_CACHE")),
         ("temporary", _describe_folder(facts.temporary, "TMPDIR")),
-        *([("weights", facts.weights)] if facts.weights else []),
+        ("weights", facts.weights),
     ]
     return "\n".join(f"{title:<12}{text}" for title, text in rows)
 
@@ -241,8 +241,6 @@ def _temporary() -> Folder | None:
 
 
 def _weights() -> str:
-    if not pretrained_weights.FOLDER.is_dir():
-        return ""
     try:
         description = pretrained_weights.read_pretrained().description
         pretrained_weights.read_graph()

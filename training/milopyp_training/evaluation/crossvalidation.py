@@ -165,11 +165,18 @@ class CrossValidation:
             train_epoch(method, state, seed, self.machine)
         part(epochs / (epochs + 1))
         for volume in volumes:
-            yield predict(state.ema_network, volume, self.preset.flips)
+            yield predict(
+                state.ema_network, volume, self.preset.flips, mixed_precision=bool(self.machine.mixed_precision)
+            )
 
 
 def ignore_look_alikes(
-    network: PickingNetwork, volumes: Sequence[LabelledVolume], recipe: Recipe, per_label: int
+    network: PickingNetwork,
+    volumes: Sequence[LabelledVolume],
+    recipe: Recipe,
+    per_label: int,
+    *,
+    mixed_precision: bool = False,
 ) -> list[LabelledVolume]:
     """The tomograms without the places that `network`, which knows their labels, takes for particles.
 
@@ -182,7 +189,7 @@ def ignore_look_alikes(
         Places at most.
     """
     asked, radius = with_particles(volumes), recipe.diameter / 2
-    picks = [picks_of(predict(network, volume), volume, recipe) for volume in asked]
+    picks = [picks_of(predict(network, volume, mixed_precision=mixed_precision), volume, recipe) for volume in asked]
     labels = [max_score_within(own, volume.xyz, radius) for own, volume in zip(picks, asked, strict=True)]
     places = [exclude_near(own, volume.xyz, radius) for own, volume in zip(picks, asked, strict=True)]
     scores = np.concatenate(labels)

@@ -56,3 +56,17 @@ def threshold_of_labels(predictions: Sequence[Prediction], radius: float, kind: 
     # picks score above the threshold, so it must lie a little below the weakest label that is to be found
     score = 0.999 * float(np.sort(scores)[-math.ceil(RECALL_OF_LABELS * len(scores))])
     return Threshold(score, f"finds {RECALL_OF_LABELS:.0%} of the {kind} labels", calibrated=False)
+
+
+def threshold_of_look_alikes(predictions: Sequence[Prediction], radius: float) -> Threshold | None:
+    """Half the score that places have which look like particles and have no label; None without such places.
+
+    The training has not shown them to the network, neither as particles nor as background, while few labels are learned
+    by heart. They are the most certain ones, so that most other particles score lower: half of it, and never more than
+    `threshold_of_labels`.
+    """
+    scores = np.concatenate([max_score_within(p.picks, p.volume.ignored, radius) for p in predictions])
+    if not len(scores):
+        return None
+    score = min(float(np.median(scores)) / 2, threshold_of_labels(predictions, radius, "training").score)
+    return Threshold(score, "half of what places score that look like the labels", calibrated=False)

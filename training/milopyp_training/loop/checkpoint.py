@@ -178,7 +178,8 @@ def load_initial_weights(network: nn.Module, path: Path) -> None:
         raise InputError(
             f"does not fit the network ({what_differs(error)})",
             where=path,
-            expected=f"the {len(network.state_dict())} entries of the network that --arch names",
+            expected=f"the {len(network.state_dict())} entries of the network that --preset and --arch name",
+            remedy="Give the --preset and --arch that the checkpoint was trained with.",
         ) from error
 
 

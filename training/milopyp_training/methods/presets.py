@@ -107,7 +107,10 @@ def pretrained() -> DefaultPreset:
         diameters=description.diameters,
         epochs=6,
         lr=1e-3,
+        batch=4,
         flips=2,
+        fold_share=1 / 6,
+        ignored_per_label=15,
     )
 
 

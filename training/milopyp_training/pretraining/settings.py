@@ -37,8 +37,8 @@ class PretrainingSettings:
     channels: int = 32
     levels: int = 3
     features: int = 32
-    groups: int = 160
-    steps: int = 8000
+    groups: int = 126
+    steps: int = 6000
     worlds: int = 2
     patches: int = 2
     patch: tuple[int, int, int] = (24, 80, 80)
