@@ -61,8 +61,8 @@ def ended(folder: Path) -> subprocess.CompletedProcess[str]:
     words = (
         f"{sys.executable} -m torch.distributed.run --nproc-per-node 2 --master-addr 127.0.0.1 "
         f"--master-port {free_port()} -m milopyp_training.cli --train-img-txt images.txt --train-coord-txt train.txt "
-        f"--val-img-txt images_val.txt --val-coord-txt val.txt --bbox {DIAMETER} --batch-size 2 --seed {SEED} "
-        f"--num-epochs {EPOCHS} --exp-id together --gpus -1 --threads 1 --quick"
+        f"--val-img-txt images_val.txt --val-coord-txt val.txt --bbox {DIAMETER} --preset scratch --batch-size 2 "
+        f"--seed {SEED} --num-epochs {EPOCHS} --exp-id together --gpus -1 --threads 1 --quick"
     )
     surroundings = {name: value for name, value in os.environ.items() if name not in ("WORLD_SIZE", "RANK")}
     return subprocess.run(
