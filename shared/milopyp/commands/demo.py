@@ -93,6 +93,7 @@ def _phantoms(seed: int) -> PhantomFiles:
     import numpy as np
 
     from milopyp_shared.lists import ImageEntry, read_coordinate_list, write_coordinate_list, write_image_list
+    from milopyp_simulation.phantom import draw_labels
     from milopyp_simulation.realistic import RealisticSettings
     from milopyp_simulation.realistic_files import write_realistic
 
@@ -105,7 +106,7 @@ def _phantoms(seed: int) -> PhantomFiles:
     rng = np.random.default_rng(seed)
     train, test = files.tomograms[:2], files.tomograms[2].stem
     clicked = {
-        path.stem: truth[path.stem][np.sort(rng.choice(len(truth[path.stem]), count, replace=False))]
+        path.stem: draw_labels(truth[path.stem], count / len(truth[path.stem]), rng)
         for path, count in zip(train, CLICKS, strict=True)
     }
     write_image_list("train_imgs.txt", [ImageEntry(path.stem, path) for path in train])
