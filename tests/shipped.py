@@ -32,5 +32,5 @@ def ship_small(folder: Path) -> Path:
     """Arrays and description of a network of two channels and four features."""
     network = UNet3d(2, 3, features=4, projected=1)
     unsettled(network)
-    ship(network, PretrainingSettings(channels=2, features=4), folder)
+    ship(network, PretrainingSettings(channels=2, coarse=0, features=4), folder)
     return folder

@@ -14,7 +14,7 @@ from milopyp_shared import cpu
 from milopyp_shared.atomic import atomic_write
 from milopyp_shared.errors import CheckError, UsageError
 from milopyp_shared.lists import ImageEntry
-from milopyp_shared.recipe import Recipe
+from milopyp_shared.recipe import Chunks, Recipe
 from milopyp_training.losses.focal import CLAMP
 from milopyp_training.networks.base import PickingNetwork
 
@@ -22,8 +22,9 @@ from . import parity
 from .graph import OPSET, LoweredGraph, PickingGraph, make_graph, write_recipe
 from .load import load_model
 from .lowering import Layout
-from .precision import TARGETS, Precision, Target, calibration_slabs, layout_for, quantise, working_bytes
+from .precision import TARGETS, Precision, Target, calibration_slabs, layout_for, quantise, with_memory
 from .published_options import TrainingFacts
+from .shipped_graph import picking_graphs
 from .streaming_graph import embed, make_streaming_graph, streaming_inputs
 
 _PACKAGES = ("onnx", "onnxruntime", "onnxruntime-gpu", "onnxscript")
@@ -146,10 +147,17 @@ class Built:
 
 def build(graph: PickingGraph, recipe: Recipe, layout: Layout = "conv2d_sum", half: bool = False) -> Built:
     """Export `graph` in one of the layouts of `milopyp_export.lowering`; `half` as for `graph.make_graph`."""
-    whole = make_graph(graph, layout, half)
-    streams = layout != "conv3d"
-    streaming, described = make_streaming_graph(LoweredGraph(graph, layout)) if streams else (None, None)
-    return Built(whole, streaming, replace(recipe, chunks=described, working_bytes=working_bytes(recipe)))
+    known = picking_graphs(graph) if layout == "conv2d_sum" and not half else None
+    whole, streaming, chunks = known or _traced(graph, layout, half)
+    return Built(whole, streaming, with_memory(replace(recipe, chunks=chunks)))
+
+
+def _traced(
+    graph: PickingGraph, layout: Layout, half: bool
+) -> tuple[onnx.ModelProto, onnx.ModelProto | None, Chunks | None]:
+    """Both graphs, and the description of the streaming one."""
+    streaming = (None, None) if layout == "conv3d" else make_streaming_graph(LoweredGraph(graph, layout))
+    return make_graph(graph, layout, half), *streaming
 
 
 def _write(

@@ -66,9 +66,12 @@ def make_feature_graph(graph: FeatureGraph, weights: PretrainedWeights) -> tuple
     embed(whole, streaming)
     onnx.checker.check_model(whole)
     described = weights.description
-    working_bytes = NETWORKS[described.architecture].working_bytes(asdict(described.options))
-    working_bytes += FEATURE_BYTES * described.options.features
-    return whole, GraphFacts(graph.network.geometry(), chunks, working_bytes, sha256="")
+    spec, options = NETWORKS[described.architecture], asdict(described.options)
+    assert spec.tile_bytes is not None
+    working, tiles = (
+        of(options) + FEATURE_BYTES * described.options.features for of in (spec.working_bytes, spec.tile_bytes)
+    )
+    return whole, GraphFacts(graph.network.geometry(), chunks, working, sha256="", tile_bytes=tiles)
 
 
 def _name_section_features(model: onnx.ModelProto) -> None:

@@ -44,6 +44,28 @@ def store_half(model: onnx.ModelProto, scales: Mapping[str, NDArray[np.float32]]
     graph.node.extend(nodes)
 
 
+def replace_weights(model: onnx.ModelProto, weights: Mapping[str, NDArray[np.float32]]) -> None:
+    """Put `weights` in place of those of the same names, stored in whichever way, in place.
+
+    Raises
+    ------
+    ValueError
+        One of them is not there, or has another shape.
+    """
+    graph, makers = model.graph, {node.output[0]: node for node in model.graph.node}
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    for name, array in weights.items():
+        half = [f"{name}_{ending}" for ending in ("half", "scale")]
+        old = [ending for ending in (name, *half) if ending in stored]
+        if not old or tuple(stored[old[0]].dims) != array.shape:
+            raise ValueError(f"{name} is not in the graph")
+        for ending in old:
+            graph.initializer.remove(stored[ending])
+        for ending in (name, f"{name}_single") if old == half else ():
+            graph.node.remove(makers[ending])
+        graph.initializer.append(numpy_helper.from_array(array, name))
+
+
 def _split(weights: NDArray[np.float32], scale: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]] | None:
     """`weights` as half precision times `scale`; None where that is something else."""
     column = scale.reshape(-1, *[1] * (weights.ndim - 1))

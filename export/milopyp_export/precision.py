@@ -16,6 +16,7 @@ import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,10 +53,13 @@ def layout_for(network: PickingNetwork, precision: Precision, target: Target) ->
     return "conv2d_stack" if precision == "int8" else "conv2d_sum"
 
 
-def working_bytes(recipe: Recipe) -> int:
-    """Memory per input voxel of a network at work in onnxruntime on the CPU."""
-    spec = NETWORKS[recipe.architecture]
-    return (recipe.precision == "int8" and spec.int8_working_bytes) or spec.working_bytes(recipe.architecture_options)
+def with_memory(recipe: Recipe) -> Recipe:
+    """The recipe, with the memory per input voxel of its network at work in onnxruntime on the CPU."""
+    spec, options = NETWORKS[recipe.architecture], recipe.architecture_options
+    working = (recipe.precision == "int8" and spec.int8_working_bytes) or spec.working_bytes(options)
+    if spec.tile_bytes is None or recipe.chunks is None:  # as 3D convolutions it was not measured
+        return replace(recipe, working_bytes=working)
+    return replace(recipe, working_bytes=working, tile_bytes=spec.tile_bytes(options))
 
 
 def calibration_slabs(images: Sequence[ImageEntry], recipe: Recipe) -> Iterator[dict[str, NDArray[Any]]]:

@@ -41,6 +41,7 @@ class NetworkOptions:
     levels: Annotated[int, Meta(ge=1, le=8)]
     features: Annotated[int, Meta(ge=1, le=1024)]
     projected: Annotated[int, Meta(ge=0, le=1)]
+    coarse: Annotated[int, Meta(ge=0, le=1024)] = 0
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class GraphFacts:
     chunks: Chunks
     working_bytes: int
     sha256: str
+    tile_bytes: int | None = None
 
 
 @dataclass(frozen=True)

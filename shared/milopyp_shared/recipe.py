@@ -20,7 +20,7 @@ from .preprocessing import Contrast, Preprocessing
 from .scale import LARGEST, SMALLEST, Factors
 from .typed_json import decode
 
-SCHEMA = 3
+SCHEMA = 4
 _MOMENTS = {"statistics": "moments"}
 #: By schema and part, what a field that is absent there meant when the file was written. Rows are never changed.
 _ABSENT: dict[int, dict[str, dict[str, Any]]] = {
@@ -40,11 +40,13 @@ _ABSENT: dict[int, dict[str, dict[str, Any]]] = {
             "calibration": None,
             "working_bytes": 400,
             "scale": 1.0,
+            "tile_bytes": None,
         },
         "grey": {"pairing": "mean", "sigma": [0.4, 0.8, 0.8], "limits": [-4.0, 4.0], "stretch": False} | _MOMENTS,
         "threshold": {"calibrated": False},
     },
-    2: {"": {"scale": 1.0}, "grey": _MOMENTS},
+    2: {"": {"scale": 1.0, "tile_bytes": None}, "grey": _MOMENTS},
+    3: {"": {"tile_bytes": None}},
 }
 _NotNegative = Annotated[int, Meta(ge=0)]
 _Positive = Annotated[int, Meta(ge=1)]
@@ -110,6 +112,11 @@ class Runnable(Protocol):
     @property
     def working_bytes(self) -> int:
         """Memory per input voxel."""
+        ...
+
+    @property
+    def tile_bytes(self) -> int | None:
+        """The same in tiles on a CPU; None: no less."""
         ...
 
 
@@ -213,7 +220,9 @@ class Recipe:
     calibration
         What is to be expected of picks; None when the labels do not tell.
     working_bytes
-        Memory that the network needs per input voxel that goes through it at once.
+        Memory that the network needs per input voxel that goes through it at once, whatever runs it.
+    tile_bytes
+        The same in tiles on a CPU, where it is less; None: not known.
     scale
         Voxels that the network sees per voxel of the tomogram, along every axis: tomograms are resampled to it.
     """
@@ -237,6 +246,7 @@ class Recipe:
     chunks: Chunks | None = None
     calibration: Calibration | None = None
     working_bytes: int = 400
+    tile_bytes: Annotated[int, Meta(ge=1)] | None = None
     scale: Annotated[float, Meta(ge=SMALLEST, le=LARGEST)] = 1.0
 
     @property

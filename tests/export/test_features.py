@@ -13,17 +13,23 @@ import onnx
 import pytest
 import torch
 
+from milopyp_export import convert, parity
 from milopyp_export.features import export_features
-from milopyp_export.graph import FeatureGraph
+from milopyp_export.graph import FeatureGraph, PickingGraph
+from milopyp_export.half_weights import replace_weights
+from milopyp_export.shipped_graph import picking_graphs
 from milopyp_inference.engine.features import FeatureNetwork, open_features, read_feature_file
 from milopyp_inference.engine.machine import Machine
 from milopyp_shared import pretrained_weights
 from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.graph_names import SECTION_FEATURES
+from milopyp_shared.preprocessing import Preprocessing
 from milopyp_shared.pretrained_weights import ARRAYS, DESCRIPTION, GRAPH, read_pretrained
+from milopyp_shared.recipe import Recipe, Threshold
 from milopyp_shared.tiles import Piece, Tiling, box_of, cut, cut_stream, heat_map_shape, plan_tiles
 from milopyp_training.networks.pretrained import build_pretrained
-from shipped import ship_small
+from milopyp_training.networks.unet3d import UNet3d
+from shipped import ship_small, unsettled
 
 LEVELS = (3.0, 251.0)
 SHAPES = [(8, 32, 32), (11, 35, 47), (1, 21, 18), (22, 60, 33)]
@@ -196,3 +202,41 @@ def test_altered_arrays_are_not_exported(copy: Path) -> None:
     with pytest.raises(InputError, match="has been altered"):
         export_features(copy)
     assert (copy / DESCRIPTION).read_bytes() == before
+
+
+@pytest.mark.parametrize("which", ["begun", "another width", "from scratch"])
+def test_what_began_with_the_shipped_network_is_exported_without_tracing(
+    folder: Path, tmp_path: Path, which: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same heat map as PyTorch's, whole and in chunks; other networks are traced."""
+    network = {
+        "begun": lambda: UNet3d(2, 3, features=4, projected=1),
+        "another width": lambda: UNet3d(2, 3, features=5, projected=1),
+        "from scratch": lambda: UNet3d(2, 3),
+    }[which]()
+    unsettled(network)
+    graph = PickingGraph(network, 0.0).eval()
+    made = picking_graphs(graph, folder)
+    if which != "begun":
+        assert made is None
+        return
+    monkeypatch.setattr(convert, "picking_graphs", lambda graph: picking_graphs(graph, folder))
+    monkeypatch.setattr(convert, "make_graph", None)
+    recipe = Recipe(
+        "unet3d", "pretrained", Preprocessing(), network.geometry(), 9.0, Threshold(0.5, "none"),
+        architecture_options=network.architecture_options,
+    )  # fmt: skip
+    built = convert.build(graph, recipe)
+    built.save(path := tmp_path / "model.onnx")
+    assert built.recipe.tile_bytes == 132
+    assert parity.check(graph, path, network.geometry())["max_difference"] < 1e-5
+    assert parity.check_streaming(path, built.recipe) < 1e-5
+    kinds = {t.data_type for t in onnx.load(str(path)).graph.initializer if len(t.dims) == 4}
+    assert kinds == {onnx.TensorProto.FLOAT}
+
+
+def test_weights_that_are_not_in_the_graph_are_refused(folder: Path) -> None:
+    model = onnx.load(str(folder / GRAPH))
+    for name, shape in (("network.none.weight", (1,)), ("network.first.flat.weight", (2, 2, 1, 1))):
+        with pytest.raises(ValueError, match=f"{name} is not in the graph"):
+            replace_weights(model, {name: np.zeros(shape, np.float32)})

@@ -23,7 +23,7 @@ SHAPES = [(8, 32, 32), (7, 33, 47), (2, 18, 17), (1, 24, 31)]
         lambda: UNet3d(4, 3),
         lambda: UNet3d(3, 2),
         lambda: UNet3d(2, 1),
-        lambda: UNet3d(4, 3, features=6, projected=1),
+        lambda: UNet3d(4, 3, features=6, projected=1, coarse=10),
         lambda: SectionUNet(2),
         lambda: SectionUNet(3, last_k=5),
         lambda: SectionUNet(2, last_k=1),

@@ -12,7 +12,7 @@ import pytest
 
 from milopyp.commands.show import describe
 from milopyp_inference.engine.model import open_model
-from milopyp_shared.recipe import Recipe, Threshold
+from milopyp_shared.recipe import SCHEMA, Recipe, Threshold
 from published_checkpoints import OPT_TXT, save_published, state_dict
 from running import run_line
 from toys import TOY
@@ -65,7 +65,7 @@ def test_a_checkpoint_of_ours(detector: Path) -> None:
     assert shown["network"].startswith("unet3d (channels 2, levels 2)")
     assert (shown["checkpoint"], shown["comparison"]) == ("this file", "none: a checkpoint")
     shown_json = json.loads(run_line("milopyp show --json", detector).out)
-    assert (shown_json["architecture"], shown_json["schema"]) == ("unet3d", 3)
+    assert (shown_json["architecture"], shown_json["schema"]) == ("unet3d", SCHEMA)
 
 
 def test_a_published_checkpoint_with_and_without_its_options(tmp_path: Path) -> None:

@@ -24,18 +24,19 @@ from toys import TOY
 LEVELS = (0.0, 255.0)
 SIZES = st.tuples(st.integers(1, 300), st.integers(8, 1200), st.integers(8, 1200))
 # What the default network says of itself in a file for CPUs.
-DEFAULT = ((20, 40, 40), (4, 8, 8), 240)
+DEFAULT = ((20, 40, 40), (4, 8, 8), 240, 132)
 
 
 @cache
 def recipe_like_the_default() -> Recipe:
-    halo, alignment, working = DEFAULT
+    halo, alignment, working, in_tiles = DEFAULT
     recipe = read_recipe(TOY)
     assert recipe.chunks is not None
     return replace(
         recipe,
         geometry=replace(recipe.geometry, halo=halo, alignment=alignment),
         working_bytes=working,
+        tile_bytes=in_tiles,
         chunks=replace(recipe.chunks, delay=19, multiple=4, states=((2, 16, 1), (16, 16, 1), (2, 64, 3))),
     )
 
@@ -57,7 +58,7 @@ def needed(tiling: Tiling, recipe: Recipe) -> int:
     largest = max(math.prod(tile.size) for tile in tiling)
     assert recipe.chunks is not None
     states = 3 * recipe.chunks.state_bytes(*tiling.largest[1:]) if tiling.streaming else 0
-    return largest * recipe.working_bytes + states
+    return largest * (recipe.working_bytes if tiling.streaming else recipe.tile_bytes or recipe.working_bytes) + states
 
 
 def cost(tiling: Tiling) -> float:

@@ -119,6 +119,7 @@ MEANT_BEFORE: dict[str, Any] = {  # of fields that a file of schema 1 may lack
     "calibration": None,
     "working_bytes": 400,
     "scale": 1.0,
+    "tile_bytes": None,
 }
 MEANT_IN_GREY: dict[str, Any] = {
     "pairing": "mean",
@@ -136,6 +137,7 @@ OTHER = replace(
     precision="fp16",
     order="xzy",
     working_bytes=99,
+    tile_bytes=55,
     scale=0.5,
     grey=Preprocessing("max", (1.0, 1.0, 1.0), (-3.0, 3.0), stretch=True, statistics="quantiles"),
     threshold=replace(RECIPE.threshold, calibrated=True),

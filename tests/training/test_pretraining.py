@@ -26,7 +26,7 @@ from milopyp_training.pretraining.patches import Patch, draw_patches
 from milopyp_training.pretraining.settings import PretrainingSettings
 from milopyp_training.pretraining.ship import ship
 
-SMALL = PretrainingSettings(channels=2, features=4, groups=1, steps=6, patch=(8, 32, 32))
+SMALL = PretrainingSettings(channels=2, coarse=0, features=4, groups=1, steps=6, patch=(8, 32, 32))
 CPU = torch.device("cpu")
 QUIET = Console(quiet=True)
 

@@ -40,7 +40,11 @@ def test_presets_of_the_networks() -> None:
 def test_memory_grows_with_the_width_of_the_network() -> None:
     by_width = {channels: NETWORKS["unet3d"].working_bytes({"channels": channels}) for channels in (2, 16, 32, 64)}
     assert by_width == {2: 240, 16: 240, 32: 480, 64: 960}
-    assert NETWORKS["unet3d"].working_bytes({}) == 240
+    assert NETWORKS["unet3d"].working_bytes({"channels": 16, "coarse": 80}) == 320
+    in_tiles = NETWORKS["unet3d"].tile_bytes
+    assert in_tiles is not None
+    assert [in_tiles({"channels": channels}) for channels in (2, 32)] == [132, 256]
+    assert (NETWORKS["unet3d"].working_bytes({}), in_tiles({})) == (240, 132)
 
 
 def test_the_command_line_names_them_without_pytorch() -> None:

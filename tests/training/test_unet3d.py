@@ -20,7 +20,7 @@ def test_the_stem_of_blocks_is_the_stem(shape: tuple[int, int, int]) -> None:
 
 def test_the_logit_is_a_linear_function_of_features_that_are_not_negative() -> None:
     torch.manual_seed(0)
-    network = UNet3d(4, 3, features=6, projected=1).eval()
+    network = UNet3d(4, 3, features=6, projected=1, coarse=10).eval()
     grey = torch.rand(1, 5, 18, 23)
     with torch.no_grad():
         features, logits = network.features(grey), network(grey)

@@ -61,8 +61,9 @@ def plan(shape: Shape, recipe: Runnable, memory: int) -> Tiling:
         The memory is too small even for the smallest tiles; the message says what is needed.
     """
     room = memory - OWN_BYTES
-    tiles = plan_tiles(shape, recipe.geometry, room // recipe.working_bytes)
-    needed = math.prod(tiles.largest) * recipe.working_bytes
+    per_voxel = recipe.tile_bytes or recipe.working_bytes
+    tiles = plan_tiles(shape, recipe.geometry, room // per_voxel)
+    needed = math.prod(tiles.largest) * per_voxel
     cost, stream = _cheapest_stream(shape, recipe, room)
     if stream is not None and (needed > room or cost < tiles.voxels):
         return stream

@@ -38,6 +38,8 @@ class NetworkSpec:
         networks of the usual size.
     int8_working_bytes
         The same in int8; None: the same number.
+    tile_bytes
+        The same of the graph for tiles alone, in every precision; None: not known to be less.
     """
 
     name: str
@@ -45,6 +47,7 @@ class NetworkSpec:
     preset: Literal["default", "published"] = "default"
     working_bytes: Callable[[Mapping[str, int]], int] = lambda options: 400
     int8_working_bytes: int | None = None
+    tile_bytes: Callable[[Mapping[str, int]], int] | None = None
 
 
 def _unet3d(grey: Preprocessing, options: Mapping[str, int]) -> PickingNetwork:
@@ -54,7 +57,12 @@ def _unet3d(grey: Preprocessing, options: Mapping[str, int]) -> PickingNetwork:
 
 
 def _unet3d_bytes(options: Mapping[str, int]) -> int:
-    return max(240, 15 * options.get("channels", 16))  # a narrower network has as much around it
+    # a narrower network has as much around it
+    return max(240, 15 * options.get("channels", 16), 4 * options.get("coarse", 0))
+
+
+def _unet3d_tile_bytes(options: Mapping[str, int]) -> int:
+    return max(132, 8 * options.get("channels", 16))
 
 
 def _section_unet(levels: int) -> Callable[[Preprocessing, Mapping[str, int]], PickingNetwork]:
@@ -69,7 +77,7 @@ def _section_unet(levels: int) -> Callable[[Preprocessing, Mapping[str, int]], P
 NETWORKS = {
     spec.name: spec
     for spec in (
-        NetworkSpec("unet3d", _unet3d, working_bytes=_unet3d_bytes),
+        NetworkSpec("unet3d", _unet3d, working_bytes=_unet3d_bytes, tile_bytes=_unet3d_tile_bytes),
         NetworkSpec("unet_4", _section_unet(4), "published", lambda options: 300, int8_working_bytes=420),
         NetworkSpec("unet_5", _section_unet(5), "published", lambda options: 300, int8_working_bytes=420),
     )

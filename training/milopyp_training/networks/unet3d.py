@@ -4,7 +4,7 @@ A strided first convolution takes 2 x 2 pixels to one grid voxel; three levels o
 pooled by 2 along all axes, nearest-neighbour up-sampling, concatenated skips and one convolution per level on the way
 up give one logit per grid voxel. The pre-trained network has more layers of 1 x 1 x 1: what comes from a coarser level
 is projected to the width of the finer one before it joins, and the logit is a linear function of a few features that
-are not negative.
+are not negative. Its width lies in the coarser levels, where it costs an eighth of the time and memory.
 """
 
 from __future__ import annotations
@@ -27,13 +27,15 @@ class UNet3d(PickingNetwork):
     Parameters
     ----------
     channels
-        Of the finest level; doubled per level.
+        Of the finest level.
     levels
         Number of levels; ``levels - 1`` poolings.
     features
         Per grid voxel, before the logit; 0: the channels of the finest level.
     projected
         1: coarser levels are projected before they are up-sampled.
+    coarse
+        Channels of the second level, doubled per level below; 0: twice those of the finest level.
     grey_limits
         z-scores that inputs 0 and 1 stand for; the network works on z-scores, whose mean of 0 agrees with its zero
         padding.
@@ -45,15 +47,16 @@ class UNet3d(PickingNetwork):
         levels: int = 3,
         features: int = 0,
         projected: int = 0,
+        coarse: int = 0,
         *,
         grey_limits: tuple[float, float] = (-4.0, 4.0),
     ) -> None:
         super().__init__()
         self.channels, self.levels, self.grey_limits = channels, levels, grey_limits
         self.architecture_options = {"channels": channels, "levels": levels}
-        if features or projected:
-            self.architecture_options |= {"features": features, "projected": projected}
-        widths = [channels * 2**level for level in range(levels)]
+        if features or projected or coarse:
+            self.architecture_options |= {"features": features, "projected": projected, "coarse": coarse}
+        widths = [channels, *((coarse or 2 * channels) * 2**level for level in range(levels - 1))]
         # 6 x 6 with stride 2 is a 3 x 3 convolution over blocks of 2 x 2 pixels
         self.stem = nn.Conv3d(1, widths[0], (3, 6, 6), stride=(1, 2, 2), padding=(1, 2, 2), bias=False)
         self.stem_norm = nn.BatchNorm3d(widths[0])

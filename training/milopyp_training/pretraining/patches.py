@@ -41,13 +41,14 @@ class Patch:
 
 
 def draw_patches(groups: Sequence[Sequence[SimulatedLevels]], settings: PretrainingSettings, rng: Rng) -> list[Patch]:
-    """Patches of some groups, as many from either tomogram, most of them around a particle."""
+    """Patches of some groups, from their tomograms in turns, most of them around a particle."""
     drawn = []
     for group in rng.choice(len(groups), min(settings.worlds, len(groups)), replace=False):
         members = groups[group]
         focus = rng.permutation(len(members[0].radii))
+        first = int(rng.integers(len(members)))
         for number in range(settings.patches):
-            own = members[number % len(members)]
+            own = members[(first + number) % len(members)]
             wanted = int(focus[number // len(members) % len(focus)])
             drawn.append(_draw_patch(int(group), own, wanted, settings, rng))
     return drawn

@@ -90,7 +90,12 @@ def pretrain(
 
 def _new_state(settings: PretrainingSettings, counts: list[int], device: torch.device) -> _State:
     network = UNet3d(
-        settings.channels, settings.levels, settings.features, projected=1, grey_limits=settings.grey.limits
+        settings.channels,
+        settings.levels,
+        settings.features,
+        projected=1,
+        coarse=settings.coarse,
+        grey_limits=settings.grey.limits,
     ).to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     heads = SpeciesHeads(counts, settings.features).to(device)
     trained = [(name, value) for name, value in network.named_parameters() if not name.startswith("head.")]

@@ -13,7 +13,7 @@ class PretrainingSettings:
 
     Attributes
     ----------
-    channels, levels, features
+    channels, coarse, levels, features
         Of the network, see `milopyp_training.networks.unet3d`.
     groups
         Simulated groups of two tomograms with species of their own.
@@ -34,17 +34,18 @@ class PretrainingSettings:
     """
 
     seed: int = 1
-    channels: int = 32
+    channels: int = 16
+    coarse: int = 80
     levels: int = 3
     features: int = 32
-    groups: int = 126
-    steps: int = 6000
-    worlds: int = 2
-    patches: int = 2
+    groups: int = 160
+    steps: int = 16000
+    worlds: int = 4
+    patches: int = 1
     patch: tuple[int, int, int] = (24, 80, 80)
     centred: float = 0.8
     jitter: float = 0.4
-    lr: float = 3e-3
+    lr: float = 4e-3
     warm_up: float = 0.1
     weight_decay: float = 1e-2
     averaging: float = 0.995
