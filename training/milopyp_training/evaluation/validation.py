@@ -17,10 +17,10 @@ from milopyp_shared.recipe import Recipe
 from milopyp_shared.tta import heat_map
 
 from ..data.dataset import LabelledVolume
-from ..loop.trainer import mixed
 from ..losses.focal import clamped, focal_loss
 from ..methods.base import Method
 from ..networks.base import PickingNetwork
+from ..networks.precision import mixed
 from .model_selection import Validation, rank_of_labels
 
 

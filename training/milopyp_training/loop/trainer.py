@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from milopyp_shared.errors import CheckError
 from milopyp_shared.prefetch import prefetch
 
 from ..methods.base import Method
+from ..networks.precision import mixed
 from .distributed import average_gradients
 from .machine import Machine
 from .state import Losses, TrainingState
@@ -80,14 +80,3 @@ def _refuse_infinite(values: Losses, step: int, epoch: int) -> None:
             expected="finite numbers",
             remedy="Lower --lr, or look for labels on broken places of a tomogram.",
         )
-
-
-def mixed(network: Callable[..., Any]) -> Callable[..., Any]:
-    """A network, or a part of what it does, under autocast; its results back in float32."""
-
-    def run(*inputs: Any) -> Any:
-        with torch.autocast(inputs[0].device.type, torch.bfloat16):
-            result = network(*inputs)
-        return tuple(part.float() for part in result) if isinstance(result, tuple) else result.float()
-
-    return run

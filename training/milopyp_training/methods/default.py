@@ -34,9 +34,9 @@ class DefaultMethod:
         stride = network.geometry().stride
         self._sampling = PatchSampling(preset, diameter, patch_shape(preset, volumes, stride), stride)
         if preset.pretrained:
-            begin_pretrained(network, volumes, self._sampling)
             # several times faster on CPUs that multiply in bfloat16
-            network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+            network.to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+            begin_pretrained(network, volumes, self._sampling)
         self.network: PickingNetwork = network.to(device)
         self.averaging: float | None = preset.averaging
         self._volumes, self._device = volumes, device

@@ -116,7 +116,7 @@ def _draw_patch(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
     start = _start(volume, centred, sampling, rng)
     sections = volume.grey.box(start.tolist(), (start + sampling.shape).tolist())
-    target, positive = _wanted(volume, start, sampling)
+    target, positive = wanted(volume, start // sampling.stride, sampling.grid, sampling)
     flip = tuple(axis for axis in range(3) if rng.random() < 0.5)
     scaled, target, positive = (
         np.flip(part, flip) for part in (sections.astype(np.float32) / np.float32(255), target, positive)
@@ -150,12 +150,11 @@ def _anywhere(volume: LabelledVolume, sampling: PatchSampling, room: Voxel, rng:
     return start
 
 
-def _wanted(
-    volume: LabelledVolume, start: Voxel, sampling: PatchSampling
+def wanted(
+    volume: LabelledVolume, first: Voxel, grid: Triple, sampling: PatchSampling
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Target and positives of a patch that begins at `start`."""
-    preset, grid, sigma = sampling.preset, sampling.grid, sampling.sigma(volume)
-    first = start // sampling.stride
+    """Target and positives, as in a `Batch`, of a box of the heat map: its first voxel and its size, z, y, x."""
+    preset, sigma = sampling.preset, sampling.sigma(volume)
     centres = volume.grid_zyx(sampling.stride) - first
     target = gaussian_targets(centres, grid, sigma)
     nearest = nearest_voxels(centres, grid)

@@ -110,7 +110,7 @@ def pretrained() -> DefaultPreset:
         batch=4,
         flips=2,
         fold_share=1 / 6,
-        ignored_per_label=5,
+        ignored_per_label=15,
     )
 
 

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from milopyp_shared import pretrained_weights
 from milopyp_shared.head import Head, fit_head
+from milopyp_shared.tiles import Tile, iter_heat_map, plan_tiles
 
 from ..data.dataset import LabelledVolume
 from ..networks.base import PickingNetwork
+from ..networks.precision import bfloat16_pays, mixed
 from ..networks.pretrained import load_pretrained, set_head
 from ..networks.unet3d import UNet3d
-from .default_patches import PatchSampling, draw_batch
+from .default_patches import PatchSampling, wanted
 
-BATCHES = 6  # of patches that the head is fitted to
-SEED = 0  # of their places; equal labels give equal heads
+BACKGROUND = 250_000  # places of the grid away from labels that the head is fitted to
+NEAR = 1e-3  # target from which on a place is kept
+AT_ONCE = 4_000_000  # voxels that go through the network
+LOOKED_AT = 25_000_000  # voxels at most, of eight tomograms of 256 x 256 x 96
+SEED = 0  # of what is drawn; equal labels give equal heads
 
 _weights = cache(pretrained_weights.read_pretrained)  # every network of a cross-validation begins with them
 
@@ -30,7 +36,7 @@ def begin_pretrained(network: PickingNetwork, volumes: Sequence[LabelledVolume],
     Raises
     ------
     InputError
-        The weights are missing, altered or those of another network, or no patch holds a label.
+        The weights are missing, altered or those of another network, or what is looked at holds no label.
     """
     assert isinstance(network, UNet3d)
     load_pretrained(network, _weights(pretrained_weights.FOLDER))
@@ -38,17 +44,57 @@ def begin_pretrained(network: PickingNetwork, volumes: Sequence[LabelledVolume],
 
 
 def fit_to_labels(network: UNet3d, volumes: Sequence[LabelledVolume], sampling: PatchSampling) -> Head:
-    """The best head on the features that `network` has."""
-    plain = replace(sampling, preset=replace(sampling.preset, noise=0.0, brightness=0.0, contrast=0.0))
-    rng = np.random.default_rng(SEED)
+    """The best head on the features that `network` has of the tomograms.
+
+    What is not near a label is background, from everywhere: patches around labels show little of what else there is,
+    and which ones are drawn would decide what the head takes for particles.
+    """
+    rng, geometry = np.random.default_rng(SEED), network.geometry()
+    tiles = _tiles(volumes, network, rng)
+    places = sum(np.prod([span.last - span.first for span in (tile.z, tile.y, tile.x)]) for _, tile in tiles)
+    share = BACKGROUND * np.prod(geometry.stride) / places
     features, targets, positives = [], [], []
+    for volume, tile in tiles:
+        run = partial(_features, network, volume.grey.input_range)
+        for place, found in iter_heat_map([tile], volume.grey.box, run, geometry):
+            z, y, x = found.shape[1:]
+            first = np.array([axis.start for axis in place], np.int64)
+            target, positive = wanted(volume, first, (z, y, x), sampling)
+            counts = positive | (target < 1)
+            kept = counts & (positive | (target > NEAR) | (rng.random(target.shape) < share))
+            features.append(found[:, kept].T)
+            targets.append(target[kept])
+            positives.append(positive[kept])
+    return fit_head(np.concatenate(features), np.concatenate(targets), np.concatenate(positives))
+
+
+def _tiles(
+    volumes: Sequence[LabelledVolume], network: UNet3d, rng: np.random.Generator
+) -> list[tuple[LabelledVolume, Tile]]:
+    """What is looked at: everything, or as much as there is time for, tiles with labels first."""
+    geometry = network.geometry()
+    tiles = [(volume, tile) for volume in volumes for tile in plan_tiles(volume.grey.shape, geometry, AT_ONCE)]
+    labelled = np.array([_holds_label(volume, tile, network) for volume, tile in tiles])
+    order = rng.permutation(len(tiles))
+    order = order[np.argsort(~labelled[order], kind="stable")]
+    seen = np.cumsum([np.prod(tiles[i][1].size) for i in order])
+    chosen = order[: max(int(np.searchsorted(seen, LOOKED_AT, side="right")), 1)]
+    return [tiles[i] for i in np.sort(chosen)]
+
+
+def _holds_label(volume: LabelledVolume, tile: Tile, network: UNet3d) -> bool:
+    zyx = volume.grid_zyx(network.geometry().stride) * network.geometry().stride
+    low, high = ([getattr(span, end) for span in (tile.z, tile.y, tile.x)] for end in ("first", "last"))
+    return bool(((zyx >= low) & (zyx < high)).all(axis=1).any())
+
+
+def _features(network: UNet3d, levels: tuple[float, float], sections: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Features ``(d, z, y, x)`` of grey levels, in evaluation mode."""
+    device = next(network.parameters()).device
+    features: Callable[..., Any] = mixed(network.features) if bfloat16_pays(device) else network.features
     network.eval()
     with torch.inference_mode():
-        for _ in range(BATCHES):
-            batch = draw_batch(volumes, plain, rng)
-            found = network.features(torch.from_numpy(batch.sections)).movedim(1, -1)
-            features.append(found.reshape(-1, found.shape[-1]).numpy())
-            targets.append(batch.target.ravel())
-            positives.append(batch.positive.ravel())
+        grey = (torch.from_numpy(sections)[None].to(device, torch.float32) - levels[0]) / (levels[1] - levels[0])
+        found: NDArray[np.float32] = features(grey)[0].cpu().numpy()
     network.train()
-    return fit_head(np.concatenate(features), np.concatenate(targets), np.concatenate(positives))
+    return found

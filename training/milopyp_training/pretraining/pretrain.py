@@ -14,14 +14,13 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from milopyp_shared import cpu
 from milopyp_shared.atomic import make_folder
 from milopyp_shared.console import Console
 from milopyp_shared.errors import ContradictionError, InputError
 from milopyp_shared.prefetch import prefetch
 
 from ..loop.checkpoint import read_plain, what_differs, write_plain
-from ..loop.trainer import mixed
+from ..networks.precision import bfloat16_pays, mixed
 from ..networks.unet3d import UNet3d
 from .heads import SpeciesHeads
 from .library import make_tomograms, missing_jobs, read_group
@@ -71,8 +70,7 @@ def pretrain(
     state = _new_state(settings, [len(group[0].radii) for group in groups], device)
     checkpoint = folder / "pretraining.pth"
     _resume(state, checkpoint, settings, console)
-    in_bfloat16 = device.type == "cuda" or cpu.bfloat16_pays()
-    features = mixed(state.network.features) if in_bfloat16 else state.network.features
+    features = mixed(state.network.features) if bfloat16_pays(device) else state.network.features
     losses: list[float] = []
 
     def batches() -> Any:
