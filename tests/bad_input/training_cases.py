@@ -125,7 +125,7 @@ CASES = [
             ("of a newer version", "features.json", "fields that this version knows", description_edited(colour=1)),
             ("of another architecture", "features.json", OURS, description_edited(architecture="unet9")),
             ("of another network", "features.npz", "those of this version",
-             description_edited(options={"channels": 3, "features": 4, "levels": 3, "projected": 1})),
+             description_edited(options={"channels": 3, "features": 4, "levels": 3, "projected": 1, "coarse": 0})),
         )
     ),
     Case("weights that are not there", f"{TRAIN} --load-model gone.pth", InputError, "gone.pth", CHECKPOINT, lists()),
