@@ -6,7 +6,6 @@ Tracing a network takes twenty seconds, and always gives the same graphs; only t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from milopyp_inference.engine.features import read_feature_file
 from milopyp_shared.graph_names import FEATURES, OUTPUT, SECTION_FEATURES
-from milopyp_shared.pretrained_weights import NetworkOptions, read_description
+from milopyp_shared.pretrained_weights import NetworkOptions
 from milopyp_shared.recipe import Chunks
 from milopyp_training.networks.unet3d import UNet3d
 
@@ -46,25 +45,26 @@ def picking_graphs(
     network = graph.network
     if not isinstance(network, UNet3d) or not network.projections or graph.clamp:
         return None
-    shipped = read_description(folder)
-    own = asdict(NetworkOptions(**network.architecture_options))
-    if (own, network.grey_limits) != (asdict(shipped.options), shipped.grey.limits):
+    file, shipped = read_feature_file(folder)
+    own = NetworkOptions(**network.architecture_options)
+    if (own, network.grey_limits) != (shipped.options, shipped.grey.limits):
         return None
-    file, _ = read_feature_file(folder)
     lowered = LoweredGraph(graph, "conv2d_sum").eval()
     weights = {name: value.detach().numpy() for name, value in lowered.state_dict().items()}
-    made = []
-    for content in (file.graph, file.streaming_graph):
-        model = onnx.load_from_string(content)
-        replace_weights(model, {name: value for name, value in weights.items() if not name.startswith(_HEAD)})
-        _put_head(model, {name: value for name, value in weights.items() if name.startswith(_HEAD)})
-        onnx.checker.check_model(model, full_check=True)
-        made.append(model)
-    whole, streaming = made
+    whole, streaming = (_with_weights(content, weights) for content in (file.graph, file.streaming_graph))
     return whole, streaming, file.recipe.chunks
 
 
-def _put_head(model: onnx.ModelProto, head: Mapping[str, NDArray[np.float32]]) -> None:
+def _with_weights(content: bytes, weights: Mapping[str, NDArray[np.float32]]) -> onnx.ModelProto:
+    """One of the shipped graphs with other `weights`, and a head."""
+    model, head = onnx.load_from_string(content), {f"{_HEAD}.weight", f"{_HEAD}.bias"}
+    replace_weights(model, {name: value for name, value in weights.items() if name not in head})
+    _put_head(model, weights)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _put_head(model: onnx.ModelProto, weights: Mapping[str, NDArray[np.float32]]) -> None:
     """A heat map in place of the features: a convolution of single voxels and the sigmoid."""
     graph = model.graph
     makers = {name: node for node in graph.node for name in node.output}
@@ -72,7 +72,7 @@ def _put_head(model: onnx.ModelProto, head: Mapping[str, NDArray[np.float32]]) -
     for node in (transpose, makers[transpose.input[0]]):
         graph.node.remove(node)
     names = [f"{_HEAD}.weight", f"{_HEAD}.bias"]
-    graph.initializer.extend(numpy_helper.from_array(head[name], name) for name in names)
+    graph.initializer.extend(numpy_helper.from_array(weights[name], name) for name in names)
     graph.node.extend(
         [
             helper.make_node("Conv", [SECTION_FEATURES, *names], ["logits_of_sections"], kernel_shape=[1, 1]),

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from milopyp_shared.head import ridge
 
 from ..data.dataset import LabelledVolume, Triple, with_particles
 from ..networks.base import PickingNetwork
+from ..networks.pretrained import features_of
 from ..networks.unet3d import UNet3d
 
 Features = NDArray[np.float32]
@@ -95,13 +95,7 @@ def _features(
     start = np.clip(np.rint(centre * stride - shape / 2), 0, np.array(volume.grey.shape) - shape).astype(int)
     start = start // stride * stride
     grey = volume.grey.box(start.tolist(), (start + shape).tolist())
-    low, high = volume.grey.input_range
-    device = next(network.parameters()).device
-    sections = (torch.from_numpy(grey)[None].to(device, torch.float32) - low) / (high - low)
-    network.eval()
-    with torch.inference_mode():
-        features = network.features(sections)[0].movedim(0, -1).cpu().numpy()
-    network.train()
+    features = np.moveaxis(features_of(network, grey, volume.grey.input_range), 0, -1)
     own = np.clip(np.rint(centre - start / np.array(stride)).astype(int), 0, np.array(features.shape[:3]) - 1)
     flat = features.reshape(-1, features.shape[-1])
     return features[tuple(own)], flat[rng.integers(0, len(flat), PER_LABEL)]

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache, partial
-from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from milopyp_shared import pretrained_weights
 from milopyp_shared.head import Head, fit_head
@@ -16,8 +13,8 @@ from milopyp_shared.tiles import Tile, iter_heat_map, plan_tiles
 
 from ..data.dataset import LabelledVolume
 from ..networks.base import PickingNetwork
-from ..networks.precision import bfloat16_pays, mixed
-from ..networks.pretrained import load_pretrained, set_head
+from ..networks.precision import bfloat16_pays
+from ..networks.pretrained import features_of, load_pretrained, set_head
 from ..networks.unet3d import UNet3d
 from .default_patches import PatchSampling, wanted
 
@@ -50,12 +47,13 @@ def fit_to_labels(network: UNet3d, volumes: Sequence[LabelledVolume], sampling: 
     and which ones are drawn would decide what the head takes for particles.
     """
     rng, geometry = np.random.default_rng(SEED), network.geometry()
+    in_bfloat16 = bfloat16_pays(next(network.parameters()).device)
     tiles = _tiles(volumes, network, rng)
     places = sum(np.prod([span.last - span.first for span in (tile.z, tile.y, tile.x)]) for _, tile in tiles)
     share = BACKGROUND * np.prod(geometry.stride) / places
     features, targets, positives = [], [], []
     for volume, tile in tiles:
-        run = partial(_features, network, volume.grey.input_range)
+        run = partial(features_of, network, input_range=volume.grey.input_range, mixed_precision=in_bfloat16)
         for place, found in iter_heat_map([tile], volume.grey.box, run, geometry):
             z, y, x = found.shape[1:]
             first = np.array([axis.start for axis in place], np.int64)
@@ -83,18 +81,7 @@ def _tiles(
 
 
 def _holds_label(volume: LabelledVolume, tile: Tile, network: UNet3d) -> bool:
-    zyx = volume.grid_zyx(network.geometry().stride) * network.geometry().stride
-    low, high = ([getattr(span, end) for span in (tile.z, tile.y, tile.x)] for end in ("first", "last"))
-    return bool(((zyx >= low) & (zyx < high)).all(axis=1).any())
-
-
-def _features(network: UNet3d, levels: tuple[float, float], sections: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Features ``(d, z, y, x)`` of grey levels, in evaluation mode."""
-    device = next(network.parameters()).device
-    features: Callable[..., Any] = mixed(network.features) if bfloat16_pays(device) else network.features
-    network.eval()
-    with torch.inference_mode():
-        grey = (torch.from_numpy(sections)[None].to(device, torch.float32) - levels[0]) / (levels[1] - levels[0])
-        found: NDArray[np.float32] = features(grey)[0].cpu().numpy()
-    network.train()
-    return found
+    stride, spans = network.geometry().stride, (tile.z, tile.y, tile.x)
+    zyx = volume.grid_zyx(stride) * stride
+    inside = (zyx >= [span.first for span in spans]) & (zyx < [span.last for span in spans])
+    return bool(inside.all(axis=1).any())

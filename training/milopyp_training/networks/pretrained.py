@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from milopyp_shared.errors import InputError
 from milopyp_shared.head import Head
 from milopyp_shared.pretrained_weights import REINSTALL, PretrainedWeights
 
+from .precision import mixed
 from .registry import NETWORKS
 from .unet3d import UNet3d
 
@@ -59,3 +64,27 @@ def set_head(head: nn.Conv3d, fitted: Head) -> None:
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(fitted.weights).reshape(head.weight.shape))
         head.bias.fill_(fitted.bias)
+
+
+def features_of(
+    network: UNet3d, sections: NDArray[np.uint8], input_range: tuple[float, float], *, mixed_precision: bool = False
+) -> NDArray[np.float32]:
+    """Features ``(d, z, ceil(y/2), ceil(x/2))`` of grey levels ``(z, y, x)``, in evaluation mode.
+
+    Parameters
+    ----------
+    input_range
+        The grey levels that mean 0 and 1.
+    mixed_precision
+        In bfloat16.
+    """
+    features: Callable[..., Any] = mixed(network.features) if mixed_precision else network.features
+    low, high = input_range
+    device = next(network.parameters()).device
+    was_training = network.training
+    network.eval()
+    with torch.inference_mode():
+        scaled = (torch.from_numpy(sections)[None].to(device, torch.float32) - low) / (high - low)
+        found: NDArray[np.float32] = features(scaled)[0].cpu().numpy()
+    network.train(was_training)
+    return found
