@@ -44,7 +44,7 @@ class SpeciesHeads(nn.Module):
             species = slice(first, first + self._counts[patch.group])
             flat = own.flatten(1)
             logits.append(torch.addmm(self.bias[species, None], self.weight[species], flat).flatten())
-            targets.append(torch.from_numpy(patch.target).flatten())
-            positives.append(torch.from_numpy(patch.positive).flatten())
+            targets.append(patch.target.flatten())
+            positives.append(patch.positive.flatten())
         device = features.device
         return soft_focal_loss(torch.cat(logits), torch.cat(targets).to(device), torch.cat(positives).to(device))

@@ -30,7 +30,7 @@ class SimulatedLevels:
     Attributes
     ----------
     levels
-        ``(z, y, x)`` uint8, see `milopyp_shared.preprocessing`.
+        ``(z, y, x)`` uint8, see `milopyp_shared.preprocessing`; mapped from the file, which processes share.
     species
         ``(n,)`` number of each particle's species in its group.
     xyz
@@ -57,8 +57,8 @@ class Job:
 
     @property
     def path(self) -> Path:
-        """Its file."""
-        return self.folder / f"group_{self.group:04d}_{self.member}.npz"
+        """Its truth; the levels lie beside it, and are written first."""
+        return _truth(self.folder, self.group, self.member)
 
 
 def missing_jobs(folder: Path, settings: PretrainingSettings) -> list[Job]:
@@ -90,13 +90,22 @@ def read_group(folder: Path, group: int) -> Sequence[SimulatedLevels]:
     InputError
         A file is missing or damaged.
     """
-    return [_read(folder / f"group_{group:04d}_{member}.npz") for member in range(TOMOGRAMS)]
+    return [_read(_truth(folder, group, member)) for member in range(TOMOGRAMS)]
+
+
+def _truth(folder: Path, group: int, member: int) -> Path:
+    return folder / f"group_{group:04d}_{member}.npz"
+
+
+def _levels(truth: Path) -> Path:
+    return truth.with_suffix(".npy")
 
 
 def _read(path: Path) -> SimulatedLevels:
     try:
+        levels = np.load(_levels(path), mmap_mode="r", allow_pickle=False)
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-            return SimulatedLevels(stored["levels"], stored["species"], stored["xyz"], stored["radii"])
+            return SimulatedLevels(levels, stored["species"], stored["xyz"], stored["radii"])
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(
             f"is no simulated tomogram ({error})", where=path, remedy="Remove it: the same command makes it again."
@@ -116,10 +125,11 @@ def _make(job: Job) -> str:
     made = simulate(settings, group.densities, (job.seed, job.group, job.member))
     truth = [made.truth[name].xyz for name in group.densities]
     levels = grey_levels(as_tomogram(made.volume), job.grey)
+    with atomic_write(_levels(job.path)) as part, part.open("wb") as stream:
+        np.save(stream, levels.sections(0, levels.shape[0]))
     with atomic_write(job.path) as part, part.open("wb") as stream:
-        np.savez_compressed(
+        np.savez(
             stream,
-            levels=levels.sections(0, levels.shape[0]),
             species=np.repeat(np.arange(len(truth)), [len(xyz) for xyz in truth]),
             xyz=np.concatenate(truth) if truth else np.empty((0, 3)),
             radii=np.array([one.radius_in(settings.voxel_size) for one in group.densities.values()]),

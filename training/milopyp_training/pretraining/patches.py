@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ..data.dataset import Triple, on_grid
 from ..data.targets import CUT, gaussian_targets, nearest_voxels
@@ -31,13 +34,13 @@ class Patch:
     sections
         ``(z, y, x)`` float32 grey levels in 0..1, augmented.
     target, positive
-        ``(s, z, y', x')`` per species of the group, as in `milopyp_training.methods.default_patches.Batch`.
+        ``(s, z, y', x')``, float32 and bool, per species of the group, as in `milopyp_training.methods.default_patches.Batch`.
     """
 
     group: int
-    sections: NDArray[np.float32]
-    target: NDArray[np.float32]
-    positive: NDArray[np.bool_]
+    sections: Tensor
+    target: Tensor
+    positive: Tensor
 
 
 def draw_patches(groups: Sequence[Sequence[SimulatedLevels]], settings: PretrainingSettings, rng: Rng) -> list[Patch]:
@@ -69,10 +72,14 @@ def _draw_patch(group: int, own: SimulatedLevels, wanted: int, settings: Pretrai
     species_axes, species_flip = (0, *(axis + 1 for axis in axes)), tuple(axis + 1 for axis in flip)
     return Patch(
         group,
-        np.ascontiguousarray(sections),
-        np.ascontiguousarray(np.flip(target.transpose(species_axes), species_flip)),
-        np.ascontiguousarray(np.flip(positive.transpose(species_axes), species_flip)),
+        _tensor(sections),
+        _tensor(np.flip(target.transpose(species_axes), species_flip)),
+        _tensor(np.flip(positive.transpose(species_axes), species_flip)),
     )
+
+
+def _tensor(array: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array))
 
 
 def _start(

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import nn
 from torch.optim import AdamW
@@ -17,14 +16,14 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from milopyp_shared.atomic import make_folder
 from milopyp_shared.console import Console
 from milopyp_shared.errors import ContradictionError, InputError
-from milopyp_shared.prefetch import prefetch
 
 from ..loop.checkpoint import read_plain, what_differs, write_plain
 from ..networks.precision import bfloat16_pays, mixed
 from ..networks.unet3d import UNet3d
+from .batches import batches
 from .heads import SpeciesHeads
 from .library import make_tomograms, missing_jobs, read_group
-from .patches import Patch, draw_patches
+from .patches import Patch
 from .settings import PretrainingSettings
 
 LARGEST_GRADIENT = 5.0
@@ -65,24 +64,21 @@ def pretrain(
     with console.progress("simulated", len(missing)) as progress:
         for name in make_tomograms(missing, workers):
             progress.step(name)
-    groups = [read_group(tomograms, number) for number in range(settings.groups)]
+    species = [len(read_group(tomograms, number)[0].radii) for number in range(settings.groups)]
     torch.manual_seed(settings.seed)
-    state = _new_state(settings, [len(group[0].radii) for group in groups], device)
+    state = _new_state(settings, species, device)
     checkpoint = folder / "pretraining.pth"
     _resume(state, checkpoint, settings, console)
     features = mixed(state.network.features) if bfloat16_pays(device) else state.network.features
-    losses: list[float] = []
-
-    def batches() -> Any:
-        for step in range(state.step, settings.steps):
-            yield draw_patches(groups, settings, np.random.default_rng([settings.seed, step]))
-
+    losses: list[torch.Tensor] = []
+    drawn = batches(tomograms, settings, state.step, workers if device.type == "cuda" else 0)
     with console.progress("steps of pre-training", -(-(settings.steps - state.step) // EVERY)) as progress:
-        for patches in prefetch(batches(), 2):
+        for patches in drawn:
             losses.append(_step(state, features, patches, device))
             if state.step % EVERY == 0 or state.step == settings.steps:
                 _save(state, checkpoint, settings)
-                progress.step(f"step {state.step}, loss {np.mean(losses[-EVERY:]):.3f}")
+                progress.step(f"step {state.step}, loss {torch.stack(losses).mean():.3f}")
+                losses.clear()
     return cast(UNet3d, state.averaged.module)
 
 
@@ -116,9 +112,10 @@ def _new_state(settings: PretrainingSettings, counts: list[int], device: torch.d
 
 def _step(
     state: _State, features: Callable[[torch.Tensor], torch.Tensor], patches: list[Patch], device: torch.device
-) -> float:
+) -> torch.Tensor:
+    """One step of the optimiser; the loss, on the device, so that nobody waits for it."""
     state.network.train()
-    sections = torch.from_numpy(np.stack([patch.sections for patch in patches])).to(device)
+    sections = torch.stack([patch.sections for patch in patches]).to(device)
     loss = state.heads.loss(features(sections), patches)
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()
@@ -127,7 +124,7 @@ def _step(
     state.scheduler.step()
     state.averaged.update_parameters(state.network)
     state.step += 1
-    return float(loss.detach())
+    return loss.detach()
 
 
 def _save(state: _State, path: Path, settings: PretrainingSettings) -> None:
