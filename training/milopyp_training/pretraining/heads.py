@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..losses.focal import soft_focal_loss
 from ..networks.unet3d import INITIAL_LOGIT
-from .patches import Patch
+from .batches import Batch
 
 
 class SpeciesHeads(nn.Module):
@@ -25,12 +25,10 @@ class SpeciesHeads(nn.Module):
 
     def __init__(self, counts: Sequence[int], features: int) -> None:
         super().__init__()
-        self._counts = list(counts)
-        total = sum(counts)
-        self.weight = nn.Parameter(torch.randn(total, features) * 0.05)
-        self.bias = nn.Parameter(torch.full((total,), INITIAL_LOGIT))
+        self.weight = nn.Parameter(torch.randn(sum(counts), features) * 0.05)
+        self.bias = nn.Parameter(torch.full((sum(counts),), INITIAL_LOGIT))
 
-    def loss(self, features: Tensor, patches: Sequence[Patch]) -> Tensor:
+    def loss(self, features: Tensor, batch: Batch) -> Tensor:
         """Focal loss of all species of the patches' groups, those that are not there included.
 
         Parameters
@@ -38,13 +36,6 @@ class SpeciesHeads(nn.Module):
         features
             ``(b, d, z, y, x)`` of the patches.
         """
-        logits, targets, positives = [], [], []
-        for own, patch in zip(features, patches, strict=True):
-            first = sum(self._counts[: patch.group])
-            species = slice(first, first + self._counts[patch.group])
-            flat = own.flatten(1)
-            logits.append(torch.addmm(self.bias[species, None], self.weight[species], flat).flatten())
-            targets.append(patch.target.flatten())
-            positives.append(patch.positive.flatten())
-        device = features.device
-        return soft_focal_loss(torch.cat(logits), torch.cat(targets).to(device), torch.cat(positives).to(device))
+        weight, bias = self.weight[batch.species], self.bias[batch.species]
+        logits = torch.baddbmm(bias[..., None], weight, features.flatten(2))
+        return soft_focal_loss(logits, batch.target.flatten(2), batch.positive.flatten(2))

@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ..data.dataset import Triple, on_grid
 from ..data.targets import CUT, gaussian_targets, nearest_voxels
@@ -34,13 +31,13 @@ class Patch:
     sections
         ``(z, y, x)`` float32 grey levels in 0..1, augmented.
     target, positive
-        ``(s, z, y', x')``, float32 and bool, per species of the group, as in `milopyp_training.methods.default_patches.Batch`.
+        ``(s, z, y', x')`` per species of the group, as in `milopyp_training.methods.default_patches.Batch`.
     """
 
     group: int
-    sections: Tensor
-    target: Tensor
-    positive: Tensor
+    sections: NDArray[np.float32]
+    target: NDArray[np.float32]
+    positive: NDArray[np.bool_]
 
 
 def draw_patches(groups: Sequence[Sequence[SimulatedLevels]], settings: PretrainingSettings, rng: Rng) -> list[Patch]:
@@ -72,14 +69,10 @@ def _draw_patch(group: int, own: SimulatedLevels, wanted: int, settings: Pretrai
     species_axes, species_flip = (0, *(axis + 1 for axis in axes)), tuple(axis + 1 for axis in flip)
     return Patch(
         group,
-        _tensor(sections),
-        _tensor(np.flip(target.transpose(species_axes), species_flip)),
-        _tensor(np.flip(positive.transpose(species_axes), species_flip)),
+        np.ascontiguousarray(sections),
+        np.ascontiguousarray(np.flip(target.transpose(species_axes), species_flip)),
+        np.ascontiguousarray(np.flip(positive.transpose(species_axes), species_flip)),
     )
-
-
-def _tensor(array: NDArray[Any]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array))
 
 
 def _start(

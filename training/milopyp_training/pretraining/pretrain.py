@@ -20,10 +20,9 @@ from milopyp_shared.errors import ContradictionError, InputError
 from ..loop.checkpoint import read_plain, what_differs, write_plain
 from ..networks.precision import bfloat16_pays, mixed
 from ..networks.unet3d import UNet3d
-from .batches import batches
+from .batches import Batch, batches
 from .heads import SpeciesHeads
 from .library import make_tomograms, missing_jobs, read_group
-from .patches import Patch
 from .settings import PretrainingSettings
 
 LARGEST_GRADIENT = 5.0
@@ -73,8 +72,8 @@ def pretrain(
     losses: list[torch.Tensor] = []
     drawn = batches(tomograms, settings, state.step, workers if device.type == "cuda" else 0)
     with console.progress("steps of pre-training", -(-(settings.steps - state.step) // EVERY)) as progress:
-        for patches in drawn:
-            losses.append(_step(state, features, patches, device))
+        for batch in drawn:
+            losses.append(_step(state, features, batch, device))
             if state.step % EVERY == 0 or state.step == settings.steps:
                 _save(state, checkpoint, settings)
                 progress.step(f"step {state.step}, loss {torch.stack(losses).mean():.3f}")
@@ -111,12 +110,12 @@ def _new_state(settings: PretrainingSettings, counts: list[int], device: torch.d
 
 
 def _step(
-    state: _State, features: Callable[[torch.Tensor], torch.Tensor], patches: list[Patch], device: torch.device
+    state: _State, features: Callable[[torch.Tensor], torch.Tensor], drawn: Batch, device: torch.device
 ) -> torch.Tensor:
     """One step of the optimiser; the loss, on the device, so that nobody waits for it."""
+    batch = drawn.to(device)
     state.network.train()
-    sections = torch.stack([patch.sections for patch in patches]).to(device)
-    loss = state.heads.loss(features(sections), patches)
+    loss = state.heads.loss(features(batch.sections), batch)
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     nn.utils.clip_grad_norm_(state.network.parameters(), LARGEST_GRADIENT)
