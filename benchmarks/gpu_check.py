@@ -30,7 +30,6 @@ from milopyp_inference.engine.machine import Machine
 from milopyp_inference.engine.model import open_model, read_recipe
 from milopyp_inference.engine.planning import parse_memory
 from milopyp_inference.engine.providers.registry import PROVIDERS, describe
-from milopyp_inference.engine.runtime import installed_runtimes
 from milopyp_inference.pipeline import prepare, run_network
 from milopyp_shared.errors import MilopypError
 from milopyp_shared.matching import match_greedy
@@ -114,11 +113,10 @@ def main() -> None:
 def header(options: argparse.Namespace, states: dict[str, str]) -> str:
     """Machine, GPU, versions, what was picked, what does not work."""
     z, y, x = open_tomogram(options.tomogram, options.order).shape
-    runtimes = ", ".join(f"{name} {version}" for name, version in installed_runtimes().items())
     gpu = tensorrt_cache.gpu_name(options.device) or "no GPU"
     broken = "".join(f" {name} does not work here: {state}." for name, state in states.items() if state != "works")
     return (
-        f"{describe_machine()}; {gpu}; {runtimes}; {options.threads} threads; a tomogram of {x} x {y} x {z} voxels, "
+        f"{describe_machine()}; {gpu}; {options.threads} threads; a tomogram of {x} x {y} x {z} voxels, "
         f"medians of {options.rounds} runs after a first one.{broken}"
     )
 

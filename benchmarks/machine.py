@@ -7,7 +7,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("torch", "onnxruntime", "numpy", "numba")
+PACKAGES = ("torch", "onnxruntime", "onnxruntime-gpu", "numpy", "numba")
 FLAGS = ("avx2", "avx512f", "avx512_vnni")
 
 
@@ -16,14 +16,14 @@ def describe_machine() -> str:
     text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}
     flags = [flag for flag in FLAGS if flag in facts.get("flags", "").split()]
-    versions = [f"{name} {_version(name)}" for name in PACKAGES]
+    versions = [f"{name} {found}" for name in PACKAGES if (found := _version(name))]
     cores = len(os.sched_getaffinity(0))
     cpu = facts.get("model name", platform.machine())
     return f"{cores} cores of {cpu} ({', '.join(flags)}), Python {platform.python_version()}, {', '.join(versions)}"
 
 
-def _version(name: str) -> str:
+def _version(name: str) -> str | None:
     try:
         return version(name)
     except PackageNotFoundError:
-        return "absent"
+        return None

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from milopyp_training.networks.base import PickingNetwork
+from milopyp_training.networks.base import PickingNetwork, cut_to
 from milopyp_training.networks.section_unet import SectionUNet
 from milopyp_training.networks.unet3d import UNet3d
 
@@ -119,8 +119,7 @@ class LoweredUNet3d(LoweredNetwork):
                 activation = stream.mask_outside(activation.of(projected))
             skip = stream.delay_to(skips.pop(), 2 * activation.delay)
             x = functional.interpolate(activation.x, scale_factor=2.0, mode="nearest")
-            x = x[:, :, : skip.x.shape[2], : skip.x.shape[3]]
-            activation = stream.mask_outside(relu(joining(skip, stream, x)))
+            activation = stream.mask_outside(relu(joining(skip, stream, cut_to(x, skip.x, (2, 3)))))
             for layer in rest:
                 activation = stream.mask_outside(relu(layer(activation, stream)))
         for layer in self.to_features:

@@ -20,7 +20,9 @@ from milopyp_shared.errors import MissingDependency
 @option("--groups", type=click.IntRange(min=1), help="Simulated groups of two tomograms.  [default: as shipped]")
 @option("--steps", type=click.IntRange(min=1), help="Steps of training.  [default: as shipped]")
 @option("--seed", type=click.IntRange(min=0), default=1, help="Another number gives another simulated world.")
-@option("--workers", type=click.IntRange(min=1), help="Processes that simulate.  [default: one per CPU]")
+@option(
+    "--workers", type=click.IntRange(min=1), help="Processes that simulate, and draw for a GPU.  [default: one per CPU]"
+)
 @option("--gpus", default="auto", help="GPU number, -1 for the CPU, auto for a GPU if there is one.")
 @option("--threads", type=click.IntRange(min=1), help="CPU threads of the training.  [default: all that are allowed]")
 def pretrain(folder: Path, workers: int | None, gpus: str, threads: int | None, **numbers: int | None) -> None:

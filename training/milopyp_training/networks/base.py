@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 
@@ -40,3 +41,14 @@ class PickingNetwork(nn.Module, ABC):
         """
         logits: Tensor = self(sections)
         return logits
+
+
+def cut_to(x: Tensor, like: Tensor, axes: Sequence[int]) -> Tensor:
+    """The first voxels of `x`, as many as `like` has along `axes`; what was pooled and up-sampled can have more.
+
+    Not by slices, of which PyTorch before 2.13 does not know the size when it traces a network for any size of input;
+    and also where nothing is cut, so that the graph has no branches.
+    """
+    for axis in axes:
+        x = x.narrow(axis, 0, like.shape[axis])
+    return x

@@ -18,7 +18,7 @@ from torch.nn import functional
 from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.recipe import Geometry
 
-from .base import PickingNetwork
+from .base import PickingNetwork, cut_to
 from .receptive_field import unet_halo
 
 WIDTH = 32
@@ -63,9 +63,7 @@ class _Up(nn.Module):
         self.norm2 = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        # Pooling rounds odd sizes up, so the up-sampled map can be one row or column too large.
-        # Always slicing, even when nothing is cut, keeps the exported graph free of branches.
-        x = self.upconv(x)[..., : skip.shape[-2], : skip.shape[-1]]
+        x = cut_to(self.upconv(x), skip, (-2, -1))
         x = torch.cat([functional.relu(self.norm0(x)), skip], dim=1)
         x = functional.relu(self.norm1(self.conv1(x)))
         return functional.relu(self.norm2(self.conv2(x)))

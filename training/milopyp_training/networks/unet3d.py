@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from milopyp_shared.recipe import Geometry
 
-from .base import PickingNetwork
+from .base import PickingNetwork, cut_to
 from .receptive_field import unet_halo
 
 INITIAL_LOGIT = -4.0  # the prior that a voxel is a particle centre is small; starting there saves the first steps
@@ -93,7 +93,7 @@ class UNet3d(PickingNetwork):
             skip = skips.pop()
             x = self.projections[number](x) if self.projections else x
             x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
-            x = x[:, :, : skip.shape[2], : skip.shape[3], : skip.shape[4]]
+            x = cut_to(x, skip, (2, 3, 4))
             x = block(torch.cat((skip, x), dim=1))
         features: Tensor = self.to_features(x)
         return features

@@ -39,8 +39,8 @@ class PretrainingSettings:
     levels: int = 3
     features: int = 32
     groups: int = 160
-    steps: int = 20000
-    worlds: int = 16
+    steps: int = 16000
+    worlds: int = 4
     patches: int = 1
     patch: tuple[int, int, int] = (24, 80, 80)
     centred: float = 0.8
