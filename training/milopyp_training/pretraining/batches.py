@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from milopyp_shared.prefetch import prefetch
+from milopyp_shared.system import allowed_threads
 
 from .library import SimulatedLevels, read_group
 from .patches import Patch, draw_patches
@@ -99,7 +100,7 @@ def batches(folder: Path, settings: PretrainingSettings, first: int, workers: in
     loader = DataLoader(
         steps,
         batch_size=None,
-        num_workers=workers,
+        num_workers=min(workers, allowed_threads()),
         prefetch_factor=AHEAD,
         multiprocessing_context="spawn",
         pin_memory=torch.cuda.is_available(),
