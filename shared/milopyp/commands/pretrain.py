@@ -30,7 +30,7 @@ def pretrain(folder: Path, workers: int | None, gpus: str, threads: int | None, 
 
     Tomograms with particles of random shape are simulated, and a network learns to tell the particles apart. This is
     how the weights were made that `milopyp-train` begins with; nobody needs to do it again to pick particles. It takes
-    some hours on two cores, and goes on where it was stopped.
+    some hours on two cores, minutes on a GPU, and goes on where it was stopped.
 
     \b
     Example:
