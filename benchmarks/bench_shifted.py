@@ -253,6 +253,7 @@ def reference_simulator() -> Any:
     spec = importlib.util.spec_from_file_location("reference_simulator", path)
     assert spec and spec.loader, path
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # numba finds what it kept by it
     spec.loader.exec_module(module)
     return module
 
