@@ -72,7 +72,7 @@ class Description:
     grey
         How the grey levels that it has learned from are made.
     diameters
-        Smallest and largest particles that it has seen, full-resolution voxels.
+        Smallest and largest particles that it knows well, full-resolution voxels.
     settings
         Every number of the pre-training, for people.
     versions

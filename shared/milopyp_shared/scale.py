@@ -16,14 +16,14 @@ Factors: TypeAlias = tuple[float, float, float]
 LARGEST = 2.0  # every voxel becomes eight; more would invent most of what the network sees
 HALVES = (0.5, 0.25, 0.125)
 SMALLEST = HALVES[-1]
-MARGIN = 1.25  # from either end of what is known, where there have been few examples
+MARGIN = 1.25  # from the low end of what is known, where particles hardly show
 _WORDS = {0.5: "half their", 0.25: "a quarter of their", 0.125: "an eighth of their", 2.0: "twice their"}
 
 
 def scale_for(diameter: float, known: tuple[float, float]) -> float:
     """Voxels that the network is to see per voxel of the tomogram: 1.0 for a particle of a size that it knows.
 
-    Large particles are halved until they are well inside the range, as people bin tomograms. Small ones are enlarged no
+    Large particles are halved until they are inside the range, as people bin tomograms. Small ones are enlarged no
     more than it takes, because the time grows with the cube.
 
     Parameters
@@ -42,7 +42,7 @@ def scale_for(diameter: float, known: tuple[float, float]) -> float:
     if low <= diameter <= high:
         return 1.0
     if diameter > high:
-        scale = next((half for half in HALVES if diameter * half <= high / MARGIN), SMALLEST)
+        scale = next((half for half in HALVES if diameter * half <= high), SMALLEST)
     else:
         scale = min(low * MARGIN / diameter, LARGEST)
     if not low <= diameter * scale <= high:

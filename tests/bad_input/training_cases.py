@@ -39,7 +39,7 @@ CASES = [
         for word in ("nan", "nanA", "21B", "A")
     ),
     Case("particle of three voxels for the pre-trained network", f"{TRAIN} --preset pretrained --bbox 3", UsageError,
-         "--bbox", "4 to 320: the pre-trained network knows 8 to 40, and sees tomograms at 0.125 to 2 times their size",
+         "--bbox", "4 to 176: the pre-trained network knows 8 to 22, and sees tomograms at 0.125 to 2 times their size",
          lists(), facts=("--preset scratch",)),
     Case("no diameter in Angstrom", f"{TRAIN} --bbox 0A", BadParameter, "--bbox", build=lists()),
     Case("diameter in Angstrom without a voxel size", f"{TRAIN} --bbox 210A", UsageError, "--bbox",

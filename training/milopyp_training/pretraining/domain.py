@@ -26,6 +26,7 @@ Rng = np.random.Generator
 
 FIELD = 256  # voxels along x and y
 SMALLEST, LARGEST = 8.0, 40.0  # diameters in voxels
+KNOWN = (SMALLEST, 22.0)  # that the network tells apart well; larger ones were too few, see decision 84
 SMALLEST_PROTEIN = 80.0  # Angstrom: smaller ones are crowders
 AS_LARGE = 0.3  # part of the species that only their shape tells from another one
 ON_MEMBRANES, LARGEST_ON_MEMBRANES = 0.17, 13.0  # part of the species; radius in voxels

@@ -12,7 +12,7 @@ from milopyp_shared.pretrained_weights import Description, NetworkOptions, write
 
 from ..networks.pretrained import HEAD
 from ..networks.unet3d import UNet3d
-from .domain import LARGEST, SMALLEST
+from .domain import KNOWN
 from .settings import PretrainingSettings
 
 
@@ -30,7 +30,7 @@ def ship(network: UNet3d, settings: PretrainingSettings, folder: Path) -> None:
         architecture="unet3d",
         options=NetworkOptions(**network.architecture_options),
         grey=settings.grey,
-        diameters=(SMALLEST, LARGEST),
+        diameters=KNOWN,
         settings={entry.name: str(getattr(settings, entry.name)) for entry in fields(settings)},
         versions={"milopyp": version("milopyp"), "torch": torch.__version__},
     )
