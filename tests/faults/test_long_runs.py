@@ -10,7 +10,7 @@ BENCHMARK = Path(__file__).parents[2] / "benchmarks/bench_long_runs.py"
 
 
 def test_memory_and_open_files() -> None:
-    line = [sys.executable, str(BENCHMARK), "--tomograms", "60", "--epochs", "9"]
+    line = [sys.executable, str(BENCHMARK), "--tomograms", "60", "--epochs", "15"]
     done = subprocess.run(line, capture_output=True, text=True, check=True)
     rows = [[cell.strip() for cell in row.split("|")[2:5]] for row in done.stdout.splitlines() if row.startswith("|")]
     memory = [(float(early), float(late)) for name, early, late in rows if name == "resident memory, MiB"]
