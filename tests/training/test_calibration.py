@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from milopyp_training.data.cross_validated import CrossValidated
 from milopyp_training.evaluation.calibration import calibrate, unlabelled_particles
 from milopyp_training.evaluation.threshold import AS_GOOD, LOWEST_PRECISION, calibrated_threshold
-from milopyp_training.loop.state import CrossValidated
 
 
 @dataclass(frozen=True)

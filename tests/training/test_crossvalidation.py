@@ -16,7 +16,8 @@ from milopyp_shared.picks import Picks
 from milopyp_shared.preprocessing import grey_levels
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_training.data.dataset import LabelledVolume, TrainingSet
-from milopyp_training.evaluation.crossvalidation import CrossValidation, OutOfFold, folds, ignored_candidates
+from milopyp_training.evaluation.crossvalidation import CrossValidation
+from milopyp_training.evaluation.held_out import OutOfFold, folds, ignored_candidates
 from milopyp_training.loop.machine import Machine
 from milopyp_training.methods.base import MakeMethod, Method
 from milopyp_training.methods.default import DefaultMethod

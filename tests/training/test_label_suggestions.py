@@ -12,10 +12,10 @@ from milopyp_shared.lists import read_coordinate_list
 from milopyp_shared.picks import Picks
 from milopyp_shared.preprocessing import Preprocessing, grey_levels
 from milopyp_shared.tomogram import open_tomogram
+from milopyp_training.data.cross_validated import CrossValidated
 from milopyp_training.data.dataset import LabelledVolume
-from milopyp_training.evaluation.crossvalidation import OutOfFold
+from milopyp_training.evaluation.held_out import OutOfFold
 from milopyp_training.evaluation.label_suggestions import MOST_CANDIDATES, suggest_labels, write_suggestions
-from milopyp_training.loop.state import CrossValidated
 from toys import noise, write_tomogram
 
 XYZ = np.array([[5.0, 6.0, 4.0], [20.0, 10.0, 8.0], [0.0, 31.0, 15.0]])

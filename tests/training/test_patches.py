@@ -18,7 +18,7 @@ from milopyp_shared.masks import Mask
 from milopyp_shared.preprocessing import Preprocessing, grey_levels
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_training.data.dataset import LabelledVolume
-from milopyp_training.methods.default_patches import Batch, PatchSampling, draw_batch, patch_shape
+from milopyp_training.methods.default_patches import Batch, PatchSampling, draw_batch, patch_shape, wanted_by
 from milopyp_training.methods.presets import DefaultPreset
 from toys import noise, write_tomogram
 
@@ -99,7 +99,7 @@ def batch_of(
     seed: int = 3,
     stride: tuple[int, int, int] = STRIDE,
 ) -> Batch:
-    sampling = PatchSampling(preset, DIAMETER, patch_shape(preset, volumes, stride), stride)
+    sampling = PatchSampling(preset, wanted_by(preset, DIAMETER, stride), patch_shape(preset, volumes, stride))
     return draw_batch(volumes, sampling, np.random.default_rng(seed))
 
 

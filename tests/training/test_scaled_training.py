@@ -21,7 +21,8 @@ from milopyp_shared.preprocessing import Preprocessing
 from milopyp_training.data.dataset import LabelledVolume, TrainingSet, load_volumes
 from milopyp_training.data.targets import IGNORED, gaussian_targets
 from milopyp_training.evaluation import label_suggestions, plots
-from milopyp_training.evaluation.validation import Prediction, picks_of, predict
+from milopyp_training.evaluation.picking import picks_of
+from milopyp_training.evaluation.validation import Prediction, predict
 from milopyp_training.methods.default import DefaultMethod
 from milopyp_training.methods.presets import DefaultPreset
 from milopyp_training.run import recipe_of

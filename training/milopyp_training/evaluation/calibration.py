@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from milopyp_shared.recipe import Calibration
 
-from ..loop.state import CrossValidated
+from ..data.cross_validated import CrossValidated
 
 Floats = NDArray[np.float64]
 

@@ -17,9 +17,9 @@ from milopyp_shared.atomic import make_folder, write_text
 from milopyp_shared.lists import write_coordinate_list
 from milopyp_shared.plotting import PICK, circles, new_figure, save, show_grey
 
+from ..data.cross_validated import CrossValidated
 from ..data.dataset import LabelledVolume, on_grid
-from ..loop.state import CrossValidated
-from .crossvalidation import OutOfFold
+from .held_out import OutOfFold
 
 MOST_CANDIDATES = 24
 MOST_DOUBTFUL = 8

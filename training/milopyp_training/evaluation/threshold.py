@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,9 @@ from milopyp_shared.matching import max_score_within
 from milopyp_shared.recipe import Calibration, Threshold
 
 from .calibration import logit
-from .validation import Prediction
+
+if TYPE_CHECKING:  # heads are fitted without PyTorch
+    from .validation import Prediction
 
 RECALL_OF_LABELS = 0.9
 LOWEST_PRECISION = 0.75  # of a suggested threshold

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 
 from milopyp_shared.matching import evaluate_many
-from milopyp_shared.peaks import find_candidates, nms
 from milopyp_shared.picks import Picks
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.tta import heat_map
@@ -22,6 +21,7 @@ from ..methods.base import Method
 from ..networks.base import PickingNetwork
 from ..networks.precision import mixed
 from .model_selection import Validation, rank_of_labels
+from .picking import picks_of
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,6 @@ def predict(
         result = heat_map(volume.grey.box, volume.grey.shape, run, network.geometry(), flips=flips)
     network.train(was_training)
     return result
-
-
-def picks_of(heat: NDArray[np.float32], volume: LabelledVolume, recipe: Recipe) -> Picks:
-    """Peaks of a heat map that lie inside the mask, best first, close neighbours suppressed."""
-    candidates = find_candidates(heat, recipe.voxel_per_output)
-    if volume.mask is not None:
-        candidates = candidates[volume.mask.keeps(candidates.xyz)]
-    return nms(candidates, recipe.suppression_distance)
 
 
 def predict_all(

@@ -17,7 +17,8 @@ from milopyp_shared.errors import InputError
 from milopyp_shared.files import missing_file_error
 from milopyp_shared.recipe import Recipe
 
-from .state import CrossValidated, TrainingState
+from ..data.cross_validated import CrossValidated
+from .state import TrainingState
 
 FORMAT = "milopyp-checkpoint"
 SCHEMA = 1

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..data.cross_validated import CrossValidated
 from ..methods.base import ALONE, WorldInfo
 from .machine import device_of
-from .state import CrossValidated
 
 
 @contextmanager

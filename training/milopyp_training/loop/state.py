@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import cast
 
-import numpy as np
-from numpy.typing import NDArray
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..data.dataset import LabelledVolume
+from ..data.cross_validated import CrossValidated
 from ..methods.base import ALONE, Method, WorldInfo
 from ..networks.base import PickingNetwork
 
 Losses = dict[str, float]
 """Loss terms, or figures of a validation, by name."""
-
-
-@dataclass(frozen=True)
-class CrossValidated:
-    """What networks that each missed a part of the labels have told.
-
-    Attributes
-    ----------
-    ignored_candidates
-        Per tomogram name, ``(m, 3)`` places that look like particles; see `LabelledVolume.ignored`.
-    unlabelled
-        Estimated number of particles without a label, in all training tomograms.
-    label_scores
-        Of all labels, by the networks that had not seen them; 0 where they have no pick.
-    """
-
-    ignored_candidates: dict[str, NDArray[np.float64]]
-    unlabelled: float
-    label_scores: NDArray[np.float64]
-
-    def apply(self, volumes: Sequence[LabelledVolume]) -> list[LabelledVolume]:
-        """The tomograms with these candidates ignored."""
-        return [replace(volume, ignored=self.ignored_candidates.get(volume.name, volume.ignored)) for volume in volumes]
 
 
 @dataclass

@@ -18,7 +18,7 @@ from ..losses.focal import soft_focal_loss
 from ..networks.base import PickingNetwork
 from ..networks.registry import NETWORKS
 from .base import ALONE, WorldInfo
-from .default_patches import Batch, PatchSampling, draw_batch, patch_shape
+from .default_patches import Batch, PatchSampling, draw_batch, patch_shape, wanted_by
 from .presets import DefaultPreset
 from .pretrained_start import begin_pretrained
 
@@ -32,11 +32,13 @@ class DefaultMethod:
         self._preset = preset
         network = NETWORKS[preset.architecture].build(preset.grey, preset.architecture_options)
         stride = network.geometry().stride
-        self._sampling = PatchSampling(preset, diameter, patch_shape(preset, volumes, stride), stride)
+        self._sampling = PatchSampling(
+            preset, wanted_by(preset, diameter, stride), patch_shape(preset, volumes, stride)
+        )
         if preset.pretrained:
             # several times faster on CPUs that multiply in bfloat16
             network.to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-            begin_pretrained(network, volumes, self._sampling)
+            begin_pretrained(network, volumes, self._sampling.wanted)
         self.network: PickingNetwork = network.to(device)
         self.averaging: float | None = preset.averaging
         self._volumes, self._device = volumes, device
@@ -63,7 +65,7 @@ class DefaultMethod:
         """Gaussians around the labels, 1 at the voxels nearest to them."""
         stride = self._sampling.stride
         centres, shape = volume.grid_zyx(stride), volume.grid_shape(stride)
-        target = gaussian_targets(centres, shape, self._sampling.sigma(volume))
+        target = gaussian_targets(centres, shape, self._sampling.wanted.sigma_on_grid(volume))
         nearest = nearest_voxels(centres, shape)
         target[nearest] = 1.0
         if (kept := volume.unmasked(stride, (0, 0, 0), shape)) is not None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.dataset import LabelledVolume, Triple, on_grid
-from ..data.targets import gaussian_targets, nearest_voxels
+from ..data.dataset import LabelledVolume, Triple
+from ..data.wanted import Wanted
 from .presets import DefaultPreset
 
 TRIES = 20  # for a patch that is not all outside the mask
@@ -29,8 +28,7 @@ class Batch:
         ``(b, z, y, x)`` float32 grey levels in 0..1, augmented.
     target
         ``(b, z', y', x')`` float32 Gaussians around the sub-voxel label positions, sizes divided by the network's
-        stride. 1 within a particle radius of an ignored place and outside the mask, without being positive: the loss
-        weighs such voxels with ``(1 - target)^4``, that is not at all.
+        stride, see `Wanted.in_box`.
     positive
         The same shape; True near the labels.
     """
@@ -46,18 +44,20 @@ class PatchSampling:
 
     Attributes
     ----------
-    diameter
-        Of the particle, full-resolution voxels.
+    wanted
+        What they should give.
     shape
         Of a patch, z, y, x in voxels of the preprocessed volume; from `patch_shape`.
-    stride
-        Of the network.
     """
 
     preset: DefaultPreset
-    diameter: float
+    wanted: Wanted
     shape: Triple
-    stride: Triple
+
+    @property
+    def stride(self) -> Triple:
+        """Of the network."""
+        return self.wanted.stride
 
     @property
     def grid(self) -> Triple:
@@ -65,10 +65,10 @@ class PatchSampling:
         z, y, x = (size // step for size, step in zip(self.shape, self.stride, strict=True))
         return (z, y, x)
 
-    def sigma(self, volume: LabelledVolume) -> list[float]:
-        """Standard deviations of the target's Gaussians, z, y, x in heat-map voxels."""
-        width = self.preset.target_sigma * self.diameter / 2
-        return [width / step for step in volume.voxel_per_output(self.stride)]
+
+def wanted_by(preset: DefaultPreset, diameter: float, stride: Triple) -> Wanted:
+    """What a network of this stride should answer, as the preset has it."""
+    return Wanted(diameter, stride, preset.target_sigma, preset.positive)
 
 
 def patch_shape(preset: DefaultPreset, volumes: Sequence[LabelledVolume], stride: Triple) -> Triple:
@@ -116,7 +116,7 @@ def _draw_patch(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
     start = _start(volume, centred, sampling, rng)
     sections = volume.grey.box(start.tolist(), (start + sampling.shape).tolist())
-    target, positive = wanted(volume, start // sampling.stride, sampling.grid, sampling)
+    target, positive = sampling.wanted.in_box(volume, start // sampling.stride, sampling.grid)
     flip = tuple(axis for axis in range(3) if rng.random() < 0.5)
     scaled, target, positive = (
         np.flip(part, flip) for part in (sections.astype(np.float32) / np.float32(255), target, positive)
@@ -148,28 +148,6 @@ def _anywhere(volume: LabelledVolume, sampling: PatchSampling, room: Voxel, rng:
         if volume.mask is None or volume.mask.keeps(middle[None, ::-1])[0]:
             break
     return start
-
-
-def wanted(
-    volume: LabelledVolume, first: Voxel, grid: Triple, sampling: PatchSampling
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Target and positives, as in a `Batch`, of a box of the heat map: its first voxel and its size, z, y, x."""
-    preset, sigma = sampling.preset, sampling.sigma(volume)
-    centres = volume.grid_zyx(sampling.stride) - first
-    target = gaussian_targets(centres, grid, sigma)
-    nearest = nearest_voxels(centres, grid)
-    positive = nearest | (target > preset.positive)
-    if len(volume.ignored):
-        ignored = on_grid(volume.ignored, volume.voxel_per_output(sampling.stride)) - first
-        at_the_edge = math.exp(-0.5 / preset.target_sigma**2)  # what such a Gaussian is at a particle radius
-        nearness = gaussian_targets(ignored, grid, sigma)
-        target[(nearness > np.maximum(target, at_the_edge)) & ~positive] = 1.0
-    kept = volume.unmasked(sampling.stride, (int(first[0]), int(first[1]), int(first[2])), grid)
-    if kept is not None:
-        # a label at the edge may lie inside, and the middle of its voxel of the grid outside
-        outside = ~(kept | nearest)
-        target[outside], positive[outside] = 1.0, False
-    return target, positive
 
 
 def _augment(sections: NDArray[np.float32], preset: DefaultPreset, rng: np.random.Generator) -> NDArray[np.float32]:

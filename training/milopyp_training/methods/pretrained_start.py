@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache, partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from milopyp_shared import pretrained_weights
 from milopyp_shared.head import Head, fit_head
 from milopyp_shared.tiles import Tile, iter_heat_map, plan_tiles
 
 from ..data.dataset import LabelledVolume
+from ..data.head_examples import Part, gather
+from ..data.wanted import Wanted
 from ..networks.base import PickingNetwork
 from ..networks.precision import bfloat16_pays
 from ..networks.pretrained import features_of, load_pretrained, set_head
 from ..networks.unet3d import UNet3d
-from .default_patches import PatchSampling, wanted
 
-BACKGROUND = 250_000  # places of the grid away from labels that the head is fitted to
-NEAR = 1e-3  # target from which on a place is kept
 AT_ONCE = 4_000_000  # voxels that go through the network
 LOOKED_AT = 25_000_000  # voxels at most, of eight tomograms of 256 x 256 x 96
 SEED = 0  # of what is drawn; equal labels give equal heads
@@ -27,7 +27,7 @@ SEED = 0  # of what is drawn; equal labels give equal heads
 _weights = cache(pretrained_weights.read_pretrained)  # every network of a cross-validation begins with them
 
 
-def begin_pretrained(network: PickingNetwork, volumes: Sequence[LabelledVolume], sampling: PatchSampling) -> None:
+def begin_pretrained(network: PickingNetwork, volumes: Sequence[LabelledVolume], wanted: Wanted) -> None:
     """Give `network` the shipped weights, and the head that tells these labels from everything else.
 
     Raises
@@ -37,33 +37,28 @@ def begin_pretrained(network: PickingNetwork, volumes: Sequence[LabelledVolume],
     """
     assert isinstance(network, UNet3d)
     load_pretrained(network, _weights(pretrained_weights.FOLDER))
-    set_head(network.head, fit_to_labels(network, volumes, sampling))
+    set_head(network.head, fit_to_labels(network, volumes, wanted))
 
 
-def fit_to_labels(network: UNet3d, volumes: Sequence[LabelledVolume], sampling: PatchSampling) -> Head:
-    """The best head on the features that `network` has of the tomograms.
-
-    What is not near a label is background, from everywhere: patches around labels show little of what else there is,
-    and which ones are drawn would decide what the head takes for particles.
-    """
+def fit_to_labels(network: UNet3d, volumes: Sequence[LabelledVolume], wanted: Wanted) -> Head:
+    """The best head on the features that `network` has of the tomograms."""
     rng, geometry = np.random.default_rng(SEED), network.geometry()
-    in_bfloat16 = bfloat16_pays(next(network.parameters()).device)
     tiles = _tiles(volumes, network, rng)
     places = sum(np.prod([span.last - span.first for span in (tile.z, tile.y, tile.x)]) for _, tile in tiles)
-    share = BACKGROUND * np.prod(geometry.stride) / places
-    features, targets, positives = [], [], []
-    for volume, tile in tiles:
-        run = partial(features_of, network, input_range=volume.grey.input_range, mixed_precision=in_bfloat16)
-        for place, found in iter_heat_map([tile], volume.grey.box, run, geometry):
-            z, y, x = found.shape[1:]
-            first = np.array([axis.start for axis in place], np.int64)
-            target, positive = wanted(volume, first, (z, y, x), sampling)
-            counts = positive | (target < 1)
-            kept = counts & (positive | (target > NEAR) | (rng.random(target.shape) < share))
-            features.append(found[:, kept].T)
-            targets.append(target[kept])
-            positives.append(positive[kept])
-    return fit_head(np.concatenate(features), np.concatenate(targets), np.concatenate(positives))
+    in_bfloat16 = bfloat16_pays(next(network.parameters()).device)
+
+    def parts() -> Iterator[Part]:
+        for volume, tile in tiles:
+            run = partial(features_of, network, input_range=volume.grey.input_range, mixed_precision=in_bfloat16)
+            for place, found in iter_heat_map([tile], volume.grey.box, run, geometry):
+                yield volume, place, partial(_taken, found)
+
+    examples = gather(parts(), wanted, float(places / np.prod(geometry.stride)), rng)
+    return fit_head(examples.features, examples.target, examples.positive)
+
+
+def _taken(found: NDArray[np.float32], kept: NDArray[np.bool_]) -> NDArray[np.float32]:
+    return found[:, kept].T
 
 
 def _tiles(

@@ -1,0 +1,56 @@
+"""Examples for a head: features at labels, near them, and at places of the background, from wherever they come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .dataset import LabelledVolume
+from .wanted import Wanted
+
+BACKGROUND = 250_000  # places of the grid away from labels that a head is fitted to
+NEAR = 1e-3  # target from which on a place is kept
+
+Take: TypeAlias = Callable[[NDArray[np.bool_]], NDArray[np.float32]]
+"""Which voxels ``(z, y, x)`` of a part of the grid -> their features ``(n, d)``."""
+Part: TypeAlias = tuple[LabelledVolume, tuple[slice, slice, slice], Take]
+"""A part of a tomogram's grid: whose, where, and what gives its features."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What a head is fitted to; as the parameters of `milopyp_shared.head.fit_head`."""
+
+    features: NDArray[np.float32]
+    target: NDArray[np.float32]
+    positive: NDArray[np.bool_]
+
+
+def gather(parts: Iterable[Part], wanted: Wanted, voxels: float, rng: np.random.Generator) -> Examples:
+    """All places near labels, and as many of the others as a head needs.
+
+    What is not near a label is background, from everywhere: patches around labels show little of what else there is,
+    and which ones are drawn would decide what the head takes for particles.
+
+    Parameters
+    ----------
+    voxels
+        Of all parts.
+    rng
+        Draws them.
+    """
+    share = BACKGROUND / voxels
+    features, targets, positives = [], [], []
+    for volume, (z, y, x), take in parts:
+        first = np.array([z.start, y.start, x.start], np.int64)
+        target, positive = wanted.in_box(volume, first, (z.stop - z.start, y.stop - y.start, x.stop - x.start))
+        drawn = rng.random(target.shape) < share
+        kept = positive | ((target < 1) & (drawn | (target > NEAR)))
+        features.append(take(kept))
+        targets.append(target[kept])
+        positives.append(positive[kept])
+    return Examples(np.concatenate(features), np.concatenate(targets), np.concatenate(positives))
