@@ -11,18 +11,16 @@ from pathlib import Path
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 
 from milopyp_inference.engine.features import read_feature_file
-from milopyp_shared.graph_names import FEATURES, OUTPUT, SECTION_FEATURES
+from milopyp_inference.engine.onnx_head import HEAD_BIAS, HEAD_WEIGHT, put_head
+from milopyp_shared.head import Head
 from milopyp_shared.pretrained_weights import NetworkOptions
 from milopyp_shared.recipe import Chunks
 from milopyp_training.networks.unet3d import UNet3d
 
 from .graph import LoweredGraph, PickingGraph
 from .half_weights import replace_weights
-
-_HEAD = "network.output"
 
 
 def picking_graphs(
@@ -57,30 +55,8 @@ def picking_graphs(
 
 def _with_weights(content: bytes, weights: Mapping[str, NDArray[np.float32]]) -> onnx.ModelProto:
     """One of the shipped graphs with other `weights`, and a head."""
-    model, head = onnx.load_from_string(content), {f"{_HEAD}.weight", f"{_HEAD}.bias"}
-    replace_weights(model, {name: value for name, value in weights.items() if name not in head})
-    _put_head(model, weights)
+    head = Head(weights[HEAD_WEIGHT].reshape(-1), float(weights[HEAD_BIAS][0]))
+    model = onnx.load_from_string(put_head(content, head))
+    replace_weights(model, {name: value for name, value in weights.items() if name not in (HEAD_WEIGHT, HEAD_BIAS)})
     onnx.checker.check_model(model, full_check=True)
     return model
-
-
-def _put_head(model: onnx.ModelProto, weights: Mapping[str, NDArray[np.float32]]) -> None:
-    """A heat map in place of the features: a convolution of single voxels and the sigmoid."""
-    graph = model.graph
-    makers = {name: node for node in graph.node for name in node.output}
-    transpose = makers[FEATURES]
-    for node in (transpose, makers[transpose.input[0]]):
-        graph.node.remove(node)
-    names = [f"{_HEAD}.weight", f"{_HEAD}.bias"]
-    graph.initializer.extend(numpy_helper.from_array(weights[name], name) for name in names)
-    graph.node.extend(
-        [
-            helper.make_node("Conv", [SECTION_FEATURES, *names], ["logits_of_sections"], kernel_shape=[1, 1]),
-            helper.make_node("Transpose", ["logits_of_sections"], ["logits"], perm=[1, 0, 2, 3]),
-            helper.make_node("Sigmoid", ["logits"], [OUTPUT]),
-        ]
-    )
-    [index] = [number for number, value in enumerate(graph.output) if value.name == FEATURES]
-    one, _, *sizes = [size.dim_param or size.dim_value for size in graph.output[index].type.tensor_type.shape.dim]
-    graph.output[index].CopyFrom(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [one, *sizes]))
-    del graph.value_info[:]

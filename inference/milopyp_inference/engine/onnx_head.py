@@ -1,0 +1,127 @@
+"""A head put into the shipped feature network, without a package for ONNX files: grey levels in, heat map out.
+
+Both graphs of the file, the whole one and the one for chunks of sections, lose their last steps, which give features
+out, and get a convolution of single voxels and a sigmoid instead.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from milopyp_shared.graph_names import FEATURES, OUTPUT, SECTION_FEATURES
+from milopyp_shared.head import Head
+from milopyp_shared.recipe import CHUNKS_KEY, METADATA_KEY, Recipe
+
+from .onnx_merge import GRAPH, WEIGHT, unpacked
+from .protobuf import contents, field, fields, message
+
+# Field numbers of onnx.proto, message by message.
+_METADATA, _KEY, _VALUE = 14, 1, 2
+_NODE, _OUTPUT, _VALUE_INFO = 1, 12, 13
+_NODE_INPUT, _NODE_OUTPUT, _NODE_NAME, _OPERATOR, _ATTRIBUTE = 1, 2, 3, 4, 5
+_ATTRIBUTE_NAME, _INTEGERS, _ATTRIBUTE_TYPE, _IS_INTEGERS = 1, 8, 20, 7
+_DIMS, _DATA_TYPE, _TENSOR_NAME, _RAW, _FLOAT = 1, 2, 8, 9, 1
+_INFO_NAME, _INFO_TYPE, _TENSOR_TYPE, _ELEMENT, _SHAPE, _DIM = 1, 2, 1, 1, 2, 1
+
+HEAD_WEIGHT, HEAD_BIAS = "network.output.weight", "network.output.bias"
+
+
+def picking_file(features: bytes, head: Head, recipe: Recipe) -> bytes:
+    """A whole model file, as ``milopyp-export`` writes it.
+
+    Parameters
+    ----------
+    features
+        The file of the shipped network.
+    recipe
+        Of the model; its `chunks` are those of that file.
+    """
+    own = (METADATA_KEY, CHUNKS_KEY)
+    entries = {_text(entry, _KEY): _text(entry, _VALUE) for entry in contents(features, _METADATA)}
+    lean = put_head(unpacked(entries[CHUNKS_KEY]), None)
+    entries |= {
+        METADATA_KEY: recipe.to_json(),
+        CHUNKS_KEY: base64.b64encode(zlib.compress(lean, 9)).decode("ascii"),
+    }
+    model = put_head(features, head)
+    kept = b"".join(whole for number, whole, _ in fields(model) if number != _METADATA)
+    order = sorted(entries, key=lambda key: (key in own, key))
+    return kept + message((_METADATA, message([(_KEY, key), (_VALUE, entries[key])])) for key in order)
+
+
+def put_head(model: bytes, head: Head | None) -> bytes:
+    """One of the shipped graphs, with a head; None: without its weights, which another graph has.
+
+    Raises
+    ------
+    ValueError
+        It is not such a graph.
+    """
+    graph = b"".join(contents(model, GRAPH))
+    last = _maker(graph, FEATURES)
+    before = _maker(graph, _text(last, _NODE_INPUT))
+    kept = []
+    for number, whole, content in fields(graph):
+        if number == _OUTPUT and _text(content, _INFO_NAME) == FEATURES:
+            kept.append(field(_OUTPUT, _heat_map_like(content)))
+        elif number != _VALUE_INFO and not (number == _NODE and content in (last, before)):
+            kept.append(bytes(whole))
+    weights = [] if head is None else [_tensor(HEAD_WEIGHT, head.weights.reshape(1, -1, 1, 1))]
+    weights += [] if head is None else [_tensor(HEAD_BIAS, np.array([head.bias], np.float32))]
+    nodes = [
+        _node("Conv", [SECTION_FEATURES, HEAD_WEIGHT, HEAD_BIAS], "logits_of_sections", kernel_shape=[1, 1]),
+        _node("Transpose", ["logits_of_sections"], "logits", perm=[1, 0, 2, 3]),
+        _node("Sigmoid", ["logits"], OUTPUT),
+    ]
+    new = message([*((WEIGHT, tensor) for tensor in weights), *((_NODE, node) for node in nodes)])
+    others = b"".join(whole for number, whole, _ in fields(model) if number != GRAPH)
+    return others + field(GRAPH, b"".join(kept) + new)
+
+
+def _maker(graph: bytes, name: str) -> memoryview:
+    """The node that makes a value."""
+    found = [node for node in contents(graph, _NODE) if _text(node, _NODE_OUTPUT) == name]
+    if len(found) != 1:
+        raise ValueError(f"no node makes {name}")
+    return found[0]
+
+
+def _heat_map_like(features: memoryview) -> bytes:
+    """The description of an output of the sizes of `features`, one channel less."""
+    [kind] = contents(features, _INFO_TYPE)
+    [tensor] = contents(kind, _TENSOR_TYPE)
+    [shape] = contents(tensor, _SHAPE)
+    one, _, *sizes = contents(shape, _DIM)
+    described = message([(_ELEMENT, _FLOAT), (_SHAPE, message((_DIM, size) for size in (one, *sizes)))])
+    return message([(_INFO_NAME, OUTPUT), (_INFO_TYPE, field(_TENSOR_TYPE, described))])
+
+
+def _node(operator: str, inputs: list[str], output: str, **integers: list[int]) -> bytes:
+    attributes = [
+        message([(_ATTRIBUTE_NAME, name), *((_INTEGERS, value) for value in values), (_ATTRIBUTE_TYPE, _IS_INTEGERS)])
+        for name, values in integers.items()
+    ]
+    return message(
+        [
+            *((_NODE_INPUT, name) for name in inputs),
+            (_NODE_OUTPUT, output),
+            (_NODE_NAME, output),
+            (_OPERATOR, operator),
+            *((_ATTRIBUTE, attribute) for attribute in attributes),
+        ]
+    )
+
+
+def _tensor(name: str, array: NDArray[np.float32]) -> bytes:
+    dims = [(_DIMS, size) for size in array.shape]
+    raw = np.ascontiguousarray(array, "<f4").tobytes()
+    return message([*dims, (_DATA_TYPE, _FLOAT), (_TENSOR_NAME, name), (_RAW, raw)])
+
+
+def _text(content: bytes | memoryview, number: int) -> str:
+    """The first text of this number; nothing where there is none."""
+    return next((bytes(found).decode() for found in contents(content, number)), "")
