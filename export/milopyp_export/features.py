@@ -13,7 +13,14 @@ from milopyp_inference.engine.machine import Machine
 from milopyp_inference.engine.onnx_merge import extract_streaming_graph
 from milopyp_inference.engine.providers.cpu import CpuEngine
 from milopyp_shared.graph_names import FEATURES, SECTION_FEATURES
-from milopyp_shared.pretrained_weights import GRAPH, GraphFacts, PretrainedWeights, read_pretrained, write_graph
+from milopyp_shared.pretrained_weights import (
+    FEATURE_BYTES,
+    GRAPH,
+    GraphFacts,
+    PretrainedWeights,
+    read_pretrained,
+    write_graph,
+)
 from milopyp_shared.recipe import CHUNKS_KEY
 from milopyp_training.networks.pretrained import build_pretrained
 from milopyp_training.networks.registry import NETWORKS
@@ -22,8 +29,6 @@ from . import parity
 from .graph import FeatureGraph, LoweredFeatures, whole_graph
 from .half_weights import scales_of, store_half
 from .streaming_graph import embed, make_streaming_graph
-
-FEATURE_BYTES = 2  # of every feature, which is given out, per input voxel; measured
 
 
 def export_features(folder: Path) -> float:

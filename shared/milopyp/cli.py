@@ -11,6 +11,7 @@ from milopyp_shared.commandline import CONTEXT, run
 COMMANDS = (
     "demo",
     "prepare",
+    "learn",
     "show",
     "evaluate",
     "convert",

@@ -14,6 +14,8 @@ Float = NDArray[np.float64]
 RIDGE = 0.05  # of the first guess, in units of the features' mean square
 GAIN, OFFSET = 8.0, -6.0  # from its answers, about 0 and 1, to logits
 ITERATIONS = 100
+FEWEST = 20_000  # places of the background
+NEAR = 1e-3  # target from which on a place is near a label
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,13 @@ class Head:
 
 
 def fit_head(
-    features: NDArray[np.float32], target: NDArray[np.float32], positive: NDArray[np.bool_], decay: float = 0.1
+    features: NDArray[np.float32],
+    target: NDArray[np.float32],
+    positive: NDArray[np.bool_],
+    *,
+    decay: float = 0.1,
+    hardest: float = 1.0,
+    tolerance: float = 2e-9,
 ) -> Head:
     """The head with the least focal loss.
 
@@ -47,6 +55,11 @@ def fit_head(
         ``(n,)``: those of the labels.
     decay
         Of the weights' distance from the start, per positive.
+    hardest
+        Part of the background that counts, `FEWEST` places at least: what looks most like particles to the start. The
+        rest tells little and takes the time.
+    tolerance
+        Relative decrease of the loss at which it is good enough.
 
     Raises
     ------
@@ -58,6 +71,9 @@ def fit_head(
     if not positive.any():
         raise InputError("no label lies in what the head is fitted to", expected="at least one labelled particle")
     start = ridge(features, target, positive)
+    if hardest < 1:
+        kept = _hardest(features @ start[:-1].astype(np.float32), target, positive, hardest)
+        features, target, positive = features[kept], target[kept], positive[kept]
 
     def loss(head: Float) -> tuple[float, Float]:
         value, slope = focal_loss(features @ head[:-1].astype(np.float32) + np.float32(head[-1]), target, positive)
@@ -65,8 +81,21 @@ def fit_head(
         gradient = np.append((slope @ features).astype(np.float64) + 2 * decay * away, slope.sum(dtype=np.float64))
         return value + decay * float(away @ away), gradient
 
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS}).x
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS, "ftol": tolerance}).x
     return Head(found[:-1].astype(np.float32), float(found[-1]))
+
+
+def _hardest(
+    alike: NDArray[np.float32], target: NDArray[np.float32], positive: NDArray[np.bool_], share: float
+) -> NDArray[np.bool_]:
+    """All places near labels, and of the others those that look most like particles."""
+    near: NDArray[np.bool_] = positive | (target > NEAR)
+    others = alike[~near]
+    count = max(round(share * len(others)), FEWEST)
+    if count >= len(others):
+        return np.ones_like(near)
+    kept: NDArray[np.bool_] = near | (alike >= np.partition(others, -count)[-count])
+    return kept
 
 
 def focal_loss(

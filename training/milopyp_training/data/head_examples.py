@@ -9,11 +9,12 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from milopyp_shared.head import NEAR
+
 from .dataset import LabelledVolume
 from .wanted import Wanted
 
 BACKGROUND = 250_000  # places of the grid away from labels that a head is fitted to
-NEAR = 1e-3  # target from which on a place is kept
 
 Take: TypeAlias = Callable[[NDArray[np.bool_]], NDArray[np.float32]]
 """Which voxels ``(z, y, x)`` of a part of the grid -> their features ``(n, d)``."""

@@ -1,0 +1,59 @@
+"""Heads from labels: of all of them, and of parts of them, asked about the labels that were left out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from milopyp_shared.head import Head, fit_head
+from milopyp_shared.recipe import Recipe
+from milopyp_training.data.dataset import LabelledVolume
+from milopyp_training.data.head_examples import gather
+from milopyp_training.data.wanted import Wanted
+from milopyp_training.evaluation.held_out import Fold, Heat, OutOfFold, ask_out_of_fold, folds
+
+from .kept_features import KeptFeatures
+
+SEED = 0  # of what is drawn; equal labels give equal heads
+HARDEST = 0.1  # of the background that a head is fitted to: the rest has no say in it, and takes the time
+TOLERANCE = 1e-6  # of its loss, behind which no pick moves
+PARTS = 4  # of the labels, each left out once
+
+
+@dataclass(frozen=True)
+class Known:
+    """A tomogram with its labels and its features."""
+
+    volume: LabelledVolume
+    features: KeptFeatures
+
+
+def learn_head(known: Sequence[Known], wanted: Wanted) -> Head:
+    """The head that tells the labels from everything else.
+
+    Raises
+    ------
+    InputError
+        There are none.
+    """
+    parts = (part for one in known for part in one.features.parts(one.volume))
+    voxels = sum(math.prod(one.features.grid) for one in known)
+    examples = gather(parts, wanted, voxels, np.random.default_rng(SEED))
+    return fit_head(examples.features, examples.target, examples.positive, hardest=HARDEST, tolerance=TOLERANCE)
+
+
+def ask_heads(known: Sequence[Known], wanted: Wanted, recipe: Recipe) -> list[OutOfFold]:
+    """What heads that each miss a part of the labels say of these, per tomogram with labels."""
+    features = {one.volume.name: one.features for one in known}
+
+    def heat_maps(number: int, fold: Fold, asked: Sequence[LabelledVolume]) -> Iterator[Heat]:
+        head = learn_head([Known(volume, features[volume.name]) for volume in fold.volumes], wanted)
+        for volume in asked:
+            yield features[volume.name].heat_map(head)
+
+    volumes = [one.volume for one in known]
+    count = min(PARTS, sum(len(volume.xyz) for volume in volumes))
+    return ask_out_of_fold(volumes, folds(volumes, count, SEED), heat_maps, recipe)

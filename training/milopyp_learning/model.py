@@ -1,0 +1,114 @@
+"""The model file of a learned head: the shipped network with the head in it, proven to do what the head does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from milopyp_inference.engine.features import FeatureNetwork
+from milopyp_inference.engine.machine import Machine
+from milopyp_inference.engine.model_file import read_model_file
+from milopyp_inference.engine.onnx_head import picking_file
+from milopyp_inference.engine.providers.cpu import CpuEngine
+from milopyp_shared.atomic import atomic_write
+from milopyp_shared.errors import CheckError
+from milopyp_shared.head import Head
+from milopyp_shared.pretrained_weights import FEATURE_BYTES
+from milopyp_shared.recipe import Recipe, Threshold
+from milopyp_shared.tiles import Piece, Shape, Tiling, box_of, cut, cut_stream, heat_map_shape, plan_tiles
+from milopyp_training.data.dataset import TrainingSet
+
+PRESET = "learn"
+LIMIT = 1e-4  # of the difference between the file and the head, of scores 0..1
+_SHOWN: Shape = (22, 70, 62)  # random grey levels that both are shown
+
+
+def recipe_of(network: FeatureNetwork, data: TrainingSet) -> Recipe:
+    """The recipe of a head that is about to be learned; its threshold is not known yet."""
+    description, facts = network.description, network.description.graph
+    assert facts is not None
+    sizes = [volume.voxel_size for volume in data.volumes if volume.voxel_size]
+    given_out = FEATURE_BYTES * description.options.features  # by the network, and not by one with a head
+    return Recipe(
+        architecture=description.architecture,
+        architecture_options={name: int(value) for name, value in asdict(description.options).items()},
+        preset=PRESET,
+        grey=description.grey,
+        contrast=data.contrast,
+        geometry=facts.geometry,
+        diameter=data.diameter,
+        scale=data.scale,
+        voxel_size=sizes[0] if sizes else None,
+        threshold=Threshold(0.5, "not determined"),
+        labels={volume.name: len(volume.xyz) for volume in data.volumes},
+        versions={"milopyp": version("milopyp")},
+        chunks=facts.chunks,
+        working_bytes=facts.working_bytes - given_out,
+        tile_bytes=None if facts.tile_bytes is None else facts.tile_bytes - given_out,
+    )
+
+
+def write_model(path: Path, network: FeatureNetwork, head: Head, recipe: Recipe) -> Recipe:
+    """Write the file of a head; it is compared with the head before it gets its name.
+
+    Returns
+    -------
+    The recipe in the file, with the largest difference of both.
+
+    Raises
+    ------
+    CheckError
+        It does not do what the head does; nothing is written.
+    InputError
+        The file cannot be written.
+    """
+    with atomic_write(path) as part:
+        part.write_bytes(picking_file(network.file.graph, head, recipe))
+        recipe = replace(recipe, parity={"max_difference": largest_difference(part, network, head)})
+        part.write_bytes(picking_file(network.file.graph, head, recipe))
+        read_model_file(part)
+    return recipe
+
+
+def largest_difference(path: Path, network: FeatureNetwork, head: Head) -> float:
+    """Between a file's heat map, in tiles and in chunks of sections, and the head's on the network's features.
+
+    Raises
+    ------
+    CheckError
+        It is too large.
+    """
+    file, machine = read_model_file(path), Machine(threads=1)
+    grey = np.random.default_rng(1).normal(127.5, 40, _SHOWN).clip(0, 255).astype(np.uint8)
+    levels = (0.0, 255.0)
+    features = _joined(lambda: network.iter_features(box_of(grey), _SHOWN, levels), len(head.weights), network)
+    wanted = 1 / (1 + np.exp(-(np.tensordot(head.weights, features, 1) + head.bias)))
+    engine, geometry, chunks = CpuEngine(file, machine, lambda text: None), file.recipe.geometry, file.recipe.chunks
+    assert chunks is not None
+    y, x = (cut(_SHOWN[axis], 1, geometry.halo[axis], geometry.alignment[axis]) for axis in (1, 2))
+    stream = Tiling(cut_stream(_SHOWN[0], 2 * chunks.multiple, chunks.delay), y, x, streaming=True)
+    found = 0.0
+    for tiling in (plan_tiles(_SHOWN, geometry, math.prod(_SHOWN)), stream):
+        pieces = engine.iter_heat_map(tiling, box_of(grey), np.array(levels, np.float32))
+        for place, heat in pieces:
+            found = max(found, float(np.abs(heat - wanted[place]).max()))
+    if not found <= LIMIT:
+        raise CheckError(
+            f"differs from its head by {found:.2g}", where=path, expected=f"at most {LIMIT:g}",
+            remedy="Report it, with what milopyp doctor says.",
+        )  # fmt: skip
+    return found
+
+
+def _joined(pieces: Callable[[], Iterator[Piece]], channels: int, network: FeatureNetwork) -> NDArray[np.float32]:
+    assert network.description.graph is not None
+    whole = np.empty((channels, *heat_map_shape(_SHOWN, network.description.graph.geometry)), np.float32)
+    for place, features in pieces():
+        whole[:, *place] = features
+    return whole
