@@ -29,7 +29,10 @@ FOLDER = Path(__file__).with_name("pretrained")
 ARRAYS, GRAPH, DESCRIPTION = "features.npz", "features.onnx", "features.json"
 FEATURE_BYTES = 2  # of every feature, which its graph gives out, per input voxel; measured
 LARGEST = 64 * 2**20  # bytes of a file that is read at all; real ones have a few megabytes
-REINSTALL = "Install milopyp again (pip install --force-reinstall --no-deps milopyp), or give --preset scratch."
+REINSTALL = (
+    "Install milopyp again (pip install --force-reinstall --no-deps milopyp), or give --preset scratch of "
+    "milopyp-train."
+)
 
 Arrays = Mapping[str, NDArray[Any]]
 

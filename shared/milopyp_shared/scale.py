@@ -52,7 +52,8 @@ def scale_for(diameter: float, known: tuple[float, float]) -> float:
             where="--bbox",
             expected=f"{low / LARGEST:g} to {high / SMALLEST:g}: the pre-trained network knows {low:g} to {high:g}, "
             f"and sees tomograms at {SMALLEST:g} to {LARGEST:g} times their size",
-            remedy=f"Take tomograms of {'larger' if wide else 'smaller'} voxels, or give --preset scratch.",
+            remedy=f"Take tomograms of {'larger' if wide else 'smaller'} voxels, or give --preset scratch of "
+            "milopyp-train.",
         )
     return scale
 

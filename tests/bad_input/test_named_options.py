@@ -11,12 +11,13 @@ import pytest
 import milopyp
 import milopyp_export
 import milopyp_inference
+import milopyp_learning
 import milopyp_shared
 import milopyp_training
 from bad_input.messages import COMMANDS, DOUBLED, command_of, strays
 from milopyp_shared import errors
 
-PACKAGES = (milopyp_shared, milopyp, milopyp_inference, milopyp_training, milopyp_export)
+PACKAGES = (milopyp_shared, milopyp, milopyp_inference, milopyp_training, milopyp_learning, milopyp_export)
 SAYING = {name for name in vars(errors) if name[0].isupper()} | {"warn", "say", "echo", "info", "warning", "_warn"}
 PROGRAMS = {milopyp_inference: "milopyp-infer", milopyp_training: "milopyp-train", milopyp_export: "milopyp-export"}
 

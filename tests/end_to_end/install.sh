@@ -25,6 +25,9 @@ venv/bin/milopyp-infer phantoms/phantom_1.mrc --model "$root/tests/data/toy.onnx
 for file in phantom_1.txt phantom_1.mod phantom_1_hm.mrc phantom_1.candidates.csv run.json records/phantom_1.json; do
     test -s "picks/$file" || { echo "FAILED: picks/$file is missing or empty"; exit 1; }
 done
+venv/bin/milopyp learn phantoms/images.txt phantoms/coords.txt --bbox 18 -o learned.onnx
+venv/bin/milopyp-infer phantoms/phantom_1.mrc --model learned.onnx --out learned
+test -s learned/phantom_1.txt || { echo "FAILED: what was learned picks nothing"; exit 1; }
 picks="$(wc -l < picks/phantom_1.txt)"
 if [ "$picks" -lt 1 ]; then
     echo "FAILED: no particle was picked"

@@ -32,6 +32,7 @@ NEEDS_A_GPU = {"engines build"}
 QUICKER = {
     "milopyp-train": "--num-epochs 1 --threads 1 --gpus -1 --no-export",
     "demo": "--num-epochs 1",
+    "learn": "--threads 1",
     "pretrain": "--groups 1 --steps 1 --workers 1 --threads 1 --gpus -1",
 }
 CALIBRATION = {"particles": 9.0, "score": [0.2, 0.6], "precision": [0.5, 0.95], "recall": [0.9, 0.5]}
@@ -140,6 +141,12 @@ def for_training() -> None:
     lists(Path("data"), wide, ("ribo_train_imgs.txt", "ribo_train_coords.txt", "v.txt", "vc.txt"))
 
 
+def for_learning() -> None:
+    for_training()
+    for name in ("imgs", "coords"):
+        shutil.copy(f"data/ribo_train_{name}.txt", f"data/{name}.txt")
+
+
 def for_export() -> None:
     save_toy(Path("model.pth"))
     path = Path("exp/semi/ribosome/model_last_contrastive.pth")
@@ -163,8 +170,8 @@ def for_phantoms() -> None:
 
 SCENES: dict[str, Callable[[], object]] = {
     "prepare": for_prepare, "show": for_picking, "evaluate": for_evaluate, "convert": for_convert,
-    "threshold": for_threshold, "report": for_report, "phantom": for_phantoms, "milopyp-train": for_training,
-    "milopyp-export": for_export, "milopyp-infer": for_picking,
+    "learn": for_learning, "threshold": for_threshold, "report": for_report, "phantom": for_phantoms,
+    "milopyp-train": for_training, "milopyp-export": for_export, "milopyp-infer": for_picking,
 }  # fmt: skip
 
 

@@ -42,7 +42,8 @@ def sources() -> set[str]:
 def test_a_wheel_holds_the_packages_and_nothing_else(names: set[str]) -> None:
     assert names == sources()
     assert {name.split("/")[0] for name in names} == {
-        "milopyp", "milopyp_shared", "milopyp_simulation", "milopyp_training", "milopyp_export", "milopyp_inference",
+        "milopyp", "milopyp_shared", "milopyp_simulation", "milopyp_training", "milopyp_learning", "milopyp_export",
+        "milopyp_inference",
     }  # fmt: skip
     assert "milopyp/commands/report/viewer.js" in names
     assert {f"milopyp_shared/pretrained/features.{kind}" for kind in ("npz", "onnx", "json")} <= names

@@ -1,0 +1,70 @@
+"""A head in the shipped graphs, put there without a package for ONNX files and read back with one."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from milopyp_inference.engine.features import read_feature_file
+from milopyp_inference.engine.onnx_head import HEAD_BIAS, HEAD_WEIGHT, picking_file, put_head
+from milopyp_inference.engine.protobuf import fields
+from milopyp_shared.graph_names import FEATURES, INPUTS, OUTPUT
+from milopyp_shared.head import Head
+from milopyp_shared.preprocessing import Preprocessing
+from milopyp_shared.recipe import CHUNKS_KEY, METADATA_KEY, Recipe, Threshold
+
+FILE, DESCRIPTION = read_feature_file()
+HEAD = Head(np.linspace(-1, 1, DESCRIPTION.options.features, dtype=np.float32), -2.5)
+RECIPE = Recipe("unet3d", "learn", Preprocessing(), FILE.recipe.geometry, 12.0, Threshold(0.3, "by hand"))
+
+
+@pytest.mark.parametrize("graph", ["graph", "streaming_graph"])
+def test_the_graph_is_whole_and_ends_in_a_heat_map(graph: str) -> None:
+    before, after = (
+        onnx.load_from_string(each) for each in (getattr(FILE, graph), put_head(getattr(FILE, graph), HEAD))
+    )
+    onnx.checker.check_model(after, full_check=True)
+    weights = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in after.graph.initializer}
+    np.testing.assert_array_equal(weights[HEAD_WEIGHT].reshape(-1), HEAD.weights)
+    np.testing.assert_array_equal(weights[HEAD_BIAS], np.float32([HEAD.bias]))
+    names = [[value.name for value in model.graph.output] for model in (before, after)]
+    assert names[1] == [OUTPUT if name == FEATURES else name for name in names[0]]
+    shapes = [
+        [size.dim_param or size.dim_value for size in value.type.tensor_type.shape.dim]
+        for model, name in ((before, FEATURES), (after, OUTPUT))
+        for value in model.graph.output
+        if value.name == name
+    ]
+    assert shapes[1] == [shapes[0][0], *shapes[0][2:]]
+    assert len(after.graph.node) == len(before.graph.node) + 1  # two fewer, three more
+
+
+def test_a_file_is_one_that_picks_and_nothing_of_features_is_left() -> None:
+    content = picking_file(FILE.graph, HEAD, RECIPE)
+    model = onnx.load_from_string(content)
+    entries = {entry.key: entry.value for entry in model.metadata_props}
+    assert Recipe.from_json(entries[METADATA_KEY], "file") == RECIPE
+    assert set(entries) == {METADATA_KEY, CHUNKS_KEY}
+    assert [value.name for value in (*model.graph.input, *model.graph.output)] == [*INPUTS, OUTPUT]
+    assert FEATURES not in {name for node in model.graph.node for name in node.output}
+    assert [number for number, _, _ in fields(content)].count(7) == 1  # not every reader merges graphs
+    assert len(content) < 1.2 * len(FILE.graph)
+
+
+def test_another_graph_is_refused() -> None:
+    with pytest.raises(ValueError, match="no node makes features"):
+        put_head(put_head(FILE.graph, HEAD), HEAD)
+
+
+@given(st.binary(max_size=200), st.integers(0, 50_000), st.integers(0, 255))
+def test_any_bytes_are_read_or_refused(noise: bytes, place: int, value: int) -> None:
+    content = bytearray(FILE.streaming_graph[:50_000])
+    content[place % len(content)] = value
+    for damaged in (noise, bytes(content)):
+        try:
+            put_head(damaged, HEAD)
+        except ValueError as error:
+            assert str(error)
