@@ -188,7 +188,7 @@ class Recipe:
     architecture_options
         Its parameters, e.g. ``{"last_k": 3}``.
     preset
-        ``default`` or ``published``.
+        ``pretrained``, ``scratch`` (``default`` in older files), ``learn`` or ``published``.
     grey
         How grey levels are made.
     contrast

@@ -90,6 +90,8 @@ def test_ten_labels_find_the_others_without_pytorch(folder: Path) -> None:
     assert "next: milopyp-infer TOMOGRAM... --model m.onnx" in ended.stdout
     assert judged("m.onnx")["auprc"] > 0.9
     shown = json.loads(done("milopyp show --json m.onnx").out)
+    said = done("milopyp show m.onnx").out
+    assert "differs from its head by" in said and "none: a head learned on the pre-trained network" in said
     assert (shown["preset"], shown["labels"], shown["diameter"]) == ("learn", {"phantom_1": 10}, DIAMETER)
 
 

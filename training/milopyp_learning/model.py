@@ -70,7 +70,7 @@ def write_model(path: Path, network: FeatureNetwork, head: Head, recipe: Recipe)
     """
     with atomic_write(path) as part:
         part.write_bytes(picking_file(network.file.graph, head, recipe))
-        recipe = replace(recipe, parity={"max_difference": largest_difference(part, network, head)})
+        recipe = replace(recipe, parity={"head_max_difference": largest_difference(part, network, head)})
         part.write_bytes(picking_file(network.file.graph, head, recipe))
         read_model_file(part)
     return recipe

@@ -60,7 +60,7 @@ def describe(recipe: Recipe, file: Path) -> str:
         ("tiles", _tiles(recipe)),
         ("trained on", _trained_on(recipe)),
         ("made with", ", ".join(f"{name} {number}" for name, number in sorted(recipe.versions.items()))),
-        ("checkpoint", f"SHA-256 {recipe.checkpoint_sha256}" if recipe.checkpoint_sha256 else "this file"),
+        ("checkpoint", _checkpoint(recipe)),
         ("comparison", "; ".join(_comparison(recipe.parity)) or "none: a checkpoint"),
     ]
     return "\n".join(f"{title:<12}{text}" for title, text in rows)
@@ -149,12 +149,20 @@ def _trained_on(recipe: Recipe) -> str:
     return f"{sum(recipe.labels.values())} labels in {len(recipe.labels)} tomograms ({each}){order}"
 
 
+def _checkpoint(recipe: Recipe) -> str:
+    if "head_max_difference" in recipe.parity:
+        return "none: a head learned on the pre-trained network"
+    return f"SHA-256 {recipe.checkpoint_sha256}" if recipe.checkpoint_sha256 else "this file"
+
+
 def _comparison(figures: dict[str, float]) -> list[str]:
     """The export's figures; unknown ones of a newer version as they are."""
     left, parts = dict(figures), []
     if "max_difference" in left:
         text = f"differs from PyTorch by {left.pop('max_difference'):.2g} at most in {left.pop('shapes', 0):.0f} shapes"
         parts.append(f"{text} (limit {left.pop('limit'):g})" if "limit" in left else text)
+    if "head_max_difference" in left:
+        parts.append(f"differs from its head by {left.pop('head_max_difference'):.2g} at most")
     if "fp32_max_difference" in left:
         parts.append(f"differed from PyTorch by {left.pop('fp32_max_difference'):.2g} at most before quantisation")
     if "tomograms" in left:
