@@ -33,6 +33,7 @@ from milopyp_shared.matching import evaluate
 from milopyp_shared.peaks import nms
 
 # Where the published program never picks: 20 voxels in x and y, 10 heat-map sections (20 voxels) in z.
+LEARN = "learn"  # no preset: the head alone, by milopyp learn
 MARGIN_XYZ = np.array([20.0, 20.0, 20.0])
 
 
@@ -40,11 +41,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder with dev/ and mid/; MILOPYP_REFERENCE/data by default")
     parser.add_argument("--tasks", help="names separated by commas; all by default")
-    parser.add_argument("--presets", default="pretrained")
+    parser.add_argument("--presets", default="pretrained", help="those of milopyp-train, and learn: milopyp learn")
     parser.add_argument("--labels", default="30pct", help="30pct, all or numbers of labels, separated by commas")
     parser.add_argument("--seeds", help="numbers of the label draws; the training seed is fixed. All by default")
     parser.add_argument("--split", choices=["val", "test"], default="test")
-    parser.add_argument("--extra", default="", help="more options for milopyp-train")
+    parser.add_argument("--extra", default="", help="more options for the training")
     parser.add_argument("--work", type=Path, default=Path("bench_accuracy"))
     options = parser.parse_args()
     if options.data or "MILOPYP_REFERENCE" in os.environ:
@@ -90,12 +91,17 @@ def run_one(
         start = time.perf_counter()
         coordinates = folder / "labels.tsv"
         write_coordinate_list(coordinates, draw.coordinates(lists))
-        call(
-            folder, "milopyp-train", "--train-img-txt", lists / "images_train.tsv", "--train-coord-txt", coordinates,
-            "--bbox", task.diameter, "--exp-id", "run", "--no-export", "--preset", preset, *extra.split(),
-        )  # fmt: skip
+        images, common = lists / "images_train.tsv", ("--bbox", task.diameter, *extra.split())
+        if preset == LEARN:
+            call(folder, "milopyp", "learn", images, coordinates, "-o", "model.onnx", "--overwrite", *common)
+        else:
+            call(
+                folder, "milopyp-train", "--train-img-txt", images, "--train-coord-txt", coordinates,
+                "--exp-id", "run", "--no-export", "--preset", preset, *common,
+            )  # fmt: skip
         timing.write_text(json.dumps(time.perf_counter() - start))
-        call(folder, "milopyp-export", "exp/semi/run/model_last_contrastive.pth", "-o", "model.onnx", "--overwrite")
+        if preset != LEARN:
+            call(folder, "milopyp-export", "exp/semi/run/model_last_contrastive.pth", "-o", "model.onnx", "--overwrite")
     call(
         folder, "milopyp-infer", lists / f"images_{split}.tsv", "--model", "model.onnx", "--out", split, "--overwrite"
     )  # fmt: skip

@@ -33,7 +33,7 @@ from ..data.cross_validated import CrossValidated
 Floats = NDArray[np.float64]
 
 # Background is counted between these numbers of places per unlabelled particle: with fewer, too many are particles.
-MOST, LEAST = 10.0, 4.0
+COUNTED = (4.0, 10.0)
 LEFT = 0.5  # of the background places that new tomograms have at high scores
 FEWEST_PARTICLES = 4.0  # unlabelled ones; with fewer their scores say nothing
 _FLOOR = 0.01  # of scores that count
@@ -54,7 +54,9 @@ def unlabelled_particles(labels: Floats, places: Sequence[Floats]) -> float:
     return 2.0 * float(np.mean([(scores > median).sum() for scores in places]))
 
 
-def calibrate(found: CrossValidated, places: Floats, tomograms: int) -> Calibration | None:
+def calibrate(
+    found: CrossValidated, places: Floats, tomograms: int, counted: tuple[float, float] = COUNTED
+) -> Calibration | None:
     """Expected precision and recall on new tomograms by score, steps 2 to 4; None where nothing can be said.
 
     Parameters
@@ -63,9 +65,11 @@ def calibrate(found: CrossValidated, places: Floats, tomograms: int) -> Calibrat
         Scores of the places without a label by the network that picks.
     tomograms
         Number of training tomograms with labels.
+    counted
+        Places per unlabelled particle between which background is counted.
     """
     labelled, unlabelled = len(found.label_scores), found.unlabelled
-    background = _background(places, unlabelled)
+    background = _background(places, unlabelled, counted)
     if unlabelled < FEWEST_PARTICLES or background is None:
         return None
     wrong = background(_GRID)
@@ -83,10 +87,10 @@ def calibrate(found: CrossValidated, places: Floats, tomograms: int) -> Calibrat
     )
 
 
-def _background(places: Floats, unlabelled: float) -> Callable[[Floats], Floats] | None:
+def _background(places: Floats, unlabelled: float, counted: tuple[float, float]) -> Callable[[Floats], Floats] | None:
     """Number of background places above a score: an exponential of the logit through two counts."""
     falling = np.sort(places[places > _FLOOR])[::-1]
-    counts = np.array([LEAST, MOST]) * max(unlabelled, FEWEST_PARTICLES)
+    counts = np.array(counted) * max(unlabelled, FEWEST_PARTICLES)
     counts = np.minimum(counts, len(falling) - 1)
     if counts[0] < FEWEST_PARTICLES or counts[1] < 1.5 * counts[0]:
         return None
