@@ -61,6 +61,13 @@ def test_single_voxels_are_those_of_the_whole(network: FeatureNetwork, volume: L
         assert np.abs(take(mask) - features[:, *place][:, mask].T).max() < 0.01 * largest.max()
 
 
+def test_places_are_those_of_the_whole(network: FeatureNetwork, volume: LabelledVolume) -> None:
+    features, found = whole(network, volume), keep_features(network, volume)
+    zyx = np.random.default_rng(4).integers(0, found.grid, (50, 3))
+    wanted = features[:, *zyx.T].T
+    assert np.abs(found.at(zyx) - wanted).max() < 0.01 * features.max()
+
+
 def test_pieces_of_a_bounded_engine_make_up_the_same(tmp_path: Path, network: FeatureNetwork) -> None:
     noise = np.random.default_rng(3).normal(size=(24, 200, 220)).astype(np.float32)
     path = write_tomogram(tmp_path / "wide.mrc", noise, voxel_size=10.0)

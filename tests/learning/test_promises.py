@@ -10,7 +10,7 @@ import pytest
 
 from learning.conftest import DIAMETER
 from milopyp_inference.engine.features import FeatureNetwork
-from milopyp_learning.heads import Known, ask_heads, learn_head
+from milopyp_learning.heads import Known, agreement_of, ask_heads, learn_head
 from milopyp_learning.kept_features import keep_features
 from milopyp_learning.model import recipe_of
 from milopyp_learning.promises import Promises, _suggested, find_promises
@@ -60,12 +60,24 @@ def test_the_suggested_score_loses_little(count: int, network: FeatureNetwork, k
 
 def test_every_label_is_asked_by_a_head_that_has_not_seen_it(network: FeatureNetwork, known: Known) -> None:
     """A label on nothing scores low, though the head that has learned it gives it more than that."""
-    astray = [*known.volume.xyz[:1], 7.0, 7.0, 0.0]
+    astray = np.add(known.volume.xyz[:1], (7.0, 7.0, 0.0))
     odd = replace(known, volume=replace(known.volume, xyz=np.concatenate([known.volume.xyz[:6], astray])))
     wanted, recipe = setting(network, [odd])
     [found] = ask_heads([odd], wanted, recipe)
     assert len(found.labels) == 7
     assert found.labels[:6].min() > 2 * found.labels[6]
+
+
+def test_a_label_on_nothing_is_doubtful(network: FeatureNetwork, known: Known) -> None:
+    astray = np.add(known.volume.xyz[:1], (7.0, 7.0, 0.0))
+    odd = replace(known, volume=replace(known.volume, xyz=np.concatenate([known.volume.xyz[:8], astray])))
+    found = agreement_of([odd], (1, 2, 2))
+    assert found is not None
+    doubt = found.warning()
+    assert doubt and doubt.startswith("W13 1 of 9 labels")
+    right = agreement_of([known], (1, 2, 2))
+    assert right is not None and right.warning() is None
+    assert agreement_of([with_labels(known, 1)], (1, 2, 2)) is None
 
 
 def test_more_certain_labels_ask_for_a_higher_score() -> None:

@@ -8,7 +8,8 @@ import torch
 
 from milopyp_shared.preprocessing import Preprocessing, grey_levels
 from milopyp_training.data.dataset import LabelledVolume
-from milopyp_training.evaluation.label_agreement import NAMED, Agreement, label_agreement
+from milopyp_training.evaluation.label_agreement import NAMED, Agreement
+from milopyp_training.evaluation.label_features import label_agreement
 from milopyp_training.networks.unet3d import UNet3d
 from toys import tomogram_of
 

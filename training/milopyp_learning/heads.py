@@ -10,10 +10,11 @@ import numpy as np
 
 from milopyp_shared.head import Head, fit_head
 from milopyp_shared.recipe import Recipe
-from milopyp_training.data.dataset import LabelledVolume
+from milopyp_training.data.dataset import LabelledVolume, Triple
 from milopyp_training.data.head_examples import gather
 from milopyp_training.data.wanted import Wanted
 from milopyp_training.evaluation.held_out import Fold, Heat, OutOfFold, ask_out_of_fold, folds
+from milopyp_training.evaluation.label_agreement import PER_LABEL, Agreement, compare, labels_to_compare
 
 from .kept_features import KeptFeatures
 
@@ -43,6 +44,22 @@ def learn_head(known: Sequence[Known], wanted: Wanted) -> Head:
     voxels = sum(math.prod(one.features.grid) for one in known)
     examples = gather(parts, wanted, voxels, np.random.default_rng(SEED))
     return fit_head(examples.features, examples.target, examples.positive, hardest=HARDEST, tolerance=TOLERANCE)
+
+
+def agreement_of(known: Sequence[Known], stride: Triple) -> Agreement | None:
+    """Do the labels look like each other? None where there is only one."""
+    features, rng = {one.volume.name: one.features for one in known}, np.random.default_rng(SEED)
+    places = labels_to_compare([one.volume for one in known], rng)
+    if not places:
+        return None
+    at_labels, background = [], []
+    for volume, index in places:
+        own = features[volume.name]
+        nearest = np.rint(volume.grid_zyx(stride)[index]).astype(np.int64)
+        anywhere = rng.integers(0, own.grid, (PER_LABEL, 3))
+        at_labels.append(own.at(np.clip(nearest, 0, np.array(own.grid) - 1)[None]))
+        background.append(own.at(anywhere))
+    return compare(places, np.concatenate(at_labels), np.concatenate(background))
 
 
 def ask_heads(known: Sequence[Known], wanted: Wanted, recipe: Recipe) -> list[OutOfFold]:

@@ -125,6 +125,16 @@ class KeptFeatures:
         for piece, codes in self._each():
             yield volume, piece.slices, _Taken(codes, np.array(piece.largest, np.float32))
 
+    def at(self, zyx: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Features ``(n, d)`` of voxels ``(n, 3)`` of the grid."""
+        found = np.empty((len(zyx), self.codes.shape[1]), np.float32)
+        for piece, codes in self._each():
+            first, last = np.array(piece.place).T
+            here = ((zyx >= first) & (zyx < last)).all(axis=1)
+            index = np.ravel_multi_index(tuple((zyx[here] - first).T), piece.shape)
+            found[here] = _SQUARES[codes[index]] * np.array(piece.largest, np.float32)
+        return found
+
     def _each(self) -> Iterator[tuple[KeptPiece, Codes]]:
         at = 0
         for piece in self.pieces:

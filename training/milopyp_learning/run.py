@@ -12,7 +12,7 @@ from milopyp_shared.recipe import Recipe
 from milopyp_training.data.dataset import LabelledVolume, TrainingSet
 from milopyp_training.data.wanted import Wanted
 
-from .heads import Known, learn_head
+from .heads import Known, agreement_of, learn_head
 from .kept_features import keep_features
 from .model import recipe_of, write_model
 from .promises import find_promises
@@ -48,6 +48,9 @@ def learn(data: TrainingSet, network: FeatureNetwork, files: Files, console: Con
     """
     known = list(_known(data.volumes, network, files.features, console))
     recipe = recipe_of(network, data)
+    agreement = agreement_of(known, recipe.geometry.stride)
+    if agreement is not None and (doubt := agreement.warning()):
+        console.warn(doubt)
     wanted = Wanted(data.diameter, recipe.geometry.stride)
     head = learn_head(known, wanted)
     promises = find_promises(known, head, wanted, recipe)

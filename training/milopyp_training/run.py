@@ -21,7 +21,7 @@ from .data.dataset import LabelledVolume, TrainingSet, with_particles
 from .evaluation import calibration, label_suggestions, model_selection, plots
 from .evaluation.crossvalidation import CrossValidation, ignore_look_alikes
 from .evaluation.held_out import FEWEST_LABELS
-from .evaluation.label_agreement import label_agreement
+from .evaluation.label_features import label_agreement
 from .evaluation.model_selection import Metric, rows_of
 from .evaluation.threshold import calibrated_threshold, threshold_of_labels, threshold_of_look_alikes
 from .evaluation.validation import Prediction, predict_all, validate

@@ -15,14 +15,10 @@ from numpy.typing import NDArray
 
 from milopyp_shared.head import ridge
 
-from ..data.dataset import LabelledVolume, Triple, with_particles
-from ..networks.base import PickingNetwork
-from ..networks.pretrained import features_of
-from ..networks.unet3d import UNet3d
+from ..data.dataset import LabelledVolume, with_particles
 
 Features = NDArray[np.float32]
 
-AROUND: Triple = (16, 64, 64)  # voxels around a label that the network sees
 PER_LABEL = 400  # voxels of its surroundings that are background
 MOST_LABELS = 200  # enough to compare each with
 DOUBTFUL = 0.05  # part of the background that looks more like the other labels
@@ -61,44 +57,29 @@ class Agreement:
         return f"W13 {len(doubtful)} of {len(self.xyz)} labels look like background beside the others: {places}"
 
 
-def label_agreement(network: PickingNetwork, volumes: Sequence[LabelledVolume]) -> Agreement | None:
-    """Compare every label with the others; None where there is only one.
+def labels_to_compare(volumes: Sequence[LabelledVolume], rng: np.random.Generator) -> list[tuple[LabelledVolume, int]]:
+    """Labels, as tomogram and number: all, or some where there are many; none where there is only one."""
+    places = [(volume, index) for volume in with_particles(volumes) for index in range(len(volume.xyz))]
+    if len(places) > MOST_LABELS:
+        places = [places[i] for i in np.sort(rng.permutation(len(places))[:MOST_LABELS])]
+    return places if len(places) > 1 else []
+
+
+def compare(places: Sequence[tuple[LabelledVolume, int]], at_labels: Features, background: Features) -> Agreement:
+    """Compare every label with the others.
 
     Parameters
     ----------
-    network
-        With features that tell particles apart; its head is not asked.
+    places
+        From `labels_to_compare`.
+    at_labels
+        ``(n, d)`` features there.
+    background
+        ``(m, d)`` features of places that are none of the labels.
     """
-    assert isinstance(network, UNet3d)
-    labelled = with_particles(volumes)
-    places = [(volume, index) for volume in labelled for index in range(len(volume.xyz))]
-    rng = np.random.default_rng(0)
-    if len(places) > MOST_LABELS:
-        places = [places[i] for i in np.sort(rng.permutation(len(places))[:MOST_LABELS])]
-    if len(places) < 2:
-        return None
-    shown = [_features(network, volume, index, rng) for volume, index in places]
-    at_labels = np.stack([label for label, _ in shown])
-    background = np.concatenate([around for _, around in shown])
     more_alike = [_more_alike(at_labels, index, background) for index in range(len(places))]
     names, xyz = [volume.name for volume, _ in places], np.stack([volume.xyz[index] for volume, index in places])
     return Agreement(names, xyz, np.array(more_alike))
-
-
-def _features(
-    network: UNet3d, volume: LabelledVolume, index: int, rng: np.random.Generator
-) -> tuple[Features, Features]:
-    """Features at a label ``(d,)``, and at voxels around it that are not its particle ``(m, d)``."""
-    stride = network.geometry().stride
-    centre = volume.grid_zyx(stride)[index]
-    shape = np.minimum(AROUND, volume.grey.shape) // np.array(stride) * stride
-    start = np.clip(np.rint(centre * stride - shape / 2), 0, np.array(volume.grey.shape) - shape).astype(int)
-    start = start // stride * stride
-    grey = volume.grey.box(start.tolist(), (start + shape).tolist())
-    features = np.moveaxis(features_of(network, grey, volume.grey.input_range), 0, -1)
-    own = np.clip(np.rint(centre - start / np.array(stride)).astype(int), 0, np.array(features.shape[:3]) - 1)
-    flat = features.reshape(-1, features.shape[-1])
-    return features[tuple(own)], flat[rng.integers(0, len(flat), PER_LABEL)]
 
 
 def _more_alike(at_labels: Features, index: int, background: Features) -> float:
