@@ -1,0 +1,115 @@
+"""Tomograms like a user's, with a known particle among others of random shape: what a head learns the particle from.
+
+What cannot be read from the user's tomograms is drawn around what most people have: dose, defocus, crowding.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .densities import SOLVENT, Density, scale_to
+from .random_shapes import random_density
+from .settings import MicroscopeSettings, SimulationSettings, SpecimenSettings
+from .spectrum import TiltRange
+from .tomogram import SimulatedTomogram, simulate
+
+Rng = np.random.Generator
+
+PARTICLE = "particle"
+COPIES = 22  # of the particle, and at most of any other, in a field of `USUAL` voxels
+FEWEST, MOST = 8, 60
+USUAL = 96 * 256 * 256
+OTHERS = 8
+ALIKE = (0.85, 1.2)  # their radii in units of the particle's: look-alikes are what is to be told apart
+DOSE, DOSE_SPREAD = 110.0, 0.2  # electrons per square Angstrom; range of the logarithm to either side
+DEFOCUS = (28000.0, 40000.0)
+
+
+@dataclass(frozen=True)
+class Imaging:
+    """What is known of how the user's tomograms were made.
+
+    Attributes
+    ----------
+    shape_zyx
+        Size of a simulated field, voxels; z is the thickness.
+    voxel_size
+        Angstrom.
+    tilts
+        Axis and range.
+    """
+
+    shape_zyx: tuple[int, int, int]
+    voxel_size: float
+    tilts: TiltRange
+
+
+def simulate_among_others(density: Density, imaging: Imaging, seed: tuple[int, ...]) -> SimulatedTomogram:
+    """A tomogram with copies of a density, `PARTICLE` of its truth, among others that are new for every seed.
+
+    Raises
+    ------
+    UsageError
+        As `milopyp_simulation.tomogram.simulate`.
+    """
+    rng = np.random.default_rng(seed)
+    densities = {PARTICLE: density}
+    for number in range(OTHERS):
+        # every second one stands on a membrane if the particle does: the place shall not give it away
+        membrane = density.membrane_z is not None and number % 2 == 0
+        densities[f"other_{number}"] = _other(density, imaging.voxel_size, membrane, rng)
+    part = math.prod(imaging.shape_zyx) / USUAL
+    most = int(np.clip(round(COPIES * part), FEWEST, MOST))
+    counts = {
+        name: most if name == PARTICLE else int(np.clip(_usual_count(one, imaging.voxel_size) * part, 2, most))
+        for name, one in densities.items()
+    }
+    settings = SimulationSettings(
+        imaging.shape_zyx, imaging.voxel_size, _specimen(counts, density, imaging, rng), _microscope(imaging, rng)
+    )
+    return simulate(settings, densities, seed)
+
+
+def _other(density: Density, voxel_size: float, membrane: bool, rng: Rng) -> Density:
+    """A random shape about as large as the particle, and as dense: else its darkness would give it away."""
+    radius = density.radius_in(voxel_size)
+    shape = random_density(rng, (ALIKE[0] * radius, ALIKE[1] * radius), membrane)
+    return replace(shape, array=shape.array * np.float32(_fullness(density) / _fullness(shape) * rng.uniform(0.8, 1.2)))
+
+
+def _fullness(density: Density) -> float:
+    """Protein per voxel that holds a good part of it."""
+    return density.mass / float(np.count_nonzero(density.array > SOLVENT * density.array.max()))
+
+
+def _usual_count(density: Density, voxel_size: float) -> float:
+    """Large particles are fewer."""
+    return 14 * (9 / max(density.max_radius * scale_to(density, voxel_size), 1.0)) ** 1.2
+
+
+def _specimen(counts: dict[str, int], density: Density, imaging: Imaging, rng: Rng) -> SpecimenSettings:
+    depth, height, width = imaging.shape_zyx
+    area, thickness = height * width / 256**2, depth * imaging.voxel_size
+    vesicles = (1, 3) if density.membrane_z is None else (4, 5)
+    return SpecimenSettings(
+        counts=counts,
+        ice_thickness=(0.75 * thickness, 0.88 * thickness),
+        crowder_fraction=rng.uniform(0.03, 0.06),
+        vesicles=(math.ceil(vesicles[0] * area), math.ceil(vesicles[1] * area)),
+        vesicle_radius=(min(200, 0.3 * thickness), min(340, 0.4 * thickness)),
+        gold=(round(3 * area), round(9 * area)),
+    )
+
+
+def _microscope(imaging: Imaging, rng: Rng) -> MicroscopeSettings:
+    return MicroscopeSettings(
+        tilt_min=imaging.tilts.low,
+        tilt_max=imaging.tilts.high,
+        tilt_axis=imaging.tilts.axis,
+        dose=DOSE * math.exp(rng.uniform(-DOSE_SPREAD, DOSE_SPREAD)),
+        defocus=DEFOCUS,
+        b_factor=rng.uniform(4000, 6000),
+    )
