@@ -87,7 +87,7 @@ def _fullness(density: Density) -> float:
 
 def _usual_count(density: Density, voxel_size: float) -> float:
     """Large particles are fewer."""
-    return 14 * (9 / max(density.max_radius * scale_to(density, voxel_size), 1.0)) ** 1.2
+    return 14.0 * math.pow(9 / max(density.max_radius * scale_to(density, voxel_size), 1.0), 1.2)
 
 
 def _specimen(counts: dict[str, int], density: Density, imaging: Imaging, rng: Rng) -> SpecimenSettings:

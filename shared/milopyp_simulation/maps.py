@@ -65,10 +65,14 @@ def _protein(tomogram: Tomogram) -> Volume:
     array, path = np.asarray(tomogram.zyx, np.float32), tomogram.path
     lowest, highest = float(array.min()), float(array.max())
     if not (math.isfinite(lowest) and math.isfinite(highest)):
-        raise InputError("NaN or infinite voxels", where=path, expected="finite numbers", remedy="Replace them, e.g. by 0.")
+        raise InputError(
+            "NaN or infinite voxels", where=path, expected="finite numbers", remedy="Replace them, e.g. by 0."
+        )
     if lowest == highest:
         raise InputError(f"all voxels are {lowest:g}", where=path, expected="the density of a particle in solvent")
-    solvent = float(np.median(np.concatenate([array[[0, -1]].ravel(), array[:, [0, -1]].ravel(), array[:, :, [0, -1]].ravel()])))
+    solvent = float(
+        np.median(np.concatenate([array[[0, -1]].ravel(), array[:, [0, -1]].ravel(), array[:, :, [0, -1]].ravel()]))
+    )
     above, below = highest - solvent, solvent - lowest
     if below > INVERTED * above:
         raise InputError(

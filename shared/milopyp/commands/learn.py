@@ -1,31 +1,49 @@
-"""`milopyp learn`: labels and tomograms -> model file, without PyTorch."""
+"""`milopyp learn`: labels, or a density map, and tomograms -> model file, without PyTorch."""
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from milopyp_shared.axes import ORDER_WORDS
-from milopyp_shared.commandline import LengthRange, Number, command, option
+from milopyp_shared.commandline import LengthRange, Number, command, option, spelled
 from milopyp_shared.console import Console
+from milopyp_shared.errors import UsageError
 from milopyp_shared.lengths import LARGEST, SMALLEST, Length, diameter_in_voxels
 from milopyp_shared.overwrite import refuse_existing
 
 if TYPE_CHECKING:  # the command line starts without numpy
+    from milopyp_inference.engine.features import FeatureNetwork
     from milopyp_shared.lists import ImageEntry
     from milopyp_shared.recipe import Recipe
 
 DATA, PARTICLE, OUTPUT, MACHINE = "Data", "Particle", "Output", "Machine"
+TEMPLATE = "From a density map, without labels"
+OF_TEMPLATE = ("map_voxel_size", "mass", "membrane_z", "tilt_axis", "tilt_range")
+OF_LABELS = ("mask", "keep_features")
+
+
+def _two_angles(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[float, float] | None:
+    """``"-60,54"`` -> ``(-60.0, 54.0)``."""
+    if value is None:
+        return None
+    try:
+        low, high = (float(word) for word in value.split(","))
+    except ValueError:
+        message = f"{value!r} is not two numbers separated by a comma, e.g. -60,60"
+        raise click.BadParameter(message, ctx=ctx, param=param) from None
+    return low, high
 
 
 @command("learn")
 @click.argument("images", type=click.Path(path_type=Path))
-@click.argument("coords", type=click.Path(path_type=Path))
+@click.argument("coords", type=click.Path(path_type=Path), required=False)
 @option(
-    "--bbox", required=True, type=LengthRange(min=SMALLEST, max=LARGEST), group=PARTICLE,
-    help="Particle diameter in voxels of the tomograms, or in Angstrom with an A (210A).",
+    "--bbox", type=LengthRange(min=SMALLEST, max=LARGEST), group=PARTICLE,
+    help="Particle diameter in voxels of the tomograms, or in Angstrom with an A (210A).  [default: the template's]",
 )  # fmt: skip
 @option(
     "--contrast", type=click.Choice(["dark", "bright"]), default="dark", group=PARTICLE,
@@ -43,56 +61,115 @@ DATA, PARTICLE, OUTPUT, MACHINE = "Data", "Particle", "Output", "Machine"
     "--voxel-size", type=Number(min=0, min_open=True), group=DATA,
     help="Angstrom, of all tomograms; overrides their headers.",
 )  # fmt: skip
+@option(
+    "--template", type=click.Path(path_type=Path), metavar="MAP.mrc", group=TEMPLATE,
+    help="Density map of the particle, protein positive: tomograms like IMAGES are simulated with it and learned from; "
+    "COORDS are only compared with what is found.",
+)  # fmt: skip
+@option(
+    "--map-voxel-size", type=Number(min=0, min_open=True), group=TEMPLATE,
+    help="Of the map in Angstrom, if its header says none, or exactly 1.0.",
+)  # fmt: skip
+@option(
+    "--mass", type=Number(min=0, min_open=True), metavar="KDA", group=TEMPLATE,
+    help="Of the particle.  [default: estimated from the map]",
+)  # fmt: skip
+@option(
+    "--membrane-z", type=Number(min=0), metavar="SECTION", group=TEMPLATE,
+    help="The particle stands on a membrane, whose middle is this section of the map (from 0); +z points away from it.",
+)  # fmt: skip
+@option(
+    "--tilt-axis", type=click.Choice(["x", "y"]), group=TEMPLATE,
+    help="Of the tomograms.  [default: as their missing wedge shows]",
+)  # fmt: skip
+@option(
+    "--tilt-range", metavar="MIN,MAX", callback=_two_angles, group=TEMPLATE,
+    help="Of the tomograms in degrees.  [default: as their missing wedge shows]",
+)  # fmt: skip
 @option("-o", "--output", type=click.Path(path_type=Path), required=True, group=OUTPUT, help="ONNX file.")
 @option("--overwrite", is_flag=True, group=OUTPUT, help="Replace an existing file.")
 @option(
-    "--keep-features", "features", type=click.Path(path_type=Path), group=OUTPUT,
+    "--keep-features", type=click.Path(path_type=Path), group=OUTPUT,
     help="Folder that keeps what the network sees of each tomogram, 4 bytes per voxel: with other labels, the next run "
     "on the same tomograms takes a second.",
 )  # fmt: skip
 @option("--memory", metavar="SIZE", group=MACHINE, help="Bound of the network at work, e.g. 2GB.  [default: 1GB]")
 @option("--threads", type=click.IntRange(min=1), group=MACHINE, help="CPU threads.  [default: all that are allowed]")
-def learn(images: Path, coords: Path, output: Path, *, overwrite: bool, features: Path | None, **given: Any) -> None:
-    """Learn a model from labels in seconds, without PyTorch.
+@click.pass_context
+def learn(
+    ctx: click.Context, /, output: Path, overwrite: bool, memory: str | None, threads: int | None, **given: Any
+) -> None:
+    """Learn a model in seconds, from labels or from a density map, without PyTorch.
 
     IMAGES and COORDS are the image list and the coordinate list that `milopyp prepare` writes. The network that every
     installation has looks at the tomograms, and only its last layer is learned. milopyp-train changes all of it: that
     takes minutes and mostly finds more.
 
+    With --template nothing needs to be clicked: COORDS and --bbox can be left out.
+
     \b
     Examples:
       milopyp learn ribo_train_imgs.txt ribo_train_coords.txt --bbox 21 -o ribo.onnx
       milopyp learn imgs.txt coords.txt --bbox 210A -o ribo.onnx --keep-features features
+      milopyp learn imgs.txt --template ribosome.mrc -o ribo.onnx
     """
-    refuse_existing(output, overwrite=overwrite, inputs=[images, coords], made=".onnx")
+    _check(ctx)
+    inputs = [given[name] for name in ("images", "coords", "template") if given[name] is not None]
+    refuse_existing(output, overwrite=overwrite, inputs=inputs, made=".onnx")
     from milopyp_inference.engine.features import open_features
     from milopyp_inference.engine.machine import Machine
     from milopyp_inference.engine.planning import parse_memory
-    from milopyp_learning.run import Files
-    from milopyp_learning.run import learn as run
+
+    console = Console()
+    machine = Machine(threads=threads, memory=None if memory is None else parse_memory(memory))
+    network = open_features(machine=machine)
+    if given["template"] is None:
+        recipe = _from_labels(output, network, console, **given)
+    else:
+        from .learn_template import Request, learn_template
+
+        request = Request(**{item.name: given[item.name] for item in fields(Request)})
+        recipe = learn_template(request, output, network, console)
+    _report(recipe, output, console)
+
+
+def _check(ctx: click.Context) -> None:
+    """Refuse what is missing, and what nothing would use."""
+    template, coords = (ctx.params[name] is not None for name in ("template", "coords"))
+    parameters = {parameter.name: parameter for parameter in ctx.command.params}
+    for name in () if template else ("coords", "bbox"):
+        if ctx.params[name] is None:
+            raise click.MissingParameter("Or give --template.", ctx=ctx, param=parameters[name])
+    unused = [(name, "--template beside it") for name in OF_TEMPLATE if not template]
+    unused += [(name, "COORDS beside it") for name in OF_LABELS if not coords]
+    for name, expected in unused:
+        if ctx.params[name] is not None:
+            raise UsageError("nothing would use it", where=spelled(name), expected=expected, remedy="Leave it out.")
+
+
+def _from_labels(output: Path, network: FeatureNetwork, console: Console, **given: Any) -> Recipe:
+    """Learn from the labels of the lists."""
+    from milopyp_learning.run import Files, learn
     from milopyp_shared.lists import read_coordinate_list, read_image_list
     from milopyp_shared.scale import describe_scale, scale_for
     from milopyp_training.data.dataset import TrainingSet, check_diameter, load_volumes
 
-    console = Console()
-    memory = None if given["memory"] is None else parse_memory(given["memory"])
-    listed, labels = read_image_list(images), read_coordinate_list(coords)
+    listed, labels = read_image_list(given["images"]), read_coordinate_list(given["coords"])
     labelled = [image for image in listed if image.name in labels]
     diameter = _diameter(given["bbox"], labelled, given["order"], given["voxel_size"], console)
     check_diameter(
         diameter, labelled, given["order"], given["voxel_size"], console.warn, guess=not given["bbox"].angstrom
     )
-    network = open_features(machine=Machine(threads=given["threads"], memory=memory))
     scale = scale_for(diameter, network.description.diameters)
     if scale != 1.0:
         console.say(f"{diameter:.4g} voxels across: tomograms are seen at {describe_scale(scale)}")
     volumes = load_volumes(
         listed, labels, network.description.grey, diameter=diameter, order=given["order"], contrast=given["contrast"],
-        masks=given["mask"], voxel_size=given["voxel_size"], scale=scale, where=coords, say=console.say,
+        masks=given["mask"], voxel_size=given["voxel_size"], scale=scale, where=given["coords"], say=console.say,
         warn=console.warn,
     )  # fmt: skip
-    recipe = run(TrainingSet(volumes, [], diameter, given["contrast"]), network, Files(output, features), console)
-    _report(recipe, output, console)
+    files = Files(output, given["keep_features"])
+    return learn(TrainingSet(volumes, [], diameter, given["contrast"]), network, files, console)
 
 
 def _diameter(
