@@ -22,29 +22,35 @@ PARTICLE = "particle"
 COPIES = 22  # of the particle, and at most of any other, in a field of `USUAL` voxels
 FEWEST, MOST = 8, 60
 USUAL = 96 * 256 * 256
+FIELD = 256  # voxels along y and x
 OTHERS = 8
 ALIKE = (0.85, 1.2)  # their radii in units of the particle's: look-alikes are what is to be told apart
-DOSE, DOSE_SPREAD = 110.0, 0.2  # electrons per square Angstrom; range of the logarithm to either side
-DEFOCUS = (28000.0, 40000.0)
+DOSE_SPREAD = 0.2  # range of the logarithm to either side
 
 
 @dataclass(frozen=True)
 class Imaging:
-    """What is known of how the user's tomograms were made.
+    """How the user's tomograms were made, as far as it is known.
 
     Attributes
     ----------
-    shape_zyx
-        Size of a simulated field, voxels; z is the thickness.
+    thickness
+        Voxels.
     voxel_size
         Angstrom.
     tilts
         Axis and range.
+    dose
+        Electrons per square Angstrom, about.
+    defocus
+        Range of the underfocus, Angstrom.
     """
 
-    shape_zyx: tuple[int, int, int]
+    thickness: int
     voxel_size: float
     tilts: TiltRange
+    dose: float = 110.0
+    defocus: tuple[float, float] = (28000.0, 40000.0)
 
 
 def simulate_among_others(density: Density, imaging: Imaging, seed: tuple[int, ...]) -> SimulatedTomogram:
@@ -61,14 +67,15 @@ def simulate_among_others(density: Density, imaging: Imaging, seed: tuple[int, .
         # every second one stands on a membrane if the particle does: the place shall not give it away
         membrane = density.membrane_z is not None and number % 2 == 0
         densities[f"other_{number}"] = _other(density, imaging.voxel_size, membrane, rng)
-    part = math.prod(imaging.shape_zyx) / USUAL
+    shape = (imaging.thickness, FIELD, FIELD)
+    part = math.prod(shape) / USUAL
     most = int(np.clip(round(COPIES * part), FEWEST, MOST))
     counts = {
         name: most if name == PARTICLE else int(np.clip(_usual_count(one, imaging.voxel_size) * part, 2, most))
         for name, one in densities.items()
     }
     settings = SimulationSettings(
-        imaging.shape_zyx, imaging.voxel_size, _specimen(counts, density, imaging, rng), _microscope(imaging, rng)
+        shape, imaging.voxel_size, _specimen(counts, density, imaging, rng), _microscope(imaging, rng)
     )
     return simulate(settings, densities, seed)
 
@@ -91,16 +98,14 @@ def _usual_count(density: Density, voxel_size: float) -> float:
 
 
 def _specimen(counts: dict[str, int], density: Density, imaging: Imaging, rng: Rng) -> SpecimenSettings:
-    depth, height, width = imaging.shape_zyx
-    area, thickness = height * width / 256**2, depth * imaging.voxel_size
-    vesicles = (1, 3) if density.membrane_z is None else (4, 5)
+    thickness = imaging.thickness * imaging.voxel_size
     return SpecimenSettings(
         counts=counts,
         ice_thickness=(0.75 * thickness, 0.88 * thickness),
         crowder_fraction=rng.uniform(0.03, 0.06),
-        vesicles=(math.ceil(vesicles[0] * area), math.ceil(vesicles[1] * area)),
+        vesicles=(1, 3) if density.membrane_z is None else (4, 5),
         vesicle_radius=(min(200, 0.3 * thickness), min(340, 0.4 * thickness)),
-        gold=(round(3 * area), round(9 * area)),
+        gold=(3, 9),
     )
 
 
@@ -109,7 +114,7 @@ def _microscope(imaging: Imaging, rng: Rng) -> MicroscopeSettings:
         tilt_min=imaging.tilts.low,
         tilt_max=imaging.tilts.high,
         tilt_axis=imaging.tilts.axis,
-        dose=DOSE * math.exp(rng.uniform(-DOSE_SPREAD, DOSE_SPREAD)),
-        defocus=DEFOCUS,
+        dose=imaging.dose * math.exp(rng.uniform(-DOSE_SPREAD, DOSE_SPREAD)),
+        defocus=imaging.defocus,
         b_factor=rng.uniform(4000, 6000),
     )

@@ -98,8 +98,8 @@ def volume(name: str, zyx: np.ndarray[Any, Any] | None = None, order: str = "xyz
 
 
 def density_map(name: str = "map.mrc", value: float = 1.0) -> Build:
-    """A map of one density, of 16 x 16 x 16 voxels of 8 Angstrom."""
-    density = np.full((16, 16, 16), value, np.float32)
+    """A map of 16 x 16 x 16 voxels of 8 Angstrom: a block of one density in solvent."""
+    density = np.pad(np.full((8, 8, 8), value, np.float32), 4)
     return lambda folder: void(write_tomogram(folder / name, density, voxel_size=8.0))
 
 

@@ -18,7 +18,6 @@ from milopyp_shared.recipe import Recipe, Threshold
 from milopyp_shared.resample import resampled
 from milopyp_simulation.among_others import PARTICLE, Imaging, simulate_among_others
 from milopyp_simulation.densities import Density
-from milopyp_simulation.spectrum import TiltRange
 from milopyp_training.data.dataset import LabelledVolume, TrainingSet
 from milopyp_training.data.wanted import Wanted
 from milopyp_training.evaluation.picking import picks_of
@@ -30,7 +29,7 @@ from .model import recipe_of, write_model
 
 SEED = 0
 LEARNED, HELD_OUT = 3, 1  # simulated tomograms
-FIELD = 256  # voxels that the network sees along y and x, at most
+THINNEST = 8  # voxels of a simulated tomogram
 METHOD = "the best on a simulated tomogram"
 
 
@@ -46,11 +45,7 @@ class Subject:
         Voxels of the user's tomograms.
     contrast
         Of the particles in them.
-    shape
-        Size ``(z, y, x)`` of one of them.
-    voxel_size
-        Of them, Angstrom.
-    tilts
+    imaging
         Of them.
     scale
         At which the network sees them.
@@ -59,9 +54,7 @@ class Subject:
     density: Density
     diameter: float
     contrast: Contrast
-    shape: tuple[int, int, int]
-    voxel_size: float
-    tilts: TiltRange
+    imaging: Imaging
     scale: float = 1.0
 
 
@@ -101,14 +94,14 @@ def simulated_volume(subject: Subject, network: FeatureNetwork, number: int) -> 
     Where the network sees tomograms at a part of their size, so they are simulated: that takes a part of the time.
     """
     seen = min(subject.scale, 1.0)
-    depth, *plane = (max(round(size * seen), 8) for size in subject.shape)
-    height, width = (min(size, FIELD) for size in plane)
-    imaging = Imaging((depth, height, width), subject.voxel_size / seen, subject.tilts)
+    given = subject.imaging
+    thickness = max(round(given.thickness * seen), THINNEST)
+    imaging = replace(given, thickness=thickness, voxel_size=given.voxel_size / seen)
     made = simulate_among_others(subject.density, imaging, (SEED, number))
     tomogram = resampled(as_tomogram(made.volume), subject.scale / seen)
     xyz = (made.truth[PARTICLE].xyz + 0.5) / seen - 0.5
     grey = grey_levels(tomogram, network.description.grey)
-    return LabelledVolume(f"simulated_{number}", grey, xyz, subject.voxel_size, scale=subject.scale)
+    return LabelledVolume(f"simulated_{number}", grey, xyz, given.voxel_size, scale=subject.scale)
 
 
 def _known(subject: Subject, network: FeatureNetwork, console: Console) -> Iterator[Known]:

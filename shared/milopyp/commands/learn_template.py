@@ -19,6 +19,7 @@ from milopyp_shared.preprocessing import Contrast
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.scale import describe_scale, scale_for
 from milopyp_shared.tomogram import Tomogram, open_tomogram
+from milopyp_simulation.among_others import Imaging
 from milopyp_simulation.densities import NM3_PER_KDA, Density
 from milopyp_simulation.maps import read_map
 from milopyp_simulation.settings import STEEPEST
@@ -80,7 +81,8 @@ def learn_template(request: Request, output: Path, network: FeatureNetwork, cons
     if scale != 1.0:
         console.say(f"{diameter:.4g} voxels across: tomograms are seen at {describe_scale(scale)}")
     tilts = _tilts(tomogram, request.tilt_axis, request.tilt_range, console)
-    subject = Subject(density, diameter, request.contrast, tomogram.shape, size, tilts, scale)
+    imaging = Imaging(tomogram.shape[0], size, tilts)
+    subject = Subject(density, diameter, request.contrast, imaging, scale)
     head, recipe = learn_from_map(subject, network, output, console)
     if request.coords is not None:
         _compare(request, network, head, recipe, console)

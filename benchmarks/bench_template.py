@@ -1,0 +1,152 @@
+"""`milopyp learn --template`, without a label: AUPRC on the test tomograms, and what wrong settings cost.
+
+The maps are those that the sets were made with, written as MRC files; nothing of the sets but a header and a power
+spectrum is looked at, and a membrane protein's map says where its membrane is. Rows of wrong settings replace what is
+simulated; *mirrored* is the map's other hand, *mass* what is left of it.
+
+    python benchmarks/bench_template.py --rows "as read,defocus,dose" --tasks betagal
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from machine import describe_machine
+from tasks import TASKS, Task, reference_data
+
+from milopyp_inference.engine.features import FeatureNetwork, open_features
+from milopyp_inference.engine.machine import Machine
+from milopyp_learning.heads import Known
+from milopyp_learning.kept_features import keep_features
+from milopyp_learning.template import Subject, learn_from_map
+from milopyp_shared.console import Console
+from milopyp_shared.lists import read_coordinate_list, read_image_list
+from milopyp_shared.matching import evaluate
+from milopyp_shared.mrc import write_mrc
+from milopyp_shared.tomogram import open_tomogram
+from milopyp_simulation.among_others import Imaging
+from milopyp_simulation.densities import Density
+from milopyp_simulation.maps import read_map
+from milopyp_simulation.spectrum import TiltRange, find_tilt_range
+from milopyp_training.data.dataset import load_volumes
+from milopyp_training.evaluation.picking import picks_of
+
+Change = Callable[[Subject], Subject]
+
+
+def imaged(**changes: object) -> Change:
+    """With other settings of the simulated tomograms."""
+    return lambda subject: replace(subject, imaging=replace(subject.imaging, **changes))  # type: ignore[arg-type]
+
+
+def tilted(degrees: float) -> Change:
+    """With a tilt range that is wider by this at either end."""
+
+    def change(subject: Subject) -> Subject:
+        tilts = subject.imaging.tilts
+        wider = TiltRange(tilts.axis, tilts.low - degrees, tilts.high + degrees)
+        return replace(subject, imaging=replace(subject.imaging, tilts=wider))
+
+    return change
+
+
+def mirrored(subject: Subject) -> Subject:
+    """With the map's other hand."""
+    density = subject.density
+    x, y, z = density.centre_xyz
+    array = np.ascontiguousarray(density.array[:, :, ::-1])
+    return replace(subject, density=replace(density, array=array, centre_xyz=(array.shape[2] - 1 - x, y, z)))
+
+
+def heavier(factor: float) -> Change:
+    """With a particle of another mass."""
+    return lambda subject: replace(
+        subject, density=replace(subject.density, array=subject.density.array * np.float32(factor))
+    )
+
+
+ROWS: dict[str, Change] = {
+    "as read": lambda subject: subject,
+    "defocus 1 um more": imaged(defocus=(38000.0, 50000.0)),
+    "defocus 1 um less": imaged(defocus=(18000.0, 30000.0)),
+    "dose halved": imaged(dose=55.0),
+    "tilts 10 degrees narrower": tilted(-10.0),
+    "tilts 10 degrees wider": tilted(10.0),
+    "mirrored": mirrored,
+    "mass x 1.5": heavier(1.5),
+    "mass x 0.7": heavier(0.7),
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """Of one task and row."""
+
+    auprc: float
+    best_f1: float
+    f1: float
+    seconds: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", default=",".join(ROWS))
+    parser.add_argument("--tasks", default=",".join(task.species for task in TASKS))
+    parser.add_argument("--split", default="test", choices=["val", "test"])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--work", type=Path, default=Path("bench_template"))
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    network = open_features(machine=Machine(threads=options.threads))
+    tasks = [task for task in TASKS if task.species in options.tasks.split(",")]
+    print(f"{describe_machine()}; {options.split}, {options.threads} threads; AUPRC / F1 at the threshold (best F1)\n")
+    print(f"| simulated | {' | '.join(task.species for task in tasks)} | mean | s |")
+    print("|---|" + "---|" * (len(tasks) + 2))
+    for row in options.rows.split(","):
+        results = [run_one(task, ROWS[row], options.split, network, options.work) for task in tasks]
+        cells = [f"{one.auprc:.3f} / {one.f1:.2f} ({one.best_f1:.2f})" for one in results]
+        mean = statistics.mean(one.auprc for one in results)
+        seconds = statistics.mean(one.seconds for one in results)
+        print(f"| {row} | {' | '.join(cells)} | {mean:.3f} | {seconds:.0f} |", flush=True)
+
+
+def run_one(task: Task, change: Change, split: str, network: FeatureNetwork, work: Path) -> Result:
+    """Learn from the task's map, and pick the split's tomogram."""
+    lists = reference_data() / task.dataset / "lists" / task.species
+    [image] = read_image_list(lists / f"images_{split}.tsv")
+    tomogram = open_tomogram(image.path)
+    tilts = find_tilt_range(tomogram.zyx)
+    assert tilts is not None
+    assert tomogram.voxel_size is not None
+    density = density_of(task, work)
+    imaging = Imaging(tomogram.shape[0], tomogram.voxel_size, tilts)
+    subject = Subject(density, 2 * density.radius_in(tomogram.voxel_size), "dark", imaging)
+    started = time.perf_counter()
+    head, recipe = learn_from_map(change(subject), network, work / f"{task.species}.onnx", Console(quiet=True))
+    seconds = time.perf_counter() - started
+    truth = read_coordinate_list(lists / f"coords_{split}.tsv")
+    [volume] = load_volumes([image], truth, network.description.grey, diameter=recipe.diameter)
+    known = Known(volume, keep_features(network, volume, work / "features"))
+    picks = picks_of(known.features.heat_map(head), volume, recipe)
+    every = evaluate(picks, volume.xyz, task.radius)
+    kept = evaluate(picks[picks.score > recipe.threshold.score], volume.xyz, task.radius)
+    return Result(every.auprc, every.f1, 2 * kept.n_hits / max(kept.n_picks + kept.n_truth, 1), seconds)
+
+
+def density_of(task: Task, work: Path) -> Density:
+    """The species' map as a user has it, an MRC file; beside it where its membrane is."""
+    path = work / f"{task.species}.mrc"
+    with np.load(reference_data() / "templates" / f"{task.species}.npz", allow_pickle=False) as archive:
+        write_mrc(path, archive["density"].astype(np.float32), float(archive["voxel_size"]))
+        membrane_z = float(archive["membrane_z"]) if "membrane_z" in archive else None
+    return replace(read_map(path), membrane_z=membrane_z)
+
+
+if __name__ == "__main__":
+    main()
