@@ -24,6 +24,7 @@ from bad_input import (
     messages,
     picking_cases,
     prepare_and_evaluate_cases,
+    template_cases,
     tomograms_and_lists_cases,
     training_cases,
 )
@@ -39,6 +40,7 @@ CASES = [
         picking_cases,
         training_cases,
         learning_cases,
+        template_cases,
         export_cases,
         prepare_and_evaluate_cases,
         convert_cases,

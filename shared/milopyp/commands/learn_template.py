@@ -24,7 +24,7 @@ from milopyp_simulation.densities import NM3_PER_KDA, Density
 from milopyp_simulation.maps import read_map
 from milopyp_simulation.settings import STEEPEST
 from milopyp_simulation.spectrum import TiltRange, find_tilt_range
-from milopyp_training.data.dataset import check_diameter, load_volumes
+from milopyp_training.data.dataset import LabelledVolume, check_diameter, load_volumes
 
 SIZE = "--voxel-size, or a header that says it"
 AGREE = 0.5  # of the labels: if fewer are found, it is another particle, or the tomograms look like none simulated
@@ -81,11 +81,13 @@ def learn_template(request: Request, output: Path, network: FeatureNetwork, cons
     if scale != 1.0:
         console.say(f"{diameter:.4g} voxels across: tomograms are seen at {describe_scale(scale)}")
     tilts = _tilts(tomogram, request.tilt_axis, request.tilt_range, console)
+    labelled = _labelled(request, diameter, scale, network, console)
     imaging = Imaging(tomogram.shape[0], size, tilts)
     subject = Subject(density, diameter, request.contrast, imaging, scale)
     head, recipe = learn_from_map(subject, network, output, console)
-    if request.coords is not None:
-        _compare(request, network, head, recipe, console)
+    if labelled:
+        known = [Known(volume, keep_features(network, volume, request.keep_features)) for volume in labelled]
+        _compare(known, head, recipe, console)
     return recipe
 
 
@@ -142,15 +144,21 @@ def _tilts(tomogram: Tomogram, axis: str | None, ends: tuple[float, float] | Non
     return found
 
 
-def _compare(request: Request, network: FeatureNetwork, head: Head, recipe: Recipe, console: Console) -> None:
-    """Say how many of the labels are found; the head has not learned from them."""
-    assert request.coords is not None
-    volumes = load_volumes(
+def _labelled(
+    request: Request, diameter: float, scale: float, network: FeatureNetwork, console: Console
+) -> list[LabelledVolume]:
+    """Tomograms with labels to compare with, read before anything is learned; none without a list of labels."""
+    if request.coords is None:
+        return []
+    return load_volumes(
         read_image_list(request.images), read_coordinate_list(request.coords), network.description.grey,
-        diameter=recipe.diameter, order=request.order, contrast=request.contrast, masks=request.mask,
-        voxel_size=request.voxel_size, scale=recipe.scale, where=request.coords, say=console.say, warn=console.warn,
+        diameter=diameter, order=request.order, contrast=request.contrast, masks=request.mask,
+        voxel_size=request.voxel_size, scale=scale, where=request.coords, say=console.say, warn=console.warn,
     )  # fmt: skip
-    known = [Known(volume, keep_features(network, volume, request.keep_features)) for volume in volumes]
+
+
+def _compare(known: list[Known], head: Head, recipe: Recipe, console: Console) -> None:
+    """Say how many of the labels are found; the head has not learned from them."""
     found, count = found_labels(known, head, recipe)
     console.say(f"{found} of {count} labels are found at the suggested threshold; they were not learned from")
     if found < AGREE * count:
