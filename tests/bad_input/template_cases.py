@@ -74,7 +74,8 @@ CASES = [
     Case("membrane above the particle", f"{TILTED} --membrane-z 12", UsageError, "--membrane-z",
          "a section below it: +z points out of the membrane", scene(), facts=("section 12", "7.5")),
     *(
-        Case(f"{option} without a template", f"{LABELS} {option} {value}", UsageError, option, "--template beside it", lists())
+        Case(f"{option} without a template", f"{LABELS} {option} {value}", UsageError, option, "--template beside it",
+             lists())
         for option, value in (
             ("--map-voxel-size", 8), ("--mass", 300), ("--membrane-z", 2), ("--tilt-axis", "x"),
             ("--tilt-range", "-60,60"),
