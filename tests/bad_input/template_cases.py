@@ -53,6 +53,8 @@ CASES = [
          facts=("other 14",)),
     Case("template larger than its tomogram", f"{TEMPLATE} --map-voxel-size 40", ContradictionError, "map.mrc",
          "at most 16, its thinnest axis", scene(), facts=("--map-voxel-size", "40 A", "10 A")),
+    Case("template as thick as its tomogram", f"{TILTED} --map-voxel-size 11", UsageError, "--template",
+         "tomograms that are clearly thicker than the particle", scene(), facts=("16 simulated sections",)),
     Case("template and a diameter larger than the tomogram", f"{TEMPLATE} --bbox 20", ContradictionError, "--bbox",
          "at most 16, the thinnest axis of a.mrc", scene()),
     Case("template for a tomogram without a voxel size", TEMPLATE, InputError, "a.mrc",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,8 +12,9 @@ import numpy as np
 from milopyp_inference.engine.features import FeatureNetwork
 from milopyp_shared.arrays import as_tomogram
 from milopyp_shared.console import Console
+from milopyp_shared.errors import UsageError
 from milopyp_shared.head import Head
-from milopyp_shared.matching import evaluate, max_score_within
+from milopyp_shared.matching import evaluate, f_beta, max_score_within
 from milopyp_shared.preprocessing import Contrast, grey_levels
 from milopyp_shared.recipe import Recipe, Threshold
 from milopyp_shared.resample import resampled
@@ -20,7 +22,9 @@ from milopyp_simulation.among_others import PARTICLE, Imaging, simulate_among_ot
 from milopyp_simulation.densities import Density
 from milopyp_training.data.dataset import LabelledVolume, TrainingSet
 from milopyp_training.data.wanted import Wanted
+from milopyp_training.evaluation.calibration import logit
 from milopyp_training.evaluation.picking import picks_of
+from milopyp_training.evaluation.threshold import AS_GOOD
 
 from .complete import learn_complete
 from .heads import Known
@@ -30,7 +34,7 @@ from .model import recipe_of, write_model
 SEED = 0
 LEARNED, HELD_OUT = 3, 1  # simulated tomograms
 THINNEST = 8  # voxels of a simulated tomogram
-METHOD = "the best on a simulated tomogram"
+METHOD = "good on a simulated tomogram that was not learned from"
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def learn_from_map(subject: Subject, network: FeatureNetwork, model: Path, conso
     Raises
     ------
     MilopypError
-        Settings that cannot be simulated, no room, or a file that cannot be written.
+        Settings that cannot be simulated, no room for the particle or for files, or a file that cannot be written.
     """
     known = list(_known(subject, network, console))
     learned, held_out = known[:LEARNED], known[LEARNED:]
@@ -108,13 +112,27 @@ def _known(subject: Subject, network: FeatureNetwork, console: Console) -> Itera
     with console.progress("simulated tomograms", LEARNED + HELD_OUT) as progress:
         for number in range(1, LEARNED + HELD_OUT + 1):
             volume = simulated_volume(subject, network, number)
+            if volume.is_empty:
+                raise UsageError(
+                    f"no copy of the particle found room in {subject.imaging.thickness} simulated sections",
+                    where="--template",
+                    expected="tomograms that are clearly thicker than the particle",
+                    remedy="Are the voxel sizes of map and tomograms right?",
+                )
             yield Known(volume, keep_features(network, volume))
             progress.step(f"{volume.name}, {len(volume.xyz)} particles")
 
 
 def _threshold(held_out: Known, head: Head, recipe: Recipe) -> Threshold:
-    """The score of the best F1 on a tomogram that the head has not learned from."""
+    """The middle of the scores that are about the best on a tomogram that the head has not learned from.
+
+    Not the best itself: scores in the user's tomograms are mostly lower.
+    """
     picks = picks_of(held_out.features.heat_map(head), held_out.volume, recipe)
-    best = evaluate(picks, held_out.volume.xyz, recipe.diameter / 2).best
-    # picks score above the threshold, so it must lie a little below
-    return Threshold(0.999 * float(np.nan_to_num(best.threshold, nan=0.5)), METHOD, calibrated=False)
+    curve = evaluate(picks, held_out.volume.xyz, recipe.diameter / 2).curve
+    if not len(curve.threshold):
+        return Threshold(0.5, "nothing was found on a simulated tomogram")
+    f1 = f_beta(curve.precision, curve.recall)
+    good = curve.threshold[f1 >= f1.max() - AS_GOOD]
+    middle = float(logit(good[[0, -1]]).mean())
+    return Threshold(1.0 / (1.0 + math.exp(-middle)), METHOD)
