@@ -26,6 +26,7 @@ FIELD = 256  # voxels along y and x
 OTHERS = 8
 ALIKE = (0.85, 1.2)  # their radii in units of the particle's: look-alikes are what is to be told apart
 DOSE_SPREAD = 0.2  # range of the logarithm to either side
+MASS_SPREAD = 0.35  # the same: a map hardly says how much protein it is, and so how dark
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ def simulate_among_others(density: Density, imaging: Imaging, seed: tuple[int, .
         As `milopyp_simulation.tomogram.simulate`.
     """
     rng = np.random.default_rng(seed)
+    factor = math.exp(rng.uniform(-MASS_SPREAD, MASS_SPREAD))
+    density = replace(density, array=density.array * np.float32(factor))
     densities = {PARTICLE: density}
     for number in range(OTHERS):
         # every second one stands on a membrane if the particle does: the place shall not give it away
