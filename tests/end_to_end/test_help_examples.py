@@ -145,6 +145,7 @@ def for_learning() -> None:
     for_training()
     for name in ("imgs", "coords"):
         shutil.copy(f"data/ribo_train_{name}.txt", f"data/{name}.txt")
+    write_tomogram(Path("ribosome.mrc"), lopsided().array, voxel_size=15.0)
 
 
 def for_export() -> None:
