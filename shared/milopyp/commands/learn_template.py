@@ -76,7 +76,7 @@ def learn_template(request: Request, output: Path, network: FeatureNetwork, cons
     check_diameter(diameter, listed, request.order, request.voxel_size, console.warn, guess=False)
     kilodaltons = density.mass * (density.voxel_size or size) ** 3 / (1000 * NM3_PER_KDA)
     console.say(f"{request.template}: {kilodaltons:.0f} kDa, {diameter:.1f} voxels across (--bbox)")
-    console.say("its hand is taken as it stands, and would hardly show in tomograms")
+    console.say("its hand is taken as it stands")
     scale = scale_for(diameter, network.description.diameters)
     if scale != 1.0:
         console.say(f"{diameter:.4g} voxels across: tomograms are seen at {describe_scale(scale)}")
