@@ -68,7 +68,9 @@ def pretrain(
     state = _new_state(settings, species, device)
     checkpoint = folder / "pretraining.pth"
     _resume(state, checkpoint, settings, console)
-    features = mixed(state.network.features) if bfloat16_pays(device) else state.network.features
+    # of layers with two sections, PyTorch 2.13 leaves parts of the weights' gradient unset on CPUs
+    deep = device.type != "cpu" or settings.patch == PretrainingSettings().patch
+    features = mixed(state.network.features) if deep and bfloat16_pays(device) else state.network.features
     losses: list[torch.Tensor] = []
     drawn = batches(tomograms, settings, state.step, workers if device.type == "cuda" else 0)
     with console.progress("steps of pre-training", -(-(settings.steps - state.step) // EVERY)) as progress:
