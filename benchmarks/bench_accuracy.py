@@ -81,7 +81,7 @@ def run_one(
 ) -> dict[str, Any]:
     """Train (once), pick and evaluate; the figures of one run."""
     lists = data / task.dataset / "lists" / task.species
-    name = "_".join([task.species, preset, draw.name, *extra.replace("-", "").split()])
+    name = "_".join([task.species, preset, draw.name, *extra.replace("-", "").replace("/", "").split()])
     folder, result = work / name, work / f"{name}_{split}.json"
     if result.exists():
         return json.loads(result.read_text())

@@ -34,7 +34,7 @@ from milopyp_shared.tomogram import open_tomogram
 from milopyp_simulation.realistic import RealisticSettings
 from milopyp_simulation.realistic_files import write_realistic
 from milopyp_training.data.dataset import LabelledVolume, load_volumes
-from milopyp_training.data.head_examples import gather
+from milopyp_training.data.head_examples import anywhere, gather
 from milopyp_training.data.wanted import Wanted
 
 DIAMETER, LABELS, SHAPE = 18.0, 15, (96, 256, 256)
@@ -86,7 +86,7 @@ def measured(folder: Path, shape: tuple[int, int, int], repeats: int) -> tuple[d
     for _ in range(repeats):
         some = replace(volume, xyz=volume.xyz[rng.permutation(len(volume.xyz))[:LABELS]])
         with clock("examples"):
-            found = gather(kept.parts(some), wanted, voxels, np.random.default_rng(SEED))
+            found = gather(kept.parts(some), wanted, anywhere(voxels, np.random.default_rng(SEED)))
         with clock("fit"):
             head = fit_head(found.features, found.target, found.positive, hardest=HARDEST, tolerance=TOLERANCE)
         with clock("heat map"):

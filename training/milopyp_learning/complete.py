@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from milopyp_shared.head import NEAR, Head, fit_head
+from milopyp_shared.head import Head, fit_head
+from milopyp_training.data.dataset import LabelledVolume
+from milopyp_training.data.head_examples import Choose, Place, gather
 from milopyp_training.data.wanted import Wanted
 
 from .heads import TOLERANCE, Known, learn_head
@@ -24,23 +26,20 @@ def learn_complete(known: Sequence[Known], wanted: Wanted) -> Head:
     InputError
         There are no particles.
     """
-    first = learn_head(known, wanted)
-    each = [part for one in known for part in _examples(one, first, wanted, MISTAKES // len(known))]
-    features, target, positive = (np.concatenate(column) for column in zip(*each, strict=True))
-    return fit_head(features, target, positive, decay=DECAY, tolerance=TOLERANCE)
+    mistakes = _mistakes(known, learn_head(known, wanted))
+    parts = (part for one in known for part in one.features.parts(one.volume))
+    examples = gather(parts, wanted, mistakes)
+    return fit_head(examples.features, examples.target, examples.positive, decay=DECAY, tolerance=TOLERANCE)
 
 
-def _examples(
-    known: Known, head: Head, wanted: Wanted, count: int
-) -> list[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]]:
-    """Features, target and positives of what is near a particle, and of the `count` places that look most like one."""
-    heat = known.features.heat_map(head)
-    count = min(count, heat.size)
-    least = np.partition(heat.ravel(), -count)[-count]
-    found = []
-    for volume, (z, y, x), take in known.features.parts(known.volume):
-        first = np.array([z.start, y.start, x.start], np.int64)
-        target, positive = wanted.in_box(volume, first, (z.stop - z.start, y.stop - y.start, x.stop - x.start))
-        kept = positive | ((target < 1) & ((target > NEAR) | (heat[z, y, x] >= least)))
-        found.append((take(kept), target[kept], positive[kept]))
-    return found
+def _mistakes(known: Sequence[Known], head: Head) -> Choose:
+    """Chooses the places that `head` finds most like the particle, as many of each tomogram."""
+    heat = {one.volume.name: one.features.heat_map(head) for one in known}
+    count = MISTAKES // len(known)
+    least = {name: np.partition(own, -count, axis=None)[-count] for name, own in heat.items() if count < own.size}
+
+    def choose(volume: LabelledVolume, place: Place) -> NDArray[np.bool_]:
+        chosen: NDArray[np.bool_] = heat[volume.name][place] >= least.get(volume.name, 0.0)
+        return chosen
+
+    return choose

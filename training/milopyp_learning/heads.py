@@ -11,7 +11,7 @@ import numpy as np
 from milopyp_shared.head import Head, fit_head
 from milopyp_shared.recipe import Recipe
 from milopyp_training.data.dataset import LabelledVolume, Triple
-from milopyp_training.data.head_examples import gather
+from milopyp_training.data.head_examples import anywhere, gather
 from milopyp_training.data.wanted import Wanted
 from milopyp_training.evaluation.held_out import Fold, Heat, OutOfFold, ask_out_of_fold, folds
 from milopyp_training.evaluation.label_agreement import PER_LABEL, Agreement, compare, labels_to_compare
@@ -42,7 +42,7 @@ def learn_head(known: Sequence[Known], wanted: Wanted) -> Head:
     """
     parts = (part for one in known for part in one.features.parts(one.volume))
     voxels = sum(math.prod(one.features.grid) for one in known)
-    examples = gather(parts, wanted, voxels, np.random.default_rng(SEED))
+    examples = gather(parts, wanted, anywhere(voxels, np.random.default_rng(SEED)))
     return fit_head(examples.features, examples.target, examples.positive, hardest=HARDEST, tolerance=TOLERANCE)
 
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -201,13 +201,6 @@ def keep_features(network: FeatureNetwork, volume: LabelledVolume, folder: Path 
     description = Description(SCHEMA, facts.sha256, seen, grid, pieces, zlib.crc32(codes.data))
     write_text(described, json.dumps(asdict(description)))
     return KeptFeatures(grid, pieces, np.memmap(path, np.uint8, "r", shape=(count, size)))
-
-
-def kept_bytes(volumes: Sequence[LabelledVolume], network: FeatureNetwork) -> int:
-    """Disk that the features of all of them take."""
-    assert network.description.graph is not None
-    geometry, size = network.description.graph.geometry, network.description.options.features
-    return sum(math.prod(heat_map_shape(volume.grey.shape, geometry)) * size for volume in volumes)
 
 
 def _pieces(network: FeatureNetwork, volume: LabelledVolume) -> Iterator[Piece]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from milopyp_inference.engine.features import FeatureNetwork
 from milopyp_inference.engine.machine import Machine
@@ -21,7 +19,7 @@ from milopyp_shared.errors import CheckError
 from milopyp_shared.head import Head
 from milopyp_shared.pretrained_weights import FEATURE_BYTES
 from milopyp_shared.recipe import Recipe, Threshold
-from milopyp_shared.tiles import Piece, Shape, Tiling, box_of, cut, cut_stream, heat_map_shape, plan_tiles
+from milopyp_shared.tiles import Shape, Tiling, box_of, cut, cut_stream, heat_map_shape, plan_tiles
 from milopyp_training.data.dataset import TrainingSet
 
 PRESET = "learn"
@@ -70,24 +68,25 @@ def write_model(path: Path, network: FeatureNetwork, head: Head, recipe: Recipe)
     """
     with atomic_write(path) as part:
         part.write_bytes(picking_file(network.file.graph, head, recipe))
-        recipe = replace(recipe, parity={"head_max_difference": largest_difference(part, network, head)})
+        found = largest_difference(part, network, head)
+        if not found <= LIMIT:
+            raise CheckError(
+                f"differs from its head by {found:.2g}", where=path, expected=f"at most {LIMIT:g}",
+                remedy="Report it, with what milopyp doctor says.",
+            )  # fmt: skip
+        recipe = replace(recipe, parity={"head_max_difference": found})
         part.write_bytes(picking_file(network.file.graph, head, recipe))
-        read_model_file(part)
     return recipe
 
 
 def largest_difference(path: Path, network: FeatureNetwork, head: Head) -> float:
-    """Between a file's heat map, in tiles and in chunks of sections, and the head's on the network's features.
-
-    Raises
-    ------
-    CheckError
-        It is too large.
-    """
+    """Between a file's heat map, in tiles and in chunks of sections, and the head's on the network's features."""
     file, machine = read_model_file(path), Machine(threads=1)
     grey = np.random.default_rng(1).normal(127.5, 40, _SHOWN).clip(0, 255).astype(np.uint8)
     levels = (0.0, 255.0)
-    features = _joined(lambda: network.iter_features(box_of(grey), _SHOWN, levels), len(head.weights), network)
+    features = np.empty((len(head.weights), *heat_map_shape(_SHOWN, file.recipe.geometry)), np.float32)
+    for place, piece in network.iter_features(box_of(grey), _SHOWN, levels):
+        features[:, *place] = piece
     wanted = 1 / (1 + np.exp(-(np.tensordot(head.weights, features, 1) + head.bias)))
     engine, geometry, chunks = CpuEngine(file, machine, lambda text: None), file.recipe.geometry, file.recipe.chunks
     assert chunks is not None
@@ -98,17 +97,4 @@ def largest_difference(path: Path, network: FeatureNetwork, head: Head) -> float
         pieces = engine.iter_heat_map(tiling, box_of(grey), np.array(levels, np.float32))
         for place, heat in pieces:
             found = max(found, float(np.abs(heat - wanted[place]).max()))
-    if not found <= LIMIT:
-        raise CheckError(
-            f"differs from its head by {found:.2g}", where=path, expected=f"at most {LIMIT:g}",
-            remedy="Report it, with what milopyp doctor says.",
-        )  # fmt: skip
     return found
-
-
-def _joined(pieces: Callable[[], Iterator[Piece]], channels: int, network: FeatureNetwork) -> NDArray[np.float32]:
-    assert network.description.graph is not None
-    whole = np.empty((channels, *heat_map_shape(_SHOWN, network.description.graph.geometry)), np.float32)
-    for place, features in pieces():
-        whole[:, *place] = features
-    return whole

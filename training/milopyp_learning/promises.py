@@ -14,7 +14,7 @@ from milopyp_shared.matching import exclude_near, max_score_within
 from milopyp_shared.recipe import Calibration, Recipe, Threshold
 from milopyp_training.data.wanted import Wanted
 from milopyp_training.evaluation.calibration import calibrate, logit
-from milopyp_training.evaluation.held_out import FEWEST_LABELS, OutOfFold, summarise
+from milopyp_training.evaluation.held_out import FEWEST_LABELS, summarise
 from milopyp_training.evaluation.picking import picks_of
 
 from .heads import Known, ask_heads
@@ -29,17 +29,10 @@ LEARNED = 0.8
 
 @dataclass(frozen=True)
 class Promises:
-    """Of a head.
-
-    Attributes
-    ----------
-    out_of_fold
-        What was said of labels that were left out, per tomogram with labels; none with a single label.
-    """
+    """Of a head: the score that it suggests, and what to expect of picks, where there are labels enough to tell."""
 
     threshold: Threshold
-    calibration: Calibration | None
-    out_of_fold: Sequence[OutOfFold]
+    calibration: Calibration | None = None
 
 
 def find_promises(known: Sequence[Known], head: Head, wanted: Wanted, recipe: Recipe) -> Promises:
@@ -49,19 +42,18 @@ def find_promises(known: Sequence[Known], head: Head, wanted: Wanted, recipe: Re
     radius, count = recipe.diameter / 2, sum(len(one.volume.xyz) for one in labelled)
     if count == 1:
         own = [max_score_within(found, one.volume.xyz, radius) for found, one in zip(picks, labelled, strict=True)]
-        return Promises(Threshold(_suggested(own[0], LEARNED), "from what the label scores"), None, [])
-    out_of_fold = ask_heads(known, wanted, recipe)
-    found = summarise([one.volume for one in labelled], out_of_fold, per_label=0)
+        return Promises(Threshold(_suggested(own[0], LEARNED), "from what the label scores"))
+    found = summarise([one.volume for one in labelled], ask_heads(known, wanted, recipe), per_label=0)
     score = _suggested(found.label_scores)
     places = np.concatenate(
         [exclude_near(own, one.volume.xyz, radius).score for own, one in zip(picks, labelled, strict=True)]
     )
     expected = calibrate(found, places, len(labelled), COUNTED) if count >= FEWEST_LABELS else None
     if expected is None:
-        return Promises(Threshold(score, "from what labels score that were left out"), None, out_of_fold)
+        return Promises(Threshold(score, "from what labels score that were left out"))
     precision, recall = expected.at(score)
     text = f"expected precision {precision:.2f}, recall {recall:.2f}"
-    return Promises(Threshold(score, text, calibrated=True), expected, out_of_fold)
+    return Promises(Threshold(score, text, calibrated=True), expected)
 
 
 def _suggested(labels: NDArray[np.float64], learned: float = 0.0) -> float:

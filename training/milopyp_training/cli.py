@@ -7,9 +7,16 @@ from typing import Any
 
 import click
 
-from milopyp_shared.axes import ORDER_WORDS
 from milopyp_shared.commandline import LengthRange, Number, command, option, run
 from milopyp_shared.errors import MissingDependency
+from milopyp_shared.label_options import (
+    DATA,
+    PARTICLE,
+    contrast_option,
+    mask_option,
+    order_option,
+    voxel_size_option,
+)
 from milopyp_shared.lengths import diameter_in_voxels
 
 from .networks.registry import NETWORKS, trained_by
@@ -17,8 +24,8 @@ from .options import OPTIONS, TrainOptions
 
 PRESETS = "  [default: the preset's]"
 
-DATA, PARTICLE, TRAINING, PUBLISHED, OUTPUT, MACHINE = (
-    "Data", "Particle", "Training", "Published method (any of these selects --preset published)", "Output", "Machine",
+TRAINING, PUBLISHED, OUTPUT, MACHINE = (
+    "Training", "Published method (any of these selects --preset published)", "Output", "Machine",
 )  # fmt: skip
 
 
@@ -95,33 +102,15 @@ def _diameter(values: dict[str, Any]) -> float:
     group=DATA,
     help="Every particle of the validation tomograms is in their list.",
 )
-@option(
-    "--order",
-    type=click.Choice(ORDER_WORDS),
-    default="auto",
-    group=DATA,
-    help="File axes from fastest to slowest; auto takes the clearly thinnest axis as z.",
-)
-@option(
-    "--mask", type=click.Path(path_type=Path), group=DATA,
-    help="MRC mask of all tomograms, or a folder of NAME_mask.mrc: nothing outside (0) is a particle or background.",
-)  # fmt: skip
-@option(
-    "--voxel-size", type=Number(min=0, min_open=True), group=DATA,
-    help="Angstrom, of all tomograms; overrides their headers.",
-)  # fmt: skip
+@order_option
+@mask_option
+@voxel_size_option
 @option("--dataset", type=click.Choice(["semi"]), default="semi", group=DATA, help="Way of sampling; there is one.")
 @option(
     "--bbox", required=True, type=LengthRange(), group=PARTICLE,
     help="Particle diameter in voxels of the tomograms, or in Angstrom with an A (210A).",
 )  # fmt: skip
-@option(
-    "--contrast",
-    type=click.Choice(["dark", "bright"]),
-    default="dark",
-    group=PARTICLE,
-    help="Are particles darker or brighter than their surroundings?",
-)
+@contrast_option
 @option(
     "--fiber", is_flag=True, default=None, group=PARTICLE, help="Filaments: binary targets (published preset only)."
 )

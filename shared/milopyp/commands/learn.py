@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from milopyp_shared.axes import ORDER_WORDS
 from milopyp_shared.commandline import LengthRange, Number, command, option, spelled
 from milopyp_shared.console import Console
 from milopyp_shared.errors import UsageError
+from milopyp_shared.label_options import (
+    PARTICLE,
+    contrast_option,
+    mask_option,
+    order_option,
+    voxel_size_option,
+)
 from milopyp_shared.lengths import LARGEST, SMALLEST, Length, diameter_in_voxels
 from milopyp_shared.overwrite import refuse_existing
 
@@ -20,7 +26,7 @@ if TYPE_CHECKING:  # the command line starts without numpy
     from milopyp_shared.lists import ImageEntry
     from milopyp_shared.recipe import Recipe
 
-DATA, PARTICLE, OUTPUT, MACHINE = "Data", "Particle", "Output", "Machine"
+OUTPUT, MACHINE = "Output", "Machine"
 TEMPLATE = "From a density map, without labels"
 OF_TEMPLATE = ("map_voxel_size", "mass", "membrane_z", "tilt_axis", "tilt_range")
 OF_LABELS = ("mask", "keep_features")
@@ -45,22 +51,10 @@ def _two_angles(ctx: click.Context, param: click.Parameter, value: str | None) -
     "--bbox", type=LengthRange(min=SMALLEST, max=LARGEST), group=PARTICLE,
     help="Particle diameter in voxels of the tomograms, or in Angstrom with an A (210A).  [default: the template's]",
 )  # fmt: skip
-@option(
-    "--contrast", type=click.Choice(["dark", "bright"]), default="dark", group=PARTICLE,
-    help="Are particles darker or brighter than their surroundings?",
-)  # fmt: skip
-@option(
-    "--order", type=click.Choice(ORDER_WORDS), default="auto", group=DATA,
-    help="File axes from fastest to slowest; auto takes the clearly thinnest axis as z.",
-)  # fmt: skip
-@option(
-    "--mask", type=click.Path(path_type=Path), group=DATA,
-    help="MRC mask of all tomograms, or a folder of NAME_mask.mrc: nothing outside (0) is a particle or background.",
-)  # fmt: skip
-@option(
-    "--voxel-size", type=Number(min=0, min_open=True), group=DATA,
-    help="Angstrom, of all tomograms; overrides their headers.",
-)  # fmt: skip
+@contrast_option
+@order_option
+@mask_option
+@voxel_size_option
 @option(
     "--template", type=click.Path(path_type=Path), metavar="MAP.mrc", group=TEMPLATE,
     help="Density map of the particle, protein positive: tomograms like IMAGES are simulated with it and learned from; "

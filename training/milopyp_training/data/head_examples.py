@@ -18,7 +18,11 @@ BACKGROUND = 250_000  # places of the grid away from labels that a head is fitte
 
 Take: TypeAlias = Callable[[NDArray[np.bool_]], NDArray[np.float32]]
 """Which voxels ``(z, y, x)`` of a part of the grid -> their features ``(n, d)``."""
-Part: TypeAlias = tuple[LabelledVolume, tuple[slice, slice, slice], Take]
+Place: TypeAlias = tuple[slice, slice, slice]
+"""A part of a tomogram's grid, z, y, x."""
+Choose: TypeAlias = Callable[[LabelledVolume, Place], NDArray[np.bool_]]
+"""Which voxels ``(z, y, x)`` of a place of a tomogram are examples of the background."""
+Part: TypeAlias = tuple[LabelledVolume, Place, Take]
 """A part of a tomogram's grid: whose, where, and what gives its features."""
 
 
@@ -31,26 +35,33 @@ class Examples:
     positive: NDArray[np.bool_]
 
 
-def gather(parts: Iterable[Part], wanted: Wanted, voxels: float, rng: np.random.Generator) -> Examples:
-    """All places near labels, and as many of the others as a head needs.
+def anywhere(voxels: float, rng: np.random.Generator) -> Choose:
+    """Chooses as much background as a head needs from everywhere.
 
-    What is not near a label is background, from everywhere: patches around labels show little of what else there is,
-    and which ones are drawn would decide what the head takes for particles.
+    Patches around labels show little of what else there is, and which ones are drawn would decide what the head takes
+    for particles.
 
     Parameters
     ----------
     voxels
-        Of all parts.
-    rng
-        Draws them.
+        Of all parts together.
     """
     share = BACKGROUND / voxels
+
+    def choose(volume: LabelledVolume, place: Place) -> NDArray[np.bool_]:
+        drawn: NDArray[np.bool_] = rng.random([axis.stop - axis.start for axis in place]) < share
+        return drawn
+
+    return choose
+
+
+def gather(parts: Iterable[Part], wanted: Wanted, choose: Choose) -> Examples:
+    """All places near labels, and of the others, which are background, those that `choose` chooses."""
     features, targets, positives = [], [], []
     for volume, (z, y, x), take in parts:
         first = np.array([z.start, y.start, x.start], np.int64)
         target, positive = wanted.in_box(volume, first, (z.stop - z.start, y.stop - y.start, x.stop - x.start))
-        drawn = rng.random(target.shape) < share
-        kept = positive | ((target < 1) & (drawn | (target > NEAR)))
+        kept = positive | ((target < 1) & (choose(volume, (z, y, x)) | (target > NEAR)))
         features.append(take(kept))
         targets.append(target[kept])
         positives.append(positive[kept])

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from milopyp_shared import cpu
 from milopyp_shared.errors import UsageError
 
 from ..methods.base import ALONE, Method, WorldInfo
+from ..networks.precision import trains_in_bfloat16
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Machine:
 
 def mixed_precision_pays(device: torch.device, method: Method) -> bool:
     """Whether `method` trains faster and as well in bfloat16 on `device`."""
-    return device.type == "cuda" or (method.bfloat16_on_cpu and cpu.bfloat16_pays())
+    return trains_in_bfloat16(device, whole_patches=method.bfloat16_on_cpu)
 
 
 def device_of(gpus: str) -> torch.device:

@@ -42,7 +42,6 @@ class DefaultMethod:
         self.network: PickingNetwork = network.to(device)
         self.averaging: float | None = preset.averaging
         self._volumes, self._device = volumes, device
-        # of layers with two sections, PyTorch 2.13 leaves parts of the weights' gradient unset
         self.bfloat16_on_cpu = self._sampling.shape == preset.patch
 
     @property

@@ -13,7 +13,7 @@ from milopyp_shared.head import Head, fit_head
 from milopyp_shared.tiles import Tile, iter_heat_map, plan_tiles
 
 from ..data.dataset import LabelledVolume
-from ..data.head_examples import Part, gather
+from ..data.head_examples import Part, anywhere, gather
 from ..data.wanted import Wanted
 from ..networks.base import PickingNetwork
 from ..networks.precision import bfloat16_pays
@@ -53,7 +53,7 @@ def fit_to_labels(network: UNet3d, volumes: Sequence[LabelledVolume], wanted: Wa
             for place, found in iter_heat_map([tile], volume.grey.box, run, geometry):
                 yield volume, place, partial(_taken, found)
 
-    examples = gather(parts(), wanted, float(places / np.prod(geometry.stride)), rng)
+    examples = gather(parts(), wanted, anywhere(float(places / np.prod(geometry.stride)), rng))
     return fit_head(examples.features, examples.target, examples.positive)
 
 

@@ -15,6 +15,18 @@ def bfloat16_pays(device: torch.device) -> bool:
     return device.type == "cuda" or cpu.bfloat16_pays()
 
 
+def trains_in_bfloat16(device: torch.device, *, whole_patches: bool) -> bool:
+    """Whether training pays in bfloat16 on `device`, and is right there.
+
+    Parameters
+    ----------
+    whole_patches
+        Patches have the sections that the preset means: of layers with two of them, PyTorch 2.13 leaves parts of the
+        weights' gradient unset on CPUs.
+    """
+    return bfloat16_pays(device) and (device.type == "cuda" or whole_patches)
+
+
 def mixed(network: Callable[..., Any]) -> Callable[..., Any]:
     """A network, or a part of what it does, under autocast; its results back in float32."""
 

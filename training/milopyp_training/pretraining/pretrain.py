@@ -18,7 +18,7 @@ from milopyp_shared.console import Console
 from milopyp_shared.errors import ContradictionError, InputError
 
 from ..loop.checkpoint import read_plain, what_differs, write_plain
-from ..networks.precision import bfloat16_pays, mixed
+from ..networks.precision import mixed, trains_in_bfloat16
 from ..networks.unet3d import UNet3d
 from .batches import Batch, batches
 from .heads import SpeciesHeads
@@ -68,9 +68,8 @@ def pretrain(
     state = _new_state(settings, species, device)
     checkpoint = folder / "pretraining.pth"
     _resume(state, checkpoint, settings, console)
-    # of layers with two sections, PyTorch 2.13 leaves parts of the weights' gradient unset on CPUs
-    deep = device.type != "cpu" or settings.patch == PretrainingSettings().patch
-    features = mixed(state.network.features) if deep and bfloat16_pays(device) else state.network.features
+    in_bfloat16 = trains_in_bfloat16(device, whole_patches=settings.patch == PretrainingSettings().patch)
+    features = mixed(state.network.features) if in_bfloat16 else state.network.features
     losses: list[torch.Tensor] = []
     drawn = batches(tomograms, settings, state.step, workers if device.type == "cuda" else 0)
     with console.progress("steps of pre-training", -(-(settings.steps - state.step) // EVERY)) as progress:
