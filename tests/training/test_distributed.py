@@ -149,7 +149,7 @@ def test_they_train_one_model_on_the_mean_of_their_gradients(
 
 
 def test_where_bfloat16_is_used_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Never of itself in the published preset or with patches that are cut down: see `bfloat16_on_cpu`."""
+    """Never of itself in the published preset or with patches that are cut down or shallow: see `bfloat16_on_cpu`."""
     grey = {
         shape: grey_levels(
             open_tomogram(write_tomogram(tmp_path / f"{shape[0]}.mrc", noise(shape)), "xyz"), Preprocessing()
@@ -159,11 +159,13 @@ def test_where_bfloat16_is_used_unasked(tmp_path: Path, monkeypatch: pytest.Monk
     cpu_device, gpu_device = torch.device("cpu"), torch.device("cuda", 0)
     deep, shallow = ([LabelledVolume("a", levels, np.full((2, 3), 8.0), None)] for levels in grey.values())
     whole, cut_down = (DefaultMethod(DefaultPreset(), volumes, 8.0, cpu_device) for volumes in (deep, shallow))
+    small = DefaultMethod(DefaultPreset(patch=(8, 32, 32)), deep, 8.0, cpu_device)
     published = PublishedMethod(PublishedPreset(), deep, 8.0, cpu_device)
     for can in (True, False):
         monkeypatch.setattr(cpu, "bfloat16_pays", lambda can=can: can)
         assert mixed_precision_pays(cpu_device, whole) is can
         assert not mixed_precision_pays(cpu_device, cut_down)
+        assert not mixed_precision_pays(cpu_device, small)
         assert not mixed_precision_pays(cpu_device, published)
         assert mixed_precision_pays(gpu_device, cut_down) and mixed_precision_pays(gpu_device, published)
 

@@ -40,7 +40,7 @@ class Machine:
 
 def mixed_precision_pays(device: torch.device, method: Method) -> bool:
     """Whether `method` trains faster and as well in bfloat16 on `device`."""
-    return trains_in_bfloat16(device, whole_patches=method.bfloat16_on_cpu)
+    return trains_in_bfloat16(device, on_cpus=method.bfloat16_on_cpu)
 
 
 def device_of(gpus: str) -> torch.device:

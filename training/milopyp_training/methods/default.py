@@ -16,6 +16,7 @@ from ..data.dataset import LabelledVolume
 from ..data.targets import IGNORED, gaussian_targets, nearest_voxels
 from ..losses.focal import soft_focal_loss
 from ..networks.base import PickingNetwork
+from ..networks.precision import right_on_cpus
 from ..networks.registry import NETWORKS
 from .base import ALONE, WorldInfo
 from .default_patches import Batch, PatchSampling, draw_batch, patch_shape, wanted_by
@@ -42,7 +43,7 @@ class DefaultMethod:
         self.network: PickingNetwork = network.to(device)
         self.averaging: float | None = preset.averaging
         self._volumes, self._device = volumes, device
-        self.bfloat16_on_cpu = self._sampling.shape == preset.patch
+        self.bfloat16_on_cpu = self._sampling.shape == preset.patch and right_on_cpus(preset.patch, network.geometry())
 
     @property
     def preset(self) -> DefaultPreset:

@@ -8,6 +8,9 @@ from typing import Any
 import torch
 
 from milopyp_shared import cpu
+from milopyp_shared.recipe import Geometry
+
+FEWEST_SECTIONS = 4  # of the coarsest level, with which gradients were seen to be right
 
 
 def bfloat16_pays(device: torch.device) -> bool:
@@ -15,16 +18,18 @@ def bfloat16_pays(device: torch.device) -> bool:
     return device.type == "cuda" or cpu.bfloat16_pays()
 
 
-def trains_in_bfloat16(device: torch.device, *, whole_patches: bool) -> bool:
-    """Whether training pays in bfloat16 on `device`, and is right there.
+def right_on_cpus(patch: tuple[int, int, int], geometry: Geometry) -> bool:
+    """Whether training on such a patch ``(z, y, x)`` is right in bfloat16 on CPUs.
 
-    Parameters
-    ----------
-    whole_patches
-        Patches have the sections that the preset means: of layers with two of them, PyTorch 2.13 leaves parts of the
-        weights' gradient unset on CPUs.
+    Of layers with two sections, PyTorch 2.13 leaves parts of the weights' gradient unset: whatever lies in that memory
+    goes into the weights.
     """
-    return bfloat16_pays(device) and (device.type == "cuda" or whole_patches)
+    return patch[0] // geometry.alignment[0] >= FEWEST_SECTIONS
+
+
+def trains_in_bfloat16(device: torch.device, *, on_cpus: bool) -> bool:
+    """Whether training pays in bfloat16 on `device`, and is right there; on CPUs only if `on_cpus`."""
+    return bfloat16_pays(device) and (device.type == "cuda" or on_cpus)
 
 
 def mixed(network: Callable[..., Any]) -> Callable[..., Any]:

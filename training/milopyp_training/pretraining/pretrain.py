@@ -18,7 +18,7 @@ from milopyp_shared.console import Console
 from milopyp_shared.errors import ContradictionError, InputError
 
 from ..loop.checkpoint import read_plain, what_differs, write_plain
-from ..networks.precision import mixed, trains_in_bfloat16
+from ..networks.precision import mixed, right_on_cpus, trains_in_bfloat16
 from ..networks.unet3d import UNet3d
 from .batches import Batch, batches
 from .heads import SpeciesHeads
@@ -68,7 +68,7 @@ def pretrain(
     state = _new_state(settings, species, device)
     checkpoint = folder / "pretraining.pth"
     _resume(state, checkpoint, settings, console)
-    in_bfloat16 = trains_in_bfloat16(device, whole_patches=settings.patch == PretrainingSettings().patch)
+    in_bfloat16 = trains_in_bfloat16(device, on_cpus=right_on_cpus(settings.patch, state.network.geometry()))
     features = mixed(state.network.features) if in_bfloat16 else state.network.features
     losses: list[torch.Tensor] = []
     drawn = batches(tomograms, settings, state.step, workers if device.type == "cuda" else 0)
