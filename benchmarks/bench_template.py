@@ -25,7 +25,7 @@ from milopyp_inference.engine.features import FeatureNetwork, open_features
 from milopyp_inference.engine.machine import Machine
 from milopyp_learning.heads import Known
 from milopyp_learning.kept_features import keep_features
-from milopyp_learning.template import Subject, learn_from_map
+from milopyp_learning.template import learn_from_map
 from milopyp_shared.console import Console
 from milopyp_shared.lists import read_coordinate_list, read_image_list
 from milopyp_shared.matching import evaluate
@@ -35,6 +35,7 @@ from milopyp_simulation.among_others import Imaging
 from milopyp_simulation.densities import Density
 from milopyp_simulation.maps import read_map
 from milopyp_simulation.spectrum import TiltRange, find_tilt_range
+from milopyp_simulation.subject import Subject
 from milopyp_training.data.dataset import load_volumes
 from milopyp_training.evaluation.picking import picks_of
 
@@ -128,7 +129,7 @@ def run_one(task: Task, row: str, split: str, network: FeatureNetwork, work: Pat
     assert tomogram.voxel_size is not None
     density = density_of(task, work, weighed=row == MASS_GIVEN)
     imaging = Imaging(tomogram.shape[0], tomogram.voxel_size, tilts)
-    subject = Subject(density, 2 * density.radius_in(tomogram.voxel_size), "dark", imaging)
+    subject = Subject(density, 2 * density.radius_in(tomogram.voxel_size), imaging)
     started = time.perf_counter()
     head, recipe = learn_from_map(ROWS[row](subject), network, work / f"{task.species}.onnx", Console(quiet=True))
     seconds = time.perf_counter() - started

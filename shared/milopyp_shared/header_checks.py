@@ -33,8 +33,8 @@ def header_warnings(header: TomogramHeader, *, one_size: bool = True) -> list[st
     return warnings
 
 
-def refuse_unequal_voxels(header: TomogramHeader) -> None:
-    """Refuse a tomogram whose voxels are longer along one axis, unless the user has said one size.
+def refuse_unequal_voxels(header: TomogramHeader, option: str = "--voxel-size") -> None:
+    """Refuse a volume whose voxels are longer along one axis, unless the user has said one size by `option`.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def refuse_unequal_voxels(header: TomogramHeader) -> None:
             f"the header says voxels of {_sizes(size)} A",
             where=header.path,
             expected=f"the same size along x, y and z within {DIFFERENT:.0%}",
-            remedy="If only the header is wrong, give --voxel-size; else resample the tomogram.",
+            remedy=f"If only the header is wrong, give {option}; else resample it.",
         )
 
 

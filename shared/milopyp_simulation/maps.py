@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from milopyp_shared.errors import InputError, UsageError
+from milopyp_shared.header_checks import refuse_unequal_voxels
 from milopyp_shared.tomogram import Tomogram, open_tomogram
 
 from .densities import NM3_PER_KDA, SOLVENT, Density, density_of_map
@@ -38,8 +39,11 @@ def read_map(path: Path, voxel_size: float | None = None, mass_kda: float | None
     ------
     InputError
         Missing, no MRC file, without a voxel size, constant or not finite; inverted, or a stack of images.
+    ContradictionError
+        Its voxels are longer along one axis.
     """
     tomogram = open_tomogram(path, "xyz", voxel_size)
+    refuse_unequal_voxels(tomogram, "--map-voxel-size")
     if tomogram.voxel_size is None:
         raise InputError(
             "the header says no voxel size (0 and exactly 1.0 are what programs write that know none)",

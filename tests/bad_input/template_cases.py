@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
 from click import BadParameter, MissingParameter
 
-from bad_input.builders import COORDINATES, IMAGES, Build, Case, both, density_map, lists, text, void, volume
-from bad_input.expected import INSIDE, MRC, TOMOGRAM
+from bad_input.builders import COORDINATES, IMAGES, Build, Case, both, density_map, edited, lists, text, void, volume
+from bad_input.expected import INSIDE, MRC, SAME_SIZE, TOMOGRAM
 from milopyp_shared.errors import ContradictionError, InputError, UsageError
 from toys import noise, write_tomogram
 
@@ -36,12 +37,19 @@ def mapped(array: np.ndarray) -> Build:
     return scene(lambda folder: void(write_tomogram(folder / "map.mrc", array.astype(np.float32), voxel_size=8.0)))
 
 
+def flat(folder: Path) -> None:
+    """The map's voxels are half as long along z."""
+    edited("map.mrc", lambda data: data[:48] + struct.pack("<f", 64.0) + data[52:])(folder)
+
+
 CASES = [
     Case("learning from nothing", LEARN, MissingParameter, "COORDS", build=lists(), facts=("--template",)),
     Case("template that is not there", TEMPLATE, InputError, "map.mrc", TOMOGRAM, scene(lambda folder: None)),
     Case("template that is text", TEMPLATE, InputError, "map.mrc", MRC, scene(text("map.mrc", "ATOM 1\n" * 500))),
     Case("template without a voxel size", TEMPLATE, InputError, "map.mrc", "a map with one voxel size",
          scene(volume("map.mrc")), facts=("--map-voxel-size",)),
+    Case("template with voxels half as long along z", TEMPLATE, ContradictionError, "map.mrc", SAME_SIZE,
+         scene(both(density_map(), flat)), facts=("8 x 8 x 4 A", "--map-voxel-size")),
     Case("empty template", TEMPLATE, InputError, "map.mrc", MAP, mapped(0 * BLOCK), facts=("all voxels are 0",)),
     Case("constant template", TEMPLATE, InputError, "map.mrc", MAP, mapped(0 * BLOCK + 2), facts=("are 2",)),
     Case("template that is not finite", TEMPLATE, InputError, "map.mrc", "finite numbers",

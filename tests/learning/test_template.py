@@ -15,12 +15,10 @@ import torch
 
 from milopyp_inference.engine.features import FeatureNetwork, open_features
 from milopyp_inference.engine.machine import Machine
-from milopyp_learning import template
 from milopyp_learning.complete import learn_complete
 from milopyp_learning.heads import Known
 from milopyp_learning.kept_features import keep_features
 from milopyp_learning.model import recipe_of
-from milopyp_learning.template import Subject, found_labels, simulated_volume
 from milopyp_shared.labels import density_contrast
 from milopyp_shared.mrc import write_mrc
 from milopyp_simulation import among_others
@@ -28,8 +26,11 @@ from milopyp_simulation.among_others import PARTICLE, Imaging, simulate_among_ot
 from milopyp_simulation.densities import Density
 from milopyp_simulation.random_shapes import random_density
 from milopyp_simulation.spectrum import TiltRange
+from milopyp_simulation.subject import Subject
 from milopyp_training.data.dataset import TrainingSet
+from milopyp_training.data.simulated import simulated_volume
 from milopyp_training.data.wanted import Wanted
+from milopyp_training.evaluation.template_agreement import TemplateAgreement, compare_with_labels
 from running import Outcome, run_line
 
 PAGE = Path(__file__).parents[2] / "docs" / "template.md"
@@ -62,8 +63,8 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(among_others, "FIELD", 128)
 
 
-def subject_of(density: Density, **more: float) -> Subject:
-    return Subject(density, 2 * density.radius_in(VOXEL_SIZE), "dark", IMAGING, **more)
+def subject_of(density: Density) -> Subject:
+    return Subject(density, 2 * density.radius_in(VOXEL_SIZE), IMAGING)
 
 
 def done(line: str) -> Outcome:
@@ -92,21 +93,19 @@ def test_the_page_leads_from_a_map_to_picks(
     assert Path("picks/report.html").exists()
 
 
-def test_labels_are_only_compared(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, density: Density, network: FeatureNetwork, narrow: None
-) -> None:
+def test_labels_are_only_compared(density: Density, network: FeatureNetwork, narrow: None) -> None:
     """All labels of the particle are found, none of places where there is none."""
-    monkeypatch.setattr(template, "LEARNED", 1)
     subject = subject_of(density)
-    known = [Known(volume, keep_features(network, volume)) for volume in (simulated_volume(subject, network, 1),)]
-    recipe = recipe_of(network, TrainingSet([known[0].volume], [], subject.diameter, "dark"))
-    head = learn_complete(known, Wanted(subject.diameter, recipe.geometry.stride))
+    volume = simulated_volume(subject, 1, network.description.grey)
+    known = Known(volume, keep_features(network, volume))
+    recipe = recipe_of(network, TrainingSet([volume], [], subject.diameter, "dark"))
+    heat = known.features.heat_map(learn_complete([known], Wanted(subject.diameter, recipe.geometry.stride)))
     recipe = replace(recipe, threshold=replace(recipe.threshold, score=0.2))
-    found, count = found_labels(known, head, recipe)
-    assert count == len(known[0].volume.xyz)
-    assert found > 0.8 * count
-    nowhere = replace(known[0].volume, xyz=np.array([[4.0, 4.0, 2.0], [124.0, 124.0, 30.0]]))
-    assert found_labels([Known(nowhere, known[0].features)], head, recipe) == (0, 2)
+    compared = compare_with_labels([(volume, heat)], recipe)
+    assert compared.count == len(volume.xyz)
+    assert compared.found > 0.8 * compared.count
+    nowhere = replace(volume, xyz=np.array([[4.0, 4.0, 2.0], [124.0, 124.0, 30.0]]))
+    assert compare_with_labels([(nowhere, heat)], recipe) == TemplateAgreement(0, 2, 0.2)
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 1.4])
@@ -116,8 +115,7 @@ def test_particles_are_where_their_labels_are(
     """At every scale: labels are in voxels of the user's tomogram, and dark places of the grey levels lie there."""
     clear = replace(IMAGING, dose=1e6, thickness=48)
     seen = replace(density, voxel_size=VOXEL_SIZE / scale) if scale < 1 else density
-    subject = replace(subject_of(seen), imaging=clear, scale=scale)
-    volume = simulated_volume(subject, network, 1)
+    volume = simulated_volume(replace(subject_of(seen), imaging=clear), 1, network.description.grey, scale)
     assert volume.voxel_size == VOXEL_SIZE
     assert len(volume.xyz) >= 3
     levels = volume.grey.sections(0, volume.grey.shape[0]).astype(np.float32)

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from milopyp_shared.commandline import LengthRange, Number, command, option, spelled
+from milopyp_shared.commandline import LengthRange, command, option
 from milopyp_shared.console import Console
-from milopyp_shared.errors import UsageError
 from milopyp_shared.label_options import (
     PARTICLE,
     contrast_option,
@@ -20,6 +19,7 @@ from milopyp_shared.label_options import (
 )
 from milopyp_shared.lengths import LARGEST, SMALLEST, Length, diameter_in_voxels
 from milopyp_shared.overwrite import refuse_existing
+from milopyp_shared.template_options import OF_TEMPLATE, check_template, template_options
 
 if TYPE_CHECKING:  # the command line starts without numpy
     from milopyp_inference.engine.features import FeatureNetwork
@@ -27,21 +27,7 @@ if TYPE_CHECKING:  # the command line starts without numpy
     from milopyp_shared.recipe import Recipe
 
 OUTPUT, MACHINE = "Output", "Machine"
-TEMPLATE = "From a density map, without labels"
-OF_TEMPLATE = ("map_voxel_size", "mass", "membrane_z", "tilt_axis", "tilt_range")
 OF_LABELS = ("mask", "keep_features")
-
-
-def _two_angles(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[float, float] | None:
-    """``"-60,54"`` -> ``(-60.0, 54.0)``."""
-    if value is None:
-        return None
-    try:
-        low, high = (float(word) for word in value.split(","))
-    except ValueError:
-        message = f"{value!r} is not two numbers separated by a comma, e.g. -60,60"
-        raise click.BadParameter(message, ctx=ctx, param=param) from None
-    return low, high
 
 
 @command("learn")
@@ -55,31 +41,7 @@ def _two_angles(ctx: click.Context, param: click.Parameter, value: str | None) -
 @order_option
 @mask_option
 @voxel_size_option
-@option(
-    "--template", type=click.Path(path_type=Path), metavar="MAP.mrc", group=TEMPLATE,
-    help="Density map of the particle, protein positive: tomograms like IMAGES are simulated with it and learned from; "
-    "COORDS are only compared with what is found.",
-)  # fmt: skip
-@option(
-    "--map-voxel-size", type=Number(min=0, min_open=True), group=TEMPLATE,
-    help="Of the map in Angstrom, if its header says none, or exactly 1.0.",
-)  # fmt: skip
-@option(
-    "--mass", type=Number(min=0, min_open=True), metavar="KDA", group=TEMPLATE,
-    help="Of the particle.  [default: estimated from the map]",
-)  # fmt: skip
-@option(
-    "--membrane-z", type=Number(min=0), metavar="SECTION", group=TEMPLATE,
-    help="The particle stands on a membrane, whose middle is this section of the map (from 0); +z points away from it.",
-)  # fmt: skip
-@option(
-    "--tilt-axis", type=click.Choice(["x", "y"]), group=TEMPLATE,
-    help="Of the tomograms.  [default: as their missing wedge shows]",
-)  # fmt: skip
-@option(
-    "--tilt-range", metavar="MIN,MAX", callback=_two_angles, group=TEMPLATE,
-    help="Of the tomograms in degrees.  [default: as their missing wedge shows]",
-)  # fmt: skip
+@template_options
 @option("-o", "--output", type=click.Path(path_type=Path), required=True, group=OUTPUT, help="ONNX file.")
 @option("--overwrite", is_flag=True, group=OUTPUT, help="Replace an existing file.")
 @option(
@@ -107,7 +69,7 @@ def learn(
       milopyp learn imgs.txt coords.txt --bbox 210A -o ribo.onnx --keep-features features
       milopyp learn imgs.txt --template ribosome.mrc -o ribo.onnx
     """
-    _check(ctx)
+    check_template(ctx, "coords", required=("coords", "bbox"), of_labels=OF_LABELS)
     inputs = [given[name] for name in ("images", "coords", "template") if given[name] is not None]
     refuse_existing(output, overwrite=overwrite, inputs=inputs, made=".onnx")
     from milopyp_inference.engine.features import open_features
@@ -120,25 +82,14 @@ def learn(
     if given["template"] is None:
         recipe = _from_labels(output, network, console, **given)
     else:
+        from milopyp_simulation.subject import Template
+
         from .learn_template import Request, learn_template
 
+        template = Template(given["template"], **{name: given[name] for name in OF_TEMPLATE})
         request = Request(**{item.name: given[item.name] for item in fields(Request)})
-        recipe = learn_template(request, output, network, console)
+        recipe = learn_template(template, request, output, network, console)
     _report(recipe, output, console)
-
-
-def _check(ctx: click.Context) -> None:
-    """Refuse what is missing, and what nothing would use."""
-    template, coords = (ctx.params[name] is not None for name in ("template", "coords"))
-    parameters = {parameter.name: parameter for parameter in ctx.command.params}
-    for name in () if template else ("coords", "bbox"):
-        if ctx.params[name] is None:
-            raise click.MissingParameter("Or give --template.", ctx=ctx, param=parameters[name])
-    unused = [(name, "--template beside it") for name in OF_TEMPLATE if not template]
-    unused += [(name, "COORDS beside it") for name in OF_LABELS if not coords]
-    for name, expected in unused:
-        if ctx.params[name] is not None:
-            raise UsageError("nothing would use it", where=spelled(name), expected=expected, remedy="Leave it out.")
 
 
 def _from_labels(output: Path, network: FeatureNetwork, console: Console, **given: Any) -> Recipe:
