@@ -31,6 +31,7 @@ from milopyp_shared import matching
 from milopyp_shared.lists import read_coordinate_list, write_coordinate_list
 from milopyp_shared.matching import evaluate
 from milopyp_shared.peaks import nms
+from milopyp_shared.picks import Picks
 
 # Where the published program never picks: 20 voxels in x and y, 10 heat-map sections (20 voxels) in z.
 LEARN = "learn"  # no preset: the head alone, by milopyp learn
@@ -115,10 +116,9 @@ def run_one(
 
 def judge(run: Path, coordinates: Path, radius: float) -> dict[str, Any]:
     """Figures over all particles of the run's only tomogram, and over those inside the published margins."""
-    ((name, candidates),), distance = (lambda found: (found[0].items(), found[1]))(read_run(run))
+    name, picks = picks_in(run, radius)
     truth = read_coordinate_list(coordinates)[name]
     record = json.loads((run / "records" / f"{name}.json").read_text())
-    picks = nms(candidates, distance or 1.2 * radius)
     whole = matching.evaluate_at_best_f1([(picks, truth)], radius)
     size = np.array(record["shape_zyx"][::-1])
     inside = np.all((truth > MARGIN_XYZ) & (truth < size - MARGIN_XYZ), axis=1)
@@ -132,12 +132,18 @@ def judge(run: Path, coordinates: Path, radius: float) -> dict[str, Any]:
     }
 
 
+def picks_in(run: Path, radius: float) -> tuple[str, Picks]:
+    """Name and picks of the run's only tomogram."""
+    found, distance = read_run(run)
+    [(name, candidates)] = found.items()
+    return name, nms(candidates, distance or 1.2 * radius)
+
+
 def judge_expectations(folder: Path, split: str, coordinates: Path, radius: float) -> dict[str, Any]:
     """What the model promises at its suggested threshold, and what the picks above it are."""
     recipe = read_recipe(folder / "model.onnx")
-    ((name, candidates),), distance = (lambda found: (found[0].items(), found[1]))(read_run(folder / split))
+    name, picks = picks_in(folder / split, radius)
     truth, threshold = read_coordinate_list(coordinates)[name], recipe.threshold.score
-    picks = nms(candidates, distance or 1.2 * radius)
     kept = evaluate(picks[picks.score > threshold], truth, radius)
     precision, recall = kept.n_hits / max(kept.n_picks, 1), kept.n_hits / len(truth)
     found: dict[str, Any] = {

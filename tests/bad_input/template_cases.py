@@ -16,6 +16,8 @@ from toys import noise, write_tomogram
 LEARN = "milopyp learn images.txt -o m.onnx --threads 1"
 LABELS = "milopyp learn images.txt coords.txt --bbox 10 -o m.onnx"
 TEMPLATE = f"{LEARN} --template map.mrc"
+TRAIN = "milopyp-train --train-img-txt images.txt --exp-id t"
+TRAINED = f"{TRAIN} --template map.mrc"
 TILTED = f"{TEMPLATE} --tilt-axis y --tilt-range -60,60"
 MAP = "the density of a particle in solvent"
 WEDGE = "one about x or y, from which tilt axis and range are read"
@@ -95,6 +97,23 @@ CASES = [
         Case(f"{option} without labels", f"{TEMPLATE} {option} kept", UsageError, option, "COORDS beside it", scene())
         for option in ("--mask", "--keep-features")
     ),
+    Case("training from nothing", TRAIN, MissingParameter, "--train-coord-txt", build=lists(), facts=("--template",)),
+    Case("training without a diameter", f"{TRAIN} --train-coord-txt coords.txt", MissingParameter, "--bbox",
+         build=lists(), facts=("--template",)),
+    Case("template for training that is not there", TRAINED, InputError, "map.mrc", TOMOGRAM,
+         scene(lambda folder: None)),
+    Case("template for training with a tomogram without a wedge", TRAINED, InputError, "a.mrc", WEDGE, scene()),
+    Case("template for training as thick as its tomogram", f"{TRAINED} --map-voxel-size 11 --tilt-axis y --tilt-range "
+         "-60,60", UsageError, "--template", "tomograms that are clearly thicker than the particle", scene()),
+    Case("template and validation tomograms", f"{TRAINED} --val-img-txt images.txt --val-coord-txt coords.txt",
+         ContradictionError, "--val-img-txt", "one of them: with a template, a simulated tomogram judges",
+         both(lists(), scene())),
+    Case("template for the published method", f"{TRAINED} --preset published", ContradictionError, "--template",
+         "--preset pretrained, to which it belongs", scene()),
+    Case("mass without a template to train from", f"{TRAIN} --train-coord-txt coords.txt --bbox 10 --mass 300",
+         UsageError, "--mass", "--template beside it", lists()),
+    Case("mask without labels to train from", f"{TRAINED} --mask m.mrc", UsageError, "--mask",
+         "--train-coord-txt beside it", scene()),
     Case("template and labels outside", TILTED.replace("images.txt", "images.txt coords.txt"), ContradictionError,
          "coords.txt", INSIDE, both(scene(), text("coords.txt", f"{COORDINATES}a 40 40 40\n"))),
     Case("model in place of its template", f"{LEARN.replace('m.onnx', 'map.mrc')} --template map.mrc --overwrite",

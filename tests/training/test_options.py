@@ -223,3 +223,10 @@ def test_another_network_begins_from_scratch(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_old_word_for_scratch_is_taken() -> None:
     assert chosen("--preset default --lr 0.01") == chosen("--preset scratch --lr 0.01") == DefaultPreset(lr=0.01)
+
+
+def test_a_template_gives_more_epochs_to_what_is_fine_tuned() -> None:
+    """All particles of simulated tomograms are labelled."""
+    assert chosen("--template m.mrc") == replace(pretrained(), epochs=12)
+    assert chosen("--template m.mrc --num-epochs 3") == replace(pretrained(), epochs=3)
+    assert chosen("--template m.mrc --preset scratch") == DefaultPreset()

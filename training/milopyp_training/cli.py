@@ -18,6 +18,7 @@ from milopyp_shared.label_options import (
     voxel_size_option,
 )
 from milopyp_shared.lengths import diameter_in_voxels
+from milopyp_shared.template_options import check_template, template_options
 
 from .networks.registry import NETWORKS, trained_by
 from .options import OPTIONS, TrainOptions
@@ -62,15 +63,18 @@ class NetworkName(click.ParamType[str]):
 
 def options_of(context: click.Context) -> TrainOptions:
     """The options of a parsed command line."""
+    check_template(context, "train_coord_txt", required=("train_coord_txt", "bbox"), of_labels=("mask",))
     values = {name: context.params[name] for name in OPTIONS}
     on_line = click.core.ParameterSource.COMMANDLINE
     given = frozenset(name for name in values if context.get_parameter_source(name) == on_line)
-    in_angstrom = frozenset({"bbox"} if values["bbox"].angstrom else ())
+    in_angstrom = frozenset({"bbox"} if values["bbox"] is not None and values["bbox"].angstrom else ())
     return TrainOptions(**values | {"bbox": _diameter(values)}, given=given, in_angstrom=in_angstrom)
 
 
 def _diameter(values: dict[str, Any]) -> float:
     """``--bbox`` in voxels: of ``--voxel-size``, else of the first labelled tomogram whose header says theirs.
+
+    With a template it may be missing, and its particle's is taken.
 
     Raises
     ------
@@ -80,20 +84,25 @@ def _diameter(values: dict[str, Any]) -> float:
         It is in Angstrom, and a list or a tomogram cannot be read.
     """
     bbox, size = values["bbox"], values["voxel_size"]
+    if bbox is None:
+        from .from_template import template_diameter, template_of
+
+        return template_diameter(template_of(values), values["train_img_txt"], values["order"], size)
     if bbox.angstrom and size is None:
         from milopyp_shared.lists import read_coordinate_list, read_image_list
 
         from .data.dataset import first_voxel_size
 
-        images = read_image_list(values["train_img_txt"])
-        size = first_voxel_size(images, read_coordinate_list(values["train_coord_txt"]), values["order"])
+        images, labels = read_image_list(values["train_img_txt"]), values["train_coord_txt"]
+        of_interest = [image.name for image in images] if labels is None else read_coordinate_list(labels)
+        size = first_voxel_size(images, of_interest, values["order"])
     return diameter_in_voxels(bbox, size, "--voxel-size, or a training tomogram whose header says it")
 
 
 @command("milopyp-train", after_interrupt="the same command with --resume goes on after the last finished epoch")
 @click.argument("task", required=False, type=click.Choice(["semi"]))
 @option("--train-img-txt", required=True, group=DATA, help="Image list of the training tomograms.")
-@option("--train-coord-txt", required=True, group=DATA, help="Coordinate list with the labels.")
+@option("--train-coord-txt", group=DATA, help="Coordinate list with the labels.  [required without --template]")
 @option("--val-img-txt", group=DATA, help="Image list of the validation tomograms.")
 @option("--val-coord-txt", group=DATA, help="Coordinate list of the validation tomograms.")
 @option(
@@ -105,10 +114,11 @@ def _diameter(values: dict[str, Any]) -> float:
 @order_option
 @mask_option
 @voxel_size_option
+@template_options
 @option("--dataset", type=click.Choice(["semi"]), default="semi", group=DATA, help="Way of sampling; there is one.")
 @option(
-    "--bbox", required=True, type=LengthRange(), group=PARTICLE,
-    help="Particle diameter in voxels of the tomograms, or in Angstrom with an A (210A).",
+    "--bbox", type=LengthRange(), group=PARTICLE,
+    help="Particle diameter in voxels of the tomograms, or in Angstrom with an A (210A).  [default: the template's]",
 )  # fmt: skip
 @contrast_option
 @option(
@@ -250,12 +260,13 @@ def _diameter(values: dict[str, Any]) -> float:
 )
 @click.version_option(package_name="milopyp")
 def train_command(**_: Any) -> None:
-    """Train a picker from sparse labels.
+    """Train a picker from sparse labels, or from a density map.
 
     \b
     Examples:
       milopyp-train --train-img-txt ribo_train_imgs.txt --train-coord-txt ribo_train_coords.txt \\
           --bbox 21 --exp-id ribosome
+      milopyp-train --train-img-txt ribo_train_imgs.txt --template ribosome.mrc --exp-id ribosome
       milopyp-train --train-img-txt ribo_train_imgs.txt --train-coord-txt ribo_train_coords.txt \\
           --bbox 240A --exp-id old --preset published --num-epochs 5
     """  # fmt: skip

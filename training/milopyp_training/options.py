@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from milopyp_shared.errors import UsageError
+from milopyp_shared.errors import ContradictionError, UsageError
 
 if TYPE_CHECKING:  # the command line starts without numpy
     from milopyp_shared.preprocessing import Contrast
@@ -31,7 +31,7 @@ class TrainOptions:
 
     Raises
     ------
-    UsageError
+    UsageError, ContradictionError
         What makes no sense, whatever the method.
     """
 
@@ -39,7 +39,7 @@ class TrainOptions:
     in_angstrom: frozenset[str] = frozenset()
 
     train_img_txt: str
-    train_coord_txt: str
+    train_coord_txt: str | None
     val_img_txt: str | None
     val_coord_txt: str | None
     val_fully_labelled: bool
@@ -47,6 +47,13 @@ class TrainOptions:
     mask: Path | None
     voxel_size: float | None
     dataset: str
+
+    template: Path | None
+    map_voxel_size: float | None
+    mass: float | None
+    membrane_z: float | None
+    tilt_axis: str | None
+    tilt_range: tuple[float, float] | None
 
     bbox: float
     contrast: Contrast
@@ -109,6 +116,13 @@ class TrainOptions:
             )
         if not self.val_img_txt:
             self._check_no_validation()
+        elif self.template is not None:
+            raise ContradictionError(
+                "given beside --template",
+                where="--val-img-txt",
+                expected="one of them: with a template, a simulated tomogram judges",
+                remedy="Leave it out, and compare picks with milopyp evaluate.",
+            )
         elif self.metric in ("auprc", "f1") and not self.val_fully_labelled:
             raise UsageError(
                 f"{self.metric} counts unlabelled particles as wrong picks",

@@ -22,6 +22,7 @@ PUBLISHED_ONLY = ("contrastive", "tau", "thresh", "temp", "cr_weight", "last_k",
 CONTRASTIVE_DETAILS = ("thresh", "temp", "cr_weight", "exact_contrastive")
 PUBLISHED_DETAILS = ("lr_step", "translation_ratio", "fiber")
 QUICK_EPOCHS = {"scratch": 10, "pretrained": 4}  # where all without a label is background, more make no better picks
+TEMPLATE_EPOCHS = {"pretrained": 12}  # where all particles are labelled, more epochs make better picks
 OLD_WORDS = {"default": "scratch"}
 DEFAULT = "pretrained"
 PRETRAINED = "unet3d"  # the only network that was trained before
@@ -47,8 +48,9 @@ def choose_preset(options: TrainOptions) -> Preset:
         raise _other_method(selecting, "published")
     if belongs == "default" and (named == "published" or selecting):
         raise _other_method(["arch"], DEFAULT)
-    if options.quick and (named == "published" or selecting):
-        raise _other_method(["quick"], DEFAULT)
+    for name in ("quick", "template"):
+        if getattr(options, name) and (named == "published" or selecting):
+            raise _other_method([name], DEFAULT)
     if named == "published" or selecting:
         return _published(options, named is not None)
     if details := [name for name in PUBLISHED_DETAILS if name in options.given]:
@@ -91,12 +93,19 @@ def _with_options(preset: DefaultPreset, options: TrainOptions) -> DefaultPreset
     changed: DefaultPreset = _with_given(
         preset,
         architecture=options.arch,
-        epochs=options.num_epochs or (QUICK_EPOCHS[preset.name] if options.quick else None),
+        epochs=options.num_epochs or _epochs(preset.name, options),
         lr=options.lr,
         batch=options.batch_size,
         folds=0 if options.quick else None,
     )
     return changed
+
+
+def _epochs(preset: str, options: TrainOptions) -> int | None:
+    """Where they are not the preset's."""
+    if options.quick:
+        return QUICK_EPOCHS[preset]
+    return TEMPLATE_EPOCHS.get(preset) if options.template is not None else None
 
 
 def _published(options: TrainOptions, named: bool) -> PublishedPreset:

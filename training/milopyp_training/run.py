@@ -23,7 +23,12 @@ from .evaluation.crossvalidation import CrossValidation, ignore_look_alikes
 from .evaluation.held_out import FEWEST_LABELS
 from .evaluation.label_features import label_agreement
 from .evaluation.model_selection import Metric, rows_of
-from .evaluation.threshold import calibrated_threshold, threshold_of_labels, threshold_of_look_alikes
+from .evaluation.threshold import (
+    calibrated_threshold,
+    threshold_of_labels,
+    threshold_of_look_alikes,
+    threshold_of_simulated,
+)
 from .evaluation.validation import Prediction, predict_all, validate
 from .loop import checkpoint, resume
 from .loop.checkpoint import Provenance
@@ -132,14 +137,14 @@ class TrainingRun:
         self.console = console or Console(quiet=True)
         self.figure = model_selection.criterion(schedule.metric, schedule.fully_labelled)
         self.suggestions: list[str] = []
-        self._make, self._world = make, machine.world
+        self._make, self._world, self._complete = make, machine.world, data.complete
         self._begin(data.volumes)
         self.machine = machine.decided(self.method)
         self.recipe = recipe_of(self.method, data)
         identity = resume.identity_of(self.method, data, schedule.seed)
         self.provenance = Provenance(schedule.seed, options or {}, identity)
         self.crossvalidation = self._crossvalidation()
-        if isinstance(preset := self.method.preset, DefaultPreset) and preset.pretrained:
+        if isinstance(preset := self.method.preset, DefaultPreset) and preset.pretrained and not self._complete:
             self._look_at_labels(preset)
 
     def _begin(self, volumes: Sequence[LabelledVolume]) -> None:
@@ -163,7 +168,7 @@ class TrainingRun:
     def _crossvalidation(self) -> CrossValidation | None:
         """What is done before the training; None when that is not asked for or not possible."""
         preset = self.method.preset
-        if not isinstance(preset, DefaultPreset) or not preset.folds:
+        if not isinstance(preset, DefaultPreset) or not preset.folds or self._complete:
             return None
         if (labels := sum(len(volume.xyz) for volume in self.volumes)) < FEWEST_LABELS:
             self.console.say(f"{labels} labels are too few to leave some out: no cross-validation, no expectations")
@@ -302,8 +307,10 @@ class TrainingRun:
         return predictions
 
     def _threshold(self, predictions: Sequence[Prediction]) -> tuple[Threshold, Calibration | None]:
-        """From what the cross-validation has found, else from labels."""
+        """From a simulated tomogram, from what the cross-validation has found, or else from labels."""
         radius, found = self.recipe.diameter / 2, self.state.cross_validated
+        if self._complete:
+            return threshold_of_simulated(((p.volume, p.heat) for p in predictions), self.recipe), None
         if found is None and self.validation:
             return threshold_of_labels(predictions, radius, "validation"), None
         if found is None:

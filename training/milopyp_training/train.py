@@ -17,7 +17,10 @@ from milopyp_shared.recipe import Recipe
 from milopyp_shared.scale import describe_scale, scale_for
 
 from .data.dataset import LabelledVolume, TrainingSet, check_diameter, load_volumes
+from .evaluation.template_agreement import compare_with_labels
+from .evaluation.validation import predict
 from .export_onnx import can_export, export_model
+from .from_template import simulated_set
 from .loop.checkpoint import load_initial_weights
 from .loop.distributed import process_group
 from .loop.machine import Machine
@@ -48,7 +51,9 @@ def train(options: TrainOptions) -> None:
     with process_group(options.gpus) as (device, world):
         console = Console(quiet=world.rank > 0)
         warn = console.warn if world.rank == 0 else lambda text: None
-        data = _load(options, preset, console.say, warn)
+        labelled = None if options.train_coord_txt is None else _load(options, preset, console.say, warn)
+        data = labelled if options.template is None else _simulated(options, preset, labelled, console, warn)
+        assert data is not None  # without a template there are labels
         if options.preset in OLD_WORDS:
             console.say(f"--preset {options.preset} is now called {preset.name}")
         if isinstance(preset, PublishedPreset) and options.preset is None:
@@ -56,7 +61,7 @@ def train(options: TrainOptions) -> None:
         run = TrainingRun(
             _maker(options, preset, device, resumed=options.resume and folder.last.is_file()),
             data,
-            _schedule(options, preset.epochs),
+            _schedule(options, preset.epochs, complete=data.complete),
             folder,
             Machine(device, world, options.amp, options.num_workers),
             console=console,
@@ -68,6 +73,8 @@ def train(options: TrainOptions) -> None:
         if world.rank == 0:
             write_options(folder.options, options, preset)
         recipe = run.train()
+        if options.template is not None and labelled is not None and world.rank == 0:
+            _compare(run, labelled.volumes, recipe)
     _report(run, recipe)
     if world.rank == 0:
         exported = export_model(folder.last, console) if exports else None
@@ -108,6 +115,27 @@ def _load(
     return TrainingSet(volumes, load(validation, options.val_coord_txt), options.bbox, options.contrast)
 
 
+def _simulated(
+    options: TrainOptions,
+    preset: Preset,
+    labelled: TrainingSet | None,
+    console: Console,
+    warn: Callable[[str], None],
+) -> TrainingSet:
+    """Tomograms that are simulated with the template, as large as the network sees the user's."""
+    if labelled is None:
+        listed = read_image_list(options.train_img_txt)
+        check_diameter(options.bbox, listed, options.order, options.voxel_size, warn, guess=False)
+    scale = _scale(preset, options.bbox, console.say) if labelled is None else labelled.scale
+    return simulated_set(options, preset.grey, scale, console)
+
+
+def _compare(run: TrainingRun, labelled: Sequence[LabelledVolume], recipe: Recipe) -> None:
+    """Say how many of the labels are found, of which nothing was learned."""
+    heat_maps = ((volume, predict(run.state.ema_network, volume, recipe.flips)) for volume in labelled)
+    compare_with_labels(heat_maps, recipe).say(run.console)
+
+
 def _scale(preset: Preset, diameter: float, say: Callable[[str], None]) -> float:
     """At which size the network is to see the tomograms; said where it is another than theirs."""
     known = None if isinstance(preset, PublishedPreset) else preset.diameters
@@ -132,14 +160,14 @@ def _maker(options: TrainOptions, preset: Preset, device: torch.device, resumed:
     return make_with_weights
 
 
-def _schedule(options: TrainOptions, epochs: int) -> Schedule:
+def _schedule(options: TrainOptions, epochs: int, *, complete: bool) -> Schedule:
     return Schedule(
         epochs=epochs,
         seed=options.seed,
         interval=options.val_interval,
         save_all=options.save_all,
         metric=options.metric,
-        fully_labelled=options.val_fully_labelled,
+        fully_labelled=options.val_fully_labelled or complete,
         pictures=options.debug == "4",
         limit=options.K,
         print_every=options.print_iter,

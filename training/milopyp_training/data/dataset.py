@@ -98,12 +98,15 @@ class TrainingSet:
         Of the particles, voxels.
     contrast
         Of the particles.
+    complete
+        All particles are labelled: what has no label is background.
     """
 
     volumes: Sequence[LabelledVolume]
     validation: Sequence[LabelledVolume]
     diameter: float
     contrast: Contrast
+    complete: bool = False
 
     @property
     def scale(self) -> float:

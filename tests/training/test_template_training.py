@@ -1,0 +1,108 @@
+"""`milopyp-train --template`: from a density map to picks, without a label."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from milopyp_shared.lists import write_coordinate_list
+from milopyp_shared.mrc import write_mrc
+from milopyp_shared.recipe import Threshold
+from milopyp_simulation import among_others
+from milopyp_simulation.random_shapes import random_density
+from milopyp_training import from_template, train
+from milopyp_training.loop.checkpoint import load
+from milopyp_training.methods.presets import pretrained
+from milopyp_training.run import TrainingRun
+from running import Outcome, run_line
+
+VOXEL_SIZE, DIAMETER = 10.0, 16.0
+TRAIN = "milopyp-train --train-img-txt toy/images.txt --template molecule.mrc --exp-id t --threads 1 --gpus -1"
+
+
+@pytest.fixture(scope="module")
+def small() -> Iterator[pytest.MonkeyPatch]:
+    """Simulated fields of a quarter of the area, one to learn from, and few steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(among_others, "FIELD", 128)
+        patch.setattr(from_template, "LEARNED", 1)
+        preset = replace(pretrained(), steps=2, epochs=2, flips=1)
+        patch.setattr(train, "choose_preset", lambda options: replace(preset, epochs=options.num_epochs or 2))
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory, small: pytest.MonkeyPatch) -> Path:
+    """A map, phantoms that hold it, and labels of other places."""
+    folder = tmp_path_factory.mktemp("template")
+    small.chdir(folder)
+    density = random_density(np.random.default_rng(5), (DIAMETER / 2, DIAMETER / 2))
+    write_mrc(Path("molecule.mrc"), density.array, VOXEL_SIZE)
+    made = run_line("milopyp phantom --out toy --template molecule.mrc --count 1 --size 32,128,128 --particles 6")
+    assert made.code == 0, made.err
+    write_coordinate_list(Path("nowhere.txt"), {"phantom_1": np.array([[4.0, 4.0, 2.0], [124.0, 124.0, 29.0]])})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(work: Path, small: pytest.MonkeyPatch) -> Outcome:
+    outcome = run_line(f"{TRAIN} --train-coord-txt nowhere.txt --export")
+    assert outcome.code == 0, outcome.err
+    return outcome
+
+
+def test_what_is_learned_from_is_said(trained: Outcome, work: Path) -> None:
+    """Simulated tomograms and no labels; the threshold is one of them that was not learned from."""
+    assert "degrees about y, as far as its missing wedge shows" in trained.out
+    assert "places without a label" not in trained.out
+    shown = json.loads(run_line(f"milopyp show --json {work}/exp/semi/t/model_last_contrastive.onnx").out)
+    assert set(shown["labels"]) == {"simulated_1"}
+    threshold = Threshold(**shown["threshold"])
+    assert not threshold.calibrated
+    assert threshold.method == "good on a simulated tomogram that was not learned from"
+    assert f"suggested threshold {threshold.score:.2f} ({threshold.method}, uncalibrated)" in trained.out
+    assert shown["calibration"] is None
+    assert shown["diameter"] == pytest.approx(DIAMETER, rel=0.15)
+    assert "AUPRC on the validation tomograms" in (work / "exp/semi/t/model_selection.md").read_text()
+
+
+def test_labels_are_only_compared(trained: Outcome) -> None:
+    assert "0 of 2 labels are found at the suggested threshold; they were not learned from" in trained.out
+    assert "W14 template and labels disagree: 0 of 2" in trained.err
+
+
+def test_it_finds_the_particles(trained: Outcome, work: Path) -> None:
+    """Those of the phantom, of which nothing but its header and its missing wedge was seen."""
+    model = work / "exp/semi/t/model_last_contrastive.onnx"
+    outcome = run_line(f"milopyp-infer {work}/toy/phantom_1.mrc --model {model} --out {work}/picks --threads 1")
+    assert outcome.code == 0, outcome.err
+    line = f"milopyp evaluate {work}/picks --truth {work}/toy/coords.txt --radius {DIAMETER / 2} --json {work}/f.json"
+    assert run_line(line).code == 0
+    assert json.loads((work / "f.json").read_text())["auprc"] > 0.5
+
+
+def test_a_stopped_run_goes_on(trained: Outcome, work: Path, small: pytest.MonkeyPatch) -> None:
+    """From tomograms that are simulated again, to the same weights."""
+    small.chdir(work)
+    line = TRAIN.replace("--exp-id t", "--exp-id again")
+    last = Path("exp/semi/again/model_last_contrastive.pth")
+
+    def stop(run: TrainingRun) -> None:
+        save(run)
+        raise KeyboardInterrupt
+
+    save = TrainingRun._save
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrainingRun, "_save", stop)
+        assert run_line(f"{line} --no-export").code != 0
+    outcome = run_line(f"{line} --resume --no-export")
+    assert outcome.code == 0, outcome.err
+    assert f"going on after epoch 1 of {last}" in outcome.out
+    weights = [load(path).state_dict for path in (Path("exp/semi/t/model_last_contrastive.pth"), last)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
