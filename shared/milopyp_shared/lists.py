@@ -14,7 +14,7 @@ without a row is not labelled.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -157,17 +157,27 @@ def write_image_list(path: str | Path, entries: Iterable[ImageEntry]) -> None:
     write_text(path, "".join(line + "\n" for line in lines))
 
 
-def write_coordinate_list(path: str | Path, coordinates: Mapping[str, ArrayLike]) -> None:
+def write_coordinate_list(
+    path: str | Path,
+    coordinates: Mapping[str, ArrayLike],
+    notes: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+) -> None:
     """Write labels by image name: ``(n, 3)`` x, y, z, voxels, inside frame; two decimals where a value needs them.
 
     Of a tomogram with n = 0 the list says that it holds no particle.
+
+    Parameters
+    ----------
+    notes
+        More columns, which `read_coordinate_list` leaves aside: by their name, and by image name, a word per label.
 
     Raises
     ------
     InputError
         A name that would not read back, coordinates that are not finite (n, 3), or the file cannot be written.
     """
-    lines = ["\t".join(COORDINATE_COLUMNS)]
+    more = notes or {}
+    lines = ["\t".join((*COORDINATE_COLUMNS, *more))]
     for name, xyz in coordinates.items():
         check_image_name(name, path)
         points = np.asarray(xyz, dtype=np.float64)
@@ -176,8 +186,9 @@ def write_coordinate_list(path: str | Path, coordinates: Mapping[str, ArrayLike]
             raise InputError(f"coordinates of {name} of shape {points.shape}", where=path, expected="finite (n, 3)")
         if not len(points):
             lines.append("\t".join([name, NONE, NONE, NONE]))
-        for point in points.tolist():
-            lines.append("\t".join([name, *(fixed(value, 0 if value.is_integer() else 2) for value in point)]))
+        for index, point in enumerate(points.tolist()):
+            numbers = (fixed(value, 0 if value.is_integer() else 2) for value in point)
+            lines.append("\t".join([name, *numbers, *(column[name][index] for column in more.values())]))
     write_text(path, "".join(line + "\n" for line in lines))
 
 

@@ -76,6 +76,11 @@ def test_files(volumes: list[LabelledVolume], tmp_path: Path) -> None:
     assert sum(map(len, table.values())) == MOST_CANDIDATES
     listed = {(name, *np.round(point, 2)) for name, xyz in table.items() for point in xyz}
     assert listed == {(spot.volume.name, *np.round(spot.xyz, 2)) for spot in suggestions.candidates}
+    rows = [line.split("\t") for line in (tmp_path / "debug" / "next_labels.tsv").read_text().splitlines()]
+    assert rows[0] == ["image_name", "x_coord", "y_coord", "z_coord", "picture"]
+    numbered = {row[4]: (row[0], float(row[1]), float(row[2]), float(row[3])) for row in rows[1:]}
+    for number, spot in enumerate(suggestions.candidates, 1):  # the numbers of the picture and of the table
+        assert numbered[f"B{number}"] == (spot.volume.name, *np.round(spot.xyz, 2))
     with Image.open(tmp_path / "debug" / "next_labels.png") as picture:
         assert picture.size[0] > 1000 and np.asarray(picture.convert("L")).std() > 20
 
