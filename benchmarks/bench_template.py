@@ -189,7 +189,7 @@ def learn_one(case: Case, row: str, network: FeatureNetwork, work: Path) -> Resu
     [volume] = load_volumes(
         [image], {image.name: case.truth}, network.description.grey, diameter=recipe.diameter, scale=scale
     )
-    known = Known(volume, keep_features(network, volume, work / "features"))
+    known = Known(volume, keep_features(network, volume, work / "features" / case.name))
     return judged(picks_of(known.features.heat_map(head), volume, recipe), case, recipe.threshold.score, seconds)
 
 

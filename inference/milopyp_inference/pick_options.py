@@ -190,8 +190,7 @@ def threshold_note(threshold: float | None, recipe: Recipe) -> str:
     """What there is to say of the threshold: the model's suggestion, or what it expects of another one."""
     suggestion, expected = recipe.threshold, recipe.calibration
     if threshold is None:
-        note = "" if suggestion.calibrated else ", uncalibrated"
-        return f"threshold {suggestion.score:.2f} ({suggestion.method}{note})"
+        return f"threshold {suggestion.score:.2f} ({suggestion.basis})"
     if expected is None:
         return ""
     precision, recall = expected.at(threshold)

@@ -128,6 +128,11 @@ class Threshold:
     method: str
     calibrated: bool = False
 
+    @property
+    def basis(self) -> str:
+        """What it rests on, in the words of every command and page."""
+        return self.method if self.calibrated else f"{self.method}, uncalibrated"
+
 
 @dataclass(frozen=True)
 class Calibration:

@@ -45,7 +45,7 @@ def test_an_onnx_file(tmp_path: Path) -> None:
     assert shown["network"] == "unet3d (channels 2, levels 2), default preset, fp32"
     assert shown["particles"] == "dark, 10 voxels across: 100 Angstrom at 10 per voxel"
     assert shown["grey levels"].startswith("two sections averaged to one; Gaussian filter 0.4 0.8 0.8 (z y x)")
-    assert shown["threshold"] == "0.5, chosen by hand (uncalibrated)"
+    assert shown["threshold"] == "0.5 (chosen by hand, uncalibrated)"
     assert shown["expected"] == "not known: how many picks are right was not estimated"
     assert "2 2 2 voxels (z y x) per heat-map voxel" in shown["picking"]
     assert shown["trained on"] == "unknown tomograms"
@@ -106,7 +106,7 @@ def test_other_recipes_for_people() -> None:
     )  # fmt: skip
     shown = rows(describe(recipe, TOY))
     assert shown["network"].endswith("int8, for CPUs only")
-    assert shown["threshold"] == "0.31, finds 90% of the validation labels"
+    assert shown["threshold"] == "0.31 (finds 90% of the validation labels)"
     assert shown["picking"].startswith("mean over 4 mirrored copies; picks at least 6 voxels apart")
     assert shown["trained on"] == "15 labels in 2 tomograms (a 12, b 3); file order xzy"
     assert shown["comparison"] == (

@@ -171,6 +171,20 @@ def test_what_is_not_as_one_thinks_is_said(truth: dict[str, np.ndarray]) -> None
     assert "Not picked: bad" in Path("picks/report.html").read_text()
 
 
+def test_what_the_suggested_threshold_rests_on_is_said() -> None:
+    """Unless the run is of a version that did not store it."""
+    report()
+    assert (
+        "The model suggests scores above 0.50: chosen by hand, uncalibrated." in Path("picks/report.html").read_text()
+    )
+    summary = Path("picks/run.json")
+    stored = json.loads(summary.read_text())
+    del stored["suggested"]
+    summary.write_text(json.dumps(stored))
+    report()
+    assert "The model suggests" not in Path("picks/report.html").read_text()
+
+
 def test_a_page_that_cannot_be_small_enough_says_so() -> None:
     path = Path("picks/flat.candidates.csv")
     places = np.random.default_rng(1).uniform(0, 1000, (60_000, 3))

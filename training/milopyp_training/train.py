@@ -189,8 +189,7 @@ def _begin(run: TrainingRun, resume: bool) -> None:
 
 def _report(run: TrainingRun, recipe: Recipe) -> None:
     """What the model suggests and expects, and what to label next."""
-    note = "" if recipe.threshold.calibrated else ", uncalibrated"
-    run.console.say(f"suggested threshold {recipe.threshold.score:.2f} ({recipe.threshold.method}{note})")
+    run.console.say(f"suggested threshold {recipe.threshold.score:.2f} ({recipe.threshold.basis})")
     if recipe.calibration is not None:
         run.console.say(f"about {recipe.calibration.particles:.0f} particles per tomogram are expected")
     for line in run.suggestions:

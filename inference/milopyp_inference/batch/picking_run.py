@@ -136,6 +136,7 @@ def _nothing_yet(run: PickingRun) -> RunSummary:
         suppression_distance=recipe.suppression_distance,
         options=run.options,
         calibration=recipe.calibration,
+        suggested=recipe.threshold,
         done=0,
         failed={},
         picks=0,

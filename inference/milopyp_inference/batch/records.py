@@ -16,7 +16,7 @@ from milopyp_shared import axes
 from milopyp_shared.atomic import write_text
 from milopyp_shared.errors import InputError, MilopypError
 from milopyp_shared.preprocessing import Contrast
-from milopyp_shared.recipe import Calibration
+from milopyp_shared.recipe import Calibration, Threshold
 from milopyp_shared.tomogram import Frame, read_header
 from milopyp_shared.typed_json import decode
 
@@ -229,6 +229,8 @@ class RunSummary(Struct, frozen=True, kw_only=True):
         That change results.
     calibration
         What the model expects of picks.
+    suggested
+        The threshold that it suggests; runs of earlier versions do not say it.
     done, failed, picks
         Numbers of tomograms and of picks; why others failed, by name.
     tomograms
@@ -245,6 +247,7 @@ class RunSummary(Struct, frozen=True, kw_only=True):
     failed: dict[str, str]
     picks: int
     tomograms: tuple[Picked | Failed, ...]
+    suggested: Threshold | None = None
 
     def with_records(self, records: Sequence[Picked | Failed]) -> RunSummary:
         """The same run with these records instead of its own, and their sums."""

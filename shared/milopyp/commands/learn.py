@@ -133,8 +133,7 @@ def _diameter(
 
 def _report(recipe: Recipe, output: Path, console: Console) -> None:
     """What the model suggests and expects."""
-    note = "" if recipe.threshold.calibrated else ", uncalibrated"
-    console.say(f"suggested threshold {recipe.threshold.score:.2f} ({recipe.threshold.method}{note})")
+    console.say(f"suggested threshold {recipe.threshold.score:.2f} ({recipe.threshold.basis})")
     if recipe.calibration is not None:
         console.say(f"about {recipe.calibration.particles:.0f} particles per tomogram are expected")
     console.say(f"wrote {output} ({output.stat().st_size / 2**20:.1f} MiB)")

@@ -110,8 +110,7 @@ def _grey_levels(recipe: Recipe) -> str:
 
 
 def _threshold(recipe: Recipe) -> str:
-    suggested = recipe.threshold
-    return f"{suggested.score:.3g}, {suggested.method}{'' if suggested.calibrated else ' (uncalibrated)'}"
+    return f"{recipe.threshold.score:.3g} ({recipe.threshold.basis})"
 
 
 def _expected(recipe: Recipe) -> str:

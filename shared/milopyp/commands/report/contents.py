@@ -108,11 +108,12 @@ def _candidates(run: Path, record: Picked) -> Picks:
 
 def about(run: Path, summary: RunSummary, records: Sequence[Picked], known: Mapping[str, Known]) -> dict[str, Any]:
     """What the page says of the whole run."""
-    selection, expected = records[0].options.selection, summary.calibration
+    selection, expected, suggested = records[0].options.selection, summary.calibration, summary.suggested
     return {
         "run": run.resolve().name,
         "model": Path(summary.model).name,
         "threshold": float(selection.threshold),
+        "suggested": suggested and {"score": suggested.score, "basis": suggested.basis},
         "failed": summary.failed,
         "limit": selection.limit,
         "expected": expected and {"score": expected.score, "precision": expected.precision, "recall": expected.recall},
