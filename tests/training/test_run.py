@@ -25,8 +25,9 @@ from milopyp_training.methods.base import Method
 from milopyp_training.methods.default import DefaultMethod
 from milopyp_training.methods.presets import DefaultPreset
 from milopyp_training.networks.registry import build_network
-from milopyp_training.run import Schedule, TrainingRun
+from milopyp_training.run import TrainingRun
 from milopyp_training.run_folder import RunFolder
+from milopyp_training.schedule import Schedule
 from toys import noise, write_tomogram
 
 DEVICE, DIAMETER = torch.device("cpu"), 8.0

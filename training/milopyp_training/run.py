@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from .evaluation import calibration, label_suggestions, model_selection, plots
 from .evaluation.crossvalidation import CrossValidation, ignore_look_alikes
 from .evaluation.held_out import FEWEST_LABELS
 from .evaluation.label_features import label_agreement
-from .evaluation.model_selection import Metric, rows_of
+from .evaluation.model_selection import rows_of
 from .evaluation.threshold import (
     calibrated_threshold,
     threshold_of_labels,
@@ -40,46 +40,10 @@ from .loop.trainer import train_epoch
 from .methods.base import MakeMethod, Method
 from .methods.presets import DefaultPreset
 from .run_folder import RunFolder
+from .schedule import Schedule
 
 # Whole-tomogram predictions for the suggested threshold: enough to be stable, few enough to be quick.
 TOMOGRAMS_FOR_THRESHOLD = 4
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How a run goes, apart from its method.
-
-    Attributes
-    ----------
-    interval
-        Epochs between validations.
-    save_all
-        Keep the checkpoint of every validated epoch.
-    metric
-        Figure that makes an epoch the best.
-    fully_labelled
-        The validation tomograms are labelled completely.
-    pictures
-        Draw validation pictures into ``debug/``.
-    limit
-        Picks per tomogram in pictures and texts at most.
-    print_every
-        Steps between printed loss lines, 0 for none.
-    """
-
-    epochs: int
-    seed: int
-    interval: int = 1
-    save_all: bool = False
-    metric: Metric = "auto"
-    fully_labelled: bool = False
-    pictures: bool = False
-    limit: int | None = None
-    print_every: int = 0
-
-    def validates(self, epoch: int) -> bool:
-        """Whether this finished epoch is judged: every `interval`, and the last."""
-        return epoch % self.interval == 0 or epoch == self.epochs
 
 
 def recipe_of(method: Method, data: TrainingSet) -> Recipe:

@@ -29,8 +29,9 @@ from .methods.presets import Preset, PublishedPreset
 from .methods.registry import make_method
 from .options import TrainOptions
 from .preset_choice import DEFAULT, OLD_WORDS, choose_preset
-from .run import Schedule, TrainingRun
+from .run import TrainingRun
 from .run_folder import run_folder, write_options
+from .schedule import Schedule
 
 Lists: TypeAlias = "tuple[Sequence[ImageEntry], Mapping[str, NDArray[np.float64]]]"
 
