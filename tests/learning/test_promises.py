@@ -13,13 +13,14 @@ from milopyp_inference.engine.features import FeatureNetwork
 from milopyp_learning.heads import Known, agreement_of, ask_heads, learn_head
 from milopyp_learning.kept_features import keep_features
 from milopyp_learning.model import recipe_of
-from milopyp_learning.promises import Promises, _suggested, find_promises
+from milopyp_learning.promises import Promises, find_promises
 from milopyp_shared.errors import InputError
 from milopyp_shared.matching import evaluate_many
 from milopyp_shared.recipe import Recipe
 from milopyp_training.data.dataset import LabelledVolume, TrainingSet
 from milopyp_training.data.wanted import Wanted
 from milopyp_training.evaluation.picking import picks_of
+from milopyp_training.evaluation.threshold import suggested_score
 
 
 @pytest.fixture
@@ -81,11 +82,11 @@ def test_a_label_on_nothing_is_doubtful(network: FeatureNetwork, known: Known) -
 
 
 def test_more_certain_labels_ask_for_a_higher_score() -> None:
-    scores = [_suggested(np.full(10, score)) for score in (0.2, 0.4, 0.6, 0.8)]
+    scores = [suggested_score(np.full(10, score)) for score in (0.2, 0.4, 0.6, 0.8)]
     assert scores == sorted(scores)
     assert 0.1 < scores[0] < scores[-1] < 0.8
     one_lost = np.append(np.full(9, 0.6), 0.0)
-    assert _suggested(np.full(10, 0.6)) - 0.05 < _suggested(one_lost) < _suggested(np.full(10, 0.6))
+    assert suggested_score(np.full(10, 0.6)) - 0.05 < suggested_score(one_lost) < suggested_score(np.full(10, 0.6))
 
 
 def test_empty_tomograms_teach_and_are_not_asked(network: FeatureNetwork, known: Known) -> None:

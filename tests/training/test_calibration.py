@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from milopyp_training.data.cross_validated import CrossValidated
 from milopyp_training.evaluation.calibration import calibrate, unlabelled_particles
-from milopyp_training.evaluation.threshold import AS_GOOD, LOWEST_PRECISION, calibrated_threshold
+from milopyp_training.evaluation.threshold import AS_GOOD, LOWEST_PRECISION, calibrated_threshold, threshold_of_left_out
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,12 @@ def test_anything_goes_in_and_only_sense_comes_out(labels: list[float], places: 
     number = unlabelled_particles(np.array(labels), [np.array(places)])
     assert 0 <= number <= 2 * len(places)
     expected = calibrate(CrossValidated({}, number, np.array(labels)), np.array(places), tomograms)
-    threshold = calibrated_threshold(expected, np.array(labels))
-    assert 0 <= threshold.score <= 1
-    assert threshold.calibrated == (expected is not None)
+    for threshold in (
+        calibrated_threshold(expected, np.array(labels)),
+        threshold_of_left_out(np.array(labels), expected),
+    ):
+        assert 0 <= threshold.score <= 1
+        assert threshold.calibrated == (expected is not None)
     if expected is not None:
         assert all(0 <= value <= 1 for value in (*expected.precision, *expected.recall))
         assert (np.diff(expected.recall) <= 0).all()
@@ -106,6 +109,7 @@ def test_when_all_are_labelled_nothing_is_promised() -> None:
     found = CrossValidated({}, unlabelled_particles(world.particle_scores(40, rng), [np.array([])]), np.full(8, 0.6))
     assert found.unlabelled == 0
     assert calibrate(found, world.background_scores(rng), 2) is None
+    assert threshold_of_left_out(np.full(8, 0.6), None).method == "from what labels score that were left out"
     threshold = calibrated_threshold(None, np.array([0.2, 0.4, 0.6, 0.8, 0.9]))
     assert (round(threshold.score, 3), threshold.calibrated) == (0.4, False)
     assert (np.array([0.4, 0.6, 0.8, 0.9]) > threshold.score).all()

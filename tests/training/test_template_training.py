@@ -65,7 +65,7 @@ def test_what_is_learned_from_is_said(trained: Outcome, work: Path) -> None:
     assert set(shown["labels"]) == {"simulated_1"}
     threshold = Threshold(**shown["threshold"])
     assert not threshold.calibrated
-    assert threshold.method == "good on a simulated tomogram that was not learned from"
+    assert threshold.method == "from what simulated particles score that were not learned from"
     assert f"suggested threshold {threshold.score:.2f} ({threshold.method}, uncalibrated)" in trained.out
     assert shown["calibration"] is None
     assert shown["diameter"] == pytest.approx(DIAMETER, rel=0.15)

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from milopyp_shared.head import Head
 from milopyp_shared.matching import exclude_near, max_score_within
 from milopyp_shared.recipe import Calibration, Recipe, Threshold
 from milopyp_training.data.wanted import Wanted
-from milopyp_training.evaluation.calibration import calibrate, logit
+from milopyp_training.evaluation.calibration import calibrate
 from milopyp_training.evaluation.held_out import FEWEST_LABELS, summarise
 from milopyp_training.evaluation.picking import picks_of
+from milopyp_training.evaluation.threshold import suggested_score, threshold_of_left_out
 
 from .heads import Known, ask_heads
 
-COUNTED = (2.0, 6.0)  # see `calibrate`
-# The suggested score's logit, by the typical one of labels that were left out and by their number. Found on the
-# validation tomograms of six particles, with 5 to 37 labels (decision 88); and so was `COUNTED`.
-OFFSET, OF_SCORES, OF_COUNT = -1.25, 0.375, 0.3
-FARTHEST = 1.2  # from the median, of a label that counts with its own score
-LEARNED = 0.8
+LEARNED = 0.8  # by how much the logit of a single label is higher, since it has been seen
 
 
 @dataclass(frozen=True)
@@ -42,35 +36,10 @@ def find_promises(known: Sequence[Known], head: Head, wanted: Wanted, recipe: Re
     radius, count = recipe.diameter / 2, sum(len(one.volume.xyz) for one in labelled)
     if count == 1:
         own = [max_score_within(found, one.volume.xyz, radius) for found, one in zip(picks, labelled, strict=True)]
-        return Promises(Threshold(_suggested(own[0], LEARNED), "from what the label scores"))
+        return Promises(Threshold(suggested_score(own[0], LEARNED), "from what the label scores"))
     found = summarise([one.volume for one in labelled], ask_heads(known, wanted, recipe), per_label=0)
-    score = _suggested(found.label_scores)
     places = np.concatenate(
         [exclude_near(own, one.volume.xyz, radius).score for own, one in zip(picks, labelled, strict=True)]
     )
-    expected = calibrate(found, places, len(labelled), COUNTED) if count >= FEWEST_LABELS else None
-    if expected is None:
-        return Promises(Threshold(score, "from what labels score that were left out"))
-    precision, recall = expected.at(score)
-    text = f"expected precision {precision:.2f}, recall {recall:.2f}"
-    return Promises(Threshold(score, text, calibrated=True), expected)
-
-
-def _suggested(labels: NDArray[np.float64], learned: float = 0.0) -> float:
-    """A score that loses little, from what labels score that a head has not seen.
-
-    Not the one with the best expectations: how many particles have no label is uncertain, and what looks like particles
-    scores like them, whereas heads are so much alike that the best score follows from how high they score.
-
-    Parameters
-    ----------
-    labels
-        Scores.
-    learned
-        By how much the logits are higher because they have been seen after all.
-    """
-    logits = logit(labels)
-    middle = float(np.median(logits))
-    typical = float(np.clip(logits, middle - FARTHEST, middle + FARTHEST).mean()) - learned
-    place = OFFSET + OF_SCORES * typical + OF_COUNT * math.log(len(labels))
-    return round(1.0 / (1.0 + math.exp(-place)), 4)
+    expected = calibrate(found, places, len(labelled)) if count >= FEWEST_LABELS else None
+    return Promises(threshold_of_left_out(found.label_scores, expected), expected)

@@ -26,6 +26,7 @@ from .evaluation.model_selection import rows_of
 from .evaluation.threshold import (
     calibrated_threshold,
     threshold_of_labels,
+    threshold_of_left_out,
     threshold_of_look_alikes,
     threshold_of_simulated,
 )
@@ -281,7 +282,11 @@ class TrainingRun:
             alike = threshold_of_look_alikes(predictions, radius)
             return alike or threshold_of_labels(predictions, radius, "training"), None
         places = np.concatenate([exclude_near(p.picks, p.volume.xyz, radius).score for p in predictions])
-        expected = calibration.calibrate(found, places, len(predictions))
+        knew = isinstance(preset := self.method.preset, DefaultPreset) and preset.pretrained
+        counted = calibration.COUNTED if knew else calibration.FROM_SCRATCH
+        expected = calibration.calibrate(found, places, len(predictions), counted)
+        if knew:
+            return threshold_of_left_out(found.label_scores, expected), expected
         return calibrated_threshold(expected, found.label_scores), expected
 
     def _draw(self, predictions: Sequence[Prediction], sections: bool) -> None:

@@ -33,7 +33,8 @@ from ..data.cross_validated import CrossValidated
 Floats = NDArray[np.float64]
 
 # Background is counted between these numbers of places per unlabelled particle: with fewer, too many are particles.
-COUNTED = (4.0, 10.0)
+# Networks that knew particles before they were shown labels tell so many apart that fewer do (decision 96).
+COUNTED, FROM_SCRATCH = (1.75, 6.0), (4.0, 10.0)
 LEFT = 0.5  # of the background places that new tomograms have at high scores
 FEWEST_PARTICLES = 4.0  # unlabelled ones; with fewer their scores say nothing
 _FLOOR = 0.01  # of scores that count
