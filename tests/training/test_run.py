@@ -17,13 +17,13 @@ from milopyp_shared.preprocessing import grey_levels
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_training.data.dataset import LabelledVolume, TrainingSet
 from milopyp_training.evaluation.plots import contact_sheet
-from milopyp_training.evaluation.threshold import threshold_of_labels
+from milopyp_training.evaluation.threshold import suggested_score, threshold_of_labels, threshold_of_left_out
 from milopyp_training.evaluation.validation import predict_all
 from milopyp_training.loop import checkpoint
 from milopyp_training.loop.machine import Machine
 from milopyp_training.methods.base import Method
 from milopyp_training.methods.default import DefaultMethod
-from milopyp_training.methods.presets import DefaultPreset
+from milopyp_training.methods.presets import DefaultPreset, pretrained
 from milopyp_training.networks.registry import build_network
 from milopyp_training.run import TrainingRun
 from milopyp_training.run_folder import RunFolder
@@ -141,11 +141,16 @@ LABELS = np.array([[4.0, 4.0, 2.0], [18.0, 4.0, 3.0], [4.0, 18.0, 4.0], [18.0, 1
 CHECKED = replace(PRESET, epochs=2, folds=2)
 
 
-def checked(volumes: list[LabelledVolume], folder: Path, empty: Sequence[LabelledVolume] = ()) -> TrainingRun:
+def checked(
+    volumes: list[LabelledVolume],
+    folder: Path,
+    empty: Sequence[LabelledVolume] = (),
+    preset: DefaultPreset = CHECKED,
+) -> TrainingRun:
     """A run with cross-validation on eight labels; tomograms without particles are trained on and judged, too."""
 
     def make(volumes: Sequence[LabelledVolume]) -> Method:
-        return DefaultMethod(CHECKED, volumes, DIAMETER, DEVICE)
+        return DefaultMethod(preset, volumes, DIAMETER, DEVICE)
 
     many = [replace(volume, xyz=LABELS + number) for number, volume in enumerate(volumes)]
     data = TrainingSet([*empty, *many], [*empty, *many[:1]] if empty else [], DIAMETER, "dark")
@@ -177,6 +182,18 @@ def test_nothing_is_asked_of_an_empty_tomogram(volumes: list[LabelledVolume], tm
     with pytest.raises(InputError, match=r"empty 0 labels .*, now not there"):
         other = checked(volumes, tmp_path)
         other.resume(other.folder.last)
+
+
+def test_what_knew_particles_before_takes_the_score_of_labels_that_were_left_out(
+    volumes: list[LabelledVolume], tmp_path: Path
+) -> None:
+    """Of the networks that missed them, whatever the last network says of its own labels."""
+    preset = replace(pretrained(), steps=1, batch=1, patch=(8, 24, 24), epochs=1, folds=2, flips=1)
+    run = checked(volumes, tmp_path, preset=preset)
+    recipe, found = run.train(), run.state.cross_validated
+    assert found is not None
+    assert recipe.threshold == threshold_of_left_out(found.label_scores, recipe.calibration)
+    assert recipe.threshold.score == suggested_score(found.label_scores)
 
 
 def test_a_run_with_cross_validation_goes_on_as_if_nothing_had_happened(
