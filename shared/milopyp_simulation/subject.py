@@ -93,7 +93,10 @@ def read_subject(
     kilodaltons = density.mass * (density.voxel_size or size) ** 3 / (1000 * NM3_PER_KDA)
     say(f"{template.path}: {kilodaltons:.0f} kDa, {diameter:.1f} voxels across (--bbox)")
     say("its hand is taken as it stands")
-    return Subject(density, diameter, Imaging(tomogram.shape[0], size, _tilts(template, tomogram, say)))
+    sections = tomogram.shape[0]
+    tilts = _tilts(template, tomogram, say)
+    say(f"tomograms like {tomogram.path.name} are simulated, of {sections} sections with voxels of {size:.4g} A")
+    return Subject(density, diameter, Imaging(sections, size, tilts))
 
 
 def read_density(template: Template) -> Density:

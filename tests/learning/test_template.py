@@ -20,6 +20,7 @@ from milopyp_learning.heads import Known
 from milopyp_learning.kept_features import keep_features
 from milopyp_learning.model import recipe_of
 from milopyp_shared.labels import density_contrast
+from milopyp_shared.lists import ImageEntry, write_image_list
 from milopyp_shared.mrc import write_mrc
 from milopyp_simulation import among_others
 from milopyp_simulation.among_others import PARTICLE, Imaging, simulate_among_others
@@ -84,6 +85,7 @@ def test_the_page_leads_from_a_map_to_picks(
     assert [line.split()[0] for line in lines] == ["milopyp", "milopyp", "milopyp-infer", "milopyp", "milopyp"]
     said = [done(line) for line in lines]
     assert "degrees about y, as far as its missing wedge shows" in said[1].out
+    assert "tomograms like phantom_1.mrc are simulated, of 48 sections with voxels of 10 A" in said[1].out
     assert "uncalibrated" in said[1].out
     done("milopyp evaluate picks --truth toy/coords.txt --radius 8 --json figures.json")
     assert json.loads(Path("figures.json").read_text())["auprc"] > 0.6
@@ -91,6 +93,22 @@ def test_the_page_leads_from_a_map_to_picks(
     assert not shown["threshold"]["calibrated"]
     assert set(shown["labels"]) == {"simulated_1", "simulated_2", "simulated_3"}
     assert Path("picks/report.html").exists()
+
+
+def test_tomograms_of_another_voxel_size_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, density: Density, narrow: None
+) -> None:
+    """Only the first one is simulated."""
+    monkeypatch.chdir(tmp_path)
+    write_mrc(Path("molecule.mrc"), density.array, VOXEL_SIZE)
+    for number, size in enumerate((VOXEL_SIZE, 1.2 * VOXEL_SIZE), 1):
+        noise = np.random.default_rng(number).normal(0, 1, (32, 64, 64)).astype(np.float32)
+        write_mrc(Path(f"{number}.mrc"), noise, size)
+    write_image_list(Path("images.txt"), [ImageEntry(f"t{number}", Path(f"{number}.mrc")) for number in (1, 2)])
+    tilted = "--tilt-axis y --tilt-range -60,60 --threads 1"
+    outcome = done(f"milopyp learn images.txt --template molecule.mrc -o m.onnx {tilted}")
+    assert "W02 voxel sizes from 10 to 12 A in one list" in outcome.err
+    assert "tomograms like 1.mrc are simulated" in outcome.out
 
 
 def test_labels_are_only_compared(density: Density, network: FeatureNetwork, narrow: None) -> None:

@@ -16,7 +16,7 @@ from milopyp_shared.lists import ImageEntry, read_coordinate_list, read_image_li
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.scale import describe_scale, scale_for
 
-from .data.dataset import LabelledVolume, TrainingSet, check_diameter, load_volumes
+from .data.dataset import LabelledVolume, TrainingSet, check_diameter, check_unlabelled, load_volumes
 from .evaluation.template_agreement import compare_with_labels
 from .evaluation.validation import predict
 from .export_onnx import can_export, export_model
@@ -126,7 +126,7 @@ def _simulated(
     """Tomograms that are simulated with the template, as large as the network sees the user's."""
     if labelled is None:
         listed = read_image_list(options.train_img_txt)
-        check_diameter(options.bbox, listed, options.order, options.voxel_size, warn, guess=False)
+        check_unlabelled(options.bbox, listed, options.order, options.voxel_size, warn)
     scale = _scale(preset, options.bbox, console.say) if labelled is None else labelled.scale
     return simulated_set(options, preset.grey, scale, console)
 

@@ -16,7 +16,7 @@ from milopyp_shared.recipe import Recipe
 from milopyp_shared.scale import describe_scale, scale_for
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_simulation.subject import Template, read_subject
-from milopyp_training.data.dataset import LabelledVolume, check_diameter, load_volumes
+from milopyp_training.data.dataset import LabelledVolume, check_diameter, check_unlabelled, load_volumes
 from milopyp_training.evaluation.template_agreement import compare_with_labels
 
 
@@ -50,7 +50,10 @@ def learn_template(
     listed = read_image_list(request.images)
     tomogram = open_tomogram(listed[0].path, request.order, request.voxel_size)
     subject = read_subject(template, tomogram, request.bbox, console.say)
-    check_diameter(subject.diameter, listed, request.order, request.voxel_size, console.warn, guess=False)
+    if request.coords is None:
+        check_unlabelled(subject.diameter, listed, request.order, request.voxel_size, console.warn)
+    else:  # more is said where labels are read
+        check_diameter(subject.diameter, listed, request.order, request.voxel_size, console.warn, guess=False)
     scale = scale_for(subject.diameter, network.description.diameters)
     if scale != 1.0:
         console.say(f"{subject.diameter:.4g} voxels across: tomograms are seen at {describe_scale(scale)}")

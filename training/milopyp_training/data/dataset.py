@@ -174,6 +174,15 @@ def check_diameter(
         warn(doubt)
 
 
+def check_unlabelled(
+    diameter: float, images: Sequence[ImageEntry], order: str, voxel_size: float | None, warn: Callable[[str], None]
+) -> None:
+    """The same of tomograms that are only picked later, and of their voxel sizes; raises as `check_diameter`."""
+    check_diameter(diameter, images, order, voxel_size, warn, guess=False)
+    sizes = (read_header(image.path, order, voxel_size).voxel_size for image in images)
+    _warn_of_sizes([size for size in sizes if size], warn)
+
+
 def load_volumes(
     images: Sequence[ImageEntry],
     coordinates: Mapping[str, NDArray[np.float64]],
