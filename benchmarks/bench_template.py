@@ -39,7 +39,7 @@ from milopyp_shared.picks import Picks
 from milopyp_shared.scale import scale_for
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_simulation.among_others import Imaging
-from milopyp_simulation.densities import Density
+from milopyp_simulation.densities import Density, mirrored
 from milopyp_simulation.maps import read_map
 from milopyp_simulation.spectrum import TiltRange, find_tilt_range
 from milopyp_simulation.subject import Subject
@@ -65,14 +65,6 @@ def tilted(degrees: float) -> Change:
     return change
 
 
-def mirrored(subject: Subject) -> Subject:
-    """With the map's other hand."""
-    density = subject.density
-    x, y, z = density.centre_xyz
-    array = np.ascontiguousarray(density.array[:, :, ::-1])
-    return replace(subject, density=replace(density, array=array, centre_xyz=(array.shape[2] - 1 - x, y, z)))
-
-
 def heavier(factor: float) -> Change:
     """With a particle of another mass."""
     return lambda subject: replace(
@@ -89,9 +81,12 @@ ROWS: dict[str, Change] = {
     "dose halved": imaged(dose=55.0),
     "tilts 10 degrees narrower": tilted(-10.0),
     "tilts 10 degrees wider": tilted(10.0),
-    "mirrored": mirrored,
+    "mirrored": lambda subject: replace(subject, density=mirrored(subject.density)),
     "mass x 1.5": heavier(1.5),
 }
+
+
+TRAINED = ["as read", MASS_GIVEN]  # rows that milopyp-train has options for
 
 
 @dataclass(frozen=True)
@@ -107,12 +102,16 @@ class Result:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--by", default="learn", choices=["learn", "train"], help="which command learns")
-    parser.add_argument("--rows", default=",".join(ROWS), help="train takes 'as read' and 'mass given'")
+    parser.add_argument("--rows", help="all of those that the command can be asked for by default")
     parser.add_argument("--tasks", default=",".join(task.species for task in TASKS))
     parser.add_argument("--split", default="test", choices=["val", "test"])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--work", type=Path, default=Path("bench_template"))
     options = parser.parse_args()
+    possible = list(ROWS) if options.by == "learn" else TRAINED
+    rows = options.rows.split(",") if options.rows else possible
+    if unknown := set(rows) - set(possible):
+        parser.error(f"--rows: {', '.join(sorted(unknown))}; {options.by} has {', '.join(possible)}")
     work = options.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     network = open_features(machine=Machine(threads=options.threads))
@@ -120,7 +119,7 @@ def main() -> None:
     print(f"{describe_machine()}; {options.split}, {options.threads} threads; AUPRC / F1 at the threshold (best F1)\n")
     print(f"| simulated | {' | '.join(names)} | mean | s |")
     print("|---|" + "---|" * (len(names) + 2))
-    for row in options.rows.split(","):
+    for row in rows:
         results = []
         for name in names:
             case = case_of(name, options.split, work, weighed=row == MASS_GIVEN)

@@ -58,6 +58,11 @@ def from_zyx(order: str) -> tuple[int, int, int]:
     return (a, b, c)
 
 
+def mirrors(order: str) -> bool:
+    """Whether arrays ``(z, y, x)`` of such files show molecules mirrored: two of the file's axes are swapped."""
+    return order in ("xzy", "zyx", "yxz")
+
+
 def columns_to_xyz(columns: NDArray[np.float64], order: str) -> NDArray[np.float64]:
     """``(n, 3)`` coordinates in the file's axis order (fastest first) -> ``(n, 3)`` x, y, z."""
     return columns[:, [order.index(letter) for letter in "xyz"]]

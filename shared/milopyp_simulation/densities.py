@@ -7,7 +7,7 @@ Densities are in units of protein: 1 is a voxel full of protein in ice, so the s
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +155,13 @@ class Stencil:
     def peak(self) -> float:
         """The highest density."""
         return float(self.array.max())
+
+
+def mirrored(density: Density) -> Density:
+    """Its other hand."""
+    x, y, z = density.centre_xyz
+    array = np.ascontiguousarray(density.array[:, :, ::-1])
+    return replace(density, array=array, centre_xyz=(array.shape[2] - 1 - x, y, z))
 
 
 def scale_to(density: Density, voxel_size: float) -> float:

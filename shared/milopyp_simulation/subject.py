@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from milopyp_shared.axes import mirrors
 from milopyp_shared.errors import ContradictionError, InputError, UsageError
 from milopyp_shared.header_checks import refuse_unequal_voxels
 from milopyp_shared.lengths import Length, diameter_in_voxels, refuse_wide
+from milopyp_shared.template_options import OF_TEMPLATE
 from milopyp_shared.tomogram import Tomogram, TomogramHeader
 
 from .among_others import Imaging
-from .densities import NM3_PER_KDA, Density
+from .densities import NM3_PER_KDA, Density, mirrored
 from .maps import read_map
 from .settings import STEEPEST
 from .spectrum import TiltRange, find_tilt_range
@@ -45,6 +48,11 @@ class Template:
     tilt_axis: str | None = None
     tilt_range: tuple[float, float] | None = None
 
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Template:
+        """As options of these names have it, see `milopyp_shared.template_options`."""
+        return cls(options["template"], **{name: options[name] for name in OF_TEMPLATE})
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -68,12 +76,18 @@ class Subject:
 def read_subject(
     template: Template, tomogram: Tomogram, bbox: Length | None, say: Callable[[str], None] = lambda text: None
 ) -> Subject:
-    """The map's particle in tomograms like this one; what was taken from where is said.
+    """The map's particle in tomograms like this one.
 
     Parameters
     ----------
+    template
+        The map.
+    tomogram
+        Its header says voxel size and thickness, its power spectrum the tilts.
     bbox
         Diameter of the particle; None: the map's.
+    say
+        Is told what was taken from where.
 
     Raises
     ------
@@ -87,16 +101,20 @@ def read_subject(
     refuse_unequal_voxels(tomogram)
     size = _voxel_size(tomogram)
     density = read_density(template)
-    _refuse_large(density, tomogram, size, template.path)
+    assert density.voxel_size is not None
+    _refuse_large(density, tomogram, template.path)
     diameter = diameter_of(density, tomogram) if bbox is None else diameter_in_voxels(bbox, size, SIZE)
-    refuse_wide(diameter, tomogram, guess=False)
-    kilodaltons = density.mass * (density.voxel_size or size) ** 3 / (1000 * NM3_PER_KDA)
+    refuse_wide(diameter, tomogram, guess=bbox is not None and not bbox.angstrom)
+    kilodaltons = density.mass * density.voxel_size**3 / (1000 * NM3_PER_KDA)
     say(f"{template.path}: {kilodaltons:.0f} kDa, {diameter:.1f} voxels across (--bbox)")
-    say("its hand is taken as it stands")
-    sections = tomogram.shape[0]
+    if mirrors(tomogram.order):
+        density = mirrored(density)
+        say(f"its hand is mirrored, as {tomogram.path.name} is by its axes ({tomogram.order})")
+    else:
+        say("its hand is taken as it stands")
     tilts = _tilts(template, tomogram, say)
-    say(f"tomograms like {tomogram.path.name} are simulated, of {sections} sections with voxels of {size:.4g} A")
-    return Subject(density, diameter, Imaging(sections, size, tilts))
+    say(f"tomograms like {tomogram.path.name} are simulated")
+    return Subject(density, diameter, Imaging(tomogram.shape[0], size, tilts))
 
 
 def read_density(template: Template) -> Density:
@@ -120,7 +138,13 @@ def read_density(template: Template) -> Density:
 
 
 def diameter_of(density: Density, tomogram: TomogramHeader) -> float:
-    """Of the particle, in voxels of the tomogram."""
+    """Of the particle, in voxels of the tomogram.
+
+    Raises
+    ------
+    InputError
+        Nothing says the tomogram's voxel size.
+    """
     return 2 * density.radius_in(_voxel_size(tomogram))
 
 
@@ -130,7 +154,8 @@ def _voxel_size(tomogram: TomogramHeader) -> float:
     return tomogram.voxel_size
 
 
-def _refuse_large(density: Density, tomogram: Tomogram, size: float, path: Path) -> None:
+def _refuse_large(density: Density, tomogram: Tomogram, path: Path) -> None:
+    size = _voxel_size(tomogram)
     assert density.voxel_size is not None
     across, least = 2 * density.max_radius * density.voxel_size / size, min(tomogram.shape)
     if across > least:
@@ -162,10 +187,11 @@ def _tilts(template: Template, tomogram: Tomogram, say: Callable[[str], None]) -
             expected="one about x or y, from which tilt axis and range are read",
             remedy="Give --tilt-axis and --tilt-range, e.g. --tilt-axis y --tilt-range -60,60.",
         )
+    shown = f"as far as the missing wedge of {tomogram.path.name} shows"
     if ends is not None:
-        found = TiltRange(found.axis, *ends)
-    say(
-        f"{tomogram.path.name}: tilted by {found.low:g} to {found.high:g} degrees about {found.axis}, as far as its "
-        "missing wedge shows"
-    )
-    return found
+        say(f"tilted about {found.axis}, {shown}")
+        return TiltRange(found.axis, *ends)
+    low, high = max(found.low, -STEEPEST), min(found.high, STEEPEST)
+    about = f" about {found.axis}" if axis is None else ""
+    say(f"tilted by {low:g} to {high:g} degrees{about}, {shown}")
+    return TiltRange(found.axis, low, high)

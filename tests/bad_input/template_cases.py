@@ -108,8 +108,13 @@ CASES = [
     Case("template and validation tomograms", f"{TRAINED} --val-img-txt images.txt --val-coord-txt coords.txt",
          ContradictionError, "--val-img-txt", "one of them: with a template, a simulated tomogram judges",
          both(lists(), scene())),
-    Case("template for the published method", f"{TRAINED} --preset published", ContradictionError, "--template",
-         "--preset pretrained, to which it belongs", scene()),
+    Case("template and complete validation tomograms", f"{TRAINED} --val-fully-labelled", ContradictionError,
+         "--val-fully-labelled", "one of them: with a template, a simulated tomogram judges", scene()),
+    *(
+        Case(f"template beside {words}", f"{TRAINED} {words}", ContradictionError, "--template",
+             "--preset pretrained, with whose network it was measured", scene())
+        for words in ("--preset published", "--preset scratch", "--arch unet_4", "--tau 0.01")
+    ),
     Case("mass without a template to train from", f"{TRAIN} --train-coord-txt coords.txt --bbox 10 --mass 300",
          UsageError, "--mass", "--template beside it", lists()),
     Case("mask without labels to train from", f"{TRAINED} --mask m.mrc", UsageError, "--mask",

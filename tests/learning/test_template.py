@@ -22,17 +22,19 @@ from milopyp_learning.model import recipe_of
 from milopyp_shared.labels import density_contrast
 from milopyp_shared.lists import ImageEntry, write_image_list
 from milopyp_shared.mrc import write_mrc
+from milopyp_shared.tomogram import open_tomogram
 from milopyp_simulation import among_others
 from milopyp_simulation.among_others import PARTICLE, Imaging, simulate_among_others
 from milopyp_simulation.densities import Density
 from milopyp_simulation.random_shapes import random_density
 from milopyp_simulation.spectrum import TiltRange
-from milopyp_simulation.subject import Subject
+from milopyp_simulation.subject import Subject, Template, read_subject
 from milopyp_training.data.dataset import TrainingSet
 from milopyp_training.data.simulated import simulated_volume
 from milopyp_training.data.wanted import Wanted
 from milopyp_training.evaluation.template_agreement import TemplateAgreement, compare_with_labels
 from running import Outcome, run_line
+from toys import write_tomogram
 
 PAGE = Path(__file__).parents[2] / "docs" / "template.md"
 VOXEL_SIZE, DIAMETER = 10.0, 16.0
@@ -84,8 +86,9 @@ def test_the_page_leads_from_a_map_to_picks(
     lines = block.strip().splitlines()
     assert [line.split()[0] for line in lines] == ["milopyp", "milopyp", "milopyp-infer", "milopyp", "milopyp"]
     said = [done(line) for line in lines]
-    assert "degrees about y, as far as its missing wedge shows" in said[1].out
-    assert "tomograms like phantom_1.mrc are simulated, of 48 sections with voxels of 10 A" in said[1].out
+    assert "degrees about y, as far as the missing wedge of phantom_1.mrc shows" in said[1].out
+    assert "tomograms like phantom_1.mrc are simulated" in said[1].out
+    assert "simulated tomograms have 48 sections and voxels of 10 A" in said[1].out
     assert "uncalibrated" in said[1].out
     done("milopyp evaluate picks --truth toy/coords.txt --radius 8 --json figures.json")
     assert json.loads(Path("figures.json").read_text())["auprc"] > 0.6
@@ -107,8 +110,26 @@ def test_tomograms_of_another_voxel_size_are_said(
     write_image_list(Path("images.txt"), [ImageEntry(f"t{number}", Path(f"{number}.mrc")) for number in (1, 2)])
     tilted = "--tilt-axis y --tilt-range -60,60 --threads 1"
     outcome = done(f"milopyp learn images.txt --template molecule.mrc -o m.onnx {tilted}")
-    assert "W02 voxel sizes from 10 to 12 A in one list" in outcome.err
-    assert "tomograms like 1.mrc are simulated" in outcome.out
+    assert (
+        "W02 voxel sizes from 10 to 12 A in one list: only tomograms like the first, t1, are simulated" in outcome.err
+    )
+
+
+def test_files_whose_axes_mirror_show_the_maps_other_hand(tmp_path: Path, density: Density) -> None:
+    """One voxel of the map and where it is looked for."""
+    write_mrc(tmp_path / "map.mrc", density.array, VOXEL_SIZE)
+    hands = {}
+    for order in ("xyz", "xzy"):
+        zyx = np.random.default_rng(1).normal(0, 1, (32, 64, 64)).astype(np.float32)
+        tomogram = open_tomogram(write_tomogram(tmp_path / f"{order}.mrc", zyx, order, voxel_size=10.0), order)
+        given = Template(tmp_path / "map.mrc", tilt_axis="y", tilt_range=(-60.0, 60.0))
+        said: list[str] = []
+        hands[order] = read_subject(given, tomogram, None, said.append).density
+        assert any("mirrored" in line for line in said) == (order == "xzy")
+    np.testing.assert_array_equal(hands["xzy"].array, hands["xyz"].array[:, :, ::-1])
+    x, y, z = hands["xyz"].centre_xyz
+    assert hands["xzy"].centre_xyz == pytest.approx((hands["xyz"].array.shape[2] - 1 - x, y, z))
+    assert not np.allclose(hands["xzy"].array, hands["xyz"].array)
 
 
 def test_labels_are_only_compared(density: Density, network: FeatureNetwork, narrow: None) -> None:

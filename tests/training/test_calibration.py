@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from milopyp_training.data.cross_validated import CrossValidated
-from milopyp_training.evaluation.calibration import calibrate, unlabelled_particles
+from milopyp_training.evaluation.calibration import COUNTED, FROM_SCRATCH, calibrate, unlabelled_particles
 from milopyp_training.evaluation.threshold import AS_GOOD, LOWEST_PRECISION, calibrated_threshold, threshold_of_left_out
 
 
@@ -68,6 +68,19 @@ def test_promises_are_kept(world: World) -> None:
         return float(2 * (hits > score).sum() / ((hits > score).sum() + (wrong > score).sum() + world.particles))
 
     assert f1(threshold.score) > max(map(f1, np.linspace(0.02, 0.98, 97))) - 0.06
+
+
+@pytest.mark.parametrize("counted", [COUNTED, FROM_SCRATCH])
+def test_background_may_be_counted_among_many_or_few_places(counted: tuple[float, float]) -> None:
+    """Where it falls as it is taken to fall, either gives the same."""
+    rng, world = np.random.default_rng(3), World(900, 1.0, slope=1.6)
+    found, places = found_in(world, 300, rng)
+    expected = calibrate(found, places, 10, counted)
+    assert expected is not None
+    hits, wrong = world.particle_scores(900, rng), world.background_scores(rng)
+    for score in (0.4, 0.5, 0.6):
+        truth = (hits > score).sum() / ((hits > score).sum() + (wrong > score).sum())
+        assert expected.at(score)[0] == pytest.approx(truth, abs=0.08)
 
 
 def test_a_weak_network_promises_too_much_but_not_by_far() -> None:

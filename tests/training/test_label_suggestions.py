@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,13 @@ from milopyp_shared.tomogram import open_tomogram
 from milopyp_training.data.cross_validated import CrossValidated
 from milopyp_training.data.dataset import LabelledVolume
 from milopyp_training.evaluation.held_out import OutOfFold
-from milopyp_training.evaluation.label_suggestions import MOST_CANDIDATES, suggest_labels, write_suggestions
+from milopyp_training.evaluation.label_suggestions import (
+    ENOUGH,
+    FEW,
+    MOST_CANDIDATES,
+    suggest_labels,
+    write_suggestions,
+)
 from toys import noise, write_tomogram
 
 XYZ = np.array([[5.0, 6.0, 4.0], [20.0, 10.0, 8.0], [0.0, 31.0, 15.0]])
@@ -54,7 +61,12 @@ def test_labels_behind_many_places_are_doubtful(volumes: list[LabelledVolume]) -
     said = suggestions.lines()
     assert said[0] == "6 of about 8 particles in the training tomograms are labelled"
     assert said[1] == "2 labels look like background, or hard to find: b (5, 6, 4); a (20, 10, 8)"
-    assert "24 places to begin with" in said[2]
+    assert said[2].startswith(
+        "more labels are likely to help most (the default preset, six simulated particles: AUPRC "
+    )
+    assert said[2].endswith("; 24 places to begin with")
+    assert replace(suggestions, labelled=FEW).lines()[-1].startswith("more labels are likely to help a little (")
+    assert not any("help" in line for line in replace(suggestions, labelled=ENOUGH).lines())
 
 
 def test_what_has_no_rivals_is_not_doubtful(volumes: list[LabelledVolume]) -> None:

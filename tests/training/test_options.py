@@ -229,4 +229,15 @@ def test_a_template_gives_more_epochs_to_what_is_fine_tuned() -> None:
     """All particles of simulated tomograms are labelled."""
     assert chosen("--template m.mrc") == replace(pretrained(), epochs=12)
     assert chosen("--template m.mrc --num-epochs 3") == replace(pretrained(), epochs=3)
-    assert chosen("--template m.mrc --preset scratch") == DefaultPreset()
+    assert chosen("--template m.mrc --quick") == replace(pretrained(), epochs=6, folds=0)
+    for line in ("--preset scratch", "--preset published", "--arch unet_4", "--tau 0.01"):
+        with pytest.raises(ContradictionError, match="--template: given beside another preset or network"):
+            chosen(f"--template m.mrc {line}")
+
+
+def test_a_simulated_tomogram_judges_a_template() -> None:
+    """By any figure; what else would judge is refused."""
+    assert chosen("--template m.mrc --metric loss") == replace(pretrained(), epochs=12)
+    for line in ("--val-img-txt v.txt --val-coord-txt w.txt", "--val-fully-labelled"):
+        with pytest.raises(ContradictionError, match=r"given beside --template; expected one of them"):
+            chosen(f"--template m.mrc {line}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,13 +18,14 @@ from milopyp_shared.recipe import Threshold
 from milopyp_simulation import among_others
 from milopyp_simulation.random_shapes import random_density
 from milopyp_training import from_template, train
-from milopyp_training.loop.checkpoint import load
+from milopyp_training.loop import checkpoint
 from milopyp_training.methods.presets import pretrained
 from milopyp_training.run import TrainingRun
 from running import Outcome, run_line
 
 VOXEL_SIZE, DIAMETER = 10.0, 16.0
-TRAIN = "milopyp-train --train-img-txt toy/images.txt --template molecule.mrc --exp-id t --threads 1 --gpus -1"
+TRAIN = "milopyp-train --train-img-txt toy/images.txt --template molecule.mrc --exp-id EXP --threads 1 --gpus -1"
+LAST = "exp/semi/t/model_last_contrastive.pth"
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +54,14 @@ def work(tmp_path_factory: pytest.TempPathFactory, small: pytest.MonkeyPatch) ->
 
 @pytest.fixture(scope="module")
 def trained(work: Path, small: pytest.MonkeyPatch) -> Outcome:
-    outcome = run_line(f"{TRAIN} --train-coord-txt nowhere.txt --export")
+    outcome = run_line(f"{TRAIN.replace('EXP', 't')} --train-coord-txt nowhere.txt --export")
     assert outcome.code == 0, outcome.err
     return outcome
 
 
 def test_what_is_learned_from_is_said(trained: Outcome, work: Path) -> None:
     """Simulated tomograms and no labels; the threshold is one of them that was not learned from."""
-    assert "degrees about y, as far as its missing wedge shows" in trained.out
+    assert "degrees about y, as far as the missing wedge of phantom_1.mrc shows" in trained.out
     assert "places without a label" not in trained.out
     shown = json.loads(run_line(f"milopyp show --json {work}/exp/semi/t/model_last_contrastive.onnx").out)
     assert set(shown["labels"]) == {"simulated_1"}
@@ -69,12 +71,23 @@ def test_what_is_learned_from_is_said(trained: Outcome, work: Path) -> None:
     assert f"suggested threshold {threshold.score:.2f} ({threshold.method}, uncalibrated)" in trained.out
     assert shown["calibration"] is None
     assert shown["diameter"] == pytest.approx(DIAMETER, rel=0.15)
-    assert "AUPRC on the validation tomograms" in (work / "exp/semi/t/model_selection.md").read_text()
+    assert "(--val-fully-labelled, or simulated)" in (work / "exp/semi/t/model_selection.md").read_text()
+    assert checkpoint.load(work / LAST).stored["cross_validated"] is None
 
 
 def test_labels_are_only_compared(trained: Outcome) -> None:
     assert "0 of 2 labels are found at the suggested threshold; they were not learned from" in trained.out
     assert "W14 template and labels disagree: 0 of 2" in trained.err
+
+
+def test_right_labels_agree(trained: Outcome, work: Path, small: pytest.MonkeyPatch) -> None:
+    """Those of the phantom, which scale, contrast and threshold of the comparison have to fit."""
+    small.chdir(work)
+    outcome = run_line(f"{TRAIN.replace('EXP', 'right')} --train-coord-txt toy/coords.txt --no-export")
+    assert outcome.code == 0, outcome.err
+    assert "W14" not in outcome.err
+    [(found, count)] = re.findall(r"(\d+) of (\d+) labels are found at the suggested threshold", outcome.out)
+    assert int(found) > int(count) / 2
 
 
 def test_it_finds_the_particles(trained: Outcome, work: Path) -> None:
@@ -90,7 +103,7 @@ def test_it_finds_the_particles(trained: Outcome, work: Path) -> None:
 def test_a_stopped_run_goes_on(trained: Outcome, work: Path, small: pytest.MonkeyPatch) -> None:
     """From tomograms that are simulated again, to the same weights."""
     small.chdir(work)
-    line = TRAIN.replace("--exp-id t", "--exp-id again")
+    line = TRAIN.replace("EXP", "again")
     last = Path("exp/semi/again/model_last_contrastive.pth")
 
     def stop(run: TrainingRun) -> None:
@@ -104,5 +117,8 @@ def test_a_stopped_run_goes_on(trained: Outcome, work: Path, small: pytest.Monke
     outcome = run_line(f"{line} --resume --no-export")
     assert outcome.code == 0, outcome.err
     assert f"going on after epoch 1 of {last}" in outcome.out
-    weights = [load(path).state_dict for path in (Path("exp/semi/t/model_last_contrastive.pth"), last)]
+    weights = [checkpoint.load(path).state_dict for path in (Path(LAST), last)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    other = run_line(f"{line} --resume --no-export --mass 900")
+    assert other.code == 2
+    assert "--template molecule.mrc" in other.err and "mass 900" in other.err

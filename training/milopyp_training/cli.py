@@ -74,27 +74,30 @@ def options_of(context: click.Context) -> TrainOptions:
 def _diameter(values: dict[str, Any]) -> float:
     """``--bbox`` in voxels: of ``--voxel-size``, else of the first labelled tomogram whose header says theirs.
 
-    With a template it may be missing, and its particle's is taken.
+    With a template the first tomogram counts, and the diameter may be missing: its particle's is taken.
 
     Raises
     ------
     UsageError
         It is in Angstrom, and neither says it; or no particle is so small or so large.
     InputError
-        It is in Angstrom, and a list or a tomogram cannot be read.
+        It is in Angstrom, and a list or a tomogram cannot be read; or as `template_diameter`.
     """
     bbox, size = values["bbox"], values["voxel_size"]
     if bbox is None:
-        from .from_template import template_diameter, template_of
+        from milopyp_simulation.subject import Template
 
-        return template_diameter(template_of(values), values["train_img_txt"], values["order"], size)
+        from .from_template import template_diameter
+
+        return template_diameter(Template.of(values), values["train_img_txt"], values["order"], size)
     if bbox.angstrom and size is None:
         from milopyp_shared.lists import read_coordinate_list, read_image_list
 
         from .data.dataset import first_voxel_size
 
-        images, labels = read_image_list(values["train_img_txt"]), values["train_coord_txt"]
-        of_interest = [image.name for image in images] if labels is None else read_coordinate_list(labels)
+        images = read_image_list(values["train_img_txt"])
+        simulated = values["template"] is not None  # like the first tomogram
+        of_interest = [images[0].name] if simulated else read_coordinate_list(values["train_coord_txt"])
         size = first_voxel_size(images, of_interest, values["order"])
     return diameter_in_voxels(bbox, size, "--voxel-size, or a training tomogram whose header says it")
 

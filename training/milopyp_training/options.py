@@ -114,15 +114,10 @@ class TrainOptions:
                 where="--val-img-txt" if self.val_img_txt else "--val-coord-txt",
                 expected="--val-img-txt and --val-coord-txt together, or neither",
             )
-        if not self.val_img_txt:
+        if self.template is not None:
+            self._check_judged_by_simulated()
+        elif not self.val_img_txt:
             self._check_no_validation()
-        elif self.template is not None:
-            raise ContradictionError(
-                "given beside --template",
-                where="--val-img-txt",
-                expected="one of them: with a template, a simulated tomogram judges",
-                remedy="Leave it out, and compare picks with milopyp evaluate.",
-            )
         elif self.metric in ("auprc", "f1") and not self.val_fully_labelled:
             raise UsageError(
                 f"{self.metric} counts unlabelled particles as wrong picks",
@@ -130,6 +125,16 @@ class TrainOptions:
                 expected="--val-fully-labelled as well",
                 remedy="Use --metric labels for sparse labels.",
             )
+
+    def _check_judged_by_simulated(self) -> None:
+        for name, asked in (("--val-img-txt", self.val_img_txt), ("--val-fully-labelled", self.val_fully_labelled)):
+            if asked:
+                raise ContradictionError(
+                    "given beside --template",
+                    where=name,
+                    expected="one of them: with a template, a simulated tomogram judges",
+                    remedy="Leave it out, and compare picks with milopyp evaluate.",
+                )
 
     def _check_no_validation(self) -> None:
         for name, asked in (("--val-fully-labelled", self.val_fully_labelled), ("--metric", self.metric != "auto")):

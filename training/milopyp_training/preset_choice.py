@@ -22,7 +22,7 @@ PUBLISHED_ONLY = ("contrastive", "tau", "thresh", "temp", "cr_weight", "last_k",
 CONTRASTIVE_DETAILS = ("thresh", "temp", "cr_weight", "exact_contrastive")
 PUBLISHED_DETAILS = ("lr_step", "translation_ratio", "fiber")
 QUICK_EPOCHS = {"scratch": 10, "pretrained": 4}  # where all without a label is background, more make no better picks
-TEMPLATE_EPOCHS = {"pretrained": 12}  # where all particles are labelled, more epochs make better picks
+TEMPLATE_EPOCHS = 12  # where all particles are labelled, more make better picks
 OLD_WORDS = {"default": "scratch"}
 DEFAULT = "pretrained"
 PRETRAINED = "unet3d"  # the only network that was trained before
@@ -44,13 +44,13 @@ def choose_preset(options: TrainOptions) -> Preset:
     if belongs == "published":
         selecting.append("arch")
     named = OLD_WORDS.get(options.preset or "", options.preset)
+    _refuse_template(options, named, selecting)
     if named in ("pretrained", "scratch") and selecting:
         raise _other_method(selecting, "published")
     if belongs == "default" and (named == "published" or selecting):
         raise _other_method(["arch"], DEFAULT)
-    for name in ("quick", "template"):
-        if getattr(options, name) and (named == "published" or selecting):
-            raise _other_method([name], DEFAULT)
+    if options.quick and (named == "published" or selecting):
+        raise _other_method(["quick"], DEFAULT)
     if named == "published" or selecting:
         return _published(options, named is not None)
     if details := [name for name in PUBLISHED_DETAILS if name in options.given]:
@@ -103,9 +103,21 @@ def _with_options(preset: DefaultPreset, options: TrainOptions) -> DefaultPreset
 
 def _epochs(preset: str, options: TrainOptions) -> int | None:
     """Where they are not the preset's."""
-    if options.quick:
-        return QUICK_EPOCHS[preset]
-    return TEMPLATE_EPOCHS.get(preset) if options.template is not None else None
+    if options.template is not None:
+        return TEMPLATE_EPOCHS // 2 if options.quick else TEMPLATE_EPOCHS
+    return QUICK_EPOCHS[preset] if options.quick else None
+
+
+def _refuse_template(options: TrainOptions, named: str | None, selecting: Collection[str]) -> None:
+    """What is suggested of a network that was trained on simulated tomograms was measured on fine-tuned ones only."""
+    other = named in ("scratch", "published") or options.arch not in (None, PRETRAINED) or selecting
+    if options.template is not None and other:
+        raise ContradictionError(
+            "given beside another preset or network",
+            where="--template",
+            expected=f"--preset {DEFAULT}, with whose network it was measured",
+            remedy="Leave the other preset, network or option of the published method out.",
+        )
 
 
 def _published(options: TrainOptions, named: bool) -> PublishedPreset:

@@ -102,14 +102,14 @@ class TrainingRun:
         self.console = console or Console(quiet=True)
         self.figure = model_selection.criterion(schedule.metric, schedule.fully_labelled)
         self.suggestions: list[str] = []
-        self._make, self._world, self._complete = make, machine.world, data.complete
+        self._make, self._world, self._simulated = make, machine.world, bool(data.simulated)
         self._begin(data.volumes)
         self.machine = machine.decided(self.method)
         self.recipe = recipe_of(self.method, data)
         identity = resume.identity_of(self.method, data, schedule.seed)
         self.provenance = Provenance(schedule.seed, options or {}, identity)
         self.crossvalidation = self._crossvalidation()
-        if isinstance(preset := self.method.preset, DefaultPreset) and preset.pretrained and not self._complete:
+        if isinstance(preset := self.method.preset, DefaultPreset) and preset.pretrained and not self._simulated:
             self._look_at_labels(preset)
 
     def _begin(self, volumes: Sequence[LabelledVolume]) -> None:
@@ -133,7 +133,7 @@ class TrainingRun:
     def _crossvalidation(self) -> CrossValidation | None:
         """What is done before the training; None when that is not asked for or not possible."""
         preset = self.method.preset
-        if not isinstance(preset, DefaultPreset) or not preset.folds or self._complete:
+        if not isinstance(preset, DefaultPreset) or not preset.folds or self._simulated:
             return None
         if (labels := sum(len(volume.xyz) for volume in self.volumes)) < FEWEST_LABELS:
             self.console.say(f"{labels} labels are too few to leave some out: no cross-validation, no expectations")
@@ -218,7 +218,7 @@ class TrainingRun:
         row = validate(state.epoch, predictions, radius, self.schedule.fully_labelled)
         state.validation.append(asdict(row))
         log.validation(asdict(row))
-        self.recipe = replace(self.recipe, threshold=threshold_of_labels(predictions, radius, "validation"))
+        self.recipe = replace(self.recipe, threshold=self._of_judging(predictions))
         is_best = self._best_epoch() == state.epoch
         if is_best:
             checkpoint.save(self.folder.best, state, self.recipe, self.provenance)
@@ -274,10 +274,8 @@ class TrainingRun:
     def _threshold(self, predictions: Sequence[Prediction]) -> tuple[Threshold, Calibration | None]:
         """From a simulated tomogram, from what the cross-validation has found, or else from labels."""
         radius, found = self.recipe.diameter / 2, self.state.cross_validated
-        if self._complete:
-            return threshold_of_simulated(((p.volume, p.heat) for p in predictions), self.recipe), None
         if found is None and self.validation:
-            return threshold_of_labels(predictions, radius, "validation"), None
+            return self._of_judging(predictions), None
         if found is None:
             alike = threshold_of_look_alikes(predictions, radius)
             return alike or threshold_of_labels(predictions, radius, "training"), None
@@ -288,6 +286,12 @@ class TrainingRun:
         if knew:
             return threshold_of_left_out(found.label_scores, expected), expected
         return calibrated_threshold(expected, found.label_scores), expected
+
+    def _of_judging(self, predictions: Sequence[Prediction]) -> Threshold:
+        """From the tomograms that judge epochs."""
+        if self._simulated:
+            return threshold_of_simulated(((p.volume, p.heat) for p in predictions), self.recipe)
+        return threshold_of_labels(predictions, self.recipe.diameter / 2, "validation")
 
     def _draw(self, predictions: Sequence[Prediction], sections: bool) -> None:
         """Contact sheet and picks of every epoch; a picture per section where the epoch matters."""

@@ -16,7 +16,7 @@ from milopyp_shared.lists import ImageEntry, read_coordinate_list, read_image_li
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.scale import describe_scale, scale_for
 
-from .data.dataset import LabelledVolume, TrainingSet, check_diameter, check_unlabelled, load_volumes
+from .data.dataset import LabelledVolume, TrainingSet, check_diameter, check_listed, load_volumes, with_particles
 from .evaluation.template_agreement import compare_with_labels
 from .evaluation.validation import predict
 from .export_onnx import can_export, export_model
@@ -52,9 +52,10 @@ def train(options: TrainOptions) -> None:
     with process_group(options.gpus) as (device, world):
         console = Console(quiet=world.rank > 0)
         warn = console.warn if world.rank == 0 else lambda text: None
-        labelled = None if options.train_coord_txt is None else _load(options, preset, console.say, warn)
-        data = labelled if options.template is None else _simulated(options, preset, labelled, console, warn)
-        assert data is not None  # without a template there are labels
+        if options.template is None:
+            data, compared = _load(options, preset, console.say, warn), list[LabelledVolume]()
+        else:
+            data, compared = _simulated(options, preset, console, warn)
         if options.preset in OLD_WORDS:
             console.say(f"--preset {options.preset} is now called {preset.name}")
         if isinstance(preset, PublishedPreset) and options.preset is None:
@@ -62,7 +63,7 @@ def train(options: TrainOptions) -> None:
         run = TrainingRun(
             _maker(options, preset, device, resumed=options.resume and folder.last.is_file()),
             data,
-            _schedule(options, preset.epochs, complete=data.complete),
+            _schedule(options, preset.epochs, simulated=bool(data.simulated)),
             folder,
             Machine(device, world, options.amp, options.num_workers),
             console=console,
@@ -74,8 +75,8 @@ def train(options: TrainOptions) -> None:
         if world.rank == 0:
             write_options(folder.options, options, preset)
         recipe = run.train()
-        if options.template is not None and labelled is not None and world.rank == 0:
-            _compare(run, labelled.volumes, recipe)
+    if compared and world.rank == 0:
+        _compare(run, compared, recipe)
     _report(run, recipe)
     if world.rank == 0:
         exported = export_model(folder.last, console) if exports else None
@@ -92,12 +93,6 @@ def _load(
     def read(images: str | None, coordinates: str | None) -> Lists:
         return (read_image_list(images), read_coordinate_list(coordinates)) if images and coordinates else ((), {})
 
-    def load(lists: Lists, where: str | None) -> Sequence[LabelledVolume]:
-        return [] if where is None else load_volumes(
-            *lists, preset.grey, diameter=options.bbox, order=options.order, contrast=options.contrast,
-            masks=options.mask, voxel_size=options.voxel_size, scale=scale, where=where, say=say, warn=warn,
-        )  # fmt: skip
-
     training = read(options.train_img_txt, options.train_coord_txt)
     if isinstance(
         preset, PublishedPreset
@@ -107,34 +102,63 @@ def _load(
     labelled = [
         image for images, coordinates in (training, validation) for image in images if image.name in coordinates
     ]
-    in_angstrom = "bbox" in options.in_angstrom
-    if in_angstrom:
-        say(f"--bbox is {options.bbox:.4g} voxels")
-    check_diameter(options.bbox, labelled, options.order, options.voxel_size, warn, guess=not in_angstrom)
-    scale = _scale(preset, options.bbox, say)
-    volumes = load(training, options.train_coord_txt)
-    return TrainingSet(volumes, load(validation, options.val_coord_txt), options.bbox, options.contrast)
+    _say_diameter(options, say)
+    check_diameter(options.bbox, labelled, options.order, options.voxel_size, warn, guess=_in_voxels(options))
+    load = _loader(options, preset, _scale(preset, options.bbox, say), say, warn)
+    volumes = load(*training, where=options.train_coord_txt)
+    judged = load(*validation, where=options.val_coord_txt) if options.val_coord_txt else []
+    return TrainingSet(volumes, judged, options.bbox, options.contrast)
 
 
 def _simulated(
+    options: TrainOptions, preset: Preset, console: Console, warn: Callable[[str], None]
+) -> tuple[TrainingSet, list[LabelledVolume]]:
+    """Tomograms that are simulated with the template, and those with labels, which are only compared with."""
+    listed = read_image_list(options.train_img_txt)
+    labels = read_coordinate_list(options.train_coord_txt) if options.train_coord_txt else {}
+    _say_diameter(options, console.say)
+    check_listed(
+        options.bbox, listed, options.order, options.voxel_size, warn, read=labels, guess=_in_voxels(options)
+    )  # fmt: skip
+    scale = _scale(preset, options.bbox, console.say)
+    compared: list[LabelledVolume] = []
+    if labels and not console.quiet:  # of several processes, only the one that speaks compares
+        load = _loader(options, preset, scale, console.say, warn)
+        compared = with_particles(load(listed, labels, where=options.train_coord_txt))
+    return simulated_set(options, preset.grey, scale, console), compared
+
+
+def _loader(
     options: TrainOptions,
     preset: Preset,
-    labelled: TrainingSet | None,
-    console: Console,
+    scale: float,
+    say: Callable[[str], None],
     warn: Callable[[str], None],
-) -> TrainingSet:
-    """Tomograms that are simulated with the template, as large as the network sees the user's."""
-    if labelled is None:
-        listed = read_image_list(options.train_img_txt)
-        check_unlabelled(options.bbox, listed, options.order, options.voxel_size, warn)
-    scale = _scale(preset, options.bbox, console.say) if labelled is None else labelled.scale
-    return simulated_set(options, preset.grey, scale, console)
+) -> Callable[..., list[LabelledVolume]]:
+    """`load_volumes` with everything that the options say."""
+    return partial(
+        load_volumes, parameters=preset.grey, diameter=options.bbox, order=options.order, contrast=options.contrast,
+        masks=options.mask, voxel_size=options.voxel_size, scale=scale, say=say, warn=warn,
+    )  # fmt: skip
+
+
+def _say_diameter(options: TrainOptions, say: Callable[[str], None]) -> None:
+    if "bbox" in options.in_angstrom:
+        say(f"--bbox is {options.bbox:.4g} voxels")
+
+
+def _in_voxels(options: TrainOptions) -> bool:
+    """Whether somebody has given the diameter in voxels, and may have meant Angstrom."""
+    return "bbox" in options.given and "bbox" not in options.in_angstrom
 
 
 def _compare(run: TrainingRun, labelled: Sequence[LabelledVolume], recipe: Recipe) -> None:
     """Say how many of the labels are found, of which nothing was learned."""
     heat_maps = ((volume, predict(run.state.ema_network, volume, recipe.flips)) for volume in labelled)
-    compare_with_labels(heat_maps, recipe).say(run.console)
+    found = compare_with_labels(heat_maps, recipe)
+    run.console.say(found.text)
+    if doubt := found.warning():
+        run.console.warn(doubt)
 
 
 def _scale(preset: Preset, diameter: float, say: Callable[[str], None]) -> float:
@@ -161,14 +185,14 @@ def _maker(options: TrainOptions, preset: Preset, device: torch.device, resumed:
     return make_with_weights
 
 
-def _schedule(options: TrainOptions, epochs: int, *, complete: bool) -> Schedule:
+def _schedule(options: TrainOptions, epochs: int, *, simulated: bool) -> Schedule:
     return Schedule(
         epochs=epochs,
         seed=options.seed,
         interval=options.val_interval,
         save_all=options.save_all,
         metric=options.metric,
-        fully_labelled=options.val_fully_labelled or complete,
+        fully_labelled=options.val_fully_labelled or simulated,
         pictures=options.debug == "4",
         limit=options.K,
         print_every=options.print_iter,

@@ -19,7 +19,7 @@ from milopyp_shared.label_options import (
 )
 from milopyp_shared.lengths import LARGEST, SMALLEST, Length, diameter_in_voxels
 from milopyp_shared.overwrite import refuse_existing
-from milopyp_shared.template_options import OF_TEMPLATE, check_template, template_options
+from milopyp_shared.template_options import check_template, template_options
 
 if TYPE_CHECKING:  # the command line starts without numpy
     from milopyp_inference.engine.features import FeatureNetwork
@@ -86,9 +86,8 @@ def learn(
 
         from .learn_template import Request, learn_template
 
-        template = Template(given["template"], **{name: given[name] for name in OF_TEMPLATE})
         request = Request(**{item.name: given[item.name] for item in fields(Request)})
-        recipe = learn_template(template, request, output, network, console)
+        recipe = learn_template(Template.of(given), request, output, network, console)
     _report(recipe, output, console)
 
 

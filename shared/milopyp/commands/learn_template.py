@@ -16,7 +16,7 @@ from milopyp_shared.recipe import Recipe
 from milopyp_shared.scale import describe_scale, scale_for
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_simulation.subject import Template, read_subject
-from milopyp_training.data.dataset import LabelledVolume, check_diameter, check_unlabelled, load_volumes
+from milopyp_training.data.dataset import check_listed, load_volumes, with_particles
 from milopyp_training.evaluation.template_agreement import compare_with_labels
 
 
@@ -46,33 +46,33 @@ def learn_template(
     """Learn from a map, say what was taken from where, and compare with labels if there are any.
 
     Thickness, voxel size and tilts are those of the first tomogram.
+
+    Raises
+    ------
+    MilopypError
+        As `read_subject`, `check_listed`, `load_volumes` and `learn_from_map`.
     """
     listed = read_image_list(request.images)
+    labels = {} if request.coords is None else read_coordinate_list(request.coords)
     tomogram = open_tomogram(listed[0].path, request.order, request.voxel_size)
     subject = read_subject(template, tomogram, request.bbox, console.say)
-    if request.coords is None:
-        check_unlabelled(subject.diameter, listed, request.order, request.voxel_size, console.warn)
-    else:  # more is said where labels are read
-        check_diameter(subject.diameter, listed, request.order, request.voxel_size, console.warn, guess=False)
+    guess = request.bbox is not None and not request.bbox.angstrom
+    check_listed(
+        subject.diameter, listed, request.order, request.voxel_size, console.warn, read=labels, guess=guess
+    )  # fmt: skip
     scale = scale_for(subject.diameter, network.description.diameters)
     if scale != 1.0:
         console.say(f"{subject.diameter:.4g} voxels across: tomograms are seen at {describe_scale(scale)}")
-    labelled = _labelled(request, subject.diameter, scale, network, console)
+    labelled = load_volumes(
+        listed, labels, network.description.grey,
+        diameter=subject.diameter, order=request.order, contrast=request.contrast, masks=request.mask,
+        voxel_size=request.voxel_size, scale=scale, where=request.coords, say=console.say, warn=console.warn,
+    ) if labels else []  # fmt: skip
     head, recipe = learn_from_map(subject, network, output, console, contrast=request.contrast, scale=scale)
     if labelled:
-        kept = ((volume, keep_features(network, volume, request.keep_features)) for volume in labelled)
-        compare_with_labels(((volume, own.heat_map(head)) for volume, own in kept), recipe).say(console)
+        kept = ((volume, keep_features(network, volume, request.keep_features)) for volume in with_particles(labelled))
+        found = compare_with_labels(((volume, own.heat_map(head)) for volume, own in kept), recipe)
+        console.say(found.text)
+        if doubt := found.warning():
+            console.warn(doubt)
     return recipe
-
-
-def _labelled(
-    request: Request, diameter: float, scale: float, network: FeatureNetwork, console: Console
-) -> list[LabelledVolume]:
-    """Tomograms with labels to compare with, read before anything is learned; none without a list of labels."""
-    if request.coords is None:
-        return []
-    return load_volumes(
-        read_image_list(request.images), read_coordinate_list(request.coords), network.description.grey,
-        diameter=diameter, order=request.order, contrast=request.contrast, masks=request.mask,
-        voxel_size=request.voxel_size, scale=scale, where=request.coords, say=console.say, warn=console.warn,
-    )  # fmt: skip

@@ -19,7 +19,7 @@ from milopyp_shared.masks import Mask, find_masks, open_mask
 from milopyp_shared.preprocessing import Contrast, PreprocessedVolume, Preprocessing, grey_levels
 from milopyp_shared.resample import resampled
 from milopyp_shared.scale import Factors
-from milopyp_shared.tomogram import Tomogram, open_tomogram, read_header
+from milopyp_shared.tomogram import TomogramHeader, open_tomogram, read_header
 
 Triple = tuple[int, int, int]
 
@@ -98,15 +98,15 @@ class TrainingSet:
         Of the particles, voxels.
     contrast
         Of the particles.
-    complete
-        All particles are labelled: what has no label is background.
+    simulated
+        What they were simulated with; empty: they are a user's. Of simulated ones all particles are labelled.
     """
 
     volumes: Sequence[LabelledVolume]
     validation: Sequence[LabelledVolume]
     diameter: float
     contrast: Contrast
-    complete: bool = False
+    simulated: str = ""
 
     @property
     def scale(self) -> float:
@@ -174,13 +174,38 @@ def check_diameter(
         warn(doubt)
 
 
-def check_unlabelled(
-    diameter: float, images: Sequence[ImageEntry], order: str, voxel_size: float | None, warn: Callable[[str], None]
+def check_listed(
+    diameter: float,
+    images: Sequence[ImageEntry],
+    order: str,
+    voxel_size: float | None,
+    warn: Callable[[str], None],
+    *,
+    read: Collection[str],
+    guess: bool,
 ) -> None:
-    """The same of tomograms that are only picked later, and of their voxel sizes; raises as `check_diameter`."""
-    check_diameter(diameter, images, order, voxel_size, warn, guess=False)
-    sizes = (read_header(image.path, order, voxel_size).voxel_size for image in images)
-    _warn_of_sizes([size for size in sizes if size], warn)
+    """Warn of what headers say of tomograms like the first of which others are simulated; as `check_diameter`.
+
+    Parameters
+    ----------
+    read
+        Names of those that are read later, when more is said of them.
+
+    Raises
+    ------
+    InputError, ContradictionError
+        As `check_diameter`.
+    """
+    check_diameter(diameter, images, order, voxel_size, warn, guess=guess)
+    for image in images:
+        for sentence in () if image.name in read else _doubts(read_header(image.path, order, voxel_size)):
+            warn(f"{image.name}: {sentence}")
+    sizes = [size for image in images if (size := read_header(image.path, order, voxel_size).voxel_size)]
+    if _differ(sizes):
+        warn(
+            f"W02 voxel sizes from {min(sizes):.3g} to {max(sizes):.3g} A in one list: only tomograms like the first, "
+            f"{images[0].name}, are simulated"
+        )
 
 
 def load_volumes(
@@ -254,7 +279,7 @@ def load_volumes(
     return volumes
 
 
-def _doubts(tomogram: Tomogram) -> list[str]:
+def _doubts(tomogram: TomogramHeader) -> list[str]:
     """What looks wrong in a tomogram's header."""
     order = axes.order_warning(tomogram.order, tomogram.mrc.stored_shape)
     return ([order] if order else []) + header_warnings(tomogram)
@@ -281,5 +306,9 @@ def _inside(mask: Mask | None, xyz: NDArray[np.float64], name: str, warn: Callab
 
 
 def _warn_of_sizes(sizes: Sequence[float], warn: Callable[[str], None]) -> None:
-    if sizes and max(sizes) > 1.05 * min(sizes):
+    if _differ(sizes):
         warn(f"W02 voxel sizes from {min(sizes):.3g} to {max(sizes):.3g} A in one list: --bbox fits only one of them")
+
+
+def _differ(sizes: Sequence[float]) -> bool:
+    return bool(sizes) and max(sizes) > 1.05 * min(sizes)

@@ -10,7 +10,7 @@ from milopyp_shared.console import Console
 from milopyp_shared.errors import UsageError
 from milopyp_shared.preprocessing import Preprocessing, grey_levels
 from milopyp_shared.resample import resampled
-from milopyp_simulation.among_others import PARTICLE, simulate_among_others
+from milopyp_simulation.among_others import PARTICLE, Imaging, simulate_among_others
 from milopyp_simulation.subject import Subject
 
 from .dataset import LabelledVolume
@@ -29,12 +29,14 @@ def simulated_volumes(
     UsageError
         Settings that cannot be simulated, or no room for the particle.
     """
+    made = _imaging(subject, scale)
+    console.say(f"simulated tomograms have {made.thickness} sections and voxels of {made.voxel_size:.4g} A")
     with console.progress("simulated tomograms", count) as progress:
         for number in range(1, count + 1):
             volume = simulated_volume(subject, number, grey, scale)
             if volume.is_empty:
                 raise UsageError(
-                    f"no copy of the particle found room in {subject.imaging.thickness} simulated sections",
+                    f"no copy of the particle found room in {made.thickness} simulated sections",
                     where="--template",
                     expected="tomograms that are clearly thicker than the particle",
                     remedy="Are the voxel sizes of map and tomograms right?",
@@ -48,11 +50,15 @@ def simulated_volume(subject: Subject, number: int, grey: Preprocessing, scale: 
 
     Where it sees tomograms at a part of their size (`scale`), so they are simulated: that takes a part of the time.
     """
-    seen = min(scale, 1.0)
-    given = subject.imaging
-    thickness = max(round(given.thickness * seen), THINNEST)
-    imaging = replace(given, thickness=thickness, voxel_size=given.voxel_size / seen)
-    made = simulate_among_others(subject.density, imaging, (SEED, number))
+    seen, voxel_size = min(scale, 1.0), subject.imaging.voxel_size
+    made = simulate_among_others(subject.density, _imaging(subject, scale), (SEED, number))
     tomogram = resampled(as_tomogram(made.volume), scale / seen)
     xyz = (made.truth[PARTICLE].xyz + 0.5) / seen - 0.5
-    return LabelledVolume(f"simulated_{number}", grey_levels(tomogram, grey), xyz, given.voxel_size, scale=scale)
+    return LabelledVolume(f"simulated_{number}", grey_levels(tomogram, grey), xyz, voxel_size, scale=scale)
+
+
+def _imaging(subject: Subject, scale: float) -> Imaging:
+    """As tomograms are simulated for a network that sees the user's at this scale."""
+    given, seen = subject.imaging, min(scale, 1.0)
+    thickness = max(round(given.thickness * seen), THINNEST)
+    return replace(given, thickness=thickness, voxel_size=given.voxel_size / seen)

@@ -18,8 +18,8 @@ Metric = Literal["auto", "auprc", "f1", "labels", "loss"]
 CROWD = 10  # a label that ranks behind this many picks per label counts as not found
 
 EXPLAINED = {
-    "auprc": "AUPRC on the validation tomograms, declared complete by --val-fully-labelled; higher is better",
-    "f1": "best F1 on the validation tomograms, declared complete by --val-fully-labelled; higher is better",
+    "auprc": "AUPRC on tomograms whose particles are all known (--val-fully-labelled, or simulated); higher is better",
+    "f1": "best F1 on tomograms whose particles are all known (--val-fully-labelled, or simulated); higher is better",
     "labels": "how early the validation labels come in the ranked list of picks: the mean over the labels of "
     f"1 - rank / ({CROWD} x number of labels), 0 for a label that comes later or never. It needs no full labelling: "
     "unlabelled particles among the picks push all labels back alike; higher is better",

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from milopyp_shared.console import Console
-from milopyp_shared.matching import max_score_within
 from milopyp_shared.recipe import Recipe
 
 from ..data.dataset import LabelledVolume
-from .picking import picks_of
+from .picking import scores_of_labels
 
 AGREE = 0.5  # of the labels: if fewer are found, it is another particle, or the tomograms look like none simulated
 
@@ -26,15 +24,19 @@ class TemplateAgreement:
     count: int
     threshold: float
 
-    def say(self, console: Console) -> None:
-        """Both numbers, and a warning where they do not agree."""
-        share = f"{self.found} of {self.count} labels"
-        console.say(f"{share} are found at the suggested threshold; they were not learned from")
-        if self.found < AGREE * self.count:
-            console.warn(
-                f"W14 template and labels disagree: {share} score above the suggested threshold "
-                f"{self.threshold:.2f}; look at the picks before you trust either"
-            )
+    @property
+    def text(self) -> str:
+        """Both numbers."""
+        return f"{self.found} of {self.count} labels are found at the suggested threshold; they were not learned from"
+
+    def warning(self) -> str | None:
+        """One sentence where template and labels do not agree."""
+        if self.found >= AGREE * self.count:
+            return None
+        return (
+            f"W14 template and labels disagree: {self.found} of {self.count} labels score above the suggested "
+            f"threshold {self.threshold:.2f}; look at the picks before you trust either"
+        )
 
 
 def compare_with_labels(
@@ -45,11 +47,8 @@ def compare_with_labels(
     Parameters
     ----------
     heat_maps
-        Of each labelled tomogram.
+        Of each labelled tomogram, ``(z, y, x)`` 0..1.
     """
-    scores = [
-        max_score_within(picks_of(heat, volume, recipe), volume.xyz, recipe.diameter / 2) for volume, heat in heat_maps
-    ]
-    each = np.concatenate([np.empty(0), *scores])
+    each = scores_of_labels(heat_maps, recipe)
     threshold = recipe.threshold.score
     return TemplateAgreement(int(np.count_nonzero(each > threshold)), len(each), threshold)

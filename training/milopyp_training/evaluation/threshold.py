@@ -13,7 +13,7 @@ from milopyp_shared.matching import max_score_within
 from milopyp_shared.recipe import Calibration, Recipe, Threshold
 
 from .calibration import logit
-from .picking import picks_of
+from .picking import scores_of_labels
 
 if TYPE_CHECKING:  # heads are fitted without PyTorch
     from ..data.dataset import LabelledVolume
@@ -25,6 +25,7 @@ LOWEST_PRECISION = 0.75  # of a suggested threshold
 # labels that were left out and by their number. Found on the validation tomograms of six particles, with 5 to 37 labels
 # (decision 88).
 OFFSET, OF_SCORES, OF_COUNT = -1.25, 0.375, 0.3
+SIMULATED = 22  # particles count as so many labels: as many as a usual simulated tomogram has (decision 97)
 FARTHEST = 1.2  # from the median, of a label that counts with its own score
 AS_GOOD = 0.1  # of F1: thresholds whose expectations differ by less are about as good
 
@@ -37,12 +38,12 @@ def threshold_of_left_out(labels: NDArray[np.float64], expected: Calibration | N
     return _promised(score, expected)
 
 
-def suggested_score(labels: NDArray[np.float64], learned: float = 0.0) -> float:
+def suggested_score(labels: NDArray[np.float64], learned: float = 0.0, count: int | None = None) -> float:
     """A score that loses little, from what labels score that a network or head has not seen.
 
     Not the one with the best expectations: how many particles have no label is uncertain, and what looks like particles
-    scores like them, whereas heads on the same features are so much alike that the best score follows from how high
-    they score.
+    scores like them, whereas what begins with the same weights is so much alike that the best score follows from how
+    high labels score.
 
     Parameters
     ----------
@@ -50,11 +51,13 @@ def suggested_score(labels: NDArray[np.float64], learned: float = 0.0) -> float:
         Scores.
     learned
         By how much the logits are higher because they have been seen after all.
+    count
+        Labels that were learned from, which make the network the surer; None: as many as were left out in all.
     """
     logits = logit(labels)
     middle = float(np.median(logits))
     typical = float(np.clip(logits, middle - FARTHEST, middle + FARTHEST).mean()) - learned
-    place = OFFSET + OF_SCORES * typical + OF_COUNT * math.log(len(labels))
+    place = OFFSET + OF_SCORES * typical + OF_COUNT * math.log(count or len(labels))
     return round(1.0 / (1.0 + math.exp(-place)), 4)
 
 
@@ -117,12 +120,9 @@ def threshold_of_simulated(
     Parameters
     ----------
     heat_maps
-        Of each of them; all of their particles are labels.
+        Of each of them, ``(z, y, x)`` 0..1; all of their particles are labels.
     """
-    scores = [
-        max_score_within(picks_of(heat, volume, recipe), volume.xyz, recipe.diameter / 2) for volume, heat in heat_maps
-    ]
-    score = suggested_score(np.concatenate(scores))
+    score = suggested_score(scores_of_labels(heat_maps, recipe), count=SIMULATED)
     return Threshold(score, "from what simulated particles score that were not learned from")
 
 

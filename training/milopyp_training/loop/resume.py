@@ -26,6 +26,8 @@ def identity_of(method: Method, data: TrainingSet, seed: int) -> dict[str, str]:
     """What decides the weights that a training ends with, for people: two runs that differ in it are two runs."""
     facts = {name: str(value) for name, value in vars(method.preset).items()}
     facts |= {"--bbox": f"{data.diameter:g}", "--contrast": data.contrast, "--seed": str(seed)}
+    if data.simulated:  # to the last bit on one machine only
+        return facts | {"--template": data.simulated}
     for volume in data.volumes:
         masked = "all" if volume.mask is None else str(np.count_nonzero(volume.mask.zyx))
         labels = hashlib.sha256(volume.xyz.tobytes()).hexdigest()[:12]
