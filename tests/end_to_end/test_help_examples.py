@@ -20,8 +20,10 @@ from milopyp_shared.formats.registry import FORMATS
 from milopyp_shared.lists import write_coordinate_list
 from milopyp_shared.picks import Picks
 from milopyp_shared.tomogram import open_tomogram
+from milopyp_simulation import among_others
 from milopyp_simulation.phantom import PhantomSettings
 from milopyp_simulation.phantom_files import write_phantoms
+from milopyp_training import from_template
 from published_checkpoints import save_published, state_dict
 from running import PROGRAMS, run_line
 from specimens import lopsided
@@ -139,13 +141,13 @@ def for_training() -> None:
     common = {"n_distractors": 0, "diameter": 8, "noise": 0.3, "background": 0.0}
     wide = write_phantoms("data", 2, PhantomSettings((24, 68, 72), n_particles=4, **common))
     lists(Path("data"), wide, ("ribo_train_imgs.txt", "ribo_train_coords.txt", "v.txt", "vc.txt"))
+    write_tomogram(Path("ribosome.mrc"), lopsided().array, voxel_size=15.0)
 
 
 def for_learning() -> None:
     for_training()
     for name in ("imgs", "coords"):
         shutil.copy(f"data/ribo_train_{name}.txt", f"data/{name}.txt")
-    write_tomogram(Path("ribosome.mrc"), lopsided().array, voxel_size=15.0)
 
 
 def for_export() -> None:
@@ -180,6 +182,8 @@ SCENES: dict[str, Callable[[], object]] = {
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # engines clear
+    monkeypatch.setattr(among_others, "FIELD", 128)  # of tomograms that are simulated, of which one is enough here
+    monkeypatch.setattr(from_template, "LEARNED", 1)
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
