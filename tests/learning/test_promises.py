@@ -20,7 +20,7 @@ from milopyp_shared.recipe import Recipe
 from milopyp_training.data.dataset import LabelledVolume, TrainingSet
 from milopyp_training.data.wanted import Wanted
 from milopyp_training.evaluation.picking import picks_of
-from milopyp_training.evaluation.threshold import suggested_score
+from milopyp_training.evaluation.threshold import OF_HEADS, suggested_score
 
 
 @pytest.fixture
@@ -82,11 +82,15 @@ def test_a_label_on_nothing_is_doubtful(network: FeatureNetwork, known: Known) -
 
 
 def test_more_certain_labels_ask_for_a_higher_score() -> None:
-    scores = [suggested_score(np.full(10, score)) for score in (0.2, 0.4, 0.6, 0.8)]
+    scores = [suggested_score(np.full(10, score), OF_HEADS) for score in (0.2, 0.4, 0.6, 0.8)]
     assert scores == sorted(scores)
     assert 0.1 < scores[0] < scores[-1] < 0.8
     one_lost = np.append(np.full(9, 0.6), 0.0)
-    assert suggested_score(np.full(10, 0.6)) - 0.05 < suggested_score(one_lost) < suggested_score(np.full(10, 0.6))
+    assert (
+        suggested_score(np.full(10, 0.6), OF_HEADS) - 0.05
+        < suggested_score(one_lost, OF_HEADS)
+        < suggested_score(np.full(10, 0.6), OF_HEADS)
+    )
 
 
 def test_empty_tomograms_teach_and_are_not_asked(network: FeatureNetwork, known: Known) -> None:

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from milopyp_training.data.cross_validated import CrossValidated
 from milopyp_training.evaluation.calibration import COUNTED, FROM_SCRATCH, calibrate, unlabelled_particles
-from milopyp_training.evaluation.threshold import AS_GOOD, LOWEST_PRECISION, calibrated_threshold, threshold_of_left_out
+from milopyp_training.evaluation.threshold import (
+    AS_GOOD,
+    LOWEST_PRECISION,
+    OF_NETWORKS,
+    calibrated_threshold,
+    threshold_of_left_out,
+)
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,7 @@ def test_anything_goes_in_and_only_sense_comes_out(labels: list[float], places: 
     expected = calibrate(CrossValidated({}, number, np.array(labels)), np.array(places), tomograms)
     for threshold in (
         calibrated_threshold(expected, np.array(labels)),
-        threshold_of_left_out(np.array(labels), expected),
+        threshold_of_left_out(np.array(labels), OF_NETWORKS, expected),
     ):
         assert 0 <= threshold.score <= 1
         assert threshold.calibrated == (expected is not None)
@@ -122,7 +128,9 @@ def test_when_all_are_labelled_nothing_is_promised() -> None:
     found = CrossValidated({}, unlabelled_particles(world.particle_scores(40, rng), [np.array([])]), np.full(8, 0.6))
     assert found.unlabelled == 0
     assert calibrate(found, world.background_scores(rng), 2) is None
-    assert threshold_of_left_out(np.full(8, 0.6), None).method == "from what labels score that were left out"
+    assert (
+        threshold_of_left_out(np.full(8, 0.6), OF_NETWORKS, None).method == "from what labels score that were left out"
+    )
     threshold = calibrated_threshold(None, np.array([0.2, 0.4, 0.6, 0.8, 0.9]))
     assert (round(threshold.score, 3), threshold.calibrated) == (0.4, False)
     assert (np.array([0.4, 0.6, 0.8, 0.9]) > threshold.score).all()

@@ -17,7 +17,12 @@ from milopyp_shared.preprocessing import grey_levels
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_training.data.dataset import LabelledVolume, TrainingSet
 from milopyp_training.evaluation.plots import contact_sheet
-from milopyp_training.evaluation.threshold import suggested_score, threshold_of_labels, threshold_of_left_out
+from milopyp_training.evaluation.threshold import (
+    OF_NETWORKS,
+    suggested_score,
+    threshold_of_labels,
+    threshold_of_left_out,
+)
 from milopyp_training.evaluation.validation import predict_all
 from milopyp_training.loop import checkpoint
 from milopyp_training.loop.machine import Machine
@@ -192,8 +197,8 @@ def test_what_knew_particles_before_takes_the_score_of_labels_that_were_left_out
     run = checked(volumes, tmp_path, preset=preset)
     recipe, found = run.train(), run.state.cross_validated
     assert found is not None
-    assert recipe.threshold == threshold_of_left_out(found.label_scores, recipe.calibration)
-    assert recipe.threshold.score == suggested_score(found.label_scores)
+    assert recipe.threshold == threshold_of_left_out(found.label_scores, OF_NETWORKS, recipe.calibration)
+    assert recipe.threshold.score == suggested_score(found.label_scores, OF_NETWORKS)
 
 
 def test_a_run_with_cross_validation_goes_on_as_if_nothing_had_happened(

@@ -14,7 +14,7 @@ from milopyp_training.data.wanted import Wanted
 from milopyp_training.evaluation.calibration import calibrate
 from milopyp_training.evaluation.held_out import FEWEST_LABELS, summarise
 from milopyp_training.evaluation.picking import picks_of
-from milopyp_training.evaluation.threshold import suggested_score, threshold_of_left_out
+from milopyp_training.evaluation.threshold import OF_HEADS, suggested_score, threshold_of_left_out
 
 from .heads import Known, ask_heads
 
@@ -36,10 +36,10 @@ def find_promises(known: Sequence[Known], head: Head, wanted: Wanted, recipe: Re
     radius, count = recipe.diameter / 2, sum(len(one.volume.xyz) for one in labelled)
     if count == 1:
         own = [max_score_within(found, one.volume.xyz, radius) for found, one in zip(picks, labelled, strict=True)]
-        return Promises(Threshold(suggested_score(own[0], LEARNED), "from what the label scores"))
+        return Promises(Threshold(suggested_score(own[0], OF_HEADS, LEARNED), "from what the label scores"))
     found = summarise([one.volume for one in labelled], ask_heads(known, wanted, recipe), per_label=0)
     places = np.concatenate(
         [exclude_near(own, one.volume.xyz, radius).score for own, one in zip(picks, labelled, strict=True)]
     )
     expected = calibrate(found, places, len(labelled)) if count >= FEWEST_LABELS else None
-    return Promises(threshold_of_left_out(found.label_scores, expected), expected)
+    return Promises(threshold_of_left_out(found.label_scores, OF_HEADS, expected), expected)

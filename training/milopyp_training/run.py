@@ -24,6 +24,7 @@ from .evaluation.held_out import FEWEST_LABELS
 from .evaluation.label_features import label_agreement
 from .evaluation.model_selection import rows_of
 from .evaluation.threshold import (
+    OF_NETWORKS,
     calibrated_threshold,
     threshold_of_labels,
     threshold_of_left_out,
@@ -284,7 +285,7 @@ class TrainingRun:
         counted = calibration.COUNTED if knew else calibration.FROM_SCRATCH
         expected = calibration.calibrate(found, places, len(predictions), counted)
         if knew:
-            return threshold_of_left_out(found.label_scores, expected), expected
+            return threshold_of_left_out(found.label_scores, OF_NETWORKS, expected), expected
         return calibrated_threshold(expected, found.label_scores), expected
 
     def _of_judging(self, predictions: Sequence[Prediction]) -> Threshold:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,24 +22,34 @@ if TYPE_CHECKING:  # heads are fitted without PyTorch
 
 RECALL_OF_LABELS = 0.9
 LOWEST_PRECISION = 0.75  # of a suggested threshold
-# The score suggested to networks that knew particles before they were shown labels: its logit, by the typical one of
-# labels that were left out and by their number. Found on the validation tomograms of six particles, with 5 to 37 labels
-# (decision 88).
-OFFSET, OF_SCORES, OF_COUNT = -1.25, 0.375, 0.3
-SIMULATED = 22  # particles count as so many labels: as many as a usual simulated tomogram has (decision 97)
 FARTHEST = 1.2  # from the median, of a label that counts with its own score
 AS_GOOD = 0.1  # of F1: thresholds whose expectations differ by less are about as good
 
 
-def threshold_of_left_out(labels: NDArray[np.float64], expected: Calibration | None) -> Threshold:
+@dataclass(frozen=True)
+class Rule:
+    """A suggested score's logit: `of_scores` of the typical logit of labels, `of_count` of ln(number), `offset`."""
+
+    of_scores: float
+    of_count: float
+    offset: float
+
+
+# Found on the validation tomograms of six particles (decisions 88, 96 and 97).
+OF_HEADS = Rule(0.375, 0.3, -1.25)
+OF_NETWORKS = Rule(0.5, 0.0, -0.1)  # fine-tuned
+OF_SIMULATED = Rule(0.375, 0.0, -0.32)  # that of heads with the 22 particles of a usual simulated tomogram
+
+
+def threshold_of_left_out(labels: NDArray[np.float64], rule: Rule, expected: Calibration | None) -> Threshold:
     """`suggested_score`, and what is expected of it."""
-    score = suggested_score(labels)
+    score = suggested_score(labels, rule)
     if expected is None:
         return Threshold(score, "from what labels score that were left out")
     return _promised(score, expected)
 
 
-def suggested_score(labels: NDArray[np.float64], learned: float = 0.0, count: int | None = None) -> float:
+def suggested_score(labels: NDArray[np.float64], rule: Rule, learned: float = 0.0) -> float:
     """A score that loses little, from what labels score that a network or head has not seen.
 
     Not the one with the best expectations: how many particles have no label is uncertain, and what looks like particles
@@ -51,13 +62,11 @@ def suggested_score(labels: NDArray[np.float64], learned: float = 0.0, count: in
         Scores.
     learned
         By how much the logits are higher because they have been seen after all.
-    count
-        Labels that were learned from, which make the network the surer; None: as many as were left out in all.
     """
     logits = logit(labels)
     middle = float(np.median(logits))
     typical = float(np.clip(logits, middle - FARTHEST, middle + FARTHEST).mean()) - learned
-    place = OFFSET + OF_SCORES * typical + OF_COUNT * math.log(count or len(labels))
+    place = rule.offset + rule.of_scores * typical + rule.of_count * math.log(len(labels))
     return round(1.0 / (1.0 + math.exp(-place)), 4)
 
 
@@ -122,7 +131,7 @@ def threshold_of_simulated(
     heat_maps
         Of each of them, ``(z, y, x)`` 0..1; all of their particles are labels.
     """
-    score = suggested_score(scores_of_labels(heat_maps, recipe), count=SIMULATED)
+    score = suggested_score(scores_of_labels(heat_maps, recipe), OF_SIMULATED)
     return Threshold(score, "from what simulated particles score that were not learned from")
 
 
