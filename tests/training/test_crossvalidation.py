@@ -22,7 +22,7 @@ from milopyp_training.loop.machine import Machine
 from milopyp_training.methods.base import MakeMethod, Method
 from milopyp_training.methods.default import DefaultMethod
 from milopyp_training.methods.presets import DefaultPreset
-from milopyp_training.run import recipe_of
+from milopyp_training.methods.recipe import recipe_of
 from toys import noise, write_tomogram
 
 PRESET = DefaultPreset(steps=2, batch=2, patch=(4, 16, 16), epochs=1, folds=3, flips=1, ignored_per_label=2)

@@ -25,7 +25,7 @@ from milopyp_training.evaluation.picking import picks_of
 from milopyp_training.evaluation.validation import Prediction, predict
 from milopyp_training.methods.default import DefaultMethod
 from milopyp_training.methods.presets import DefaultPreset
-from milopyp_training.run import recipe_of
+from milopyp_training.methods.recipe import recipe_of
 from running import Outcome, run_line
 from toy_checkpoint import toy_maker
 from toys import ball_centres, balls, scaled_toy, write_tomogram

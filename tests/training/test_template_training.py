@@ -14,10 +14,12 @@ import torch
 
 from milopyp_shared.lists import write_coordinate_list
 from milopyp_shared.mrc import write_mrc
+from milopyp_shared.picks import Picks
 from milopyp_shared.recipe import Threshold
 from milopyp_simulation import among_others
 from milopyp_simulation.random_shapes import random_density
 from milopyp_training import from_template, train
+from milopyp_training.evaluation.carried_threshold import threshold_of_count
 from milopyp_training.loop import checkpoint
 from milopyp_training.methods.presets import pretrained
 from milopyp_training.run import TrainingRun
@@ -67,7 +69,11 @@ def test_what_is_learned_from_is_said(trained: Outcome, work: Path) -> None:
     assert set(shown["labels"]) == {"simulated_1"}
     threshold = Threshold(**shown["threshold"])
     assert not threshold.calibrated
-    assert threshold.method == "from what simulated particles score that were not learned from"
+    [count] = re.findall(r"^finds (\d+) picks in phantom_1, as many as before all of the network", threshold.method)
+    picks = run_line(
+        f"milopyp-infer {work}/toy/phantom_1.mrc --model {work / LAST.replace('.pth', '.onnx')} --out {work}/c"
+    )
+    assert f"{count} picks" in picks.out  # which the model finds, too
     assert f"suggested threshold {threshold.score:.2f} ({threshold.method}, uncalibrated)" in trained.out
     assert shown["calibration"] is None
     assert shown["diameter"] == pytest.approx(DIAMETER, rel=0.15)
@@ -122,3 +128,15 @@ def test_a_stopped_run_goes_on(trained: Outcome, work: Path, small: pytest.Monke
     other = run_line(f"{line} --resume --no-export --mass 900")
     assert other.code == 2
     assert "--template molecule.mrc" in other.err and "mass 900" in other.err
+
+
+def test_the_score_of_a_number_of_picks() -> None:
+    """Between that of the last one that counts and the next; none where there are no such two."""
+    picks = Picks(np.arange(9.0).reshape(3, 3), np.array([0.9, 0.5, 0.3]))
+    threshold = threshold_of_count(picks, 2, "a")
+    assert threshold is not None
+    assert threshold.score == pytest.approx(0.4)
+    assert not threshold.calibrated
+    assert "finds 2 picks in a" in threshold.method
+    assert threshold_of_count(picks, 0, "a") is None
+    assert threshold_of_count(picks, 3, "a") is None

@@ -27,8 +27,8 @@ from milopyp_training.methods.default import DefaultMethod
 from milopyp_training.methods.default_patches import Batch
 from milopyp_training.methods.presets import DefaultPreset, PublishedPreset
 from milopyp_training.methods.published import PublishedMethod
+from milopyp_training.methods.recipe import recipe_of
 from milopyp_training.networks.registry import NETWORKS, NetworkSpec
-from milopyp_training.run import recipe_of
 from toy_network import ToyNetwork
 from toys import noise, write_tomogram
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
+
 from milopyp_shared.console import Console
 from milopyp_shared.lengths import Length
 from milopyp_shared.lists import read_image_list
-from milopyp_shared.preprocessing import Preprocessing
+from milopyp_shared.preprocessing import Preprocessing, grey_levels
+from milopyp_shared.resample import resampled
 from milopyp_shared.tomogram import open_tomogram, read_header
 from milopyp_simulation.subject import Subject, Template, diameter_of, read_density, read_subject
 
-from .data.dataset import TrainingSet
+from .data.dataset import LabelledVolume, TrainingSet
 from .data.simulated import SEED, simulated_volumes
 from .options import TrainOptions
 
@@ -30,7 +33,7 @@ def template_diameter(template: Template, images: str, order: str, voxel_size: f
 
 
 def simulated_set(options: TrainOptions, grey: Preprocessing, scale: float, console: Console) -> TrainingSet:
-    """What to train on, and a simulated tomogram to judge by; both like the first tomogram of the list.
+    """What to train on, a simulated tomogram to judge by, and the first tomogram of the list, which both are like.
 
     Parameters
     ----------
@@ -45,9 +48,16 @@ def simulated_set(options: TrainOptions, grey: Preprocessing, scale: float, cons
     first, template = read_image_list(options.train_img_txt)[0], Template.of(vars(options))
     tomogram = open_tomogram(first.path, options.order, options.voxel_size)
     subject = read_subject(template, tomogram, Length(options.bbox), console.say)
+    levels = grey_levels(resampled(tomogram, scale), grey, options.contrast)
+    like = LabelledVolume(first.name, levels, np.empty((0, 3)), tomogram.voxel_size, scale=scale)
     made = list(simulated_volumes(subject, LEARNED + HELD_OUT, grey, scale, console))
     return TrainingSet(
-        made[:LEARNED], made[LEARNED:], subject.diameter, options.contrast, simulated=_described(template, subject)
+        made[:LEARNED],
+        made[LEARNED:],
+        subject.diameter,
+        options.contrast,
+        simulated=_described(template, subject),
+        like=like,
     )
 
 

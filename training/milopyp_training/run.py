@@ -6,7 +6,6 @@ import copy
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +18,12 @@ from milopyp_shared.recipe import Calibration, Recipe, Threshold
 
 from .data.dataset import LabelledVolume, TrainingSet, with_particles
 from .evaluation import calibration, label_suggestions, model_selection, plots
+from .evaluation.carried_threshold import count_of_picks, threshold_of_count
 from .evaluation.crossvalidation import CrossValidation, ignore_look_alikes
 from .evaluation.held_out import FEWEST_LABELS
 from .evaluation.label_features import label_agreement
 from .evaluation.model_selection import rows_of
+from .evaluation.picking import picks_of
 from .evaluation.threshold import (
     OF_NETWORKS,
     calibrated_threshold,
@@ -31,7 +32,7 @@ from .evaluation.threshold import (
     threshold_of_look_alikes,
     threshold_of_simulated,
 )
-from .evaluation.validation import Prediction, predict_all, validate
+from .evaluation.validation import Prediction, predict, predict_all, validate
 from .loop import checkpoint, resume
 from .loop.checkpoint import Provenance
 from .loop.distributed import broadcast_from_rank0
@@ -39,33 +40,14 @@ from .loop.logs import Log
 from .loop.machine import Machine
 from .loop.state import Losses, new_state
 from .loop.trainer import train_epoch
-from .methods.base import MakeMethod, Method
+from .methods.base import MakeMethod
 from .methods.presets import DefaultPreset
+from .methods.recipe import recipe_of
 from .run_folder import RunFolder
 from .schedule import Schedule
 
 # Whole-tomogram predictions for the suggested threshold: enough to be stable, few enough to be quick.
 TOMOGRAMS_FOR_THRESHOLD = 4
-
-
-def recipe_of(method: Method, data: TrainingSet) -> Recipe:
-    """The recipe of a model that is about to be trained; its threshold is not known yet."""
-    sizes = [volume.voxel_size for volume in data.volumes if volume.voxel_size]
-    return Recipe(
-        architecture=method.preset.architecture,
-        architecture_options=method.network.architecture_options,
-        preset=method.preset.name,
-        grey=method.preset.grey,
-        contrast=data.contrast,
-        geometry=method.network.geometry(),
-        diameter=data.diameter,
-        flips=method.preset.flips,
-        scale=data.scale,
-        voxel_size=sizes[0] if sizes else None,
-        threshold=Threshold(0.25, "not determined: training had not ended"),
-        labels={volume.name: len(volume.xyz) for volume in data.volumes},
-        versions={"milopyp": version("milopyp"), "torch": torch.__version__},
-    )
 
 
 class TrainingRun:
@@ -110,6 +92,9 @@ class TrainingRun:
         identity = resume.identity_of(self.method, data, schedule.seed)
         self.provenance = Provenance(schedule.seed, options or {}, identity)
         self.crossvalidation = self._crossvalidation()
+        self._like, self._found_before = data.like, 0
+        if self._like is not None and self._world.rank == 0:
+            self._found_before = count_of_picks(self.method.network, self.validation, self._like, self.recipe)
         if isinstance(preset := self.method.preset, DefaultPreset) and preset.pretrained and not self._simulated:
             self._look_at_labels(preset)
 
@@ -268,6 +253,9 @@ class TrainingRun:
             used = with_particles(self.validation or self.volumes)[:TOMOGRAMS_FOR_THRESHOLD]
         predictions = predict_all(self.method, network, used, self.recipe, self.recipe.flips)
         threshold, expected = self._threshold(predictions)
+        if self._like is not None:
+            picks = picks_of(predict(network, self._like, self.recipe.flips), self._like, self.recipe)
+            threshold = threshold_of_count(picks, self._found_before, self._like.name) or threshold
         self.recipe = replace(stored.recipe, threshold=threshold, calibration=expected)
         checkpoint.replace_recipe(path, stored, self.recipe)
         return predictions

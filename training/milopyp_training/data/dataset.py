@@ -100,6 +100,8 @@ class TrainingSet:
         Of the particles.
     simulated
         What they were simulated with; empty: they are a user's. Of simulated ones all particles are labelled.
+    like
+        The user's tomogram that simulated ones are like; nobody has looked at what it holds.
     """
 
     volumes: Sequence[LabelledVolume]
@@ -107,6 +109,7 @@ class TrainingSet:
     diameter: float
     contrast: Contrast
     simulated: str = ""
+    like: LabelledVolume | None = None
 
     @property
     def scale(self) -> float:
