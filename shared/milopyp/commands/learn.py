@@ -47,7 +47,7 @@ OF_LABELS = ("mask", "keep_features")
 @option(
     "--keep-features", type=click.Path(path_type=Path), group=OUTPUT,
     help="Folder that keeps what the network sees of each tomogram, 4 bytes per voxel: with other labels, the next run "
-    "on the same tomograms takes a second.",
+    "on the same tomograms takes a few seconds.",
 )  # fmt: skip
 @option("--memory", metavar="SIZE", group=MACHINE, help="Bound of the network at work, e.g. 2GB.  [default: 1GB]")
 @option("--threads", type=click.IntRange(min=1), group=MACHINE, help="CPU threads.  [default: all that are allowed]")
