@@ -12,18 +12,20 @@ import numpy as np
 import pytest
 import torch
 
-from milopyp_shared.lists import write_coordinate_list
+from milopyp_shared.lists import ImageEntry, write_coordinate_list, write_image_list
 from milopyp_shared.mrc import write_mrc
 from milopyp_shared.picks import Picks
 from milopyp_shared.recipe import Threshold
 from milopyp_simulation import among_others
 from milopyp_simulation.random_shapes import random_density
 from milopyp_training import from_template, train
+from milopyp_training.cli import options_of, train_command
 from milopyp_training.evaluation.carried_threshold import threshold_of_count
 from milopyp_training.loop import checkpoint
 from milopyp_training.methods.presets import pretrained
 from milopyp_training.run import TrainingRun
 from running import Outcome, run_line
+from toys import noise, write_tomogram
 
 VOXEL_SIZE, DIAMETER = 10.0, 16.0
 TRAIN = "milopyp-train --train-img-txt toy/images.txt --template molecule.mrc --exp-id EXP --threads 1 --gpus -1"
@@ -140,3 +142,20 @@ def test_the_score_of_a_number_of_picks() -> None:
     assert "finds 2 picks in a" in threshold.method
     assert threshold_of_count(picks, 0, "a") is None
     assert threshold_of_count(picks, 3, "a") is None
+
+
+def test_the_first_tomogram_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is labelled: it is the one whose like is simulated."""
+    monkeypatch.chdir(tmp_path)
+    for name, size in (("a", 12.0), ("b", 10.0)):
+        write_tomogram(tmp_path / f"{name}.mrc", noise((32, 64, 64)), voxel_size=size)
+    write_image_list(Path("images.txt"), [ImageEntry(name, Path(f"{name}.mrc")) for name in ("a", "b")])
+    write_coordinate_list(Path("coords.txt"), {"b": np.array([[30.0, 30.0, 15.0]])})
+    write_mrc(Path("molecule.mrc"), random_density(np.random.default_rng(5), (8.0, 8.0)).array, VOXEL_SIZE)
+    line = "--train-img-txt images.txt --train-coord-txt coords.txt --template molecule.mrc"
+
+    def diameter(words: str) -> float:
+        return options_of(train_command.make_context("milopyp-train", f"{line} {words}".split())).bbox
+
+    assert diameter("--bbox 210A") == pytest.approx(210 / 12)
+    assert diameter("") == pytest.approx(diameter("--voxel-size 10") * 10 / 12)
