@@ -17,7 +17,7 @@ from milopyp_shared.recipe import Recipe, Threshold
 from ..data.dataset import LabelledVolume
 from ..networks.base import PickingNetwork
 from .picking import picks_of
-from .threshold import threshold_of_simulated
+from .threshold import OF_BEGINNING, threshold_of_simulated
 from .validation import predict
 
 
@@ -31,7 +31,8 @@ def count_of_picks(
     simulated
         Tomograms that its head has not learned from; all of their particles are labels.
     """
-    own = threshold_of_simulated(((volume, predict(network, volume)) for volume in simulated), recipe)
+    heat_maps = ((volume, predict(network, volume)) for volume in simulated)
+    own = threshold_of_simulated(heat_maps, recipe, OF_BEGINNING)
     return int(np.count_nonzero(picks_of(predict(network, user), user, recipe).score > own.score))
 
 

@@ -39,6 +39,7 @@ class Rule:
 OF_HEADS = Rule(0.375, 0.3, -1.25)
 OF_NETWORKS = Rule(0.5, 0.0, -0.1)  # fine-tuned
 OF_SIMULATED = Rule(0.375, 0.0, -0.32)  # that of heads with the 22 particles of a usual simulated tomogram
+OF_BEGINNING = Rule(0.375, 0.0, 0.25)  # of a head that was fitted at once to all particles of sixteen of these
 
 
 def threshold_of_left_out(labels: NDArray[np.float64], rule: Rule, expected: Calibration | None) -> Threshold:
@@ -122,7 +123,7 @@ def threshold_of_look_alikes(predictions: Sequence[Prediction], radius: float) -
 
 
 def threshold_of_simulated(
-    heat_maps: Iterable[tuple[LabelledVolume, NDArray[np.float32]]], recipe: Recipe
+    heat_maps: Iterable[tuple[LabelledVolume, NDArray[np.float32]]], recipe: Recipe, rule: Rule = OF_SIMULATED
 ) -> Threshold:
     """`suggested_score` from the particles of simulated tomograms that were not learned from.
 
@@ -131,7 +132,7 @@ def threshold_of_simulated(
     heat_maps
         Of each of them, ``(z, y, x)`` 0..1; all of their particles are labels.
     """
-    score = suggested_score(scores_of_labels(heat_maps, recipe), OF_SIMULATED)
+    score = suggested_score(scores_of_labels(heat_maps, recipe), rule)
     return Threshold(score, "from what simulated particles score that were not learned from")
 
 
