@@ -9,9 +9,10 @@ import threading
 from typing import IO
 
 try:
+    import fcntl
     import resource
 except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
+    fcntl = resource = None  # type: ignore[assignment]
 
 _BLOCK = 1 << 24  # bytes that are read or written at once where the system's own call is missing
 _seeking = threading.Lock()
@@ -30,6 +31,22 @@ def peak_memory_mib() -> int:
         return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak >> 20 if sys.platform == "darwin" else peak >> 10
+
+
+def lock(stream: IO[bytes]) -> bool:
+    """Lock an open file until it is closed or the process ends; False where another process has locked it.
+
+    Where files cannot be locked (some network file systems, Windows) nothing is, and every process is told that it has.
+    """
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def reserve(stream: IO[bytes], size: int) -> None:

@@ -28,6 +28,8 @@ from milopyp_shared.typed_json import OURS
 CORNER = np.pad(np.ones((4, 4, 4), np.int8), ((0, 12), (0, 28), (0, 28)))  # a mask that leaves next to nothing
 
 CASES = [
+    Case("a second training of one name", TRAIN, UsageError, "exp/semi/default", "a folder without any", begun(),
+         facts=("--resume", "--overwrite", "default.1")),
     Case("published method, quickly", f"{TRAIN} --quick --preset published", ContradictionError, "--quick",
          "--preset pretrained, to which it belongs", lists()),
     Case("mask for training that is not there", f"{TRAIN} --mask gone.mrc", InputError, "gone.mrc", MASK, lists()),

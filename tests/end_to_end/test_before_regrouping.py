@@ -62,6 +62,7 @@ def test_the_same_command_skips_what_an_old_record_says_is_done() -> None:
     now = [content(path) for path in RECORDS]
     for summary in (now[2], records[2]):  # the summary is written anew, with frames in the words of today
         summary["tomograms"][0].pop("frame")
+    assert now[2].pop("suggested")["score"] == 0.4  # of the model, which summaries did not say
     for each in (now[1], *now[2]["tomograms"]):
         assert each.pop("outputs") == {}
     for each in (now[1], now[2], *now[2]["tomograms"]):  # and with an option that there was not

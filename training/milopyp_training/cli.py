@@ -206,6 +206,12 @@ def _diameter(values: dict[str, Any]) -> float:
 )
 @option("--down-ratio", type=int, default=2, group=PUBLISHED, help="Always 2 (does not select).")
 @option("--exp-id", default="default", group=OUTPUT, help="Name of the run: files go to exp/semi/EXP_ID.")
+@option(
+    "--overwrite",
+    is_flag=True,
+    group=OUTPUT,
+    help="Begin anew where there is a training of this --exp-id, which is kept as EXP_ID.1.",
+)
 @option("--save-all", is_flag=True, group=OUTPUT, help="Keep model_{epoch}.pth of every validated epoch.")
 @option(
     "--val-intervals",

@@ -34,7 +34,9 @@ def can_export(wanted: bool | None) -> bool:
 def export_model(checkpoint: Path, console: Console) -> Path | None:
     """Export a checkpoint under its own name; a failure is a warning, since the training itself has succeeded."""
     target = checkpoint.with_suffix(".onnx")
-    line = [sys.executable, "-m", "milopyp_export.cli", str(checkpoint), "-o", str(target), "--overwrite", "--quiet"]
+    # without -P a random.py in the working directory would be taken for Python's own
+    program = [sys.executable, "-P", "-m", "milopyp_export.cli"]
+    line = [*program, str(checkpoint), "-o", str(target), "--overwrite", "--quiet"]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     if done.returncode:
         console.warn(f"no ONNX file was written: {done.stderr.strip() or done.returncode}")

@@ -85,6 +85,7 @@ class TrainOptions:
     down_ratio: int
 
     exp_id: str
+    overwrite: bool
     save_all: bool
     val_interval: int
     metric: Metric

@@ -144,12 +144,17 @@ class TrainingRun:
             self.recipe = stored.recipe
         self.console.say(f"going on after epoch {self.state.epoch} of {path}")
 
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether there are epochs left."""
+        return self.state.epoch < self.schedule.epochs
+
     def train(self) -> Recipe:
         """Train to the last epoch; returns the recipe of the last checkpoint."""
         if self.crossvalidation is not None and self.state.epoch == 0:
             self._cross_validate(self.crossvalidation)
         if self._world.rank:
-            while self.state.epoch < self.schedule.epochs:
+            while self.is_unfinished:
                 self._epoch()
             return self.recipe
         make_folder(self.folder.path)
@@ -157,7 +162,7 @@ class TrainingRun:
         left = self.schedule.epochs - self.state.epoch
         with Log(self.folder.path) as log, self.console.progress("epoch", left) as progress:
             log.earlier(self.state.history, self.state.validation)
-            while self.state.epoch < self.schedule.epochs:
+            while self.is_unfinished:
                 terms = self._epoch(log.line)
                 log.losses(self.state.epoch, terms)
                 text = _spelled(terms)

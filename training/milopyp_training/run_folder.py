@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from milopyp_shared.atomic import write_text
-from milopyp_shared.errors import UsageError
+from milopyp_shared.atomic import make_folder, write_text
+from milopyp_shared.errors import InputError, UsageError
+from milopyp_shared.system import lock
 
 from .methods.presets import Preset
 from .options import TrainOptions
@@ -66,6 +69,76 @@ def run_folder(exp_id: str, root: Path = ROOT) -> RunFolder:
     if not exp_id or exp_id in (".", "..") or any(c in exp_id for c in "/\\\0\n\r"):
         raise UsageError(f"{exp_id!r}", where="--exp-id", expected="a plain name without slashes")
     return RunFolder(root / exp_id)
+
+
+def refuse_earlier(folder: RunFolder) -> None:
+    """Refuse to begin where there are models of an earlier training.
+
+    Raises
+    ------
+    UsageError
+        With what to do instead.
+    """
+    if folder.last.is_file():
+        raise UsageError(
+            "holds the models of an earlier training",
+            where=folder.path,
+            expected="a folder without any",
+            remedy="Give --resume to go on with it, another --exp-id, or --overwrite to begin anew and keep it as "
+            f"{_free(folder.path).name}.",
+        )
+
+
+def keep_earlier(folder: RunFolder) -> Path | None:
+    """Give the folder of an earlier training another name; which one. None without models in it.
+
+    Raises
+    ------
+    InputError
+        It cannot be renamed.
+    """
+    if not folder.last.is_file():
+        return None
+    kept = _free(folder.path)
+    try:
+        folder.path.rename(kept)
+    except OSError as error:
+        raise InputError(
+            f"cannot be renamed ({error.strerror})", where=folder.path, expected=f"a folder that can be kept as {kept}"
+        ) from error
+    return kept
+
+
+def _free(path: Path) -> Path:
+    number = 1
+    while (kept := path.with_name(f"{path.name}.{number}")).exists():
+        number += 1
+    return kept
+
+
+@contextmanager
+def held(folder: RunFolder) -> Iterator[None]:
+    """While one training writes to a folder, no other one does.
+
+    Raises
+    ------
+    UsageError
+        Another one does.
+    """
+    make_folder(folder.path.parent)
+    path = folder.path.with_name(f".{folder.path.name}.lock")
+    with path.open("wb") as stream:
+        if not lock(stream):
+            raise UsageError(
+                "another training is writing to it",
+                where=folder.path,
+                expected="one at a time",
+                remedy="Wait for it, or give another --exp-id.",
+            )
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def write_options(path: Path, options: TrainOptions, preset: Preset) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -30,7 +31,7 @@ from .methods.registry import make_method
 from .options import TrainOptions
 from .preset_choice import DEFAULT, OLD_WORDS, choose_preset
 from .run import TrainingRun
-from .run_folder import run_folder, write_options
+from .run_folder import held, keep_earlier, refuse_earlier, run_folder, write_options
 from .schedule import Schedule
 
 Lists: TypeAlias = "tuple[Sequence[ImageEntry], Mapping[str, NDArray[np.float64]]]"
@@ -47,42 +48,60 @@ def train(options: TrainOptions) -> None:
     exports = can_export(options.export)
     preset = choose_preset(options)
     folder = run_folder(options.exp_id)
+    if not (options.resume or options.overwrite):
+        refuse_earlier(folder)
     if options.threads:
         torch.set_num_threads(options.threads)
-    with process_group(options.gpus) as (device, world):
-        console = Console(quiet=world.rank > 0)
-        warn = console.warn if world.rank == 0 else lambda text: None
-        if options.template is None:
-            data, compared = _load(options, preset, console.say, warn), list[LabelledVolume]()
-        else:
-            data, compared = _simulated(options, preset, console, warn)
-        if options.preset in OLD_WORDS:
-            console.say(f"--preset {options.preset} is now called {preset.name}")
-        if isinstance(preset, PublishedPreset) and options.preset is None:
-            console.say(f"published preset, selected by its options (--preset {DEFAULT} is the other method)")
-        run = TrainingRun(
-            _maker(options, preset, device, resumed=options.resume and folder.last.is_file()),
-            data,
-            _schedule(options, preset.epochs, simulated=bool(data.simulated)),
-            folder,
-            Machine(device, world, options.amp, options.num_workers),
-            console=console,
-            options={name: str(value) for name, value in options.with_values().items()},
-        )
-        arithmetic = "bfloat16" if run.machine.mixed_precision else "float32"
-        console.detail(f"PyTorch {torch.__version__} on {device}, {torch.get_num_threads()} threads, {arithmetic}")
-        _begin(run, options.resume)
+    with ExitStack() as held_by_one:
+        with process_group(options.gpus) as (device, world):
+            console = Console(quiet=world.rank > 0)
+            warn = console.warn if world.rank == 0 else lambda text: None
+            machine = Machine(device, world, options.amp, options.num_workers)
+            run, compared = _prepared(options, preset, machine, console, warn)
+            if world.rank == 0:
+                held_by_one.enter_context(held(folder))
+            _begin(run, options, world.rank)
+            if world.rank == 0:
+                write_options(folder.options, options, preset)
+            recipe = run.train()
         if world.rank == 0:
-            write_options(folder.options, options, preset)
-        recipe = run.train()
-    if compared and world.rank == 0:
-        _compare(run, compared, recipe)
-    _report(run, recipe)
-    if world.rank == 0:
-        exported = export_model(folder.last, console) if exports else None
-        console.say(
-            f"next: milopyp-infer TOMOGRAM... --model {exported}" if exported else f"next: milopyp-export {folder.last}"
-        )
+            if compared:
+                _compare(run, compared, recipe)
+            _report(run, recipe)
+            exported = export_model(folder.last, console) if exports else None
+            console.say(
+                f"next: milopyp-infer TOMOGRAM... --model {exported}"
+                if exported
+                else f"next: milopyp-export {folder.last}"
+            )
+
+
+def _prepared(
+    options: TrainOptions, preset: Preset, machine: Machine, console: Console, warn: Callable[[str], None]
+) -> tuple[TrainingRun, list[LabelledVolume]]:
+    """The run before its first epoch, and labelled tomograms that are only compared with."""
+    compared: list[LabelledVolume] = []
+    if options.template is None:
+        data = _load(options, preset, console.say, warn)
+    else:
+        data, compared = _simulated(options, preset, console, warn)
+    if options.preset in OLD_WORDS:
+        console.say(f"--preset {options.preset} is now called {preset.name}")
+    if isinstance(preset, PublishedPreset) and options.preset is None:
+        console.say(f"published preset, selected by its options (--preset {DEFAULT} is the other method)")
+    folder = run_folder(options.exp_id)
+    run = TrainingRun(
+        _maker(options, preset, machine.device, resumed=options.resume and folder.last.is_file()),
+        data,
+        _schedule(options, preset.epochs, simulated=bool(data.simulated)),
+        folder,
+        machine,
+        console=console,
+        options={name: str(value) for name, value in options.with_values().items()},
+    )
+    arithmetic = "bfloat16" if run.machine.mixed_precision else "float32"
+    console.detail(f"PyTorch {torch.__version__} on {machine.device}, {torch.get_num_threads()} threads, {arithmetic}")
+    return run, compared
 
 
 def _load(
@@ -199,17 +218,22 @@ def _schedule(options: TrainOptions, epochs: int, *, simulated: bool) -> Schedul
     )
 
 
-def _begin(run: TrainingRun, resume: bool) -> None:
-    """Go on with the run in the folder, or say what becomes of it."""
-    there = run.folder.last.is_file()
-    if resume and there:
-        run.resume(run.folder.last)
-    elif resume:
-        run.console.say(f"nothing to resume in {run.folder.path}: this run begins anew")
-    elif there:
-        run.console.say(
-            f"the models of an earlier run in {run.folder.path} are replaced (--resume would go on with it)"
-        )
+def _begin(run: TrainingRun, options: TrainOptions, rank: int) -> None:
+    """Go on with the run in the folder, or keep it under another name."""
+    folder = run.folder
+    if options.resume and folder.last.is_file():
+        run.resume(folder.last)
+    elif options.resume:
+        run.console.say(f"nothing to resume in {folder.path}: this run begins anew")
+    if rank:
+        return
+    if not options.resume and not options.overwrite:
+        refuse_earlier(folder)  # which may have ended since the first look
+    elif not options.resume and (kept := keep_earlier(folder)):
+        run.console.say(f"the earlier training is kept as {kept}")
+    if run.is_unfinished and (exported := folder.last.with_suffix(".onnx")).is_file():
+        exported.unlink()  # else it would stand beside a model that it is not made of
+        run.console.say(f"{exported} is removed: it is of the training as it was before")
 
 
 def _report(run: TrainingRun, recipe: Recipe) -> None:

@@ -147,7 +147,7 @@ def choose_launcher(options: InferOptions, out: Path, console: Console) -> Slurm
 
     resources, own = slurm_resources(options), worker_args(options)
     installed = Path(sys.executable).with_name("milopyp-infer")
-    program = [str(installed)] if installed.exists() else [sys.executable, "-m", "milopyp_inference.cli"]
+    program = [str(installed)] if installed.exists() else [sys.executable, "-P", "-m", "milopyp_inference.cli"]
     context = click.get_current_context()
     if resources is not None:
         return SlurmArray(resources, program, explicit_args(context, {*LEADER_ONLY, *SLURM}), out, console)
