@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from milopyp_shared.atomic import make_folder, write_text
+from milopyp_shared.atomic import make_folder, write_error, write_text
 from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.system import lock
 
@@ -124,10 +124,16 @@ def held(folder: RunFolder) -> Iterator[None]:
     ------
     UsageError
         Another one does.
+    InputError, FullDiskError
+        Nothing can be written there.
     """
     make_folder(folder.path.parent)
     path = folder.path.with_name(f".{folder.path.name}.lock")
-    with path.open("wb") as stream:
+    try:
+        stream = path.open("wb")
+    except OSError as error:
+        raise write_error(path, error) from error
+    with stream:
         if not lock(stream):
             raise UsageError(
                 "another training is writing to it",
