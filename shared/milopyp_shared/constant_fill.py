@@ -93,7 +93,8 @@ def constant_fill(sections: NDArray[Any]) -> NDArray[np.bool_] | None:
 def _may_have_fill(sections: NDArray[Any]) -> NDArray[np.bool_]:
     """``(z,)``: whether there are as many equal voxels at an edge of a section as a square has."""
     may = np.zeros(len(sections), dtype=np.bool_)
-    for edge in (sections[:, 0], sections[:, -1], sections[:, :, 0], sections[:, :, -1]):
+    for line in (sections[:, 0], sections[:, -1], sections[:, :, 0], sections[:, :, -1]):
+        edge = np.pad(line, ((0, 0), (REACH, REACH)), mode="edge")  # three in a corner are as many as five
         may |= _all_of(_equal(edge[:, 1:], edge[:, :-1]), SQUARE - 1, axis=1).any(axis=1)
     return may
 
