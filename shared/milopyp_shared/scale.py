@@ -6,6 +6,7 @@ read (`milopyp_shared.resample`): one factor, which the recipe keeps, for traini
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 from .errors import UsageError
@@ -61,3 +62,9 @@ def scale_for(diameter: float, known: tuple[float, float]) -> float:
 def describe_scale(scale: float) -> str:
     """``half their size``, ``1.43 times their size``: at which size tomograms are seen."""
     return f"{_WORDS.get(scale, f'{scale:.3g} times their')} size"
+
+
+def say_scale(diameter: float, scale: float, say: Callable[[str], None]) -> None:
+    """Say at which size tomograms with particles of `diameter` voxels are seen, where that is another than theirs."""
+    if scale != 1.0:
+        say(f"{diameter:.4g} voxels across: tomograms are seen at {describe_scale(scale)}")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from milopyp_shared.console import Console
 from milopyp_shared.lists import ImageEntry, read_coordinate_list, read_image_list
 from milopyp_shared.recipe import Recipe
-from milopyp_shared.scale import describe_scale, scale_for
+from milopyp_shared.scale import say_scale, scale_for
 
 from .data.dataset import LabelledVolume, TrainingSet, check_diameter, check_listed, load_volumes, with_particles
 from .evaluation.template_agreement import compare_with_labels
@@ -184,8 +184,7 @@ def _scale(preset: Preset, diameter: float, say: Callable[[str], None]) -> float
     """At which size the network is to see the tomograms; said where it is another than theirs."""
     known = None if isinstance(preset, PublishedPreset) else preset.diameters
     scale = 1.0 if known is None else scale_for(diameter, known)
-    if scale != 1.0:
-        say(f"{diameter:.4g} voxels across: tomograms are seen at {describe_scale(scale)}")
+    say_scale(diameter, scale, say)
     return scale
 
 

@@ -95,7 +95,7 @@ def _from_labels(output: Path, network: FeatureNetwork, console: Console, **give
     """Learn from the labels of the lists."""
     from milopyp_learning.run import Files, learn
     from milopyp_shared.lists import read_coordinate_list, read_image_list
-    from milopyp_shared.scale import describe_scale, scale_for
+    from milopyp_shared.scale import say_scale, scale_for
     from milopyp_training.data.dataset import TrainingSet, check_diameter, load_volumes
 
     listed, labels = read_image_list(given["images"]), read_coordinate_list(given["coords"])
@@ -105,8 +105,7 @@ def _from_labels(output: Path, network: FeatureNetwork, console: Console, **give
         diameter, labelled, given["order"], given["voxel_size"], console.warn, guess=not given["bbox"].angstrom
     )
     scale = scale_for(diameter, network.description.diameters)
-    if scale != 1.0:
-        console.say(f"{diameter:.4g} voxels across: tomograms are seen at {describe_scale(scale)}")
+    say_scale(diameter, scale, console.say)
     volumes = load_volumes(
         listed, labels, network.description.grey, diameter=diameter, order=given["order"], contrast=given["contrast"],
         masks=given["mask"], voxel_size=given["voxel_size"], scale=scale, where=given["coords"], say=console.say,

@@ -13,7 +13,7 @@ from milopyp_shared.lengths import Length
 from milopyp_shared.lists import read_coordinate_list, read_image_list
 from milopyp_shared.preprocessing import Contrast
 from milopyp_shared.recipe import Recipe
-from milopyp_shared.scale import describe_scale, scale_for
+from milopyp_shared.scale import say_scale, scale_for
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_simulation.subject import Template, read_subject
 from milopyp_training.data.dataset import check_listed, load_volumes, with_particles
@@ -61,8 +61,7 @@ def learn_template(
         subject.diameter, listed, request.order, request.voxel_size, console.warn, read=labels, guess=guess
     )  # fmt: skip
     scale = scale_for(subject.diameter, network.description.diameters)
-    if scale != 1.0:
-        console.say(f"{subject.diameter:.4g} voxels across: tomograms are seen at {describe_scale(scale)}")
+    say_scale(subject.diameter, scale, console.say)
     labelled = load_volumes(
         listed, labels, network.description.grey,
         diameter=subject.diameter, order=request.order, contrast=request.contrast, masks=request.mask,
