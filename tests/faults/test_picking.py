@@ -152,31 +152,75 @@ def test_out_of_memory(tmp_path: Path) -> None:
     assert_as_undisturbed(run, whole)
 
 
+def test_containers_of_one_host_share_the_work(whole: Undisturbed, home: Path) -> None:
+    """Each believes to be process 1 of the same host, and cannot see the others."""
+    container = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if subprocess.run([*container, "true"], capture_output=True).returncode != 0:
+        pytest.skip("this machine lets nobody make PID namespaces")
+    run, infer = home / "containers", Path(sys.executable).with_name("milopyp-infer")
+    words = [*container, str(infer), *LINE.split()[1:], str(run)]
+    three = [
+        subprocess.Popen(words, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(3)
+    ]
+    said = [process.communicate()[0] for process in three]
+    assert [process.returncode for process in three] == [0, 0, 0], said
+    picked = [
+        line.split()[2] for text in said for line in text.splitlines() if " picks in " in line and "(order" in line
+    ]
+    assert sorted(picked) == [f"t{number:02d}" for number in range(COUNT)], said
+    assert_as_undisturbed(run, whole)
+
+
 def test_leases_of_the_living_hold_and_those_of_the_dead_do_not(tmp_path: Path) -> None:
     with Leases(tmp_path) as ours:
         assert ours.acquire("a")
+        said = json.loads((tmp_path / "a.claim").read_text())
         assert not Leases(tmp_path).acquire("a")
         ours.release("a")
         assert Leases(tmp_path).acquire("a")
+        ours.release("a")  # by now another's
+        assert (tmp_path / "a.claim").exists()
     (tmp_path / "a.claim").unlink()
     gone = subprocess.Popen([sys.executable, "-c", "pass"])
     gone.wait()
-    here = json.dumps({"host": os.uname().nodename, "pid": gone.pid, "born": "1"})
-    untold = json.dumps({"host": os.uname().nodename, "pid": gone.pid, "born": ""})
-    for content, age, free in (
-        (here, 0, True),  # of this host: the process is not there
-        ('{"host": "elsewhere", "pid": 1, "born": "1"}', 0, False),
-        ('{"host": "elsewhere", "pid": 1, "born": "1"}', 1000, True),  # not touched for long
-        (untold, 0, False),  # a system that does not tell when a process was started
-        (untold, 1000, True),
-        ("", 0, False),  # just being written
-        ("", 1000, True),
+    here = said | {"pid": gone.pid}
+    for owner, age, free in (
+        (here, 0, True),  # the process is not there
+        (here | {"pid": os.getpid()}, 1000, False),  # it is, and stood still for a while
+        (here | {"pid": os.getpid(), "born": "1"}, 0, True),  # another one has got its number since
+        (here | {"host": "elsewhere"}, 0, True),  # a container of another name, and the same processes
+        (here | {"namespace": "pid:[1]"}, 0, False),  # a container: its processes are not seen
+        (here | {"namespace": "pid:[1]"}, 1000, True),  # not touched for long
+        (here | {"boot": "elsewhere"}, 0, False),  # another host of this name, or this one before it was started again
+        (here | {"boot": "elsewhere"}, 1000, True),
+        (here | {"boot": "", "namespace": "", "born": ""}, 0, False),  # a system without /proc
+        (here | {"boot": "", "namespace": "", "born": ""}, 1000, True),
+        ({"host": os.uname().nodename, "pid": gone.pid, "born": "1"}, 0, False),  # of an older version
+        ({"host": os.uname().nodename, "pid": gone.pid, "born": "1"}, 1000, True),
+        ({}, 0, False),  # just being written
+        ({}, 1000, True),
     ):
         lease = tmp_path / "b.claim"
-        lease.write_text(content)
+        lease.write_text(json.dumps(owner) if owner else "")
         then = time.time() - age
         os.utime(lease, (then, then))
         with Leases(tmp_path) as leases:
-            assert leases.acquire("b") is free, content
+            assert leases.acquire("b") is free, owner
         lease.unlink(missing_ok=True)
         assert list(tmp_path.iterdir()) == []
+
+
+def test_without_proc_leases_go_by_their_age(tmp_path: Path) -> None:
+    """A process that sees no /proc leaves a lease to whom it cannot see, and its own is heeded."""
+    hidden = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
+    if subprocess.run([*hidden, "true"], capture_output=True).returncode != 0:
+        pytest.skip("this machine lets nobody hide /proc")
+    take = "import sys, pathlib, os; from milopyp_inference.batch.leases import Leases\n"
+    take += "print(Leases(pathlib.Path(sys.argv[1])).acquire('a')); sys.stdout.flush(); os._exit(0)"
+    words = [*hidden, sys.executable, "-c", take, str(tmp_path)]
+    assert subprocess.run(words, capture_output=True, text=True).stdout == "True\n"
+    assert not Leases(tmp_path).acquire("a")
+    (tmp_path / "a.claim").unlink()
+    with Leases(tmp_path) as ours:
+        assert ours.acquire("a")
+        assert subprocess.run(words, capture_output=True, text=True).stdout == "False\n"

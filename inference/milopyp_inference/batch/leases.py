@@ -1,7 +1,8 @@
 """Leases: who works on which tomogram, between processes and hosts that share a folder, without any service.
 
 A lease is a file, NAME.claim, that only one process can create. Its owner touches it every so often; one whose owner is
-gone is taken over: at once when the owner was a process of this host, else when it has not been touched for a while.
+gone is taken over: at once where this process can see that, else when it has not been touched for a while. A process is
+seen by those of one kernel and one PID namespace: containers of one host may share its name and their numbers.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import os
 import socket
 import threading
+import uuid
 from pathlib import Path
 
 from milopyp_shared.atomic import is_full, remove_leftovers, write_error
@@ -25,6 +27,7 @@ class Leases:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._held, self._taken_over = folder, set[Path](), set[str]()
+        self._token = uuid.uuid4().hex  # no other process has it, whatever host and number it believes to be
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._keep_fresh, name="milopyp-leases", daemon=True)
 
@@ -51,7 +54,7 @@ class Leases:
         path = self._path(name)
         for _ in range(2):
             try:
-                _create(path, {"host": socket.gethostname(), "pid": os.getpid(), "born": _start_time(os.getpid())})
+                self._create(path)
             except FileExistsError:
                 if not self._remove_stale(path):
                     return False
@@ -90,8 +93,13 @@ class Leases:
         return self._folder / f"{name}{SUFFIX}"
 
     def _remove(self, path: Path) -> None:
+        """Give a lease up; one that was taken over meanwhile, from a process that stood still, is another's."""
         self._held.discard(path)
-        path.unlink(missing_ok=True)
+        if self._is_ours(path):
+            path.unlink(missing_ok=True)
+
+    def _is_ours(self, path: Path) -> bool:
+        return _owner(path).get("token") == self._token
 
     def _remove_stale(self, path: Path) -> bool:
         """Remove a lease whose owner is gone; True when it is not there any more."""
@@ -101,7 +109,7 @@ class Leases:
                 return False
         except FileNotFoundError:
             return True
-        aside = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
+        aside = path.with_name(f".{path.name}.{self._token}")
         try:
             path.rename(aside)  # of several processes that see it, one succeeds
         except FileNotFoundError:
@@ -122,16 +130,13 @@ class Leases:
         FileNotFoundError
             There is no lease.
         """
-        touched = path.stat().st_mtime
-        age = self._now() - touched
-        owner = _owner(path)
-        if owner.get("host") == socket.gethostname() and owner.get("born") != "":  # "": this system does not tell
-            return _start_time(owner.get("pid")) != owner.get("born")
-        return age > STALE_AFTER
+        age = self._now() - path.stat().st_mtime
+        alive = _is_alive(_owner(path))
+        return age > STALE_AFTER if alive is None else not alive
 
     def _now(self) -> float:
         """Time by the clock that the files' times come from."""
-        probe = self._folder / f".clock.{socket.gethostname()}.{os.getpid()}"
+        probe = self._folder / f".clock.{self._token}"
         probe.touch()
         now = probe.stat().st_mtime
         probe.unlink(missing_ok=True)
@@ -140,33 +145,41 @@ class Leases:
     def _keep_fresh(self) -> None:
         while not self._stop.wait(TOUCHED_EVERY):
             for path in list(self._held):
-                with contextlib.suppress(OSError):
-                    os.utime(path)
+                if self._is_ours(path):
+                    _touch(path)
 
+    def _create(self, path: Path) -> None:
+        """Make a lease with its content in one step, so that no death leaves one that says nothing.
 
-def _create(path: Path, owner: dict[str, object]) -> None:
-    """Make a lease with its content in one step, so that no death leaves one that says nothing.
-
-    Raises
-    ------
-    FileExistsError
-        There is one.
-    """
-    part = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.part")
-    try:
-        part.write_text(json.dumps(owner), encoding="utf-8")
-        os.link(part, path)
-    except FileNotFoundError as error:  # whoever has the tomogram has cleared up around it
-        raise FileExistsError(path) from error
-    except FileExistsError:
-        raise
-    except OSError as error:  # a file system without links
-        if is_full(error):
+        Raises
+        ------
+        FileExistsError
+            There is one.
+        """
+        owner = _this_process() | {"token": self._token}
+        part = path.with_name(f".{path.name}.{self._token}.part")
+        try:
+            part.write_text(json.dumps(owner), encoding="utf-8")
+            os.link(part, path)
+        except FileNotFoundError as error:  # whoever has the tomogram has cleared up around it
+            raise FileExistsError(path) from error
+        except FileExistsError:
             raise
-        with path.open("x", encoding="utf-8") as stream:
-            json.dump(owner, stream)
-    finally:
-        part.unlink(missing_ok=True)
+        except OSError as error:  # a file system without links
+            if is_full(error):
+                raise
+            with path.open("x", encoding="utf-8") as stream:
+                json.dump(owner, stream)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _touch(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        try:
+            os.utime(path)
+        except PermissionError:  # network shares that let nobody set times
+            path.write_bytes(path.read_bytes())
 
 
 def _owner(path: Path) -> dict[str, object]:
@@ -176,6 +189,42 @@ def _owner(path: Path) -> dict[str, object]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _this_process() -> dict[str, object]:
+    """Who this process is, and who could see it."""
+    pid = os.getpid()
+    return {"host": socket.gethostname(), "pid": pid, "born": _start_time(pid), **_seen_by()}
+
+
+def _seen_by() -> dict[str, str]:
+    """The kernel since its start and the PID namespace; empty words where the system does not tell."""
+    process = Path("/proc/self")
+    try:
+        if process.readlink() == Path(str(os.getpid())):  # else /proc is that of another namespace
+            boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+            return {"boot": boot, "namespace": str((process / "ns/pid").readlink())}
+    except OSError:
+        pass
+    return {"boot": "", "namespace": ""}
+
+
+def _is_alive(owner: dict[str, object]) -> bool | None:
+    """Whether the owner of a lease is at work; None where this process cannot see that."""
+    seen_by, pid = _seen_by(), owner.get("pid")
+    if "" in (*seen_by.values(), owner.get("born", "")) or not isinstance(pid, int) or pid <= 0:
+        return None
+    if any(owner.get(key) != value for key, value in seen_by.items()):
+        return None
+    if born := _start_time(pid):
+        return born == owner["born"]
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return None  # there is one, and this user is not shown whose
 
 
 def _start_time(pid: object) -> str:
