@@ -6,16 +6,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from milopyp_shared.console import Console
-from milopyp_shared.errors import CheckError, FullDiskError
+from milopyp_shared.errors import CheckError, FullDiskError, InputError
 from milopyp_shared.formats.registry import DYNAMO
 from milopyp_shared.lists import ImageEntry, check_image_name
 from milopyp_shared.masks import find_masks
 from milopyp_shared.written_names import Naming
 
 from .batch.batch import pick_all
+from .batch.chosen import Chosen, as_chosen
 from .batch.dynamo_map import plan_numbers
+from .batch.identity import FileIdentity
 from .batch.inputs import gather
-from .batch.picking_run import PickingRun, records_outside
+from .batch.picking_run import PickingRun
 from .batch.prechecks import (
     check_headers,
     check_memory,
@@ -23,8 +25,10 @@ from .batch.prechecks import (
     check_naming,
     open_first,
     refuse_beside_tomograms,
+    refuse_foreign_picks,
 )
-from .batch.records import FileIdentity, RunSummary
+from .batch.records import Picked, PickOptions, RunSummary, read_summary
+from .batch.states import Pick, State, why_again
 from .engine.machine import Machine
 from .engine.model import open_model
 from .engine.providers.registry import choose
@@ -124,18 +128,30 @@ def open_run(request: Request, images: Images) -> PickingRun:
     if model.path != options.model:
         console.say(f"{model.path} is the export of {options.model}: picking with it")
     check_against_recipe(options, model.recipe, model.path)
-    if note := threshold_note(request.decoding.threshold, model.recipe):
-        console.say(note)
     if options.fiber and options.with_score:
         console.say("points of fibres have no score: --with-score changes nothing")
-    wanted = pick_options(options, request.decoding, model.recipe)
+    call = pick_options(options, request.decoding, model.recipe)
+    chosen = _chosen_before(call, request.folder, model.sha256)
     numbers = {}
-    if DYNAMO in wanted.formats:
+    if DYNAMO in chosen.options.formats:
         numbers = plan_numbers(request.folder, [FileIdentity.of(image.path).path for image in images.everything])
-    run = PickingRun(model, wanted, request.folder, console, numbers)
-    if not options.as_worker:  # who has called it has looked at the whole list
+    run = PickingRun(model, call, chosen.options, request.folder, console, numbers)
+    if not options.as_worker:  # who has called it has looked at the whole list, and said what counts
+        threshold = chosen.options.selection.threshold
+        own = threshold != call.selection.threshold or request.decoding.threshold is not None
+        for note in filter(None, [threshold_note(threshold if own else None, model.recipe), *chosen.notes]):
+            console.say(note)
         _check_whole_list(run, request, images)
     return run
+
+
+def _chosen_before(call: PickOptions, folder: Path, model_sha256: str) -> Chosen:
+    """The options that count in a folder where `milopyp threshold` may have chosen others than the calls have said."""
+    try:
+        before = read_summary(folder)
+    except InputError:
+        before = None
+    return as_chosen(call, before, model_sha256)
 
 
 def _check_whole_list(run: PickingRun, request: Request, images: Images) -> None:
@@ -143,6 +159,8 @@ def _check_whole_list(run: PickingRun, request: Request, images: Images) -> None
     if options.mask is not None:
         find_masks(options.mask, images.everything, request.console.say)
     check_names(run, images.everything)
+    if not options.overwrite:
+        refuse_foreign_picks(run, images.own)
     check_headers(run, images.everything)
     check_naming(run, images.everything, images.naming)
     if note := images.naming.note({image.name: image.label for image in images.everything}, run.options.formats):
@@ -176,20 +194,33 @@ def pick(request: Request, run: PickingRun, images: Images) -> int:
 
 
 def _pick(request: Request, run: PickingRun, images: Images) -> RunSummary:
-    options, everything = request.options, images.everything
+    options = request.options
+    states: dict[str, State] = {image.name: run.state(image) for image in images.own}
+    if options.overwrite:
+        states = {name: Pick() for name in states}
+    if not options.as_worker:
+        for line in why_again(states):
+            run.console.say(line)
     if request.launcher is not None:
-        return pick_with(request.launcher, run, images.own, everything, options.overwrite)
-    check_memory(run, images.own)
-    if options.as_worker:
-        return pick_all(run, images.own, [*everything, *records_outside(run, everything)], overwrite=options.overwrite)
-    begun = not options.overwrite and any(run.finished(image) for image in images.own)
-    opened = {} if begun or request.shard else open_first(run, images.own)
-    return pick_all(run, images.own, everything, overwrite=options.overwrite, opened=opened)
+        return pick_with(request.launcher, run, images.own, options.overwrite)
+    to_pick = [image for image in images.own if isinstance(states[image.name], Pick)]
+    check_memory(run, to_pick)
+    begun = len(to_pick) < len(images.own) or options.as_worker or request.shard is not None
+    opened = {} if begun else open_first(run, images.own)
+    return pick_all(run, images.own, states, overwrite=options.overwrite, opened=opened)
 
 
 def _conclude(run: PickingRun, images: Images, summary: RunSummary) -> int:
     """Say what came of it; returns the exit code, 1 when some tomograms failed."""
-    run.console.say(f"{summary.picks} picks in {summary.done} of {len(images.everything)} tomograms: {run.folder}")
+    asked = {image.name for image in images.everything}
+    picked = [own for own in summary.tomograms if isinstance(own, Picked) and run.is_of_this_call(own)]
+    here = [own for own in picked if own.name in asked]
+    run.console.say(f"{sum(own.picks for own in here)} picks in {len(here)} of {len(asked)} tomograms: {run.folder}")
+    if more := len({own.name for own in summary.tomograms} - asked):
+        run.console.say(f"{run.folder} holds {more} more, of other calls: run.json and milopyp report have them all")
+    if len(summary.models) > 1:
+        each = ", ".join(f"{count} with {model}" for model, count in summary.models)
+        run.console.warn(f"{run.folder}: picks of several models, whose scores are not the same: {each}")
     failed = {image.name: summary.failed[image.name] for image in images.own if image.name in summary.failed}
     for name, error in failed.items():
         run.console.fail(name, error)

@@ -76,7 +76,7 @@ def parse_formats(text: str | None, published: bool) -> tuple[str, ...]:
     Raises
     ------
     UsageError
-        An unknown or a repeated one, two of one suffix, or any beside ``--published``.
+        An unknown one, or any beside ``--published``.
     """
     if text is None:
         return ()
@@ -93,14 +93,7 @@ def parse_formats(text: str | None, published: bool) -> tuple[str, ...]:
     for word in words:
         if word not in (*known, *always):
             raise UsageError(f"{word!r}", where="--format", expected=f"words of {', '.join(known)}, with commas")
-    others = tuple(dict.fromkeys(word for word in words if word not in always))
-    suffixes = [FORMATS[word].suffixes[0] for word in others]
-    if len(set(suffixes)) < len(suffixes):
-        raise UsageError(
-            " and ".join(word for word, suffix in zip(others, suffixes, strict=True) if suffixes.count(suffix) > 1),
-            where="--format", expected="one format of each suffix, since files are named NAME.suffix",
-        )  # fmt: skip
-    return others
+    return tuple(dict.fromkeys(word for word in words if word not in always))
 
 
 def published_options(options: InferOptions) -> PublishedOptions | None:

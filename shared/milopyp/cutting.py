@@ -7,31 +7,27 @@ from pathlib import Path
 
 from msgspec import structs
 
+from milopyp_inference.batch.cutting import cut_picks
 from milopyp_inference.batch.dynamo_map import keep_numbers, plan_numbers
-from milopyp_inference.batch.outputs import (
-    OutputFiles,
-    digests,
-    format_context,
-    keep_changed,
-    write_more,
-    write_picks,
-)
-from milopyp_inference.batch.reader import candidates_of
+from milopyp_inference.batch.leases import Leases
+from milopyp_inference.batch.outputs import OutputFiles, format_context
 from milopyp_inference.batch.records import (
-    SUMMARY,
+    RECORDS,
     Picked,
     RunSummary,
+    load_record,
     read_summary,
     record_path,
-    write_record,
     write_summary,
 )
+from milopyp_inference.batch.stage import written_digests
+from milopyp_shared.atomic import make_folder
 from milopyp_shared.console import Console
-from milopyp_shared.formats.context import FormatContext
+from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.formats.registry import DYNAMO, axes_warning, check_names
 from milopyp_shared.names import listed
 from milopyp_shared.overwrite import refuse_irreplaceable
-from milopyp_shared.turns import turned_frame, turned_picks
+from milopyp_shared.turns import turned_frame
 from milopyp_shared.written_names import Naming
 
 
@@ -53,93 +49,89 @@ def _numbered(records: Sequence[Picked], folder: Path, run: Path) -> list[Picked
 
 
 def cut_all(run: Path, out: Path | None, records: Sequence[Picked], console: Console) -> list[Picked]:
-    """Write the picks of all tomograms; in the run itself its records and summary, too. Returns what they say then.
+    """Write the picks of all tomograms, with their records and the summary. Returns what the records say then.
 
     Parameters
     ----------
     records
         With the options and names that are wanted.
     out
-        Another folder; None: they replace the run's.
+        Another folder, which becomes a run of its own, without heat maps; None: they replace the run's.
 
     Raises
     ------
     UsageError, InputError, ContradictionError
-        They would go over what they are cut from, a format lacks something, or a file cannot be written.
+        They would go over what they are cut from or over picks of another run, a format lacks something, a tomogram is
+        being picked, or a file cannot be written.
     """
-    summary = read_summary(run) if out is None else None
-    records = _numbered(records, out or run, run)
-    targets = _targets(run, out or run, records, console)
-    keep_numbers(out or run, {own.input.path: own.dynamo_tomogram for own in records if own.dynamo_tomogram})
+    folder, summary = out or run, read_summary(run)
+    records = _numbered(records, folder, run)
+    _check(run, folder, records, console)
+    written = {record.name: _written(folder, record) for record in records}
+    make_folder(folder / RECORDS)
+    keep_numbers(folder, {own.input.path: own.dynamo_tomogram for own in records if own.dynamo_tomogram})
     cut: list[Picked] = []
     try:
-        for record, (files, context) in zip(records, targets, strict=True):
-            if summary is not None:
-                keep_changed(files, record.outputs, console.warn)
-            cut.append(_cut(run, record, files, context))
-            if summary is not None:
-                write_record(run, cut[-1])
+        with Leases(folder / RECORDS) as leases:
+            for record in records:
+                if not leases.acquire(record.name):
+                    raise UsageError(
+                        f"{record.name} is being picked", where=folder, expected="a run that nobody works on",
+                        remedy="Repeat the command when milopyp-infer has ended.",
+                    )  # fmt: skip
+                cut.append(cut_picks(record, run, folder, written[record.name], console.warn))
+                leases.release(record.name)
     finally:  # whatever ends it, the summary says what the records say
-        if summary is not None and cut:
-            write_summary(run, _updated(summary, cut))
+        if cut:
+            write_summary(folder, _updated(summary, cut, others=out is None))
     return cut
 
 
-def _targets(
-    run: Path, folder: Path, records: Sequence[Picked], console: Console
-) -> list[tuple[OutputFiles, FormatContext]]:
-    """Where the picks of each tomogram go, and what their formats must know of it.
+def _check(run: Path, folder: Path, records: Sequence[Picked], console: Console) -> None:
+    """Find out what can go wrong before anything is written.
 
     Raises
     ------
     UsageError, InputError
-        They would go over what they are cut from; a format lacks something, or cannot hold a name.
+        As `cut_all`.
     """
     for word in {word for record in records for word in record.options.formats}:
         check_names(word, [record.tomo_name for record in records], "--format")
-    targets = []
+    foreign: list[str] = []
     for record in records:
         files = OutputFiles.of(folder, record.name, record.options.formats)
-        _refuse_loss(run, record.name, files)
+        for path in files.picks:
+            refuse_irreplaceable(path, [OutputFiles.of(run, record.name).candidates, record_path(run, record.name)])
         frame = turned_frame(record.frame, record.options.turn)
-        context = format_context(files, frame, record.tomo_name, record.dynamo_tomogram, record.diameter / 2)
-        targets.append((files, context))
+        format_context(files, frame, record.tomo_name, record.dynamo_tomogram, record.diameter / 2)
         if doubt := axes_warning(record.options.formats, frame.order):
             console.warn(f"{record.name}: {doubt}")
-    old = [path.name for files, _ in targets for path in files.picks if path.exists()]
-    if folder != run and old:
-        console.warn(f"{folder}: {listed(old)} written over")
-    return targets
+        if folder != run and _written(folder, record) is None:
+            foreign += [path.name for path in (*files.picks, files.candidates) if path.exists()]
+    if foreign:
+        raise UsageError(
+            f"holds {listed(foreign)} of something else", where=folder,
+            expected="a new folder, or one that was cut from this run before", remedy="Give another --out.",
+        )  # fmt: skip
 
 
-def _refuse_loss(run: Path, name: str, files: OutputFiles) -> None:
-    """Refuse to write a tomogram's picks over what they are cut from."""
-    read = [OutputFiles.of(run, name).candidates, record_path(run, name), run / SUMMARY]
-    for path in (files.text, files.model, *files.more.values()):
-        refuse_irreplaceable(path, read)
+def _written(folder: Path, record: Picked) -> dict[str, set[str]] | None:
+    """Digests of what was written of a tomogram in `folder`; None where that is nothing, or of another run."""
+    path = record_path(folder, record.name)
+    try:
+        before = load_record(path)
+    except InputError:
+        return None
+    same = isinstance(before, Picked) and (before.model_sha256, before.input.size) == (
+        record.model_sha256, record.input.size,
+    )  # fmt: skip
+    return written_digests(before, path) if same else None
 
 
-def _cut(run: Path, record: Picked, files: OutputFiles, context: FormatContext) -> Picked:
-    """Write one tomogram's picks; returns its record with their number."""
-    options, frame = record.options, record.frame
-    picks = candidates_of(run, record, options.selection.threshold, options.selection.limit)
-    picks = turned_picks(picks, frame, options.turn)
-    write_more(files, picks, context)
-    write_picks(
-        files,
-        picks,
-        turned_frame(frame, options.turn),
-        record.diameter / 2,
-        with_score=options.with_score,
-        model2point=options.coords == "model2point",
-    )
-    return structs.replace(record, picks=len(picks), outputs=record.outputs | digests(files))
-
-
-def _updated(summary: RunSummary, records: Sequence[Picked]) -> RunSummary:
-    """A run's summary with other records of some of its tomograms."""
+def _updated(summary: RunSummary, records: Sequence[Picked], *, others: bool) -> RunSummary:
+    """A run's summary with other records of some of its tomograms, and `others` as they are or left out."""
     new = {record.name: record for record in records}
-    tomograms = [new.get(old.name, old) for old in summary.tomograms]
+    tomograms = [new.get(old.name, old) for old in summary.tomograms if others or old.name in new]
     options = records[-1].options
     return structs.replace(summary, options=options, suppression_distance=options.selection.distance).with_records(
         tomograms

@@ -69,7 +69,10 @@ def test_the_same_command_skips_what_an_old_record_says_is_done() -> None:
         assert each["options"].pop("turn") == "none"
     for each in (now[1], *now[2]["tomograms"]):  # and with what the tomogram is called
         called = {"a": 1, "b": 2}
-        assert each.pop("tomo_name") == each["name"] and each.pop("dynamo_tomogram") == called[each["name"]]
+        assert each.pop("tomo_name") == each["name"] == each.pop("called")
+        assert each.pop("dynamo_tomogram") == called[each["name"]]
+        assert each.pop("model") == ("model.onnx" if each["name"] == "b" else "")  # b was tried again today
+    assert now[2].pop("call") == now[2]["options"] | {"turn": "none"}  # nothing has been chosen since
     assert now == records
 
 
@@ -97,6 +100,7 @@ def test_old_candidates_are_cut_again() -> None:
     assert summary["tomograms"][1]["options"].pop("turn") == "none"  # an option that there was not
     assert (summary["tomograms"][1].pop("tomo_name"), summary["tomograms"][1].pop("dynamo_tomogram")) == ("b", 1)
     assert summary["tomograms"][1].pop("outputs") == {}
+    assert (summary["tomograms"][1].pop("called"), summary["tomograms"][1].pop("model")) == ("b", "")
     assert summary["tomograms"] == [record, content("run/records/b.json")]
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from milopyp_inference import pipeline
@@ -68,6 +69,7 @@ def test_records_say_what_was_done(folder: Path) -> None:
         "path": str(Path("tomograms/b.mrc").absolute()),
         "size": facts.st_size,
         "mtime_ns": facts.st_mtime_ns,
+        "sample": b["input"]["sample"],
     }
     assert (b["name"], b["status"], b["picks"], b["provider"]) == ("b", "done", 5, "CPUExecutionProvider")
     assert (b["frame"]["order"], b["frame"]["stored_shape"]) == ("xyz", [24, 48, 64])
@@ -97,35 +99,101 @@ def test_a_second_run_leaves_everything_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    "more",
+    ("more", "why"),
     [
-        ("--out-thresh", "0.6"),
-        ("--K", "2"),
-        ("--with-score",),
-        ("--coords", "voxel"),
-        ("--order", "xyz"),
-        ("--voxel-size", "9"),
-        ("--contrast", "bright"),
-        ("--margin", "20"),
-        ("--flips", "2"),
-        ("--overwrite",),
+        (("--order", "xyz"), "other --order"),
+        (("--voxel-size", "9"), "other --voxel-size"),
+        (("--contrast", "bright"), "other --contrast"),
+        (("--flips", "2"), "other --flips"),
+        (("--overwrite",), ""),
     ],
-    ids=lambda more: more[0],
 )
-def test_options_that_change_results_are_not_skipped(more: tuple[str, ...]) -> None:
+def test_options_that_change_candidates_are_not_skipped(more: tuple[str, ...], why: str) -> None:
     pick()
     times = written()
     again = pick(*more)
     assert skipped(again) == []
+    assert (f"picked again ({why}): a, b, c" in again.out) == bool(why)
     assert all(written()[name] > then for name, then in times.items())
     if more != ("--overwrite",):
         assert skipped(pick(*more)) == list(NAMES)
         assert skipped(pick()) == []  # and back
 
 
-def test_only_what_changed_is_done_again() -> None:
+@pytest.mark.parametrize(
+    "more",
+    [("--out-thresh", "0.6"), ("--K", "2"), ("--with-score",), ("--coords", "voxel"), ("--margin", "20")],
+    ids=lambda more: more[0],
+)
+def test_options_that_change_picks_need_no_network(more: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    pick()
+    before, kept = tree(Path("picks")), ("_hm.mrc", ".csv")
+    run_line(LINE.replace("picks", "wanted"), *more)
+    monkeypatch.setattr(batch, "run_network", None)
+    again = pick(*more)
+    assert "cut anew from the candidates: a, b, c" in again.out
+    after = tree(Path("picks"))
+    assert {name: own for name, own in after.items() if name.endswith(kept)} == {
+        name: own for name, own in before.items() if name.endswith(kept)
+    }
+    for name in NAMES:  # candidates have three digits, texts two
+        cut, wanted = (np.loadtxt(f"{folder}/{name}.txt", ndmin=2) for folder in ("picks", "wanted"))
+        np.testing.assert_allclose(cut, wanted, atol=0.011)
+    assert skipped(pick(*more)) == list(NAMES)
+    assert skipped(pick()) == []
+
+
+def test_a_tomogram_that_was_moved_or_copied_is_not_picked_again() -> None:
     pick()
     os.utime("tomograms/b.mrc", ns=(1, 1))
+    again = pick()
+    assert skipped(again) == list(NAMES)
+    assert "moved or copied since, and the same: b" in again.out
+    assert record("b")["input"]["mtime_ns"] == 1
+    assert "moved" not in pick().out
+    Path("tomograms").rename("elsewhere")
+    outcome = run_line(LINE.replace("tomograms/", "elsewhere/"))
+    assert skipped(outcome) == list(NAMES)
+    assert record("a")["input"]["path"] == str(Path("elsewhere/a.mrc").absolute())
+    whole = bytearray(Path("elsewhere/a.mrc").read_bytes())
+    whole[-2] ^= 255
+    Path("elsewhere/a.mrc").write_bytes(whole)
+    outcome = run_line(LINE.replace("tomograms/", "elsewhere/"))
+    assert skipped(outcome) == ["b", "c"]
+    assert "picked again (the tomogram has changed): a" in outcome.out
+
+
+def test_a_person_s_files_are_not_replaced_unasked() -> None:
+    Path("picks").mkdir()
+    Path("picks/b.mod").write_bytes(b"clicks")
+    outcome = run_line(LINE)
+    assert outcome.code == 2
+    assert "picks: holds b.mod, which milopyp-infer has not written" in outcome.err
+    assert [path.name for path in Path("picks").iterdir()] == ["b.mod"]
+    assert "b.mod was not written by milopyp-infer: kept as b_changed.mod" in pick("--overwrite").err
+    assert Path("picks/b_changed.mod").read_bytes() == b"clicks"
+
+
+def test_picks_of_several_models_are_said() -> None:
+    import onnx
+
+    pick()
+    proto = onnx.load("toy.onnx")
+    proto.doc_string = "another file"
+    onnx.save(proto, "other.onnx")
+    outcome = run_line(LINE.replace("tomograms/b.mrc tomograms/c.mrc --model toy", "--model other"))
+    assert "picks: picks of several models, whose scores are not the same: 2 with toy.onnx, 1 with other.onnx" in (
+        outcome.err
+    )
+    assert "picks holds 2 more, of other calls" in outcome.out
+    run = json.loads(Path("picks/run.json").read_text())
+    assert [own["model"] for own in run["tomograms"]] == ["other.onnx", "toy.onnx", "toy.onnx"]
+
+
+def test_only_what_changed_is_done_again() -> None:
+    pick()
+    with Path("tomograms/b.mrc").open("ab") as stream:
+        stream.write(b"more")
     assert skipped(pick()) == ["a", "c"]
     Path("picks/c_hm.mrc").unlink()
     assert skipped(pick()) == ["a", "b"]
@@ -143,7 +211,7 @@ def test_only_what_changed_is_done_again() -> None:
         lambda stored: stored["options"].update(colour="red"),
         lambda stored: stored["options"]["selection"].update(limit="all"),
         lambda stored: stored.update(name="b"),
-        lambda stored: stored["input"].pop("mtime_ns"),
+        lambda stored: (stored["input"].pop("mtime_ns"), stored["input"].pop("sample")),
     ],
     ids=["an option less", "an option more", "a wrong option", "another name", "less of the file"],
 )

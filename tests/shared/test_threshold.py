@@ -11,6 +11,8 @@ import imodmodel
 import numpy as np
 import pytest
 
+from milopyp_inference.batch import cutting
+from milopyp_inference.batch.leases import Leases
 from milopyp_shared.formats.candidates import read_candidates, write_candidates
 from milopyp_shared.picks import Picks
 from running import Outcome, run_line, tree
@@ -89,7 +91,30 @@ def test_the_run_itself_stays_as_it_is_with_out() -> None:
     before = tree(Path("picks"))
     assert "6 picks in 2 tomograms: few" in cut("--count 3 --out few").out
     assert tree(Path("picks")) == before
-    assert sorted(path.name for path in Path("few").iterdir()) == ["xyz.mod", "xyz.txt", "xzy.mod", "xzy.txt"]
+
+
+def test_out_is_a_run_of_its_own() -> None:
+    cut("--count 3 --out few")
+    run = json.loads(Path("few/run.json").read_text())
+    assert (run["picks"], run["done"], run["options"]["selection"]["limit"]) == (6, 2, 3)
+    assert [own["outputs"].keys() for own in run["tomograms"]] == [{"xyz.txt", "xyz.mod"}, {"xzy.txt", "xzy.mod"}]
+    assert "2 picks in 2 tomograms: few" in run_line("milopyp threshold few --count 1").out
+    write_tomograms()
+    assert run_line("milopyp report few").code == 0
+    rows = ["image_name x_coord y_coord z_coord", *(f"{name} 20 20 8" for name in ("xyz", "xzy"))]
+    Path("truth.txt").write_text("\n".join(rows) + "\n")
+    assert run_line("milopyp evaluate few --truth truth.txt").code == 0
+
+
+def test_out_replaces_what_was_cut_from_this_run_and_nothing_else() -> None:
+    cut("--count 3 --out few")
+    Path("few/xyz.mod").write_bytes(b"mine")
+    assert "xyz.mod is not as it was written: kept as xyz_changed.mod" in cut("--count 2 --out few").err
+    Path("other").mkdir()
+    Path("other/xzy.txt").write_text("1 2 3")
+    outcome = run_line("milopyp threshold picks --count 2 --out other")
+    assert outcome.code == 2 and "other: holds xzy.txt of something else" in outcome.err
+    assert [path.name for path in Path("other").iterdir()] == ["xzy.txt"]
 
 
 def test_without_out_the_records_say_what_the_picks_are_now() -> None:
@@ -167,16 +192,118 @@ def test_what_was_changed_is_kept_after_a_failure() -> None:
 
 def test_a_file_that_the_run_has_not_written_is_kept() -> None:
     Path("picks/xyz.json").write_text("mine")
-    assert "xyz.json is not as it was written: kept as xyz_changed.json" in cut("--value 0.4 --format copick").err
+    assert "xyz.json was not written by milopyp-infer: kept as xyz_changed.json" in cut("--format copick").err
     cut("--value 0.4 --format relion4")
     mine = change("xyz.json")
     cut("--value 0.4 --format copick")
     assert Path("picks/xyz_changed1.json").read_bytes() == mine
 
 
-def test_what_is_written_over_elsewhere_is_said() -> None:
-    assert "written over" not in cut("--count 3 --out few").err
-    assert "few: xyz.txt, xyz.mod, xzy.txt, ... (4) written over" in cut("--count 2 --out few").err
+INFER = f"milopyp-infer xyz.mrc xzy.mrc --model {TOY} --out picks --threads 1 --with-score"
+
+
+def infer(*more: str) -> Outcome:
+    """The command that made the run, which must not need the network."""
+    write_tomograms()
+    before = {path.name: path.stat().st_mtime_ns for path in Path("picks").glob("*_hm.mrc")}
+    outcome = run_line(INFER, *more)
+    assert outcome.code == 0, outcome.err
+    assert before == {name: Path("picks", name).stat().st_mtime_ns for name in before}
+    return outcome
+
+
+def threshold(name: str = "xyz") -> float:
+    found: float = record(name)["options"]["selection"]["threshold"]
+    return found
+
+
+def test_the_same_command_does_not_undo_a_choice() -> None:
+    cut("--value 0.52 --margin 20 --format csv")
+    before = tree(Path("picks"))
+    again = infer()
+    assert "chosen with milopyp threshold, and stays: threshold 0.52, margin 20 Angstrom, formats csv" in again.out
+    assert again.out.count("is already done") == 2
+    after = tree(Path("picks"))  # but what says that the tomograms were written again
+    assert [{name: own for name, own in of.items() if "json" not in name} for of in (after, before)] == [
+        {name: own for name, own in after.items() if "json" not in name}
+    ] * 2
+    assert json.loads(Path("picks/run.json").read_text())["options"]["selection"]["threshold"] == 0.52
+
+
+def test_an_option_that_differs_counts_and_the_others_stay() -> None:
+    cut("--value 0.52 --format csv")
+    again = infer("--K", "3")
+    assert "stays: threshold 0.52, formats csv" in again.out
+    assert again.out.count("cut anew: 3 of") == 2
+    assert (threshold(), record("xyz")["options"]["formats"], record("xyz")["picks"]) == (0.52, ["csv"], 3)
+    again = infer("--K", "3", "--out-thresh", "0.6")
+    assert "is replaced: threshold 0.52 by threshold 0.6" in again.out
+    assert threshold() == threshold("xzy") == 0.6
+    infer("--K", "3", "--out-thresh", "0.6")
+    assert threshold() == 0.6
+    again = infer("--out-thresh", "0.7", "--format", "relion4")
+    assert "formats csv by formats relion4" in again.out
+    assert (threshold(), record("xyz")["options"]["formats"]) == (0.7, ["relion4"])
+
+
+def test_a_choice_holds_for_tomograms_that_come_later(tmp_path: Path) -> None:
+    cut("--value 0.52")
+    write_tomogram(tmp_path / "new.mrc", clean_phantom(3).volume, voxel_size=10.0)
+    assert "cut anew" not in infer("new.mrc").out
+    assert threshold("new") == 0.52
+    summary = json.loads(Path("picks/run.json").read_text())
+    assert [own["name"] for own in summary["tomograms"]] == ["new", "xyz", "xzy"]
+    outcome = infer()  # a part of the folder
+    assert "picks holds 1 more, of other calls" in outcome.out
+    assert json.loads(Path("picks/run.json").read_text())["done"] == 3
+
+
+def test_names_that_were_chosen_stay() -> None:
+    Path("names.star").write_text("data_global\n\nloop_\n_rlnTomoName\nrec_xyz\nrec_xzy\n")
+    cut("--format relion4 --tomograms names.star")
+    assert record("xyz")["tomo_name"] == "rec_xyz"
+    assert infer().out.count("is already done") == 2
+    assert record("xyz")["tomo_name"] == "rec_xyz"
+
+
+def test_two_formats_of_one_suffix() -> None:
+    cut("--format relion4,relion5")
+    assert {path.name for path in Path("picks").glob("xyz*.star")} == {"xyz.relion4.star", "xyz.relion5.star"}
+
+
+def test_a_run_that_is_worked_on_is_left_alone() -> None:
+    with Leases(Path("picks/records")) as leases:
+        assert leases.acquire("xzy")
+        outcome = run_line("milopyp threshold picks --value 0.9")
+    assert outcome.code == 2 and "xzy is being picked" in outcome.err
+
+
+def test_what_a_killed_command_has_written_is_no_work_of_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It dies between the first new file and the record."""
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cutting, "write_record", dies)
+        assert run_line("milopyp threshold picks --count 2").code == 130
+    assert record("xyz")["outputs"]["xyz.txt"] != hashlib.sha256(Path("picks/xyz.txt").read_bytes()).hexdigest()
+    assert cut("--count 3").err == ""
+    with monkeypatch.context() as patched:
+        patched.setattr(cutting, "write_record", dies)
+        assert run_line("milopyp threshold picks --count 2").code == 130
+    change("xyz.mod")
+    assert "kept as xyz_changed.mod" in cut("--count 3").err
+    assert not list(Path("picks/records").glob("*.new"))
+
+
+def test_precision_of_several_models_is_refused() -> None:
+    run = json.loads(Path("picks/run.json").read_text())
+    table_of = {"particles": 5.0, "score": [0.3, 0.52, 0.9], "precision": [0.4, 0.8, 1.0], "recall": [1.0, 0.9, 0.1]}
+    run["tomograms"][0]["model_sha256"] = "another"
+    Path("picks/run.json").write_text(json.dumps(run | {"calibration": table_of}))
+    outcome = run_line("milopyp threshold picks --precision 0.75")
+    assert outcome.code == 2 and "several models" in outcome.err
 
 
 def test_what_was_picked_as_published_is_refused(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from milopyp_shared import axes, peaks
@@ -22,13 +22,12 @@ from ..decode.published import MARGIN, pick
 from ..decode.published import ORDER as PUBLISHED_ORDER
 from ..decode.select import margin_in_voxels, select_picks
 from ..pipeline import Prepared, Result, prepare, run_network
+from .cutting import cut_picks
 from .leases import SUFFIX as LEASE
 from .leases import Leases
 from .outputs import (
     OutputFiles,
-    digests,
     format_context,
-    keep_changed,
     write_heat_map,
     write_more,
     write_picks,
@@ -37,26 +36,29 @@ from .outputs import (
 from .picking_run import PickingRun, status_line, summarise
 from .prechecks import Opened, check_formats, open_input
 from .records import RECORDS, Failed, Picked, RunSummary, TomogramRecord, write_record
+from .stage import SUFFIX as STAGE
+from .stage import Stage, clear_stage, stage_of
+from .states import Cut, Done, Pick, State
 
 
 def pick_all(
     run: PickingRun,
     images: Sequence[ImageEntry],
-    everything: Sequence[ImageEntry],
+    states: Mapping[str, State],
     *,
     overwrite: bool = False,
     opened: dict[str, Opened] | None = None,
 ) -> RunSummary:
-    """Pick tomograms; returns the run's summary, which is also written as ``run.json``.
+    """Pick tomograms; returns the folder's summary, which is also written as ``run.json``.
 
     Parameters
     ----------
     images
         Those that this process is to pick.
-    everything
-        Those that the summary is about; some may be picked by others.
+    states
+        What is to be done with each, by name.
     overwrite
-        Pick again what is already done.
+        Whether others may have been told to do again what is done.
     opened
         Tomograms that are open already, by name; each is taken out when its turn comes, so that it does not stay open.
 
@@ -68,14 +70,17 @@ def pick_all(
     # The kernels are compiled, or read from where they are kept, while the network is busy.
     compiling = threading.Thread(target=peaks.warm_up, name="milopyp-compile", daemon=True)
     compiling.start()
-    records: dict[str, Picked] = {}
-    if not overwrite:
-        records = {image.name: record for image in images if (record := run.finished(image))}
+    done = {name: state for name, state in states.items() if isinstance(state, Done)}
     with run.console.progress("tomogram", len(images)) as progress, Leases(folder) as leases:
-        for name, record in records.items():
+        for left in folder.glob(f"*{STAGE}"):
+            if left.stem in done:
+                clear_stage(left)
+        for name, state in done.items():
             leases.clear(name)
-            progress.step(f"{name} {_done_already(record)}")
-        waiting = [image for image in images if image.name not in records]
+            if state.moved:
+                write_record(run.folder, state.record)
+            progress.step(f"{name} {_done_already(state.record)}")
+        waiting = [image for image in images if image.name not in done]
         # looked for once: folders of thousands of files take long to list
         parts = [path.name for place in (run.folder, folder) for path in place.glob(f".*{SUFFIX}")]
         work = _Work(run, leases, overwrite, parts, {} if opened is None else opened)
@@ -88,7 +93,7 @@ def pick_all(
             leases.release(image.name)
             progress.step(f"{image.name} {said}")
     compiling.join()
-    return summarise(run, everything)
+    return summarise(run)
 
 
 @dataclass(frozen=True)
@@ -118,21 +123,14 @@ class _Ready:
     asked: TomogramRecord
 
 
-@dataclass(frozen=True)
-class _DoneElsewhere:
-    """The record that another process has written meanwhile."""
-
-    record: Picked
-
-
-def _acquire_and_prepare(work: _Work, image: ImageEntry) -> _Ready | _DoneElsewhere | Failed | None:
+def _acquire_and_prepare(work: _Work, image: ImageEntry) -> _Ready | Done | Cut | Failed | None:
     """The prepared tomogram, or what there is instead; None when it is another's."""
     run, leases, opened = work.run, work.leases, work.opened.pop(image.name, None)
     try:
         if not leases.acquire(image.name):
             return None
-        if not work.overwrite and (record := run.finished(image)):
-            return _DoneElsewhere(record)
+        if not work.overwrite and not isinstance(state := run.state(image), Pick):
+            return state  # done by another process meanwhile, or with candidates that hold
         if leases.taken_over(image.name) or any(part.startswith(f".{image.name}") for part in work.parts):
             _remove_leftovers(run, image)
         found = opened or open_input(run, image)
@@ -147,50 +145,59 @@ def _acquire_and_prepare(work: _Work, image: ImageEntry) -> _Ready | _DoneElsewh
 
 
 def _conclude(
-    run: PickingRun, image: ImageEntry, found: _Ready | _DoneElsewhere | Failed, progress: Callable[[float], None]
+    run: PickingRun, image: ImageEntry, found: _Ready | Done | Cut | Failed, progress: Callable[[float], None]
 ) -> str:
     """Pick what is ready and write what has become of the tomogram; returns it in words."""
-    if isinstance(found, _DoneElsewhere):
+    if isinstance(found, Done):
         return _done_already(found.record)
-    record = _pick_one(run, image, found, progress) if isinstance(found, _Ready) else found
-    write_record(run.folder, record)
-    return status_line(record)
+    try:
+        if isinstance(found, Cut):
+            record = cut_picks(found.record, run.folder, run.folder, run.written(image), run.console.warn)
+            return f"cut anew: {record.picks} of {record.candidates} candidates"
+        if isinstance(found, _Ready):
+            return status_line(_pick_one(run, image, found, progress))
+        failed = found
+    except (MilopypError, MemoryError) as error:
+        failed = _failed(run, image, error)
+    write_record(run.folder, failed)
+    return status_line(failed)
 
 
 def _done_already(record: Picked) -> str:
     return f"is already done: {record.picks} picks"
 
 
-def _pick_one(run: PickingRun, image: ImageEntry, ready: _Ready, progress: Callable[[float], None]) -> Picked | Failed:
+def _pick_one(run: PickingRun, image: ImageEntry, ready: _Ready, progress: Callable[[float], None]) -> Picked:
+    """Pick a tomogram, write its outputs and its record."""
     start, prepared = time.perf_counter(), ready.prepared
     tomogram, model = prepared.tomogram, run.model
-    try:
-        warnings = _warn(image.name, prepared, run)
-        result = run_network(prepared, model, run.options.flips, progress)
-        written, files = time.perf_counter(), run.files(image)
-        before = run.outputs_before(image)
-        keep_changed(files, before, run.console.warn)
-        picks = _write(files, ready.asked, result, prepared, run)
-    except (MilopypError, MemoryError) as error:
-        return _failed(run, image, error)
-    end = time.perf_counter()
-    seconds = result.seconds | {"write": end - written, "total": end - start + prepared.seconds}
-    stages = ", ".join(f"{stage} {value:.2f} s" for stage, value in seconds.items())
-    run.console.detail(f"{image.name} on {model.provider.runtime_name}: {stages}")
-    return ready.asked.picked(
-        shape_zyx=tomogram.shape,
-        frame=tomogram.frame,
-        diameter=model.recipe.diameter / prepared.rescaled,
-        suppression_distance=run.options.selection.distance / prepared.rescaled,
-        provider=model.provider.runtime_name,
-        operators=model.engine.operators(),
-        warnings=tuple(warnings),
-        candidates=len(result.candidates),
-        picks=picks,
-        seconds={stage: round(value, 4) for stage, value in seconds.items()},
-        peak_memory_mib=peak_memory_mib(),
-        outputs=(before or {}) | digests(files),
-    )
+    warnings = _warn(image.name, prepared, run)
+    result = run_network(prepared, model, run.options.flips, progress)
+    written = time.perf_counter()
+    known, before = run.written(image), run.recorded_outputs(image)
+    with Stage(run.files(image), stage_of(run.record_path(image))) as stage:
+        picks = _write(stage.new, ready.asked, result, prepared, run)
+        outputs = stage.place(known, run.console.warn)
+        end = time.perf_counter()
+        seconds = result.seconds | {"write": end - written, "total": end - start + prepared.seconds}
+        record = ready.asked.picked(
+            shape_zyx=tomogram.shape,
+            frame=tomogram.frame,
+            diameter=model.recipe.diameter / prepared.rescaled,
+            suppression_distance=run.options.selection.distance / prepared.rescaled,
+            provider=model.provider.runtime_name,
+            operators=model.engine.operators(),
+            warnings=tuple(warnings),
+            candidates=len(result.candidates),
+            picks=picks,
+            seconds={step: round(value, 4) for step, value in seconds.items()},
+            peak_memory_mib=peak_memory_mib(),
+            outputs=before | outputs,
+        )
+        write_record(run.folder, record)
+    steps = ", ".join(f"{step} {value:.2f} s" for step, value in seconds.items())
+    run.console.detail(f"{image.name} on {model.provider.runtime_name}: {steps}")
+    return record
 
 
 def _failed(run: PickingRun, image: ImageEntry, error: MilopypError | MemoryError) -> Failed:

@@ -9,7 +9,7 @@ from milopyp_shared.formats.registry import DYNAMO
 
 
 def in_todays_words(stored: Any) -> Any:
-    """What was stored by versions of before, as of today; see `_complete_names` and `_complete_frame`."""
+    """What was stored by versions of before, as of today; see `_complete_options` and `_complete_frame`."""
     if not isinstance(stored, dict):
         return stored
     for each in (stored, *(stored.get("tomograms") or ())):
@@ -17,20 +17,29 @@ def in_todays_words(stored: Any) -> Any:
             continue
         options = each.get("options")
         if isinstance(options, dict):
-            options.setdefault("turn", axes.NO_TURN)  # nothing was turned
-            if "status" in each:
-                each.setdefault("outputs", {})  # nothing was known by its digest
-            if "name" in each:
-                _complete_names(each, options)
+            _complete_options(each, options)
         if isinstance(frame := each.get("frame"), dict) and "placement" not in frame:
             _complete_frame(frame)
     return stored
+
+
+def _complete_options(each: dict[str, Any], options: dict[str, Any]) -> None:
+    """Nothing was turned or known by its digest; what had been chosen since a call was not told apart from it."""
+    options.setdefault("turn", axes.NO_TURN)
+    if "tomograms" in each:
+        each.setdefault("call", options)
+    if "status" in each:
+        each.setdefault("outputs", {})
+    if "name" in each:
+        _complete_names(each, options)
 
 
 def _complete_names(record: dict[str, Any], options: dict[str, Any]) -> None:
     """Every tomogram was called as its outputs are, and had the number 1."""
     formats = options.get("formats")
     record.setdefault("tomo_name", record["name"])
+    record.setdefault("called", record["tomo_name"])
+    record.setdefault("model", "")  # its digest alone was kept
     record.setdefault("dynamo_tomogram", 1 if isinstance(formats, list) and DYNAMO in formats else None)
 
 

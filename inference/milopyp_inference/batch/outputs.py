@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,8 +39,14 @@ class OutputFiles:
         """The files of the tomogram called `name`, with its picks in other `formats`, too."""
         return cls(
             folder / f"{name}.txt", folder / f"{name}.mod", folder / f"{name}_hm.mrc", folder / f"{name}{CANDIDATES}",
-            {word: folder / f"{name}{FORMATS[word].suffixes[0]}" for word in formats},
+            {word: folder / f"{name}{suffix}" for word, suffix in suffixes(formats).items()},
         )  # fmt: skip
+
+    def moved_to(self, folder: Path) -> OutputFiles:
+        """Files of the same names in another folder."""
+        more = {word: folder / path.name for word, path in self.more.items()}
+        text, model, heat, candidates = (folder / path.name for path in self.all[:4])
+        return OutputFiles(text, model, heat, candidates, more)
 
     @property
     def all(self) -> tuple[Path, ...]:
@@ -53,42 +58,12 @@ class OutputFiles:
         """The files that hold picks above the threshold, which people look at and change."""
         return (self.text, self.model, *self.more.values())
 
-    def all_exist(self) -> bool:
-        """True when every file is there."""
-        return all(path.is_file() for path in self.all)
 
-
-def digests(files: OutputFiles) -> dict[str, str]:
-    """SHA-256 of each file of picks, by its name."""
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files.picks}
-
-
-def keep_changed(files: OutputFiles, written: Mapping[str, str] | None, warn: Callable[[str], None]) -> None:
-    """Rename files of picks that are about to be written anew and are not as they were written: a person's work.
-
-    Parameters
-    ----------
-    written
-        `digests` of what was written; empty where an older version did not keep them, None where nothing was.
-    warn
-        Called with one sentence for each.
-    """
-    there = [path for path in files.picks if path.is_file()]
-    if not written:
-        if there and written is not None:
-            warn(f"{files.text.stem}: an older version did not say how it wrote the picks; changed or not, they go")
-        return
-    for path in there:
-        if written.get(path.name) != hashlib.sha256(path.read_bytes()).hexdigest():
-            kept = _free(path)
-            path.rename(kept)
-            warn(f"{path.name} is not as it was written: kept as {kept.name}")
-
-
-def _free(path: Path) -> Path:
-    """``NAME_changed.suffix``, or with a number where that is taken."""
-    tries = (path.with_name(f"{path.stem}_changed{number or ''}{path.suffix}") for number in itertools.count())
-    return next(name for name in tries if not name.exists())
+def suffixes(formats: Sequence[str]) -> dict[str, str]:
+    """What follows a tomogram's name in its files of these formats: where two have one suffix, their words, too."""
+    plain = {word: FORMATS[word].suffixes[0] for word in formats}
+    shared = {suffix for suffix, number in Counter(plain.values()).items() if number > 1}
+    return {word: f".{word}{suffix}" if suffix in shared else suffix for word, suffix in plain.items()}
 
 
 def format_context(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,13 +14,14 @@ from milopyp_shared.lists import ImageEntry
 from milopyp_shared.masks import find_mask
 
 from ..engine.model import Model
+from .chosen import cut_as, of_the_network
 from .dynamo_map import keep_numbers
+from .identity import FileIdentity
 from .outputs import OutputFiles
 from .records import (
     RECORDS,
     SUMMARY,
     Failed,
-    FileIdentity,
     Picked,
     PickOptions,
     RunSummary,
@@ -29,6 +31,8 @@ from .records import (
     record_path,
     write_summary,
 )
+from .stage import written_digests
+from .states import Done, Pick, State, state_of
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,14 @@ class PickingRun:
 
     Attributes
     ----------
+    call, options
+        What the command line says, and what counts: that, and what was chosen with ``milopyp threshold`` before.
     numbers
         In Dynamo's tables, by path of the tomogram; empty where there are none.
     """
 
     model: Model
+    call: PickOptions
     options: PickOptions
     folder: Path
     console: Console
@@ -72,59 +79,86 @@ class PickingRun:
         """The mask of a tomogram, if it has one."""
         return None if self.options.mask is None else find_mask(Path(self.options.mask), image)
 
-    def asked(self, image: ImageEntry) -> TomogramRecord:
-        """What must be equal for an old record to count."""
-        mask, identity = self.mask(image), FileIdentity.of(image.path)
+    def asked(self, image: ImageEntry, *, sampled: bool = False) -> TomogramRecord:
+        """What is asked for; `sampled` reads the files as far as they are to be known wherever they lie later."""
+        mask = self.mask(image)
         return TomogramRecord(
             name=image.name,
-            input=identity,
+            input=FileIdentity.of(image.path, sampled=sampled),
+            model=str(self.model.path),
             model_sha256=self.model.sha256,
             options=self.options,
-            mask=None if mask is None else FileIdentity.of(mask),
+            mask=None if mask is None else FileIdentity.of(mask, sampled=sampled),
+            called=image.label,
             tomo_name=image.label,
-            dynamo_tomogram=self.numbers.get(identity.path),
+            dynamo_tomogram=self.numbers.get(FileIdentity.of(image.path).path),
         )
 
-    def has_these_options(self, image: ImageEntry, record: TomogramRecord) -> bool:
-        """Whether a tomogram's record was written with this model and these options, under the name it has now."""
-        ours = (self.model.sha256, self.options, image.label)
-        return (record.model_sha256, record.options, record.tomo_name) == ours
+    def is_of_this_call(self, record: TomogramRecord) -> bool:
+        """Whether a record was written with this model and these options."""
+        if record.model_sha256 != self.model.sha256 or of_the_network(record.options, self.options):
+            return False
+        return cut_as(record.options, self.options) == record.options
+
+    def state(self, image: ImageEntry) -> State:
+        """What is to be done with a tomogram, after what earlier calls have left of it."""
+        path = self.record_path(image)
+        record = read_record(path)
+        if record is None:
+            return Pick("its record is damaged" if path.exists() else "")
+        return state_of(record, self.asked(image), image.path, self.mask(image), self.folder)
 
     def failed(self, image: ImageEntry, why: object) -> Failed:
         """The record of a tomogram that cannot be picked."""
-        return self.asked(image).failed(why, self.outputs_before(image))
+        return self.asked(image).failed(why, self.recorded_outputs(image))
 
     def finished(self, image: ImageEntry) -> Picked | None:
         """The record of an earlier run that still holds, else None."""
-        record = read_record(self.record_path(image))
-        if not isinstance(record, Picked) or not record.asks_the_same(self.asked(image)):
-            return None
-        return record if self.files(image).all_exist() and record.is_placed else None
+        state = self.state(image)
+        return state.record if isinstance(state, Done) else None
 
-    def outputs_before(self, image: ImageEntry) -> dict[str, str] | None:
-        """`outputs.digests` that an earlier record has, whatever it was made with; None where nothing was written."""
+    def written(self, image: ImageEntry) -> dict[str, set[str]] | None:
+        """Digests of the picks that earlier calls have written, as `keep_changed` takes them."""
+        return written_digests(self._record(image), self.record_path(image))
+
+    def recorded_outputs(self, image: ImageEntry) -> dict[str, str]:
+        """`outputs` of an earlier record, whatever it was made with."""
+        record = self._record(image)
+        return {} if record is None else record.outputs
+
+    def _record(self, image: ImageEntry) -> Picked | Failed | None:
+        """An earlier record, whatever it was made with."""
         try:
-            record = load_record(self.record_path(image))
+            return load_record(self.record_path(image))
         except InputError:
             return None
-        return record.outputs if isinstance(record, Picked) else record.outputs or None
 
 
-def summarise(run: PickingRun, images: Sequence[ImageEntry]) -> RunSummary:
-    """What the records of a list say together, as far as they are of these options; also written as ``run.json``.
+def summarise(run: PickingRun) -> RunSummary:
+    """What all records of the folder say together, also written as ``run.json``.
 
     Several processes may do so at the same time: each looks again after it has written, so that the last one to write
     has seen the others' records.
     """
     for _ in range(2):
-        before = [FileIdentity.of(run.record_path(image)) for image in images]
-        found = [(image, record) for image in images if (record := read_record(run.record_path(image)))]
-        summary = _nothing_yet(run).with_records([own for image, own in found if run.has_these_options(image, own)])
+        before = stamps(run.folder)
+        found = [record for name in sorted(before) if (record := read_record(record_path(run.folder, name)))]
+        summary = _nothing_yet(run).with_records(found)
         remove_leftovers(run.folder, SUMMARY, older_than=60.0)
         write_summary(run.folder, summary)
-        if before == [FileIdentity.of(run.record_path(image)) for image in images]:
+        if before == stamps(run.folder):
             break
     return summary
+
+
+def stamps(folder: Path) -> dict[str, int]:
+    """Per tomogram of a run, what changes whenever its record is written."""
+    with os.scandir(folder / RECORDS) as entries:
+        return {
+            entry.name.removesuffix(".json"): entry.stat().st_mtime_ns
+            for entry in entries
+            if entry.name.endswith(".json")
+        }
 
 
 def _nothing_yet(run: PickingRun) -> RunSummary:
@@ -133,7 +167,8 @@ def _nothing_yet(run: PickingRun) -> RunSummary:
         model=str(run.model.path),
         model_sha256=run.model.sha256,
         diameter=recipe.diameter,
-        suppression_distance=recipe.suppression_distance,
+        suppression_distance=run.options.selection.distance,
+        call=run.call,
         options=run.options,
         calibration=recipe.calibration,
         suggested=recipe.threshold,
@@ -142,14 +177,6 @@ def _nothing_yet(run: PickingRun) -> RunSummary:
         picks=0,
         tomograms=(),
     )
-
-
-def records_outside(run: PickingRun, images: Sequence[ImageEntry]) -> list[ImageEntry]:
-    """Tomograms that have a record there and are not in a list: a worker knows a part only."""
-    names = {image.name for image in images}
-    paths = [path for path in sorted((run.folder / RECORDS).glob("*.json")) if path.stem not in names]
-    records = [record for path in paths if (record := read_record(path))]
-    return [ImageEntry(record.name, Path(record.input.path), record.tomo_name) for record in records]
 
 
 def status_line(record: Picked | Failed) -> str:

@@ -14,6 +14,7 @@ from milopyp_shared.formats.registry import check_names as refuse_names
 from milopyp_shared.header_checks import refuse_unequal_voxels
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.masks import Mask, check_mask_header, open_mask
+from milopyp_shared.names import listed
 from milopyp_shared.resample import resampled_shape
 from milopyp_shared.tomogram import Tomogram, TomogramHeader, open_tomogram, read_header
 from milopyp_shared.turns import turned_frame
@@ -52,6 +53,30 @@ def refuse_beside_tomograms(images: Sequence[ImageEntry], out: Path) -> None:
                 expected="a folder of its own, because outputs replace files of the same names (.txt, .mod)",
                 remedy="Give another --out.",
             )
+
+
+def refuse_foreign_picks(run: PickingRun, images: Sequence[ImageEntry]) -> None:
+    """Outputs must not go where files of their names are that milopyp-infer has not written: a person's clicks.
+
+    Raises
+    ------
+    UsageError
+        There are such files.
+    """
+    foreign = [
+        path.name
+        for image in images
+        if not run.record_path(image).exists() and run.written(image) is None
+        for path in run.files(image).picks
+        if path.exists()
+    ]
+    if foreign:
+        raise UsageError(
+            f"holds {listed(foreign)}, which milopyp-infer has not written",
+            where=run.folder,
+            expected="a folder without files of the names of its outputs",
+            remedy="Give another --out, or --overwrite, which keeps them under other names (NAME_changed.mod).",
+        )
 
 
 def check_headers(run: PickingRun, images: Sequence[ImageEntry]) -> None:
@@ -134,7 +159,7 @@ def open_input(run: PickingRun, image: ImageEntry) -> Opened:
     InputError, ContradictionError
         One of them cannot be used.
     """
-    asked = run.asked(image)
+    asked = run.asked(image, sampled=True)
     tomogram = open_tomogram(image.path, run.options.order, run.options.voxel_size)
     refuse_unequal_voxels(tomogram)
     path = run.mask(image)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import Meta, Struct
 
 from milopyp_shared import axes
 from milopyp_shared.atomic import write_text
@@ -22,6 +22,7 @@ from milopyp_shared.typed_json import decode
 
 from ..decode.published import PublishedOptions
 from ..decode.select import Selection
+from .identity import FileIdentity
 from .old_records import in_todays_words
 
 RECORDS, SUMMARY = "records", "run.json"
@@ -69,24 +70,6 @@ class PickOptions:
     published: PublishedOptions | None = None
 
 
-class FileIdentity(Struct, frozen=True):
-    """What tells a file from another one, however its path was given; of a file that is not there, the path alone."""
-
-    path: str
-    size: int | UnsetType = UNSET
-    mtime_ns: int | UnsetType = UNSET
-
-    @classmethod
-    def of(cls, path: Path) -> FileIdentity:
-        """The file at `path`, with its absolute path."""
-        absolute = os.path.abspath(path)  # noqa: PTH100 - links stay as they are
-        try:
-            facts = path.stat()
-        except OSError:
-            return cls(absolute)
-        return cls(absolute, facts.st_size, facts.st_mtime_ns)
-
-
 class TomogramRecord(Struct, frozen=True, kw_only=True):
     """What is asked of a tomogram; `Picked` and `Failed` add what became of it.
 
@@ -96,27 +79,26 @@ class TomogramRecord(Struct, frozen=True, kw_only=True):
         Of the tomogram: its outputs are called after it.
     input, mask
         The files.
-    model_sha256
-        Of the model file.
+    model, model_sha256
+        The model file.
     options
         That change results.
-    tomo_name
-        What it is called inside files that name their tomograms.
+    called, tomo_name
+        What the last call of ``milopyp-infer`` called it inside files that name their tomograms, and what it is called
+        there now.
     dynamo_tomogram
         Its number in Dynamo's tables; None where there is no table.
     """
 
     name: str
     input: FileIdentity
+    model: str
     model_sha256: str
     options: PickOptions
     mask: FileIdentity | None
+    called: str
     tomo_name: str
     dynamo_tomogram: int | None
-
-    def asks_the_same(self, other: TomogramRecord) -> bool:
-        """Whether both were to be made from the same files with the same options."""
-        return all(getattr(self, name) == getattr(other, name) for name in TomogramRecord.__struct_fields__)
 
     def picked(self, **facts: Any) -> Picked:
         """The record of success; `facts` are the further fields of `Picked`."""
@@ -217,16 +199,16 @@ class Failed(TomogramRecord, frozen=True, kw_only=True, tag_field="status", tag=
 
 
 class RunSummary(Struct, frozen=True, kw_only=True):
-    """What the records of a run say together.
+    """What the records of a folder say together.
 
     Attributes
     ----------
     model, model_sha256
-        The model file.
+        The model file of the last call; every record has its own.
     diameter, suppression_distance
         Of the model; voxels of a tomogram like those of the training.
-    options
-        That change results.
+    call, options
+        That change results: of the last call of ``milopyp-infer``, and with what has been chosen since.
     calibration
         What the model expects of picks.
     suggested
@@ -241,6 +223,7 @@ class RunSummary(Struct, frozen=True, kw_only=True):
     model_sha256: str
     diameter: float
     suppression_distance: float
+    call: PickOptions
     options: PickOptions
     calibration: Calibration | None
     done: int
@@ -248,6 +231,16 @@ class RunSummary(Struct, frozen=True, kw_only=True):
     picks: int
     tomograms: tuple[Picked | Failed, ...]
     suggested: Threshold | None = None
+
+    @property
+    def models(self) -> list[tuple[str, int]]:
+        """The models that tomograms were picked with, and how many with each; several where calls had several."""
+        numbers = Counter((own.model, own.model_sha256) for own in self.tomograms if isinstance(own, Picked))
+        files = Counter(file for file, _ in numbers)
+        return [
+            (file if file and files[file] == 1 else f"{file or 'model'} ({sha256[:8]})", count)
+            for (file, sha256), count in numbers.most_common()
+        ]
 
     def with_records(self, records: Sequence[Picked | Failed]) -> RunSummary:
         """The same run with these records instead of its own, and their sums."""

@@ -6,7 +6,6 @@ tomogram, and records say what is done. Nothing is sent between them and this on
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from typing import Protocol
@@ -15,9 +14,9 @@ from milopyp_shared.errors import ContradictionError
 from milopyp_shared.lists import ImageEntry
 
 from ..batch.leases import Leases
-from ..batch.outputs import keep_changed
-from ..batch.picking_run import PickingRun, status_line, summarise
+from ..batch.picking_run import PickingRun, stamps, status_line, summarise
 from ..batch.records import RECORDS, Failed, Picked, RunSummary, read_record, write_record
+from ..batch.stage import keep_changed, remember, stage_of
 
 ATTEMPTS = 2
 
@@ -49,10 +48,8 @@ class Launcher(Protocol):
         """End what is not to go on without this process."""
 
 
-def pick_with(
-    launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry], everything: Sequence[ImageEntry], overwrite: bool
-) -> RunSummary:
-    """Let other processes pick tomograms; returns the summary of `everything`, as `batch.pick_all` does.
+def pick_with(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry], overwrite: bool) -> RunSummary:
+    """Let other processes pick tomograms; returns the folder's summary, as `batch.pick_all` does.
 
     What failed, or was left by a process that died, is tried once more.
 
@@ -80,7 +77,7 @@ def pick_with(
             launcher.shutdown()
         for image in left:
             _record_failure(launcher, run, image, leases)
-    return summarise(run, everything)
+    return summarise(run)
 
 
 def _forget(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry]) -> None:
@@ -91,7 +88,8 @@ def _forget(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry]) -
             remedy="Leave it out to follow them, or end them first.",
         )  # fmt: skip
     for image in images:
-        keep_changed(run.files(image), run.outputs_before(image), run.console.warn)
+        keep_changed(run.files(image), run.written(image), run.console.warn)
+        remember(stage_of(run.record_path(image)), run.files(image))
         run.record_path(image).unlink(missing_ok=True)
 
 
@@ -114,7 +112,7 @@ def _record_failure(launcher: Launcher, run: PickingRun, image: ImageEntry, leas
     if not leases.acquire(image.name):
         return
     record = read_record(run.record_path(image))
-    said_why = isinstance(record, Failed) and run.has_these_options(image, record)
+    said_why = isinstance(record, Failed) and run.is_of_this_call(record)
     if not said_why and run.finished(image) is None:
         write_record(run.folder, run.failed(image, launcher.failure_reason()))
     leases.release(image.name)
@@ -122,29 +120,19 @@ def _record_failure(launcher: Launcher, run: PickingRun, image: ImageEntry, leas
 
 def _watch(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry], leases: Leases) -> bool:
     """Say what becomes of each tomogram until nobody is at work; returns whether processes were started for them."""
-    seen, unfinished = _stamps(run), {image.name: image for image in images}
+    seen, unfinished = stamps(run.folder), {image.name: image for image in images}
     started = launcher.start(images)
     with run.console.progress("tomogram", len(images)) as progress:
         at_work = True
         while at_work:
             at_work = launcher.running() or any(leases.is_taken(name) for name in unfinished)
-            stamps = _stamps(run)
+            now = stamps(run.folder)
             for name, image in list(unfinished.items()):
-                if stamps.get(name) not in (None, seen.get(name)) and (record := read_record(run.record_path(image))):
-                    seen[name] = stamps[name]
+                if now.get(name) not in (None, seen.get(name)) and (record := read_record(run.record_path(image))):
+                    seen[name] = now[name]
                     if isinstance(record, Picked):
                         del unfinished[name]
                     progress.step(f"{name} {status_line(record)}")
             if at_work:
                 time.sleep(launcher.interval)
     return started
-
-
-def _stamps(run: PickingRun) -> dict[str, int]:
-    """Per tomogram, what changes whenever its record is written."""
-    with os.scandir(run.folder / RECORDS) as entries:
-        return {
-            entry.name.removesuffix(".json"): entry.stat().st_mtime_ns
-            for entry in entries
-            if entry.name.endswith(".json")
-        }

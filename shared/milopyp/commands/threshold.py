@@ -15,7 +15,7 @@ from milopyp_shared.commandline import LengthRange, Number, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import ContradictionError, InputError, MissingDependency, UsageError
 from milopyp_shared.lengths import Length
-from milopyp_shared.names import NAMES
+from milopyp_shared.names import NAMES, listed
 from milopyp_shared.overwrite import refuse_irreplaceable
 
 if TYPE_CHECKING:
@@ -225,7 +225,15 @@ def _for_precision(run: Path, precision: float) -> float:
     """The threshold that the run's model expects this precision of."""
     from milopyp_inference.batch.records import read_summary
 
-    expected = read_summary(run).calibration
+    summary = read_summary(run)
+    expected = summary.calibration
+    if len(summary.models) > 1:
+        raise InputError(
+            f"holds picks of several models ({listed(model for model, _ in summary.models)})",
+            where=run,
+            expected="those of one: what it expects is said by --precision",
+            remedy="Give --value or --count.",
+        )
     if expected is None:
         raise InputError(
             "its model does not know how many picks are right",

@@ -1,0 +1,102 @@
+"""What was chosen with ``milopyp threshold`` stays until something else is asked for.
+
+Options that need no network differ between three things: what a call of ``milopyp-infer`` says, what the call before
+said, and what is there now. Where the two calls agree, what is there now stays; where they differ, the new call counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from milopyp_shared.commandline import spelled
+
+from .records import PickOptions, RunSummary
+
+OF_SELECTION = ("threshold", "limit", "margin", "distance")
+OF_FILES = ("with_score", "coords", "formats", "turn")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The options that count, and what there is to say of them.
+
+    Attributes
+    ----------
+    stays, replaced
+        Of what was chosen: what goes on to count, and what does not any more.
+    """
+
+    options: PickOptions
+    stays: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """One line of each kind."""
+        notes = []
+        if self.stays:
+            notes.append(f"chosen with milopyp threshold, and stays: {', '.join(self.stays)}")
+        if self.replaced:
+            notes.append(f"chosen with milopyp threshold, and is replaced: {', '.join(self.replaced)}")
+        return notes
+
+
+def as_chosen(call: PickOptions, before: RunSummary | None, model_sha256: str) -> Chosen:
+    """The options of a call, but for what has been chosen since the one before."""
+    if before is None or call.published is not None or before.options.published is not None:
+        return Chosen(call)
+    said, now, asked = _parts(before.call), _parts(before.options), _parts(call)
+    changed = {name: value for name, value in now.items() if value != said[name]}
+    if before.model_sha256 != model_sha256:  # another model's scores
+        return Chosen(call, replaced=tuple(_words(name, value) for name, value in changed.items()))
+    stays = {name: value for name, value in changed.items() if asked[name] == said[name]}
+    return Chosen(
+        with_parts(call, **stays),
+        tuple(_words(name, value) for name, value in stays.items()),
+        tuple(
+            f"{_words(name, value)} by {_words(name, asked[name])}"
+            for name, value in changed.items()
+            if asked[name] not in (said[name], value)
+        ),
+    )
+
+
+def cut_as(options: PickOptions, wanted: PickOptions) -> PickOptions:
+    """`options` with all of `wanted` that needs no network, but the distance, a model's or each tomogram's."""
+    parts = _parts(wanted)
+    del parts["distance"]
+    return with_parts(options, **parts)
+
+
+def of_the_network(one: PickOptions, other: PickOptions) -> list[str]:
+    """Options on the command line without which these two would have other candidates; masks are compared as files."""
+    if other.published is None is one.published:
+        one = replace(cut_as(one, other), mask=other.mask)
+        one = replace(one, selection=replace(one.selection, distance=other.selection.distance))
+    names = [own.name for own in fields(PickOptions) if getattr(one, own.name) != getattr(other, own.name)]
+    return [spelled(name) if name != "selection" else "--out-thresh" for name in names]
+
+
+def with_parts(options: PickOptions, **parts: Any) -> PickOptions:
+    """Options with other values of those that need no network, by their names."""
+    selected = {name: value for name, value in parts.items() if name in OF_SELECTION}
+    rest = {name: value for name, value in parts.items() if name not in OF_SELECTION}
+    return replace(options, selection=replace(options.selection, **selected), **rest)
+
+
+def _parts(options: PickOptions) -> dict[str, Any]:
+    selection = {name: getattr(options.selection, name) for name in OF_SELECTION}
+    return selection | {name: getattr(options, name) for name in OF_FILES}
+
+
+def _words(name: str, value: Any) -> str:
+    """One of the options for people."""
+    if name == "formats":
+        return f"formats {','.join(value)}" if value else "no other formats"
+    if name == "with_score":
+        return "scores in the text" if value else "no scores in the text"
+    if name == "limit":
+        return "no limit" if value is None else f"the best {value}"
+    units = {"margin": " Angstrom", "distance": " voxels"}
+    return f"{name} {value:g}{units.get(name, '')}" if isinstance(value, float) else f"{name} {value}"
