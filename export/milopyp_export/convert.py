@@ -168,8 +168,10 @@ def _write(
     layout = layout_for(graph.network, options.precision, target)
     if target == "cpu" and layout == "conv3d":
         say(f"{recipe.architecture} has no layout for CPUs: it is slower there than it could be, and picks in tiles")
+    say("writing the graphs")
     built = build(graph, recipe, layout, half=options.precision == "fp16")
     built.save(part)
+    say("comparing them with PyTorch")
     limit = parity.LIMITS.get(options.precision, parity.LIMIT)
     figures = parity.check(graph, part, recipe.geometry, limit)
     if options.precision == "int8":
@@ -177,6 +179,7 @@ def _write(
         reduce_range = plain if options.reduce_range is None else options.reduce_range
         if plain:
             say("this CPU has no VNNI: int8 is hardly faster than fp32 here")
+        say(f"rounding to integers, by {len(options.calibration)} tomograms")
         built = _quantised(built, options, reduce_range)
         built.save(part)
         figures = {"fp32_max_difference": figures["max_difference"], "reduced_range": float(reduce_range)}

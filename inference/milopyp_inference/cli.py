@@ -58,6 +58,10 @@ PUBLISHED = "As the published program picks (with --published only)"
     help="The same names from RELION's tomograms.star, or from a folder of Warp's .tomostar files.",
 )  # fmt: skip
 @option("--overwrite", is_flag=True, group="Output", help="Pick again what is already done.")
+@option(
+    "--summary", type=click.Path(path_type=Path), metavar="FILE.csv", group="Output",
+    help="One row per tomogram at the end: status, picks, axes, voxel size, seconds, warnings, errors.",
+)  # fmt: skip
 @option("--out-thresh", default="auto", group="Picks", help="Score threshold 0..1; auto takes the model's suggestion.")
 @option(
     "--K", "limit", type=click.IntRange(min=1), group="Picks",
@@ -145,7 +149,8 @@ def infer_command(inputs: tuple[str, ...], **given: Any) -> int:
     Examples:
       milopyp-infer tomograms/*.mrc --model ribosome.onnx --out picks
       milopyp-infer test_imgs.txt --model ribosome.onnx --out picks --out-thresh 0.3 --with-score
-      milopyp-infer test_imgs.txt --model ribosome.onnx --out picks --workers 2
+      milopyp-infer test_imgs.txt --model ribosome.onnx --out picks --workers 2 --summary picks.csv
+      milopyp-infer tomograms/*.mrc --model ribosome.onnx --out picks --dry-run
       milopyp-infer test_imgs.txt --model ribosome.onnx --out picks --slurm --slurm-cpus 4 --dry-run
     """
     from . import infer
@@ -157,10 +162,7 @@ def infer_command(inputs: tuple[str, ...], **given: Any) -> int:
         request.console.say(f"there is nothing to do for part {options.shard} of {len(images.everything)} tomograms")
         return 0
     run = infer.open_run(request, images)
-    if options.dry_run:
-        request.console.say(f"wrote {infer.write_script(request, run, images)}; submit it with sbatch")
-        return 0
-    return infer.pick(request, run, images)
+    return infer.show_plan(request, run, images) if options.dry_run else infer.pick(request, run, images)
 
 
 def main() -> None:

@@ -10,10 +10,12 @@ from milopyp_shared.errors import CheckError, FullDiskError, InputError
 from milopyp_shared.formats.registry import DYNAMO
 from milopyp_shared.lists import ImageEntry, check_image_name
 from milopyp_shared.masks import find_masks
+from milopyp_shared.overwrite import refuse_others
 from milopyp_shared.written_names import Naming
 
 from .batch.batch import pick_all
 from .batch.chosen import Chosen, as_chosen
+from .batch.dry_run import what_would_be_done
 from .batch.dynamo_map import plan_numbers
 from .batch.identity import FileIdentity
 from .batch.inputs import gather
@@ -29,6 +31,7 @@ from .batch.prechecks import (
 )
 from .batch.records import Picked, PickOptions, RunSummary, read_summary
 from .batch.states import Pick, State, why_again
+from .batch.table import COLUMNS, write_table
 from .engine.machine import Machine
 from .engine.model import open_model
 from .engine.providers.registry import choose
@@ -86,6 +89,8 @@ def parse(options: InferOptions, console: Console) -> Request:
     """
     shard = None if options.shard is None else parse_shard(options.shard)
     folder = output_folder(options)
+    if options.summary is not None:
+        refuse_others(options.summary, ",".join(COLUMNS))
     launcher = choose_launcher(options, folder, console)
     first_gpu = options.gpus if launcher is None or options.gpus is None else options.gpus.split(",")[0]
     machine = parse_machine(replace(options, gpus=first_gpu))
@@ -167,13 +172,23 @@ def _check_whole_list(run: PickingRun, request: Request, images: Images) -> None
         request.console.say(note)
 
 
-def write_script(request: Request, run: PickingRun, images: Images) -> Path:
-    """Write the batch script of ``--slurm``, and what its jobs must know."""
-    assert isinstance(request.launcher, SlurmArray)  # `slurm_resources`
-    script = request.launcher.write(images.own)
-    if run.numbers:
-        run.begin()
-    return script
+def show_plan(request: Request, run: PickingRun, images: Images) -> int:
+    """Say what would be done with each tomogram, and write the batch script of ``--slurm``; returns the exit code."""
+    states = _states(run, images, request.options)
+    request.console.answer(what_would_be_done(run, images.own, states))
+    if isinstance(request.launcher, SlurmArray):
+        script = request.launcher.write(images.own)
+        if run.numbers:  # which its jobs must know
+            run.begin()
+        request.console.say(f"wrote {script}; submit it with sbatch")
+    return 0
+
+
+def _states(run: PickingRun, images: Images, options: InferOptions) -> dict[str, State]:
+    """What is to be done with each tomogram, by name."""
+    if options.overwrite:
+        return {image.name: Pick() for image in images.own}
+    return {image.name: run.state(image) for image in images.own}
 
 
 def pick(request: Request, run: PickingRun, images: Images) -> int:
@@ -190,14 +205,14 @@ def pick(request: Request, run: PickingRun, images: Images) -> int:
         if request.launcher is not None or not request.options.as_worker:
             raise
         return EXIT_DISK_FULL
+    if request.options.summary is not None:
+        write_table(request.options.summary, summary, [image.name for image in images.everything])
     return _conclude(run, images, summary)
 
 
 def _pick(request: Request, run: PickingRun, images: Images) -> RunSummary:
     options = request.options
-    states: dict[str, State] = {image.name: run.state(image) for image in images.own}
-    if options.overwrite:
-        states = {name: Pick() for name in states}
+    states = _states(run, images, options)
     if not options.as_worker:
         for line in why_again(states):
             run.console.say(line)

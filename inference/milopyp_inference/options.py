@@ -38,6 +38,7 @@ class InferOptions:
     names: Literal["file", "series"] | None = None
     tomograms: Path | None = None
     overwrite: bool = False
+    summary: Path | None = None
     # tomograms
     test_img_txt: str | None = None
     order: str = axes.AUTO

@@ -12,6 +12,8 @@ import click
 
 from .messages import LOGGER, is_shown
 
+OFTEN = 15.0  # seconds after which a long item says how far it is
+
 
 @dataclass
 class Console:
@@ -43,42 +45,90 @@ class Console:
         LOGGER.error(f"{name}: {error}", extra={"title": "failed"})
 
     @contextmanager
-    def progress(self, title: str, total: int) -> Iterator[Progress]:
-        """A bar with ETA on a terminal; plain lines elsewhere."""
+    def progress(self, title: str, total: int, work: float | None = None, done: int = 0) -> Iterator[Progress]:
+        """A bar with ETA on a terminal; plain lines elsewhere.
+
+        Parameters
+        ----------
+        total
+            Items.
+        work
+            Of all that are to be done together, in any unit; None: each is 1.
+        done
+            Of the items, by an earlier call.
+        """
+        everything = float(total - done) if work is None else work
         if self.quiet or not is_shown() or not sys.stdout.isatty():
-            yield Progress(self, title, total)
+            yield Progress(self, title, total, everything, done=done)
             return
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as Bar
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[left]}"),
+        )
         with Bar(*columns) as bar:
-            task = bar.add_task(title, total=total)
-            yield Progress(self, title, total, lambda done, text: bar.update(task, completed=done, description=text))
+            task = bar.add_task(title, total=total, completed=done, left="")
+
+            def show(finished: float, text: str | None, left: str) -> None:
+                bar.update(task, completed=finished, description=text, left=left)
+
+            yield Progress(self, title, total, everything, done=done, show=show)
 
 
 class Progress:
-    """Counts finished items of one job and says how long the rest will take."""
+    """Counts finished items of one job and says how long the rest will take, judged by the work that is done."""
 
     def __init__(
-        self, console: Console, title: str, total: int, bar: Callable[[float, str | None], None] | None = None
+        self,
+        console: Console,
+        title: str,
+        total: int,
+        work: float,
+        *,
+        done: int = 0,
+        show: Callable[[float, str | None, str], None] | None = None,
     ) -> None:
-        self._console, self._title, self._total, self._bar = console, title, total, bar
-        self._done, self._start = 0, time.monotonic()
+        self._console, self._title, self._total, self._show = console, title, total, show
+        self._done, self._worked, self._work = done, 0.0, work
+        self._start = self._said = time.monotonic()
 
-    def step(self, text: str) -> None:
-        """One more item is done; `text` says what there is to say about it."""
+    def step(self, text: str, work: float = 1.0) -> None:
+        """One more item, of so much `work`, is done; `text` says what there is to say about it."""
+        self._worked += work
+        self._finished(text)
+
+    def skip(self, text: str, work: float = 1.0) -> None:
+        """One more item needs nothing to be done; its `work` is not there."""
+        self._work -= work
+        self._finished(text)
+
+    def part(self, done: float, work: float = 1.0) -> None:
+        """So much of the present item, of so much `work`, is done, 0..1; said now and then."""
+        now = time.monotonic()
+        left = self._left(now, self._worked + done * work)
+        if self._show is not None:
+            self._show(self._done + done, None, left)
+        elif now - self._said >= OFTEN:
+            self._said = now
+            self._console.say(f"{self._title} {self._done + 1}/{self._total}: {done:.0%}{left}")
+
+    def _finished(self, text: str) -> None:
         self._done += 1
-        if self._bar is not None:
-            self._bar(self._done, f"{self._title}: {text}")
-        left = (time.monotonic() - self._start) / self._done * (self._total - self._done)
-        eta = f", {_duration(left)} left" if self._done < self._total else ""
-        self._console.say(f"{self._title} {self._done}/{self._total}: {text}{eta}", shown=self._bar is not None)
+        self._said = time.monotonic()
+        left = self._left(self._said, self._worked)
+        if self._show is not None:
+            self._show(self._done, f"{self._title}: {text}", left)
+        self._console.say(f"{self._title} {self._done}/{self._total}: {text}{left}", shown=self._show is not None)
 
-    def part(self, done: float) -> None:
-        """So much of the present item is done, 0..1; seen on a terminal only."""
-        if self._bar is not None:
-            self._bar(self._done + done, None)
+    def _left(self, now: float, worked: float) -> str:
+        """How long the rest will take, in words; nothing where no work is done yet, or left."""
+        if self._done == self._total or worked <= 0:
+            return ""
+        return f", {_duration((now - self._start) / worked * max(self._work - worked, 0.0))} left"
 
 
 def _duration(seconds: float) -> str:

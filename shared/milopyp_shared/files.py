@@ -25,3 +25,11 @@ def missing_file_error(path: Path, expected: str, remedy: str = "") -> InputErro
     else:
         found = "is a link that leads nowhere" if path.is_symlink() else "no such file"
     return InputError(found, where=path, expected=expected, remedy=remedy)
+
+
+def file_size(path: Path) -> int:
+    """Bytes of a file; 0 where there is none, which somebody else is to say."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

@@ -13,6 +13,7 @@ from .names import PACKED
 TOMOGRAMS = (".mrc", ".mrcs", ".rec", ".st", ".ali", ".map")
 MODELS = (".onnx", ".pth", ".pt")
 REMEDY = "Choose another place to write to."
+_MARKED = 1 << 12  # bytes in which a mark is looked for
 
 
 def refuse_existing(
@@ -46,6 +47,33 @@ def refuse_existing(
         raise UsageError(
             "exists already", where=target, expected="a name that is free", remedy=f"Give {option} to replace it."
         )
+
+
+def refuse_others(target: str | Path, mark: str, inputs: Iterable[str | Path] = ()) -> None:
+    """Refuse to write over a file that the same command has not written: answers may be given anew.
+
+    Parameters
+    ----------
+    mark
+        What stands near the beginning of every such file.
+    inputs
+        As in `refuse_existing`.
+
+    Raises
+    ------
+    UsageError, InputError
+        It is another file, or one that `refuse_irreplaceable` refuses.
+    """
+    refuse_irreplaceable(target, inputs)
+    if (found := _stat(target)) is None or stat.S_ISDIR(found.st_mode):
+        return
+    with Path(target).open("rb") as stream:
+        if mark.encode() in stream.read(_MARKED):
+            return
+    raise UsageError(
+        "exists already, and this command has not written it", where=target, expected="a name that is free",
+        remedy=REMEDY,
+    )  # fmt: skip
 
 
 def refuse_irreplaceable(target: str | Path, inputs: Iterable[str | Path] = (), made: str = "") -> None:

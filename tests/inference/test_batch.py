@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -353,3 +354,38 @@ def test_a_voxel_size_unlike_the_training_s_is_a_warning() -> None:
     assert "a: W02 voxels of 13 A, but the model was trained at 10 A" in warnings[0]
     assert record("a")["warnings"] == [warnings[0].removeprefix("warning: ")]
     assert pick("--voxel-size", "10.4").err == ""
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing() -> None:
+    pick()
+    Path("tomograms/c.mrc").write_bytes(b"short")
+    Path("tomograms/b.mrc").write_bytes(Path("tomograms/b.mrc").read_bytes() + b"more")
+    before = tree(Path("picks"))
+    write_tomogram(Path("tomograms/d.mrc"), clean_phantom(4, (24, 48, 64), 3).volume, voxel_size=10.0)
+    table = run_line(LINE + " tomograms/d.mrc --dry-run --order xzy").out.splitlines()
+    [row] = [line for line in table if line.startswith("d ")]
+    assert [cell.strip() for cell in row.split("  ") if cell] == [
+        "d", "tomograms/d.mrc", "64 x 24 x 48", "xzy, as given", "10", "is picked",
+    ]  # fmt: skip
+    assert any(line.startswith("d: W04 --order xzy makes") for line in table)
+    rows = [line.split("  ") for line in run_line(LINE + " --dry-run").out.splitlines()]
+    facts = {row[0]: [cell.strip() for cell in row if cell] for row in rows if row[0] in NAMES}
+    assert facts["a"][2:] == ["64 x 48 x 24", "xyz, the thinnest is z", "10", "is already done: 4 picks"]
+    assert facts["b"][-1] == "is picked again: the tomogram has changed"
+    assert facts["c"][-1].startswith("fails: tomograms/c.mrc: ")
+    assert tree(Path("picks")) == before
+    assert "is cut anew from its candidates" in run_line(LINE + " --dry-run --K 2").out
+
+
+@pytest.mark.parametrize("workers", ["", " --workers 2"])
+def test_a_summary_has_a_row_for_every_tomogram(workers: str) -> None:
+    Path("tomograms/b.mrc").write_bytes(b"short")
+    line = f"{LINE} --summary figures.csv{workers}"
+    assert run_line(line).code == 1
+    with Path("figures.csv").open(newline="") as stream:
+        rows = {row["name"]: row for row in csv.DictReader(stream)}
+    assert {name: row["status"] for name, row in rows.items()} == {"a": "done", "b": "failed", "c": "done"}
+    assert [rows["a"][key] for key in ("picks", "threshold", "order", "voxel_size")] == ["4", "0.5", "xyz", "10"]
+    assert "tomograms/b.mrc: the file ends after 5 bytes" in rows["b"]["error"]
+    assert (rows["b"]["picks"], rows["a"]["error"]) == ("", "")
+    assert run_line(line).code == 1  # it is its own, and may be written anew

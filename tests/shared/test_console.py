@@ -51,6 +51,34 @@ def test_plain_progress_is_one_line_per_item(
     ]
 
 
+def test_what_is_left_goes_by_the_work(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done already takes no time, and a large item as long as several small ones."""
+    clock = iter([0.0, 1.0, 11.0, 20.0, 26.0, 51.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    with Console().progress("tomogram", 3, work=100.0) as progress:
+        progress.skip("a is already done", 50.0)
+        progress.step("b", 10.0)
+        progress.part(0.1, 40.0)  # not long after a line
+        progress.part(0.5, 40.0)
+        progress.step("c", 40.0)
+    assert capsys.readouterr().out.splitlines() == [
+        "tomogram 1/3: a is already done",
+        "tomogram 2/3: b, 44 s left",
+        "tomogram 3/3: 50%, 17 s left",
+        "tomogram 3/3: c",
+    ]
+
+
+def test_what_an_earlier_call_has_done_counts(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 10.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    with Console().progress("epoch", 5, done=2) as progress:
+        progress.step("loss 1")
+    assert capsys.readouterr().out == "epoch 3/5: loss 1, 20 s left\n"
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_quiet_progress_says_nothing(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
     output = Terminal() if terminal else io.StringIO()

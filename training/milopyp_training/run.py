@@ -159,11 +159,11 @@ class TrainingRun:
             return self.recipe
         make_folder(self.folder.path)
         remove_leftovers(self.folder.path)
-        left = self.schedule.epochs - self.state.epoch
-        with Log(self.folder.path) as log, self.console.progress("epoch", left) as progress:
+        epochs, before = self.schedule.epochs, self.state.epoch
+        with Log(self.folder.path) as log, self.console.progress("epoch", epochs, done=before) as progress:
             log.earlier(self.state.history, self.state.validation)
             while self.is_unfinished:
-                terms = self._epoch(log.line)
+                terms = self._epoch(log.line, progress.part)
                 log.losses(self.state.epoch, terms)
                 text = _spelled(terms)
                 if self.validation and self.schedule.validates(self.state.epoch):
@@ -191,14 +191,17 @@ class TrainingRun:
         self._begin(found.apply(self.volumes))
         self.state.cross_validated = found
 
-    def _epoch(self, line: Callable[[str], None] = lambda text: None) -> Losses:
-        every = self.schedule.print_every
+    def _epoch(
+        self, line: Callable[[str], None] = lambda text: None, part: Callable[[float], None] = lambda done: None
+    ) -> Losses:
+        every, steps = self.schedule.print_every, self._world.steps(self.method.steps_per_epoch)
 
         def tell(step: int, terms: Losses) -> None:
             if every and step % every == 0:
                 text = f"  step {step}: {_spelled(terms)}"
                 self.console.say(text)
                 line(text.strip())
+            part(step / steps)
 
         return train_epoch(self.method, self.state, self.schedule.seed, self.machine, tell)
 
@@ -234,6 +237,7 @@ class TrainingRun:
     def _finish(self) -> None:
         """Thresholds of the two checkpoints that people use, and the summary."""
         state, folder = self.state, self.folder
+        self.console.say("looking for the threshold: what the network says of the tomograms")
         other = bool(state.validation) and self._best_epoch() != state.epoch
         if other:
             self._calibrate(folder.best)

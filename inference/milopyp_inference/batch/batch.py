@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from milopyp_shared import axes, peaks
 from milopyp_shared.atomic import SUFFIX, remove_leftovers
 from milopyp_shared.errors import FullDiskError, MilopypError, memory_error
+from milopyp_shared.files import file_size
 from milopyp_shared.formats.candidates import write_candidates
 from milopyp_shared.formats.registry import axes_warning
 from milopyp_shared.header_checks import header_warnings
@@ -71,7 +73,8 @@ def pick_all(
     compiling = threading.Thread(target=peaks.warm_up, name="milopyp-compile", daemon=True)
     compiling.start()
     done = {name: state for name, state in states.items() if isinstance(state, Done)}
-    with run.console.progress("tomogram", len(images)) as progress, Leases(folder) as leases:
+    work = {image.name: file_size(image.path) for image in images}
+    with run.console.progress("tomogram", len(images), sum(work.values())) as progress, Leases(folder) as leases:
         for left in folder.glob(f"*{STAGE}"):
             if left.stem in done:
                 clear_stage(left)
@@ -79,19 +82,20 @@ def pick_all(
             leases.clear(name)
             if state.moved:
                 write_record(run.folder, state.record)
-            progress.step(f"{name} {_done_already(state.record)}")
+            progress.skip(f"{name} {_done_already(state.record)}", work[name])
         waiting = [image for image in images if image.name not in done]
         # looked for once: folders of thousands of files take long to list
         parts = [path.name for place in (run.folder, folder) for path in place.glob(f".*{SUFFIX}")]
-        work = _Work(run, leases, overwrite, parts, {} if opened is None else opened)
-        prepared = ((image, _acquire_and_prepare(work, image)) for image in waiting)
+        with_what = _Work(run, leases, overwrite, parts, {} if opened is None else opened)
+        prepared = ((image, _acquire_and_prepare(with_what, image)) for image in waiting)
         for image, found in prefetch(prepared):
             if found is None:
-                progress.step(f"{image.name} is left to the process that is at it")
+                progress.skip(f"{image.name} is left to the process that is at it", work[image.name])
                 continue
-            said = _conclude(run, image, found, progress.part)
+            said = _conclude(run, image, found, partial(progress.part, work=work[image.name]))
             leases.release(image.name)
-            progress.step(f"{image.name} {said}")
+            count = progress.step if isinstance(found, _Ready) else progress.skip
+            count(f"{image.name} {said}", work[image.name])
     compiling.join()
     return summarise(run)
 

@@ -88,13 +88,13 @@ def check_headers(run: PickingRun, images: Sequence[ImageEntry]) -> None:
         What is wrong with the first.
     """
 
-    def look(image: ImageEntry) -> None:
-        header, _ = _look(run, image)
+    def look_at(image: ImageEntry) -> None:
+        header, _ = look(run, image)
         check_formats(run, image, header)
         if (mask := run.mask(image)) is not None:
             check_mask_header(mask, header)
 
-    _first_good(images, look)
+    _first_good(images, look_at)
 
 
 def check_formats(run: PickingRun, image: ImageEntry, header: TomogramHeader) -> None:
@@ -134,7 +134,7 @@ def check_naming(run: PickingRun, images: Sequence[ImageEntry], naming: Naming) 
     sizes = {}
     for image in images:
         with contextlib.suppress(MilopypError):  # said when it is picked
-            header, _ = _look(run, image)
+            header, _ = look(run, image)
             sizes[image.name] = turned_frame(header.frame, run.options.turn).size, header.voxel_size
     naming.check({image.name: image.label for image in images}, sizes)
 
@@ -177,14 +177,20 @@ def check_memory(run: PickingRun, images: Sequence[ImageEntry]) -> None:
     shapes: dict[tuple[int, int, int], None] = {}
     for image in images:
         with contextlib.suppress(MilopypError):  # said when it is picked
-            _, (z, y, x) = _look(run, image)
+            _, (z, y, x) = look(run, image)
             shapes[-(-z // run.model.recipe.grey.sections_per_pair), y, x] = None
     for shape in shapes:
         run.model.engine.plan(shape)
 
 
-def _look(run: PickingRun, image: ImageEntry) -> tuple[TomogramHeader, tuple[int, int, int]]:
-    """A tomogram's header, and sizes ``(z, y, x)`` of what the network sees, before pairing."""
+def look(run: PickingRun, image: ImageEntry) -> tuple[TomogramHeader, tuple[int, int, int]]:
+    """A tomogram's header, and sizes ``(z, y, x)`` of what the network sees, before pairing.
+
+    Raises
+    ------
+    InputError, ContradictionError, UsageError
+        It cannot be picked.
+    """
     header = read_header(image.path, run.options.order, run.options.voxel_size)
     refuse_unequal_voxels(header)
     recipe = run.model.recipe

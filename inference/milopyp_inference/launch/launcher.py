@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from milopyp_shared.errors import ContradictionError
+from milopyp_shared.files import file_size
 from milopyp_shared.lists import ImageEntry
 
 from ..batch.leases import Leases
@@ -122,7 +123,8 @@ def _watch(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry], le
     """Say what becomes of each tomogram until nobody is at work; returns whether processes were started for them."""
     seen, unfinished = stamps(run.folder), {image.name: image for image in images}
     started = launcher.start(images)
-    with run.console.progress("tomogram", len(images)) as progress:
+    work = {image.name: file_size(image.path) for image in images}
+    with run.console.progress("tomogram", len(images), sum(work.values())) as progress:
         at_work = True
         while at_work:
             at_work = launcher.running() or any(leases.is_taken(name) for name in unfinished)
@@ -132,7 +134,7 @@ def _watch(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry], le
                     seen[name] = now[name]
                     if isinstance(record, Picked):
                         del unfinished[name]
-                    progress.step(f"{name} {status_line(record)}")
+                    progress.step(f"{name} {status_line(record)}", work[name])
             if at_work:
                 time.sleep(launcher.interval)
     return started

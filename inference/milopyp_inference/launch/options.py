@@ -22,7 +22,18 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 GROUP = "Several processes"
 SLURM = tuple(f"slurm_{word}" for word in ("jobs", "at_once", "cpus", "gpus", "time", "memory", "partition", "option"))
-LEADER_ONLY = {"shard", "slurm", "dry_run", "overwrite", "quiet", "as_worker", "test_img_txt", "names", "tomograms"}
+LEADER_ONLY = {
+    "shard",
+    "slurm",
+    "dry_run",
+    "overwrite",
+    "quiet",
+    "as_worker",
+    "test_img_txt",
+    "names",
+    "tomograms",
+    "summary",
+}
 WORKERS_OWN = {"provider", "gpus", "threads", "workers"}  # each has a value of its own
 
 _OPTIONS = (
@@ -33,7 +44,11 @@ _OPTIONS = (
     ),
     option("--as-worker", is_flag=True, hidden=True, help="Called by a milopyp-infer that has checked the whole list."),
     option("--slurm", is_flag=True, group=GROUP, help="Submit a SLURM job array and follow it."),
-    option("--dry-run", is_flag=True, group=GROUP, help="With --slurm: only write the batch script."),
+    option(
+        "--dry-run", is_flag=True, group=GROUP,
+        help="Say what would be done with each tomogram, and why, and pick nothing; with --slurm, write the batch "
+        "script, too.",
+    ),
     option("--slurm-jobs", type=click.IntRange(min=1), group=GROUP, help="Jobs.  [default: 20 at most]"),
     option("--slurm-at-once", type=click.IntRange(min=1), group=GROUP, help="Jobs that may run at the same time."),
     option("--slurm-cpus", type=click.IntRange(min=1), group=GROUP, help="CPUs of a job."),
@@ -109,7 +124,7 @@ def slurm_resources(options: InferOptions) -> SlurmResources | None:
     from .slurm import SlurmResources
 
     if not options.slurm:
-        if given := options.given(*SLURM, "dry_run"):
+        if given := options.given(*SLURM):
             raise UsageError("has no effect", where=spelled(*given), expected="it beside --slurm only")
         return None
     if options.shard is not None:

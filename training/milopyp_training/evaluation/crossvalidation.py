@@ -22,7 +22,7 @@ from milopyp_shared.recipe import Recipe
 from ..data.cross_validated import CrossValidated
 from ..data.dataset import LabelledVolume, with_particles
 from ..loop.machine import Machine
-from ..loop.state import new_state
+from ..loop.state import Losses, new_state
 from ..loop.trainer import train_epoch
 from ..methods.base import MakeMethod
 from ..methods.presets import DefaultPreset
@@ -77,10 +77,13 @@ class CrossValidation:
         torch.manual_seed(seed)
         method = self.make(fold.volumes)
         state = new_state(method, epochs, self.machine.world)
-        for epoch in range(epochs):
-            part(epoch / (epochs + 1))  # asking takes about as long as one more
-            train_epoch(method, state, seed, self.machine)
-        part(epochs / (epochs + 1))
+        steps = self.machine.world.steps(method.steps_per_epoch)
+        for _ in range(epochs):
+
+            def tell(step: int, losses: Losses) -> None:
+                part((state.epoch + step / steps) / (epochs + 1))  # asking takes about as long as one epoch more
+
+            train_epoch(method, state, seed, self.machine, tell)
         for volume in volumes:
             yield predict(
                 state.ema_network, volume, self.preset.flips, mixed_precision=bool(self.machine.mixed_precision)
