@@ -14,19 +14,17 @@ from typing import Any, TypeAlias, Unpack
 
 from numpy.typing import ArrayLike
 
-from milopyp_inference.batch.reader import read_records, read_run
-from milopyp_inference.batch.records import RECORDS, Picked, load_record, record_path
 from milopyp_shared.arrays import TomogramLike
-from milopyp_shared.errors import InputError, UsageError
+from milopyp_shared.errors import UsageError
 from milopyp_shared.formats.candidates import CANDIDATES
 from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.positions import Positions, read_positions
 from milopyp_shared.lengths import common, refuse_larger
-from milopyp_shared.matching import Evaluation, evaluate_at_best_f1
-from milopyp_shared.names import listed
-from milopyp_shared.peaks import nms
+from milopyp_shared.matching import Evaluation
 from milopyp_shared.picks import Picks, as_picks
 
+from .comparison import compare, doubts
+from .judged import Source, read_run_source
 from .pick_files import ReadOptions, check_options, format_context, read_with_context
 
 # Options that say how known positions are written, which no run knows.
@@ -39,41 +37,6 @@ UNNAMED, KNOWN = Path("picks"), Path("truth")
 FilePath: TypeAlias = "str | os.PathLike[str]"
 
 _warn = logging.getLogger("milopyp").warning
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """How good the picks of several tomograms are.
-
-    Attributes
-    ----------
-    total, each
-        Of all tomograms together, and by name.
-    not_picked
-        Tomograms that have known positions and no picks; they are left out.
-    empty
-        Tomograms that the known positions do not name: all picks in them are false.
-    unjudged
-        Tomograms that there is no file of known positions for; they are left out.
-    """
-
-    total: Evaluation
-    each: dict[str, Evaluation]
-    not_picked: tuple[str, ...]
-    empty: tuple[str, ...] = ()
-    unjudged: tuple[str, ...] = ()
-
-    @property
-    def doubts(self) -> list[str]:
-        """What there is to say of tomograms that are not in both."""
-        doubts = []
-        if self.empty:
-            doubts.append(f"no particles are known of {listed(self.empty)}: all picks there count as false")
-        if self.unjudged:
-            doubts.append(f"no file of known positions, left out: {listed(self.unjudged)}")
-        if self.not_picked:
-            doubts.append(f"not picked, left out: {', '.join(self.not_picked)}")
-        return doubts
 
 
 def evaluate(
@@ -125,86 +88,19 @@ def evaluate(
         The radius is larger than the particle of the run.
     """
     if isinstance(picks, (str, os.PathLike)):
-        found = _read_by_name(Path(picks), tomogram, options)
+        found = _read_source(Path(picks), tomogram, options)
     else:
         context = format_context(UNNAMED, tomogram, options, _warn)
-        found = _PicksByName(UNNAMED, {context.label: as_picks(picks)}, {context.label: context})
+        found = Source.of(UNNAMED, {context.label: as_picks(picks)}, {context.label: context})
     known, where = _known_positions(truth, format, found.contexts)
-    voxels = matching_radius(radius, found.scale, found.path, "radius")
+    voxels = matching_radius(radius, scale_of([found], found.contexts), str(found.path), "radius")
     separation = found.distance if distance is None else distance
     if separation is None and found.candidates:
         separation = SEPARATION * voxels
-    compared = compare(found.picks, known, voxels, separation, of=found.path, where=where)
-    for doubt in compared.doubts:
+    compared = compare(found, known, voxels, separation, where)
+    for doubt in doubts([compared]):
         _warn(doubt)
     return compared.total
-
-
-def compare(
-    found: Mapping[str, Picks],
-    known: Positions,
-    radius: float,
-    distance: float | None,
-    *,
-    of: Path,
-    where: Path,
-) -> Comparison:
-    """Judge picks by known positions, both by the name of the tomogram.
-
-    A tomogram that the known positions do not name, although they name others, has no particles.
-
-    Parameters
-    ----------
-    radius
-        Of a match, voxels.
-    distance
-        Between picks at least, voxels; None: they are taken as they are.
-    of, where
-        What `found` and `known` were read from, for the message.
-
-    Raises
-    ------
-    InputError
-        They have no tomogram in common.
-    UsageError
-        The radius is not above 0.
-    """
-    positions = known.with_empty
-    common = [name for name in found if name in positions]
-    if not common:
-        raise InputError(
-            f"no tomogram of {of} ({', '.join(list(found)[:3])}) is in the list",
-            where=where,
-            expected="the same names in both",
-        )
-    kept = {name: found[name] if distance is None else nms(found[name], distance) for name in common}
-    pairs = {name: (own, positions[name].xyz) for name, own in kept.items()}
-    return Comparison(
-        evaluate_at_best_f1(list(pairs.values()), radius),
-        {name: evaluate_at_best_f1([pair], radius) for name, pair in pairs.items()},
-        tuple(sorted({*positions, *known.others} - set(found))),
-        known.unnamed,
-        tuple(name for name in found if name not in positions),
-    )
-
-
-def run_contexts(run: Path, names: Iterable[str], **of_the_truth: Any) -> dict[str, FormatContext]:
-    """What a run says of its tomograms; nothing is known of those of a lone table.
-
-    `of_the_truth` says how the known positions are written: fields of `FormatContext`.
-    """
-    contexts = {name: FormatContext(label=name) for name in names}
-    if (run / RECORDS).is_dir():
-        contexts |= {own.name: _context_of(own) for own in read_records(run) if own.name in contexts}
-    return {name: replace(context, **of_the_truth) for name, context in contexts.items()}
-
-
-def _context_of(record: Picked) -> FormatContext:
-    """What a record says; a header that nobody can read anew is not at hand, so that models count as drawn on it."""
-    try:
-        return FormatContext.of(record.read_anew, record.name)
-    except InputError:
-        return replace(FormatContext.of(record.frame, record.name), frame=None)
 
 
 @dataclass(frozen=True)
@@ -223,25 +119,13 @@ class Scale:
     voxel_size: float | None = None
 
 
-def run_scale(path: Path, names: Iterable[str]) -> Scale:
-    """What the records of a run say, or those of the run that a lone table lies in."""
-    folder = path if path.is_dir() else path.parent
-    records = [_record(folder, name) for name in names]
-    return Scale(
-        tuple(record.diameter for record in records if record is not None),
-        common(None if record is None else record.frame.one_voxel_size for record in records),
-    )
+def scale_of(sources: Iterable[Source], contexts: Mapping[str, FormatContext]) -> Scale:
+    """What the records of runs say of the particle, and of the tomograms all that is known."""
+    diameters = tuple(diameter for source in sources for diameter in source.diameters)
+    return Scale(diameters, common(context.one_voxel_size for context in contexts.values()))
 
 
-def _record(folder: Path, name: str) -> Picked | None:
-    try:
-        record = load_record(record_path(folder, name))
-    except InputError:
-        return None
-    return record if isinstance(record, Picked) else None
-
-
-def matching_radius(given: float | None, scale: Scale, of: Path, where: str, *, guess: bool = True) -> float:
+def matching_radius(given: float | None, scale: Scale, of: str, where: str, *, guess: bool = True) -> float:
     """The radius of a match in voxels: what is given, or half the particle.
 
     Parameters
@@ -273,35 +157,23 @@ def matching_radius(given: float | None, scale: Scale, of: Path, where: str, *, 
     return diameter / 2
 
 
-@dataclass(frozen=True)
-class _PicksByName:
-    """Where picks are from, those of each tomogram, and what is known of it.
-
-    `candidates` are picks that nothing has thinned out; they are to be `distance` voxels apart, if that is known.
-    """
-
-    path: Path
-    picks: Mapping[str, Picks]
-    contexts: Mapping[str, FormatContext]
-    candidates: bool = False
-    distance: float | None = None
-    scale: Scale = Scale()
-
-
-def _read_by_name(path: Path, tomogram: TomogramLike | None, options: ReadOptions) -> _PicksByName:
+def _read_source(path: Path, tomogram: TomogramLike | None, options: ReadOptions) -> Source:
     """The candidates of a run, or the picks of one file."""
     if not (path.is_dir() or path.suffix == "" or path.name.endswith(CANDIDATES)):
         picks, context = read_with_context(path, tomogram, None, options)
-        return _PicksByName(path, {context.label: picks}, {context.label: context})
-    found, distance = read_run(path)
-    scale = run_scale(path, found)
+        return Source.of(path, {context.label: picks}, {context.label: context})
+    source = read_run_source(path)
     if path.is_dir():
-        contexts = run_contexts(path, found, **_of_the_truth(path, tomogram, options))
-    else:
-        [(called, picks)] = found.items()
-        label = options.get("name") or called
-        found, contexts = {label: picks}, {label: replace(format_context(path, tomogram, options, _warn), label=label)}
-    return _PicksByName(path, found, contexts, candidates=True, distance=distance, scale=scale)
+        said = _of_the_truth(path, tomogram, options)
+        return replace(source, contexts={name: replace(own, **said) for name, own in source.contexts.items()})
+    [(called, known)] = source.contexts.items()
+    context = format_context(path, tomogram, options, _warn)
+    if (context.order, context.size, context.voxel_size) == (None, None, None):
+        context = replace(
+            context, order=known.order, size=known.size, voxel_size=known.voxel_size, frame=known.frame
+        )  # fmt: skip
+    label = options.get("name") or called
+    return replace(source.called({label: called}), contexts={label: replace(context, label=label)})
 
 
 def _of_the_truth(run: Path, tomogram: TomogramLike | None, options: ReadOptions) -> dict[str, Any]:

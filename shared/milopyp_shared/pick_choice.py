@@ -30,7 +30,7 @@ def choose_picks(entry: ImageEntry, word: str | None, warn: Callable[[str], None
     """
     there = _beside(entry, word)
     if word is None and len(there) > 1:
-        there = [path for path in there if path.suffix.lower() not in TEXTS or _has_points(path)] or there
+        there = [path for path in there if path.suffix.lower() not in TEXTS or has_points(path)] or there
     if not there:
         warn(_nothing(entry))
         return None
@@ -66,7 +66,7 @@ def _endings_of(word: str) -> Sequence[str]:
     return [ending for ending in PICK_ENDINGS if ending.endswith(suffixes)]
 
 
-def _has_points(path: Path) -> bool:
+def has_points(path: Path) -> bool:
     """Whether the first line that says something begins with three numbers."""
     from .textfile import read_lines, to_number
 

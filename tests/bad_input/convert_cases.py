@@ -60,7 +60,7 @@ def line(words: str) -> str:
 WHICH = [
     Case("STAR without format", line("a.csv b.star"), UsageError, "b.star", "--to with one of relion4, relion5, warp",
          csv()),
-    Case("STAR to read without format", line("a.star b.csv"), UsageError, "a.star", RELION, text("a.star", STAR)),
+    Case("STAR to read without format", line("a.star b.csv"), UsageError, "a.star", RELION, text("a.star", "data_\n")),
     Case("JSON to read without format", line("a.json b.csv"), UsageError, "a.json", "--from with one of copick, eman",
          text("a.json", "{}")),
     Case("suffix of no format", line("a.csv b.xyz"), UsageError, "b.xyz",

@@ -17,6 +17,7 @@ import torch
 from bad_input import (
     builders,
     convert_cases,
+    evaluate_cases,
     every_file_cases,
     export_cases,
     hostile_cases,
@@ -43,6 +44,7 @@ CASES = [
         template_cases,
         export_cases,
         prepare_and_evaluate_cases,
+        evaluate_cases,
         convert_cases,
         every_file_cases,
         hostile_cases,

@@ -77,8 +77,8 @@ def test_messages_name_options_that_exist(package: object) -> None:
 def test_strays_are_seen() -> None:
     assert command_of("milopyp engines build toy.onnx --gpus 0") == "milopyp engines build"
     assert strays("Give --tomogram FILE or --shape X Y Z.", "milopyp convert") == []
-    assert strays("Give --tomogram FILE. Then --truth.", "milopyp evaluate") == ["--tomogram"]
-    assert strays("Say it with --tomogram FILE of milopyp convert.", "milopyp evaluate") == []
+    assert strays("Give --tomogram FILE. Then --truth.", "milopyp report") == ["--tomogram"]
+    assert strays("Say it with --tomogram FILE of milopyp convert.", "milopyp report") == []
     assert strays("Pick again (milopyp-infer). Give --rescale.", "milopyp evaluate") == ["--rescale"]
     assert strays("'--anything' given to sbatch --mem=1G", "milopyp-infer") == []
     assert DOUBLED.search("error: ----slurm-time: has no effect")

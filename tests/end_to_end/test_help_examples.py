@@ -116,7 +116,9 @@ def for_evaluate() -> None:
     path = Path("picks/records/TS_01.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"diameter": 21.0}))  # of which 105A is half
     write_coordinate_list("coords_test.tsv", truth)
-    write("relion5", "particles.star", truth["TS_01"], "TS_01.mrc", "TS_01")
+    for path in ("particles.star", "template_matching.star"):
+        write("relion5", path, truth["TS_01"], "TS_01.mrc", "TS_01")
+    shutil.copytree("picks", "picks_b")
 
 
 def for_threshold() -> None:

@@ -230,7 +230,7 @@ def test_the_truth_of_several_tomograms(several: dict[str, list[list[float]]], f
         Path(f"picks/{name}.candidates.csv").write_text(f"x,y,z,score\n{rows}")
     outcome = run_line("milopyp evaluate picks --truth all.tbl --radius 0.1")
     assert (outcome.code, outcome.err) == (0, "warning: not picked, left out: /warp/TS_03.mrc\n")
-    assert "5; 5 within 0.1 voxels of 5 picks" in outcome.out
+    assert "candidates  5, of which 5 are right" in outcome.out
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_numbers_do_without_a_map(several: dict[str, list[list[float]]]) -> None
     """A number chooses from Python, too; where the map lacks one that is not asked for, it does not matter."""
     Path("all.doc").unlink()
     assert read_picks("all.tbl", dynamo_tomogram=12).xyz.tolist() == several["TS_02_10.00Apx"]
-    assert evaluate(np.array(POINTS), "all.tbl", 0.1, dynamo_tomogram=12).auprc == pytest.approx(1)
+    assert evaluate(np.array(POINTS), "all.tbl", 0.1, dynamo_tomogram=12).f1 == pytest.approx(1)
     with pytest.raises(UsageError, match=r"all\.doc beside it.* It has 1, 4, 12"):
         read_picks("all.tbl")
     Path("all.doc").write_text("12 TS_02\n")

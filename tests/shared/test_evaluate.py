@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from bad_input.builders import record_of, run_summary
-from milopyp.commands.evaluate import evaluate as evaluate_command
 from milopyp_shared.lists import write_coordinate_list
 from running import Outcome, run_line
+from toys import TOY, clean_phantom, write_tomogram
 
 TRUTH = [[10.0, 10.0, 10.0], [40.0, 10.0, 10.0], [10.0, 40.0, 10.0], [40.0, 40.0, 10.0]]
 # hit, false, hit, false, hit; the last particle is never found
@@ -60,7 +60,7 @@ def test_figures_of_a_hand_made_run() -> None:
     assert outcome.err == ""
     found = figures()
     assert found["auprc"] == pytest.approx(AUPRC)
-    assert (found["n_truth"], found["n_picks"], found["n_hits"]) == (4, 5, 3)
+    assert (found["n_truth"], found["n_candidates"], found["n_hits"]) == (4, 5, 3)
     # F1 = 2 hits / (picks + particles): 2/5, 2/6, 4/7, 4/8, 6/9
     assert found["best"] == pytest.approx({"f1": 6 / 9, "threshold": 0.5, "precision": 3 / 5, "recall": 3 / 4})
     assert found["rmse"] == pytest.approx(((1 + 4 + 9) / 3) ** 0.5)
@@ -68,6 +68,7 @@ def test_figures_of_a_hand_made_run() -> None:
     assert found["curve"]["precision"] == pytest.approx([1, 1 / 2, 2 / 3, 1 / 2, 3 / 5])
     assert found["curve"]["recall"] == pytest.approx([1 / 4, 1 / 4, 1 / 2, 1 / 2, 3 / 4])
     assert (found["tomograms"], found["distance"]) == (["a"], 6.0)  # 1.2 radii, since no run says otherwise
+    assert found["picks"] is None and "picks       not known: no record says which" in outcome.out
     for text in ("AUPRC       0.567", "best F1     0.667 at score 0.500", "RMSE        2.16", "+1.00 +0.67 +0.33"):
         assert text in outcome.out
 
@@ -92,9 +93,9 @@ def test_close_candidates_are_dropped_at_the_run_s_distance() -> None:
         assert (figures()["distance"], figures()["auprc"]) == (distance, pytest.approx(value))
     run_summary(suppression_distance=3.5)(Path())
     evaluate()
-    assert (figures()["distance"], figures()["n_picks"]) == (3.5, 6)
+    assert (figures()["distance"], figures()["n_candidates"]) == (3.5, 6)
     evaluate("picks", "--distance", "4.1")
-    assert (figures()["distance"], figures()["n_picks"]) == (4.1, 5)
+    assert (figures()["distance"], figures()["n_candidates"]) == (4.1, 5)
     Path("picks/run.json").write_text("cut off {")
     evaluate()
     assert figures()["distance"] == 6.0
@@ -118,7 +119,7 @@ def test_names_on_one_side_only() -> None:
     outcome = evaluate()
     none = "warning: no particles are known of no truth: all picks there count as false\n"
     assert outcome.err == f"{none}warning: not picked, left out: never picked\n"
-    assert (figures()["n_truth"], figures()["n_picks"]) == (4, 10)
+    assert (figures()["n_truth"], figures()["n_candidates"]) == (4, 10)
 
 
 def test_a_truth_that_says_none() -> None:
@@ -127,11 +128,11 @@ def test_a_truth_that_says_none() -> None:
     save("picks/a.candidates.csv", CANDIDATES)
     save("picks/b.candidates.csv", [(10, 10, 10, 0.95)])
     assert evaluate().err == ""
-    assert (figures()["n_truth"], figures()["n_picks"]) == (4, 6)
+    assert (figures()["n_truth"], figures()["n_candidates"]) == (4, 6)
     assert figures()["auprc"] == pytest.approx((1 / 2 + 2 / 4 + 3 / 6) / 4)
     Path("picks/a.candidates.csv").unlink()
     assert evaluate().err == "warning: not picked, left out: a\n"
-    assert (figures()["n_truth"], figures()["n_picks"], figures()["auprc"]) == (0, 1, None)
+    assert (figures()["n_truth"], figures()["n_candidates"], figures()["auprc"]) == (0, 1, None)
 
 
 @pytest.mark.parametrize("rows", [[], [(80.0, 80.0, 10.0, 0.8)]], ids=["no candidates", "no hits"])
@@ -211,13 +212,14 @@ def test_one_star_file_for_several_tomograms() -> None:
     assert {name: own["auprc"] for name, own in stored["per_tomogram"].items()} == pytest.approx(
         {"a": AUPRC, "b": AUPRC}
     )
-    assert "a: 4, 0.567, 0.667 at 0.500, 2.16" in outcome.out
+    row = next(line for line in outcome.out.splitlines() if line.startswith("a "))
+    assert row.split() == ["a", "4", "4", "0.500", "0.500", "0.500", "0.567", "0.667", "0.500", "2.16"]
     # F4 = 17 p r / (16 p + r): best at the last threshold, p = 3/5, r = 3/4
     assert stored["f4"] == pytest.approx(17 * 0.6 * 0.75 / (16 * 0.6 + 0.75))
     assert stored["rms_error"] == pytest.approx([(9 / 3) ** 0.5, (4 / 3) ** 0.5, (1 / 3) ** 0.5])
     text = Path("judged/evaluation.md").read_text()
-    assert "| a | 4 | 5 | 0.567 | 0.667 | 0.500 | 0.600 | 0.750 | 2.16 |" in text
-    assert "| **all** | 8 | 10 |" in text
+    assert "| `a` | 4 | 4 | 0.500 | 0.500 | 0.500 | 0.567 | 0.667 | 0.500 | 2.16 |" in text
+    assert "| `all` | 8 | 8 |" in text and "AUPRC and best F1 those of all 10 candidates" in text
     assert "mean +1.00, +0.67, +0.33" in text
     with Image.open("judged/evaluation.png") as picture:
         assert picture.size == (1100, 460)
@@ -299,14 +301,79 @@ def test_a_radius_in_angstrom_without_the_a_is_asked_about() -> None:
     ]
 
 
-def test_examples_of_the_help() -> None:
-    """Each runs as it stands."""
-    run_of("a", "xyz", "picks", diameter=21.0)
-    write_coordinate_list("coords_test.tsv", {"a": TRUTH})
-    written_as("relion5", "xyz", "particles.star", "")
-    examples = re.findall(r"^ +(milopyp evaluate .*)$", evaluate_command.help or "", re.MULTILINE)
-    assert len(examples) == 2
-    for example in examples:
-        outcome = run_line(example)
-        assert (outcome.code, outcome.err) == (0, ""), example
-    assert Path("figures.json").exists() and Path("judged/evaluation.md").exists()
+# ---------------------------------------------------------------- the picks of the run
+
+
+def of_selection(**selection: Any) -> dict[str, Any]:
+    """Options of a record."""
+    return {"options": {"selection": {"threshold": 0.5, "distance": 6.0} | selection, "published": None}}
+
+
+@pytest.mark.parametrize(
+    ("selection", "cut", "found"),
+    [
+        ({}, "4 above 0.500", (4, 2, 0.5)),  # the last candidate scores 0.5, and not above it
+        ({"threshold": 0.45}, "5 above 0.450", (5, 3, 0.45)),
+        ({"threshold": 0.0, "limit": 3}, "3 above 0.000, the best 3 of each tomogram", (3, 2, 0.0)),
+        ({"margin": 120.0}, "0 above 0.500, 120 A from its faces", (0, 0, 0.5)),  # of which all lie 10 voxels of 10 A
+        ({"threshold": 0.95}, "0 above 0.950", (0, 0, 0.95)),
+    ],
+)
+def test_the_picks_that_the_run_has_written_come_first(selection: Any, cut: str, found: tuple[Any, ...]) -> None:
+    """By the options of its records; AUPRC goes on to look at all candidates."""
+    run_of("a", "xyz", "picks", **of_selection(**selection))
+    outcome = evaluate()
+    n_picks, n_hits, threshold = found
+    own = figures()["picks"]
+    assert (own["n_picks"], own["n_truth"], own["n_hits"], own["threshold"]) == (n_picks, 4, n_hits, threshold)
+    assert own["precision"] == (pytest.approx(n_hits / n_picks) if n_picks else None)
+    assert own["recall"] == pytest.approx(n_hits / 4)
+    assert own["f1"] == pytest.approx(2 * n_hits / (n_picks + 4))
+    assert outcome.out.startswith(f"picks       {cut}: precision ")
+    assert (figures()["n_candidates"], figures()["auprc"]) == (5, pytest.approx(AUPRC))
+    assert "candidates  5, of which 3 are right" in outcome.out
+    assert "F4 weighs recall 4 times as much as precision" in outcome.out
+
+
+def test_thresholds_may_differ_by_tomogram() -> None:
+    write_coordinate_list("truth.txt", {"a": TRUTH, "b": TRUTH})
+    run_of("a", "xyz", "picks", **of_selection(threshold=0.65))
+    run_of("b", "xyz", "picks", **of_selection(threshold=0.45))
+    assert evaluate().out.startswith("picks       8 above 0.450 to 0.650: precision 0.625, recall 0.625, F1 0.625\n")
+    assert figures()["picks"]["threshold"] is None
+    each = {name: own["picks"] for name, own in figures()["per_tomogram"].items()}
+    assert {name: (own["n_picks"], own["n_hits"], own["threshold"]) for name, own in each.items()} == {
+        "a": (3, 2, 0.65), "b": (5, 3, 0.45)
+    }  # fmt: skip
+
+
+def test_picks_cut_anew_are_the_picks() -> None:
+    for name in ("a", "b"):
+        write_tomogram(Path(f"{name}.mrc"), clean_phantom().volume, voxel_size=10.0)
+    write_coordinate_list("truth.txt", dict.fromkeys(("a", "b"), clean_phantom().particles_xyz))
+    assert run_line(f"milopyp-infer a.mrc b.mrc --model {TOY} --out picks --threads 1").code == 0
+    for line in (None, "--value 0.9", "--count 4"):
+        assert line is None or run_line(f"milopyp threshold picks {line}").code == 0
+        evaluate()
+        written = [len(Path(f"picks/{name}.txt").read_text().splitlines()) for name in ("a", "b")]
+        assert figures()["picks"]["n_picks"] == sum(written) > 0
+        assert [own["picks"]["n_picks"] for own in figures()["per_tomogram"].values()] == written
+
+
+def test_picks_of_the_published_decoding_are_those_of_its_model() -> None:
+    """They are made from the heat map: no candidate says which."""
+    write_tomogram(Path("a.mrc"), clean_phantom().volume, voxel_size=10.0)
+    write_coordinate_list("truth.txt", {"a": clean_phantom().particles_xyz})
+    line = f"milopyp-infer a.mrc --model {TOY} --out picks --threads 1 --published --cutoff-z 0 --out-thresh 0.3"
+    assert run_line(line).code == 0
+    evaluate()
+    written = np.loadtxt("picks/a.txt", ndmin=2)
+    assert figures()["picks"]["n_picks"] == len(written) > 0
+    assert figures()["picks"]["n_hits"] == matches(written[:, [0, 2, 1]], np.array(clean_phantom().particles_xyz))
+    Path("picks/a.mod").unlink()
+    assert "picks       not known" in evaluate().out
+
+
+def matches(picks: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) -> int:
+    """Pairs within 5 voxels, where no two lie so close."""
+    return int((np.linalg.norm(picks[:, None] - truth[None], axis=2) <= 5).any(axis=0).sum())

@@ -20,7 +20,7 @@ from milopyp.commands.convert import FORMAT_WORDS
 from milopyp_shared import axes
 from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.formats import dynamo, star
-from milopyp_shared.formats.registry import FORMATS
+from milopyp_shared.formats.registry import FORMATS, format_of
 from milopyp_shared.names import only
 from milopyp_shared.picks import Picks
 
@@ -52,6 +52,20 @@ def test_any_points_come_back(points: Any, name: str, order: str, voxel_size: fl
     picks = Picks(points, np.array([0.9, 0.5, 0.5]))
     back = FORMATS[name].read(write(name, tmp_path / "picks", picks, how), how)
     np.testing.assert_allclose(back.xyz, picks.xyz, atol=0.01)
+
+
+def test_formats_of_one_suffix_are_told_by_what_the_file_holds(tmp_path: Path) -> None:
+    for word in ("relion4", "relion5", "warp", "copick"):
+        path = tmp_path / f"{word}{FORMATS[word].suffixes[0]}"
+        write(word, path, some_picks(), setting("xyz"))
+        assert format_of(path, None, "--from") == word
+    (tmp_path / "info.json").write_text('{"boxes_3d": []}')
+    assert format_of(tmp_path / "info.json", None, "--from") == "eman"
+    both = "".join(f"_{label}\n" for label in (*star.VOXELS, *star.CENTRED))
+    for name, content in (("both.star", f"data_\nloop_\n{both}1 2 3 4 5 6\n"), ("neither.json", "{}")):
+        (tmp_path / name).write_text(content)
+        with pytest.raises(UsageError, match="can be"):
+            format_of(tmp_path / name, None, "--from")
 
 
 def test_all_formats_are_in_the_help() -> None:

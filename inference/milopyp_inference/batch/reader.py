@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from milopyp_shared.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from milopyp_shared.formats.context import FormatContext
     from milopyp_shared.picks import Picks
 
     from .records import Picked
@@ -82,6 +83,25 @@ def candidates_of(folder: Path, record: Picked, lowest: float = 0.0, most: int |
         record.options.selection, threshold=lowest, limit=most, distance=record.suppression_distance
     )  # fmt: skip
     return select_picks(read_candidates(folder / f"{record.name}{CANDIDATES}"), selection, record.frame)
+
+
+def picks_of(folder: Path, record: Picked, context: FormatContext) -> Picks | None:
+    """The picks that the run has written, best first.
+
+    None: it has picked as the published program does, which makes no picks of candidates, and its model is not there.
+
+    Parameters
+    ----------
+    context
+        What is known of the tomogram.
+    """
+    from milopyp_shared.formats.conventions import read_mod
+
+    chosen = record.options.selection
+    if record.options.published is None:
+        return candidates_of(folder, record, chosen.threshold, chosen.limit)
+    model = folder / f"{record.name}.mod"
+    return read_mod(model, context) if model.is_file() else None
 
 
 def _distance(folder: Path) -> float | None:

@@ -22,7 +22,7 @@ FORMAT_WORDS = ("txt", "mod", "csv", "relion4", "relion5", "warp", "tbl", "copic
 @command("convert")
 @click.argument("source", type=click.Path(path_type=Path), metavar="IN")
 @click.argument("target", type=click.Path(path_type=Path), metavar="OUT")
-@option("--from", "from_", type=click.Choice(FORMAT_WORDS), help="Format of IN.  [default: by its suffix]")
+@option("--from", "from_", type=click.Choice(FORMAT_WORDS), help="Format of IN.  [default: as the file says]")
 @option("--to", type=click.Choice(FORMAT_WORDS), help="Format of OUT.  [default: by its suffix]")
 @option(
     "--overwrite", is_flag=True, help="Replace an existing OUT, unless it is a tomogram, a model file, or IN itself."

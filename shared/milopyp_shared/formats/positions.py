@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +52,7 @@ def read_positions(
     name_map: Mapping[str, str] | None = None,
     *,
     anonymous: bool = False,
+    option: str = "--from",
 ) -> Positions:
     """Positions of tomograms; each file is read once.
 
@@ -70,6 +71,8 @@ def read_positions(
         See `milopyp_shared.names.assign`, which says whose positions are whose.
     anonymous
         The only tomogram has no name: it is that of a file with one name.
+    option
+        That `word` is given by, for messages.
 
     Raises
     ------
@@ -78,15 +81,14 @@ def read_positions(
     UsageError
         The suffix says no format, or several; or something must be known of a tomogram to read it.
     """
-    if path.is_dir() or (not path.exists() and "*" in path.name):
-        return _from_files(path, word, contexts, name_map)
-    if not path.exists():
-        raise InputError("no such file or folder", where=path, expected="positions of particles")
+    if _is_of_several_files(path):
+        return _from_files(path, word, contexts, name_map, option)
+    _refuse_missing(path)
     if word is None and path.suffix.lower() in LISTS:
         refuse_class("list", _any_of(contexts).class_, path)
         found = {name: as_picks(xyz) for name, xyz in read_coordinate_list(path).items()}
         return by_names(path, found, contexts, _anyone(found, contexts) if anonymous else name_map)
-    word = format_of(path, word, "--from")
+    word = format_of(path, word, option)
     many = FORMATS[word].names
     if many is None:
         own = _only(path, contexts)
@@ -103,6 +105,30 @@ def read_positions(
     pairs = assign(list(contexts), named, path, _anyone(named, contexts) if anonymous else name_map)
     picks = {own: many.place(inside[name], contexts[own], path) for own, name in pairs.items()}
     return _sorted_out(picks, contexts, named, pairs)
+
+
+def read_all_positions(path: Path, word: str | None, context: FormatContext, option: str = "--from") -> Positions:
+    """As `read_positions`, of all tomograms that are there, by the names that the file has, or its own name.
+
+    Parameters
+    ----------
+    context
+        What is known of every one of them.
+    """
+    names = [path.stem]
+    if _is_of_several_files(path):
+        names = list(_files_by_name(path, word, "NAME"))
+    elif path.suffix.lower() in LISTS and word is None:
+        _refuse_missing(path)
+        return Positions({name: as_picks(xyz) for name, xyz in read_coordinate_list(path).items()})
+    else:
+        _refuse_missing(path)
+        word = format_of(path, word, option)
+        if (many := FORMATS[word].names) is not None:
+            check_needs(word, context, path)
+            inside = many.read(path, context)
+            return Positions({name or path.stem: many.place(own, context, path) for name, own in inside.items()})
+    return read_positions(path, word, {name: replace(context, label=name) for name in names}, option=option)
 
 
 def by_names(
@@ -141,10 +167,18 @@ def _files(path: Path, word: str | None) -> list[tuple[str, Path]]:
     return [(file.name[len(before) : len(file.name) - len(after)], file) for file in files if file.is_file()]
 
 
-def _from_files(
-    path: Path, word: str | None, contexts: Mapping[str, FormatContext], name_map: Mapping[str, str] | None
-) -> Positions:
-    """The positions in one file per tomogram; a tomogram without a file is not named."""
+def _is_of_several_files(path: Path) -> bool:
+    """Whether it is a folder, or a pattern, with one file per tomogram."""
+    return path.is_dir() or (not path.exists() and "*" in path.name)
+
+
+def _refuse_missing(path: Path) -> None:
+    if not path.exists():
+        raise InputError("no such file or folder", where=path, expected="positions of particles")
+
+
+def _files_by_name(path: Path, word: str | None, example: str) -> dict[str, list[Path]]:
+    """As `_files`, by name, of which there must be one, such as `example`."""
     called: dict[str, list[Path]] = {}
     for name, file in _files(path, word):
         called.setdefault(name, []).append(file)
@@ -152,18 +186,30 @@ def _from_files(
         raise InputError(
             "holds no file of picks" if path.is_dir() else "no file is called so",
             where=path,
-            expected=f"files such as {next(iter(contexts), 'NAME')}.star",
+            expected=f"files such as {example}.star",
         )
+    return called
+
+
+def _from_files(
+    path: Path,
+    word: str | None,
+    contexts: Mapping[str, FormatContext],
+    name_map: Mapping[str, str] | None,
+    option: str,
+) -> Positions:
+    """The positions in one file per tomogram; a tomogram without a file is not named."""
+    called = _files_by_name(path, word, next(iter(contexts), "NAME"))
     found = {}
     pairs = assign(list(contexts), list(called), path, name_map)
     for own, name in pairs.items():
         if len(called[name]) > 1:
             raise InputError(
                 f"several files of {own}: {listed(file.name for file in called[name])}", where=path,
-                expected="one per tomogram", remedy="Give --from.",
+                expected="one per tomogram", remedy=f"Give {option}.",
             )  # fmt: skip
         [file] = called[name]
-        found[own] = read_of(file, format_of(file, word, "--from"), contexts[own], own, name_map)
+        found[own] = read_of(file, format_of(file, word, option), contexts[own], own, name_map)
     return Positions(found)
 
 

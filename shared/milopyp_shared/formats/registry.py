@@ -11,6 +11,7 @@ from ..errors import InputError, UsageError
 from ..names import listed
 from ..picks import Picks
 from . import conventions, copick, dynamo, star
+from ._json import read_json
 from .context import FormatContext
 
 Reader = Callable[[Path, FormatContext], Picks]
@@ -127,6 +128,16 @@ FORMATS: dict[str, Format] = {
 }
 
 
+def _kind_of_json(path: Path) -> str | None:
+    """``copick`` or ``eman``, by the list that the file holds; None where it is neither."""
+    content = read_json(path)
+    return next((word for word, own in (("copick", "points"), ("eman", "boxes_3d")) if own in content), None)
+
+
+# Suffixes that several formats share: which of them a file is, by what it holds.
+KINDS: dict[str, Callable[[Path], str | None]] = {".star": star.kind_of, ".json": _kind_of_json}
+
+
 def check_needs(word: str, context: FormatContext, path: Path, *, writing: bool = False) -> None:
     """Refuse a file of the format `word` for which something is unknown, before anything is read or written.
 
@@ -188,21 +199,21 @@ def axes_warning(words: Iterable[str], order: str | None) -> str | None:
 
 
 def format_of(path: Path, word: str | None, option: str) -> str:
-    """The format of a file: `word`, or the only one that its suffix can mean.
+    """The format of a file: `word`, or the only one that its suffix, and what it holds, can mean.
 
     Parameters
     ----------
     option
-        ``--from`` or ``--to``; the latter leaves out formats that are only read.
+        That `word` is given by. ``--to``, of a file that is not there yet, leaves out formats that are only read.
 
     Raises
     ------
     UsageError
         No format or several have this suffix, or `word` is none or only read; the message names the choices.
     InputError
-        2D boxes.
+        2D boxes; or a file that cannot be read to tell its format.
     """
-    usable = [name for name, row in FORMATS.items() if option == "--from" or row.write is not None]
+    usable = [name for name, row in FORMATS.items() if option != "--to" or row.write is not None]
     if word is not None:
         if word not in usable:
             found = f"{word} is only read" if word in FORMATS else f"{word} is no format"
@@ -219,6 +230,8 @@ def format_of(path: Path, word: str | None, option: str) -> str:
     fitting = [name for name in usable if suffix in FORMATS[name].suffixes]
     if len(fitting) == 1:
         return fitting[0]
+    if fitting and option != "--to" and (kind := KINDS[suffix](path)) is not None:
+        return kind
     raise UsageError(
         f"{suffix} can be {' or '.join(fitting)}" if fitting else f"the suffix {suffix!r} says no format",
         where=path,

@@ -173,6 +173,23 @@ def read_star(path: str | Path) -> dict[str, Block]:
     return blocks
 
 
+def kind_of(path: Path) -> str | None:
+    """The format whose coordinates a STAR file's labels name; None where they name none, or two kinds of them.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read.
+    """
+    labels = {line.split()[0][1:] for _, line in read_lines(path) if line.lstrip().startswith("_")}
+    centred, in_voxels = CENTRED[0] in labels, VOXELS[0] in labels
+    if centred == in_voxels:
+        return None
+    if centred:
+        return "relion5"
+    return "relion4" if TOMOGRAM in labels else "warp"
+
+
 def read_all_particles(path: str | Path, coordinates: Sequence[str]) -> dict[str | None, Particles]:
     """Particles of all tomograms by the name that the file has for them; None: a file without names.
 

@@ -164,7 +164,7 @@ def _known(
     from milopyp_shared.formats.positions import read_positions
     from milopyp_shared.names import read_name_map
 
-    from ...evaluation import run_contexts
+    from ...judged import run_contexts
 
     contexts = run_contexts(run, [record.name for record in records], class_=class_)
     positions = read_positions(truth, from_, contexts, {} if name_map is None else read_name_map(name_map))
