@@ -12,6 +12,11 @@ from numpy.typing import NDArray
 SAMPLE = 1 << 20  # voxels that quantiles are taken of: they are then known to some thousandths of a standard deviation
 ONE_SIGMA = 0.158655254  # of a normal distribution lie below the mean by more than a standard deviation
 
+OUTERMOST = 0.01  # of the voxels lie beyond either of the outer levels
+NOISELESS = 0.02  # z-scores: with less, most voxels are one number, as in simulations without noise
+COLLAPSED = 0.6  # z-scores of one standard deviation, below which something else than the sample makes the z-scores
+FAR, FURTHER = 1.5, 1.0  # times and z-scores that outer levels are from those of the training, and more is said
+
 Formula = Literal["moments", "quantiles"]
 
 
@@ -20,6 +25,37 @@ class Scale(NamedTuple):
 
     centre: float
     unit: float
+
+
+class Levels(NamedTuple):
+    """z-scores that `OUTERMOST` and `ONE_SIGMA` of the voxels lie below and above: -2.3, -1, 1, 2.3 of noise."""
+
+    lowest: float
+    low: float
+    high: float
+    highest: float
+
+    def doubt(self, formula: Formula, trained: Levels | None) -> str | None:
+        """One sentence where these are not grey levels that a network was `trained` on, if that is known; else None.
+
+        Of quantiles two thirds are always within one z-score.
+        """
+        one_sigma = (self.high - self.low) / 2
+        if formula == "moments" and NOISELESS < one_sigma < COLLAPSED:
+            return (
+                f"W15 grey levels collapse: two thirds of the voxels have z-scores within {one_sigma:.2f}, because few "
+                "others are very dark or bright (a border, gold, hot voxels)"
+            )
+        if trained is None:
+            return None
+        for side, own, known in (("dark", -self.lowest, -trained.lowest), ("bright", self.highest, trained.highest)):
+            further, nearer = max(own, known), max(min(own, known), 1e-3)
+            if further / nearer > FAR and further - nearer > FURTHER:
+                return (
+                    f"W15 grey levels differ from those of the training: the {side}est {OUTERMOST:.0%} of the voxels "
+                    f"begin at {own:.1f} standard deviations, there at {known:.1f} (contrast, filter or content)"
+                )
+        return None
 
 
 class GreyStatistics(Protocol):
@@ -76,13 +112,22 @@ class Quantiles:
 
     def scale(self) -> Scale:
         """See `GreyStatistics`."""
-        sample = np.concatenate(self._sample)
+        sample = self._all
         if not len(sample):
             return Scale(0.0, 0.0)
         low, middle, high = np.quantile(sample, (ONE_SIGMA, 0.5, 1 - ONE_SIGMA))
         if high == low:
             return Scale(float(sample.mean(dtype=np.float64)), float(sample.std(dtype=np.float64)))
         return Scale(float(middle), float(high - low) / 2)
+
+    def levels(self, scale: Scale) -> Levels:
+        """Of all slabs, in these z-scores."""
+        places = (OUTERMOST, ONE_SIGMA, 1 - ONE_SIGMA, 1 - OUTERMOST)
+        return Levels(*(float(value) for value in (np.quantile(self._all, places) - scale.centre) / scale.unit))
+
+    @property
+    def _all(self) -> NDArray[np.float32]:
+        return np.concatenate(self._sample)
 
     @property
     def _step(self) -> int:

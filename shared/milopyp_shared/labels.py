@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from . import axes
 from .errors import ContradictionError, InputError
 from .formats import mod, text
+from .grey_statistics import ONE_SIGMA
 from .scale import Factors
 from .tomogram import TomogramHeader
 
@@ -150,13 +151,17 @@ def density_contrast(
 ) -> float:
     """Median of the density at labels minus that at random places, in standard deviations of the latter.
 
+    These are taken from quantiles: gold and hot voxels among the random places would make every label look empty.
+
     Parameters as `density_warning`.
     """
     rng = np.random.default_rng(0)
     size = np.array(volume.shape[::-1]) * factors[::-1]
     at_labels = _density(volume, xyz, diameter, factors)
     anywhere = _density(volume, rng.uniform(0, size - 1, (RANDOM_PLACES, 3)), diameter, factors)
-    return float((np.median(at_labels) - np.median(anywhere)) / (np.std(anywhere) + 1e-9))
+    low, high = np.quantile(anywhere, (ONE_SIGMA, 1 - ONE_SIGMA))
+    one_sigma = (high - low) / 2 or np.std(anywhere) + 1e-9
+    return float((np.median(at_labels) - np.median(anywhere)) / one_sigma)
 
 
 def _density(volume: NDArray[Any], xyz: NDArray[np.float64], diameter: float, factors: Factors) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from .constant_fill import Fill, find_fill
 from .errors import InputError
-from .grey_statistics import Formula, GreyStatistics, Moments, Quantiles
+from .grey_statistics import Formula, GreyStatistics, Levels, Moments, Quantiles, Scale
 from .masks import Mask
 from .scratch_array import scratch_array
 
@@ -104,6 +104,8 @@ class PreprocessedVolume:
         The grey levels that mean 0 and 1 to the network.
     sections_per_pair
         Full-resolution sections per section.
+    levels
+        How the z-scores of its voxels are spread.
     """
 
     filtered: NDArray[np.float32]
@@ -112,6 +114,7 @@ class PreprocessedVolume:
     limits: tuple[float, float]
     input_range: tuple[float, float]
     sections_per_pair: int
+    levels: Levels
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -162,13 +165,15 @@ def grey_levels(
     shape = (-(-depth // parameters.sections_per_pair), rows, columns)
     filtered = scratch_array(shape, folder=scratch_folder)
     fill = None if parameters.statistics == "moments" else find_fill(tomogram)
-    statistics: GreyStatistics = Moments() if parameters.statistics == "moments" else Quantiles(shape)
+    sample = Quantiles(shape)
+    statistics: GreyStatistics = Moments() if parameters.statistics == "moments" else sample
     lowest, highest = np.inf, -np.inf
     for first, block, counted in _filtered_slabs(tomogram, parameters, contrast, fill):
         filtered[first : first + len(block)] = block
         if mask is not None:
             counted &= mask.on_grid((first, 0, 0), counted.shape, (parameters.sections_per_pair, 1, 1))
-        statistics.add(block, counted, first)
+        for each in {id(own): own for own in (statistics, sample)}.values():
+            each.add(block, counted, first)
         lowest, highest = min(lowest, float(block.min())), max(highest, float(block.max()))
     tomogram.raise_if_modified()
     centre, unit = statistics.scale()
@@ -179,7 +184,8 @@ def grey_levels(
     if parameters.stretch:
         ends = _quantise(np.array([lowest, highest], dtype=np.float32), centre, unit, parameters.limits)
         input_range = (float(ends[0]), float(ends[1]))
-    return PreprocessedVolume(filtered, centre, unit, parameters.limits, input_range, parameters.sections_per_pair)
+    levels, per_pair = sample.levels(Scale(centre, unit)), parameters.sections_per_pair
+    return PreprocessedVolume(filtered, centre, unit, parameters.limits, input_range, per_pair, levels)
 
 
 def pair_sections(sections: NDArray[Any], pairing: Pairing) -> NDArray[Any]:

@@ -16,11 +16,12 @@ from typing import Annotated, Any, Protocol
 from msgspec import Meta
 
 from .errors import InputError
+from .grey_statistics import Levels
 from .preprocessing import Contrast, Preprocessing
 from .scale import LARGEST, SMALLEST, Factors
 from .typed_json import decode
 
-SCHEMA = 4
+SCHEMA = 5
 _MOMENTS = {"statistics": "moments"}
 #: By schema and part, what a field that is absent there meant when the file was written. Rows are never changed.
 _ABSENT: dict[int, dict[str, dict[str, Any]]] = {
@@ -41,12 +42,14 @@ _ABSENT: dict[int, dict[str, dict[str, Any]]] = {
             "working_bytes": 400,
             "scale": 1.0,
             "tile_bytes": None,
+            "levels": None,
         },
         "grey": {"pairing": "mean", "sigma": [0.4, 0.8, 0.8], "limits": [-4.0, 4.0], "stretch": False} | _MOMENTS,
         "threshold": {"calibrated": False},
     },
-    2: {"": {"scale": 1.0, "tile_bytes": None}, "grey": _MOMENTS},
-    3: {"": {"tile_bytes": None}},
+    2: {"": {"scale": 1.0, "tile_bytes": None, "levels": None}, "grey": _MOMENTS},
+    3: {"": {"tile_bytes": None, "levels": None}},
+    4: {"": {"levels": None}},
 }
 _NotNegative = Annotated[int, Meta(ge=0)]
 _Positive = Annotated[int, Meta(ge=1)]
@@ -230,6 +233,8 @@ class Recipe:
         The same in tiles on a CPU, where it is less; None: not known.
     scale
         Voxels that the network sees per voxel of the tomogram, along every axis: tomograms are resampled to it.
+    levels
+        Of the grey levels of the training tomograms, their mean; None: not known, or simulated.
     """
 
     architecture: str
@@ -253,6 +258,7 @@ class Recipe:
     working_bytes: int = 400
     tile_bytes: Annotated[int, Meta(ge=1)] | None = None
     scale: Annotated[float, Meta(ge=SMALLEST, le=LARGEST)] = 1.0
+    levels: Levels | None = None
 
     @property
     def voxel_per_output(self) -> Factors:

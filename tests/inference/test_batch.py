@@ -20,6 +20,7 @@ from milopyp_inference.engine.machine import Machine
 from milopyp_inference.engine.model import Model
 from milopyp_inference.engine.model_file import read_model_file
 from milopyp_inference.engine.providers.cpu import CpuEngine
+from milopyp_shared.recipe import METADATA_KEY
 from milopyp_shared.tomogram import Tomogram
 from running import Outcome, run_line, tree
 from toys import TOY, clean_phantom, write_tomogram
@@ -389,3 +390,20 @@ def test_a_summary_has_a_row_for_every_tomogram(workers: str) -> None:
     assert "tomograms/b.mrc: the file ends after 5 bytes" in rows["b"]["error"]
     assert (rows["b"]["picks"], rows["a"]["error"]) == ("", "")
     assert run_line(line).code == 1  # it is its own, and may be written anew
+
+
+def test_grey_levels_unlike_the_training_s_are_a_warning() -> None:
+    import onnx
+
+    proto = onnx.load("toy.onnx")
+    [recipe] = [entry for entry in proto.metadata_props if entry.key == METADATA_KEY]
+    recipe.value = json.dumps(json.loads(recipe.value) | {"levels": [-9.0, -1.0, 1.0, 2.3]})
+    onnx.save(proto, "toy.onnx")
+    outcome = pick()
+    assert outcome.err.count("W15 grey levels differ from those of the training") == 3
+    assert record("a")["warnings"][0].startswith("a: W15")
+    assert len(record("a")["levels"]) == 4
+    assert "in training 1 % of the voxels below and above -9.0 and +2.3" in run_line("milopyp show toy.onnx").out
+    assert run_line("milopyp report picks").code == 0
+    page = Path("picks/report.html").read_text()
+    assert '"said": ["W15 grey levels differ' in page and "grey levels: two thirds of the voxels from" in page

@@ -12,6 +12,7 @@ from scipy.stats import norm
 
 from milopyp_shared import axes, preprocessing
 from milopyp_shared.errors import InputError
+from milopyp_shared.grey_statistics import Formula, Levels
 from milopyp_shared.mrc import write_mrc
 from milopyp_shared.preprocessing import (
     Pairing,
@@ -22,7 +23,7 @@ from milopyp_shared.preprocessing import (
     published,
 )
 from milopyp_shared.tomogram import open_tomogram
-from toys import tomogram_of
+from toys import tomogram_of, write_tomogram
 
 PARAMETERS = {
     "default": Preprocessing(),
@@ -258,3 +259,29 @@ def test_no_room_for_the_scratch_file(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "Set TMPDIR" in str(caught.value)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("statistics", ["quantiles", "moments"])
+def test_levels_that_collapse_are_said(statistics: Formula, tmp_path: Path) -> None:
+    """One hot voxel makes the deviation of all voxels; quantiles do not heed it."""
+    clean = np.random.default_rng(0).normal(size=(24, 64, 64)).astype(np.float32)
+    hot = clean.copy()
+    hot[12, 30, 30] = 5000
+    parameters = Preprocessing(statistics=statistics)
+    found = []
+    for name, volume in (("clean", clean), ("hot", hot)):
+        write_tomogram(tmp_path / f"{name}.mrc", volume)
+        found.append(grey_levels(open_tomogram(tmp_path / f"{name}.mrc"), parameters).levels)
+    np.testing.assert_allclose(found[0], (-2.33, -1, 1, 2.33), atol=0.06)
+    assert found[0].doubt(statistics, None) is found[0].doubt(statistics, found[0]) is None
+    said = found[1].doubt(statistics, None) or ""
+    assert said.startswith("W15 grey levels collapse") == (statistics == "moments")
+
+
+def test_levels_unlike_those_of_the_training_are_said() -> None:
+    noise = Levels(-2.3, -1.0, 1.0, 2.3)
+    assert noise.doubt("quantiles", Levels(-3.2, -1.0, 1.0, 2.5)) is None
+    said = Levels(-6.0, -1.0, 1.0, 2.3).doubt("quantiles", noise)
+    assert said is not None
+    assert "the darkest 1% of the voxels begin at 6.0 standard deviations, there at 2.3" in said
+    assert "the brightest" in (noise.doubt("quantiles", Levels(-2.3, -1.0, 1.0, 5.0)) or "")

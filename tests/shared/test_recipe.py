@@ -120,6 +120,7 @@ MEANT_BEFORE: dict[str, Any] = {  # of fields that a file of schema 1 may lack
     "working_bytes": 400,
     "scale": 1.0,
     "tile_bytes": None,
+    "levels": None,
 }
 MEANT_IN_GREY: dict[str, Any] = {
     "pairing": "mean",

@@ -43,6 +43,7 @@ def recipe_of(network: FeatureNetwork, data: TrainingSet) -> Recipe:
         diameter=data.diameter,
         scale=data.scale,
         voxel_size=sizes[0] if sizes else None,
+        levels=data.levels,
         threshold=Threshold(0.5, "not determined"),
         labels={volume.name: len(volume.xyz) for volume in data.volumes},
         versions={"milopyp": version("milopyp")},

@@ -192,6 +192,7 @@ def _pick_one(run: PickingRun, image: ImageEntry, ready: _Ready, progress: Calla
             provider=model.provider.runtime_name,
             operators=model.engine.operators(),
             warnings=tuple(warnings),
+            levels=prepared.grey.levels,
             candidates=len(result.candidates),
             picks=picks,
             seconds={step: round(value, 4) for step, value in seconds.items()},
@@ -258,6 +259,9 @@ def _warn(name: str, prepared: Prepared, run: PickingRun) -> list[str]:
             f"{name}: W02 voxels of {tomogram.voxel_size:.3g} A, but the model was trained at {trained:.3g} A "
             "(--rescale resamples)"
         )
+    recipe = run.model.recipe
+    if doubt := prepared.grey.levels.doubt(recipe.grey.statistics, recipe.levels):
+        warnings.append(f"{name}: {doubt}")
     if doubt := axes_warning(run.options.formats, turned_frame(tomogram.frame, run.options.turn).order):
         warnings.append(f"{name}: {doubt}")
     published = run.options.published

@@ -30,6 +30,8 @@ def _complete_options(each: dict[str, Any], options: dict[str, Any]) -> None:
         each.setdefault("call", options)
     if "status" in each:
         each.setdefault("outputs", {})
+    if each.get("status") == "done":
+        each.setdefault("levels", None)
     if "name" in each:
         _complete_names(each, options)
 

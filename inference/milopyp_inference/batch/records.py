@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from milopyp_shared import axes
 from milopyp_shared.atomic import write_text
 from milopyp_shared.errors import InputError, MilopypError
+from milopyp_shared.grey_statistics import Levels
 from milopyp_shared.preprocessing import Contrast
 from milopyp_shared.recipe import Calibration, Threshold
 from milopyp_shared.tomogram import Frame, read_header
@@ -122,6 +123,8 @@ class Picked(TomogramRecord, frozen=True, kw_only=True, tag_field="status", tag=
         What the network ran on, and how many operators ran where.
     warnings
         That were said.
+    levels
+        How its grey levels are spread; runs of earlier versions do not say it.
     candidates, picks
         Numbers.
     seconds
@@ -139,6 +142,7 @@ class Picked(TomogramRecord, frozen=True, kw_only=True, tag_field="status", tag=
     provider: str
     operators: dict[str, int]
     warnings: tuple[str, ...]
+    levels: Levels | None
     candidates: Annotated[int, Meta(ge=0)]
     picks: Annotated[int, Meta(ge=0)]
     seconds: dict[str, float]

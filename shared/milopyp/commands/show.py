@@ -106,7 +106,15 @@ def _grey_levels(recipe: Recipe) -> str:
     low, high = grey.limits
     stretch = ", lowest and highest level stretched to 0 and 1" if grey.stretch else ""
     z_scores = f"z-scores {low:g} to {high:g} by {grey.statistics}"
-    return f"{PAIRING[grey.pairing]}; Gaussian filter {sigma} (z y x); {z_scores}{stretch}"
+    return f"{PAIRING[grey.pairing]}; Gaussian filter {sigma} (z y x); {z_scores}{stretch}{_trained_levels(recipe)}"
+
+
+def _trained_levels(recipe: Recipe) -> str:
+    """How dark and bright the training tomograms were, if that is known."""
+    if recipe.levels is None:
+        return ""
+    ends = f"{recipe.levels.lowest:.1f} and {recipe.levels.highest:+.1f}"
+    return f"; in training 1 % of the voxels below and above {ends}"
 
 
 def _threshold(recipe: Recipe) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from milopyp_shared import axes
 from milopyp_shared.errors import InputError
+from milopyp_shared.grey_statistics import Levels
 from milopyp_shared.header_checks import header_warnings, refuse_unequal_voxels
 from milopyp_shared.labels import check_labels, density_warning
 from milopyp_shared.lengths import refuse_wide, wide_warning
@@ -115,6 +116,13 @@ class TrainingSet:
     def scale(self) -> float:
         """At which all of its tomograms are seen, see `LabelledVolume.scale`."""
         return self.volumes[0].scale if self.volumes else 1.0
+
+    @property
+    def levels(self) -> Levels | None:
+        """The mean of its tomograms' grey levels; None of simulated ones, which are not a user's."""
+        if self.simulated or not self.volumes:
+            return None
+        return Levels(*np.mean([volume.grey.levels for volume in self.volumes], axis=0).tolist())
 
 
 def with_particles(volumes: Iterable[LabelledVolume]) -> list[LabelledVolume]:
@@ -275,6 +283,8 @@ def load_volumes(
         say(f"{image.name}: {x} x {y} x {z} voxels, order {tomogram.order}, {count}")
         volume = LabelledVolume(image.name, grey, xyz, tomogram.voxel_size, mask=mask, scale=scale)
         volumes.append(volume)
+        if doubt := grey.levels.doubt(parameters.statistics, None):
+            warn(f"{image.name}: {doubt}")
         if len(xyz) and (doubt := density_warning(grey.filtered, xyz, diameter, volume.voxel_per_grey)):
             warn(f"{image.name}: {doubt}")
     _warn_of_sizes([volume.voxel_size for volume in volumes if volume.voxel_size], warn)

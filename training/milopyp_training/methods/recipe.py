@@ -26,6 +26,7 @@ def recipe_of(method: Method, data: TrainingSet) -> Recipe:
         flips=method.preset.flips,
         scale=data.scale,
         voxel_size=sizes[0] if sizes else None,
+        levels=data.levels,
         threshold=Threshold(0.25, "not determined: training had not ended"),
         labels={volume.name: len(volume.xyz) for volume in data.volumes},
         versions={"milopyp": version("milopyp"), "torch": torch.__version__},

@@ -72,6 +72,8 @@ def facts_of(run: Path, record: Picked, tomogram: Tomogram, known: Known | None)
         "voxel": tomogram.voxel_size,
         "radius": record.diameter / 2,
         "thickness": thickness_of(z, record.diameter),
+        "said": [text.removeprefix(f"{record.name}: ") for text in record.warnings],
+        "levels": _levels(record),
         "threshold": record.options.selection.threshold,
         "picks": [[*np.round(xyz, 2).tolist(), round(float(s), DIGITS)] for xyz, s in zip(picks.xyz, picks.score)],
     }
@@ -79,6 +81,14 @@ def facts_of(run: Path, record: Picked, tomogram: Tomogram, known: Known | None)
         found = match_greedy(picks.xyz, picks.score, known, record.diameter / 2).truth_of_pick >= 0
         facts |= {"truth": np.round(known, 2).tolist(), "found": found.astype(int).tolist()}
     return facts
+
+
+def _levels(record: Picked) -> str:
+    """How the tomogram's grey levels are spread, for people."""
+    if record.levels is None:
+        return ""
+    lowest, low, high, highest = (f"{value:+.1f}" for value in record.levels)
+    return f"grey levels: two thirds of the voxels from {low} to {high} z-scores, 98 % from {lowest} to {highest}"
 
 
 def pictures_of(run: Path, record: Picked, tomogram: Tomogram, budget: int) -> dict[str, Any]:
@@ -116,6 +126,7 @@ def about(run: Path, summary: RunSummary, records: Sequence[Picked], known: Mapp
         "suggested": suggested and {"score": suggested.score, "basis": suggested.basis},
         "failed": summary.failed,
         "limit": selection.limit,
+        "models": [{"model": Path(model).name, "count": count} for model, count in summary.models],
         "expected": expected and {"score": expected.score, "precision": expected.precision, "recall": expected.recall},
         "judged": bool(known),
     }

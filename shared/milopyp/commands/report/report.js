@@ -229,6 +229,8 @@ function show(index, z = null) {
     else other.row.removeAttribute("aria-current");
   }
   element("name").textContent = own.name;
+  element("levels").textContent = own.levels;
+  element("said").replaceChildren(...own.said.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
   reveal(own.row);
   element("heat-label").hidden = !own.volume.heat;
   element("truth-label").hidden = !own.truth;
