@@ -50,6 +50,11 @@ def gzipped(folder: Path) -> None:
 LISTS = [
     Case("missing file in a list", f"{INFER} images.txt", InputError, "images.txt, line 3", "an existing file",
          picking(lists("a a.mrc\nb gone.mrc\n"))),
+    Case("file that could be two of a list's tomograms", f"{INFER} images.txt", InputError, "images.txt",
+         "the paths of existing files", picking(lists("a /gone/1/a.mrc\nb /gone/2/a.mrc\n")),
+         facts=("/gone/1/a.mrc", "2 of its tomograms")),
+    Case("absolute path in a list that leads nowhere", f"{INFER} images.txt", InputError, "images.txt, line 2",
+         "an existing file", picking(lists("a /gone/b.mrc\n")), facts=("/gone/b.mrc", "milopyp prepare")),
     Case("list without header", f"{INFER} images.txt", InputError, "images.txt, line 1", IMAGES_HEADER,
          picking(volume("a.mrc"), text("images.txt", "a a.mrc\n"))),
     Case("image list that is not there", TRAIN, InputError, "images.txt", "an image or coordinate list",

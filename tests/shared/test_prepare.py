@@ -93,7 +93,27 @@ def test_the_lists_move_with_their_folder(folder: Path, tmp_path: Path, monkeypa
     moved = folder.rename(tmp_path / "elsewhere")
     monkeypatch.chdir("/")
     [image] = read_image_list(moved / "run_train_imgs.txt")
-    assert image.path.is_file()
+    assert image.path == moved / "a.rec"
+
+
+def test_lists_that_are_moved_to_data_as_the_manual_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training finds lists there by their bare names, and the tomograms where they have always been."""
+    monkeypatch.chdir(tmp_path)
+    tomogram = write_tomogram(tmp_path / "sample_data/a.rec", noise(SHAPE))
+    save_text(tmp_path / "sample_data/a_coord.txt", POINTS + HALF)
+    assert run_line("milopyp prepare -e .rec -d sample_data -o sample_run -r xyz --no-pictures").code == 0
+    assert run_line("milopyp prepare -e .rec -d sample_data -o sample_run --inference").code == 0
+    (tmp_path / "data").mkdir()
+    for path in (tmp_path / "sample_data").glob("sample_run_*.txt"):
+        path.rename(tmp_path / "data" / path.name)
+    for name in ("sample_run_train_imgs.txt", "sample_run_test_imgs.txt"):
+        [image] = read_image_list(name)
+        assert image.path == tomogram
+    assert np.array_equal(read_coordinate_list("sample_run_train_coords.txt")["a"], POINTS)
+    lists = "--train_img_txt sample_run_train_imgs.txt --train_coord_txt sample_run_train_coords.txt"
+    outcome = run_line(f"milopyp-train semi {lists} --bbox 400 --exp_id sample --no-export")
+    assert outcome.out.startswith(f"sample_run_train_imgs.txt is {tmp_path}/data/sample_run_train_imgs.txt\n")
+    assert outcome.code == 2 and "400" in outcome.err  # both lists and the header were read before that
 
 
 @pytest.mark.parametrize("species", ["ribosome70S", "proteasome26S", "thyroglobulin"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from milopyp_shared.errors import InputError, UsageError
@@ -13,7 +13,9 @@ from milopyp_shared.names import of_file
 LIST_SUFFIXES = (".txt", ".tsv")
 
 
-def gather(inputs: Sequence[str], image_list: str | None = None) -> list[ImageEntry]:
+def gather(
+    inputs: Sequence[str], image_list: str | None = None, say: Callable[[str], None] = lambda text: None
+) -> list[ImageEntry]:
     """Tomograms of the command line, in its order.
 
     Parameters
@@ -22,6 +24,8 @@ def gather(inputs: Sequence[str], image_list: str | None = None) -> list[ImageEn
         Paths or globs of tomograms, or image lists (``.txt``, ``.tsv``).
     image_list
         One more image list, of any name.
+    say
+        Is told where lists and what is in them were found, as far as that could surprise.
 
     Raises
     ------
@@ -30,9 +34,9 @@ def gather(inputs: Sequence[str], image_list: str | None = None) -> list[ImageEn
     InputError
         A bad list, or two tomograms of one name: their outputs would overwrite each other.
     """
-    images = [image for text in inputs for image in _named_by(text)]
+    images = [image for text in inputs for image in _named_by(text, say)]
     if image_list is not None:
-        images += read_image_list(image_list)
+        images += read_image_list(image_list, say)
     if not images:
         raise UsageError(
             "no tomogram given", where="milopyp-infer", expected="paths, globs or an image list",
@@ -51,10 +55,10 @@ def gather(inputs: Sequence[str], image_list: str | None = None) -> list[ImageEn
     return images
 
 
-def _named_by(text: str) -> list[ImageEntry]:
+def _named_by(text: str, say: Callable[[str], None]) -> list[ImageEntry]:
     """The tomograms that one word of the command line names."""
     if text.endswith(LIST_SUFFIXES):
-        return read_image_list(text)
+        return read_image_list(text, say)
     if Path(text).exists() or not glob.has_magic(text):
         return [_entry(Path(text))]
     matches = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 - absolute patterns

@@ -153,7 +153,7 @@ def _list_tomograms(target: Path, entries: Sequence[ImageEntry], console: Consol
     from milopyp_shared.lists import write_image_list
 
     refuse_irreplaceable(target, [entry.path for entry in entries])
-    write_image_list(target, entries)
+    write_image_list(target, entries, absolute=True)
     console.say(f"wrote {target}: {len(entries)} tomograms")
 
 
@@ -181,7 +181,7 @@ def _list_labels(
             tomogram = open_tomogram(entry.path, order)
             draw(overlays[entry.name], tomogram, labels[entry.name], diameter_of(tomogram, how.bbox))
         console.say(f"look at the labels on their tomograms: {labelled[0].path.parent}/*_labels.png")
-    write_image_list(lists[0], labelled)
+    write_image_list(lists[0], labelled, absolute=True)
     write_coordinate_list(lists[1], labels)
     counts = [len(xyz) for xyz in labels.values() if len(xyz)]
     without = f", none in {len(labels) - len(counts)}" if len(labels) > len(counts) else ""
