@@ -30,7 +30,7 @@ PUBLISHED = "As the published program picks (with --published only)"
     required=True,
     type=click.Path(path_type=Path),
     group="Model",
-    help="ONNX file of milopyp-export, or the checkpoint it lies beside.",
+    help="ONNX file of milopyp-export, or a checkpoint (.pth), which is exported first where that has not been done.",
 )
 @option("--out", type=click.Path(path_type=Path), group="Output", help="Folder for all outputs.  [default: picks]")
 @option("--exp-id", group="Output", help="With --out-id, instead of --out: outputs go to exp/semi/EXP_ID/OUT_ID.")
