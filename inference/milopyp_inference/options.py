@@ -40,6 +40,7 @@ class InferOptions:
     overwrite: bool = False
     # tomograms
     test_img_txt: str | None = None
+    name_from: Literal["file", "parent"] = "file"
     order: str = axes.AUTO
     voxel_size: float | None = None
     rescale: bool = False

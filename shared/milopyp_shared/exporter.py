@@ -31,5 +31,6 @@ def run_export(checkpoint: Path, target: Path, *, overwrite: bool = False) -> No
     line = [*program, str(checkpoint), "-o", str(target), "--quiet", *(["--overwrite"] if overwrite else [])]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1].removeprefix("error: ")
+        said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        said = said.removeprefix("error: ").removeprefix(f"{checkpoint}: ").removesuffix(".")
         raise (InputError if done.returncode == _REFUSED else CheckError)(f"milopyp-export stopped ({said})")

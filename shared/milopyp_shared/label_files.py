@@ -137,7 +137,7 @@ def _of_one_file(
         console.warn(f"{path.name}: {len(found.others)} of its tomograms are not in the folder: {listed(found.others)}")
     for entry in entries:
         if entry.name not in found.picks:
-            console.warn(f"{entry.path.name} has no picks in {path.name}")
+            console.warn(f"{entry.file} has no picks in {path.name}")
             continue
         xyz, header = found.picks[entry.name].xyz, headers[entry.name]
         check_labels(xyz, header, path)
@@ -174,7 +174,7 @@ def _header(entry: ImageEntry, order: str, console: Console) -> TomogramHeader:
     header = read_header(entry.path, order)
     doubt = axes.order_warning(header.order, header.mrc.stored_shape)
     for sentence in ([doubt] if doubt else []) + header_warnings(header, one_size=False):
-        console.warn(f"{entry.path.name}: {sentence}")
+        console.warn(f"{entry.file}: {sentence}")
     return header
 
 
@@ -182,7 +182,7 @@ def _tell(found: _Labels, how: How, console: Console) -> None:
     """Say what labels a tomogram has and what looks wrong with them."""
     from .labels import doubles
 
-    name, xyz, source = found.entry.path.name, found.xyz, found.source.name
+    name, xyz, source = found.entry.file, found.xyz, found.source.name
     if not len(xyz):
         console.warn(
             f"{name}: {source} holds no picks of it: it counts as a tomogram without particles, all of it background"

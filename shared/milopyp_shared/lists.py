@@ -46,6 +46,12 @@ class ImageEntry:
     tomo_name: str | None = None
 
     @property
+    def file(self) -> str:
+        """What its file is called in messages: with the folder, where it is not named after the file."""
+        file = self.path.name
+        return file if file.startswith(self.name) else f"{self.path.parent.name}/{file}"
+
+    @property
     def label(self) -> str:
         """What it is called inside files that name their tomograms."""
         return self.tomo_name or self.name
@@ -224,6 +230,26 @@ def write_coordinate_list(
             numbers = (fixed(value, 0 if value.is_integer() else 2) for value in point)
             lines.append("\t".join([name, *numbers, *(column[name][index] for column in more.values())]))
     write_text(path, "".join(line + "\n" for line in lines))
+
+
+def refuse_namesakes(entries: Iterable[ImageEntry], remedy: str) -> None:
+    """Refuse two tomograms of one name, whose results would overwrite each other.
+
+    Raises
+    ------
+    InputError
+        There are two.
+    """
+    seen: dict[str, Path] = {}
+    for entry in entries:
+        if entry.name in seen:
+            raise InputError(
+                f"is called {entry.name} as {seen[entry.name]} is",
+                where=entry.path,
+                expected="different names, since outputs are named after them",
+                remedy=remedy,
+            )
+        seen[entry.name] = entry.path
 
 
 def check_image_name(name: str, where: object, remedy: str = "Rename the image here and in the other list.") -> None:

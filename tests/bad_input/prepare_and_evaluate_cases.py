@@ -46,6 +46,10 @@ PARTICLES = "data_\nloop_\n_rlnTomoName\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnC
 CASES = [
     Case("no folder to prepare", PREPARE, InputError, "data", "a folder with tomograms"),
     Case("no tomograms to prepare", PREPARE, InputError, "data", "tomograms", volume("data/a.mrc"), facts=("--ext",)),
+    Case("tomograms in the folders below", PREPARE, InputError, "data", "tomograms", volume("data/TS_1/a.rec"),
+         facts=("--name-from parent", "(1)")),
+    Case("tomograms in the folder itself", f"{PREPARE} --name-from parent", InputError, "data", "tomograms",
+         volume("data/a.rec"), facts=("--name-from file",)),
     Case("tomograms without picks", PREPARE, InputError, "data",
          "for tomo.rec one of tomo_coord.txt, tomo.txt, tomo.mod, tomo.star and so on", volume("data/a.rec"),
          facts=("warning: a.rec", "--inference")),

@@ -103,6 +103,10 @@ def for_prepare() -> None:
     for name in xyz:
         write("relion5", f"sample_data/{name}.star", xyz[name], f"sample_data/{name}.mrc", name)
     shutil.copy("sample_data/a.star", "particles.star")
+    for name in xyz:
+        Path(f"series/{name}").mkdir(parents=True)
+        shutil.copy(f"sample_data/{name}.mrc", f"series/{name}/tomogram.mrc")
+        write("txt", f"series/{name}/tomogram.txt", xyz[name], f"sample_data/{name}.mrc")
 
 
 def for_convert() -> None:
@@ -161,7 +165,8 @@ def for_export() -> None:
 
 
 def for_picking() -> None:
-    tomogram("tomograms/a.mrc")
+    for path in ("tomograms/a.mrc", "series/TS_01/tomogram.mrc"):
+        tomogram(path)
     Path("test_imgs.txt").write_text("image_name rec_path\na tomograms/a.mrc\n")
     shutil.copy(TOY, "ribosome.onnx")
 

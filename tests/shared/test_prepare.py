@@ -86,6 +86,23 @@ def test_lists_of_tomograms_to_pick(folder: Path) -> None:
     assert [image.name for image in read_image_list(folder / "run_test_imgs.txt")] == ["other"]
 
 
+def test_tomograms_that_lie_in_a_folder_each(folder: Path) -> None:
+    """As AreTomo and etomo leave them; their picks are called as the files are, or as the folders."""
+    for name in ("TS_01", "TS_02"):
+        write_tomogram(folder / name / "tomogram.rec", noise(SHAPE))
+    save_text(folder / "TS_01/tomogram_coord.txt", POINTS + HALF)
+    save_text(folder / "TS_02/TS_02.txt", POINTS[:2] + HALF)
+    outcome = prepare(folder, "--name-from parent")
+    assert "TS_01/tomogram.rec (order xyz): 3 labels from tomogram_coord.txt\n" in outcome.out
+    assert {name: len(xyz) for name, xyz in labels(folder).items()} == {"TS_01": 3, "TS_02": 2}
+    images = read_image_list(folder / "run_train_imgs.txt")
+    assert [image.path.parent.name for image in images] == [image.name for image in images] == ["TS_01", "TS_02"]
+    write_tomogram(folder / "TS_02/even.rec", noise(SHAPE))
+    prepare(folder, "--name-from parent --inference")
+    names = [image.name for image in read_image_list(folder / "run_test_imgs.txt")]
+    assert names == ["TS_01_tomogram", "TS_02_even", "TS_02_tomogram"]
+
+
 def test_the_lists_move_with_their_folder(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_tomogram(folder / "a.rec", noise(SHAPE))
     save_text(folder / "a.txt", POINTS + HALF)

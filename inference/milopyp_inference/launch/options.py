@@ -22,7 +22,18 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 GROUP = "Several processes"
 SLURM = tuple(f"slurm_{word}" for word in ("jobs", "at_once", "cpus", "gpus", "time", "memory", "partition", "option"))
-LEADER_ONLY = {"shard", "slurm", "dry_run", "overwrite", "quiet", "as_worker", "test_img_txt", "names", "tomograms"}
+LEADER_ONLY = {
+    "shard",
+    "slurm",
+    "dry_run",
+    "overwrite",
+    "quiet",
+    "as_worker",
+    "test_img_txt",
+    "name_from",
+    "names",
+    "tomograms",
+}
 WORKERS_OWN = {"provider", "gpus", "threads", "workers"}  # each has a value of its own
 
 _OPTIONS = (
