@@ -51,6 +51,8 @@ def commands() -> Iterator[tuple[str, click.Command]]:
         for word in command.list_commands(context):
             found = command.get_command(context, word)
             assert found
+            if found.name in PROGRAMS:  # milopyp train is milopyp-train
+                continue
             yield from leaves(f"{name} {word}".strip(), found)
 
     for program, (module, attribute) in PROGRAMS.items():
