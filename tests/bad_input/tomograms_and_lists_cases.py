@@ -71,7 +71,7 @@ LABELS = [
     Case("label outside the volume", TRAIN, ContradictionError, "coords.txt", INSIDE,
          lists(coordinates="a 10 12 8\na 40 40 40\n"), facts=("1 of 2 labels", "40, 40, 40")),
     Case("labels that fit another order only", TRAIN, ContradictionError, "coords.txt", INSIDE,
-         lists(coordinates="a 10 12 28\na 3 15 16\n"), facts=("2 of 2 labels", "--order")),
+         lists(coordinates="a 10 12 28\na 3 15 16\n"), facts=("2 of 2 labels", "x z y")),
     Case("empty coordinate list", TRAIN, InputError, "coords.txt", COORDINATE_LIST,
          both(lists(), text("coords.txt", ""))),
     Case("coordinate list of a header alone", TRAIN, InputError, "coords.txt", "at least one row",

@@ -273,13 +273,13 @@ def test_the_hint_speaks_of_the_columns_of_a_list(folder: Path) -> None:
     assert "with their columns taken as y x z they lie on particles" in outcome.err
 
 
-def test_labels_outside_name_the_order_that_fits(folder: Path) -> None:
-    """Positions of a table that were counted along the axes of a file in another order."""
+def test_labels_outside_name_the_columns_that_fit(folder: Path) -> None:
+    """Positions of a table that were counted along other axes; another --order would only make W04 doubt that."""
     write_tomogram(folder / "a.rec", noise(SHAPE))
     path = table(folder, name=["a"], coord=[[30.0, 4.0, 20.0]])
     before = tree(folder)
     outcome = run_line(f"milopyp prepare -o run --picks {path}", "-d", folder)
-    assert outcome.code == 2 and "xzy" in outcome.err
+    assert outcome.code == 2 and "when their columns are taken as x z y" in outcome.err and "--order" not in outcome.err
     assert tree(folder) == before
 
 
@@ -291,12 +291,36 @@ def test_labels_in_a_wrong_order_that_fits_are_found_by_their_density(folder: Pa
     assert len(low) >= 5
     save_text(folder / "a.txt", low)
     wrong = prepare(folder, "--order xzy --coords voxel --bbox 10")
-    assert (
-        "W03 labels lie on empty density" in wrong.err
-        and "with their columns taken as x y z they lie on particles" in wrong.err
-    )
+    assert "W03 labels lie on empty density" in wrong.err and "with --columns xyz they lie on particles" in wrong.err
+    assert prepare(folder, "--order xzy --coords voxel --bbox 10 --columns xyz").err == ""
     save_text(folder / "a.txt", low[:, [0, 2, 1]])
     assert prepare(folder, "--order xzy --coords voxel --bbox 10").err == ""
+
+
+@pytest.mark.parametrize("order", ["xyz", "xzy", "zyx"])
+def test_what_the_columns_are_and_what_the_file_is_are_two_things(order: str, folder: Path) -> None:
+    """A first hint is followed to the end; half voxels are those of the file's axes."""
+    write_tomogram(folder / "a.rec", noise(SHAPE), order)
+    indices = axes.columns_to_xyz(columns(order) + HALF, order)
+    save_text(folder / "a.txt", axes.xyz_to_columns(indices, "yzx"))
+    refused = run_line(f"milopyp prepare -o run --no-pictures --order {order}", "-d", folder)
+    assert refused.code == 2
+    words = refused.err.split("with --columns ")[1].rstrip(".\n").split(" or ")
+    assert "yzx" in words
+    prepare(folder, f"--order {order} --columns yzx")
+    assert labels(folder)["a"] == pytest.approx(POINTS)
+
+
+def test_lists_go_where_out_says(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bare name is one in the folder of the tomograms, as it has always been."""
+    monkeypatch.chdir(tmp_path)
+    write_tomogram(folder / "a.rec", noise(SHAPE))
+    save_text(folder / "a.txt", POINTS + HALF)
+    for out, place in (("ribo", "data"), ("lists/new/ribo", "lists/new"), ("./ribo", "."), (f"{tmp_path}/x/ribo", "x")):
+        outcome = run_line(f"milopyp prepare -d data -o {out} --no-pictures")
+        assert outcome.code == 0, outcome.err
+        assert {"ribo_train_imgs.txt", "ribo_train_coords.txt"} <= {path.name for path in Path(place).iterdir()}
+        assert read_image_list(f"{place}/ribo_train_imgs.txt")[0].path == folder / "a.rec"
 
 
 def test_bright_particles_are_noticed(folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from milopyp_shared.axes import ORDER_WORDS
+from milopyp_shared.axes import ORDER_WORDS, ORDERS
 from milopyp_shared.commandline import LengthRange, Number, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import InputError, MissingDependency, UsageError
@@ -38,7 +38,10 @@ if TYPE_CHECKING:
     help="Folder with the tomograms and their picks.",
 )
 @option("-e", "--ext", default=".rec", help="Ending of the tomograms.")
-@option("-o", "--out", required=True, help="Beginning of the lists' names.")
+@option(
+    "-o", "--out", required=True,
+    help="Beginning of the lists' names: a name, for lists in --dir, or one with its folder (data/ribo).",
+)  # fmt: skip
 @option(
     "-r",
     "--ord",
@@ -46,8 +49,13 @@ if TYPE_CHECKING:
     "order",
     type=click.Choice(ORDER_WORDS),
     default="auto",
-    help="File axes from fastest to slowest, of the tomograms and of the columns of their picks.",
+    help="File axes of the tomograms from fastest to slowest; auto takes the clearly thinnest as z.",
 )
+@option(
+    "--columns", type=click.Choice(ORDERS),
+    help="What the columns of coordinate texts are, where they do not follow the axes of the tomograms' files: xyz for "
+    "x, y, z whatever these are.  [default: as --order]",
+)  # fmt: skip
 @option(
     "--coords",
     type=click.Choice(["model2point", "voxel"]),
@@ -103,22 +111,20 @@ def prepare(folder: Path, out: str, order: str, **given: Any) -> None:
     writes them), tomo.mod, or tomo with another suffix of milopyp convert's formats. A file without a pick says that
     the tomogram holds no particle. Every label is checked against its tomogram, and tomo_labels.png shows them on it:
     look at it before training. The lists OUT_train_imgs.txt and OUT_train_coords.txt (with --inference
-    OUT_test_imgs.txt) are written into the folder.
+    OUT_test_imgs.txt) are written into the folder, or where OUT says; they may be moved.
 
     \b
     Examples:
       milopyp prepare -d sample_data -e .rec -o sample_run
+      milopyp prepare -d sample_data -e .rec -o data/sample_run --columns xyz
       milopyp prepare -d sample_data -e .mrc -o sample_run --from relion5 --bbox 21
       milopyp prepare -d sample_data -e .mrc -o sample_run --picks particles.star --from relion5
       milopyp prepare -d new_tomograms -e .mrc -o sample_run --inference
       milopyp prepare -d series -e .mrc -o sample_run --name-from parent
     """
-    from milopyp_shared.lists import check_image_name
-
     console = Console()
-    check_image_name(out, "--out", remedy="The lists lie in the folder of the tomograms.")
     entries = _named(find_tomograms(folder, given["ext"], given["name_from"]), given["ext"], given["name_from"])
-    images, coordinates, to_pick = (folder / f"{out}{ending}" for ending in LIST_ENDINGS)
+    images, coordinates, to_pick = list_paths(folder, out)
     if not (given["inference"] or given["img_only"]):
         how = How(**{name: given[name] for name in HOW})
         _list_labels((images, coordinates), entries, order, how, pictures=given["pictures"], console=console)
@@ -132,6 +138,23 @@ def prepare(folder: Path, out: str, order: str, **given: Any) -> None:
         alone = "--inference" if given["inference"] else "--img-only"
         raise UsageError(f"given beside {alone}", where="--picks", expected=f"one of them: {alone} lists no labels")
     _list_tomograms(to_pick if given["inference"] else images, entries, console)
+
+
+def list_paths(folder: Path, out: str) -> tuple[Path, Path, Path]:
+    """The lists for training, of tomograms and of coordinates, and that for picking.
+
+    Raises
+    ------
+    InputError
+        `out` has no name, or one that files cannot have.
+    """
+    from milopyp_shared.lists import check_image_name
+
+    own, slash, name = out.rpartition("/")
+    check_image_name(name, "--out", remedy="Give a name, or one with its folder: data/ribo.")
+    place = Path(own or "/") if slash else folder
+    images, coordinates, to_pick = (place / f"{name}{ending}" for ending in LIST_ENDINGS)
+    return images, coordinates, to_pick
 
 
 def find_tomograms(folder: Path, ext: str, name_from: str = "file") -> list[Path]:
@@ -215,7 +238,7 @@ def _list_labels(
             tomogram = open_tomogram(entry.path, order)
             draw(overlays[entry.name], tomogram, labels[entry.name], diameter_of(tomogram, how.bbox))
         folders = {entry.path.parent for entry in labelled}
-        some = folders.pop() if len(folders) == 1 else lists[0].parent / "*"
+        some = labelled[0].path.parent if len(folders) == 1 else labelled[0].path.parent.parent / "*"
         console.say(f"look at the labels on their tomograms: {some}/*_labels.png")
     write_image_list(lists[0], labelled, absolute=True)
     write_coordinate_list(lists[1], labels)
