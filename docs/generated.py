@@ -52,5 +52,5 @@ def _help_of(command: click.Command, context: click.Context) -> Iterator[str]:
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             found = command.get_command(context, name)
-            if found is not None:
+            if found is not None and found.name not in PROGRAMS:  # which have a place of their own
                 yield from _help_of(found, click.Context(found, info_name=name, parent=context))

@@ -98,14 +98,14 @@ def export_command(checkpoint: Path, output: Path | None, overwrite: bool, **opt
     from milopyp_shared.lists import read_image_list
 
     lists = {name: options.pop(name) for name in ("calibration", "verify_on")}
+    console = Console()
     wanted = ExportOptions(
         precision=options.pop("precision"),
         target=options.pop("target"),
         reduce_range=options.pop("reduce_range"),
         facts=TrainingFacts(**options),
-        **{name: read_image_list(path) if path else () for name, path in lists.items()},
+        **{name: read_image_list(path, console.say) if path else () for name, path in lists.items()},
     )
-    console = Console()
     recipe = export(checkpoint, output, wanted, console.say)
     figures = recipe.parity
     difference = figures.get("max_difference", figures.get("tomogram_max_difference", 0.0))

@@ -110,7 +110,7 @@ def complete(partial: Partial, path: Path) -> Recipe:
             f"{_listed([word.split()[0] for word in words])} unknown",
             where=path,
             expected=f"the options of its training, or the {OPTIONS_FILE} of its training beside it",
-            remedy=f"Give {_listed(words)} as in its training.",
+            remedy=f"Give milopyp-export {_listed(words)} as in its training.",
         )
     known = partial.known
     assert known.gauss is not None and known.compress is not None and known.bbox is not None

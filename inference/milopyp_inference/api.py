@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from milopyp_shared import axes
 from milopyp_shared.arrays import MaskLike, TomogramLike, as_mask, as_tomogram
+from milopyp_shared.console import Console
 from milopyp_shared.errors import UsageError
 from milopyp_shared.files import as_path
 from milopyp_shared.header_checks import refuse_unequal_voxels
@@ -45,7 +46,7 @@ def open_model(
     Parameters
     ----------
     path
-        ONNX file of milopyp-export.
+        ONNX file of milopyp-export, or a checkpoint, which is exported where there is no such file of it.
     provider
         ``cpu``, ``cuda``, ``tensorrt``, or ``auto`` for the best that works here.
     device
@@ -61,7 +62,7 @@ def open_model(
         The file is no such model, or cannot run here.
     """
     bound = None if memory is None else parse_memory(memory)
-    return open_on(as_path(path, "model"), Machine(provider, device, threads, bound))
+    return open_on(as_path(path, "model"), Machine(provider, device, threads, bound), Console().say)
 
 
 def pick(

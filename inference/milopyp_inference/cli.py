@@ -10,7 +10,7 @@ import click
 from milopyp_shared.axes import NO_TURN, ORDER_WORDS, TURNS
 from milopyp_shared.commandline import Number, command, option, run
 from milopyp_shared.console import Console
-from milopyp_shared.names import NAMES
+from milopyp_shared.names import NAME_FROM, NAMES
 
 from .engine.machine import AUTO
 from .engine.providers.registry import PROVIDERS
@@ -30,7 +30,7 @@ PUBLISHED = "As the published program picks (with --published only)"
     required=True,
     type=click.Path(path_type=Path),
     group="Model",
-    help="ONNX file of milopyp-export, or the checkpoint it lies beside.",
+    help="ONNX file of milopyp-export, or a checkpoint (.pth), which is exported first where that has not been done.",
 )
 @option("--out", type=click.Path(path_type=Path), group="Output", help="Folder for all outputs.  [default: picks]")
 @option("--exp-id", group="Output", help="With --out-id, instead of --out: outputs go to exp/semi/EXP_ID/OUT_ID.")
@@ -68,6 +68,11 @@ PUBLISHED = "As the published program picks (with --published only)"
     help="Picks per tomogram at most; with --published, candidates before all filters.  [default: no limit; 900]",
 )  # fmt: skip
 @option("--test-img-txt", metavar="LIST", group="Tomograms", help="Image list, beside or instead of INPUT.")
+@option(
+    "--name-from", type=click.Choice(NAME_FROM), default="file", group="Tomograms",
+    help="What outputs are named after: the tomograms' files, or the folders they lie in (TS_01 for "
+    "TS_01/tomogram.mrc, TS_01_even for TS_01/even.mrc beside others).",
+)  # fmt: skip
 @option(
     "--order",
     "--ord",
@@ -149,6 +154,7 @@ def infer_command(inputs: tuple[str, ...], **given: Any) -> int:
     Examples:
       milopyp-infer tomograms/*.mrc --model ribosome.onnx --out picks
       milopyp-infer test_imgs.txt --model ribosome.onnx --out picks --out-thresh 0.3 --with-score
+      milopyp-infer series/*/tomogram.mrc --model ribosome.onnx --out picks --name-from parent
       milopyp-infer test_imgs.txt --model ribosome.onnx --out picks --workers 2 --summary picks.csv
       milopyp-infer tomograms/*.mrc --model ribosome.onnx --out picks --dry-run
       milopyp-infer test_imgs.txt --model ribosome.onnx --out picks --slurm --slurm-cpus 4 --dry-run

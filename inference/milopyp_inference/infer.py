@@ -106,7 +106,8 @@ def find_tomograms(request: Request) -> Images:
         There are none, two of one name, or they lie where the outputs go.
     """
     options, words = request.options, request.options.inputs
-    everything = gather(words[1:] if words[:1] == ("semi",) else words, options.test_img_txt)
+    words = words[1:] if words[:1] == ("semi",) else words
+    everything = gather(words, options.test_img_txt, request.console.say, options.name_from)
     refuse_beside_tomograms(everything, request.folder)
     naming = Naming.read(options.names, options.tomograms, request.decoding.formats)
     called = naming.call({image.name: image.label for image in everything}, "milopyp-infer")

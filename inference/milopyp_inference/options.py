@@ -41,6 +41,7 @@ class InferOptions:
     summary: Path | None = None
     # tomograms
     test_img_txt: str | None = None
+    name_from: Literal["file", "parent"] = "file"
     order: str = axes.AUTO
     voxel_size: float | None = None
     rescale: bool = False

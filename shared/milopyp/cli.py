@@ -11,7 +11,10 @@ from milopyp_shared.commandline import CONTEXT, run
 COMMANDS = (
     "demo",
     "prepare",
+    "train",
     "learn",
+    "export",
+    "infer",
     "show",
     "evaluate",
     "convert",
@@ -24,8 +27,11 @@ COMMANDS = (
 )
 
 
+PROGRAMS = {"train": "milopyp_training", "export": "milopyp_export", "infer": "milopyp_inference"}
+
+
 class LazyGroup(click.Group):
-    """Commands by module name: ``milopyp.commands.NAME`` holds the command ``NAME``."""
+    """Commands by module name: ``milopyp.commands.NAME`` holds the command ``NAME``, other packages the programs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All commands, in the order of use."""
@@ -35,7 +41,11 @@ class LazyGroup(click.Group):
         """Import the module of one command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"milopyp.commands.{cmd_name}"), cmd_name)
+        if cmd_name in PROGRAMS:
+            module, attribute = f"{PROGRAMS[cmd_name]}.cli", f"{cmd_name}_command"
+        else:
+            module, attribute = f"milopyp.commands.{cmd_name}", cmd_name
+        command: click.Command = getattr(import_module(module), attribute)
         return command
 
 
@@ -43,6 +53,8 @@ class LazyGroup(click.Group):
 @click.version_option(package_name="milopyp")
 def milopyp() -> None:
     """Pick particles in cryo-electron tomograms from a few dozen clicks.
+
+    milopyp-train, milopyp-export and milopyp-infer are programs of their own, and words of this one.
 
     \b
     From clicks to picks:

@@ -57,6 +57,14 @@ class Command(click.Command):
 
     after_interrupt = "the same command goes on where it stopped"
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it; an interruption knows how to go on, whichever group the command was called by."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            interrupt.add_note(self.after_interrupt)
+            raise
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options under the headings of their groups, in the order of declaration."""
         groups: dict[str, list[tuple[str, str]]] = {}
@@ -228,8 +236,7 @@ def run(program: click.Command, arguments: list[str] | None = None) -> NoReturn:
             code = program.main(args=arguments, standalone_mode=False)
         except (Exception, KeyboardInterrupt) as raised:
             error = _meant(raised)
-            after_interrupt = getattr(program, "after_interrupt", Command.after_interrupt)
-            raise SystemExit(_report(error, after_interrupt, trace)) from error
+            raise SystemExit(_report(error, trace)) from error
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -247,7 +254,7 @@ def _meant(raised: BaseException) -> BaseException:
     return meant
 
 
-def _report(error: BaseException, after_interrupt: str, trace: bool) -> int:
+def _report(error: BaseException, trace: bool) -> int:
     """Say what ended a command; the exit code."""
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
@@ -257,7 +264,8 @@ def _report(error: BaseException, after_interrupt: str, trace: bool) -> int:
     if isinstance(error, BrokenPipeError):
         return INTERRUPTED
     if isinstance(error, (click.Abort, KeyboardInterrupt)):
-        messages.LOGGER.error(f"interrupted; {after_interrupt}", extra={"title": ""})
+        notes = getattr(error.__cause__ or error, "__notes__", [])  # click raises Abort from the interruption
+        messages.LOGGER.error(f"interrupted; {(*notes, Command.after_interrupt)[0]}", extra={"title": ""})
         return INTERRUPTED
     if trace:
         traceback.print_exception(error)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from .lists import ImageEntry
     from .tomogram import TomogramHeader
 
-OF_FILE_AXES = (".txt", ".coords", ".mod")  # what is in them follows the axes of the tomogram's file
+TEXTS = (".txt", ".coords")
+OF_FILE_AXES = (*TEXTS, ".mod")  # what is in them follows the axes of the tomogram's file
 DIAMETER = 20.0  # of the particle, voxels, where nothing is said
 
 
@@ -31,6 +32,7 @@ class How:
     """How picks are read; see the options of the same names."""
 
     coords: Literal["model2point", "voxel"] = "model2point"
+    columns: str | None = None
     fourth_column: Literal["score", "contour", "object"] | None = None
     object_: int | None = None
     from_: str | None = None
@@ -107,7 +109,8 @@ def _refuse_idle(how: How) -> None:
             "given without --picks", where="--double-z",
             expected="--picks FILE.parquet beside it: only those files count sections",
         )  # fmt: skip
-    idle = [name for name, value in (("--object", how.object_), ("--fourth-column", how.fourth_column)) if value]
+    alone = (("--object", how.object_), ("--fourth-column", how.fourth_column), ("--columns", how.columns))
+    idle = [name for name, value in alone if value]
     if how.picks is not None and idle:
         raise UsageError(
             "given beside --picks", where=" and ".join(idle), expected="one of them: it is for files of one tomogram"
@@ -137,7 +140,7 @@ def _of_one_file(
         console.warn(f"{path.name}: {len(found.others)} of its tomograms are not in the folder: {listed(found.others)}")
     for entry in entries:
         if entry.name not in found.picks:
-            console.warn(f"{entry.path.name} has no picks in {path.name}")
+            console.warn(f"{entry.file} has no picks in {path.name}")
             continue
         xyz, header = found.picks[entry.name].xyz, headers[entry.name]
         check_labels(xyz, header, path)
@@ -174,7 +177,7 @@ def _header(entry: ImageEntry, order: str, console: Console) -> TomogramHeader:
     header = read_header(entry.path, order)
     doubt = axes.order_warning(header.order, header.mrc.stored_shape)
     for sentence in ([doubt] if doubt else []) + header_warnings(header, one_size=False):
-        console.warn(f"{entry.path.name}: {sentence}")
+        console.warn(f"{entry.file}: {sentence}")
     return header
 
 
@@ -182,7 +185,7 @@ def _tell(found: _Labels, how: How, console: Console) -> None:
     """Say what labels a tomogram has and what looks wrong with them."""
     from .labels import doubles
 
-    name, xyz, source = found.entry.path.name, found.xyz, found.source.name
+    name, xyz, source = found.entry.file, found.xyz, found.source.name
     if not len(xyz):
         console.warn(
             f"{name}: {source} holds no picks of it: it counts as a tomogram without particles, all of it background"
@@ -206,8 +209,11 @@ def _density_warning(found: _Labels, how: How) -> str | None:
     if doubt is None:
         return None
     # what follows the file's axes in some formats is x, y, z in the others
-    columns = found.header.order if found.source.suffix.lower() in OF_FILE_AXES and how.picks is None else "xyz"
+    suffix = found.source.suffix.lower() if how.picks is None else ""
+    columns = how.columns or (found.header.order if suffix in OF_FILE_AXES else "xyz")
     words = column_orders_on_density(zyx, found.xyz, diameter, columns)
+    if words and suffix in TEXTS:
+        return f"{doubt}; with --columns {' or '.join(words)} they lie on particles"
     if words:
         orders = " or ".join(" ".join(word) for word in words)
         return f"{doubt}; with their columns taken as {orders} they lie on particles"
@@ -265,10 +271,17 @@ def _read(path: Path, header: TomogramHeader, name: str, how: How, names: Mappin
     from .formats.registry import format_of, refuse_class
     from .labels import check_labels, read_points_of
 
-    if path.suffix.lower() in OF_FILE_AXES and how.from_ in (None, "txt", "mod"):
+    suffix = path.suffix.lower()
+    if how.columns is not None and suffix not in TEXTS:
+        raise UsageError(
+            f"given for {path}", where="--columns", expected="a text: only that does not say what is x, y, z"
+        )
+    if suffix in OF_FILE_AXES and how.from_ in (None, "txt", "mod"):
         refuse_class("txt", how.class_, path)
         number = None if how.object_ is None else how.object_ - 1
-        return read_points_of(path, header, how.coords, extra=how.fourth_column, object=number)
+        return read_points_of(
+            path, header, how.coords, extra=how.fourth_column, object=number, order=how.columns
+        )  # fmt: skip
     xyz = read_of(path, format_of(path, how.from_, "--from"), how.context_of(header, name), name, names).xyz
     check_labels(xyz, header, path)
     return xyz

@@ -26,15 +26,17 @@ def read_points_of(
     path: Path,
     tomogram: TomogramHeader,
     coords: Coords = "model2point",
+    *,
     extra: Literal["score", "contour", "object"] | None = None,
     object: int | None = None,
+    order: str | None = None,
 ) -> NDArray[np.float64]:
     """Points of an IMOD model or a coordinate text that was made on a tomogram.
 
     Parameters
     ----------
     path
-        ``.mod``, or text with three columns in the file's axis order.
+        ``.mod``, or text with three columns.
     coords
         What the text counts: ``model2point`` (IMOD's model coordinates) or ``voxel`` (plain indices).
     extra
@@ -42,6 +44,8 @@ def read_points_of(
         those of ``object`` and contour; it is left out. None: nothing, or numbers in front that tell themselves.
     object
         Of the model, from 0; None: all.
+    order
+        Order word of the columns of a text; None: they follow the file's axes.
 
     Returns
     -------
@@ -54,8 +58,9 @@ def read_points_of(
     ContradictionError
         Points outside the volume; the order in which all would fit is named.
     """
-    frame = tomogram.frame
-    if path.suffix.lower() == ".mod":
+    frame, is_model = tomogram.frame, path.suffix.lower() == ".mod"
+    own = order or tomogram.order
+    if is_model:
         model = mod.read_mod(path)
         if object is not None and object >= len(model.objects):
             number = "1 object" if len(model.objects) == 1 else f"{len(model.objects)} objects"
@@ -67,13 +72,19 @@ def read_points_of(
         columns = mod.to_voxel_index(mod.model_points(model, object), model, frame.placement, frame.size)
     else:
         columns = text.read_points(path, extra="ignore" if extra == "score" else extra)
-        if coords == "model2point":
+        columns = axes.xyz_to_columns(axes.columns_to_xyz(columns, own), tomogram.order)
+        if coords == "model2point":  # half voxels and origin are those of the file's axes
             columns = mod.from_model(columns, frame.placement, frame.size)
     xyz = axes.columns_to_xyz(columns, tomogram.order)
     if not axes.inside(xyz, tomogram.shape).all():
-        words = [word for word in axes.column_orders_that_fit(columns, tomogram.shape) if word != tomogram.order]
-        names = " or ".join(" ".join(word) for word in words)
-        remedy = f"All of them fit when the columns are read as {names}." if words else ""
+        columns = axes.xyz_to_columns(xyz, own)
+        words = [word for word in axes.column_orders_that_fit(columns, tomogram.shape) if word != own]
+        remedy = ""
+        if words and is_model:
+            names = " or ".join(" x ".join(word) for word in words)
+            remedy = f"All of them fit a volume of the axes {names}: draw them on this one."
+        elif words:
+            remedy = f"All of them fit with --columns {' or '.join(words)}."
         raise _outside(xyz, tomogram, path, remedy)
     return xyz
 
@@ -86,7 +97,8 @@ def doubles(xyz: NDArray[np.float64], distance: float) -> int:
 
 
 def check_labels(xyz: NDArray[np.float64], tomogram: TomogramHeader, where: object) -> None:
-    """Refuse x, y, z labels outside the volume, and name the file order in which they would fit.
+    """Refuse x, y, z labels outside the volume, and say how they would fit: in another order of the file's axes, where
+    that leaves the thickness to the thinnest one, else with their columns exchanged.
 
     Raises
     ------
@@ -95,8 +107,13 @@ def check_labels(xyz: NDArray[np.float64], tomogram: TomogramHeader, where: obje
     """
     if axes.inside(xyz, tomogram.shape).all():
         return
-    words = [word for word in axes.file_orders_that_fit(xyz, tomogram.mrc.stored_shape) if word != tomogram.order]
-    raise _outside(xyz, tomogram, where, f"All of them fit with --order {' or '.join(words)}." if words else "")
+    stored = tomogram.mrc.stored_shape
+    words = [word for word in axes.file_orders_that_fit(xyz, stored) if not axes.order_warning(word, stored)]
+    if words := [word for word in words if word != tomogram.order]:
+        raise _outside(xyz, tomogram, where, f"All of them fit with --order {' or '.join(words)}.")
+    names = " or ".join(" ".join(word) for word in axes.column_orders_that_fit(xyz, tomogram.shape))
+    remedy = f"All of them fit when their columns are taken as {names}: exchange these there." if names else ""
+    raise _outside(xyz, tomogram, where, remedy)
 
 
 def density_warning(

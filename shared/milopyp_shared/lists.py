@@ -6,7 +6,10 @@ blank lines, a byte order mark and CRLF are accepted:
     image_name  rec_path                        image_name  x_coord  y_coord  z_coord
     TS_01       tomograms/TS_01.rec             TS_01       146      163      26
 
-A third column of an image list, ``tomo_name``, may say what the tomogram is called inside picks for other programs.
+Paths are relative to the list's folder, then to the working directory; an absolute path that is no longer there is
+looked for by its end in both. A third column of an image list, ``tomo_name``, may say what the tomogram is called
+inside picks for other programs.
+
 Coordinates are voxels in the inside frame (x, y, z; the centre of the first voxel is 0.0), whatever the axis order of
 the tomogram's file. A row ``TS_02 none none none`` says that TS_02 was looked at and holds no particle; a tomogram
 without a row is not labelled.
@@ -14,7 +17,8 @@ without a row is not labelled.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,13 +46,24 @@ class ImageEntry:
     tomo_name: str | None = None
 
     @property
+    def file(self) -> str:
+        """What its file is called in messages: with the folder, where it is not named after the file."""
+        file = self.path.name
+        return file if file.startswith(self.name) else f"{self.path.parent.name}/{file}"
+
+    @property
     def label(self) -> str:
         """What it is called inside files that name their tomograms."""
         return self.tomo_name or self.name
 
 
-def find_list(name: str | Path) -> Path:
+def find_list(name: str | Path, say: Callable[[str], None] = lambda text: None) -> Path:
     """Path of a list; one given without a folder is looked up in the working directory, then in ``data/``.
+
+    Parameters
+    ----------
+    say
+        Is told of a list in ``data/``, and of one there that is not taken.
 
     Raises
     ------
@@ -58,9 +73,12 @@ def find_list(name: str | Path) -> Path:
     path = Path(name)
     # in the published program's folder layout all lists lie in data/
     places = [path, Path("data") / path] if path.name == str(path) else [path]
-    for place in places:
-        if _is_file(place):
-            return place
+    there = [place for place in places if _is_file(place)]
+    if there and there != places[:1]:
+        left = "".join(f", and not {place}" for place in there[1:])
+        say(f"{name} is {there[0].absolute()}{left}")
+    if there:
+        return there[0]
     looked = " and ".join(str(place.absolute()) for place in places)
     raise missing_file_error(
         path,
@@ -69,11 +87,16 @@ def find_list(name: str | Path) -> Path:
     )
 
 
-def read_image_list(path: str | Path) -> list[ImageEntry]:
+def read_image_list(path: str | Path, say: Callable[[str], None] = lambda text: None) -> list[ImageEntry]:
     """Tomograms of an image list, in its order; a line that says the same as an earlier one is dropped.
 
     The list is looked up by `find_list`; relative tomogram paths are relative to its folder, then to the working
-    directory.
+    directory, and an absolute one that is not there is looked for by its end in the same folders.
+
+    Parameters
+    ----------
+    say
+        As for `find_list`; is told of tomograms that do not lie where the list says, and of others that could be meant.
 
     Raises
     ------
@@ -81,13 +104,15 @@ def read_image_list(path: str | Path) -> list[ImageEntry]:
         Unreadable, without the header ``image_name rec_path``, or empty; a name that cannot be part of a file name,
         two tomograms of one name, a tomogram that does not exist (all with the line).
     """
-    path = find_list(path)
-    folder = path.parent
+    path = find_list(path, say)
     images: dict[str, ImageEntry] = {}
+    found: dict[Path, Path] = {}
     for where, (name, rec_path, *more) in _rows(path, IMAGE_COLUMNS, TOMO_NAME):
         for each in (name, *more):
             check_image_name(each, where)
-        entry = ImageEntry(name, _find_tomogram(rec_path, folder, where), *more)
+        said = Path(rec_path)
+        found[said] = _find_tomogram(said, path.parent, where)
+        entry = ImageEntry(name, found[said], *more)
         known = images.setdefault(name, entry)
         if not known.path.samefile(entry.path) or known.label != entry.label:
             raise InputError(
@@ -96,11 +121,21 @@ def read_image_list(path: str | Path) -> list[ImageEntry]:
                 expected="one name per tomogram",
                 remedy="Rename one of them here and in the coordinate list.",
             )
+    for sentence in (_moved(path, found), _ambiguous(path, found)):
+        if sentence:
+            say(sentence)
     return list(images.values())
 
 
-def read_coordinate_list(path: str | Path) -> dict[str, NDArray[np.float64]]:
+def read_coordinate_list(
+    path: str | Path, say: Callable[[str], None] = lambda text: None
+) -> dict[str, NDArray[np.float64]]:
     """Labels by image name, in the list's order.
+
+    Parameters
+    ----------
+    say
+        As for `find_list`.
 
     Returns
     -------
@@ -112,7 +147,7 @@ def read_coordinate_list(path: str | Path) -> dict[str, NDArray[np.float64]]:
         Unreadable, without the header ``image_name x_coord y_coord z_coord``, or empty; a name that cannot be part of
         a file name, a coordinate that is no finite number, ``none`` beside numbers (all with the line).
     """
-    path = find_list(path)
+    path = find_list(path, say)
     points: dict[str, list[list[float]]] = {}
     without: dict[str, str] = {}
     for where, (name, *words) in _rows(path, COORDINATE_COLUMNS):
@@ -133,8 +168,13 @@ def read_coordinate_list(path: str | Path) -> dict[str, NDArray[np.float64]]:
     return {name: np.array(rows, dtype=np.float64).reshape(-1, 3) for name, rows in points.items()}
 
 
-def write_image_list(path: str | Path, entries: Iterable[ImageEntry]) -> None:
+def write_image_list(path: str | Path, entries: Iterable[ImageEntry], *, absolute: bool = False) -> None:
     """Write an image list; tomograms below the list's folder get relative paths, so that both can be moved together.
+
+    Parameters
+    ----------
+    absolute
+        All paths are absolute, so that the list can be moved away from the tomograms as well.
 
     Raises
     ------
@@ -148,7 +188,7 @@ def write_image_list(path: str | Path, entries: Iterable[ImageEntry]) -> None:
         for name in (entry.name, entry.label):
             check_image_name(name, path)
         tomogram = entry.path.absolute()
-        if tomogram.is_relative_to(folder):
+        if tomogram.is_relative_to(folder) and not absolute:
             tomogram = tomogram.relative_to(folder)
         text = str(tomogram)
         if text != text.strip() or not text.isprintable():
@@ -190,6 +230,26 @@ def write_coordinate_list(
             numbers = (fixed(value, 0 if value.is_integer() else 2) for value in point)
             lines.append("\t".join([name, *numbers, *(column[name][index] for column in more.values())]))
     write_text(path, "".join(line + "\n" for line in lines))
+
+
+def refuse_namesakes(entries: Iterable[ImageEntry], remedy: str) -> None:
+    """Refuse two tomograms of one name, whose results would overwrite each other.
+
+    Raises
+    ------
+    InputError
+        There are two.
+    """
+    seen: dict[str, Path] = {}
+    for entry in entries:
+        if entry.name in seen:
+            raise InputError(
+                f"is called {entry.name} as {seen[entry.name]} is",
+                where=entry.path,
+                expected="different names, since outputs are named after them",
+                remedy=remedy,
+            )
+        seen[entry.name] = entry.path
 
 
 def check_image_name(name: str, where: object, remedy: str = "Rename the image here and in the other list.") -> None:
@@ -272,20 +332,60 @@ def _cells(line: str, with_tabs: bool) -> list[str]:
     return [cell.strip() for cell in line.split("\t")] if with_tabs else line.split()
 
 
-def _find_tomogram(text: str, folder: Path, where: str) -> Path:
-    path = Path(text)
-    places = [path] if path.is_absolute() else [folder / path, path]
+def _find_tomogram(path: Path, folder: Path, where: str) -> Path:
+    """The file that a list in `folder` calls `path`."""
+    places = [folder / path, path]  # for an absolute path both are itself
+    if path.is_absolute():
+        ends = [Path(*path.parts[first:]) for first in range(1, len(path.parts))]
+        places += [place / end for place in (folder, Path()) for end in ends]
     for place in places:
         if _is_file(place):
             return place
-    folders = dict.fromkeys(str(place.absolute()) for place in (folder, Path()))
-    looked = "" if path.is_absolute() else f" (looked in {' and '.join(folders)})"
+    folders = " and ".join(dict.fromkeys(str(place.absolute()) for place in (folder, Path())))
+    if path.is_absolute():
+        remedy = "Write the list again with milopyp prepare, or correct its paths."
+    else:
+        remedy = "Paths are relative to the list's folder, then to the working directory."
     raise InputError(
-        f"there is no tomogram {text}{looked}",
+        f"there is no tomogram {path} (looked for {path.name} in {folders})",
         where=where,
         expected="an existing file",
-        remedy="Paths are relative to the list's folder, then to the working directory.",
+        remedy=remedy,
     )
+
+
+def _moved(path: Path, found: Mapping[Path, Path]) -> str:
+    """What to say of the tomograms of a list that do not lie where it says.
+
+    Raises
+    ------
+    InputError
+        One file would be several of them.
+    """
+    moved = {said: place for said, place in found.items() if said.is_absolute() and said != place}
+    uses = Counter(found.values())
+    for said, place in moved.items():
+        if uses[place] > 1:
+            raise InputError(
+                f"{said} is not there, and {place} could be {uses[place]} of its tomograms",
+                where=path,
+                expected="the paths of existing files",
+                remedy="Correct them, or write the list again with milopyp prepare.",
+            )
+    if not moved:
+        return ""
+    said, place = next(iter(moved.items()))
+    more = f" ({len(moved)} tomograms)" if len(moved) > 1 else ""
+    return f"{path}: {said} is not there any more, {place.absolute()} is read{more}"
+
+
+def _ambiguous(path: Path, found: Mapping[Path, Path]) -> str:
+    """What to say where a tomogram of a list could be another file as well."""
+    for said, place in found.items():
+        other = path.parent / said.name if said.is_absolute() else said
+        if _is_file(other) and not other.samefile(place):
+            return f"{path}: {place.absolute()} is read, and not {other.absolute()}"
+    return ""
 
 
 def _is_file(path: Path) -> bool:

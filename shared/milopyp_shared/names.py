@@ -7,6 +7,7 @@ without what programs add, and whatever the case of their letters.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ DECORATIONS = (
     Decoration(r"_info$", "EMAN2: info/TS_01_info.json"),
 )
 _ADDED = re.compile("|".join(f"(?:{own.pattern})" for own in DECORATIONS), re.IGNORECASE)
+NAME_FROM = ("file", "parent")  # what a tomogram's own name is taken from
 NAMES = ("file", "series")  # how a tomogram can be called; see `milopyp_shared.written_names`
 _SOME = 3  # names that a message lists
 WHOSE = "Say with --name-map of milopyp evaluate or prepare which name is whose."
@@ -64,6 +66,20 @@ def bare(name: str) -> str:
 def of_file(path: Path) -> str:
     """The name of a tomogram's file, without folder, packing and ending: ``TS_01`` of ``TS_01.mrc.gz``."""
     return (path.with_suffix("") if path.suffix.lower() in PACKED else path).stem
+
+
+def from_folders(paths: Sequence[Path], names: Sequence[str]) -> list[str]:
+    """The names of tomograms that lie in a folder each: ``TS_01`` of ``TS_01/tomogram.mrc``.
+
+    Parameters
+    ----------
+    names
+        Of the files; where these differ, ``TS_01_even`` is that of ``TS_01/even.mrc``.
+    """
+    folders = [Path(os.path.abspath(path)).parent.name for path in paths]  # noqa: PTH100 - links keep their names
+    if len(set(names)) == 1:
+        return folders
+    return [f"{folder}_{name}" for folder, name in zip(folders, names, strict=True)]
 
 
 def series(name: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import InputError
+from .names import of_file
 
 if TYPE_CHECKING:
     from .lists import ImageEntry
@@ -48,9 +49,9 @@ def choose_picks(entry: ImageEntry, word: str | None, warn: Callable[[str], None
 def _beside(entry: ImageEntry, word: str | None) -> list[Path]:
     """Files that may hold picks, those that count first before others."""
     endings = PICK_ENDINGS if word is None else _endings_of(word)
-    wanted = [name + ending for ending in endings for name in (entry.name, entry.path.name)]
+    names = tuple(dict.fromkeys((entry.name, of_file(entry.path), entry.path.name)))
+    wanted = [name + ending for ending in endings for name in names]
     rank = {name.lower(): number for number, name in reversed(list(enumerate(wanted)))}
-    names = (entry.name, entry.path.name)
     found = [
         path
         for path in entry.path.parent.iterdir()
@@ -85,7 +86,9 @@ def _is_newer(path: Path, other: Path) -> bool:
 
 def _nothing(entry: ImageEntry) -> str:
     """What to say of a tomogram without a file, and of files whose names go on."""
-    some = ", ".join(entry.name + ending for ending in PICK_ENDINGS[:4])
+    named_after_file = entry.path.name.startswith(entry.name)
+    own = entry.name if named_after_file else of_file(entry.path)
+    some = ", ".join(own + ending for ending in PICK_ENDINGS[:4])
     longer = sorted(
         path.name
         for path in entry.path.parent.iterdir()
@@ -93,8 +96,8 @@ def _nothing(entry: ImageEntry) -> str:
         and path.name.lower().endswith(PICK_ENDINGS)
         and not path.name.endswith(LIST_ENDINGS)
     )
-    if not longer:
-        return f"{entry.path.name} has no picks ({some}, ...)"
+    if not longer or not named_after_file:  # the * of a pattern is the name
+        return f"{entry.file} has no picks ({some}, ...)"
     pattern = f"*{longer[0].removeprefix(entry.name)}"
     hint = f"--picks '{entry.path.parent / pattern}' reads {longer[0]}"
-    return f"{entry.path.name} has no picks ({some}, ...); {hint}"
+    return f"{entry.file} has no picks ({some}, ...); {hint}"

@@ -16,6 +16,7 @@ from bad_input.builders import (
     model,
     picked,
     picking,
+    published,
     recipe_edited,
     recipe_in,
     recipe_with,
@@ -47,8 +48,11 @@ from milopyp_shared.recipe import SCHEMA
 from toys import noise
 
 MODELS = [
-    Case("checkpoint for picking", "milopyp-infer a.mrc --model model.pth", InputError, "model.pth",
-         "an ONNX file, here or as model.onnx beside it", both(volume("a.mrc"), text("model.pth", ""))),
+    Case("text as a checkpoint for picking", "milopyp-infer a.mrc --model toy.pth", InputError, "toy.pth",
+         "a checkpoint that can be exported", picking(volume("a.mrc"), text("toy.pth", "no weights"))),
+    Case("published checkpoint for picking", "milopyp-infer a.mrc --model model.pth", InputError, "model.pth",
+         "a checkpoint that can be exported", both(volume("a.mrc"), published()),
+         facts=("opt.txt", "Give milopyp-export --gauss SIGMA", "--bbox DIAMETER")),
     Case("no such model", "milopyp-infer a.mrc --model gone.onnx", InputError, "gone.onnx", MODEL, volume("a.mrc")),
     Case("ONNX file of another program", f"{INFER} a.mrc", InputError, "toy.onnx", "a file made by milopyp-export",
          recipe_edited(lambda proto: proto.ClearField("metadata_props"))),
@@ -283,8 +287,6 @@ OPTIONS = [
          UsageError, "--out-id", "a plain name without slashes", picking(volume("a.mrc")), facts=("'../../y'",)),
     Case("test list that is not there", f"{INFER} --test_img_txt gone.txt", InputError, "gone.txt",
          "an image or coordinate list", model()),
-    Case("export of another checkpoint", "milopyp-infer a.mrc --model toy.pth", ContradictionError, "toy.onnx",
-         "the export of toy.pth", picking(volume("a.mrc"), text("toy.pth", "other weights")), facts=("--overwrite",)),
 ]  # fmt: skip
 
 CASES = [*MODELS, *OPTIONS]

@@ -51,6 +51,8 @@ def commands() -> Iterator[tuple[str, click.Command]]:
         for word in command.list_commands(context):
             found = command.get_command(context, word)
             assert found
+            if found.name in PROGRAMS:  # milopyp train is milopyp-train
+                continue
             yield from leaves(f"{name} {word}".strip(), found)
 
     for program, (module, attribute) in PROGRAMS.items():
@@ -103,6 +105,10 @@ def for_prepare() -> None:
     for name in xyz:
         write("relion5", f"sample_data/{name}.star", xyz[name], f"sample_data/{name}.mrc", name)
     shutil.copy("sample_data/a.star", "particles.star")
+    for name in xyz:
+        Path(f"series/{name}").mkdir(parents=True)
+        shutil.copy(f"sample_data/{name}.mrc", f"series/{name}/tomogram.mrc")
+        write("txt", f"series/{name}/tomogram.txt", xyz[name], f"sample_data/{name}.mrc")
 
 
 def for_convert() -> None:
@@ -163,7 +169,8 @@ def for_export() -> None:
 
 
 def for_picking() -> None:
-    tomogram("tomograms/a.mrc")
+    for path in ("tomograms/a.mrc", "series/TS_01/tomogram.mrc"):
+        tomogram(path)
     Path("test_imgs.txt").write_text("image_name rec_path\na tomograms/a.mrc\n")
     shutil.copy(TOY, "ribosome.onnx")
 

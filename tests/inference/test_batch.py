@@ -407,3 +407,16 @@ def test_grey_levels_unlike_the_training_s_are_a_warning() -> None:
     assert run_line("milopyp report picks").code == 0
     page = Path("picks/report.html").read_text()
     assert '"said": ["W15 grey levels differ' in page and "grey levels: two thirds of the voxels from" in page
+
+
+def test_names_from_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers are told the names by their leader."""
+    for name in ("TS_01", "TS_02"):
+        write_tomogram(Path(f"series/{name}/tomogram.mrc"), clean_phantom().volume)
+    outcome = run_line(f"milopyp-infer 'series/*/tomogram.mrc' --model {TOY} --out each --name-from parent --workers 2")
+    assert outcome.code == 0, outcome.err
+    assert sorted(path.name for path in Path("each").glob("*.txt")) == ["TS_01.txt", "TS_02.txt"]
+    monkeypatch.chdir("series/TS_01")
+    Path("even.mrc").hardlink_to("tomogram.mrc")
+    assert run_line(f"milopyp-infer even.mrc tomogram.mrc --model {TOY} --name-from parent --threads 1").code == 0
+    assert sorted(path.name for path in Path("picks").glob("*.txt")) == ["TS_01_even.txt", "TS_01_tomogram.txt"]

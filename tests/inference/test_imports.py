@@ -59,11 +59,16 @@ def test_the_start_is_light(body: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "program"),
-    [("inference", "infer_command"), ("training", "train_command"), ("export", "export_command")],
+    ("module", "program", "words"),
+    [
+        ("milopyp_inference", "infer_command", []),
+        ("milopyp_training", "train_command", []),
+        ("milopyp_export", "export_command", []),
+        ("milopyp", "milopyp", ["train"]),
+    ],
 )
-def test_help_needs_no_arrays(module: str, program: str, tmp_path: Path) -> None:
-    loaded = loaded_after(running(f"milopyp_{module}.cli", program, "--help"), tmp_path)
+def test_help_needs_no_arrays(module: str, program: str, words: list[str], tmp_path: Path) -> None:
+    loaded = loaded_after(running(f"{module}.cli", program, *words, "--help"), tmp_path)
     assert not loaded & {"numpy", "msgspec", "importlib.metadata"}
 
 

@@ -19,7 +19,7 @@ from milopyp_inference.decode.published import PublishedOptions
 from milopyp_inference.engine.machine import Machine
 from milopyp_inference.options import InferOptions, check_against_recipe, output_folder, parse_machine
 from milopyp_inference.pick_options import FIBRE_OPTIONS, PUBLISHED_OPTIONS, published_options
-from milopyp_shared import preprocessing
+from milopyp_shared import exporter, preprocessing
 from milopyp_shared.errors import ContradictionError, MilopypError, UsageError
 from milopyp_shared.recipe import METADATA_KEY, Recipe
 from running import run_line
@@ -106,7 +106,8 @@ def test_more_words_of_the_published_program(manual: Path) -> None:
     assert all(word.isdecimal() for line in lines for word in line.split("\t")[:3])
 
 
-def test_the_export_must_be_of_this_checkpoint(manual: Path) -> None:
+def test_the_export_must_be_of_this_checkpoint(manual: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporter, "_NEEDED", ("torch_that_is_not_there",))
     (manual / "model_4.pth").write_bytes(b"trained again")
     outcome = run_line(LINE)
     assert outcome.code == 2
@@ -116,7 +117,8 @@ def test_the_export_must_be_of_this_checkpoint(manual: Path) -> None:
     assert not (manual / "all_out").exists()
 
 
-def test_a_checkpoint_without_its_export(manual: Path) -> None:
+def test_a_checkpoint_without_its_export(manual: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporter, "_NEEDED", ("torch_that_is_not_there",))
     (manual / "model_4.onnx").unlink()
     outcome = run_line(LINE)
     assert outcome.code == 2
@@ -272,7 +274,7 @@ def test_devices_that_make_no_sense(provider: str, gpus: str, said: str) -> None
     ("given", "where"),
     [
         ("--slurm-time 1:00", "--slurm-time"),
-        ("--slurm-at-once 2 --slurm-jobs 4 --dry-run", "--slurm-jobs, --slurm-at-once, --dry-run"),
+        ("--slurm-at-once 2 --slurm-jobs 4 --dry-run", "--slurm-jobs, --slurm-at-once"),
         ("--slurm-option --account=me --slurm-option --qos=long", "--slurm-option"),
         ("--nms 3 --cutoff-z 0", "--nms, --cutoff-z"),
         ("--fiber --r2-cutoff 1", "--fiber, --r2-cutoff"),

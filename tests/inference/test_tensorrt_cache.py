@@ -17,6 +17,7 @@ import onnxruntime
 import pytest
 
 from milopyp_inference.engine import tensorrt_cache
+from milopyp_inference.engine.cache import cache_folder
 from milopyp_inference.engine.machine import Machine
 from milopyp_inference.engine.model import open_model
 from milopyp_inference.engine.providers import cuda, tensorrt
@@ -205,13 +206,13 @@ def test_where_engines_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.setenv("MILOPYP_CACHE", str(tmp_path / "own"))
-    assert tensorrt_cache.cache_folder() == tmp_path / "own"
+    assert cache_folder() == tmp_path / "own"
     monkeypatch.setenv("MILOPYP_CACHE", "")
-    assert tensorrt_cache.cache_folder() == tmp_path / "xdg" / "milopyp"
+    assert cache_folder() == tmp_path / "xdg" / "milopyp"
     monkeypatch.delenv("MILOPYP_CACHE")
     assert tensorrt_cache.ensure(KEY, fill) == tmp_path / "xdg" / "milopyp" / "engines" / KEY.name
     monkeypatch.setenv("XDG_CACHE_HOME", "")
-    assert tensorrt_cache.cache_folder() == tmp_path / "home" / ".cache" / "milopyp"
+    assert cache_folder() == tmp_path / "home" / ".cache" / "milopyp"
 
 
 def test_list_and_clear(cache: Path) -> None:
@@ -290,11 +291,11 @@ def test_build_prepares_what_picking_uses(cache: Path, session: type[Session]) -
     assert size == 2**20
     said = outcome.out.splitlines()
     assert said == [
-        "an engine for tiles of 80 x 64 x 32 voxels; building one takes minutes",
+        "building TensorRT's engine for tiles of 80 x 64 x 32 voxels: minutes, once",
         f"built {name} in {cache}/engines",
     ]
     assert session.built == [(32, 64, 80)]
-    assert run_line(line).out.splitlines()[1] == f"there was one already in {cache}/engines"
+    assert run_line(line).out.splitlines()[-1] == f"there was one already in {cache}/engines"
 
     engine = open_model(TOY, Machine(provider="tensorrt")).engine
     del session.opened[:]

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -22,6 +23,9 @@ from milopyp_shared.errors import (
     MissingDependency,
     UsageError,
 )
+from milopyp_training import train
+from running import run_line
+from toys import TOY, clean_phantom, write_tomogram
 
 Answer = tuple[int, str, str]
 
@@ -271,3 +275,28 @@ def test_arguments_come_from_the_command_line_when_not_given(tmp_path: Any) -> N
     for code, said in ((0, ""), (1, ""), (3, "error: parity\n")):
         done = subprocess.run([sys.executable, program, "--exit_with", str(code)], capture_output=True, text=True)
         assert (done.returncode, done.stdout, done.stderr) == (code, "", said)
+
+
+# ---------------------------------------------------------------- programs as words of the group
+
+
+@pytest.mark.parametrize("word", ["train", "export", "infer"])
+def test_a_program_is_a_word_of_the_group(word: str) -> None:
+    as_word, as_program = run_line(f"milopyp {word} --help"), run_line(f"milopyp-{word} --help")
+    assert re.match(rf"Usage: \S+ {word} \[OPTIONS\]", as_word.out)
+    assert as_word.out.split("\n\n", 1)[1] == as_program.out.split("\n\n", 1)[1]
+    wrong = run_line(f"milopyp {word} --never")
+    assert wrong.code == 2 and f" {word} --help' for help." in wrong.err
+    assert f"  {word} " in run_line("milopyp --help").out
+
+
+def test_the_group_hands_on_exit_codes_and_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_tomogram(Path("a.mrc"), clean_phantom().volume)
+    Path("b.mrc").write_text("no tomogram")
+    outcome = run_line(f"milopyp infer a.mrc b.mrc --model {TOY} --threads 1")
+    assert (outcome.code, outcome.err[:11]) == (1, "failed: b: ")
+    monkeypatch.setattr(train, "train", lambda _: signal.raise_signal(signal.SIGTERM))
+    stopped = run_line("milopyp train --train-img-txt a.txt --train-coord-txt b.txt --bbox 10 --exp-id x")
+    assert stopped.code == 130
+    assert stopped.err.strip() == "interrupted; the same command with --resume goes on after the last finished epoch"

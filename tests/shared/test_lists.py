@@ -64,6 +64,31 @@ def test_the_list_s_folder_comes_before_the_working_directory(folder: Path) -> N
     assert image.path == folder / "a.rec"
 
 
+def test_absolute_paths_that_are_gone_are_looked_for_by_their_ends(folder: Path) -> None:
+    gone = "image_name\trec_path\nA\t/old/project/a.rec\nB\t/old/my tomograms/b 2.rec\nC\t/old/work/c.rec\n"
+    said: list[str] = []
+    images = lists.read_image_list(write(folder / "images.txt", gone), said.append)
+    work = folder.parent / "work"
+    assert [image.path.resolve() for image in images] == [
+        folder / "a.rec",
+        folder / "my tomograms/b 2.rec",
+        work / "c.rec",
+    ]
+    assert said == [
+        f"{folder}/images.txt: /old/project/a.rec is not there any more, {folder}/a.rec is read (3 tomograms)"
+    ]
+
+
+def test_other_files_that_could_be_meant_are_named(folder: Path) -> None:
+    (Path.cwd() / "a.rec").touch()
+    said: list[str] = []
+    for own in ("a.rec", Path.cwd() / "a.rec"):
+        lists.read_image_list(write(folder / "images.txt", f"image_name rec_path\nA {own}\n"), said.append)
+    (folder / "images.txt").unlink()
+    places = [folder / "a.rec", Path.cwd() / "a.rec"]
+    assert said == [f"{folder}/images.txt: {a} is read, and not {b}" for a, b in (places, reversed(places))]
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -104,8 +129,11 @@ def test_a_list_may_say_that_a_tomogram_holds_no_particle(tmp_path: Path, conten
         ("# list\nimage_name path\nA a.rec\n", "line 2: column rec_path is missing"),
         ("image_name,rec_path\nA,a.rec\n", "column image_name, rec_path is missing"),
         ("image_name rec_path rec_path\nA a.rec a.rec\n", "rec_path is missing or there twice"),
-        ("image_name rec_path\n\nA nowhere.rec\n", "line 3: there is no tomogram nowhere.rec .looked in .*project and"),
-        ("image_name rec_path\nA /nowhere/a.rec\n", "line 2: there is no tomogram /nowhere/a.rec; expected"),
+        (
+            "image_name rec_path\n\nA nowhere.rec\n",
+            "line 3: there is no tomogram nowhere.rec .looked for nowhere.rec in .*project and",
+        ),
+        ("image_name rec_path\nA /nowhere/b.rec\n", "line 2: there is no tomogram /nowhere/b.rec .looked for b.rec in"),
         ("image_name rec_path\nA " + "x" * 5000 + "\n", "line 2: there is no tomogram"),
         ("image_name rec_path\nA .\n", "line 2: there is no tomogram"),
         ("image_name rec_path\nB my tomograms/b 2.rec\n", "line 2: 4 values for 2 columns.* tabs"),
@@ -153,9 +181,11 @@ def test_find_list_looks_in_data_as_the_manual_does(folder: Path) -> None:
     work = Path.cwd()
     (work / "data").mkdir()
     in_data = write(work / "data" / "train.txt", "")
-    assert lists.find_list("train.txt").samefile(in_data)
+    said: list[str] = []
+    assert lists.find_list("train.txt", said.append).samefile(in_data)
     here = write(work / "train.txt", "")
-    assert lists.find_list("train.txt").samefile(here)
+    assert lists.find_list("train.txt", said.append).samefile(here)
+    assert said == [f"train.txt is {in_data}", f"train.txt is {here}, and not data/train.txt"]
     assert lists.find_list("../project/a.rec").samefile(folder / "a.rec")
     with pytest.raises(InputError, match=re.escape(f"{work / 'other.txt'} and {work / 'data/other.txt'}")):
         lists.find_list("other.txt")

@@ -86,6 +86,23 @@ def test_lists_of_tomograms_to_pick(folder: Path) -> None:
     assert [image.name for image in read_image_list(folder / "run_test_imgs.txt")] == ["other"]
 
 
+def test_tomograms_that_lie_in_a_folder_each(folder: Path) -> None:
+    """As AreTomo and etomo leave them; their picks are called as the files are, or as the folders."""
+    for name in ("TS_01", "TS_02"):
+        write_tomogram(folder / name / "tomogram.rec", noise(SHAPE))
+    save_text(folder / "TS_01/tomogram_coord.txt", POINTS + HALF)
+    save_text(folder / "TS_02/TS_02.txt", POINTS[:2] + HALF)
+    outcome = prepare(folder, "--name-from parent")
+    assert "TS_01/tomogram.rec (order xyz): 3 labels from tomogram_coord.txt\n" in outcome.out
+    assert {name: len(xyz) for name, xyz in labels(folder).items()} == {"TS_01": 3, "TS_02": 2}
+    images = read_image_list(folder / "run_train_imgs.txt")
+    assert [image.path.parent.name for image in images] == [image.name for image in images] == ["TS_01", "TS_02"]
+    write_tomogram(folder / "TS_02/even.rec", noise(SHAPE))
+    prepare(folder, "--name-from parent --inference")
+    names = [image.name for image in read_image_list(folder / "run_test_imgs.txt")]
+    assert names == ["TS_01_tomogram", "TS_02_even", "TS_02_tomogram"]
+
+
 def test_the_lists_move_with_their_folder(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_tomogram(folder / "a.rec", noise(SHAPE))
     save_text(folder / "a.txt", POINTS + HALF)
@@ -93,7 +110,27 @@ def test_the_lists_move_with_their_folder(folder: Path, tmp_path: Path, monkeypa
     moved = folder.rename(tmp_path / "elsewhere")
     monkeypatch.chdir("/")
     [image] = read_image_list(moved / "run_train_imgs.txt")
-    assert image.path.is_file()
+    assert image.path == moved / "a.rec"
+
+
+def test_lists_that_are_moved_to_data_as_the_manual_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training finds lists there by their bare names, and the tomograms where they have always been."""
+    monkeypatch.chdir(tmp_path)
+    tomogram = write_tomogram(tmp_path / "sample_data/a.rec", noise(SHAPE))
+    save_text(tmp_path / "sample_data/a_coord.txt", POINTS + HALF)
+    assert run_line("milopyp prepare -e .rec -d sample_data -o sample_run -r xyz --no-pictures").code == 0
+    assert run_line("milopyp prepare -e .rec -d sample_data -o sample_run --inference").code == 0
+    (tmp_path / "data").mkdir()
+    for path in (tmp_path / "sample_data").glob("sample_run_*.txt"):
+        path.rename(tmp_path / "data" / path.name)
+    for name in ("sample_run_train_imgs.txt", "sample_run_test_imgs.txt"):
+        [image] = read_image_list(name)
+        assert image.path == tomogram
+    assert np.array_equal(read_coordinate_list("sample_run_train_coords.txt")["a"], POINTS)
+    lists = "--train_img_txt sample_run_train_imgs.txt --train_coord_txt sample_run_train_coords.txt"
+    outcome = run_line(f"milopyp-train semi {lists} --bbox 400 --exp_id sample --no-export")
+    assert outcome.out.startswith(f"sample_run_train_imgs.txt is {tmp_path}/data/sample_run_train_imgs.txt\n")
+    assert outcome.code == 2 and "400" in outcome.err  # both lists and the header were read before that
 
 
 @pytest.mark.parametrize("species", ["ribosome70S", "proteasome26S", "thyroglobulin"])
@@ -236,13 +273,13 @@ def test_the_hint_speaks_of_the_columns_of_a_list(folder: Path) -> None:
     assert "with their columns taken as y x z they lie on particles" in outcome.err
 
 
-def test_labels_outside_name_the_order_that_fits(folder: Path) -> None:
-    """Positions of a table that were counted along the axes of a file in another order."""
+def test_labels_outside_name_the_columns_that_fit(folder: Path) -> None:
+    """Positions of a table that were counted along other axes; another --order would only make W04 doubt that."""
     write_tomogram(folder / "a.rec", noise(SHAPE))
     path = table(folder, name=["a"], coord=[[30.0, 4.0, 20.0]])
     before = tree(folder)
     outcome = run_line(f"milopyp prepare -o run --picks {path}", "-d", folder)
-    assert outcome.code == 2 and "xzy" in outcome.err
+    assert outcome.code == 2 and "when their columns are taken as x z y" in outcome.err and "--order" not in outcome.err
     assert tree(folder) == before
 
 
@@ -254,12 +291,36 @@ def test_labels_in_a_wrong_order_that_fits_are_found_by_their_density(folder: Pa
     assert len(low) >= 5
     save_text(folder / "a.txt", low)
     wrong = prepare(folder, "--order xzy --coords voxel --bbox 10")
-    assert (
-        "W03 labels lie on empty density" in wrong.err
-        and "with their columns taken as x y z they lie on particles" in wrong.err
-    )
+    assert "W03 labels lie on empty density" in wrong.err and "with --columns xyz they lie on particles" in wrong.err
+    assert prepare(folder, "--order xzy --coords voxel --bbox 10 --columns xyz").err == ""
     save_text(folder / "a.txt", low[:, [0, 2, 1]])
     assert prepare(folder, "--order xzy --coords voxel --bbox 10").err == ""
+
+
+@pytest.mark.parametrize("order", ["xyz", "xzy", "zyx"])
+def test_what_the_columns_are_and_what_the_file_is_are_two_things(order: str, folder: Path) -> None:
+    """A first hint is followed to the end; half voxels are those of the file's axes."""
+    write_tomogram(folder / "a.rec", noise(SHAPE), order)
+    indices = axes.columns_to_xyz(columns(order) + HALF, order)
+    save_text(folder / "a.txt", axes.xyz_to_columns(indices, "yzx"))
+    refused = run_line(f"milopyp prepare -o run --no-pictures --order {order}", "-d", folder)
+    assert refused.code == 2
+    words = refused.err.split("with --columns ")[1].rstrip(".\n").split(" or ")
+    assert "yzx" in words
+    prepare(folder, f"--order {order} --columns yzx")
+    assert labels(folder)["a"] == pytest.approx(POINTS)
+
+
+def test_lists_go_where_out_says(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bare name is one in the folder of the tomograms, as it has always been."""
+    monkeypatch.chdir(tmp_path)
+    write_tomogram(folder / "a.rec", noise(SHAPE))
+    save_text(folder / "a.txt", POINTS + HALF)
+    for out, place in (("ribo", "data"), ("lists/new/ribo", "lists/new"), ("./ribo", "."), (f"{tmp_path}/x/ribo", "x")):
+        outcome = run_line(f"milopyp prepare -d data -o {out} --no-pictures")
+        assert outcome.code == 0, outcome.err
+        assert {"ribo_train_imgs.txt", "ribo_train_coords.txt"} <= {path.name for path in Path(place).iterdir()}
+        assert read_image_list(f"{place}/ribo_train_imgs.txt")[0].path == folder / "a.rec"
 
 
 def test_bright_particles_are_noticed(folder: Path) -> None:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import subprocess
-import sys
 from pathlib import Path
 
 from milopyp_shared.console import Console
-from milopyp_shared.errors import MissingDependency
-
-NEEDED = ("onnx", "onnxscript", "onnxruntime")
+from milopyp_shared.errors import MilopypError, MissingDependency
+from milopyp_shared.exporter import missing_package, run_export
 
 
 def can_export(wanted: bool | None) -> bool:
@@ -21,10 +17,10 @@ def can_export(wanted: bool | None) -> bool:
     MissingDependency
         It is wanted and the packages are not installed.
     """
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    missing = missing_package()
     if wanted and missing:
         raise MissingDependency(
-            f"the package {missing[0]} is not installed",
+            f"the package {missing} is not installed",
             where="--export",
             remedy="Run: pip install 'milopyp[export,cpu]', or leave --export out.",
         )
@@ -34,11 +30,9 @@ def can_export(wanted: bool | None) -> bool:
 def export_model(checkpoint: Path, console: Console) -> Path | None:
     """Export a checkpoint under its own name; a failure is a warning, since the training itself has succeeded."""
     target = checkpoint.with_suffix(".onnx")
-    # without -P a random.py in the working directory would be taken for Python's own
-    program = [sys.executable, "-P", "-m", "milopyp_export.cli"]
-    line = [*program, str(checkpoint), "-o", str(target), "--overwrite", "--quiet"]
-    done = subprocess.run(line, capture_output=True, text=True, check=False)
-    if done.returncode:
-        console.warn(f"no ONNX file was written: {done.stderr.strip() or done.returncode}")
+    try:
+        run_export(checkpoint, target, overwrite=True)
+    except MilopypError as error:
+        console.warn(f"no ONNX file was written: {error}")
         return None
     return target

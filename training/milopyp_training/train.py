@@ -110,7 +110,9 @@ def _load(
     """Training and validation tomograms with their labels."""
 
     def read(images: str | None, coordinates: str | None) -> Lists:
-        return (read_image_list(images), read_coordinate_list(coordinates)) if images and coordinates else ((), {})
+        if not (images and coordinates):
+            return (), {}
+        return read_image_list(images, say), read_coordinate_list(coordinates, say)
 
     training = read(options.train_img_txt, options.train_coord_txt)
     if isinstance(
@@ -133,8 +135,8 @@ def _simulated(
     options: TrainOptions, preset: Preset, console: Console, warn: Callable[[str], None]
 ) -> tuple[TrainingSet, list[LabelledVolume]]:
     """Tomograms that are simulated with the template, and those with labels, which are only compared with."""
-    listed = read_image_list(options.train_img_txt)
-    labels = read_coordinate_list(options.train_coord_txt) if options.train_coord_txt else {}
+    listed = read_image_list(options.train_img_txt, console.say)
+    labels = read_coordinate_list(options.train_coord_txt, console.say) if options.train_coord_txt else {}
     _say_diameter(options, console.say)
     check_listed(
         options.bbox, listed, options.order, options.voxel_size, warn, read=labels, guess=_in_voxels(options)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
-from milopyp_shared.errors import InputError, UsageError
-from milopyp_shared.lists import ImageEntry, check_image_name, read_image_list
-from milopyp_shared.names import of_file
+from milopyp_shared.errors import UsageError
+from milopyp_shared.lists import ImageEntry, check_image_name, read_image_list, refuse_namesakes
+from milopyp_shared.names import from_folders, of_file
 
 LIST_SUFFIXES = (".txt", ".tsv")
 
 
-def gather(inputs: Sequence[str], image_list: str | None = None) -> list[ImageEntry]:
+def gather(
+    inputs: Sequence[str],
+    image_list: str | None = None,
+    say: Callable[[str], None] = lambda text: None,
+    name_from: Literal["file", "parent"] = "file",
+) -> list[ImageEntry]:
     """Tomograms of the command line, in its order.
 
     Parameters
@@ -22,48 +28,54 @@ def gather(inputs: Sequence[str], image_list: str | None = None) -> list[ImageEn
         Paths or globs of tomograms, or image lists (``.txt``, ``.tsv``).
     image_list
         One more image list, of any name.
+    say
+        Is told where lists and what is in them were found, as far as that could surprise.
+    name_from
+        What names those that no list names: their file, or the folder that it lies in.
 
     Raises
     ------
     UsageError
-        Nothing given, or a glob without a match.
+        Nothing given, a glob without a match, or `name_from` beside lists only.
     InputError
         A bad list, or two tomograms of one name: their outputs would overwrite each other.
     """
-    images = [image for text in inputs for image in _named_by(text)]
+    found = [each for text in inputs for each in _named_by(text, say)]
     if image_list is not None:
-        images += read_image_list(image_list)
-    if not images:
+        found += read_image_list(image_list, say)
+    if not found:
         raise UsageError(
             "no tomogram given", where="milopyp-infer", expected="paths, globs or an image list",
             remedy="See milopyp-infer --help.",
         )  # fmt: skip
-    seen: dict[str, Path] = {}
-    for image in images:
-        if image.name in seen:
-            raise InputError(
-                f"is called {image.name} as {seen[image.name]} is",
-                where=image.path,
-                expected="different names, since outputs are named after them",
-                remedy="Name them in an image list.",
-            )
-        seen[image.name] = image.path
+    names = _names([each for each in found if isinstance(each, Path)], name_from)
+    images = [each if isinstance(each, ImageEntry) else ImageEntry(names[each], each) for each in found]
+    other = "Give --name-from parent, or name" if name_from == "file" else "Name"
+    refuse_namesakes(images, f"{other} them in an image list.")
     return images
 
 
-def _named_by(text: str) -> list[ImageEntry]:
+def _named_by(text: str, say: Callable[[str], None]) -> Sequence[ImageEntry | Path]:
     """The tomograms that one word of the command line names."""
     if text.endswith(LIST_SUFFIXES):
-        return read_image_list(text)
+        return read_image_list(text, say)
     if Path(text).exists() or not glob.has_magic(text):
-        return [_entry(Path(text))]
+        return [Path(text)]
     matches = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 - absolute patterns
     if not matches:
         raise UsageError("matches no file", where=text, expected="tomograms or an image list")
-    return [_entry(Path(match)) for match in matches]
+    return [Path(match) for match in matches]
 
 
-def _entry(path: Path) -> ImageEntry:
-    name = of_file(path)
-    check_image_name(name, path, remedy="Name it in an image list.")
-    return ImageEntry(name, path)
+def _names(paths: Sequence[Path], name_from: str) -> dict[Path, str]:
+    """What tomograms that no list names are called."""
+    names = [of_file(path) for path in paths]
+    if name_from == "parent":
+        if not paths:
+            raise UsageError(
+                "given beside image lists only", where="--name-from", expected="paths or globs: lists name theirs"
+            )
+        names = from_folders(paths, names)
+    for path, name in zip(paths, names, strict=True):
+        check_image_name(name, path, remedy="Name it in an image list.")
+    return dict(zip(paths, names, strict=True))

@@ -12,6 +12,7 @@ from milopyp_shared.errors import CheckError
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.tiles import Piece, Read, Shape
 
+from .checkpoint import SUFFIXES, export_of
 from .machine import AUTO, Machine
 from .model_file import read_model_file
 from .providers.base import Engine
@@ -82,7 +83,7 @@ def iter_pieces(
 def open_model(
     path: str | Path, machine: Machine | None = None, say: Callable[[str], None] = lambda text: None
 ) -> Model:
-    """Open an ONNX file made by ``milopyp-export``; for a checkpoint (``.pth``), the one exported beside it.
+    """Open an ONNX file made by ``milopyp-export``; for a checkpoint (``.pth``), its export, made where there is none.
 
     Parameters
     ----------
@@ -92,16 +93,18 @@ def open_model(
     Raises
     ------
     InputError
-        No such file, a checkpoint without an ONNX file beside it, or a file without a recipe.
+        No such file, a checkpoint that cannot be exported here, or a file without a recipe.
     ContradictionError
-        The ONNX file beside the checkpoint was made from another one; an int8 file on a GPU; two onnxruntimes.
+        The ONNX file beside the checkpoint was made from another one, and none can be made here; an int8 file on a
+        GPU; two onnxruntimes.
     MissingDependency
         No onnxruntime is installed, or the provider cannot be used.
     CheckError
         onnxruntime cannot open it there, or falls back to another provider.
     """
     machine = machine or Machine()
-    file = read_model_file(path)
+    path = Path(path)
+    file = export_of(path, say) if _is_checkpoint(path) else read_model_file(path)
     choice = choose(machine.provider, file.recipe.precision, gpu=machine.device)
     if machine.provider == AUTO:
         say(f"running on {choice}")
@@ -115,6 +118,10 @@ def open_model(
             remedy="Run milopyp doctor; --provider cpu works everywhere.",
         ) from error
     return Model(file.path, file.sha256, file.recipe, provider, engine)
+
+
+def _is_checkpoint(path: Path) -> bool:
+    return path.suffix in SUFFIXES and path.is_file()
 
 
 def read_recipe(path: Path) -> Recipe:

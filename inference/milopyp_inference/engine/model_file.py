@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from milopyp_shared.errors import ContradictionError, InputError
+from milopyp_shared.errors import InputError
 from milopyp_shared.files import missing_file_error
 from milopyp_shared.graph_names import INPUTS, OUTPUT
 from milopyp_shared.recipe import CHUNKS_KEY, METADATA_KEY, Recipe, Runnable
@@ -66,22 +66,20 @@ class ModelFile:
 
 
 def read_model_file(path: str | Path) -> ModelFile:
-    """Read an ONNX file made by ``milopyp-export``; for a checkpoint (``.pth``), the one exported beside it.
+    """Read an ONNX file made by ``milopyp-export``.
 
     Raises
     ------
     InputError
-        No such file, a checkpoint without an ONNX file beside it, or a file without a recipe.
+        No such file, or a file without a recipe.
     ContradictionError
-        The ONNX file beside the checkpoint was made from another one; two onnxruntimes are installed.
+        Two onnxruntimes are installed.
     MissingDependency
         No onnxruntime is installed.
     """
     path = Path(path)
     if not path.is_file():
         raise missing_file_error(path, "a model made by milopyp-export (.onnx)")
-    if path.suffix in (".pth", ".pt"):
-        return _exported_from(path)
     refuse_two_runtimes(installed_runtimes())
     graph = path.read_bytes()
     entries, names = look_inside(graph, path)
@@ -125,27 +123,3 @@ def look_inside(graph: bytes, path: Path) -> tuple[Mapping[str, str], tuple[str,
 def _not_ours(found: str, path: Path, expected: str) -> InputError:
     remedy = "Export the checkpoint again: milopyp-export CHECKPOINT."
     return InputError(found, where=path, expected=expected, remedy=remedy)
-
-
-def _exported_from(checkpoint: Path) -> ModelFile:
-    """The model beside `checkpoint` under the same name, provided that it was made from this very file."""
-    exported = checkpoint.with_suffix(".onnx")
-    if not exported.is_file():
-        raise InputError(
-            "is a PyTorch checkpoint",
-            where=checkpoint,
-            expected=f"an ONNX file, here or as {exported.name} beside it",
-            remedy=f"Export it once, where PyTorch is: milopyp-export {checkpoint}",
-        )
-    file = read_model_file(exported)
-    found = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
-    made_from = file.recipe.checkpoint_sha256
-    if made_from != found:
-        raise ContradictionError(
-            f"was made from another checkpoint (SHA-256 {made_from[:12] or 'unsaid'}) than {checkpoint.name} "
-            f"({found[:12]})",
-            where=exported,
-            expected=f"the export of {checkpoint}",
-            remedy=f"Export it again: milopyp-export --overwrite {checkpoint}",
-        )
-    return file

@@ -16,11 +16,11 @@ from importlib import metadata
 from pathlib import Path
 
 from filelock import FileLock
-from platformdirs import user_cache_path
 
 from milopyp_shared.tiles import Shape
 
-CACHE = "MILOPYP_CACHE"
+from .cache import cache_folder
+
 _BUILDING = ".part"
 
 
@@ -42,13 +42,6 @@ class EngineKey:
         return f"{self.model_sha256[:8]}_{x}x{y}x{z}_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def cache_folder() -> Path:
-    """``$MILOPYP_CACHE``, else ``milopyp`` in the user's cache folder; engines lie in ``engines`` below it."""
-    if own := os.environ.get(CACHE):
-        return Path(own)
-    return user_cache_path("milopyp", appauthor=False)
-
-
 def engine_key(model_sha256: str, device: int, tile: Shape) -> EngineKey:
     """The key of an engine on this machine."""
     return EngineKey(model_sha256, gpu_name(device), _version("onnxruntime-gpu"), _tensorrt_version(), tile)
@@ -60,7 +53,7 @@ def ensure(key: EngineKey, build: Callable[[Path], None], folder: Path | None = 
     Parameters
     ----------
     folder
-        Where engines are kept; below `cache_folder` by default.
+        Where engines are kept; ``engines`` in `cache_folder` by default.
     """
     folder = folder or cache_folder() / "engines"
     target = folder / key.name

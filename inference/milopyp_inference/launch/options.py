@@ -30,6 +30,7 @@ LEADER_ONLY = {
     "quiet",
     "as_worker",
     "test_img_txt",
+    "name_from",
     "names",
     "tomograms",
     "summary",

@@ -107,6 +107,7 @@ def doctor(as_json: bool) -> None:
 def gather() -> Facts:
     """All facts."""
     from milopyp_inference.engine import tensorrt_cache
+    from milopyp_inference.engine.cache import cache_folder
     from milopyp_inference.engine.machine import AUTO
     from milopyp_inference.engine.providers.registry import choose
     from milopyp_inference.engine.runtime import import_onnxruntime, installed_runtimes
@@ -127,7 +128,7 @@ def gather() -> Facts:
         gpus=list(takewhile(bool, map(tensorrt_cache.gpu_name, count()))),
         processor=processor(),
         kernels=None if numba_error else _kernels(),
-        engines=folder(tensorrt_cache.cache_folder() / "engines"),
+        engines=folder(cache_folder() / "engines"),
         temporary=_temporary(),
         weights=_weights(),
     )

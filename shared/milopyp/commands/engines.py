@@ -76,11 +76,9 @@ def build(model: Path, shape: tuple[int, int, int], gpus: str | None, memory: st
     from milopyp_inference.options import InferOptions, parse_machine
 
     machine = parse_machine(InferOptions((), model, provider="tensorrt", gpus=gpus, memory=memory))
-    opened = open_model(model, machine)
-    tiling = opened.engine.plan(shape)
-    z, y, x = tiling.largest
     console = Console()
-    console.say(f"an engine for tiles of {x} x {y} x {z} voxels; building one takes minutes")
+    opened = open_model(model, machine, console.say)
+    tiling = opened.engine.plan(shape)
     before = kept()
     opened.engine.prepare(tiling)
     new = [name for name, _ in kept() if name not in dict(before)]
@@ -93,7 +91,7 @@ engines.add_command(build)
 
 
 def _folder() -> Path:
-    from milopyp_inference.engine.tensorrt_cache import cache_folder
+    from milopyp_inference.engine.cache import cache_folder
 
     return cache_folder() / "engines"
 

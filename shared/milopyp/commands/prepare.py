@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from milopyp_shared.axes import ORDER_WORDS
+from milopyp_shared.axes import ORDER_WORDS, ORDERS
 from milopyp_shared.commandline import LengthRange, Number, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import InputError, MissingDependency, UsageError
 from milopyp_shared.label_files import HOW, How, diameter_of, read_labels
 from milopyp_shared.lengths import LARGEST, SMALLEST
+from milopyp_shared.names import NAME_FROM, from_folders
 from milopyp_shared.overwrite import refuse_irreplaceable
 from milopyp_shared.pick_choice import LIST_ENDINGS
 
@@ -37,7 +38,10 @@ if TYPE_CHECKING:
     help="Folder with the tomograms and their picks.",
 )
 @option("-e", "--ext", default=".rec", help="Ending of the tomograms.")
-@option("-o", "--out", required=True, help="Beginning of the lists' names.")
+@option(
+    "-o", "--out", required=True,
+    help="Beginning of the lists' names: a name, for lists in --dir, or one with its folder (data/ribo).",
+)  # fmt: skip
 @option(
     "-r",
     "--ord",
@@ -45,8 +49,13 @@ if TYPE_CHECKING:
     "order",
     type=click.Choice(ORDER_WORDS),
     default="auto",
-    help="File axes from fastest to slowest, of the tomograms and of the columns of their picks.",
+    help="File axes of the tomograms from fastest to slowest; auto takes the clearly thinnest as z.",
 )
+@option(
+    "--columns", type=click.Choice(ORDERS),
+    help="What the columns of coordinate texts are, where they do not follow the axes of the tomograms' files: xyz for "
+    "x, y, z whatever these are.  [default: as --order]",
+)  # fmt: skip
 @option(
     "--coords",
     type=click.Choice(["model2point", "voxel"]),
@@ -89,6 +98,11 @@ if TYPE_CHECKING:
 @option("--pictures/--no-pictures", default=None, help="NAME_labels.png.  [default: where matplotlib is installed]")
 @option("--img-only", is_flag=True, help="Only list the tomograms, for training.")
 @option("--inference", is_flag=True, help="Only list the tomograms, for picking.")
+@option(
+    "--name-from", type=click.Choice(NAME_FROM), default="file",
+    help="What tomograms are called after: their files, or, of those in the folders below --dir, these folders (TS_01 "
+    "for TS_01/tomogram.mrc, TS_01_even for TS_01/even.mrc beside others).",
+)  # fmt: skip
 @click.version_option(package_name="milopyp")
 def prepare(folder: Path, out: str, order: str, **given: Any) -> None:
     """Make the lists for training from a folder of tomograms and their picks.
@@ -97,22 +111,20 @@ def prepare(folder: Path, out: str, order: str, **given: Any) -> None:
     writes them), tomo.mod, or tomo with another suffix of milopyp convert's formats. A file without a pick says that
     the tomogram holds no particle. Every label is checked against its tomogram, and tomo_labels.png shows them on it:
     look at it before training. The lists OUT_train_imgs.txt and OUT_train_coords.txt (with --inference
-    OUT_test_imgs.txt) are written into the folder.
+    OUT_test_imgs.txt) are written into the folder, or where OUT says; they may be moved.
 
     \b
     Examples:
       milopyp prepare -d sample_data -e .rec -o sample_run
+      milopyp prepare -d sample_data -e .rec -o data/sample_run --columns xyz
       milopyp prepare -d sample_data -e .mrc -o sample_run --from relion5 --bbox 21
       milopyp prepare -d sample_data -e .mrc -o sample_run --picks particles.star --from relion5
       milopyp prepare -d new_tomograms -e .mrc -o sample_run --inference
+      milopyp prepare -d series -e .mrc -o sample_run --name-from parent
     """
-    from milopyp_shared.lists import ImageEntry, check_image_name
-
     console = Console()
-    check_image_name(out, "--out", remedy="The lists lie in the folder of the tomograms.")
-    ext = given["ext"]
-    entries = [ImageEntry(path.name.removesuffix(ext).rstrip("."), path) for path in find_tomograms(folder, ext)]
-    images, coordinates, to_pick = (folder / f"{out}{ending}" for ending in LIST_ENDINGS)
+    entries = _named(find_tomograms(folder, given["ext"], given["name_from"]), given["ext"], given["name_from"])
+    images, coordinates, to_pick = list_paths(folder, out)
     if not (given["inference"] or given["img_only"]):
         how = How(**{name: given[name] for name in HOW})
         _list_labels((images, coordinates), entries, order, how, pictures=given["pictures"], console=console)
@@ -128,13 +140,30 @@ def prepare(folder: Path, out: str, order: str, **given: Any) -> None:
     _list_tomograms(to_pick if given["inference"] else images, entries, console)
 
 
-def find_tomograms(folder: Path, ext: str) -> list[Path]:
-    """Tomograms of a folder, by name.
+def list_paths(folder: Path, out: str) -> tuple[Path, Path, Path]:
+    """The lists for training, of tomograms and of coordinates, and that for picking.
 
     Raises
     ------
     InputError
-        No such folder, or no file in it ends in `ext`.
+        `out` has no name, or one that files cannot have.
+    """
+    from milopyp_shared.lists import check_image_name
+
+    own, slash, name = out.rpartition("/")
+    check_image_name(name, "--out", remedy="Give a name, or one with its folder: data/ribo.")
+    place = Path(own or "/") if slash else folder
+    images, coordinates, to_pick = (place / f"{name}{ending}" for ending in LIST_ENDINGS)
+    return images, coordinates, to_pick
+
+
+def find_tomograms(folder: Path, ext: str, name_from: str = "file") -> list[Path]:
+    """Tomograms of a folder, or, if they are named after folders, of those below it; by name.
+
+    Raises
+    ------
+    InputError
+        No such folder, or no file there ends in `ext`.
     UsageError
         `ext` is empty.
     """
@@ -142,10 +171,38 @@ def find_tomograms(folder: Path, ext: str) -> list[Path]:
         raise UsageError("is empty", where="--ext", expected="an ending such as .rec or .mrc")
     if not folder.is_dir():
         raise InputError("is no folder", where=folder, expected="a folder with tomograms")
-    tomograms = sorted(path for path in folder.iterdir() if path.name.endswith(ext) and path.is_file())
-    if not tomograms:
-        raise InputError(f"no file ends in {ext}", where=folder, expected="tomograms", remedy="Give --ext.")
-    return tomograms
+    here, below = ("*/*", "*") if name_from == "parent" else ("*", "*/*")
+    if tomograms := _ending(folder, here, ext):
+        return tomograms
+    remedy = "Give --ext."
+    if elsewhere := len(_ending(folder, below, ext)):
+        word = "file" if name_from == "parent" else "parent"
+        where = "the folder itself" if name_from == "parent" else "folders below it"
+        remedy = f"Give --name-from {word} for those in {where} ({elsewhere})."
+    place = " in the folders below it" if name_from == "parent" else ""
+    raise InputError(f"no file{place} ends in {ext}", where=folder, expected="tomograms", remedy=remedy)
+
+
+def _ending(folder: Path, pattern: str, ext: str) -> list[Path]:
+    return sorted(path for path in folder.glob(pattern) if path.name.endswith(ext) and path.is_file())
+
+
+def _named(tomograms: Sequence[Path], ext: str, name_from: str) -> list[ImageEntry]:
+    """Tomograms under their names.
+
+    Raises
+    ------
+    InputError
+        Two would have one.
+    """
+    from milopyp_shared.lists import ImageEntry, refuse_namesakes
+
+    names = [path.name.removesuffix(ext).rstrip(".") for path in tomograms]
+    if name_from == "parent":
+        names = from_folders(tomograms, names)
+    entries = list(map(ImageEntry, names, tomograms))
+    refuse_namesakes(entries, "Give one of them another name.")
+    return entries
 
 
 def _list_tomograms(target: Path, entries: Sequence[ImageEntry], console: Console) -> None:
@@ -153,7 +210,7 @@ def _list_tomograms(target: Path, entries: Sequence[ImageEntry], console: Consol
     from milopyp_shared.lists import write_image_list
 
     refuse_irreplaceable(target, [entry.path for entry in entries])
-    write_image_list(target, entries)
+    write_image_list(target, entries, absolute=True)
     console.say(f"wrote {target}: {len(entries)} tomograms")
 
 
@@ -180,8 +237,10 @@ def _list_labels(
         for entry in labelled:
             tomogram = open_tomogram(entry.path, order)
             draw(overlays[entry.name], tomogram, labels[entry.name], diameter_of(tomogram, how.bbox))
-        console.say(f"look at the labels on their tomograms: {labelled[0].path.parent}/*_labels.png")
-    write_image_list(lists[0], labelled)
+        folders = {entry.path.parent for entry in labelled}
+        some = labelled[0].path.parent if len(folders) == 1 else labelled[0].path.parent.parent / "*"
+        console.say(f"look at the labels on their tomograms: {some}/*_labels.png")
+    write_image_list(lists[0], labelled, absolute=True)
     write_coordinate_list(lists[1], labels)
     counts = [len(xyz) for xyz in labels.values() if len(xyz)]
     without = f", none in {len(labels) - len(counts)}" if len(labels) > len(counts) else ""

@@ -14,6 +14,7 @@ from milopyp_shared.errors import CheckError
 from milopyp_shared.tiles import Piece, Read, Shape, Tiling, iter_heat_map
 
 from .. import tensorrt_cache
+from ..cache import CACHE
 from ..machine import Machine
 from ..model_file import ModelFile
 from ..planning import plan_for_gpu
@@ -109,7 +110,7 @@ class TensorrtEngine(Engine):
             raise CheckError(
                 f"TensorRT's engine cannot be kept there ({error.strerror})",
                 where=error.filename,
-                remedy=f"Set {tensorrt_cache.CACHE} to a folder that can be written and has space.",
+                remedy=f"Set {CACHE} to a folder that can be written and has space.",
             ) from error
         return self._sessions[tile]
 
