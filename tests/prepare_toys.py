@@ -31,7 +31,7 @@ def save_text(path: Path, table: np.ndarray) -> None:
 
 def prepare(folder: Path, words: str = "") -> Outcome:
     """Pictures are left out: they take most of the time."""
-    outcome = run_line(f"milopyp prepare -o run --no-pictures {words}", "-d", folder)
+    outcome = run_line(f"milopyp prepare -o run --overwrite --no-pictures {words}", "-d", folder)
     assert outcome.code == 0, outcome.err
     return outcome
 

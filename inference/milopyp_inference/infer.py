@@ -90,7 +90,7 @@ def parse(options: InferOptions, console: Console) -> Request:
     shard = None if options.shard is None else parse_shard(options.shard)
     folder = output_folder(options)
     if options.summary is not None:
-        refuse_others(options.summary, ",".join(COLUMNS))
+        refuse_others(options.summary, mark=",".join(COLUMNS))
     launcher = choose_launcher(options, folder, console)
     first_gpu = options.gpus if launcher is None or options.gpus is None else options.gpus.split(",")[0]
     machine = parse_machine(replace(options, gpus=first_gpu))

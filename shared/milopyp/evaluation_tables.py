@@ -25,6 +25,7 @@ F4 = (
     f"F{BETA:g} weighs recall {BETA:g} times as much as precision: the figure of the CryoET object identification "
     "challenge"
 )
+TITLE = "<!-- milopyp evaluate -->\n# Evaluation"
 LISTS_END = "AUPRC and best F1 are of all candidates of a run; those of a file end where its list ends."
 
 Table = Sequence[Sequence[str]]
@@ -92,7 +93,7 @@ def markdown(compared: Comparison, name: str, truth: str) -> str:
     result = compared.total
     offset, rms = ", ".join(_numbers(result.mean_offset, "+")), ", ".join(_numbers(result.rms_error))
     lines = [
-        "# Evaluation",
+        TITLE,
         "",
         f"Picks of `{name}` against `{truth}`; matched one to one, best score first, within {result.radius:g} voxels.",
         "",
@@ -115,7 +116,7 @@ def markdown_of_several(named: Mapping[str, Comparison], truth: str) -> str:
     """``evaluation.md`` of several sources."""
     first = next(iter(named.values()))
     lines = [
-        "# Evaluation",
+        TITLE,
         "",
         f"Picks against `{truth}`; matched one to one, best score first, within {first.total.radius:g} voxels, in the",
         f"tomograms {', '.join(first.each)}.",

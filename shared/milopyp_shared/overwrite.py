@@ -1,7 +1,13 @@
-"""What may be written over: one rule for all commands that write to a file whose name a person chooses."""
+"""What may be written over: one rule for all commands that write to a file whose name a person chooses.
+
+An answer that milopyp has written (a table, a picture, a page) is given anew where it was; whatever a person may have
+made or changed is replaced with ``--overwrite`` only (`refuse_existing`); tomograms, models of others and what a
+command reads never are.
+"""
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 from collections.abc import Iterable
@@ -13,6 +19,7 @@ from .names import PACKED
 TOMOGRAMS = (".mrc", ".mrcs", ".rec", ".st", ".ali", ".map")
 MODELS = (".onnx", ".pth", ".pt")
 REMEDY = "Choose another place to write to."
+MARK = "milopyp"
 _MARKED = 1 << 12  # bytes in which a mark is looked for
 
 
@@ -31,7 +38,7 @@ def refuse_existing(
     inputs
         Files that the command reads.
     option
-        How a person says `overwrite`, for the message.
+        How a person says `overwrite`, for the message; empty where nobody can.
     made
         Suffix of the model files that the command makes, and may replace.
 
@@ -45,17 +52,20 @@ def refuse_existing(
     is_folder = found is not None and stat.S_ISDIR(found.st_mode)  # which the writer refuses
     if os.path.lexists(target) and not is_folder and not overwrite:
         raise UsageError(
-            "exists already", where=target, expected="a name that is free", remedy=f"Give {option} to replace it."
+            "exists already",
+            where=target,
+            expected="a name that is free",
+            remedy=f"Give {option} to replace it." if option else REMEDY,
         )
 
 
-def refuse_others(target: str | Path, mark: str, inputs: Iterable[str | Path] = ()) -> None:
-    """Refuse to write over a file that the same command has not written: answers may be given anew.
+def refuse_others(target: str | Path, inputs: Iterable[str | Path] = (), mark: str = MARK) -> None:
+    """Refuse to write over a file that milopyp has not written: its answers (tables, pictures) may be given anew.
 
     Parameters
     ----------
     mark
-        What stands near the beginning of every such file.
+        What stands near the beginning of every file of that kind.
     inputs
         As in `refuse_existing`.
 
@@ -71,7 +81,7 @@ def refuse_others(target: str | Path, mark: str, inputs: Iterable[str | Path] = 
         if mark.encode() in stream.read(_MARKED):
             return
     raise UsageError(
-        "exists already, and this command has not written it", where=target, expected="a name that is free",
+        "exists already, and milopyp has not written it", where=target, expected="a name that is free",
         remedy=REMEDY,
     )  # fmt: skip
 
@@ -138,3 +148,19 @@ def _kind(path: Path, made: str) -> str:
 def _suffix(path: Path) -> str:
     """``.mrc`` of ``a.MRC.gz``."""
     return Path(path.stem if path.suffix.lower() in PACKED else path.name).suffix.lower()
+
+
+def keep_as_before(path: Path, text: str) -> Path | None:
+    """Rename a file that says something else than `text`, which goes in its place: to ``NAME.1``, or the next number.
+
+    Returns where it is then; None where there is nothing to keep.
+    """
+    try:
+        if path.read_text(encoding="utf-8") == text:
+            return None
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        pass
+    numbers = (path.with_name(f"{path.name}.{number}") for number in itertools.count(1))
+    return path.rename(next(own for own in numbers if not os.path.lexists(own)))

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from .atomic import atomic_write
+from .overwrite import MARK
 
 PICK, LABEL = "#ff8c1a", "#22c1e6"
 DPI = 100
@@ -56,6 +57,6 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a PNG; equal figures give equal bytes."""
+    """Write a PNG that says whose it is; equal figures give equal bytes."""
     with atomic_write(path) as part:
-        figure.savefig(part, dpi=DPI, format="png", metadata={"Software": None})
+        figure.savefig(part, dpi=DPI, format="png", metadata={"Software": MARK})

@@ -14,11 +14,13 @@ from milopyp_shared import atomic, axes
 from milopyp_shared.errors import UsageError
 from milopyp_shared.lists import ImageEntry, write_coordinate_list, write_image_list
 from milopyp_shared.mrc import HEADER_BYTES, write_mrc
-from milopyp_shared.overwrite import refuse_irreplaceable
+from milopyp_shared.overwrite import refuse_existing, refuse_irreplaceable
 
 from .phantom import PhantomSettings, make_phantom, numbered
 
 Float = NDArray[np.float64]
+
+LISTS = ("images.txt", "coords.txt")
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,9 @@ def free_paths(folder: str | Path, count: int, order: str) -> tuple[Path, ...]:
     for path in paths:
         if not _is_ours(path):
             refuse_irreplaceable(path)
+    if not _is_ours(paths[0]):
+        for name in LISTS:  # else they are of earlier phantoms
+            refuse_existing(Path(folder) / name, overwrite=False, option="")
     return paths
 
 
@@ -103,7 +108,8 @@ def write_tomograms(
 def write_lists(centres: Mapping[Path, Float]) -> PhantomFiles:
     """Write ``images.txt`` and ``coords.txt`` of tomograms beside them."""
     folder = next(iter(centres)).parent
-    files = PhantomFiles(tuple(centres), folder / "images.txt", folder / "coords.txt")
+    images, coordinates = (folder / name for name in LISTS)
+    files = PhantomFiles(tuple(centres), images, coordinates)
     write_image_list(files.images, [ImageEntry(path.stem, path) for path in centres])
     write_coordinate_list(files.coordinates, {path.stem: xyz for path, xyz in centres.items()})
     return files

@@ -161,12 +161,12 @@ def test_labels_of_a_class_beside_each_tomogram(tomograms: Path) -> None:
 @pytest.mark.parametrize("name", ["a.txt", "a.mod", "a.csv"])
 def test_labels_of_files_without_classes(name: str, tomograms: Path) -> None:
     (tomograms / name).write_text("")
-    outcome = run_line("milopyp prepare -d data -e .rec -o run --no-pictures --class 1")
+    outcome = run_line("milopyp prepare -d data -e .rec -o run --overwrite --no-pictures --class 1")
     assert isinstance(outcome.error, UsageError) and f"--class: given for data/{name}" in outcome.err
 
 
 @pytest.mark.parametrize("name", ["list.txt", "list.parquet", "a.ndjson"])
 def test_labels_of_one_file_without_classes(name: str, tomograms: Path) -> None:
     Path(name).write_text("image_name x_coord y_coord z_coord\na 1 2 3\n")
-    outcome = run_line(f"milopyp prepare -d data -e .rec -o run --no-pictures --class 1 --picks {name}")
+    outcome = run_line(f"milopyp prepare -d data -e .rec -o run --overwrite --no-pictures --class 1 --picks {name}")
     assert isinstance(outcome.error, UsageError) and f"--class: given for {name}" in outcome.err

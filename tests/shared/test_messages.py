@@ -56,7 +56,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def prepare(words: str = "") -> Outcome:
-    return run_line(f"milopyp prepare -d data -o run --no-pictures {words}")
+    return run_line(f"milopyp prepare -d data -o run --overwrite --no-pictures {words}")
 
 
 SPOKEN = ["a.rec (order xyz): 7 labels from a.txt", "wrote data/run_train_imgs.txt and data/run_train_coords.txt: "]
@@ -73,7 +73,7 @@ def test_what_is_said_does_not_depend_on_the_options(folder: Path) -> None:
     details = prepare("--verbose")
     assert (details.code, details.out) == (0, plain.out)
     more = [line for line in details.err.splitlines() if line not in plain.err.splitlines()]
-    assert re.search(r" prepare -d data -o run --no-pictures -v \(milopyp .*, Python .*\)$", more[0])
+    assert re.search(r" prepare -d data -o run --no-pictures --overwrite -v \(milopyp .*, Python .*\)$", more[0])
     assert re.fullmatch(r"\d+\.\d s in all", more[1]) and len(more) == 2
 
 

@@ -190,7 +190,7 @@ def judged() -> str:
         Path(path).parent.mkdir(exist_ok=True)
         Path(path).write_text(CSV)
     for path in ("run/run.json", "known/evaluation.json"):
-        Path(path).write_text("{}")
+        Path(path).write_text('{"made_by": "milopyp evaluate"}')
     return "milopyp evaluate run --truth truth.csv --radius 3"
 
 
@@ -264,6 +264,11 @@ def test_prepare() -> None:
     write_tomogram(Path("data/a.rec"), noise())
     Path("data/run_train_coords.txt").write_text("image_name x_coord y_coord z_coord\na 10 12 8\n")
     line = "milopyp prepare -d data -e .rec -o run"
+    refused(
+        f"{line} --picks data/run_train_coords.txt",
+        "data/run_train_coords.txt: exists already; expected a name that is free. Give --overwrite to replace it.",
+    )
+    line += " --overwrite"
     refused(f"{line} --picks data/run_train_coords.txt", f"data/run_train_coords.txt: {READ}")
     write_tomogram(Path("data/a_labels.png"), noise())
     refused(f"{line} --picks data/run_train_coords.txt".replace("-o run", "-o new"), f"data/a_labels.png: {TOMOGRAM}")
@@ -321,3 +326,37 @@ def test_an_export_may_replace_an_export() -> None:
     )
     outcome = run_line("milopyp-export model.pth -o old.onnx --overwrite")
     assert "old.onnx" not in outcome.err and "model.pth" in outcome.err
+
+
+def test_answers_are_given_anew_and_nothing_else_is_replaced() -> None:
+    """Tables, pictures and pages of milopyp's own are known by their mark."""
+    picked()
+    Path("t.txt").rename("t.mrc")
+    lines = {
+        "page.html": "milopyp report run -o page.html",
+        "plot.png": "milopyp threshold run --plot plot.png",
+        "figures.json": "milopyp evaluate run --truth run/t.mod --radius 3 --json figures.json",
+        "judged/evaluation.md": "milopyp evaluate run --truth run/t.mod --radius 3 --out judged",
+        "judged/evaluation.png": "milopyp evaluate run --truth run/t.mod --radius 3 --out judged",
+    }
+    for name, line in lines.items():
+        assert run_line(line).code == run_line(line).code == 0, name
+        Path(name).write_text("mine")
+        outcome = run_line(line)
+        assert (outcome.code, outcome.errors) == (
+            2,
+            [
+                f"error: {name}: exists already, and milopyp has not written it; expected a name that is free. "
+                "Choose another place to write to."
+            ],
+        )
+        assert Path(name).read_text() == "mine"
+        Path(name).unlink()
+
+
+def test_phantoms_leave_lists_of_others() -> None:
+    Path("toy").mkdir()
+    Path("toy/coords.txt").write_text("mine")
+    outcome = run_line("milopyp phantom --out toy --count 1 --size 24,40,40 --particles 2 --distractors 0 --diameter 8")
+    assert outcome.code == 2 and "toy/coords.txt: exists already" in outcome.err
+    assert [path.name for path in Path("toy").iterdir()] == ["coords.txt"]

@@ -167,7 +167,7 @@ def test_picks_of_other_programs(word: str, order: str, folder: Path, tmp_path: 
 def test_a_fourth_column_and_one_object_of_a_model(folder: Path) -> None:
     write_tomogram(folder / "a.rec", noise(SHAPE))
     save_text(folder / "a.txt", np.column_stack([columns("xyz") + HALF, [1, 1, 2]]))
-    outcome = run_line("milopyp prepare -o run --no-pictures", "-d", folder)
+    outcome = run_line("milopyp prepare -o run --overwrite --no-pictures", "-d", folder)
     assert (outcome.code, "4 columns" in outcome.err) == (2, True)
     prepare(folder, "--fourth-column contour")
     assert labels(folder)["a"] == pytest.approx(POINTS)
@@ -195,7 +195,7 @@ def test_the_diameter_in_angstrom_is_one_of_each_tomogram(folder: Path) -> None:
     # 16 voxels are all that the tomogram is thick
     assert "W12 --bbox is more than half of the thinnest axis of b (16 voxels)" in outcome.err
     assert outcome.err.count("W12") == 1
-    refused = run_line("milopyp prepare -o run --no-pictures --bbox 80", "-d", folder)
+    refused = run_line("milopyp prepare -o run --overwrite --no-pictures --bbox 80", "-d", folder)
     assert refused.errors == [
         "error: --bbox: 80 voxels; expected at most 16, the thinnest axis of a.rec. Did you mean 8? Or give it in "
         "Angstrom: 80A."
@@ -252,7 +252,9 @@ def test_doubts_of_a_header_are_said_once(cell_z: float, said: str | None, folde
             size = f"10 x 10 x {cell_z / 16:.4g}"
             assert done.err == f"warning: a.rec: W09 voxels of {size} A: each axis counts by its own; {said}\n"
     assert labels(folder)["a"] == pytest.approx(POINTS)
-    all_of_one = run_line(f"milopyp prepare -o other --no-pictures --picks {folder}/run_train_coords.txt", "-d", folder)
+    all_of_one = run_line(
+        f"milopyp prepare -o other --overwrite --no-pictures --picks {folder}/run_train_coords.txt", "-d", folder
+    )
     assert all_of_one.err == outcome.err
 
 
@@ -278,7 +280,7 @@ def test_labels_outside_name_the_columns_that_fit(folder: Path) -> None:
     write_tomogram(folder / "a.rec", noise(SHAPE))
     path = table(folder, name=["a"], coord=[[30.0, 4.0, 20.0]])
     before = tree(folder)
-    outcome = run_line(f"milopyp prepare -o run --picks {path}", "-d", folder)
+    outcome = run_line(f"milopyp prepare -o run --overwrite --picks {path}", "-d", folder)
     assert outcome.code == 2 and "when their columns are taken as x z y" in outcome.err and "--order" not in outcome.err
     assert tree(folder) == before
 
@@ -303,7 +305,7 @@ def test_what_the_columns_are_and_what_the_file_is_are_two_things(order: str, fo
     write_tomogram(folder / "a.rec", noise(SHAPE), order)
     indices = axes.columns_to_xyz(columns(order) + HALF, order)
     save_text(folder / "a.txt", axes.xyz_to_columns(indices, "yzx"))
-    refused = run_line(f"milopyp prepare -o run --no-pictures --order {order}", "-d", folder)
+    refused = run_line(f"milopyp prepare -o run --overwrite --no-pictures --order {order}", "-d", folder)
     assert refused.code == 2
     words = refused.err.split("with --columns ")[1].rstrip(".\n").split(" or ")
     assert "yzx" in words
@@ -317,7 +319,7 @@ def test_lists_go_where_out_says(folder: Path, tmp_path: Path, monkeypatch: pyte
     write_tomogram(folder / "a.rec", noise(SHAPE))
     save_text(folder / "a.txt", POINTS + HALF)
     for out, place in (("ribo", "data"), ("lists/new/ribo", "lists/new"), ("./ribo", "."), (f"{tmp_path}/x/ribo", "x")):
-        outcome = run_line(f"milopyp prepare -d data -o {out} --no-pictures")
+        outcome = run_line(f"milopyp prepare -d data -o {out} --overwrite --no-pictures")
         assert outcome.code == 0, outcome.err
         assert {"ribo_train_imgs.txt", "ribo_train_coords.txt"} <= {path.name for path in Path(place).iterdir()}
         assert read_image_list(f"{place}/ribo_train_imgs.txt")[0].path == folder / "a.rec"

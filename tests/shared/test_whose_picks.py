@@ -88,7 +88,7 @@ def test_whose_picks_is_asked_of_the_names(folder: Path, tmp_path: Path) -> None
     prepare(folder, f"--picks {star} --from warp")
     assert {name: xyz.tolist() for name, xyz in labels(folder).items()} == wanted
     star.write_text(head + "mouse 1 2 3\nrat 5 6 7\n")
-    assert run_line(f"milopyp prepare -o run --picks {star} --from warp", "-d", folder).code == 2
+    assert run_line(f"milopyp prepare -o run --overwrite --picks {star} --from warp", "-d", folder).code == 2
     (tmp_path / "map.txt").write_text("TS_01_10.00Apx\tmouse\nrec_TS_02\trat\n")
     prepare(folder, f"--picks {star} --from warp --name-map {tmp_path}/map.txt")
     assert {name: xyz.tolist() for name, xyz in labels(folder).items()} == wanted
@@ -139,7 +139,7 @@ def test_copick_says_whose_picks_a_file_holds(folder: Path) -> None:
     assert "1 labels in 1 tomograms, none in 1" in outcome.out
     assert {name: xyz.tolist() for name, xyz in labels(folder).items()} == {"TS_01": [[1.0, 2.0, 3.0]], "TS_02": []}
     (folder / "TS_02.json").write_text(json.dumps({"run_name": "TS_01", "points": [point]}))
-    refused = run_line("milopyp prepare -o run --from copick", "-d", folder)
+    refused = run_line("milopyp prepare -o run --overwrite --from copick", "-d", folder)
     assert refused.code == 2 and "has picks of TS_01, which fit none of the tomograms TS_02" in refused.err
 
 
@@ -206,7 +206,9 @@ def test_tomograms_without_labels_are_not_unpacked(folder: Path) -> None:
     outcome = prepare(folder, f"--picks {table(folder, name=['a'], coord=['1 2 3'])}")
     assert "b.rec has no picks in clusters.parquet" in outcome.err
     assert set(labels(folder)) == {"a"}
-    refused = run_line(f"milopyp prepare -o run --picks {table(folder, name=['b'], coord=['1 2 3'])}", "-d", folder)
+    refused = run_line(
+        f"milopyp prepare -o run --overwrite --picks {table(folder, name=['b'], coord=['1 2 3'])}", "-d", folder
+    )
     assert refused.code == 2 and "b.rec: cannot be unpacked" in refused.err
 
 

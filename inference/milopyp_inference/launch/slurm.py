@@ -20,6 +20,7 @@ from milopyp_shared.atomic import make_folder, write_text
 from milopyp_shared.console import Console
 from milopyp_shared.errors import CheckError, MissingDependency, UsageError
 from milopyp_shared.lists import ImageEntry, write_image_list
+from milopyp_shared.overwrite import keep_as_before
 
 FOLDER, SCRIPT, LIST = "slurm", "milopyp-infer.sbatch", "tomograms.tsv"
 MOST_JOBS = 20
@@ -173,7 +174,10 @@ class SlurmArray:
         images_file, script = self.folder / LIST, self.folder / SCRIPT
         write_image_list(images_file, images)
         command = [*self.program, str(images_file), *self.words]
-        write_text(script, script_of(self.cluster, command, len(images), self.folder, self.name))
+        text = script_of(self.cluster, command, len(images), self.folder, self.name)
+        if (kept := keep_as_before(script, text)) is not None:
+            self.console.say(f"{script} said otherwise: kept as {kept.name}")
+        write_text(script, text)
         return script
 
     def start(self, images: Sequence[ImageEntry]) -> bool:

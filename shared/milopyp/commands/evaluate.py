@@ -193,16 +193,16 @@ def _idle(names: Sequence[str], why: str) -> UsageError:
 
 
 def _refuse_loss(judged: Judged, targets: Sequence[Path | None], truth: Path, given: Mapping[str, Any]) -> None:
-    """Refuse to write over what is read."""
+    """Refuse to write over what is read, and what is no answer of milopyp."""
     from milopyp_shared.formats.positions import position_files
-    from milopyp_shared.overwrite import refuse_irreplaceable
+    from milopyp_shared.overwrite import refuse_others
 
     inputs = [*position_files(truth, judged.names), *filter(None, [given["name_map"]])]
     for source in judged.sources:
         inputs += run_files(source.path) if source.candidates else position_files(source.path, judged.names)
     for target in targets:
         if target is not None:
-            refuse_irreplaceable(target, inputs)
+            refuse_others(target, inputs)
 
 
 def _lengths(judged: Judged, scale: Scale) -> Callable[[Length | None, str], float | None]:
@@ -247,7 +247,7 @@ def _tell(
     [(name, first), *others] = named.items()
     console.answer(tables.describe_several(named) if others else tables.describe(first))
     figures = tables.figures_of_several(named, truth) if others else first.to_dict()
-    content = json.dumps(figures, indent=1) + "\n"
+    content = json.dumps({"made_by": "milopyp evaluate"} | figures, indent=1) + "\n"
     if json_file is not None:
         write_text(json_file, content)
     if out is None:

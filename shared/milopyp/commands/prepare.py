@@ -15,7 +15,7 @@ from milopyp_shared.errors import InputError, MissingDependency, UsageError
 from milopyp_shared.label_files import HOW, How, diameter_of, read_labels
 from milopyp_shared.lengths import LARGEST, SMALLEST
 from milopyp_shared.names import NAME_FROM, from_folders
-from milopyp_shared.overwrite import refuse_irreplaceable
+from milopyp_shared.overwrite import refuse_existing, refuse_irreplaceable, refuse_others
 from milopyp_shared.pick_choice import LIST_ENDINGS
 
 from .convert import FORMAT_WORDS
@@ -103,6 +103,7 @@ if TYPE_CHECKING:
     help="What tomograms are called after: their files, or, of those in the folders below --dir, these folders (TS_01 "
     "for TS_01/tomogram.mrc, TS_01_even for TS_01/even.mrc beside others).",
 )  # fmt: skip
+@option("--overwrite", is_flag=True, help="Replace lists that are there; they may have been changed by hand.")
 @click.version_option(package_name="milopyp")
 def prepare(folder: Path, out: str, order: str, **given: Any) -> None:
     """Make the lists for training from a folder of tomograms and their picks.
@@ -125,6 +126,9 @@ def prepare(folder: Path, out: str, order: str, **given: Any) -> None:
     console = Console()
     entries = _named(find_tomograms(folder, given["ext"], given["name_from"]), given["ext"], given["name_from"])
     images, coordinates, to_pick = list_paths(folder, out)
+    written = [to_pick] if given["inference"] else [images] if given["img_only"] else [images, coordinates]
+    for target in written:
+        refuse_existing(target, overwrite=given["overwrite"])
     if not (given["inference"] or given["img_only"]):
         how = How(**{name: given[name] for name in HOW})
         _list_labels((images, coordinates), entries, order, how, pictures=given["pictures"], console=console)
@@ -229,8 +233,10 @@ def _list_labels(
 
     overlays = {entry.name: entry.path.with_name(f"{entry.name}_labels.png") for entry in entries}
     inputs = [*(entry.path for entry in entries), *(path for path in (how.picks, how.name_map) if path is not None)]
-    for target in (*lists, *overlays.values()):
+    for target in lists:
         refuse_irreplaceable(target, inputs)
+    for target in overlays.values():
+        refuse_others(target, inputs)
     labels = read_labels(entries, order, how, console)
     labelled = [entry for entry in entries if entry.name in labels]
     if (draw := _drawing(pictures)) is not None:

@@ -16,7 +16,7 @@ from milopyp_shared.console import Console
 from milopyp_shared.errors import ContradictionError, InputError, MissingDependency, UsageError
 from milopyp_shared.lengths import Length
 from milopyp_shared.names import NAMES, listed
-from milopyp_shared.overwrite import refuse_irreplaceable
+from milopyp_shared.overwrite import refuse_others
 
 if TYPE_CHECKING:
     from milopyp_inference.batch.records import Picked
@@ -99,7 +99,7 @@ def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | 
     from ..cutting import called, cut_all
 
     if plot is not None:
-        refuse_irreplaceable(plot, run_files(run))
+        refuse_others(plot, run_files(run))
     if out is not None and out.exists() and out.samefile(run):
         out = None
     console = Console()

@@ -12,7 +12,7 @@ from milopyp_shared.atomic import write_text
 from milopyp_shared.commandline import Number, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import MissingDependency, UsageError
-from milopyp_shared.overwrite import refuse_irreplaceable
+from milopyp_shared.overwrite import refuse_irreplaceable, refuse_others
 
 if TYPE_CHECKING:
     from milopyp_inference.batch.records import Picked
@@ -116,12 +116,16 @@ def report(
 
 
 def _refuse_loss(target: Path, run: Path, records: list[Picked], given: list[Path]) -> None:
-    """Refuse to write the page over what it is made from."""
+    """Refuse to write the page over what it is made from, or over something else than such a page."""
     from milopyp_shared.formats.positions import position_files
 
     names = [record.name for record in records]
     beside = [file for path in given for file in position_files(path, names)]
-    refuse_irreplaceable(target, [*run_files(run), *(run / f"{name}.mod" for name in names), *beside])
+    inputs = [*run_files(run), *(run / f"{name}.mod" for name in names), *beside]
+    if target == run / REPORT:  # a name of its own
+        refuse_irreplaceable(target, inputs)
+    else:
+        refuse_others(target, inputs)
 
 
 def _chosen(records: list[Picked], names: tuple[str, ...], run: Path) -> list[Picked]:
