@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import IO
 
 try:
@@ -31,6 +32,17 @@ def peak_memory_mib() -> int:
         return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak >> 20 if sys.platform == "darwin" else peak >> 10
+
+
+def user_cache(name: str) -> Path | None:
+    """Where a program called `name` keeps what it can make again; None for a user without a home folder."""
+    from platformdirs import user_cache_path
+
+    try:
+        found = user_cache_path(name, appauthor=False)
+    except RuntimeError:
+        return None
+    return found if found.is_absolute() else None  # older versions of platformdirs leave "~" as it is
 
 
 def lock(stream: IO[bytes]) -> bool:

@@ -142,13 +142,13 @@ def test_two_runtimes(no_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (f"error: {found['problem']}", found["auto"]) == (line, None)
 
 
-def doctor_after(preparation: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def doctor_after(preparation: str, *arguments: str, words: str = "doctor") -> subprocess.CompletedProcess[str]:
     """The command in a fresh interpreter in which `preparation` ran first."""
     code = (
         f"import sys\n{preparation}\n"
         "from milopyp.cli import milopyp\n"
         "from milopyp_shared.commandline import run\n"
-        f"run(milopyp, ['doctor', *{list(arguments)!r}])\n"
+        f"run(milopyp, {[*words.split(), *arguments]!r})\n"
     )
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
 
@@ -210,6 +210,21 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(os, "access", lambda path, mode: bool(asked.append(path)))
     assert not doctor.folder(tmp_path / "a" / "b").writable
     assert asked == [tmp_path]  # nothing is made: the folder above decides
+
+
+def test_a_user_without_home_and_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.getuid():
+        pytest.skip("only root can become a user without a name")
+    for name in ("HOME", "XDG_CACHE_HOME", "MILOPYP_CACHE", "USER", "LOGNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    done = doctor_after("import os; os.setreuid(12345, 0)")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert rows(done.stdout)["engines"] == "none that can be used; set MILOPYP_CACHE"
+    done = doctor_after("import os; os.setreuid(12345, 0)", words="engines list")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: there is no home folder; expected HOME or MILOPYP_CACHE in the environment.")
+    assert not list(tmp_path.iterdir())  # nor a folder called ~
 
 
 def test_no_temporary_folder(no_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,9 @@ from importlib import metadata
 from pathlib import Path
 
 from filelock import FileLock
-from platformdirs import user_cache_path
 
+from milopyp_shared.errors import InputError
+from milopyp_shared.system import user_cache
 from milopyp_shared.tiles import Shape
 
 CACHE = "MILOPYP_CACHE"
@@ -43,10 +44,22 @@ class EngineKey:
 
 
 def cache_folder() -> Path:
-    """``$MILOPYP_CACHE``, else ``milopyp`` in the user's cache folder; engines lie in ``engines`` below it."""
+    """``$MILOPYP_CACHE``, else ``milopyp`` in the user's cache folder; engines lie in ``engines`` below it.
+
+    Raises
+    ------
+    InputError
+        The user has no home folder.
+    """
     if own := os.environ.get(CACHE):
         return Path(own)
-    return user_cache_path("milopyp", appauthor=False)
+    if found := user_cache("milopyp"):
+        return found
+    raise InputError(
+        "there is no home folder",
+        expected=f"HOME or {CACHE} in the environment",
+        remedy=f"Set {CACHE} to a folder for TensorRT's engines.",
+    )
 
 
 def engine_key(model_sha256: str, device: int, tile: Shape) -> EngineKey:

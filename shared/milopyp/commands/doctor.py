@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
-from importlib import metadata, util
+from importlib import metadata
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,8 @@ class Facts:
         Names and drivers.
     kernels
         Where numba keeps compiled functions; None when numba cannot be loaded.
+    engines
+        Where TensorRT's engines are kept; None for a user without a home folder.
     temporary
         For grey levels and heat maps; None when there is none that can be written.
     weights
@@ -81,7 +83,7 @@ class Facts:
     gpus: list[str]
     processor: Processor
     kernels: Folder | None
-    engines: Folder
+    engines: Folder | None
     temporary: Folder | None
     weights: str
 
@@ -127,7 +129,7 @@ def gather() -> Facts:
         gpus=list(takewhile(bool, map(tensorrt_cache.gpu_name, count()))),
         processor=processor(),
         kernels=None if numba_error else _kernels(),
-        engines=folder(tensorrt_cache.cache_folder() / "engines"),
+        engines=_engines(),
         temporary=_temporary(),
         weights=_weights(),
     )
@@ -225,12 +227,19 @@ def _provider_states(runtime_error: str) -> dict[str, str]:
 
 
 def _kernels() -> Folder:
-    import numba
+    from milopyp_shared.kernels import places
 
-    found = util.find_spec("milopyp_shared.peaks")
-    assert found is not None and found.origin is not None
-    chosen = getattr(numba.config, "CACHE_DIR", "")  # of NUMBA_CACHE_DIR or numba's own settings file
-    return folder(Path(chosen or Path(found.origin).parent / "__pycache__"))
+    found = [folder(place) for place in places()]
+    return next((place for place in found if place.writable), found[-1])
+
+
+def _engines() -> Folder | None:
+    from milopyp_inference.engine.tensorrt_cache import cache_folder
+
+    try:
+        return folder(cache_folder() / "engines")
+    except InputError:
+        return None
 
 
 def _temporary() -> Folder | None:
