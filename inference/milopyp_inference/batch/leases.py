@@ -108,7 +108,7 @@ class Leases:
             return True
         if _owner(aside) != owner:  # meanwhile another one took it over, and this is its own
             with contextlib.suppress(OSError):
-                os.link(aside, path)
+                _create(path, _owner(aside))
             aside.unlink(missing_ok=True)
             return False
         aside.unlink(missing_ok=True)
@@ -141,7 +141,18 @@ class Leases:
         while not self._stop.wait(TOUCHED_EVERY):
             for path in list(self._held):
                 with contextlib.suppress(OSError):
-                    os.utime(path)
+                    _touch(path)
+
+
+def _touch(path: Path) -> None:
+    """Give a lease the present time, also where only the owner of a network share may set times."""
+    try:
+        os.utime(path)
+    except PermissionError:
+        with path.open("r+b") as stream:
+            first = stream.read(1)
+            stream.seek(0)
+            stream.write(first)
 
 
 def _create(path: Path, owner: dict[str, object]) -> None:
