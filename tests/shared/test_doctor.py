@@ -124,7 +124,8 @@ def test_shipped_weights_are_looked_at(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_two_runtimes(no_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    both = {"onnxruntime": "1.32.0", "onnxruntime-gpu": "1.31.1"}
+    versions = {"onnxruntime": "1.32.0", "onnxruntime-gpu": "1.31.1"}
+    both = [runtime.Runtime(name, version, Path("lib"), used=True) for name, version in versions.items()]
     monkeypatch.setattr(runtime, "installed_runtimes", lambda: both)
     outcome = run_line("milopyp doctor")
     assert outcome.code == 3

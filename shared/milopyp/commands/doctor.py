@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from itertools import count, takewhile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,6 +23,9 @@ from milopyp_shared import cpu, pretrained_weights
 from milopyp_shared.commandline import command
 from milopyp_shared.errors import CheckError, ContradictionError, InputError
 from milopyp_shared.system import allowed_threads
+
+if TYPE_CHECKING:
+    from milopyp_inference.engine.runtime import Runtime
 
 PACKAGES = ("numpy", "scipy", "numba", "mrcfile", "torch", "onnx")
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "asimd")
@@ -185,14 +188,16 @@ def _fields(block: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in block.splitlines())}
 
 
-def _packages(runtimes: dict[str, str]) -> dict[str, str]:
+def _packages(runtimes: list[Runtime]) -> dict[str, str]:
     installed = {(entry.metadata["Name"] or "").lower(): entry.version for entry in metadata.distributions()}
     tensorrt = {name: installed[name] for name in sorted(installed) if name.startswith("tensorrt")}
     fixed = {name: installed.get(name, "-") for name in PACKAGES}
-    return fixed | (runtimes or {"onnxruntime": "-"}) | (tensorrt or {"tensorrt": "-"})
+    used = {runtime.name: runtime.version for runtime in runtimes if runtime.used}
+    others = {f"{it.name} in {it.folder}": f"{it.version} (not used)" for it in runtimes if not it.used}
+    return fixed | (used or {"onnxruntime": "-"}) | others | (tensorrt or {"tensorrt": "-"})
 
 
-def _conflict(runtimes: dict[str, str]) -> str:
+def _conflict(runtimes: list[Runtime]) -> str:
     from milopyp_inference.engine.runtime import refuse_two_runtimes
 
     try:
