@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
 import threading
 from pathlib import Path
 from typing import IO
+
+from . import cpu
 
 try:
     import fcntl
@@ -20,7 +23,13 @@ _seeking = threading.Lock()
 
 
 def allowed_threads() -> int:
-    """Threads that this process may use: its CPU affinity, which clusters restrict; all where there is none."""
+    """Threads that this process may use: its CPU affinity, which clusters restrict, and the CPU time of containers."""
+    quota = cpu.quota()
+    return affinity() if quota is None else max(min(affinity(), math.ceil(quota)), 1)
+
+
+def affinity() -> int:
+    """CPUs on which this process may run; all where the system does not say."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

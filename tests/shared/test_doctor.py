@@ -21,6 +21,7 @@ from milopyp_inference.engine.providers import cuda
 from milopyp_shared import pretrained_weights
 from milopyp_shared.pretrained_weights import GraphFacts
 from milopyp_shared.recipe import Chunks, Geometry
+from milopyp_shared.system import allowed_threads
 from running import run_line
 from shipped import ship_small
 
@@ -77,7 +78,7 @@ def test_json_has_the_same_facts(no_gpu: None) -> None:
     for name in ("numpy", "scipy", "numba", "mrcfile"):
         assert found["packages"][name] == metadata.version(name)
     cpu = found["processor"]
-    assert cpu["threads"] == len(os.sched_getaffinity(0))
+    assert cpu["threads"] == allowed_threads()
     assert cpu["cores"] >= 1
     assert Path(found["kernels"]["path"]).name == "__pycache__" or "NUMBA_CACHE_DIR" in os.environ
     assert found["temporary"]["path"] == tempfile.gettempdir()
@@ -262,6 +263,14 @@ def test_a_processor_and_its_flags(more: str, flags: tuple[str, ...], pays: bool
     (tmp_path / "cpuinfo").write_text(text)
     found = doctor.processor(tmp_path / "cpuinfo")
     assert (found.name, found.cores, found.flags, found.int8_pays) == ("Intel(R) Xeon(R) Gold 6248 CPU", 4, flags, pays)
+
+
+def test_why_there_are_fewer_threads(no_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor.cpu, "quota", lambda: 0.5)
+    assert facts()["processor"]["quota"] == 0.5
+    text = rows(run_line("milopyp doctor").out)["processor"]
+    assert "1 threads for this process (" in text
+    assert text.endswith("its control group may use the time of 0.5)")
 
 
 def test_other_processors(tmp_path: Path) -> None:

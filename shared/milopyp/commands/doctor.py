@@ -22,7 +22,7 @@ import click
 from milopyp_shared import cpu, pretrained_weights
 from milopyp_shared.commandline import command
 from milopyp_shared.errors import CheckError, ContradictionError, InputError
-from milopyp_shared.system import allowed_threads
+from milopyp_shared.system import affinity, allowed_threads
 
 if TYPE_CHECKING:
     from milopyp_inference.engine.runtime import Runtime
@@ -33,11 +33,12 @@ FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16"
 
 @dataclass(frozen=True)
 class Processor:
-    """The CPU; `threads` is what this process may use of it."""
+    """The CPU; `threads` is what this process may use of it, `quota` the CPU time of its group, in CPUs, if any."""
 
     name: str
     cores: int
     threads: int
+    quota: float | None
     flags: tuple[str, ...]
     int8_pays: bool
 
@@ -152,7 +153,7 @@ def describe(facts: Facts) -> str:
             else "nothing can be picked here, see below",
         ),
         ("GPUs", "; ".join(facts.gpus) or "none that nvidia-smi names"),
-        ("processor", f"{cpu.name}, {cpu.cores} cores, {cpu.threads} threads for this process"),
+        ("processor", f"{cpu.name}, {cpu.cores} cores, {cpu.threads} threads for this process{_why(cpu)}"),
         ("flags", f"{' '.join(cpu.flags) or '-'}; int8 models {'pay' if cpu.int8_pays else 'gain little (no VNNI)'}"),
         ("kernels", _describe_folder(facts.kernels, "NUMBA_CACHE_DIR")),
         ("engines", _describe_folder(facts.engines, "MILOPYP_CACHE")),
@@ -160,6 +161,16 @@ def describe(facts: Facts) -> str:
         ("weights", facts.weights),
     ]
     return "\n".join(f"{title:<12}{text}" for title, text in rows)
+
+
+def _why(processor: Processor) -> str:
+    """What leaves this process less than the machine has."""
+    reasons = []
+    if affinity() < (os.cpu_count() or 1):
+        reasons.append(f"its affinity has {affinity()} of {os.cpu_count()} CPUs")
+    if processor.quota is not None:
+        reasons.append(f"its control group may use the time of {processor.quota:.3g}")
+    return f" ({', '.join(reasons)})" if reasons else ""
 
 
 def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Processor:
@@ -173,6 +184,7 @@ def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Processor:
         name=first.get("model name", platform.machine()),
         cores=len(cores) or os.cpu_count() or 1,
         threads=allowed_threads(),
+        quota=cpu.quota(),
         flags=tuple(flag for flag in FLAGS if flag in has),
         int8_pays=cpu.int8_pays(cpuinfo),
     )
