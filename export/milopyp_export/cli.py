@@ -87,6 +87,8 @@ def export_command(checkpoint: Path, output: Path | None, overwrite: bool, **opt
         from milopyp_inference.engine.runtime import import_onnxruntime
 
         import_onnxruntime()
+        from milopyp_training.loop.machine import use_threads
+
         from .convert import ExportOptions, export
         from .published_options import TrainingFacts
     except ImportError as error:
@@ -97,6 +99,7 @@ def export_command(checkpoint: Path, output: Path | None, overwrite: bool, **opt
         ) from error
     from milopyp_shared.lists import read_image_list
 
+    use_threads(None)
     lists = {name: options.pop(name) for name in ("calibration", "verify_on")}
     console = Console()
     wanted = ExportOptions(

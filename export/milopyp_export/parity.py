@@ -25,6 +25,7 @@ from milopyp_shared.peaks import above_threshold, find_candidates, nms
 from milopyp_shared.picks import Picks
 from milopyp_shared.preprocessing import PreprocessedVolume
 from milopyp_shared.recipe import Geometry, Recipe, Runnable
+from milopyp_shared.system import allowed_threads
 from milopyp_shared.tiles import Span, Tiling, box_of, cut_stream
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_shared.tta import heat_map
@@ -229,6 +230,7 @@ def _onnxruntime(path: Path, output: str = OUTPUT) -> Runner:
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = allowed_threads()
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def run(sections: NDArray[np.uint8], levels: NDArray[np.float32]) -> NDArray[np.float32]:

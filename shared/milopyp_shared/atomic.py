@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import glob
-import os
-import tempfile
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,15 +31,13 @@ def atomic_write(target: str | Path) -> Iterator[Path]:
     """
     target = Path(target)
     make_folder(target.parent)
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}{SUFFIX}")
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=SUFFIX, dir=target.parent)
+        part.touch(exist_ok=False)  # with the rights of any new file: network shares refuse to change them afterwards
     except OSError as error:
         raise write_error(target.parent, error) from error
-    os.close(handle)
-    part = Path(name)
     try:
         yield part
-        part.chmod(0o666 & ~_umask())
         part.replace(target)
     except OSError as error:
         raise write_error(target, error) from error
@@ -96,9 +93,3 @@ def write_error(path: Path, error: OSError) -> MilopypError:
         expected="a writable folder",
         remedy="Choose another output place.",
     )
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -19,12 +19,14 @@ from . import messages
 from .atomic import is_full, write_error
 from .errors import MilopypError, is_out_of_memory, memory_error
 from .lengths import Length
+from .streams import attempt, prepare
 from .system import ending_signals
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
+UNREAD = 141  # as of a program that the system ends for it
 DEBUG_TRACE = "--debug-trace"
 ANGSTROM = ("A", "a", "\u00c5", "\u00e5", "\u212b")  # what a length in Angstrom may end with
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True}
@@ -218,7 +220,8 @@ def run(program: click.Command, arguments: list[str] | None = None) -> NoReturn:
     """Run a click command and leave with the documented exit code.
 
     0 done; 1 finished with failures; 2 refused before doing anything; 3 a check failed while running, or no space or
-    memory was left; 70 a bug; 130 interrupted. ``--debug-trace`` anywhere on the line shows the stack of an error.
+    memory was left; 70 a bug; 130 interrupted; 141 nobody reads the answer. ``--debug-trace`` anywhere on the line
+    shows the stack of an error.
 
     Raises
     ------
@@ -228,12 +231,15 @@ def run(program: click.Command, arguments: list[str] | None = None) -> NoReturn:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     trace = DEBUG_TRACE in arguments
     arguments = [word for word in arguments if word != DEBUG_TRACE]
+    prepare()
     for number in ending_signals():
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup
             signal.signal(number, _terminate)
     with messages.terminal():
         try:
             code = program.main(args=arguments, standalone_mode=False)
+        except SystemExit:  # click's own, with 1, when nobody reads what it writes
+            raise SystemExit(UNREAD) from None
         except (Exception, KeyboardInterrupt) as raised:
             error = _meant(raised)
             raise SystemExit(_report(error, trace)) from error
@@ -259,16 +265,14 @@ def _report(error: BaseException, trace: bool) -> int:
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
     if isinstance(error, click.ClickException):
-        error.show()
+        attempt(error.show, err=True)
         return 2
-    if isinstance(error, BrokenPipeError):
-        return INTERRUPTED
     if isinstance(error, (click.Abort, KeyboardInterrupt)):
         notes = getattr(error.__cause__ or error, "__notes__", [])  # click raises Abort from the interruption
         messages.LOGGER.error(f"interrupted; {(*notes, Command.after_interrupt)[0]}", extra={"title": ""})
         return INTERRUPTED
     if trace:
-        traceback.print_exception(error)
+        attempt(lambda: traceback.print_exception(error), err=True)
     if isinstance(error, MilopypError):
         messages.LOGGER.error(str(error))
         return error.exit_code

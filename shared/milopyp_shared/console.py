@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import click
-
-from .messages import LOGGER, is_shown
+from .messages import LOGGER, is_shown, show
 
 OFTEN = 15.0  # seconds after which a long item says how far it is
 
@@ -33,7 +31,7 @@ class Console:
 
     def answer(self, text: str) -> None:
         """What the command was asked for: it is printed in any case."""
-        click.echo(text)
+        show(text)
         self.say(text, shown=True)
 
     def warn(self, text: str) -> None:

@@ -17,6 +17,7 @@ import click
 
 from .atomic import make_folder, write_error
 from .errors import InputError
+from .streams import attempt
 
 LOGGER = logging.getLogger("milopyp")
 _TITLES = {logging.WARNING: "warning", logging.ERROR: "error", logging.CRITICAL: "internal error"}
@@ -35,7 +36,7 @@ class _Terminal(logging.Handler):
         if getattr(record, "shown", False):
             return
         title, text = getattr(record, "title", _TITLES.get(record.levelno, "")), record.getMessage()
-        click.echo(f"{title}: {text}" if title else text, err=record.levelno != logging.INFO)
+        show(f"{title}: {text}" if title else text, err=record.levelno != logging.INFO)
 
 
 class _LogFile(logging.FileHandler):
@@ -55,6 +56,14 @@ class _LogFile(logging.FileHandler):
         """Close the file, whatever could not be written to it."""
         with suppress(OSError):
             super().close()
+
+
+def show(text: str, *, err: bool = False) -> None:
+    """Print a line; where that cannot be done any more, the work goes on without, and says so once."""
+    error = attempt(lambda: click.echo(text, err=err), err=err)
+    if error and not err:
+        why = "nobody reads" if isinstance(error, BrokenPipeError) else "nothing can be written to"
+        LOGGER.warning(f"{why} standard output any more: the work goes on without")
 
 
 @contextmanager

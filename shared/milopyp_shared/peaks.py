@@ -11,6 +11,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from .kernels import compiled
 from .picks import Picks
 from .scale import Factors
 
@@ -68,7 +69,7 @@ def above_threshold(candidates: Picks, threshold: float, limit: int | None = Non
 
 
 def warm_up() -> None:
-    """Compile the kernels, or load them from numba's cache: seconds that can pass while something else is done."""
+    """Compile the kernels, or read them from where they are kept: seconds in which something else can be done."""
     heat = np.ones((1, 1, 1), np.float32)
     nms(find_candidates(heat, (1, 1, 1)), 1.0)
 
@@ -95,7 +96,7 @@ def _offsets(heat: NDArray[np.float32], index: NDArray[np.int64]) -> NDArray[np.
     return offsets
 
 
-@numba.njit(cache=True)
+@compiled
 def _lines(heat: NDArray[np.float32], index: NDArray[np.int64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """``(n, 3, 2 reach + 1)`` lines through the peaks along z, y and x, smoothed across; faces are repeated."""
     reach = len(weights) // 2
@@ -114,7 +115,7 @@ def _lines(heat: NDArray[np.float32], index: NDArray[np.int64], weights: NDArray
     return lines
 
 
-@numba.njit(cache=True)
+@compiled
 def _local_maxima(heat: NDArray[np.float32], floor: np.float32) -> NDArray[np.int64]:
     depth, rows, columns = heat.shape
     found = numba.typed.List.empty_list(numba.int64)
@@ -131,7 +132,7 @@ def _local_maxima(heat: NDArray[np.float32], floor: np.float32) -> NDArray[np.in
     return index
 
 
-@numba.njit(cache=True)
+@compiled
 def _is_maximum(heat: NDArray[np.float32], z: int, y: int, x: int) -> bool:
     """Whether no neighbour is larger, and none with a lower index equal; of most voxels their own row says it."""
     depth, rows, columns = heat.shape
@@ -148,7 +149,7 @@ def _is_maximum(heat: NDArray[np.float32], z: int, y: int, x: int) -> bool:
     return True
 
 
-@numba.njit(cache=True)
+@compiled
 def _keep(xyz: NDArray[np.float64], distance: float) -> NDArray[np.bool_]:
     """Greedy suppression with kept points in a grid of cells of edge `distance` or more: 27 cells to look at."""
     n = len(xyz)
@@ -169,7 +170,7 @@ def _keep(xyz: NDArray[np.float64], distance: float) -> NDArray[np.bool_]:
     return kept
 
 
-@numba.njit(cache=True)
+@compiled
 def _grid(xyz: NDArray[np.float64], distance: float) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
     """Numbers of the points' cells, steps to a cell's 27 neighbours with itself, and how many cells there are."""
     low = np.array([xyz[:, axis].min() for axis in range(3)])
@@ -184,7 +185,7 @@ def _grid(xyz: NDArray[np.float64], distance: float) -> tuple[NDArray[np.int64],
     return (places[:, 2] * sy + places[:, 1]) * sx + places[:, 0], around, sx * sy * sz
 
 
-@numba.njit(cache=True)
+@compiled
 def _one_is_near(xyz: NDArray[np.float64], i: int, newest: int, older: NDArray[np.int64], distance: float) -> bool:
     """Whether a kept point of a cell, of which `newest` is the last, is closer than `distance` to point i."""
     j = newest

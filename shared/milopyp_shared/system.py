@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import IO
+
+from . import cpu
 
 try:
     import fcntl
@@ -19,7 +23,13 @@ _seeking = threading.Lock()
 
 
 def allowed_threads() -> int:
-    """Threads that this process may use: its CPU affinity, which clusters restrict; all where there is none."""
+    """Threads that this process may use: its CPU affinity, which clusters restrict, and the CPU time of containers."""
+    quota = cpu.quota()
+    return affinity() if quota is None else max(min(affinity(), math.ceil(quota)), 1)
+
+
+def affinity() -> int:
+    """CPUs on which this process may run; all where the system does not say."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -31,6 +41,17 @@ def peak_memory_mib() -> int:
         return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak >> 20 if sys.platform == "darwin" else peak >> 10
+
+
+def user_cache(name: str) -> Path | None:
+    """Where a program called `name` keeps what it can make again; None for a user without a home folder."""
+    from platformdirs import user_cache_path
+
+    try:
+        found = user_cache_path(name, appauthor=False)
+    except RuntimeError:
+        return None
+    return found if found.is_absolute() else None  # older versions of platformdirs leave "~" as it is
 
 
 def lock(stream: IO[bytes]) -> bool:

@@ -10,20 +10,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from milopyp_shared.kernels import compiled
 
 Volume = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Float = NDArray[np.float64]
 
 TAIL = 3.2  # Gaussians are drawn up to this many sigma
-
-
-def compiled(function: Any) -> Any:
-    """Compile a kernel: cached on disk, without the interpreter's lock."""
-    return numba.njit(cache=True, nogil=True)(function)
 
 
 @compiled

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from milopyp_shared.kernels import compiled
+
 from . import kernels
 from .densities import Stencil
-from .kernels import compiled
 from .particles import in_and_out
 from .specimen import Mask, Specimen, Volume
 from .turning import rotation_onto

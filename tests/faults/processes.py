@@ -55,7 +55,7 @@ def undisturbed(line: str, cwd: Path, folder: Path) -> Undisturbed:
 
 def kill(line: str, cwd: Path, folder: Path, moment: int, seconds: float) -> None:
     """Kill a command that fills `folder` in part `moment` of `KILLS` of its run, which takes about `seconds`."""
-    for _ in range(5):
+    for _ in range(10):
         process = started(line, cwd)
         time.sleep((moment + random.Random(moment).random()) / KILLS * seconds)
         process.kill()

@@ -115,6 +115,18 @@ def test_full_disk(whole: Undisturbed, home: Path, size: str, workers: str) -> N
     assert_as_undisturbed(run, whole)
 
 
+def test_full_disk_of_what_is_only_kept(whole: Undisturbed, home: Path) -> None:
+    """Compiled kernels are for speed: where they cannot be kept, the run goes on."""
+    run, kept = home / "full_cache", home / "kernels"
+    line = f"NUMBA_CACHE_DIR=kernels milopyp-infer tomograms/t00.mrc --model toy.onnx --threads 1 --out {run}"
+    code, said, _, _ = on_a_small_disk(line, "true", home, kept, "64k")
+    assert code == 0, said
+    [warning] = [line for line in said.splitlines() if "kernels" in line]
+    assert warning.startswith("warning: kernels are compiled anew every time, which takes seconds: kernels/milopyp_")
+    assert "cannot be used (No space left on device); set NUMBA_CACHE_DIR" in warning
+    assert (run / "t00.txt").read_bytes() == (whole.folder / "t00.txt").read_bytes()
+
+
 def test_tomograms_that_disappear_and_change(whole: Undisturbed, home: Path) -> None:
     run, gone, cut = home / "lost", home / "tomograms/t18.mrc", home / "tomograms/t19.mrc"
     content, then = cut.read_bytes(), cut.stat()

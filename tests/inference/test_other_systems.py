@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import math
 import os
 import subprocess
 import sys
@@ -11,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from milopyp_shared import system
+from milopyp_inference.batch import leases
+from milopyp_shared import cpu, system
 from milopyp_shared.scratch_array import scratch_array
 from milopyp_shared.system import peak_memory_mib
 from milopyp_shared.tomogram import open_tomogram
-from running import run_line
+from running import run_line, wait_for
 from toys import TOY, clean_phantom, noise, write_tomogram
 
 MODULES = ("fcntl", "grp", "pwd", "resource", "termios", "tty")
@@ -73,7 +76,40 @@ def test_picking_from_python_and_what_there_is_to_know(platform: str, tmp_path: 
     assert (done.returncode, done.stdout) == (0, "10\n"), done.stderr
     done = elsewhere(platform, "from milopyp.cli import main\nmain()", "doctor")
     assert done.returncode == 0, done.stderr
-    assert f"{os.cpu_count()} threads for this process" in done.stdout
+    assert f"{min(os.cpu_count() or 1, math.ceil(cpu.quota() or 1e6))} threads for this process" in done.stdout
+
+
+@pytest.fixture
+def share(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What network shares refuse to all but their owner, and to him."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    for name in ("chmod", "fchmod", "lchmod", "chown", "fchown", "link", "symlink", "utime", "setxattr"):
+        if hasattr(os, name):
+            monkeypatch.setattr(os, name, refuse)
+
+
+def test_a_share_on_which_rights_and_times_are_fixed(share: None, tmp_path: Path) -> None:
+    write_tomogram(tmp_path / "a.mrc", clean_phantom().volume, "xzy", voxel_size=10.0)
+    line = f"milopyp-infer {tmp_path}/a.mrc --model {TOY} --format relion5 --out {tmp_path}/p"
+    assert [run_line(line).code for _ in range(2)] == [0, 0]
+    written = {path.name for path in (tmp_path / "p").iterdir()}
+    assert {"a.txt", "a.mod", "a.star", "a.candidates.csv", "run.json"} <= written
+    assert not [name for name in written if name.endswith((".part", ".claim"))]
+
+
+def test_a_lease_stays_fresh_there(share: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "TOUCHED_EVERY", 0.01)
+    with leases.Leases(tmp_path) as ours:
+        assert ours.acquire("a")
+        lease = tmp_path / "a.claim"
+        first, content = lease.stat().st_mtime_ns, lease.read_bytes()
+        wait_for(lambda: lease.stat().st_mtime_ns > first)
+        assert lease.read_bytes() == content != b""
+        assert not leases.Leases(tmp_path).acquire("a")
+    assert not list(tmp_path.iterdir())
 
 
 def test_reading_and_reserving_without_the_calls_of_posix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,11 +17,10 @@ from milopyp_inference.engine.model import open_model, read_recipe
 from milopyp_inference.engine.planning import plan_for_gpu
 from milopyp_inference.engine.providers import cpu, cuda, tensorrt
 from milopyp_inference.engine.providers.registry import PROVIDERS, Choice, choose, describe, obstacle_to
-from milopyp_inference.engine.runtime import installed_runtimes, refuse_two_runtimes
+from milopyp_inference.engine.runtime import Runtime, installed_runtimes, refuse_two_runtimes
 from milopyp_inference.engine.session import ProviderOptions, operators_by_provider
 from milopyp_shared.errors import CheckError, ContradictionError, MissingDependency, UsageError
 from milopyp_shared.graph_names import INPUTS
-from milopyp_shared.system import allowed_threads
 from running import run_line
 from toys import TOY, clean_phantom, write_tomogram
 
@@ -164,34 +163,63 @@ def test_threads_that_the_process_may_use() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "1"
-    assert allowed_threads() == len(os.sched_getaffinity(0))
 
 
 # ---------------------------------------------------------------- two onnxruntimes
 
 
-@pytest.mark.parametrize(
-    "found",
-    [{}, {"onnxruntime": "1.32.0"}, {"onnxruntime-gpu": "1.31.1"}, {"onnxruntime": "1", "onnxruntime-extensions": "1"}],
-    ids=lambda found: " ".join(found) or "none",
-)
-def test_one_runtime_at_most(found: dict[str, str]) -> None:
-    refuse_two_runtimes(found)
+HERE = Path(onnxruntime.__file__).resolve().parents[1]
 
 
-def test_two_runtimes_are_found_and_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = installed_runtimes()
-    [installed] = [name for name in before if name in ("onnxruntime", "onnxruntime-gpu")]
-    assert before[installed] == onnxruntime.__version__
-    other = {"onnxruntime": "onnxruntime-gpu", "onnxruntime-gpu": "onnxruntime"}[installed]
-    for name in (other, "onnx-runtime-of-others"):
-        entry = tmp_path / f"{name.replace('-', '_')}-1.31.1.dist-info"
-        entry.mkdir()
+def distributions(folder: Path, *names: str) -> None:
+    """What pip leaves in a folder when it has installed packages of these names, without the packages."""
+    for name in names:
+        entry = folder / f"{name.replace('-', '_')}-1.31.1.dist-info"
+        entry.mkdir(parents=True)
         (entry / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.31.1\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    assert installed_runtimes() == before | {other: "1.31.1"}
-    with pytest.raises(ContradictionError, match=r"both installed.*Run: pip uninstall onnxruntime onnxruntime-gpu"):
-        open_model(TOY)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [(), ("onnxruntime",), ("onnxruntime-gpu",), ("onnxruntime", "onnxruntime-extensions")],
+    ids=lambda names: " ".join(names) or "none",
+)
+def test_one_runtime_at_most(names: tuple[str, ...]) -> None:
+    refuse_two_runtimes(Runtime(name, "1", HERE, used=True) for name in names)
+
+
+def test_two_runtimes_in_one_folder_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    distributions(tmp_path, "onnxruntime", "onnxruntime-gpu", "onnx-runtime-of-others")
+    (tmp_path / "onnxruntime").mkdir()
+    (tmp_path / "onnxruntime/__init__.py").touch()
+    code = "import sys; from milopyp_inference.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "a.mrc", "--model", TOY], cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    write = "error: onnxruntime and onnxruntime-gpu are both installed, and share one folder; expected one of them."
+    assert done.returncode == 2
+    assert done.stderr.startswith(write) and "Run: pip uninstall onnxruntime onnxruntime-gpu" in done.stderr
+
+
+def test_of_two_runtimes_in_two_folders_the_first_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with one in the environment and one in ``~/.local``: no file of either is in the other's folder."""
+    before = installed_runtimes()
+    assert [(runtime.version, runtime.folder) for runtime in before if runtime.used] == [
+        (onnxruntime.__version__, HERE)
+    ]
+    for folder, place in ((tmp_path / "before", 0), (tmp_path / "after", len(sys.path))):
+        distributions(folder, "onnxruntime", "onnxruntime-gpu")
+        monkeypatch.setattr(sys, "path", [*sys.path[:place], str(folder), *sys.path[place:]])
+    found = installed_runtimes()
+    assert [runtime for runtime in found if runtime.used] == before
+    assert len(found) == len(before) + 4
+    open_model(TOY)
+    if CUDA not in onnxruntime.get_available_providers():
+        said = obstacle_to("cuda")
+        assert said is not None
+        assert f"was built without it; there is onnxruntime-gpu 1.31.1 in {tmp_path}/before (not used); " in said
 
 
 # ---------------------------------------------------------------- options of sessions

@@ -21,6 +21,7 @@ from milopyp_inference.engine.providers import cuda
 from milopyp_shared import pretrained_weights
 from milopyp_shared.pretrained_weights import GraphFacts
 from milopyp_shared.recipe import Chunks, Geometry
+from milopyp_shared.system import allowed_threads
 from running import run_line
 from shipped import ship_small
 
@@ -77,7 +78,7 @@ def test_json_has_the_same_facts(no_gpu: None) -> None:
     for name in ("numpy", "scipy", "numba", "mrcfile"):
         assert found["packages"][name] == metadata.version(name)
     cpu = found["processor"]
-    assert cpu["threads"] == len(os.sched_getaffinity(0))
+    assert cpu["threads"] == allowed_threads()
     assert cpu["cores"] >= 1
     assert Path(found["kernels"]["path"]).name == "__pycache__" or "NUMBA_CACHE_DIR" in os.environ
     assert found["temporary"]["path"] == tempfile.gettempdir()
@@ -124,7 +125,8 @@ def test_shipped_weights_are_looked_at(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_two_runtimes(no_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    both = {"onnxruntime": "1.32.0", "onnxruntime-gpu": "1.31.1"}
+    versions = {"onnxruntime": "1.32.0", "onnxruntime-gpu": "1.31.1"}
+    both = [runtime.Runtime(name, version, Path("lib"), used=True) for name, version in versions.items()]
     monkeypatch.setattr(runtime, "installed_runtimes", lambda: both)
     outcome = run_line("milopyp doctor")
     assert outcome.code == 3
@@ -142,13 +144,13 @@ def test_two_runtimes(no_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (f"error: {found['problem']}", found["auto"]) == (line, None)
 
 
-def doctor_after(preparation: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def doctor_after(preparation: str, *arguments: str, words: str = "doctor") -> subprocess.CompletedProcess[str]:
     """The command in a fresh interpreter in which `preparation` ran first."""
     code = (
         f"import sys\n{preparation}\n"
         "from milopyp.cli import milopyp\n"
         "from milopyp_shared.commandline import run\n"
-        f"run(milopyp, ['doctor', *{list(arguments)!r}])\n"
+        f"run(milopyp, {[*words.split(), *arguments]!r})\n"
     )
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
 
@@ -212,6 +214,21 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.Mo
     assert asked == [tmp_path]  # nothing is made: the folder above decides
 
 
+def test_a_user_without_home_and_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.getuid():
+        pytest.skip("only root can become a user without a name")
+    for name in ("HOME", "XDG_CACHE_HOME", "MILOPYP_CACHE", "USER", "LOGNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    done = doctor_after("import os; os.setreuid(12345, 0)")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert rows(done.stdout)["engines"] == "none that can be used; set MILOPYP_CACHE"
+    done = doctor_after("import os; os.setreuid(12345, 0)", words="engines list")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: there is no home folder; expected HOME or MILOPYP_CACHE in the environment.")
+    assert not list(tmp_path.iterdir())  # nor a folder called ~
+
+
 def test_no_temporary_folder(no_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
     def none_is_usable() -> str:
         raise FileNotFoundError("No usable temporary directory found")
@@ -246,6 +263,14 @@ def test_a_processor_and_its_flags(more: str, flags: tuple[str, ...], pays: bool
     (tmp_path / "cpuinfo").write_text(text)
     found = doctor.processor(tmp_path / "cpuinfo")
     assert (found.name, found.cores, found.flags, found.int8_pays) == ("Intel(R) Xeon(R) Gold 6248 CPU", 4, flags, pays)
+
+
+def test_why_there_are_fewer_threads(no_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor.cpu, "quota", lambda: 0.5)
+    assert facts()["processor"]["quota"] == 0.5
+    text = rows(run_line("milopyp doctor").out)["processor"]
+    assert "1 threads for this process (" in text
+    assert text.endswith("its control group may use the time of 0.5)")
 
 
 def test_other_processors(tmp_path: Path) -> None:

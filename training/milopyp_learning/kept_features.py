@@ -12,11 +12,11 @@ import math
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
-import numba
 import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from milopyp_inference.engine.features import FeatureNetwork
 from milopyp_shared.atomic import atomic_write, write_text
 from milopyp_shared.errors import ContradictionError, InputError
 from milopyp_shared.head import Head
+from milopyp_shared.kernels import compiled
 from milopyp_shared.scratch_array import scratch_array
 from milopyp_shared.system import reserve
 from milopyp_shared.tiles import Piece, Shape, heat_map_shape
@@ -155,7 +156,7 @@ class _Taken:
         return features
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@partial(compiled, fastmath=True)
 def _logits(codes: Codes, weights: NDArray[np.float32], bias: np.float32) -> NDArray[np.float32]:
     """Sum of squared codes by `weights`; in any order, which is sixty times as fast as tables and a matrix product."""
     count, channels = codes.shape

@@ -24,7 +24,7 @@ from .export_onnx import can_export, export_model
 from .from_template import simulated_set
 from .loop.checkpoint import load_initial_weights
 from .loop.distributed import process_group
-from .loop.machine import Machine
+from .loop.machine import Machine, use_threads
 from .methods.base import MakeMethod, Method
 from .methods.presets import Preset, PublishedPreset
 from .methods.registry import make_method
@@ -50,8 +50,7 @@ def train(options: TrainOptions) -> None:
     folder = run_folder(options.exp_id)
     if not (options.resume or options.overwrite):
         refuse_earlier(folder)
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    use_threads(options.threads)
     with ExitStack() as held_by_one:
         with process_group(options.gpus) as (device, world):
             console = Console(quiet=world.rank > 0)

@@ -54,7 +54,7 @@ class Leases:
         path = self._path(name)
         for _ in range(2):
             try:
-                self._create(path)
+                _create(path, _this_process() | {"token": self._token})
             except FileExistsError:
                 if not self._remove_stale(path):
                     return False
@@ -116,7 +116,7 @@ class Leases:
             return True
         if _owner(aside) != owner:  # meanwhile another one took it over, and this is its own
             with contextlib.suppress(OSError):
-                os.link(aside, path)
+                _create(path, _owner(aside))
             aside.unlink(missing_ok=True)
             return False
         aside.unlink(missing_ok=True)
@@ -145,41 +145,45 @@ class Leases:
     def _keep_fresh(self) -> None:
         while not self._stop.wait(TOUCHED_EVERY):
             for path in list(self._held):
-                if self._is_ours(path):
-                    _touch(path)
-
-    def _create(self, path: Path) -> None:
-        """Make a lease with its content in one step, so that no death leaves one that says nothing.
-
-        Raises
-        ------
-        FileExistsError
-            There is one.
-        """
-        owner = _this_process() | {"token": self._token}
-        part = path.with_name(f".{path.name}.{self._token}.part")
-        try:
-            part.write_text(json.dumps(owner), encoding="utf-8")
-            os.link(part, path)
-        except FileNotFoundError as error:  # whoever has the tomogram has cleared up around it
-            raise FileExistsError(path) from error
-        except FileExistsError:
-            raise
-        except OSError as error:  # a file system without links
-            if is_full(error):
-                raise
-            with path.open("x", encoding="utf-8") as stream:
-                json.dump(owner, stream)
-        finally:
-            part.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    if self._is_ours(path):
+                        _touch(path)
 
 
 def _touch(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        try:
-            os.utime(path)
-        except PermissionError:  # network shares that let nobody set times
-            path.write_bytes(path.read_bytes())
+    """Give a lease the present time, also where only the owner of a network share may set times."""
+    try:
+        os.utime(path)
+    except PermissionError:
+        with path.open("r+b") as stream:
+            first = stream.read(1)
+            stream.seek(0)
+            stream.write(first)
+
+
+def _create(path: Path, owner: dict[str, object]) -> None:
+    """Make a lease with its content in one step, so that no death leaves one that says nothing.
+
+    Raises
+    ------
+    FileExistsError
+        There is one.
+    """
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        part.write_text(json.dumps(owner), encoding="utf-8")
+        os.link(part, path)
+    except FileNotFoundError as error:  # whoever has the tomogram has cleared up around it
+        raise FileExistsError(path) from error
+    except FileExistsError:
+        raise
+    except OSError as error:  # a file system without links
+        if is_full(error):
+            raise
+        with path.open("x", encoding="utf-8") as stream:
+            json.dump(owner, stream)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _owner(path: Path) -> dict[str, object]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from importlib import import_module, metadata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import import_module, metadata, util
+from pathlib import Path
 from typing import Any
 
 from milopyp_shared.errors import ContradictionError, MissingDependency
@@ -48,31 +51,55 @@ def load_onnxruntime() -> Any:
     return package
 
 
-def installed_runtimes() -> dict[str, str]:
-    """Installed distributions of onnxruntime and their versions; more than one is a broken installation."""
-    found = {}
+@dataclass(frozen=True)
+class Runtime:
+    """An installed distribution of onnxruntime; `used` is what `import onnxruntime` finds in its folder."""
+
+    name: str
+    version: str
+    folder: Path
+    used: bool
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}" + ("" if self.used else f" in {self.folder} (not used)")
+
+
+def installed_runtimes() -> list[Runtime]:
+    """All of them, in the order of Python's path; of several folders the first one with the package counts."""
+    used, found = _imported_from(), dict[Runtime, None]()
     for distribution in metadata.distributions():
         name = (distribution.metadata["Name"] or "").lower()
         if name == "onnxruntime" or name.startswith("onnxruntime-"):
-            found[name] = distribution.version
-    return found
+            folder = Path(str(distribution.locate_file(""))).resolve()
+            found[Runtime(name, distribution.version, folder, folder == (used or folder))] = None
+    return list(found)
 
 
-def refuse_two_runtimes(found: dict[str, str]) -> None:
-    """Refuse onnxruntime beside onnxruntime-gpu: they install into the same folder and spoil each other.
+def refuse_two_runtimes(found: Iterable[Runtime]) -> None:
+    """Refuse onnxruntime beside onnxruntime-gpu in the folder that is used: they spoil each other's files.
 
     Raises
     ------
     ContradictionError
-        Both are installed.
+        Both are installed there.
     """
-    both = [name for name in _SHARE_A_FOLDER if name in found]
+    used = {runtime.name for runtime in found if runtime.used}
+    both = [name for name in _SHARE_A_FOLDER if name in used]
     if len(both) > 1:
         raise ContradictionError(
             f"{' and '.join(both)} are both installed, and share one folder",
             expected="one of them",
             remedy=f"Run: pip uninstall {' '.join(both)}, then pip install the one that you want.",
         )
+
+
+def _imported_from() -> Path | None:
+    """The folder in which Python finds onnxruntime; None where it finds none, or what is left of one."""
+    try:
+        spec = util.find_spec("onnxruntime")
+    except ValueError:
+        return None
+    return Path(spec.origin).resolve().parents[1] if spec and spec.origin else None
 
 
 def runtime_errors() -> tuple[type[BaseException], ...]:

@@ -12,17 +12,20 @@ import tempfile
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
-from importlib import metadata, util
+from importlib import metadata
 from itertools import count, takewhile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from milopyp_shared import cpu, pretrained_weights
 from milopyp_shared.commandline import command
 from milopyp_shared.errors import CheckError, ContradictionError, InputError
-from milopyp_shared.system import allowed_threads
+from milopyp_shared.system import affinity, allowed_threads
+
+if TYPE_CHECKING:
+    from milopyp_inference.engine.runtime import Runtime
 
 PACKAGES = ("numpy", "scipy", "numba", "mrcfile", "torch", "onnx")
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "asimd")
@@ -30,11 +33,12 @@ FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16"
 
 @dataclass(frozen=True)
 class Processor:
-    """The CPU; `threads` is what this process may use of it."""
+    """The CPU; `threads` is what this process may use of it, `quota` the CPU time of its group, in CPUs, if any."""
 
     name: str
     cores: int
     threads: int
+    quota: float | None
     flags: tuple[str, ...]
     int8_pays: bool
 
@@ -66,6 +70,8 @@ class Facts:
         Names and drivers.
     kernels
         Where numba keeps compiled functions; None when numba cannot be loaded.
+    engines
+        Where TensorRT's engines are kept; None for a user without a home folder.
     temporary
         For grey levels and heat maps; None when there is none that can be written.
     weights
@@ -81,7 +87,7 @@ class Facts:
     gpus: list[str]
     processor: Processor
     kernels: Folder | None
-    engines: Folder
+    engines: Folder | None
     temporary: Folder | None
     weights: str
 
@@ -107,7 +113,6 @@ def doctor(as_json: bool) -> None:
 def gather() -> Facts:
     """All facts."""
     from milopyp_inference.engine import tensorrt_cache
-    from milopyp_inference.engine.cache import cache_folder
     from milopyp_inference.engine.machine import AUTO
     from milopyp_inference.engine.providers.registry import choose
     from milopyp_inference.engine.runtime import import_onnxruntime, installed_runtimes
@@ -128,7 +133,7 @@ def gather() -> Facts:
         gpus=list(takewhile(bool, map(tensorrt_cache.gpu_name, count()))),
         processor=processor(),
         kernels=None if numba_error else _kernels(),
-        engines=folder(cache_folder() / "engines"),
+        engines=_engines(),
         temporary=_temporary(),
         weights=_weights(),
     )
@@ -148,7 +153,7 @@ def describe(facts: Facts) -> str:
             else "nothing can be picked here, see below",
         ),
         ("GPUs", "; ".join(facts.gpus) or "none that nvidia-smi names"),
-        ("processor", f"{cpu.name}, {cpu.cores} cores, {cpu.threads} threads for this process"),
+        ("processor", f"{cpu.name}, {cpu.cores} cores, {cpu.threads} threads for this process{_why(cpu)}"),
         ("flags", f"{' '.join(cpu.flags) or '-'}; int8 models {'pay' if cpu.int8_pays else 'gain little (no VNNI)'}"),
         ("kernels", _describe_folder(facts.kernels, "NUMBA_CACHE_DIR")),
         ("engines", _describe_folder(facts.engines, "MILOPYP_CACHE")),
@@ -156,6 +161,16 @@ def describe(facts: Facts) -> str:
         ("weights", facts.weights),
     ]
     return "\n".join(f"{title:<12}{text}" for title, text in rows)
+
+
+def _why(processor: Processor) -> str:
+    """What leaves this process less than the machine has."""
+    reasons = []
+    if affinity() < (os.cpu_count() or 1):
+        reasons.append(f"its affinity has {affinity()} of {os.cpu_count()} CPUs")
+    if processor.quota is not None:
+        reasons.append(f"its control group may use the time of {processor.quota:.3g}")
+    return f" ({', '.join(reasons)})" if reasons else ""
 
 
 def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Processor:
@@ -169,6 +184,7 @@ def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Processor:
         name=first.get("model name", platform.machine()),
         cores=len(cores) or os.cpu_count() or 1,
         threads=allowed_threads(),
+        quota=cpu.quota(),
         flags=tuple(flag for flag in FLAGS if flag in has),
         int8_pays=cpu.int8_pays(cpuinfo),
     )
@@ -184,14 +200,16 @@ def _fields(block: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in block.splitlines())}
 
 
-def _packages(runtimes: dict[str, str]) -> dict[str, str]:
+def _packages(runtimes: list[Runtime]) -> dict[str, str]:
     installed = {(entry.metadata["Name"] or "").lower(): entry.version for entry in metadata.distributions()}
     tensorrt = {name: installed[name] for name in sorted(installed) if name.startswith("tensorrt")}
     fixed = {name: installed.get(name, "-") for name in PACKAGES}
-    return fixed | (runtimes or {"onnxruntime": "-"}) | (tensorrt or {"tensorrt": "-"})
+    used = {runtime.name: runtime.version for runtime in runtimes if runtime.used}
+    others = {f"{it.name} in {it.folder}": f"{it.version} (not used)" for it in runtimes if not it.used}
+    return fixed | (used or {"onnxruntime": "-"}) | others | (tensorrt or {"tensorrt": "-"})
 
 
-def _conflict(runtimes: dict[str, str]) -> str:
+def _conflict(runtimes: list[Runtime]) -> str:
     from milopyp_inference.engine.runtime import refuse_two_runtimes
 
     try:
@@ -226,12 +244,19 @@ def _provider_states(runtime_error: str) -> dict[str, str]:
 
 
 def _kernels() -> Folder:
-    import numba
+    from milopyp_shared.kernels import places
 
-    found = util.find_spec("milopyp_shared.peaks")
-    assert found is not None and found.origin is not None
-    chosen = getattr(numba.config, "CACHE_DIR", "")  # of NUMBA_CACHE_DIR or numba's own settings file
-    return folder(Path(chosen or Path(found.origin).parent / "__pycache__"))
+    found = [folder(place) for place in places()]
+    return next((place for place in found if place.writable), found[-1])
+
+
+def _engines() -> Folder | None:
+    from milopyp_inference.engine.cache import cache_folder
+
+    try:
+        return folder(cache_folder() / "engines")
+    except InputError:
+        return None
 
 
 def _temporary() -> Folder | None:

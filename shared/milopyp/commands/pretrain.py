@@ -38,10 +38,9 @@ def pretrain(folder: Path, workers: int | None, gpus: str, threads: int | None, 
     """
     try:
         import onnxscript  # noqa: F401 - PyTorch's exporter would miss it after hours
-        import torch
 
         from milopyp_export.features import export_features
-        from milopyp_training.loop.machine import device_of
+        from milopyp_training.loop.machine import device_of, use_threads
         from milopyp_training.pretraining.pretrain import pretrain as run
         from milopyp_training.pretraining.settings import PretrainingSettings
         from milopyp_training.pretraining.ship import ship
@@ -53,8 +52,7 @@ def pretrain(folder: Path, workers: int | None, gpus: str, threads: int | None, 
     from milopyp_shared.system import allowed_threads
 
     console = Console()
-    if threads:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     given: dict[str, Any] = {name: value for name, value in numbers.items() if value is not None}
     settings = PretrainingSettings(**given)
     network = run(folder, settings, device_of(gpus), workers=workers or allowed_threads(), console=console)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,9 +9,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from milopyp_shared.messages import LOGGER
+
 from ..data.cross_validated import CrossValidated
 from ..methods.base import ALONE, WorldInfo
 from .machine import device_of
+from .rendezvous import meet, read_invitation
 
 
 @contextmanager
@@ -26,18 +28,23 @@ def process_group(gpus: str) -> Iterator[tuple[torch.device, WorldInfo]]:
 
     Raises
     ------
-    UsageError
-        No such GPU.
+    UsageError, ContradictionError
+        No such GPU, or an environment that does not say which of several processes this is.
+    CheckError
+        The others do not come.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
+    invitation = read_invitation()
+    world = invitation.world
+    if world == ALONE:
         yield device_of(gpus), ALONE
         return
-    local = os.environ.get("LOCAL_RANK", "0")
-    device = device_of(local if gpus == "auto" and torch.cuda.is_available() else gpus)
-    torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    device = device_of(invitation.local_rank if gpus == "auto" and torch.cuda.is_available() else gpus)
+    store = meet(invitation, LOGGER.warning)
+    torch.distributed.init_process_group(
+        "nccl" if device.type == "cuda" else "gloo", store=store, rank=world.rank, world_size=world.size
+    )
     try:
-        yield device, WorldInfo(torch.distributed.get_rank(), size)
+        yield device, world
         torch.distributed.barrier()
     finally:
         torch.distributed.destroy_process_group()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from milopyp_shared.errors import UsageError
+from milopyp_shared.system import allowed_threads
 
 from ..methods.base import ALONE, Method, WorldInfo
 from ..networks.precision import trains_in_bfloat16
@@ -36,6 +37,17 @@ class Machine:
         if self.mixed_precision is not None:
             return self
         return replace(self, mixed_precision=mixed_precision_pays(self.device, method))
+
+
+def use_threads(threads: int | None) -> None:
+    """Compute with so many threads; without a number with PyTorch's own, but no more than the process may use.
+
+    PyTorch knows of the CPUs that a process may run on, not of the CPU time that a container has.
+    """
+    if threads is None and allowed_threads() < torch.get_num_threads():
+        threads = allowed_threads()
+    if threads is not None:
+        torch.set_num_threads(threads)
 
 
 def mixed_precision_pays(device: torch.device, method: Method) -> bool:

@@ -21,7 +21,7 @@ from milopyp_shared.tiles import Piece, Read, Shape, Tiling, iter_heat_map
 from ..machine import Machine
 from ..model_file import ModelFile
 from ..planning import plan_for_gpu
-from ..runtime import import_onnxruntime
+from ..runtime import import_onnxruntime, installed_runtimes
 from ..session import ProviderOptions, new_session, operators_by_provider, run_on_gpu
 from . import cpu
 from .base import Engine, Say
@@ -80,7 +80,9 @@ def gpu_obstacle(provider: Provider, preload: Callable[[Path], None] = lambda pa
     """
     onnxruntime = import_onnxruntime()
     if provider.runtime_name not in onnxruntime.get_available_providers():
-        return f"this onnxruntime {onnxruntime.__version__} was built without it"
+        hidden = [it for it in installed_runtimes() if not it.used and it.name != "onnxruntime"]
+        others = "".join(f"; there is {runtime}" for runtime in hidden)
+        return f"this onnxruntime {onnxruntime.__version__} was built without it{others}"
     if hasattr(onnxruntime, "preload_dlls"):
         with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find; the loader says it better
             onnxruntime.preload_dlls()
