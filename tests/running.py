@@ -40,6 +40,11 @@ class Outcome:
         """The lines of standard error that are neither warnings nor the list of failed items."""
         return [line for line in self.err.splitlines() if not line.startswith(("warning: ", "failed: "))]
 
+    @property
+    def doubts(self) -> list[str]:
+        """All lines of standard error but W15, which volumes without noise are rightly told of."""
+        return [line for line in self.err.splitlines() if " W15 grey levels collapse" not in line]
+
 
 def run_line(line: str, *more: str | Path) -> Outcome:
     """Run a command line as a shell would split it, with `more` as further words."""

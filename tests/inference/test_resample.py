@@ -27,7 +27,7 @@ def test_picks_are_in_the_voxels_of_the_tomogram(tmp_path: Path, scale: float) -
     made = write_phantoms(tmp_path / "data", 1, settings)
     [tomogram] = made.tomograms
     outcome = run_line("milopyp-infer --rescale", tomogram, "--model", TOY, "--out", tmp_path / "picks")
-    assert (outcome.code, outcome.err) == (0, "")
+    assert (outcome.code, outcome.doubts) == (0, [])
     name = tomogram.stem
     found = np.loadtxt(tmp_path / "picks" / f"{name}.candidates.csv", delimiter=",", skiprows=3)
     truth = read_coordinate_list(made.coordinates)[name]

@@ -66,7 +66,7 @@ def infer(folder: Path, *more: object) -> tuple[Picks, dict[str, float]]:
     """All candidates above a half, and the record."""
     out = folder / f"picks{len(list(folder.glob('picks*')))}"
     outcome = run_line("milopyp-infer", folder / "a.mrc", "--model", folder / "toy.onnx", "--out", out, *more)
-    assert (outcome.code, outcome.err) == (0, ""), outcome.err
+    assert (outcome.code, outcome.doubts) == (0, []), outcome.err
     found = read_candidates(out / "a.candidates.csv")
     return found[found.score > 0.5], json.loads((out / "records" / "a.json").read_text()) | {"out": str(out)}
 

@@ -82,7 +82,7 @@ def test_each_tomogram_is_unpacked_once(more: str, unpacked: Unpacked) -> None:
 def test_what_is_done_is_not_unpacked_again(unpacked: Unpacked) -> None:
     run("picks")
     unpacked()
-    Path("picks/c.txt").unlink()
+    Path("picks/c_hm.mrc").unlink()
     run("picks")
     assert unpacked() == ["c.mrc.gz"]
 
