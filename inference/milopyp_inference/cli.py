@@ -11,6 +11,7 @@ from milopyp_shared.axes import NO_TURN, ORDER_WORDS, TURNS
 from milopyp_shared.commandline import Number, command, option, run
 from milopyp_shared.console import Console
 from milopyp_shared.names import NAMES
+from milopyp_shared.wording import counted
 
 from .engine.machine import AUTO
 from .engine.providers.registry import PROVIDERS
@@ -154,7 +155,9 @@ def infer_command(inputs: tuple[str, ...], **given: Any) -> int:
     request = infer.parse(options, Console())
     images = infer.find_tomograms(request)
     if not images.own:
-        request.console.say(f"there is nothing to do for part {options.shard} of {len(images.everything)} tomograms")
+        request.console.say(
+            f"there is nothing to do for part {options.shard} of {counted(len(images.everything), 'tomogram')}"
+        )
         return 0
     run = infer.open_run(request, images)
     if options.dry_run:

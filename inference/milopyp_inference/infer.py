@@ -10,6 +10,7 @@ from milopyp_shared.errors import CheckError, FullDiskError
 from milopyp_shared.formats.registry import DYNAMO
 from milopyp_shared.lists import ImageEntry, check_image_name
 from milopyp_shared.masks import find_masks
+from milopyp_shared.wording import counted
 from milopyp_shared.written_names import Naming
 
 from .batch.batch import pick_all
@@ -189,7 +190,8 @@ def _pick(request: Request, run: PickingRun, images: Images) -> RunSummary:
 
 def _conclude(run: PickingRun, images: Images, summary: RunSummary) -> int:
     """Say what came of it; returns the exit code, 1 when some tomograms failed."""
-    run.console.say(f"{summary.picks} picks in {summary.done} of {len(images.everything)} tomograms: {run.folder}")
+    tomograms = counted(len(images.everything), "tomogram")
+    run.console.say(f"{counted(summary.picks, 'pick')} in {summary.done} of {tomograms}: {run.folder}")
     failed = {image.name: summary.failed[image.name] for image in images.own if image.name in summary.failed}
     for name, error in failed.items():
         run.console.fail(name, error)

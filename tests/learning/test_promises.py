@@ -75,7 +75,7 @@ def test_a_label_on_nothing_is_doubtful(network: FeatureNetwork, known: Known) -
     found = agreement_of([odd], (1, 2, 2))
     assert found is not None
     doubt = found.warning()
-    assert doubt and doubt.startswith("W13 1 of 9 labels")
+    assert doubt and doubt.startswith("W13 labels that look like background beside the others, 1 of 9: ")
     right = agreement_of([known], (1, 2, 2))
     assert right is not None and right.warning() is None
     assert agreement_of([with_labels(known, 1)], (1, 2, 2)) is None

@@ -9,6 +9,7 @@ import click
 from milopyp_shared.commandline import CONTEXT, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import CheckError
+from milopyp_shared.wording import counted
 
 
 @click.group(context_settings=CONTEXT)
@@ -33,7 +34,7 @@ def list_kept() -> None:
     folder, found = _folder(), kept()
     for name, size in found:
         click.echo(f"{name}  {size / 2**20:8.1f} MiB")
-    click.echo(f"{_engines(len(found))} in {folder}")
+    click.echo(f"{counted(len(found), 'engine')} in {folder}")
 
 
 @command("clear")
@@ -48,8 +49,10 @@ def clear_kept() -> None:
 
     folder, count = _folder(), clear()
     if left := kept():
-        raise CheckError(f"{_engines(len(left))} of {count} cannot be removed", where=folder, remedy="Whose are they?")
-    Console().say(f"removed {_engines(count)} from {folder}")
+        raise CheckError(
+            f"{counted(len(left), 'engine')} of {count} cannot be removed", where=folder, remedy="Whose are they?"
+        )
+    Console().say(f"removed {counted(count, 'engine')} from {folder}")
 
 
 @command("build")
@@ -96,7 +99,3 @@ def _folder() -> Path:
     from milopyp_inference.engine.tensorrt_cache import cache_folder
 
     return cache_folder() / "engines"
-
-
-def _engines(count: int) -> str:
-    return f"{count} engine{'' if count == 1 else 's'}"

@@ -14,6 +14,7 @@ from milopyp_shared.commandline import LengthRange, Number, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import MissingDependency
 from milopyp_shared.lengths import Length
+from milopyp_shared.wording import counted
 
 from .convert import FORMAT_WORDS
 
@@ -172,9 +173,10 @@ def describe(result: Evaluation, each: dict[str, Evaluation]) -> str:
     at_best = f"at score {best.threshold:.3f} (precision {best.precision:.3f}, recall {best.recall:.3f})"
     offset = " ".join(f"{value:+.2f}" for value in result.mean_offset)
     rms = " ".join(f"{value:.2f}" for value in result.rms_error)
+    picks = counted(result.n_picks, "pick")
     lines = [
         f"tomograms   {', '.join(each)}",
-        f"particles   {result.n_truth}; {result.n_hits} within {result.radius:g} voxels of {result.n_picks} picks",
+        f"particles   {result.n_truth}; {result.n_hits} within {result.radius:g} voxels of {picks}",
         f"AUPRC       {result.auprc:.3f}",
         f"best F1     {best.f1:.3f} {at_best}",
         f"best F{BETA:g}     {second.f1:.3f} at score {second.threshold:.3f}",

@@ -16,6 +16,7 @@ from milopyp_shared.label_files import HOW, How, diameter_of, read_labels
 from milopyp_shared.lengths import LARGEST, SMALLEST
 from milopyp_shared.overwrite import refuse_irreplaceable
 from milopyp_shared.pick_choice import LIST_ENDINGS
+from milopyp_shared.wording import counted
 
 from .convert import FORMAT_WORDS
 
@@ -154,7 +155,7 @@ def _list_tomograms(target: Path, entries: Sequence[ImageEntry], console: Consol
 
     refuse_irreplaceable(target, [entry.path for entry in entries])
     write_image_list(target, entries)
-    console.say(f"wrote {target}: {len(entries)} tomograms")
+    console.say(f"wrote {target}: {counted(len(entries), 'tomogram')}")
 
 
 def _list_labels(
@@ -185,7 +186,8 @@ def _list_labels(
     write_coordinate_list(lists[1], labels)
     counts = [len(xyz) for xyz in labels.values() if len(xyz)]
     without = f", none in {len(labels) - len(counts)}" if len(labels) > len(counts) else ""
-    console.say(f"wrote {lists[0]} and {lists[1]}: {sum(counts)} labels in {len(counts)} tomograms{without}")
+    inside = f"{counted(sum(counts), 'label')} in {counted(len(counts), 'tomogram')}{without}"
+    console.say(f"wrote {lists[0]} and {lists[1]}: {inside}")
 
 
 def _drawing(wanted: bool | None) -> Callable[[Path, Tomogram, NDArray[np.float64], float], None] | None:

@@ -17,6 +17,7 @@ from milopyp_shared.errors import ContradictionError, InputError, MissingDepende
 from milopyp_shared.lengths import Length
 from milopyp_shared.names import NAMES
 from milopyp_shared.overwrite import refuse_irreplaceable
+from milopyp_shared.wording import counted
 
 if TYPE_CHECKING:
     from milopyp_inference.batch.records import Picked
@@ -120,8 +121,9 @@ def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | 
     records = [structs.replace(record, frame=record.read_anew) for record in records]
     records = cut_all(run, out, called(records, naming, console), console)
     for record in records:
-        console.say(f"{record.name}: {record.picks} of {record.candidates} candidates")
-    console.say(f"{sum(record.picks for record in records)} picks in {len(records)} tomograms: {out or run}")
+        console.say(f"{record.name}: {record.picks} of {counted(record.candidates, 'candidate')}")
+    picks = counted(sum(record.picks for record in records), "pick")
+    console.say(f"{picks} in {counted(len(records), 'tomogram')}: {out or run}")
 
 
 def _refuse(run: Path, changes: Changes, plot: Path | None) -> None:
@@ -200,7 +202,9 @@ def _for_total(run: Path, records: Sequence[Picked], total: int) -> float:
     scores = sorted((float(s) for r in records for s in candidates_of(run, r, most=limit).score), reverse=True)
     if len(scores) < total:
         raise InputError(
-            f"{len(scores)} candidates in all tomograms", where=run, expected=f"at least the {total} of --total"
+            f"{counted(len(scores), 'candidate')} in all tomograms",
+            where=run,
+            expected=f"at least the {total} of --total",
         )
     return scores[total] if len(scores) > total else 0.0
 
