@@ -187,7 +187,7 @@ def test_a_picture_of_a_tomogram_without_particles(folder: Path) -> None:
     prepare(folder, "--pictures")
     with Image.open(folder / "a_labels.png") as with_labels, Image.open(folder / "b_labels.png") as without:
         assert np.asarray(without.convert("L")).std() > 20
-        assert without.size[0] == with_labels.size[0] and without.size[1] < with_labels.size[1]
+        assert without.size[1] < with_labels.size[1]
 
 
 @pytest.mark.parametrize(

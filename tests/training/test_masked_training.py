@@ -14,8 +14,8 @@ from milopyp_shared.lists import read_coordinate_list, read_image_list
 from milopyp_shared.masks import Mask
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_training.data.dataset import LabelledVolume, load_volumes
+from milopyp_training.data.target_map import TargetMap
 from milopyp_training.data.targets import IGNORED
-from milopyp_training.data.wanted import Wanted
 from milopyp_training.losses.contrastive import debiased_contrastive
 from milopyp_training.losses.published import PublishedLoss, published_criterion
 from milopyp_training.methods.default import DefaultMethod
@@ -26,7 +26,7 @@ from running import run_line
 from toys import write_tomogram
 
 PLAIN = DefaultPreset(noise=0.0, brightness=0.0, contrast=0.0, patch=(4, 16, 16), batch=60, jitter=0.3)
-SAMPLING = PatchSampling(replace(PLAIN, centred=1.0), Wanted(8.0, (1, 2, 2)), (4, 16, 16))
+SAMPLING = PatchSampling(replace(PLAIN, centred=1.0), TargetMap(8.0, (1, 2, 2)), (4, 16, 16))
 
 
 def write_masks(folder: Path, where: Path, below: int) -> Path:
