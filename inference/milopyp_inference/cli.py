@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from milopyp_shared.axes import NO_TURN, ORDER_WORDS, TURNS
-from milopyp_shared.commandline import Number, command, option, run
+from milopyp_shared.commandline import Angstrom, Number, command, option, run
 from milopyp_shared.console import Console
 from milopyp_shared.names import NAMES
 from milopyp_shared.wording import counted
@@ -100,7 +100,7 @@ PUBLISHED = "As the published program picks (with --published only)"
     help="Mirrored copies to average over.  [default: the model's]",
 )
 @option("--arch", metavar="NAME", group=CHECKED, help="Network.")
-@option("--gauss", type=Number(min=0), group=CHECKED, help="Sigma of the Gaussian filter.")
+@option("--gauss", type=Number(min=0), group=CHECKED, help="Sigma of the Gaussian filter in voxels.")
 @option("--compress/--no-compress", default=None, group=CHECKED, help="One section of every two.")
 @option("--last-k", type=int, group=CHECKED, help="Kernel of the last 3D convolution.")
 @option("--down-ratio", type=int, group=CHECKED, help="Voxels per heat-map voxel in x and y.")
@@ -121,8 +121,8 @@ PUBLISHED = "As the published program picks (with --published only)"
     "--distance-scale", type=Number(min=0.01), group=PUBLISHED, help="Voxels in x from point to point.  [default: 2]"
 )
 @option(
-    "--margin", type=Number(min=0), group="Picks", metavar="ANGSTROM",
-    help="Nothing is picked closer to a face than this.  [default: 0, particles at the border count]",
+    "--margin", type=Angstrom(min=0), group="Picks", metavar="ANGSTROM",
+    help="Nothing is picked closer to a face than this: 150, or 150A.  [default: 0, particles at the border count]",
 )  # fmt: skip
 @option(
     "--provider", type=click.Choice((AUTO, *PROVIDERS)), default=AUTO, group="Machine",

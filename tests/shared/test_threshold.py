@@ -49,7 +49,7 @@ def record(name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "words", ["--value 0.55", "--count 3", "--value 0.52 --count 4", "--distance 0", "--margin 80"]
+    "words", ["--value 0.55", "--count 3", "--value 0.52 --count 4", "--distance 0", "--margin 80", "--margin 80A"]
 )
 def test_it_gives_what_picking_with_these_options_gives(words: str, tmp_path: Path) -> None:
     cut(f"{words} --out again")

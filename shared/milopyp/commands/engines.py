@@ -15,7 +15,7 @@ from milopyp_shared.wording import counted
 @click.group(context_settings=CONTEXT)
 @click.version_option(package_name="milopyp")
 def engines() -> None:
-    """Keep TensorRT's engines: list, clear, build them before they are needed.
+    """List, clear or build the engines of TensorRT.
 
     milopyp-infer builds what it needs by itself; an engine belongs to one model, GPU, driver, version and tile size.
     """
@@ -39,7 +39,9 @@ def list_kept() -> None:
 
 @command("clear")
 def clear_kept() -> None:
-    """Remove all engines; milopyp-infer builds them again when it needs them.
+    """Remove all engines.
+
+    milopyp-infer builds them again when it needs them.
 
     \b
     Example:
@@ -68,7 +70,9 @@ def clear_kept() -> None:
 @option("--gpus", help="Number of the GPU.  [default: 0]")
 @option("--memory", metavar="SIZE", help="As milopyp-infer is to be given: it decides on the tiles.  [default: 6GB]")
 def build(model: Path, shape: tuple[int, int, int], gpus: str | None, memory: str | None) -> None:
-    """Build the engine that picking tomograms of one size with MODEL (.onnx) needs.
+    """Build the engine for tomograms of one size before it is needed.
+
+    MODEL is an ONNX file of milopyp-export.
 
     \b
     Example:

@@ -73,10 +73,11 @@ BETA = 4.0  # weight of recall in the second F: that of the CryoET object identi
 )  # fmt: skip
 @click.version_option(package_name="milopyp")
 def evaluate(picks: Path, truth: Path, radius: Length | None, json_file: Path | None, **given: Any) -> None:
-    """Compare PICKS (a run folder of milopyp-infer, or a NAME.candidates.csv) with known positions.
+    """Compare picks with known positions.
 
-    Matching is one to one, best score first, within --radius. AUPRC is the average precision over all particles;
-    errors of position are those of the picks above the score of the best F1.
+    PICKS is a run folder of milopyp-infer, or a NAME.candidates.csv. Matching is one to one, best score first, within
+    --radius. AUPRC is the average precision over all particles; errors of position are those of the picks above the
+    score of the best F1.
 
     \b
     Examples:

@@ -56,11 +56,11 @@ OF_LABELS = ("mask", "keep_features")
 def learn(
     ctx: click.Context, /, output: Path, overwrite: bool, memory: str | None, threads: int | None, **given: Any
 ) -> None:
-    """Learn a model in seconds, from labels or from a density map, without PyTorch.
+    """Learn a model in seconds, without PyTorch.
 
-    IMAGES and COORDS are the image list and the coordinate list that `milopyp prepare` writes. The network that every
-    installation has looks at the tomograms, and only its last layer is learned. milopyp-train changes all of it: that
-    takes minutes and mostly finds more.
+    From labels, or with --template from a density map. IMAGES and COORDS are the image list and the coordinate list
+    that `milopyp prepare` writes. The network that every installation has looks at the tomograms, and only its last
+    layer is learned. milopyp-train changes all of it: that takes minutes and mostly finds more.
 
     With --template nothing needs to be clicked: COORDS and --bbox can be left out.
 

@@ -92,7 +92,7 @@ if TYPE_CHECKING:
 @option("--inference", is_flag=True, help="Only list the tomograms, for picking.")
 @click.version_option(package_name="milopyp")
 def prepare(folder: Path, out: str, order: str, **given: Any) -> None:
-    """Make the lists for training from a folder of tomograms and their picks.
+    """Make the lists for training from tomograms and their picks.
 
     The picks of tomo.rec are tomo_coord.txt, tomo.txt (three columns in the file's axis order, as model2point
     writes them), tomo.mod, or tomo with another suffix of milopyp convert's formats. A file without a pick says that

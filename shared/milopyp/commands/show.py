@@ -31,9 +31,10 @@ PAIRING = {
 @click.option("--json", "as_json", is_flag=True, help="The recipe as JSON, as it stands in the file.")
 @click.version_option(package_name="milopyp")
 def show(file: Path, as_json: bool) -> None:
-    """Print the recipe in FILE: an ONNX file of milopyp-export, or a checkpoint (.pth; that needs PyTorch).
+    """Print what a model is and what it was made from.
 
-    Of a published checkpoint, what opt.txt beside it says is shown, too.
+    FILE is an ONNX file of milopyp-export, or a checkpoint (.pth; that needs PyTorch). Of a published checkpoint,
+    what opt.txt beside it says is shown, too.
 
     \b
     Example:

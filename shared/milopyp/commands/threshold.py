@@ -11,7 +11,7 @@ import click
 
 from milopyp_inference.batch.reader import candidates_of, read_records, run_files
 from milopyp_shared.axes import TURNS
-from milopyp_shared.commandline import LengthRange, Number, command, option
+from milopyp_shared.commandline import Angstrom, LengthRange, Number, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import ContradictionError, InputError, MissingDependency, UsageError
 from milopyp_shared.lengths import Length
@@ -54,8 +54,8 @@ class Changes:
     help="Between picks at least, in voxels, or in Angstrom with an A (120A).  [default: as in the run]",
 )  # fmt: skip
 @option(
-    "--margin", type=Number(min=0), metavar="ANGSTROM",
-    help="Nothing is picked closer to a face than this.  [default: as in the run]",
+    "--margin", type=Angstrom(min=0), metavar="ANGSTROM",
+    help="Nothing is picked closer to a face than this: 150, or 150A.  [default: as in the run]",
 )  # fmt: skip
 @option("--with-score/--without-score", default=None, help="A fourth column of the text.  [default: as in the run]")
 @option("--format", "formats", metavar="WORD,...", help="Other formats for the picks, as in milopyp-infer.")
@@ -79,10 +79,11 @@ class Changes:
 @option("--out", type=click.Path(path_type=Path), help="Folder for the new picks.  [default: they replace the run's]")
 @click.version_option(package_name="milopyp")
 def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | None, **given: Any) -> None:
-    """Cut picks from the candidates of RUN, a folder of milopyp-infer, again.
+    """Cut the picks of a run anew, at another threshold.
 
-    NAME.txt and NAME.mod are written anew for every tomogram (one that was changed by hand is kept beside them); heat
-    maps and candidates stay. --count alone takes the best ones whatever their score.
+    RUN is a folder of milopyp-infer. NAME.txt and NAME.mod are written anew for every tomogram (one that was changed
+    by hand is kept beside them); heat maps and candidates stay. --count alone takes the best ones whatever their
+    score.
 
     \b
     Examples:
