@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 EXTRAS := cpu,train,export,formats,report,docs,dev
 
-.PHONY: setup demo test test-browser test-cluster test-install faults fuzz check bench clean
+.PHONY: setup demo test test-browser test-cluster test-install test-minima faults fuzz check bench clean
 
 setup: $(VENV)/.ready
 
@@ -35,6 +35,9 @@ fuzz: setup
 
 test-install:
 	PYTHON=$(PYTHON) tests/end_to_end/install.sh
+
+test-minima:
+	tests/end_to_end/minima.sh
 
 check: setup
 	$(BIN)/ruff format --check .

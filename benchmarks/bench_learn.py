@@ -35,7 +35,7 @@ from milopyp_simulation.realistic import RealisticSettings
 from milopyp_simulation.realistic_files import write_realistic
 from milopyp_training.data.dataset import LabelledVolume, load_volumes
 from milopyp_training.data.head_examples import anywhere, gather
-from milopyp_training.data.wanted import Wanted
+from milopyp_training.data.target_map import TargetMap
 
 DIAMETER, LABELS, SHAPE = 18.0, 15, (96, 256, 256)
 
@@ -81,18 +81,18 @@ def measured(folder: Path, shape: tuple[int, int, int], repeats: int) -> tuple[d
     for step in ("features, once", "opened again"):
         with clock(step):
             kept = keep_features(network, volume, folder / "kept")
-    wanted = Wanted(DIAMETER, network.file.recipe.geometry.stride)
+    target_map = TargetMap(DIAMETER, network.file.recipe.geometry.stride)
     rng, voxels = np.random.default_rng(0), float(np.prod(kept.grid))
     for _ in range(repeats):
         some = replace(volume, xyz=volume.xyz[rng.permutation(len(volume.xyz))[:LABELS]])
         with clock("examples"):
-            found = gather(kept.parts(some), wanted, anywhere(voxels, np.random.default_rng(SEED)))
+            found = gather(kept.parts(some), target_map, anywhere(voxels, np.random.default_rng(SEED)))
         with clock("fit"):
             head = fit_head(found.features, found.target, found.positive, hardest=HARDEST, tolerance=TOLERANCE)
         with clock("heat map"):
             heat = kept.heat_map(head)
         with clock("peaks"):
-            nms(find_candidates(heat, volume.voxel_per_output(wanted.stride)), 0.6 * DIAMETER)
+            nms(find_candidates(heat, volume.voxel_per_output(target_map.stride)), 0.6 * DIAMETER)
     return clock.seconds, kept.codes.nbytes
 
 

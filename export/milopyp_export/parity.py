@@ -29,6 +29,7 @@ from milopyp_shared.system import allowed_threads
 from milopyp_shared.tiles import Span, Tiling, box_of, cut_stream
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_shared.tta import heat_map
+from milopyp_shared.wording import counted
 
 from .graph import FeatureGraph, PickingGraph
 
@@ -153,7 +154,7 @@ def check_on(
         partners, picks, wanted_picks = partners + common, picks + len(wanted) + len(found), wanted_picks + len(wanted)
         say(
             f"{image.name}: heat maps differ by {difference.max():.2g} at most, {difference.mean():.2g} on average; "
-            f"{common} of {len(wanted)} picks in common"
+            f"{common} of {counted(len(wanted), 'pick')} in common"
         )
     agreement = 2 * partners / picks if picks else 1.0
     figures = {

@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from milopyp_shared.axes import NO_TURN, ORDER_WORDS, TURNS
-from milopyp_shared.commandline import Number, command, option, run
+from milopyp_shared.commandline import Angstrom, Number, command, option, run
 from milopyp_shared.console import Console
 from milopyp_shared.names import NAME_FROM, NAMES
+from milopyp_shared.wording import counted
 
 from .engine.machine import AUTO
 from .engine.providers.registry import PROVIDERS
@@ -108,7 +109,7 @@ PUBLISHED = "As the published program picks (with --published only)"
     help="Mirrored copies to average over.  [default: the model's]",
 )
 @option("--arch", metavar="NAME", group=CHECKED, help="Network.")
-@option("--gauss", type=Number(min=0), group=CHECKED, help="Sigma of the Gaussian filter.")
+@option("--gauss", type=Number(min=0), group=CHECKED, help="Sigma of the Gaussian filter in voxels.")
 @option("--compress/--no-compress", default=None, group=CHECKED, help="One section of every two.")
 @option("--last-k", type=int, group=CHECKED, help="Kernel of the last 3D convolution.")
 @option("--down-ratio", type=int, group=CHECKED, help="Voxels per heat-map voxel in x and y.")
@@ -129,8 +130,8 @@ PUBLISHED = "As the published program picks (with --published only)"
     "--distance-scale", type=Number(min=0.01), group=PUBLISHED, help="Voxels in x from point to point.  [default: 2]"
 )
 @option(
-    "--margin", type=Number(min=0), group="Picks", metavar="ANGSTROM",
-    help="Nothing is picked closer to a face than this.  [default: 0, particles at the border count]",
+    "--margin", type=Angstrom(min=0), group="Picks", metavar="ANGSTROM",
+    help="Nothing is picked closer to a face than this: 150, or 150A.  [default: 0, particles at the border count]",
 )  # fmt: skip
 @option(
     "--provider", type=click.Choice((AUTO, *PROVIDERS)), default=AUTO, group="Machine",
@@ -165,7 +166,9 @@ def infer_command(inputs: tuple[str, ...], **given: Any) -> int:
     request = infer.parse(options, Console())
     images = infer.find_tomograms(request)
     if not images.own:
-        request.console.say(f"there is nothing to do for part {options.shard} of {len(images.everything)} tomograms")
+        request.console.say(
+            f"there is nothing to do for part {options.shard} of {counted(len(images.everything), 'tomogram')}"
+        )
         return 0
     run = infer.open_run(request, images)
     return infer.show_plan(request, run, images) if options.dry_run else infer.pick(request, run, images)

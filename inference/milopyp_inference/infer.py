@@ -11,6 +11,7 @@ from milopyp_shared.formats.registry import DYNAMO
 from milopyp_shared.lists import ImageEntry, check_image_name
 from milopyp_shared.masks import find_masks
 from milopyp_shared.overwrite import refuse_others
+from milopyp_shared.wording import counted
 from milopyp_shared.written_names import Naming
 
 from .batch.batch import pick_all
@@ -231,7 +232,8 @@ def _conclude(run: PickingRun, images: Images, summary: RunSummary) -> int:
     asked = {image.name for image in images.everything}
     picked = [own for own in summary.tomograms if isinstance(own, Picked) and run.is_of_this_call(own)]
     here = [own for own in picked if own.name in asked]
-    run.console.say(f"{sum(own.picks for own in here)} picks in {len(here)} of {len(asked)} tomograms: {run.folder}")
+    picks, tomograms = counted(sum(own.picks for own in here), "pick"), counted(len(asked), "tomogram")
+    run.console.say(f"{picks} in {len(here)} of {tomograms}: {run.folder}")
     if more := len({own.name for own in summary.tomograms} - asked):
         run.console.say(f"{run.folder} holds {more} more, of other calls: run.json and milopyp report have them all")
     if len(summary.models) > 1:

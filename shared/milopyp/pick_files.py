@@ -31,6 +31,7 @@ from milopyp_shared.overwrite import refuse_existing
 from milopyp_shared.picks import Picks, as_picks
 from milopyp_shared.tomogram import Frame, Tomogram, TomogramHeader, read_header
 from milopyp_shared.turns import turned
+from milopyp_shared.wording import counted
 from milopyp_shared.written_names import Naming
 
 _warn = logging.getLogger("milopyp").warning
@@ -318,7 +319,7 @@ def refuse_outside(picks: Picks, context: FormatContext, where: object) -> None:
     if outside.any():
         first = ", ".join(f"{value:.1f}" for value in picks.xyz[outside][0])
         raise ContradictionError(
-            f"{outside.sum()} of {len(picks)} picks lie outside the tomogram, the first at x, y, z = {first}",
+            f"{outside.sum()} of {counted(len(picks), 'pick')} outside the tomogram, the first at x, y, z = {first}",
             where=where,
             expected=f"positions inside {x} x {y} x {z} voxels (order {order})",
             remedy="Check --order, --binning, --voxel-size and the format.",

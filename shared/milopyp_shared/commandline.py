@@ -113,6 +113,17 @@ class Number(click.FloatRange):
         return number
 
 
+class Angstrom(Number):
+    """A number of Angstrom, with or without the A that lengths have which may be voxels: ``150``, ``150A``."""
+
+    name = "ANGSTROM"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """``"150A"`` -> ``150.0``."""
+        text = value.strip() if isinstance(value, str) else ""
+        return super().convert(text[:-1].rstrip() if len(text) > 1 and text.endswith(ANGSTROM) else value, param, ctx)
+
+
 class LengthRange(click.ParamType[Length]):
     """A length in voxels, or in Angstrom with an A: ``21`` or ``210A``; the range is that of the voxels."""
 

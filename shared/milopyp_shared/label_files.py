@@ -12,6 +12,7 @@ from .errors import InputError, UsageError
 from .lengths import Length, diameter_in_voxels, refuse_wide, wide_warning
 from .names import listed, read_name_map
 from .pick_choice import choose_picks
+from .wording import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -137,7 +138,9 @@ def _of_one_file(
     headers = {entry.name: _header(entry, order, console) for entry in entries}
     found = _by_name(path, headers, how)
     if found.others:
-        console.warn(f"{path.name}: {len(found.others)} of its tomograms are not in the folder: {listed(found.others)}")
+        console.warn(
+            f"{path.name} names {counted(len(found.others), 'tomogram')} outside the folder: {listed(found.others)}"
+        )
     for entry in entries:
         if entry.name not in found.picks:
             console.warn(f"{entry.file} has no picks in {path.name}")
@@ -194,8 +197,8 @@ def _tell(found: _Labels, how: How, console: Console) -> None:
     if doubt := _density_warning(found, how):
         console.warn(f"{name}: {doubt}")
     if double := doubles(xyz, diameter_of(found.header, how.bbox) / 4):
-        console.warn(f"{name}: {double} labels lie within a quarter of a particle of another one")
-    console.say(f"{name} (order {found.header.order}): {len(xyz)} labels from {source}")
+        console.warn(f"{name}: {counted(double, 'label')} within a quarter of a particle of another one")
+    console.say(f"{name} (order {found.header.order}): {counted(len(xyz), 'label')} from {source}")
 
 
 def _density_warning(found: _Labels, how: How) -> str | None:

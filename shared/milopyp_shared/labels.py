@@ -14,6 +14,7 @@ from .formats import mod, text
 from .grey_statistics import ONE_SIGMA
 from .scale import Factors
 from .tomogram import TomogramHeader
+from .wording import counted
 
 Coords = Literal["model2point", "voxel"]
 
@@ -63,9 +64,8 @@ def read_points_of(
     if is_model:
         model = mod.read_mod(path)
         if object is not None and object >= len(model.objects):
-            number = "1 object" if len(model.objects) == 1 else f"{len(model.objects)} objects"
             raise InputError(
-                f"the model has {number}, number {object + 1} is wanted",
+                f"the model has {counted(len(model.objects), 'object')}, number {object + 1} is wanted",
                 where=path,
                 expected=f"--object 1 to {len(model.objects)}",
             )
@@ -199,7 +199,7 @@ def _outside(xyz: NDArray[np.float64], tomogram: TomogramHeader, where: object, 
     z, y, x = tomogram.shape
     first = ", ".join(f"{value:g}" for value in xyz[outside][0])
     return ContradictionError(
-        f"{outside.sum()} of {len(xyz)} labels of {tomogram.path.name} lie outside, the first at x, y, z = {first}",
+        f"{outside.sum()} of {counted(len(xyz), 'label')} outside {tomogram.path.name}, the first at x, y, z = {first}",
         where=where,
         expected=f"coordinates inside {x} x {y} x {z} voxels (order {tomogram.order})",
         remedy=remedy or "Check the labels' binning and order.",

@@ -29,6 +29,7 @@ from .atomic import write_text
 from .errors import InputError
 from .files import missing_file_error
 from .textfile import fixed, read_lines, to_number
+from .wording import counted
 
 IMAGE_COLUMNS = ("image_name", "rec_path")
 TOMO_NAME = "tomo_name"
@@ -309,7 +310,7 @@ def _rows(path: str | Path, columns: tuple[str, ...], optional: str = "") -> Ite
         fits = len(cells) > max(indices) if "\t" in line and with_tabs else len(cells) == len(names)
         if not fits or not all(cells[index] for index in indices):
             raise InputError(
-                f"{len([cell for cell in cells if cell])} values for {len(names)} columns",
+                f"{counted(len([cell for cell in cells if cell]), 'value')} for {counted(len(names), 'column')}",
                 where=where,
                 expected=f"values for {' '.join(columns)}",
                 remedy="Separate columns by tabs where names or paths hold spaces.",

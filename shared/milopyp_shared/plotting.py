@@ -18,6 +18,7 @@ from .overwrite import MARK
 
 PICK, LABEL = "#ff8c1a", "#22c1e6"
 DPI = 100
+PAD = 0.08  # inches around everything
 
 
 def show_grey(panel: Any, section: NDArray[Any], size: tuple[float, float] | None = None) -> None:
@@ -51,12 +52,17 @@ def circles(panel: Any, xyz: NDArray[np.float64], z: float, radius: float, colou
     )  # fmt: skip
 
 
+def show_window(panel: Any, centre: tuple[float, float], reach: float) -> None:
+    """As far as `reach` around a point (x, y) and no farther: at a tomogram's edge, too, on one scale."""
+    panel.set(xlim=(centre[0] - reach, centre[0] + reach), ylim=(centre[1] - reach, centre[1] + reach))
+
+
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure, sizes in inches."""
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a PNG that says whose it is; equal figures give equal bytes."""
+    """Write a PNG that says whose it is, with nothing cut off; equal figures give equal bytes."""
     with atomic_write(path) as part:
-        figure.savefig(part, dpi=DPI, format="png", metadata={"Software": MARK})
+        figure.savefig(part, dpi=DPI, format="png", metadata={"Software": MARK}, bbox_inches="tight", pad_inches=PAD)

@@ -114,9 +114,11 @@ def write_pretrained(folder: Path, arrays: Arrays, description: Description) -> 
     InputError
         The folder cannot be written.
     """
-    stored = {name: array.astype(np.float16) if array.ndim > 1 else array for name, array in arrays.items()}
+    stored: dict[str, Any] = {
+        name: array.astype(np.float16) if array.ndim > 1 else array for name, array in arrays.items()
+    }
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **stored)
+    np.savez_compressed(buffer, **stored)
     sha256 = _write(folder / ARRAYS, buffer.getvalue())
     _write_description(folder, replace(description, sha256=sha256))
 

@@ -36,7 +36,7 @@ def affinity() -> int:
 
 
 def peak_memory_mib() -> int:
-    """The most memory that this process has held; 0 where the system does not say."""
+    """The most memory that this process has held, mapped pages of files included; 0 where the system does not say."""
     if resource is None:
         return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -71,7 +71,7 @@ CASES = [
     Case("learning from no labels", LEARN, InputError, "coords.txt", "at least one labelled tomogram",
          lists(coordinates="a none none none\n")),
     Case("learning from labels outside", LEARN, ContradictionError, "coords.txt", INSIDE,
-         lists(coordinates="a 40 40 40\n"), facts=("1 of 1 labels",)),
+         lists(coordinates="a 40 40 40\n"), facts=("1 of 1 label",)),
     Case("learning from labels of no tomogram", LEARN, InputError, "coords.txt", "image names such as a",
          lists(coordinates="a 10 12 8\nb 1 2 3\n")),
     Case("learning outside the mask", f"{LEARN} --mask m.mrc", InputError, "coords.txt",

@@ -148,7 +148,7 @@ OPTIONS = [
     Case("run without its summary", "milopyp threshold picks --precision 0.9", InputError, "picks/run.json", FROM_INFER,
          text("picks/records/a.json", '{"status": "done"}')),
     Case("more picks than candidates", "milopyp threshold picks --total 2", InputError, "picks",
-         "at least the 2 of --total", picked("a.mrc"), facts=("1 candidates",)),
+         "at least the 2 of --total", picked("a.mrc"), facts=("1 candidate",)),
     Case("distance in Angstrom without a voxel size", "milopyp threshold picks --distance 40A", UsageError,
          "--distance", "a run that knows the voxel size of a",
          both(picked("a.mrc"),

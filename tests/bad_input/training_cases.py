@@ -71,7 +71,7 @@ CASES = [
          "val.txt", "at least one labelled tomogram",
          both(lists(), text("val.txt", COORDINATES + "a none none none\n"))),
     Case("validation labels outside", f"{TRAIN} --val-img-txt images.txt --val-coord-txt val.txt", ContradictionError,
-         "val.txt", INSIDE, both(lists(), text("val.txt", COORDINATES + "a 40 40 40\n")), facts=("1 of 1 labels",)),
+         "val.txt", INSIDE, both(lists(), text("val.txt", COORDINATES + "a 40 40 40\n")), facts=("1 of 1 label",)),
     Case("fully labelled without validation", f"{TRAIN} --val-fully-labelled", UsageError, "--val-fully-labelled",
          VALIDATION, lists()),
     *(

@@ -344,6 +344,15 @@ def test_keys(page: Page) -> None:
     assert boxes == {"heat": True, "circles": False, "others": True, "truth": False}
 
 
+def test_keys_of_what_is_not_there_are_not_shown(page: Page) -> None:
+    page.show("flat", 12)
+    assert all(page.find(name).is_displayed() for name in ("truth-label", "truth-key", "heat-label", "heat-key"))
+    page.script("delete current().truth; delete current().volume.heat; show(state.shown)")
+    assert not any(page.find(name).is_displayed() for name in ("truth-label", "truth-key", "heat-label", "heat-key"))
+    page.press("t")
+    assert page.find("truth").is_selected()
+
+
 def test_the_heat_map_lies_on_its_tomogram(page: Page, run: Path) -> None:
     x, y, z = above(run, "turned", 0.5).xyz[0]
     page.script("for (const name of ['circles', 'truth']) document.getElementById(name).checked = false")

@@ -71,7 +71,7 @@ def test_an_array_with_a_killed_task_and_a_killed_leader() -> None:
     assert not list(Path("picks").rglob("*.part")) and not leases("picks")
     finished = submitted("picks")
     said, _ = finished.communicate(timeout=60)
-    assert finished.returncode == 0 and "12 of 12 tomograms are done already" in said and "submitted" not in said
+    assert finished.returncode == 0 and "done already: 12 of 12 tomograms" in said and "submitted" not in said
 
 
 def test_a_tomogram_that_cannot_be_picked() -> None:

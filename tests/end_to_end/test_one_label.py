@@ -32,7 +32,7 @@ def test_one_label_finds_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "--num-epochs 2 --batch-size 2 --threads 1 --gpus -1"
     )
     torch.set_num_threads(threads)
-    assert "1 labels are too few to leave some out" in outcome.out
+    assert "1 label: too few to leave some out" in outcome.out
     model = "exp/semi/one/model_last_contrastive.onnx"
     assert json.loads(done(f"milopyp show --json {model}").out)["preset"] == "pretrained"
     done(f"milopyp-infer p/phantom_2.mrc --model {model} --out picks")

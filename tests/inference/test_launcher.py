@@ -55,7 +55,7 @@ def test_two_workers_do_what_one_process_does() -> None:
         [f"t{number:02d}" for number in range(COUNT)],
     )
     again = run_line(f"{LINE} both --workers 2 --threads 2")
-    assert again.code == 0 and "8 of 8 tomograms are done already" in again.out
+    assert again.code == 0 and "done already: 8 of 8 tomograms" in again.out
 
 
 def test_what_a_killed_worker_leaves_is_picked() -> None:

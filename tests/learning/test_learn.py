@@ -154,7 +154,7 @@ def test_angstrom_bright_particles_and_masks(folder: Path) -> None:
         "--threads 1 --overwrite"
     )
     assert f"--bbox is {DIAMETER} voxels" in outcome.out
-    assert "lie outside the mask" in outcome.err
+    assert "outside the mask are left out" in outcome.err
     recipe = open_model("b.onnx", Machine(threads=1)).recipe
     assert isinstance(recipe, Recipe)
     assert (recipe.contrast, recipe.diameter) == ("bright", pytest.approx(DIAMETER))

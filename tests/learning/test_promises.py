@@ -18,7 +18,7 @@ from milopyp_shared.errors import InputError
 from milopyp_shared.matching import evaluate_many
 from milopyp_shared.recipe import Recipe
 from milopyp_training.data.dataset import LabelledVolume, TrainingSet
-from milopyp_training.data.wanted import Wanted
+from milopyp_training.data.target_map import TargetMap
 from milopyp_training.evaluation.picking import picks_of
 from milopyp_training.evaluation.threshold import OF_HEADS, suggested_score
 
@@ -32,17 +32,17 @@ def with_labels(known: Known, count: int) -> Known:
     return replace(known, volume=replace(known.volume, xyz=known.volume.xyz[:count]))
 
 
-def setting(network: FeatureNetwork, known: Sequence[Known]) -> tuple[Wanted, Recipe]:
+def setting(network: FeatureNetwork, known: Sequence[Known]) -> tuple[TargetMap, Recipe]:
     recipe = recipe_of(network, TrainingSet([one.volume for one in known], [], DIAMETER, "dark"))
-    return Wanted(DIAMETER, recipe.geometry.stride), recipe
+    return TargetMap(DIAMETER, recipe.geometry.stride), recipe
 
 
 def promised(network: FeatureNetwork, known: Known, count: int) -> tuple[Promises, float, float]:
     """Promises of some of the labels, F1 at the suggested score and the best one, by all labels."""
     some = with_labels(known, count)
-    wanted, recipe = setting(network, [some])
-    head = learn_head([some], wanted)
-    found = find_promises([some], head, wanted, recipe)
+    target_map, recipe = setting(network, [some])
+    head = learn_head([some], target_map)
+    found = find_promises([some], head, target_map, recipe)
     picks = picks_of(known.features.heat_map(head), known.volume, recipe)
     pairs = [(picks, known.volume.xyz)]
     best = evaluate_many(pairs, DIAMETER / 2).best.f1
@@ -63,8 +63,8 @@ def test_every_label_is_asked_by_a_head_that_has_not_seen_it(network: FeatureNet
     """A label on nothing scores low, though the head that has learned it gives it more than that."""
     astray = np.add(known.volume.xyz[:1], (7.0, 7.0, 0.0))
     odd = replace(known, volume=replace(known.volume, xyz=np.concatenate([known.volume.xyz[:6], astray])))
-    wanted, recipe = setting(network, [odd])
-    [found] = ask_heads([odd], wanted, recipe)
+    target_map, recipe = setting(network, [odd])
+    [found] = ask_heads([odd], target_map, recipe)
     assert len(found.labels) == 7
     assert found.labels[:6].min() > 2 * found.labels[6]
 
@@ -75,7 +75,7 @@ def test_a_label_on_nothing_is_doubtful(network: FeatureNetwork, known: Known) -
     found = agreement_of([odd], (1, 2, 2))
     assert found is not None
     doubt = found.warning()
-    assert doubt and doubt.startswith("W13 1 of 9 labels")
+    assert doubt and doubt.startswith("W13 labels that look like background beside the others, 1 of 9: ")
     right = agreement_of([known], (1, 2, 2))
     assert right is not None and right.warning() is None
     assert agreement_of([with_labels(known, 1)], (1, 2, 2)) is None
@@ -93,10 +93,10 @@ def test_more_certain_labels_ask_for_a_higher_score() -> None:
 def test_empty_tomograms_teach_and_are_not_asked(network: FeatureNetwork, known: Known) -> None:
     empty = replace(known, volume=replace(known.volume, name="empty", xyz=np.empty((0, 3))))
     some = with_labels(known, 6)
-    wanted, recipe = setting(network, [some, empty])
-    answers = ask_heads([some, empty], wanted, recipe)
+    target_map, recipe = setting(network, [some, empty])
+    answers = ask_heads([some, empty], target_map, recipe)
     assert [len(own.labels) for own in answers] == [6]
-    before, after = (learn_head(each, wanted) for each in ([some], [some, empty]))
+    before, after = (learn_head(each, target_map) for each in ([some], [some, empty]))
     assert some.features.heat_map(after).max() < some.features.heat_map(before).max()
     with pytest.raises(InputError, match="no label lies in"):
-        learn_head([empty], wanted)
+        learn_head([empty], target_map)

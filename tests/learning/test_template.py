@@ -31,7 +31,7 @@ from milopyp_simulation.spectrum import TiltRange
 from milopyp_simulation.subject import Subject, Template, read_subject
 from milopyp_training.data.dataset import TrainingSet
 from milopyp_training.data.simulated import simulated_volume
-from milopyp_training.data.wanted import Wanted
+from milopyp_training.data.target_map import TargetMap
 from milopyp_training.evaluation.template_agreement import TemplateAgreement, compare_with_labels
 from running import Outcome, run_line
 from toys import write_tomogram
@@ -138,7 +138,7 @@ def test_labels_are_only_compared(density: Density, network: FeatureNetwork, nar
     volume = simulated_volume(subject, 1, network.description.grey)
     known = Known(volume, keep_features(network, volume))
     recipe = recipe_of(network, TrainingSet([volume], [], subject.diameter, "dark"))
-    heat = known.features.heat_map(learn_complete([known], Wanted(subject.diameter, recipe.geometry.stride)))
+    heat = known.features.heat_map(learn_complete([known], TargetMap(subject.diameter, recipe.geometry.stride)))
     recipe = replace(recipe, threshold=replace(recipe.threshold, score=0.2))
     compared = compare_with_labels([(volume, heat)], recipe)
     assert compared.count == len(volume.xyz)

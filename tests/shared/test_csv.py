@@ -168,4 +168,4 @@ def test_points_of_a_scaled_layer_lie_outside() -> None:
     write_tomogram(Path("t.mrc"), DOT, "xyz", voxel_size=10.0)
     Path("t.csv").write_text("index,axis-0,axis-1,axis-2\n0,90,50,300\n")
     outcome = run_line("milopyp convert t.csv b.csv --tomogram t.mrc")
-    assert outcome.code == 2 and "1 of 1 picks lie outside the tomogram" in outcome.err
+    assert outcome.code == 2 and "1 of 1 pick outside the tomogram" in outcome.err

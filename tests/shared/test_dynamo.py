@@ -198,7 +198,7 @@ def several(folder: Path) -> dict[str, list[list[float]]]:
 def test_labels_of_several_tomograms(several: dict[str, list[list[float]]], folder: Path) -> None:
     outcome = prepare(folder / "data", "-e .mrc --picks all.tbl")
     assert {name: xyz.tolist() for name, xyz in labels(folder / "data").items()} == several
-    assert "all.tbl: 1 of its tomograms are not in the folder: /warp/TS_03.mrc" in outcome.err
+    assert "all.tbl names 1 tomogram outside the folder: /warp/TS_03.mrc" in outcome.err
 
 
 def test_a_table_beside_each_tomogram(several: dict[str, list[list[float]]], folder: Path) -> None:

@@ -35,7 +35,7 @@ def test_star_blocks_values_and_comments(tmp_path: Path) -> None:
         ("data_a\nloop_\n_a\n1\nloop_\n_b\n", "line 5: a second table in one block"),
         ("data_a\n_a 1\ndata_a\n", "line 3: a second block"),
         ("data_a\n_a\n", "line 2: '_a'"),
-        ("data_a\nloop_\n_a\n_b\n1\n", "line 5: 1 values for 2 labels"),
+        ("data_a\nloop_\n_a\n_b\n1\n", "line 5: 1 value for 2 labels"),
         (RELION3.replace("40 80 #", "40 80 nan 1 #"), "line 8, rlnCoordinateZ: 'nan'"),
         (RELION5, "It has rlnCenteredCoordinateXAngst: give --from relion5"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from milopyp_shared.commandline import LengthRange
+from milopyp_shared.commandline import Angstrom, LengthRange
 from milopyp_shared.errors import ContradictionError, UsageError
 from milopyp_shared.lengths import Length, common, diameter_in_voxels, refuse_larger, wide_warning
 
@@ -35,6 +35,17 @@ def test_how_a_length_is_written(word: str, value: float, angstrom: bool) -> Non
 def test_what_is_no_length(word: str) -> None:
     with pytest.raises(click.BadParameter):
         LengthRange(min=2, max=1000).convert(word, None, None)
+
+
+@pytest.mark.parametrize("word", ["150", "150A", " 150 A ", "1.5e2\u00c5"])
+def test_angstrom_may_have_their_letter(word: str) -> None:
+    assert Angstrom(min=0).convert(word, None, None) == 150.0
+
+
+@pytest.mark.parametrize("word", ["", "A", "150AA", "150nm", "-1A", "nanA"])
+def test_what_is_no_number_of_angstrom(word: str) -> None:
+    with pytest.raises(click.BadParameter):
+        Angstrom(min=0).convert(word, None, None)
 
 
 def test_the_range_is_one_of_voxels() -> None:

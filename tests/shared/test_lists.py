@@ -137,7 +137,7 @@ def test_a_list_may_say_that_a_tomogram_holds_no_particle(tmp_path: Path, conten
         ("image_name rec_path\nA " + "x" * 5000 + "\n", "line 2: there is no tomogram"),
         ("image_name rec_path\nA .\n", "line 2: there is no tomogram"),
         ("image_name rec_path\nB my tomograms/b 2.rec\n", "line 2: 4 values for 2 columns.* tabs"),
-        ("image_name\trec_path\nA\t\n", "line 2: 1 values for 2 columns"),
+        ("image_name\trec_path\nA\t\n", "line 2: 1 value for 2 columns"),
         ("image_name\trec_path\nA\ta.rec\nA\tc.rec\n", "line 3: two tomograms of one name: 'A'"),
         ("image_name\trec_path\n../A\ta.rec\n", "line 2: image name '../A'"),
         ("image_name\trec_path\na/b\ta.rec\n", "line 2: image name 'a/b'"),

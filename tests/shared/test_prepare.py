@@ -181,7 +181,7 @@ def test_double_labels_are_counted(folder: Path) -> None:
     write_tomogram(folder / "a.rec", noise(SHAPE))
     save_text(folder / "a.txt", np.concatenate([columns("xyz"), columns("xyz") + np.array([0.4, 0.0, 0.3])])[:5] + HALF)
     outcome = prepare(folder, "--bbox 8")
-    assert "warning: a.rec: 2 labels lie within a quarter of a particle of another one\n" in outcome.err
+    assert "warning: a.rec: 2 labels within a quarter of a particle of another one\n" in outcome.err
 
 
 def test_the_diameter_in_angstrom_is_one_of_each_tomogram(folder: Path) -> None:
@@ -189,7 +189,7 @@ def test_the_diameter_in_angstrom_is_one_of_each_tomogram(folder: Path) -> None:
     for name, size in (("a", 10.0), ("b", 5.0)):
         write_tomogram(folder / f"{name}.rec", noise(SHAPE), voxel_size=size)
         save_text(folder / f"{name}.txt", np.array([[20.0, 10.0, 8.0], [23.0, 10.0, 8.0], [5.0, 5.0, 5.0]]) + HALF)
-    double = "labels lie within a quarter of a particle of another one"
+    double = "label within a quarter of a particle of another one"
     outcome = prepare(folder, "--bbox 80A")
     assert f"b.rec: 1 {double}" in outcome.err and f"a.rec: 1 {double}" not in outcome.err
     # 16 voxels are all that the tomogram is thick
@@ -224,7 +224,7 @@ def test_a_picture_of_a_tomogram_without_particles(folder: Path) -> None:
     prepare(folder, "--pictures")
     with Image.open(folder / "a_labels.png") as with_labels, Image.open(folder / "b_labels.png") as without:
         assert np.asarray(without.convert("L")).std() > 20
-        assert without.size[0] == with_labels.size[0] and without.size[1] < with_labels.size[1]
+        assert without.size[1] < with_labels.size[1]
 
 
 @pytest.mark.parametrize(

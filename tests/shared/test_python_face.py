@@ -185,7 +185,7 @@ def test_what_are_no_picks(picks: Any, message: str, folder: Path) -> None:
         ({"tomogram": "xyz.mrc", "voxel_size": float("nan")}, UsageError, "voxel_size: nan"),
         ({"tomogram": "xyz.mrc", "order": "xxy"}, UsageError, "order 'xxy'"),
         ({"tomogram": "xyz.mrc", "size": (48, 32, 17)}, ContradictionError, "48 32 16, the size of the file"),
-        ({"tomogram": np.zeros((8, 8, 8))}, ContradictionError, "1 of 2 picks lie outside the tomogram"),
+        ({"tomogram": np.zeros((8, 8, 8))}, ContradictionError, "1 of 2 picks outside the tomogram"),
         ({"name": "a/b"}, InputError, "image name 'a/b'"),
         ({"format": "tbl", "dynamo_zero": 2}, UsageError, "dynamo_zero: 2; expected 0 or 1"),
     ],

@@ -107,7 +107,7 @@ def test_a_first_coordinate_that_is_whole_is_no_contour(tmp_path: Path) -> None:
         ("1 2 1e999\n", None, "line 1: '1e999'"),
         ("1 2 1_0\n", None, "line 1: '1_0'"),
         ("1 2 ３\n", None, "line 1: '３'"),
-        ("1,2,3\n", None, "line 1: 1 columns; expected 3 numbers separated by spaces or tabs"),
+        ("1,2,3\n", None, "line 1: 1 column; expected 3 numbers separated by spaces or tabs"),
         ("1 2 3\n1 2\n", None, "line 2: 2 columns; expected 3 numbers"),
         ("1 2 3 0.5\n", None, "4 columns; expected 3 numbers .* Is the last column a score"),
         ("1 14.5 x.5 9.0\n", None, "line 1: 'x.5'"),

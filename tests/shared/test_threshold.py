@@ -51,7 +51,7 @@ def record(name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "words", ["--value 0.55", "--count 3", "--value 0.52 --count 4", "--distance 0", "--margin 80"]
+    "words", ["--value 0.55", "--count 3", "--value 0.52 --count 4", "--distance 0", "--margin 80", "--margin 80A"]
 )
 def test_it_gives_what_picking_with_these_options_gives(words: str, tmp_path: Path) -> None:
     cut(f"{words} --out again")
@@ -346,7 +346,8 @@ def test_a_threshold_for_a_number_of_picks_in_all_tomograms(total: int) -> None:
         scores.append(np.sort(rng.uniform(0, 1, len(found)))[::-1])
         write_candidates(path, Picks(found.xyz, scores[-1]))
     best = np.sort(np.concatenate(scores))[::-1][:total]
-    assert f"{total} picks in 2 tomograms: some" in cut(f"--total {total} --out some").out
+    picks = "1 pick" if total == 1 else f"{total} picks"
+    assert f"{picks} in 2 tomograms: some" in cut(f"--total {total} --out some").out
     lines = [line for name in ("xyz", "xzy") for line in Path(f"some/{name}.txt").read_text().splitlines()]
     np.testing.assert_allclose(sorted(float(line.split()[3]) for line in lines), best[::-1], atol=0.006)
 

@@ -136,7 +136,7 @@ def test_copick_says_whose_picks_a_file_holds(folder: Path) -> None:
         (folder / f"{name}.json").write_text(json.dumps({"run_name": "TS_01", "points": points}))
     outcome = prepare(folder, "--from copick")
     assert "TS_02.rec: TS_02.json holds no picks of it: it counts as a tomogram without particles" in outcome.err
-    assert "1 labels in 1 tomograms, none in 1" in outcome.out
+    assert "1 label in 1 tomogram, none in 1" in outcome.out
     assert {name: xyz.tolist() for name, xyz in labels(folder).items()} == {"TS_01": [[1.0, 2.0, 3.0]], "TS_02": []}
     (folder / "TS_02.json").write_text(json.dumps({"run_name": "TS_01", "points": [point]}))
     refused = run_line("milopyp prepare -o run --overwrite --from copick", "-d", folder)
@@ -176,7 +176,7 @@ def test_tables_of_the_exploration_module(folder: Path, spelling: str, double: b
     np.testing.assert_allclose(found["a"], POINTS[:1])
     np.testing.assert_allclose(found["b"], POINTS[1:])
     assert set(found) == {"a", "b"} == {entry.name for entry in read_image_list(folder / "run_train_imgs.txt")}
-    assert "clusters.parquet: 1 of its tomograms are not in the folder: gone" in outcome.err
+    assert "clusters.parquet names 1 tomogram outside the folder: gone" in outcome.err
     assert "c.rec has no picks in clusters.parquet" in outcome.err
 
 
@@ -244,7 +244,7 @@ def test_files_without_a_pick(name: str, content: str, words: str, folder: Path)
     assert {own: len(xyz) for own, xyz in found.items()} == {"a": 0, "b": 3}
     assert "a\tnone\tnone\tnone\n" in (folder / "run_train_coords.txt").read_text()
     assert [image.name for image in read_image_list(folder / "run_train_imgs.txt")] == ["a", "b"]
-    assert outcome.out.endswith("3 labels in 1 tomograms, none in 1\n")
+    assert outcome.out.endswith("3 labels in 1 tomogram, none in 1\n")
 
 
 def test_a_model_without_a_point(folder: Path) -> None:

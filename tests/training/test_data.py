@@ -231,7 +231,7 @@ def test_labels_outside_the_volume(tmp_path: Path) -> None:
     with pytest.raises(ContradictionError) as refused:
         load({"a": made.volume}, {"a": labels}, tmp_path)
     text = str(refused.value)
-    assert text.startswith("labels.txt: 2 of 12 labels of a.mrc lie outside, the first at x, y, z = 79.51, 10, 10;")
+    assert text.startswith("labels.txt: 2 of 12 labels outside a.mrc, the first at x, y, z = 79.51, 10, 10;")
     assert "80 x 64 x 32 voxels (order xyz)" in text
 
 

@@ -204,7 +204,7 @@ def test_cross_validation_in_two_processes(folder: Path) -> None:
         timeout=550, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.count("places without a label look like particles") == 1
+    assert ended.stdout.count("not background, since it looks like particles") == 1
     first, second = (np.load(folder / f"rank_{rank}.npz") for rank in (0, 1))
     assert len(first["places"]) > 0
     for name in ("places", "weights"):

@@ -44,7 +44,7 @@ def test_a_wrong_label_is_shown(network: UNet3d) -> None:
     found = label_agreement(network, [volume([*PLACES, (60, 70, 28)])])
     assert found is not None
     warning = found.warning()
-    assert warning == "W13 1 of 7 labels look like background beside the others: a 60 70 28"
+    assert warning == "W13 labels that look like background beside the others, 1 of 7: a 60 70 28"
 
 
 def test_places_drawn_at_random_are_no_labels(network: UNet3d) -> None:

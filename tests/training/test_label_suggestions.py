@@ -59,7 +59,7 @@ def test_labels_behind_many_places_are_doubtful(volumes: list[LabelledVolume]) -
     assert [(spot.volume.name, spot.score) for spot in suggestions.doubtful] == [("b", 0.0), ("a", 0.05)]
     assert [spot.score for spot in suggestions.candidates] == pytest.approx(many[:MOST_CANDIDATES])
     said = suggestions.lines()
-    assert said[0] == "6 of about 8 particles in the training tomograms are labelled"
+    assert said[0] == "labelled in the training tomograms: 6 of about 8 particles"
     assert said[1] == "2 labels look like background, or hard to find: b (5, 6, 4); a (20, 10, 8)"
     assert said[2].startswith(
         "more labels are likely to help most (the default preset, six simulated particles: AUPRC "
@@ -101,5 +101,5 @@ def test_nothing_to_suggest(volumes: list[LabelledVolume], tmp_path: Path) -> No
     answers = [out_of_fold(np.ones(3)), out_of_fold(np.ones(3))]
     suggestions = suggest_labels(volumes, answers, found(0.0, *answers))
     write_suggestions(tmp_path / "debug", suggestions, diameter=9.0)
-    assert suggestions.lines() == ["6 of about 6 particles in the training tomograms are labelled"]
+    assert suggestions.lines() == ["labelled in the training tomograms: 6 of about 6 particles"]
     assert (tmp_path / "debug" / "next_labels.png").exists()

@@ -14,8 +14,8 @@ from milopyp_shared.lists import read_coordinate_list, read_image_list
 from milopyp_shared.masks import Mask
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_training.data.dataset import LabelledVolume, load_volumes
+from milopyp_training.data.target_map import TargetMap
 from milopyp_training.data.targets import IGNORED
-from milopyp_training.data.wanted import Wanted
 from milopyp_training.losses.contrastive import debiased_contrastive
 from milopyp_training.losses.published import PublishedLoss, published_criterion
 from milopyp_training.methods.default import DefaultMethod
@@ -26,7 +26,7 @@ from running import run_line
 from toys import write_tomogram
 
 PLAIN = DefaultPreset(noise=0.0, brightness=0.0, contrast=0.0, patch=(4, 16, 16), batch=60, jitter=0.3)
-SAMPLING = PatchSampling(replace(PLAIN, centred=1.0), Wanted(8.0, (1, 2, 2)), (4, 16, 16))
+SAMPLING = PatchSampling(replace(PLAIN, centred=1.0), TargetMap(8.0, (1, 2, 2)), (4, 16, 16))
 
 
 def write_masks(folder: Path, where: Path, below: int) -> Path:
@@ -55,7 +55,8 @@ def test_labels_outside_are_left_out_aloud(tmp_path: Path) -> None:
     for volume in volumes:
         own = everything[volume.name]
         assert np.array_equal(volume.xyz, own[own[:, 0] < 29.5])
-        assert any(f"W08 {np.sum(own[:, 0] >= 29.5)} of {len(own)} labels lie outside the mask" in w for w in warned)
+        said = f"W08 labels outside the mask are left out: {np.sum(own[:, 0] >= 29.5)} of {len(own)}"
+        assert any(said in text for text in warned)
 
 
 @pytest.mark.usefixtures("work")
@@ -153,7 +154,7 @@ def test_real_command(tmp_path: Path, preset: str) -> None:
     below = round(float(np.median(np.concatenate(list(labels.values()))[:, 0])))
     masks = write_masks(tmp_path, Path(images), below)
     outcome = run_line(line, "--exp-id", f"masked_{preset}", "--num-epochs", "1", "--mask", str(masks))
-    assert outcome.code == 0 and "labels lie outside the mask and are left out" in outcome.err
+    assert outcome.code == 0 and "labels outside the mask are left out" in outcome.err
     experiment = Experiment(outcome, Path("exp/semi") / f"masked_{preset}")
     assert experiment.options()["mask"] == (str(masks), "given")
     assert 0 < sum(experiment.recipe().labels.values()) < sum(map(len, labels.values()))

@@ -18,7 +18,7 @@ from milopyp_shared.masks import Mask
 from milopyp_shared.preprocessing import Preprocessing, grey_levels
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_training.data.dataset import LabelledVolume
-from milopyp_training.methods.default_patches import Batch, PatchSampling, draw_batch, patch_shape, wanted_by
+from milopyp_training.methods.default_patches import Batch, PatchSampling, draw_batch, patch_shape, target_map_of
 from milopyp_training.methods.presets import DefaultPreset
 from toys import noise, write_tomogram
 
@@ -75,7 +75,7 @@ def find(patch: np.ndarray, volumes: list[LabelledVolume]) -> Found:
     return found[0]
 
 
-def wanted_heat(
+def target_heat(
     volume: LabelledVolume, start: tuple[int, int, int], shape: tuple[int, ...], stride: tuple[int, int, int] = STRIDE
 ) -> tuple[np.ndarray, ...]:
     """Target of a box (before flipping) and the voxels nearest to labels, by definition in full-resolution voxels."""
@@ -99,7 +99,7 @@ def batch_of(
     seed: int = 3,
     stride: tuple[int, int, int] = STRIDE,
 ) -> Batch:
-    sampling = PatchSampling(preset, wanted_by(preset, DIAMETER, stride), patch_shape(preset, volumes, stride))
+    sampling = PatchSampling(preset, target_map_of(preset, DIAMETER, stride), patch_shape(preset, volumes, stride))
     return draw_batch(volumes, sampling, np.random.default_rng(seed))
 
 
@@ -125,7 +125,7 @@ def test_targets_lie_where_the_labels_are(tmp_path: Path, pairing: str, stride: 
         place = find(patch, volumes)
         places.append(place)
         assert not np.any(np.array(place.start) % stride)  # on the grid of the whole heat map
-        heat, nearest = wanted_heat(volumes[place.volume], place.start, patch.shape, stride)
+        heat, nearest = target_heat(volumes[place.volume], place.start, patch.shape, stride)
         np.testing.assert_allclose(np.flip(target, place.flip), heat, atol=1e-5)
         marked = np.flip(positive, place.flip)
         assert marked[nearest].all()
@@ -260,7 +260,7 @@ def test_volumes_smaller_than_a_patch(tmp_path: Path, shape: tuple[int, int, int
     batch = batch_of([volume], preset)
     for patch, target in zip(batch.sections, batch.target, strict=True):
         place = find(patch, [volume])
-        heat, _ = wanted_heat(volume, place.start, patch.shape)
+        heat, _ = target_heat(volume, place.start, patch.shape)
         np.testing.assert_allclose(np.flip(target, place.flip), heat, atol=1e-5)
     # the smallest volume of several decides
     wide = labelled(tmp_path, (48, 80, 80), [(20.0, 20.0, 20.0)], 2)

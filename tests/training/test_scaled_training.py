@@ -103,7 +103,7 @@ def test_masks_are_those_of_the_tomogram(tmp_path: Path) -> None:
     left[:, :, :58] = 1
     write_tomogram(tmp_path / "masks" / "a.mrc", left)
     volume, [warned] = load(tmp_path, 0.5, masks=tmp_path / "masks")
-    assert "labels lie outside the mask" in warned
+    assert "labels outside the mask" in warned
     assert len(volume.xyz) > 0 and (volume.xyz[:, 0] < 57.5).all()
     target = DefaultMethod(PRESET, [volume], DIAMETER, CPU).target(volume)
     assert (target[:, :, 15:] == IGNORED).all()  # a voxel of the heat map covers four: 60 and more

@@ -66,7 +66,7 @@ def trained(work: Path, small: pytest.MonkeyPatch) -> Outcome:
 def test_what_is_learned_from_is_said(trained: Outcome, work: Path) -> None:
     """Simulated tomograms and no labels; the threshold is one of them that was not learned from."""
     assert "degrees about y, as far as the missing wedge of phantom_1.mrc shows" in trained.out
-    assert "places without a label" not in trained.out
+    assert "without a label" not in trained.out
     shown = json.loads(run_line(f"milopyp show --json {work}/exp/semi/t/model_last_contrastive.onnx").out)
     assert set(shown["labels"]) == {"simulated_1"}
     threshold = Threshold(**shown["threshold"])
@@ -84,7 +84,7 @@ def test_what_is_learned_from_is_said(trained: Outcome, work: Path) -> None:
 
 
 def test_labels_are_only_compared(trained: Outcome) -> None:
-    assert "0 of 2 labels are found at the suggested threshold; they were not learned from" in trained.out
+    assert "found at the suggested threshold: 0 of 2 labels, not learned from" in trained.out
     assert "W14 template and labels disagree: 0 of 2" in trained.err
 
 
@@ -94,7 +94,7 @@ def test_right_labels_agree(trained: Outcome, work: Path, small: pytest.MonkeyPa
     outcome = run_line(f"{TRAIN.replace('EXP', 'right')} --train-coord-txt toy/coords.txt --no-export")
     assert outcome.code == 0, outcome.err
     assert "W14" not in outcome.err
-    [(found, count)] = re.findall(r"(\d+) of (\d+) labels are found at the suggested threshold", outcome.out)
+    [(found, count)] = re.findall(r"found at the suggested threshold: (\d+) of (\d+) labels", outcome.out)
     assert int(found) > int(count) / 2
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from milopyp_shared.head import Head, fit_head
 from milopyp_training.data.dataset import LabelledVolume
 from milopyp_training.data.head_examples import Choose, Place, gather
-from milopyp_training.data.wanted import Wanted
+from milopyp_training.data.target_map import TargetMap
 
 from .heads import TOLERANCE, Known, learn_head
 
@@ -18,7 +18,7 @@ MISTAKES = 200_000  # places of the background, of all tomograms, that a first h
 DECAY = 0.01  # with all particles known, more can be learned than from a few labels
 
 
-def learn_complete(known: Sequence[Known], wanted: Wanted) -> Head:
+def learn_complete(known: Sequence[Known], target_map: TargetMap) -> Head:
     """The head that tells all particles from what a first head takes for them.
 
     Raises
@@ -26,9 +26,9 @@ def learn_complete(known: Sequence[Known], wanted: Wanted) -> Head:
     InputError
         There are no particles.
     """
-    mistakes = _mistakes(known, learn_head(known, wanted))
+    mistakes = _mistakes(known, learn_head(known, target_map))
     parts = (part for one in known for part in one.features.parts(one.volume))
-    examples = gather(parts, wanted, mistakes)
+    examples = gather(parts, target_map, mistakes)
     return fit_head(examples.features, examples.target, examples.positive, decay=DECAY, tolerance=TOLERANCE)
 
 

@@ -12,7 +12,7 @@ from milopyp_shared.head import Head, fit_head
 from milopyp_shared.recipe import Recipe
 from milopyp_training.data.dataset import LabelledVolume, Triple
 from milopyp_training.data.head_examples import anywhere, gather
-from milopyp_training.data.wanted import Wanted
+from milopyp_training.data.target_map import TargetMap
 from milopyp_training.evaluation.held_out import Fold, Heat, OutOfFold, ask_out_of_fold, folds
 from milopyp_training.evaluation.label_agreement import PER_LABEL, Agreement, compare, labels_to_compare
 
@@ -32,7 +32,7 @@ class Known:
     features: KeptFeatures
 
 
-def learn_head(known: Sequence[Known], wanted: Wanted) -> Head:
+def learn_head(known: Sequence[Known], target_map: TargetMap) -> Head:
     """The head that tells the labels from everything else.
 
     Raises
@@ -42,7 +42,7 @@ def learn_head(known: Sequence[Known], wanted: Wanted) -> Head:
     """
     parts = (part for one in known for part in one.features.parts(one.volume))
     voxels = sum(math.prod(one.features.grid) for one in known)
-    examples = gather(parts, wanted, anywhere(voxels, np.random.default_rng(SEED)))
+    examples = gather(parts, target_map, anywhere(voxels, np.random.default_rng(SEED)))
     return fit_head(examples.features, examples.target, examples.positive, hardest=HARDEST, tolerance=TOLERANCE)
 
 
@@ -62,12 +62,12 @@ def agreement_of(known: Sequence[Known], stride: Triple) -> Agreement | None:
     return compare(places, np.concatenate(at_labels), np.concatenate(background))
 
 
-def ask_heads(known: Sequence[Known], wanted: Wanted, recipe: Recipe) -> list[OutOfFold]:
+def ask_heads(known: Sequence[Known], target_map: TargetMap, recipe: Recipe) -> list[OutOfFold]:
     """What heads that each miss a part of the labels say of these, per tomogram with labels."""
     features = {one.volume.name: one.features for one in known}
 
     def heat_maps(number: int, fold: Fold, asked: Sequence[LabelledVolume]) -> Iterator[Heat]:
-        head = learn_head([Known(volume, features[volume.name]) for volume in fold.volumes], wanted)
+        head = learn_head([Known(volume, features[volume.name]) for volume in fold.volumes], target_map)
         for volume in asked:
             yield features[volume.name].heat_map(head)
 

@@ -10,7 +10,7 @@ import numpy as np
 from milopyp_shared.head import Head
 from milopyp_shared.matching import exclude_near, max_score_within
 from milopyp_shared.recipe import Calibration, Recipe, Threshold
-from milopyp_training.data.wanted import Wanted
+from milopyp_training.data.target_map import TargetMap
 from milopyp_training.evaluation.calibration import calibrate
 from milopyp_training.evaluation.held_out import FEWEST_LABELS, summarise
 from milopyp_training.evaluation.picking import picks_of
@@ -29,7 +29,7 @@ class Promises:
     calibration: Calibration | None = None
 
 
-def find_promises(known: Sequence[Known], head: Head, wanted: Wanted, recipe: Recipe) -> Promises:
+def find_promises(known: Sequence[Known], head: Head, target_map: TargetMap, recipe: Recipe) -> Promises:
     """What to suggest and to expect of `head`, which has learned from all labels of the tomograms."""
     labelled = [one for one in known if not one.volume.is_empty]
     picks = [picks_of(one.features.heat_map(head), one.volume, recipe) for one in labelled]
@@ -37,7 +37,7 @@ def find_promises(known: Sequence[Known], head: Head, wanted: Wanted, recipe: Re
     if count == 1:
         own = [max_score_within(found, one.volume.xyz, radius) for found, one in zip(picks, labelled, strict=True)]
         return Promises(Threshold(suggested_score(own[0], OF_HEADS, LEARNED), "from what the label scores"))
-    found = summarise([one.volume for one in labelled], ask_heads(known, wanted, recipe), per_label=0)
+    found = summarise([one.volume for one in labelled], ask_heads(known, target_map, recipe), per_label=0)
     places = np.concatenate(
         [exclude_near(own, one.volume.xyz, radius).score for own, one in zip(picks, labelled, strict=True)]
     )

@@ -10,7 +10,7 @@ from milopyp_inference.engine.features import FeatureNetwork
 from milopyp_shared.console import Console
 from milopyp_shared.recipe import Recipe
 from milopyp_training.data.dataset import LabelledVolume, TrainingSet
-from milopyp_training.data.wanted import Wanted
+from milopyp_training.data.target_map import TargetMap
 
 from .heads import Known, agreement_of, learn_head
 from .kept_features import keep_features
@@ -51,9 +51,9 @@ def learn(data: TrainingSet, network: FeatureNetwork, files: Files, console: Con
     agreement = agreement_of(known, recipe.geometry.stride)
     if agreement is not None and (doubt := agreement.warning()):
         console.warn(doubt)
-    wanted = Wanted(data.diameter, recipe.geometry.stride)
-    head = learn_head(known, wanted)
-    promises = find_promises(known, head, wanted, recipe)
+    target_map = TargetMap(data.diameter, recipe.geometry.stride)
+    head = learn_head(known, target_map)
+    promises = find_promises(known, head, target_map, recipe)
     recipe = replace(recipe, threshold=promises.threshold, calibration=promises.calibration)
     return write_model(files.model, network, head, recipe)
 

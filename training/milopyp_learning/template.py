@@ -13,7 +13,7 @@ from milopyp_shared.recipe import Recipe
 from milopyp_simulation.subject import Subject
 from milopyp_training.data.dataset import TrainingSet
 from milopyp_training.data.simulated import simulated_volumes
-from milopyp_training.data.wanted import Wanted
+from milopyp_training.data.target_map import TargetMap
 from milopyp_training.evaluation.threshold import threshold_of_simulated
 
 from .complete import learn_complete
@@ -55,7 +55,7 @@ def learn_from_map(
     known = [Known(volume, keep_features(network, volume)) for volume in made]
     learned, held_out = known[:LEARNED], known[LEARNED:]
     recipe = recipe_of(network, TrainingSet([one.volume for one in learned], [], subject.diameter, contrast))
-    head = learn_complete(learned, Wanted(subject.diameter, recipe.geometry.stride))
+    head = learn_complete(learned, TargetMap(subject.diameter, recipe.geometry.stride))
     heat_maps = [(one.volume, one.features.heat_map(head)) for one in held_out]
     recipe = replace(recipe, threshold=threshold_of_simulated(heat_maps, recipe))
     return head, write_model(model, network, head, recipe)

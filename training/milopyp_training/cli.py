@@ -148,8 +148,8 @@ def _diameter(values: dict[str, Any]) -> float:
     is_flag=True,
     default=None,
     group=TRAINING,
-    help="A fifth of the time: half the epochs and no cross-validation, so all places without a label are "
-    "background and precision is not estimated (not with the published preset).",
+    help="A fifth of the time: fewer epochs and no cross-validation, so that precision is not estimated. With "
+    "--template, which has none, half the epochs. Not with the published preset.",
 )
 @option("--num-epochs", type=click.IntRange(min=1), group=TRAINING, help="Epochs." + PRESETS)
 @option(

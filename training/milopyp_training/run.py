@@ -15,6 +15,7 @@ from milopyp_shared.atomic import atomic_write, make_folder, remove_leftovers, w
 from milopyp_shared.console import Console
 from milopyp_shared.matching import exclude_near
 from milopyp_shared.recipe import Calibration, Recipe, Threshold
+from milopyp_shared.wording import counted
 
 from .data.dataset import LabelledVolume, TrainingSet, with_particles
 from .evaluation import calibration, label_suggestions, model_selection, plots
@@ -122,7 +123,9 @@ class TrainingRun:
         if not isinstance(preset, DefaultPreset) or not preset.folds or self._simulated:
             return None
         if (labels := sum(len(volume.xyz) for volume in self.volumes)) < FEWEST_LABELS:
-            self.console.say(f"{labels} labels are too few to leave some out: no cross-validation, no expectations")
+            self.console.say(
+                f"{counted(labels, 'label')}: too few to leave some out, so no cross-validation and no expectations"
+            )
             return None
         return CrossValidation(self._make, preset, self.recipe, self.schedule.seed, self.machine)
 
@@ -182,7 +185,7 @@ class TrainingRun:
         if self._world.size > 1:
             found = broadcast_from_rank0(found, self.machine.device)
         count = sum(map(len, found.ignored_candidates.values()))
-        self.console.say(f"{count} places without a label look like particles and do not count as background")
+        self.console.say(f"not background, since it looks like particles: {counted(count, 'place')} without a label")
         if self._world.rank == 0:
             suggestions = label_suggestions.suggest_labels(asked, out_of_fold, found)
             label_suggestions.write_suggestions(self.folder.debug, suggestions, self.recipe.diameter)

@@ -16,6 +16,7 @@ from milopyp_shared.console import Console
 from milopyp_shared.lists import ImageEntry, read_coordinate_list, read_image_list
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.scale import say_scale, scale_for
+from milopyp_shared.wording import counted
 
 from .data.dataset import LabelledVolume, TrainingSet, check_diameter, check_listed, load_volumes, with_particles
 from .evaluation.template_agreement import compare_with_labels
@@ -99,7 +100,9 @@ def _prepared(
         options={name: str(value) for name, value in options.with_values().items()},
     )
     arithmetic = "bfloat16" if run.machine.mixed_precision else "float32"
-    console.detail(f"PyTorch {torch.__version__} on {machine.device}, {torch.get_num_threads()} threads, {arithmetic}")
+    console.detail(
+        f"PyTorch {torch.__version__} on {machine.device}, {counted(torch.get_num_threads(), 'thread')}, {arithmetic}"
+    )
     return run, compared
 
 
@@ -240,7 +243,7 @@ def _report(run: TrainingRun, recipe: Recipe) -> None:
     """What the model suggests and expects, and what to label next."""
     run.console.say(f"suggested threshold {recipe.threshold.score:.2f} ({recipe.threshold.basis})")
     if recipe.calibration is not None:
-        run.console.say(f"about {recipe.calibration.particles:.0f} particles per tomogram are expected")
+        run.console.say(f"expected: about {counted(round(recipe.calibration.particles), 'particle')} per tomogram")
     for line in run.suggestions:
         run.console.say(line)
     run.console.say(f"wrote {run.folder.path}; which model to use: {run.folder.model_selection}")

@@ -19,6 +19,7 @@ from milopyp_shared.lists import ImageEntry
 from milopyp_shared.prefetch import prefetch
 from milopyp_shared.system import peak_memory_mib
 from milopyp_shared.turns import turned_frame, turned_picks
+from milopyp_shared.wording import counted
 
 from ..decode.published import MARGIN, pick
 from ..decode.published import ORDER as PUBLISHED_ORDER
@@ -168,7 +169,7 @@ def _conclude(
 
 
 def _done_already(record: Picked) -> str:
-    return f"is already done: {record.picks} picks"
+    return f"is already done: {counted(record.picks, 'pick')}"
 
 
 def _pick_one(run: PickingRun, image: ImageEntry, ready: _Ready, progress: Callable[[float], None]) -> Picked:

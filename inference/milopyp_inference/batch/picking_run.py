@@ -12,6 +12,7 @@ from milopyp_shared.console import Console
 from milopyp_shared.errors import InputError
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.masks import find_mask
+from milopyp_shared.wording import counted
 
 from ..engine.model import Model
 from .chosen import cut_as, of_the_network
@@ -183,4 +184,4 @@ def status_line(record: Picked | Failed) -> str:
     """What became of a tomogram, for people."""
     if isinstance(record, Failed):
         return f"FAILED: {record.error}"
-    return f"(order {record.frame.order}): {record.picks} picks in {record.seconds['total']:.1f} s"
+    return f"(order {record.frame.order}): {counted(record.picks, 'pick')} in {record.seconds['total']:.1f} s"

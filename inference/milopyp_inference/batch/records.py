@@ -130,7 +130,7 @@ class Picked(TomogramRecord, frozen=True, kw_only=True, tag_field="status", tag=
     seconds
         Per stage.
     peak_memory_mib
-        Of the process, so far.
+        Of the process, so far, with pages of temporary files (`scratch_array`), which the system can take back.
     outputs
         SHA-256 of each file of picks, by its name: one that differs was changed by a person.
     """

@@ -13,6 +13,7 @@ from typing import Protocol
 from milopyp_shared.errors import ContradictionError
 from milopyp_shared.files import file_size
 from milopyp_shared.lists import ImageEntry
+from milopyp_shared.wording import counted
 
 from ..batch.leases import Leases
 from ..batch.picking_run import PickingRun, stamps, status_line, summarise
@@ -64,7 +65,7 @@ def pick_with(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry],
         _forget(launcher, run, images)
     waiting = [image for image in images if run.finished(image) is None]
     if done := len(images) - len(waiting):
-        run.console.say(f"{done} of {len(images)} tomograms are done already")
+        run.console.say(f"done already: {done} of {counted(len(images), 'tomogram')}")
     there = []
     for image in waiting:
         if image.path.exists():

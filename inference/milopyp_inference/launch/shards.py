@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from milopyp_shared.errors import UsageError
 from milopyp_shared.lists import ImageEntry
+from milopyp_shared.wording import counted
 
 AUTO = "auto"
 ARRAY = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_MAX")
@@ -39,7 +40,7 @@ def parse_shard(text: str, environment: Mapping[str, str] = os.environ) -> Shard
         task, count, first, last = map(int, values)
         if last - first + 1 != count:
             raise UsageError(
-                f"an array of {count} tasks from {first} to {last}", where="--shard",
+                f"an array of {counted(count, 'task')} from {first} to {last}", where="--shard",
                 expected="one without gaps: a task that is missing would pick nothing",
                 remedy="Submit the whole array again; what is done is skipped.",
             )  # fmt: skip

@@ -21,6 +21,7 @@ from milopyp_shared.console import Console
 from milopyp_shared.errors import CheckError, MissingDependency, UsageError
 from milopyp_shared.lists import ImageEntry, write_image_list
 from milopyp_shared.overwrite import keep_as_before
+from milopyp_shared.wording import counted
 
 FOLDER, SCRIPT, LIST = "slurm", "milopyp-infer.sbatch", "tomograms.tsv"
 MOST_JOBS = 20
@@ -116,8 +117,8 @@ def script_of(cluster: SlurmResources, command: Sequence[str], count: int, folde
         words += ["--gpus", ",".join(map(str, range(cluster.gpus)))]
     lines = [
         "#!/bin/bash",
-        f"# {count} tomograms in {tasks} jobs. Written by milopyp-infer --slurm; what is done already is skipped, so",
-        "# that it can be submitted again: sbatch, and the name of this file.",
+        f"# {counted(count, 'tomogram')} in {counted(tasks, 'job')}. Written by milopyp-infer --slurm; what is done",
+        "# already is skipped, so that it can be submitted again: sbatch, and the name of this file.",
         *(f"#SBATCH {option}" for option in (*options, *cluster.more)),
         "",
         "exec " + " \\\n    ".join(_in_lines(words)),

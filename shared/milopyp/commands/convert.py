@@ -14,6 +14,7 @@ from milopyp_shared.console import Console
 from milopyp_shared.errors import UsageError
 from milopyp_shared.lengths import Length
 from milopyp_shared.names import NAMES
+from milopyp_shared.wording import counted
 
 # The names of registry.FORMATS, which is imported only when the command runs.
 FORMAT_WORDS = ("txt", "mod", "csv", "relion4", "relion5", "warp", "tbl", "copick", "ndjson", "eman")
@@ -145,7 +146,7 @@ def convert(source: Path, target: Path, *, tomogram: Path | None, turn: str, rad
     if new == DYNAMO and context.dynamo_tomogram is None:
         console.say("column 20, the number of the tomogram, is 1: --dynamo-tomogram says another one")
     console.say(
-        f"wrote {target} ({new}): {len(picks)} picks of {context.label} from {source} ({old}), "
+        f"wrote {target} ({new}): {counted(len(picks), 'pick')} of {context.label} from {source} ({old}), "
         f"order {context.order or 'xyz'}"
     )
 

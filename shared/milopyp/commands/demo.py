@@ -35,8 +35,9 @@ MODEL = f"{NAME}.onnx"
 @option("--quick", is_flag=True, help="Train as milopyp-train --quick does, in less time.")
 @click.version_option(package_name="milopyp")
 def demo(out: Path, seed: int, num_epochs: int | None, quick: bool) -> None:
-    """Simulate three tomograms, train on five clicks in two, pick the third, and show how well that went.
+    """Simulate tomograms, train on five clicks, pick, and judge.
 
+    Of three tomograms two are clicked on and the third is picked; figures and a picture say how well that went.
     Every step is one of the commands that you would use on your own data; each is printed before it runs.
 
     \b

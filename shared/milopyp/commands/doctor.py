@@ -23,6 +23,7 @@ from milopyp_shared import cpu, pretrained_weights
 from milopyp_shared.commandline import command
 from milopyp_shared.errors import CheckError, ContradictionError, InputError
 from milopyp_shared.system import affinity, allowed_threads
+from milopyp_shared.wording import counted
 
 if TYPE_CHECKING:
     from milopyp_inference.engine.runtime import Runtime
@@ -153,7 +154,10 @@ def describe(facts: Facts) -> str:
             else "nothing can be picked here, see below",
         ),
         ("GPUs", "; ".join(facts.gpus) or "none that nvidia-smi names"),
-        ("processor", f"{cpu.name}, {cpu.cores} cores, {cpu.threads} threads for this process{_why(cpu)}"),
+        (
+            "processor",
+            f"{cpu.name}, {counted(cpu.cores, 'core')}, {counted(cpu.threads, 'thread')} for this process{_why(cpu)}",
+        ),
         ("flags", f"{' '.join(cpu.flags) or '-'}; int8 models {'pay' if cpu.int8_pays else 'gain little (no VNNI)'}"),
         ("kernels", _describe_folder(facts.kernels, "NUMBA_CACHE_DIR")),
         ("engines", _describe_folder(facts.engines, "MILOPYP_CACHE")),

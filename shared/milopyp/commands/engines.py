@@ -9,12 +9,13 @@ import click
 from milopyp_shared.commandline import CONTEXT, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import CheckError
+from milopyp_shared.wording import counted
 
 
 @click.group(context_settings=CONTEXT)
 @click.version_option(package_name="milopyp")
 def engines() -> None:
-    """Keep TensorRT's engines: list, clear, build them before they are needed.
+    """List, clear or build the engines of TensorRT.
 
     milopyp-infer builds what it needs by itself; an engine belongs to one model, GPU, driver, version and tile size.
     """
@@ -33,12 +34,14 @@ def list_kept() -> None:
     folder, found = _folder(), kept()
     for name, size in found:
         click.echo(f"{name}  {size / 2**20:8.1f} MiB")
-    click.echo(f"{_engines(len(found))} in {folder}")
+    click.echo(f"{counted(len(found), 'engine')} in {folder}")
 
 
 @command("clear")
 def clear_kept() -> None:
-    """Remove all engines; milopyp-infer builds them again when it needs them.
+    """Remove all engines.
+
+    milopyp-infer builds them again when it needs them.
 
     \b
     Example:
@@ -48,8 +51,10 @@ def clear_kept() -> None:
 
     folder, count = _folder(), clear()
     if left := kept():
-        raise CheckError(f"{_engines(len(left))} of {count} cannot be removed", where=folder, remedy="Whose are they?")
-    Console().say(f"removed {_engines(count)} from {folder}")
+        raise CheckError(
+            f"{counted(len(left), 'engine')} of {count} cannot be removed", where=folder, remedy="Whose are they?"
+        )
+    Console().say(f"removed {counted(count, 'engine')} from {folder}")
 
 
 @command("build")
@@ -65,7 +70,9 @@ def clear_kept() -> None:
 @option("--gpus", help="Number of the GPU.  [default: 0]")
 @option("--memory", metavar="SIZE", help="As milopyp-infer is to be given: it decides on the tiles.  [default: 6GB]")
 def build(model: Path, shape: tuple[int, int, int], gpus: str | None, memory: str | None) -> None:
-    """Build the engine that picking tomograms of one size with MODEL (.onnx) needs.
+    """Build the engine for tomograms of one size before it is needed.
+
+    MODEL is an ONNX file of milopyp-export.
 
     \b
     Example:
@@ -94,7 +101,3 @@ def _folder() -> Path:
     from milopyp_inference.engine.cache import cache_folder
 
     return cache_folder() / "engines"
-
-
-def _engines(count: int) -> str:
-    return f"{count} engine{'' if count == 1 else 's'}"

@@ -104,7 +104,9 @@ OF_FILES = ("picks_from", "picks_binning", "with_score")  # and those of files t
 )  # fmt: skip
 @click.version_option(package_name="milopyp")
 def evaluate(picks: tuple[Path, ...], truth: Path, json_file: Path | None, out: Path | None, **given: Any) -> None:
-    """Compare PICKS with known positions: of one run or program, or several in one table and one plot.
+    """Compare picks with known positions.
+
+    PICKS are of one run or program, or of several, for one table and one plot.
 
     Each of PICKS is a run folder of milopyp-infer, a NAME.candidates.csv, or what another program has left: a file of
     one of milopyp convert's formats, a folder of NAME.suffix, or a pattern in quotes. What is known of a run's

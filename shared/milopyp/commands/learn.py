@@ -20,6 +20,7 @@ from milopyp_shared.label_options import (
 from milopyp_shared.lengths import LARGEST, SMALLEST, Length, diameter_in_voxels
 from milopyp_shared.overwrite import refuse_existing
 from milopyp_shared.template_options import check_template, template_options
+from milopyp_shared.wording import counted
 
 if TYPE_CHECKING:  # the command line starts without numpy
     from milopyp_inference.engine.features import FeatureNetwork
@@ -55,11 +56,11 @@ OF_LABELS = ("mask", "keep_features")
 def learn(
     ctx: click.Context, /, output: Path, overwrite: bool, memory: str | None, threads: int | None, **given: Any
 ) -> None:
-    """Learn a model in seconds, from labels or from a density map, without PyTorch.
+    """Learn a model in seconds, without PyTorch.
 
-    IMAGES and COORDS are the image list and the coordinate list that `milopyp prepare` writes. The network that every
-    installation has looks at the tomograms, and only its last layer is learned. milopyp-train changes all of it: that
-    takes minutes and mostly finds more.
+    From labels, or with --template from a density map. IMAGES and COORDS are the image list and the coordinate list
+    that `milopyp prepare` writes. The network that every installation has looks at the tomograms, and only its last
+    layer is learned. milopyp-train changes all of it: that takes minutes and mostly finds more.
 
     With --template nothing needs to be clicked: COORDS and --bbox can be left out.
 
@@ -133,6 +134,6 @@ def _report(recipe: Recipe, output: Path, console: Console) -> None:
     """What the model suggests and expects."""
     console.say(f"suggested threshold {recipe.threshold.score:.2f} ({recipe.threshold.basis})")
     if recipe.calibration is not None:
-        console.say(f"about {recipe.calibration.particles:.0f} particles per tomogram are expected")
+        console.say(f"expected: about {counted(round(recipe.calibration.particles), 'particle')} per tomogram")
     console.say(f"wrote {output} ({output.stat().st_size / 2**20:.1f} MiB)")
     console.say(f"next: milopyp-infer TOMOGRAM... --model {output}")

@@ -12,6 +12,7 @@ from milopyp_shared.axes import ORDERS
 from milopyp_shared.commandline import Number, command, option, spelled
 from milopyp_shared.console import Console
 from milopyp_shared.errors import UsageError
+from milopyp_shared.wording import counted
 
 if TYPE_CHECKING:
     from milopyp_simulation.phantom_files import PhantomFiles
@@ -105,8 +106,9 @@ def phantom(ctx: click.Context, /, folder: Path, count: int, order: str, realist
     particles, distractors = kinds * settings["n_particles"], settings["n_distractors"]
     console = Console()
     for path in files.tomograms:
-        console.say(f"wrote {path}: {particles} particles, {distractors} look-alikes")
-    console.say(f"wrote {files.images} and {files.coordinates}: {count} tomograms, {count * particles} particles")
+        console.say(f"wrote {path}: {counted(particles, 'particle')}, {counted(distractors, 'look-alike')}")
+    in_all = f"{counted(count, 'tomogram')}, {counted(count * particles, 'particle')}"
+    console.say(f"wrote {files.images} and {files.coordinates}: {in_all}")
     for path in (*files.of_species, *([files.truth] if files.truth else [])):
         console.say(f"wrote {path}")
 

@@ -17,6 +17,7 @@ from milopyp_shared.lengths import LARGEST, SMALLEST
 from milopyp_shared.names import NAME_FROM, from_folders
 from milopyp_shared.overwrite import refuse_existing, refuse_irreplaceable, refuse_others
 from milopyp_shared.pick_choice import LIST_ENDINGS
+from milopyp_shared.wording import counted
 
 from .convert import FORMAT_WORDS
 
@@ -106,7 +107,7 @@ if TYPE_CHECKING:
 @option("--overwrite", is_flag=True, help="Replace lists that are there; they may have been changed by hand.")
 @click.version_option(package_name="milopyp")
 def prepare(folder: Path, out: str, order: str, **given: Any) -> None:
-    """Make the lists for training from a folder of tomograms and their picks.
+    """Make the lists for training from tomograms and their picks.
 
     The picks of tomo.rec are tomo_coord.txt, tomo.txt (three columns in the file's axis order, as model2point
     writes them), tomo.mod, or tomo with another suffix of milopyp convert's formats. A file without a pick says that
@@ -215,7 +216,7 @@ def _list_tomograms(target: Path, entries: Sequence[ImageEntry], console: Consol
 
     refuse_irreplaceable(target, [entry.path for entry in entries])
     write_image_list(target, entries, absolute=True)
-    console.say(f"wrote {target}: {len(entries)} tomograms")
+    console.say(f"wrote {target}: {counted(len(entries), 'tomogram')}")
 
 
 def _list_labels(
@@ -250,7 +251,8 @@ def _list_labels(
     write_coordinate_list(lists[1], labels)
     counts = [len(xyz) for xyz in labels.values() if len(xyz)]
     without = f", none in {len(labels) - len(counts)}" if len(labels) > len(counts) else ""
-    console.say(f"wrote {lists[0]} and {lists[1]}: {sum(counts)} labels in {len(counts)} tomograms{without}")
+    inside = f"{counted(sum(counts), 'label')} in {counted(len(counts), 'tomogram')}{without}"
+    console.say(f"wrote {lists[0]} and {lists[1]}: {inside}")
 
 
 def _drawing(wanted: bool | None) -> Callable[[Path, Tomogram, NDArray[np.float64], float], None] | None:

@@ -11,6 +11,7 @@ import click
 from milopyp_shared.commandline import command
 from milopyp_shared.errors import MissingDependency
 from milopyp_shared.scale import describe_scale
+from milopyp_shared.wording import counted
 
 if TYPE_CHECKING:
     from milopyp_export.published_checkpoint import Partial
@@ -30,9 +31,10 @@ PAIRING = {
 @click.option("--json", "as_json", is_flag=True, help="The recipe as JSON, as it stands in the file.")
 @click.version_option(package_name="milopyp")
 def show(file: Path, as_json: bool) -> None:
-    """Print the recipe in FILE: an ONNX file of milopyp-export, or a checkpoint (.pth; that needs PyTorch).
+    """Print what a model is and what it was made from.
 
-    Of a published checkpoint, what opt.txt beside it says is shown, too.
+    FILE is an ONNX file of milopyp-export, or a checkpoint (.pth; that needs PyTorch). Of a published checkpoint,
+    what opt.txt beside it says is shown, too.
 
     \b
     Example:
@@ -127,7 +129,7 @@ def _expected(recipe: Recipe) -> str:
         return "not known: how many picks are right was not estimated"
     known = [(aim, expected.threshold_for(aim)) for aim in PRECISIONS]
     steps = ", ".join(f"{aim:.0%} above {score:.2f}" for aim, score in known if score is not None)
-    return f"precision {steps}; about {expected.particles:.0f} particles per training tomogram"
+    return f"precision {steps}; about {counted(round(expected.particles), 'particle')} per training tomogram"
 
 
 def _picking(recipe: Recipe) -> str:
@@ -153,7 +155,9 @@ def _trained_on(recipe: Recipe) -> str:
     if not recipe.labels:
         return f"unknown tomograms{order}"
     each = ", ".join(f"{name} {count}" for name, count in recipe.labels.items())
-    return f"{sum(recipe.labels.values())} labels in {len(recipe.labels)} tomograms ({each}){order}"
+    return (
+        f"{counted(sum(recipe.labels.values()), 'label')} in {counted(len(recipe.labels), 'tomogram')} ({each}){order}"
+    )
 
 
 def _checkpoint(recipe: Recipe) -> str:
@@ -166,20 +170,22 @@ def _comparison(figures: dict[str, float]) -> list[str]:
     """The export's figures; unknown ones of a newer version as they are."""
     left, parts = dict(figures), []
     if "max_difference" in left:
-        text = f"differs from PyTorch by {left.pop('max_difference'):.2g} at most in {left.pop('shapes', 0):.0f} shapes"
+        shapes = counted(round(left.pop("shapes", 0)), "shape")
+        text = f"differs from PyTorch by {left.pop('max_difference'):.2g} at most in {shapes}"
         parts.append(f"{text} (limit {left.pop('limit'):g})" if "limit" in left else text)
     if "head_max_difference" in left:
         parts.append(f"differs from its head by {left.pop('head_max_difference'):.2g} at most")
     if "fp32_max_difference" in left:
         parts.append(f"differed from PyTorch by {left.pop('fp32_max_difference'):.2g} at most before quantisation")
     if "tomograms" in left:
+        tomograms = counted(round(left.pop("tomograms")), "tomogram")
         parts.append(
-            f"on {left.pop('tomograms'):.0f} tomograms by {left.pop('tomogram_max_difference', 0.0):.2g} at most, "
+            f"on {tomograms} by {left.pop('tomogram_max_difference', 0.0):.2g} at most, "
             f"{left.pop('tomogram_mean_difference', 0.0):.2g} on average"
         )
     if "pick_agreement" in left:
         least = f", at least {left.pop('pick_agreement_limit'):.0%} wanted" if "pick_agreement_limit" in left else ""
-        parts.append(f"{left.pop('pick_agreement'):.1%} of {left.pop('picks', 0):.0f} picks agree{least}")
+        parts.append(f"{left.pop('pick_agreement'):.1%} of {counted(round(left.pop('picks', 0)), 'pick')} agree{least}")
     if "opset" in left:
         parts.append(f"operator set {left.pop('opset'):.0f}")
     if "reduced_range" in left:

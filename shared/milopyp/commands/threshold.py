@@ -11,12 +11,13 @@ import click
 
 from milopyp_inference.batch.reader import candidates_of, read_records, run_files
 from milopyp_shared.axes import TURNS
-from milopyp_shared.commandline import LengthRange, Number, command, option
+from milopyp_shared.commandline import Angstrom, LengthRange, Number, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import ContradictionError, InputError, MissingDependency, UsageError
 from milopyp_shared.lengths import Length
 from milopyp_shared.names import NAMES, listed
 from milopyp_shared.overwrite import refuse_others
+from milopyp_shared.wording import counted
 
 if TYPE_CHECKING:
     from milopyp_inference.batch.records import Picked
@@ -53,8 +54,8 @@ class Changes:
     help="Between picks at least, in voxels, or in Angstrom with an A (120A).  [default: as in the run]",
 )  # fmt: skip
 @option(
-    "--margin", type=Number(min=0), metavar="ANGSTROM",
-    help="Nothing is picked closer to a face than this.  [default: as in the run]",
+    "--margin", type=Angstrom(min=0), metavar="ANGSTROM",
+    help="Nothing is picked closer to a face than this: 150, or 150A.  [default: as in the run]",
 )  # fmt: skip
 @option("--with-score/--without-score", default=None, help="A fourth column of the text.  [default: as in the run]")
 @option("--format", "formats", metavar="WORD,...", help="Other formats for the picks, as in milopyp-infer.")
@@ -78,10 +79,11 @@ class Changes:
 @option("--out", type=click.Path(path_type=Path), help="Folder for the new picks.  [default: they replace the run's]")
 @click.version_option(package_name="milopyp")
 def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | None, **given: Any) -> None:
-    """Cut picks from the candidates of RUN, a folder of milopyp-infer, again.
+    """Cut the picks of a run anew, at another threshold.
 
-    NAME.txt and NAME.mod are written anew for every tomogram (one that was changed by hand is kept beside them); heat
-    maps and candidates stay. --count alone takes the best ones whatever their score.
+    RUN is a folder of milopyp-infer. NAME.txt and NAME.mod are written anew for every tomogram (one that was changed
+    by hand is kept beside them); heat maps and candidates stay. --count alone takes the best ones whatever their
+    score.
 
     \b
     Examples:
@@ -120,8 +122,9 @@ def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | 
     records = [structs.replace(record, frame=record.read_anew) for record in records]
     records = cut_all(run, out, called(records, naming, console), console)
     for record in records:
-        console.say(f"{record.name}: {record.picks} of {record.candidates} candidates")
-    console.say(f"{sum(record.picks for record in records)} picks in {len(records)} tomograms: {out or run}")
+        console.say(f"{record.name}: {record.picks} of {counted(record.candidates, 'candidate')}")
+    picks = counted(sum(record.picks for record in records), "pick")
+    console.say(f"{picks} in {counted(len(records), 'tomogram')}: {out or run}")
 
 
 def _refuse(run: Path, changes: Changes, plot: Path | None) -> None:
@@ -200,7 +203,9 @@ def _for_total(run: Path, records: Sequence[Picked], total: int) -> float:
     scores = sorted((float(s) for r in records for s in candidates_of(run, r, most=limit).score), reverse=True)
     if len(scores) < total:
         raise InputError(
-            f"{len(scores)} candidates in all tomograms", where=run, expected=f"at least the {total} of --total"
+            f"{counted(len(scores), 'candidate')} in all tomograms",
+            where=run,
+            expected=f"at least the {total} of --total",
         )
     return scores[total] if len(scores) > total else 0.0
 

@@ -10,8 +10,9 @@ from matplotlib.figure import SubFigure
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from milopyp_shared.plotting import LABEL, circles, new_figure, save
+from milopyp_shared.plotting import LABEL, circles, new_figure, save, show_window
 from milopyp_shared.tomogram import Tomogram
+from milopyp_shared.wording import counted
 
 THICKNESS, SMOOTH = 7, 0.8  # sections averaged in a slice, and voxels in it: a single section is too noisy
 SHOWN, COLUMNS = 24, 8  # labels in the montage
@@ -45,7 +46,7 @@ def draw_overlay(path: Path, tomogram: Tomogram, xyz: Floats, diameter: float) -
         panel.set(xlabel="xyz"[across], ylabel="xyz"[down], title=f"{'xyz'[depth]} = {through[depth]:.0f}")
     if below is not None:
         _montage(below, volume, xyz, diameter, rows)
-    figure.suptitle(f"{tomogram.path.name}: {len(xyz)} labels, order {tomogram.order}")
+    figure.suptitle(f"{tomogram.path.name}: {counted(len(xyz), 'label')}, order {tomogram.order}")
     save(figure, path)
 
 
@@ -62,6 +63,7 @@ def _montage(below: SubFigure, volume: NDArray[Any], xyz: Floats, diameter: floa
             point, reach = xyz[index], WINDOW / 2 * diameter
             _show(panel, _slice(volume, point, depth, reach), (point[across] - reach, point[down] - reach))
             circles(panel, point[None, [across, down, depth]], point[depth], diameter / 2, LABEL)
+            show_window(panel, (point[across], point[down]), reach)
         small[2 * row][column].set_title(" ".join(f"{value:.0f}" for value in xyz[index]), fontsize=8)
     below.suptitle("labels (x y z): from above, and below each from the side", fontsize=10)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from milopyp_shared.plotting import LABEL, new_figure, save
 from milopyp_shared.recipe import Calibration
+from milopyp_shared.wording import counted
 
 STEPS = 400  # thresholds of a curve
 
@@ -33,8 +34,8 @@ def draw_counts(
     panels: Any = figure.subplots(1, 2)
     panels[0].plot(at, counts.sum(axis=0), "k")
     marked = int(sum((own > threshold).sum() for own in scores))
-    panels[0].plot([threshold], [marked], "o", color=LABEL, label=f"{marked} picks above {threshold:.4g}")
-    panels[0].set(title=f"{len(scores)} tomograms together", ylabel="picks")
+    panels[0].plot([threshold], [marked], "o", color=LABEL, label=f"{counted(marked, 'pick')} above {threshold:.4g}")
+    panels[0].set(title=f"{counted(len(scores), 'tomogram')} together", ylabel="picks")
     low, quarter, middle, three_quarters, high = np.percentile(counts, (0, 25, 50, 75, 100), axis=0)
     panels[1].fill_between(at, low, high, alpha=0.15, color="C0", label="all")
     panels[1].fill_between(at, quarter, three_quarters, alpha=0.3, color="C0", label="half of them")

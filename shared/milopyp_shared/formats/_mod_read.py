@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..wording import counted
 from ._mod_layout import (
     CONTOUR,
     FILE_TRANSLATION_STORED,
@@ -122,7 +123,7 @@ def read_mod(path: str | Path) -> ImodModel:
     while (tag := bytes(cursor.take(4, "a chunk's name"))) != b"IEOF":
         chunks.take(tag)
     if len(chunks.drafts) != n_objects:
-        raise cursor.error(f"announces {n_objects} objects and holds {len(chunks.drafts)}")
+        raise cursor.error(f"announces {counted(n_objects, 'object')} and holds {len(chunks.drafts)}")
     objects = tuple(_finish(draft, cursor) for draft in chunks.drafts)
     return ImodModel((xmax, ymax, zmax), header[21], header[22], chunks.minx, flags, objects)
 
@@ -214,7 +215,9 @@ def _content(path: Path) -> bytes:
 
 def _finish(draft: _Draft, cursor: Cursor) -> ImodObject:
     if len(draft.contours) != draft.n_contours:
-        raise cursor.error(f"announces {draft.n_contours} contours in an object and holds {len(draft.contours)}")
+        raise cursor.error(
+            f"announces {counted(draft.n_contours, 'contour')} in an object and holds {len(draft.contours)}"
+        )
     items = np.frombuffer(draft.store, STORE)
     of_contours = (items["type"] == VALUE1) & (items["flags"] & (VALUE_TYPE | NOT_A_CONTOUR) == FLOAT_VALUE)
     items = items[of_contours & (items["index"] >= 0) & (items["index"] < draft.n_contours)]

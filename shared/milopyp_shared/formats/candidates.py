@@ -10,6 +10,7 @@ from ..atomic import atomic_write
 from ..errors import InputError
 from ..picks import Picks
 from ..textfile import read_lines, to_number
+from ..wording import counted
 
 CANDIDATES = ".candidates.csv"
 
@@ -29,7 +30,7 @@ def read_candidates(path: Path) -> Picks:
     for number, line in lines[1:]:
         cells = line.split(",")
         if len(cells) != 4:
-            raise InputError(f"{len(cells)} columns", where=f"{path}, line {number}", expected="x,y,z,score")
+            raise InputError(counted(len(cells), "column"), where=f"{path}, line {number}", expected="x,y,z,score")
         rows.append([to_number(cell, f"{path}, line {number}") for cell in cells])
     table = np.array(rows, dtype=np.float64).reshape(-1, 4)
     return Picks(table[:, :3].copy(), table[:, 3].copy())

@@ -102,6 +102,7 @@ class FormatContext:
         if value is None:
             what = f"{need.replace('_', ' ')} of the tomogram" if need != "coords" else "meaning of its numbers"
             raise UsageError(
-                f"the {what} is not known", where=where, expected="it, for this format", remedy=REMEDIES[need]
-            )
+                f"the {what} is not known", where=where, remedy=REMEDIES[need],
+                expected="a statement of it: this format's positions depend on it",
+            )  # fmt: skip
         return value

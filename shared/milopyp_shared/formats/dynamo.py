@@ -21,6 +21,7 @@ from ..atomic import write_text
 from ..errors import InputError, UsageError
 from ..names import ENDINGS, assign_some, only
 from ..textfile import fixed, read_lines, to_numbers
+from ..wording import counted
 
 COLUMNS = 35  # written
 DOC, DOC_OF_FOLDER = ".doc", "indices_column20.doc"
@@ -244,7 +245,7 @@ def _read_used_columns(path: str | Path) -> Floats:
         words = [word.strip() for word in line.split(",")] if "," in line else line.split()
         if len(words) < _NEEDED:
             raise InputError(
-                f"{len(words)} columns",
+                counted(len(words), "column"),
                 where=f"{path}, line {number}",
                 expected=f"a Dynamo table, at least {_NEEDED} columns: 24 to 26 are the position",
                 remedy=_remedy(len(words)),

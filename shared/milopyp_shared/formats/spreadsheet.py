@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..textfile import read_lines, to_numbers
+from ..wording import counted
 
 _SEPARATORS = ";\t,"
 _SCORE = "score"
@@ -102,7 +103,7 @@ def _read_sheet(path: str | Path) -> _Sheet:
     for number, row in filled:
         if len(row) < len(names) or any(row[len(names) :]):
             raise InputError(
-                f"{len(row)} cells",
+                counted(len(row), "cell"),
                 where=f"{path}, line {number}",
                 expected=f"{len(names)}, as in the first line",
                 remedy=remedy,

@@ -21,6 +21,7 @@ from ..atomic import write_text
 from ..errors import InputError
 from ..names import bare
 from ..textfile import fixed, read_lines, to_numbers
+from ..wording import counted
 
 VOXELS = ("rlnCoordinateX", "rlnCoordinateY", "rlnCoordinateZ")
 CENTRED = ("rlnCenteredCoordinateXAngst", "rlnCenteredCoordinateYAngst", "rlnCenteredCoordinateZAngst")
@@ -79,7 +80,7 @@ class Block:
         self.holds = "rows"
         if len(words) != len(self.labels):
             raise InputError(
-                f"{len(words)} values for {len(self.labels)} labels",
+                f"{counted(len(words), 'value')} for {counted(len(self.labels), 'label')}",
                 where=f"{self.path}, line {number}",
                 expected="one value for each label of the table",
                 remedy="The file is damaged: write or copy it again.",

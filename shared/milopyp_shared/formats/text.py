@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..atomic import write_text
 from ..errors import InputError
 from ..textfile import fixed, read_lines, to_number
+from ..wording import counted
 
 Extra: TypeAlias = Literal["score", "contour", "object", "ignore"]
 
@@ -61,7 +62,7 @@ def read_points(path: str | Path, *, extra: Extra | None = None) -> NDArray[np.f
         where = f"{path}, line {number}"
         if len(words) < end or (len(words) > longest and extra != "ignore"):
             raise InputError(
-                f"{len(words)} columns",
+                counted(len(words), "column"),
                 where=where,
                 expected=f"{end} numbers separated by spaces or tabs",
                 remedy=_remedy(len(words), end, extra),

@@ -21,6 +21,7 @@ from milopyp_shared.preprocessing import Contrast, PreprocessedVolume, Preproces
 from milopyp_shared.resample import resampled
 from milopyp_shared.scale import Factors
 from milopyp_shared.tomogram import TomogramHeader, open_tomogram, read_header
+from milopyp_shared.wording import counted
 
 Triple = tuple[int, int, int]
 
@@ -279,7 +280,7 @@ def load_volumes(
             resampled(tomogram, scale), parameters, contrast, None if mask is None else mask.rescaled(scale)
         )
         z, y, x = tomogram.shape
-        count = f"{len(xyz)} labels" if len(xyz) else "no particles: all of it is background"
+        count = counted(len(xyz), "label") if len(xyz) else "no particles: all of it is background"
         say(f"{image.name}: {x} x {y} x {z} voxels, order {tomogram.order}, {count}")
         volume = LabelledVolume(image.name, grey, xyz, tomogram.voxel_size, mask=mask, scale=scale)
         volumes.append(volume)
@@ -315,7 +316,7 @@ def _inside(mask: Mask | None, xyz: NDArray[np.float64], name: str, warn: Callab
     """The labels that the mask keeps."""
     if mask is None or (kept := mask.keeps(xyz)).all():
         return xyz
-    warn(f"{name}: W08 {np.sum(~kept)} of {len(xyz)} labels lie outside the mask and are left out")
+    warn(f"{name}: W08 labels outside the mask are left out: {np.sum(~kept)} of {len(xyz)}")
     return xyz[kept]
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from milopyp_shared.head import NEAR
 
 from .dataset import LabelledVolume
-from .wanted import Wanted
+from .target_map import TargetMap
 
 BACKGROUND = 250_000  # places of the grid away from labels that a head is fitted to
 
@@ -55,12 +55,12 @@ def anywhere(voxels: float, rng: np.random.Generator) -> Choose:
     return choose
 
 
-def gather(parts: Iterable[Part], wanted: Wanted, choose: Choose) -> Examples:
+def gather(parts: Iterable[Part], target_map: TargetMap, choose: Choose) -> Examples:
     """All places near labels, and of the others, which are background, those that `choose` chooses."""
     features, targets, positives = [], [], []
     for volume, (z, y, x), take in parts:
         first = np.array([z.start, y.start, x.start], np.int64)
-        target, positive = wanted.in_box(volume, first, (z.stop - z.start, y.stop - y.start, x.stop - x.start))
+        target, positive = target_map.in_box(volume, first, (z.stop - z.start, y.stop - y.start, x.stop - x.start))
         kept = positive | ((target < 1) & (choose(volume, (z, y, x)) | (target > NEAR)))
         features.append(take(kept))
         targets.append(target[kept])

@@ -10,6 +10,7 @@ from milopyp_shared.console import Console
 from milopyp_shared.errors import UsageError
 from milopyp_shared.preprocessing import Preprocessing, grey_levels
 from milopyp_shared.resample import resampled
+from milopyp_shared.wording import counted
 from milopyp_simulation.among_others import PARTICLE, Imaging, simulate_among_others
 from milopyp_simulation.subject import Subject
 
@@ -42,7 +43,7 @@ def simulated_volumes(
                     remedy="Are the voxel sizes of map and tomograms right?",
                 )
             yield volume
-            progress.step(f"{volume.name}, {len(volume.xyz)} particles")
+            progress.step(f"{volume.name}, {counted(len(volume.xyz), 'particle')}")
 
 
 def simulated_volume(subject: Subject, number: int, grey: Preprocessing, scale: float = 1.0) -> LabelledVolume:

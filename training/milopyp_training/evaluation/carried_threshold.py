@@ -13,6 +13,7 @@ import numpy as np
 
 from milopyp_shared.picks import Picks
 from milopyp_shared.recipe import Recipe, Threshold
+from milopyp_shared.wording import counted
 
 from ..data.dataset import LabelledVolume
 from ..networks.base import PickingNetwork
@@ -41,4 +42,6 @@ def threshold_of_count(picks: Picks, count: int, name: str) -> Threshold | None:
     if not count or len(picks) <= count:
         return None
     score = round(float(np.clip(picks.score[count - 1 : count + 1].mean(), 0.0, 1.0)), 4)
-    return Threshold(score, f"finds {count} picks in {name}, as many as before all of the network was trained")
+    return Threshold(
+        score, f"finds {counted(count, 'pick')} in {name}, as many as before all of the network was trained"
+    )

@@ -54,7 +54,7 @@ class Agreement:
                 f"W13 the labels do not look like each other: {len(doubtful)} of {len(self.xyz)} look like background "
                 f"({places}); check order, binning, contrast and --bbox"
             )
-        return f"W13 {len(doubtful)} of {len(self.xyz)} labels look like background beside the others: {places}"
+        return f"W13 labels that look like background beside the others, {len(doubtful)} of {len(self.xyz)}: {places}"
 
 
 def labels_to_compare(volumes: Sequence[LabelledVolume], rng: np.random.Generator) -> list[tuple[LabelledVolume, int]]:

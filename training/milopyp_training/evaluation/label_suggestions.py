@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from milopyp_shared.atomic import make_folder, write_text
 from milopyp_shared.lists import write_coordinate_list
-from milopyp_shared.plotting import PICK, circles, new_figure, save, show_grey
+from milopyp_shared.plotting import PICK, circles, new_figure, save, show_grey, show_window
+from milopyp_shared.wording import counted
 
 from ..data.cross_validated import CrossValidated
 from ..data.dataset import LabelledVolume, on_grid
@@ -25,6 +26,7 @@ MOST_CANDIDATES = 24
 MOST_DOUBTFUL = 8
 DOUBTFUL = 5.0  # a label is, when this many places per particle without a label score higher
 COLUMNS = 8  # of pictures
+REACH = 1.3  # of a picture around its place, particle diameters
 FEW, ENOUGH = 15, 50  # labels: below the first, more of them help most; from the second on, little
 # What more of them have done where it is known (benchmarks/README.md). Of a single training, nothing that labels tell
 # which are left out foretells it (decision 94).
@@ -65,14 +67,15 @@ class Suggestions:
     def lines(self) -> list[str]:
         """The same in words."""
         total = self.labelled + self.unlabelled
-        said = [f"{self.labelled} of about {total:.0f} particles in the training tomograms are labelled"]
+        said = [f"labelled in the training tomograms: {self.labelled} of about {counted(round(total), 'particle')}"]
         if self.doubtful:
             some = "; ".join(map(str, self.doubtful[:3])) + ("; ..." if len(self.doubtful) > 3 else "")
-            number = "1 label looks" if len(self.doubtful) == 1 else f"{len(self.doubtful)} labels look"
-            said.append(f"{number} like background, or hard to find: {some}")
+            look = "looks" if len(self.doubtful) == 1 else "look"
+            said.append(f"{counted(len(self.doubtful), 'label')} {look} like background, or hard to find: {some}")
         if self.candidates and self.labelled < ENOUGH:
             much = "most" if self.labelled < FEW else "a little"
-            said.append(f"more labels are likely to help {much} ({GAIN}); {len(self.candidates)} places to begin with")
+            places = counted(len(self.candidates), "place")
+            said.append(f"more labels are likely to help {much} ({GAIN}); {places} to begin with")
         return said
 
 
@@ -124,15 +127,16 @@ def _markdown(suggestions: Suggestions) -> str:
             "",
             *_table(suggestions.doubtful, "A"),
         ]
-    lines += [
-        "## Places worth a label",
-        "",
-        f"They look most like particles and have no label. Take out of `{TABLE}` what is none, and add the rest to the",
-        "coordinate list. It has the columns and the frame of the coordinate list (voxels, z along the thickness), and",
-        "one more with the picture's number, which every reader of lists leaves aside.",
-        "",
-        *_table(suggestions.candidates, "B"),
-    ]
+    if suggestions.candidates:
+        lines += [
+            "## Places worth a label",
+            "",
+            f"They look most like particles and have no label. Take out of `{TABLE}` what is none, and add the rest to",
+            "the coordinate list. It has the columns and the frame of the coordinate list (voxels, z along the",
+            "thickness), and one more with the picture's number, which every reader of lists leaves aside.",
+            "",
+            *_table(suggestions.candidates, "B"),
+        ]
     return "\n".join(lines)
 
 
@@ -162,8 +166,11 @@ def _picture(path: Path, suggestions: Suggestions, diameter: float) -> None:
         ):
             show_grey(panel, view)
             circles(panel, np.array([[*centre, 0.0]]), 0.0, seen / 2, PICK)
+            show_window(panel, centre, REACH * seen)
         panels[2 * row][column].set_title(f"{name}: {spot.score:.2f}", fontsize=9)
-    figure.suptitle("A: labels to look at again, B: places worth a label; from above, and from the side")
+    kinds = ["A: labels to look at again"] if suggestions.doubtful else []
+    kinds += ["B: places worth a label"] if suggestions.candidates else []
+    figure.suptitle(f"{', '.join(kinds)}; from above, and from the side" if kinds else "no place to look at")
     save(figure, path)
 
 
@@ -175,7 +182,7 @@ def _views(spot: Spot, diameter: float) -> tuple[Any, Any]:
     grey, pair = spot.volume.grey, spot.volume.grey.sections_per_pair
     [centre] = on_grid(spot.xyz[None], spot.volume.voxel_per_grey)
     shape = np.array(grey.shape)
-    reach = np.array([1.3 * diameter / pair, 1.3 * diameter, 1.3 * diameter])
+    reach = REACH * np.array([diameter / pair, diameter, diameter])
     thick = np.array([diameter / 4 / pair, diameter / 4, diameter / 4])
 
     def cut(half: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:

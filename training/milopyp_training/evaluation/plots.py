@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from milopyp_shared.atomic import make_folder
@@ -15,6 +16,7 @@ from milopyp_shared.peaks import above_threshold
 from milopyp_shared.picks import Picks
 from milopyp_shared.plotting import LABEL, PICK, circles, new_figure, save, show_grey, show_heat
 from milopyp_shared.recipe import Recipe
+from milopyp_shared.wording import counted
 
 from ..data.dataset import LabelledVolume
 from .validation import Prediction
@@ -51,7 +53,7 @@ def epoch_pictures(
 
 
 def contact_sheet(path: Path, prediction: Prediction, picks: Picks, radius: float, title: str) -> None:
-    """Evenly spread sections of one tomogram: tomogram with labels, wanted heat map, predicted heat map, picks.
+    """Evenly spread sections of one tomogram: tomogram with labels, target, predicted heat map, picks.
 
     Parameters
     ----------
@@ -73,7 +75,7 @@ def contact_sheet(path: Path, prediction: Prediction, picks: Picks, radius: floa
         show_grey(panels[3][column], grey, size)
         circles(panels[3][column], picks.xyz, z, radius, PICK)
         panels[0][column].set_title(f"z = {z:g}", fontsize=9)
-    for row, name in zip(panels, ("tomogram, labels", "wanted", "predicted", f"{len(picks)} picks"), strict=True):
+    for row, name in zip(panels, ("tomogram, labels", "target", "predicted", counted(len(picks), "pick")), strict=True):
         row[0].set_ylabel(name)
     figure.suptitle(title)
     save(figure, path)
@@ -82,7 +84,7 @@ def contact_sheet(path: Path, prediction: Prediction, picks: Picks, radius: floa
 def section_pictures(folder: Path, epoch: int, prediction: Prediction, picks: Picks, radius: float) -> None:
     """``{epoch}_{name}_pred_hm{section}.png`` and ``..._pred_out{section}.png`` for every section.
 
-    The first shows tomogram, wanted and predicted heat map side by side; the second the picks, circled where their
+    The first shows tomogram, target and predicted heat map side by side; the second the picks, circled where their
     spheres cut the section, beside the labels.
     """
     volume = prediction.volume
@@ -94,7 +96,7 @@ def section_pictures(folder: Path, epoch: int, prediction: Prediction, picks: Pi
         show_grey(panels[0], grey, size)
         show_heat(panels[1], prediction.target[section], size)
         show_heat(panels[2], prediction.heat[section], size)
-        for panel, name in zip(panels, (f"tomogram, z = {z:g}", "wanted", "predicted"), strict=True):
+        for panel, name in zip(panels, (f"tomogram, z = {z:g}", "target", "predicted"), strict=True):
             panel.set_title(name)
         save(figure, folder / f"{stem}_hm{section}.png")
         figure = new_figure(5.6, 5.6)
@@ -114,7 +116,8 @@ def curves(path: Path, history: Sequence[Mapping[str, float]], validation: Seque
     panels: Any = figure.subplots(1, 2 if figures else 1, squeeze=False)[0]
     for name in terms:
         panels[0].plot(range(1, len(history) + 1), [row.get(name, np.nan) for row in history], marker="o", label=name)
-    panels[0].set(title="training", xlabel="epoch", yscale="log")
+    panels[0].set(title="training", yscale="log")
+    _epoch_axis(panels[0])
     panels[0].legend()
     if figures:
         _validation_curves(panels[1], validation, figures[1:])
@@ -129,9 +132,16 @@ def _validation_curves(panel: Any, validation: Sequence[Mapping[str, float]], fi
     loss = panel.twinx()
     loss.plot(epochs, [row["loss"] for row in validation], "k:", marker=".", label="loss (right)")
     loss.set_yscale("log")
-    panel.set(title="validation", xlabel="epoch", ylim=(0, 1.02))
+    panel.set(title="validation", ylim=(0, 1.02))
+    _epoch_axis(panel)
     panel.plot([], [], "k:", label="loss (right)")
     panel.legend(loc="lower right")
+
+
+def _epoch_axis(panel: Any) -> None:
+    """Epochs along x are whole numbers."""
+    panel.set_xlabel("epoch")
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def _section(volume: LabelledVolume, section: int) -> tuple[NDArray[np.uint8], tuple[float, float], float]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milopyp_shared.recipe import Recipe
+from milopyp_shared.wording import counted
 
 from ..data.dataset import LabelledVolume
 from .picking import scores_of_labels
@@ -27,14 +28,14 @@ class TemplateAgreement:
     @property
     def text(self) -> str:
         """Both numbers."""
-        return f"{self.found} of {self.count} labels are found at the suggested threshold; they were not learned from"
+        return f"found at the suggested threshold: {self.found} of {counted(self.count, 'label')}, not learned from"
 
     def warning(self) -> str | None:
         """One sentence where template and labels do not agree."""
         if self.found >= AGREE * self.count:
             return None
         return (
-            f"W14 template and labels disagree: {self.found} of {self.count} labels score above the suggested "
+            f"W14 template and labels disagree: {self.found} of {counted(self.count, 'label')} above the suggested "
             f"threshold {self.threshold:.2f}; look at the picks before you trust either"
         )
 

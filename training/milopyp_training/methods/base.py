@@ -53,7 +53,7 @@ class Method(Protocol):
         """Batches of one epoch for one process; equal generators give equal batches."""
 
     def target(self, volume: LabelledVolume) -> NDArray[np.float32]:
-        """Wanted heat map ``(z, y, x)`` of a whole tomogram: 1 at particles, 0 at background."""
+        """Target heat map ``(z, y, x)`` of a whole tomogram: 1 at particles, 0 at background."""
 
     def loss_terms(self, network: Callable[..., Any], batch: Any) -> dict[str, Tensor]:
         """Named loss terms of one batch; ``loss`` is the one to minimise."""

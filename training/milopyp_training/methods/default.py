@@ -19,7 +19,7 @@ from ..networks.base import PickingNetwork
 from ..networks.precision import right_on_cpus
 from ..networks.registry import NETWORKS
 from .base import ALONE, WorldInfo
-from .default_patches import Batch, PatchSampling, draw_batch, patch_shape, wanted_by
+from .default_patches import Batch, PatchSampling, draw_batch, patch_shape, target_map_of
 from .presets import DefaultPreset
 from .pretrained_start import begin_pretrained
 
@@ -34,12 +34,12 @@ class DefaultMethod:
         network = NETWORKS[preset.architecture].build(preset.grey, preset.architecture_options)
         stride = network.geometry().stride
         self._sampling = PatchSampling(
-            preset, wanted_by(preset, diameter, stride), patch_shape(preset, volumes, stride)
+            preset, target_map_of(preset, diameter, stride), patch_shape(preset, volumes, stride)
         )
         if preset.pretrained:
             # several times faster on CPUs that multiply in bfloat16
             network.to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-            begin_pretrained(network, volumes, self._sampling.wanted)
+            begin_pretrained(network, volumes, self._sampling.target_map)
         self.network: PickingNetwork = network.to(device)
         self.averaging: float | None = preset.averaging
         self._volumes, self._device = volumes, device
@@ -65,7 +65,7 @@ class DefaultMethod:
         """Gaussians around the labels, 1 at the voxels nearest to them."""
         stride = self._sampling.stride
         centres, shape = volume.grid_zyx(stride), volume.grid_shape(stride)
-        target = gaussian_targets(centres, shape, self._sampling.wanted.sigma_on_grid(volume))
+        target = gaussian_targets(centres, shape, self._sampling.target_map.sigma_on_grid(volume))
         nearest = nearest_voxels(centres, shape)
         target[nearest] = 1.0
         if (kept := volume.unmasked(stride, (0, 0, 0), shape)) is not None:

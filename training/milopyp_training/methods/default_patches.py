@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.dataset import LabelledVolume, Triple
-from ..data.wanted import Wanted
+from ..data.target_map import TargetMap
 from .presets import DefaultPreset
 
 TRIES = 20  # for a patch that is not all outside the mask
@@ -28,7 +28,7 @@ class Batch:
         ``(b, z, y, x)`` float32 grey levels in 0..1, augmented.
     target
         ``(b, z', y', x')`` float32 Gaussians around the sub-voxel label positions, sizes divided by the network's
-        stride, see `Wanted.in_box`.
+        stride, see `TargetMap.in_box`.
     positive
         The same shape; True near the labels.
     """
@@ -44,20 +44,20 @@ class PatchSampling:
 
     Attributes
     ----------
-    wanted
+    target_map
         What they should give.
     shape
         Of a patch, z, y, x in voxels of the preprocessed volume; from `patch_shape`.
     """
 
     preset: DefaultPreset
-    wanted: Wanted
+    target_map: TargetMap
     shape: Triple
 
     @property
     def stride(self) -> Triple:
         """Of the network."""
-        return self.wanted.stride
+        return self.target_map.stride
 
     @property
     def grid(self) -> Triple:
@@ -66,9 +66,9 @@ class PatchSampling:
         return (z, y, x)
 
 
-def wanted_by(preset: DefaultPreset, diameter: float, stride: Triple) -> Wanted:
+def target_map_of(preset: DefaultPreset, diameter: float, stride: Triple) -> TargetMap:
     """What a network of this stride should answer, as the preset has it."""
-    return Wanted(diameter, stride, preset.target_sigma, preset.positive)
+    return TargetMap(diameter, stride, preset.target_sigma, preset.positive)
 
 
 def patch_shape(preset: DefaultPreset, volumes: Sequence[LabelledVolume], stride: Triple) -> Triple:
@@ -116,7 +116,7 @@ def _draw_patch(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
     start = _start(volume, centred, sampling, rng)
     sections = volume.grey.box(start.tolist(), (start + sampling.shape).tolist())
-    target, positive = sampling.wanted.in_box(volume, start // sampling.stride, sampling.grid)
+    target, positive = sampling.target_map.in_box(volume, start // sampling.stride, sampling.grid)
     flip = tuple(axis for axis in range(3) if rng.random() < 0.5)
     scaled, target, positive = (
         np.flip(part, flip) for part in (sections.astype(np.float32) / np.float32(255), target, positive)

@@ -14,7 +14,7 @@ from milopyp_shared.tiles import Tile, iter_heat_map, plan_tiles
 
 from ..data.dataset import LabelledVolume
 from ..data.head_examples import Part, anywhere, gather
-from ..data.wanted import Wanted
+from ..data.target_map import TargetMap
 from ..networks.base import PickingNetwork
 from ..networks.precision import bfloat16_pays
 from ..networks.pretrained import features_of, load_pretrained, set_head
@@ -27,7 +27,7 @@ SEED = 0  # of what is drawn; equal labels give equal heads
 _weights = cache(pretrained_weights.read_pretrained)  # every network of a cross-validation begins with them
 
 
-def begin_pretrained(network: PickingNetwork, volumes: Sequence[LabelledVolume], wanted: Wanted) -> None:
+def begin_pretrained(network: PickingNetwork, volumes: Sequence[LabelledVolume], target_map: TargetMap) -> None:
     """Give `network` the shipped weights, and the head that tells these labels from everything else.
 
     Raises
@@ -37,10 +37,10 @@ def begin_pretrained(network: PickingNetwork, volumes: Sequence[LabelledVolume],
     """
     assert isinstance(network, UNet3d)
     load_pretrained(network, _weights(pretrained_weights.FOLDER))
-    set_head(network.head, fit_to_labels(network, volumes, wanted))
+    set_head(network.head, fit_to_labels(network, volumes, target_map))
 
 
-def fit_to_labels(network: UNet3d, volumes: Sequence[LabelledVolume], wanted: Wanted) -> Head:
+def fit_to_labels(network: UNet3d, volumes: Sequence[LabelledVolume], target_map: TargetMap) -> Head:
     """The best head on the features that `network` has of the tomograms."""
     rng, geometry = np.random.default_rng(SEED), network.geometry()
     tiles = _tiles(volumes, network, rng)
@@ -53,7 +53,7 @@ def fit_to_labels(network: UNet3d, volumes: Sequence[LabelledVolume], wanted: Wa
             for place, found in iter_heat_map([tile], volume.grey.box, run, geometry):
                 yield volume, place, partial(_taken, found)
 
-    examples = gather(parts(), wanted, anywhere(float(places / np.prod(geometry.stride)), rng))
+    examples = gather(parts(), target_map, anywhere(float(places / np.prod(geometry.stride)), rng))
     return fit_head(examples.features, examples.target, examples.positive)
 
 

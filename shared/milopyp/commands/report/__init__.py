@@ -60,11 +60,11 @@ def report(
     size: float,
     **of_the_truth: Any,
 ) -> None:
-    """Write one HTML page that shows the picks of RUN, a folder of milopyp-infer.
+    """Write one HTML page that shows the picks of a run.
 
-    It opens in any browser without a server or a network: slices of every tomogram with the picks as circles, a slider
-    for the threshold, scores of all tomograms, the best and the borderline picks. Picks can be added and removed by a
-    click, and what is left is saved as text.
+    RUN is a folder of milopyp-infer. The page opens in any browser without a server or a network: slices of every
+    tomogram with the picks as circles, a slider for the threshold, scores of all tomograms, the best and the
+    borderline picks. Picks can be added and removed by a click, and what is left is saved as text.
 
     \b
     Examples:

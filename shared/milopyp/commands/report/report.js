@@ -232,8 +232,8 @@ function show(index, z = null) {
   element("levels").textContent = own.levels;
   element("said").replaceChildren(...own.said.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
   reveal(own.row);
-  element("heat-label").hidden = !own.volume.heat;
-  element("truth-label").hidden = !own.truth;
+  for (const id of ["heat-label", "heat-key"]) element(id).hidden = !own.volume.heat;
+  for (const id of ["truth-label", "truth-key"]) element(id).hidden = !own.truth;
   viewer.show(own.volume);
   element("slice").max = viewer.count - 1;
   viewer.goTo(z ?? own.size[2] / 2);
@@ -348,7 +348,7 @@ const KEYS = {
   c: () => element("circles").click(),
   b: () => element("others").click(),
   h: () => element("heat").click(),
-  t: () => element("truth").click(),
+  t: () => current().truth && element("truth").click(),
 };
 
 // Keys that move the page elsewhere belong to the slice; letters count wherever nothing is typed.

@@ -13,8 +13,8 @@ from .targets import gaussian_targets, nearest_voxels
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """How the answer looks, for every tomogram of a training.
+class TargetMap:
+    """How the target looks, for every tomogram of a training.
 
     Attributes
     ----------
