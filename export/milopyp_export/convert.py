@@ -15,6 +15,7 @@ from milopyp_shared.atomic import atomic_write
 from milopyp_shared.errors import CheckError, UsageError
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.recipe import Chunks, Recipe
+from milopyp_shared.wording import counted
 from milopyp_training.losses.focal import CLAMP
 from milopyp_training.networks.base import PickingNetwork
 
@@ -179,7 +180,7 @@ def _write(
         reduce_range = plain if options.reduce_range is None else options.reduce_range
         if plain:
             say("this CPU has no VNNI: int8 is hardly faster than fp32 here")
-        say(f"rounding to integers, by {len(options.calibration)} tomograms")
+        say(f"rounding to integers, by {counted(len(options.calibration), 'tomogram')}")
         built = _quantised(built, options, reduce_range)
         built.save(part)
         figures = {"fp32_max_difference": figures["max_difference"], "reduced_range": float(reduce_range)}

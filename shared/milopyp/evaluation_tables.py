@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milopyp_shared.matching import Evaluation
+from milopyp_shared.wording import counted
 
 from .comparison import BETA, Comparison, Tally
 
@@ -201,7 +202,7 @@ def _sentences(compared: Comparison) -> list[str]:
 
 
 def _ranked_ones(compared: Comparison) -> str:
-    return f"{compared.total.n_picks} candidates" if compared.candidates else "picks"
+    return counted(compared.total.n_picks, "candidate") if compared.candidates else "picks"
 
 
 def _scores(result: Evaluation) -> list[str]:

@@ -158,7 +158,7 @@ def _conclude(
     try:
         if isinstance(found, Cut):
             record = cut_picks(found.record, run.folder, run.folder, run.written(image), run.console.warn)
-            return f"cut anew: {record.picks} of {record.candidates} candidates"
+            return f"cut anew: {record.picks} of {counted(record.candidates, 'candidate')}"
         if isinstance(found, _Ready):
             return status_line(_pick_one(run, image, found, progress))
         failed = found

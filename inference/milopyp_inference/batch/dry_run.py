@@ -8,6 +8,7 @@ from milopyp_shared import axes
 from milopyp_shared.errors import MilopypError
 from milopyp_shared.header_checks import header_warnings
 from milopyp_shared.lists import ImageEntry
+from milopyp_shared.wording import counted
 
 from .picking_run import PickingRun
 from .prechecks import check_formats, look
@@ -55,7 +56,7 @@ def _row(run: PickingRun, image: ImageEntry, state: State) -> tuple[tuple[str, .
 def _what(state: State) -> str:
     """What is to be done, in words."""
     if isinstance(state, Done):
-        return f"is already done: {state.record.picks} picks"
+        return f"is already done: {counted(state.record.picks, 'pick')}"
     if isinstance(state, Cut):
         return "is cut anew from its candidates"
     return f"is picked again: {state.why}" if state.why else "is picked"

@@ -18,6 +18,7 @@ from milopyp_shared.commandline import LengthRange, Number, command, option, spe
 from milopyp_shared.console import Console
 from milopyp_shared.errors import MissingDependency, UsageError
 from milopyp_shared.lengths import Length
+from milopyp_shared.wording import counted
 
 from .convert import FORMAT_WORDS
 
@@ -185,7 +186,7 @@ def _read(picks: Sequence[Path], console: Console, given: Mapping[str, Any]) -> 
         if not source.candidates:
             count = sum(map(len, source.ranked.values()))
             how_read = source.format or ("a coordinate list" if source.path.is_file() else "one file for each tomogram")
-            console.say(f"{source.path}: {count} picks, read as {how_read}")
+            console.say(f"{source.path}: {counted(count, 'pick')}, read as {how_read}")
     return judged
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from milopyp_shared.matching import Evaluation, f_beta
 from milopyp_shared.plotting import new_figure, save
+from milopyp_shared.wording import counted
 
 from ..comparison import Comparison, Tally
 
@@ -33,7 +34,7 @@ def draw_curves(path: Path, compared: Comparison) -> None:
         label = f"best F1 {result.best.f1:.3f}"
         panels[0].plot([result.best.recall], [result.best.precision], "o", color=ORANGE, label=label)
     if own is not None:
-        _draw_picks(panels[0], own, BLUE, f"its {own.n_picks} picks: F1 {own.f1:.3f}")
+        _draw_picks(panels[0], own, BLUE, f"its {counted(own.n_picks, 'pick')}: F1 {own.f1:.3f}")
     _finish(panels[0])
     _draw_over_scores(panels[1], compared)
     save(figure, path)
@@ -52,12 +53,12 @@ def draw_comparison(path: Path, named: Mapping[str, Comparison]) -> None:
             panels[1].plot(counts, f_beta(curve.precision, curve.recall), color=color, linewidth=1.2)
         if own is not None:
             _draw_picks(panels[0], own, color, None)
-            label = f"{name}: {own.n_picks} picks, F1 {own.f1:.3f}"
+            label = f"{name}: {counted(own.n_picks, 'pick')}, F1 {own.f1:.3f}"
             panels[1].plot([own.n_picks], [own.f1], "D", color=color, markeredgecolor="k", label=label)
     _finish(panels[0])
     particles = next(iter(named.values())).total.n_truth
     widest = max([WIDEST * particles, *(1.05 * own.picks.n_picks for own in named.values() if own.picks)], default=1.0)
-    panels[1].axvline(particles, color="0.6", linewidth=0.8, linestyle="--", label=f"{particles} particles")
+    panels[1].axvline(particles, color="0.6", linewidth=0.8, linestyle="--", label=counted(particles, "particle"))
     panels[1].set(xlabel="number of picks, best first", ylabel="F1", xlim=(0, max(widest, 1)), ylim=(0, 1.02))
     panels[1].legend(loc="lower right", fontsize=8)
     save(figure, path)
