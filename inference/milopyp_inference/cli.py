@@ -63,7 +63,7 @@ PUBLISHED = "As the published program picks (with --published only)"
     "--summary", type=click.Path(path_type=Path), metavar="FILE.csv", group="Output",
     help="One row per tomogram at the end: status, picks, axes, voxel size, seconds, warnings, errors.",
 )  # fmt: skip
-@option("--out-thresh", default="auto", group="Picks", help="Score threshold 0..1; auto takes the model's suggestion.")
+@option("--out-thresh", group="Picks", help="Score threshold 0..1; auto takes the model's suggestion.  [default: auto]")
 @option(
     "--K", "limit", type=click.IntRange(min=1), group="Picks",
     help="Picks per tomogram at most; with --published, candidates before all filters.  [default: no limit; 900]",

@@ -14,10 +14,11 @@ from milopyp_shared.overwrite import refuse_others
 from milopyp_shared.wording import counted
 from milopyp_shared.written_names import Naming
 
-from .batch.batch import pick_all
+from .batch.batch import pick_all, summarise_what_there_is
 from .batch.chosen import Chosen, as_chosen
 from .batch.dry_run import what_would_be_done
 from .batch.dynamo_map import plan_numbers
+from .batch.folder_doubts import folder_doubts
 from .batch.identity import FileIdentity
 from .batch.inputs import gather
 from .batch.picking_run import PickingRun
@@ -43,7 +44,7 @@ from .launch.options import choose_launcher
 from .launch.shards import Shard, parse_shard, part_of
 from .launch.slurm import SlurmArray
 from .options import InferOptions, check_against_recipe, output_folder, parse_machine
-from .pick_options import Decoding, decoding, pick_options, threshold_note
+from .pick_options import Decoding, decoding, pick_options, threshold_note, typed_options
 
 ONLY_THE_RECIPE = Machine("cpu", threads=1)  # of a process that leads others
 
@@ -138,11 +139,12 @@ def open_run(request: Request, images: Images) -> PickingRun:
     if options.fiber and options.with_score:
         console.say("points of fibres have no score: --with-score changes nothing")
     call = pick_options(options, request.decoding, model.recipe)
-    chosen = _chosen_before(call, request.folder, model.sha256)
+    typed = typed_options(options)
+    chosen = _chosen_before(call, typed, request.folder, model.sha256)
     numbers = {}
     if DYNAMO in chosen.options.formats:
         numbers = plan_numbers(request.folder, [FileIdentity.of(image.path).path for image in images.everything])
-    run = PickingRun(model, call, chosen.options, request.folder, console, numbers)
+    run = PickingRun(model, call, chosen.options, request.folder, console, typed, numbers)
     if not options.as_worker:  # who has called it has looked at the whole list, and said what counts
         threshold = chosen.options.selection.threshold
         own = threshold != call.selection.threshold or request.decoding.threshold is not None
@@ -152,13 +154,13 @@ def open_run(request: Request, images: Images) -> PickingRun:
     return run
 
 
-def _chosen_before(call: PickOptions, folder: Path, model_sha256: str) -> Chosen:
+def _chosen_before(call: PickOptions, typed: tuple[str, ...], folder: Path, model_sha256: str) -> Chosen:
     """The options that count in a folder where `milopyp threshold` may have chosen others than the calls have said."""
     try:
         before = read_summary(folder)
     except InputError:
         before = None
-    return as_chosen(call, before, model_sha256)
+    return as_chosen(call, typed, before, model_sha256)
 
 
 def _check_whole_list(run: PickingRun, request: Request, images: Images) -> None:
@@ -177,13 +179,14 @@ def _check_whole_list(run: PickingRun, request: Request, images: Images) -> None
 def show_plan(request: Request, run: PickingRun, images: Images) -> int:
     """Say what would be done with each tomogram, and write the batch script of ``--slurm``; returns the exit code."""
     states = _states(run, images, request.options)
-    request.console.answer(what_would_be_done(run, images.own, states))
+    table, fail = what_would_be_done(run, images.own, states)
+    request.console.answer(table)
     if isinstance(request.launcher, SlurmArray):
         script = request.launcher.write(images.own)
         if run.numbers:  # which its jobs must know
             run.begin()
         request.console.say(f"wrote {script}; submit it with sbatch")
-    return 0
+    return 1 if fail else 0
 
 
 def _states(run: PickingRun, images: Images, options: InferOptions) -> dict[str, State]:
@@ -201,15 +204,26 @@ def pick(request: Request, run: PickingRun, images: Images) -> int:
     CheckError
         Every tomogram failed, or no space is left.
     """
+    _write_table(request, images, None)  # one of an earlier call must not be taken for this one's, should it die
     try:
         summary = _pick(request, run, images)
+    except KeyboardInterrupt:
+        if not request.options.as_worker:
+            summarise_what_there_is(run)
+        raise
     except FullDiskError:
         if request.launcher is not None or not request.options.as_worker:
             raise
         return EXIT_DISK_FULL
-    if request.options.summary is not None:
-        write_table(request.options.summary, summary, [image.name for image in images.everything])
+    _write_table(request, images, summary)
     return _conclude(run, images, summary)
+
+
+def _write_table(request: Request, images: Images, summary: RunSummary | None) -> None:
+    """Write what ``--summary`` asks for, from what is known so far."""
+    if request.options.summary is not None and not request.options.as_worker:
+        records = () if summary is None else summary.tomograms
+        write_table(request.options.summary, records, [image.name for image in images.everything])
 
 
 def _pick(request: Request, run: PickingRun, images: Images) -> RunSummary:
@@ -230,15 +244,14 @@ def _pick(request: Request, run: PickingRun, images: Images) -> RunSummary:
 def _conclude(run: PickingRun, images: Images, summary: RunSummary) -> int:
     """Say what came of it; returns the exit code, 1 when some tomograms failed."""
     asked = {image.name for image in images.everything}
-    picked = [own for own in summary.tomograms if isinstance(own, Picked) and run.is_of_this_call(own)]
-    here = [own for own in picked if own.name in asked]
+    picked_here = [own for own in summary.tomograms if isinstance(own, Picked) and own.name in asked]
+    here = [own for own in picked_here if run.is_of_this_call(own)]
     picks, tomograms = counted(sum(own.picks for own in here), "pick"), counted(len(asked), "tomogram")
     run.console.say(f"{picks} in {len(here)} of {tomograms}: {run.folder}")
     if more := len({own.name for own in summary.tomograms} - asked):
         run.console.say(f"{run.folder} holds {more} more, of other calls: run.json and milopyp report have them all")
-    if len(summary.models) > 1:
-        each = ", ".join(f"{count} with {model}" for model, count in summary.models)
-        run.console.warn(f"{run.folder}: picks of several models, whose scores are not the same: {each}")
+    for doubt in folder_doubts(run.folder, summary, [own.name for own in picked_here if own not in here]):
+        run.console.warn(doubt)
     failed = {image.name: summary.failed[image.name] for image in images.own if image.name in summary.failed}
     for name, error in failed.items():
         run.console.fail(name, error)

@@ -48,7 +48,7 @@ class InferOptions:
     mask: Path | None = None
     contrast: Contrast | None = None
     # picks
-    out_thresh: str = "auto"
+    out_thresh: str | None = None
     limit: int | None = None
     margin: float | None = None
     flips: Literal["1", "2", "4"] | None = None

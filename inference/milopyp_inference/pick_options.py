@@ -17,6 +17,10 @@ if TYPE_CHECKING:  # the help must not pay for what these modules load
     from .options import InferOptions
 
 FIBRE_OPTIONS = ("distance_cutoff", "r2_cutoff", "curvature_cutoff", "distance_scale")
+TYPED = {
+    "threshold": "out_thresh", "limit": "limit", "margin": "margin", "with_score": "with_score", "coords": "coords",
+    "formats": "formats", "turn": "turn",
+}  # fmt: skip
 PUBLISHED_OPTIONS = ("nms", "cutoff_z", "fiber", *FIBRE_OPTIONS)
 
 
@@ -47,7 +51,7 @@ def decoding(options: InferOptions) -> Decoding:
     UsageError
         One that is wrong, or has no effect beside the others.
     """
-    threshold, published = parse_threshold(options.out_thresh), published_options(options)
+    threshold, published = parse_threshold(options.out_thresh or "auto"), published_options(options)
     return Decoding(threshold, parse_formats(options.formats, published is not None), published)
 
 
@@ -177,6 +181,11 @@ def pick_options(options: InferOptions, decoding: Decoding, recipe: Recipe) -> P
         mask=None if options.mask is None else str(options.mask),
         published=decoding.published,
     )
+
+
+def typed_options(options: InferOptions) -> tuple[str, ...]:
+    """Names, as `batch.chosen` has them, of the options that need no network and stand on the command line."""
+    return tuple(name for name, given in TYPED.items() if options.given(given) and getattr(options, given) != NO_TURN)
 
 
 def threshold_note(threshold: float | None, recipe: Recipe) -> str:

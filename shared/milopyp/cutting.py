@@ -9,6 +9,7 @@ from msgspec import structs
 
 from milopyp_inference.batch.cutting import cut_picks
 from milopyp_inference.batch.dynamo_map import keep_numbers, plan_numbers
+from milopyp_inference.batch.leases import SUFFIX as LEASE
 from milopyp_inference.batch.leases import Leases
 from milopyp_inference.batch.outputs import OutputFiles, format_context
 from milopyp_inference.batch.records import (
@@ -66,6 +67,7 @@ def cut_all(run: Path, out: Path | None, records: Sequence[Picked], console: Con
     """
     folder, summary = out or run, read_summary(run)
     records = _numbered(records, folder, run)
+    _refuse_unready(run, folder, records)
     _check(run, folder, records, console)
     written = {record.name: _written(folder, record) for record in records}
     make_folder(folder / RECORDS)
@@ -85,6 +87,30 @@ def cut_all(run: Path, out: Path | None, records: Sequence[Picked], console: Con
         if cut:
             write_summary(folder, _updated(summary, cut, others=out is None))
     return cut
+
+
+def _refuse_unready(run: Path, folder: Path, records: Sequence[Picked]) -> None:
+    """Refuse a run that somebody works on, or that lacks what picks are cut from.
+
+    Raises
+    ------
+    UsageError, InputError
+        It is one.
+    """
+    leases = Leases(folder / RECORDS)
+    if at_work := [
+        path.stem for path in (folder / RECORDS).glob(f"*{LEASE}") if Leases(folder / RECORDS).is_taken(path.stem)
+    ]:
+        raise UsageError(
+            f"{listed(at_work)} {'is' if len(at_work) == 1 else 'are'} being picked", where=folder,
+            expected="a run that nobody works on", remedy="Repeat the command when milopyp-infer has ended.",
+        )  # fmt: skip
+    gone = [path.name for own in records if not (path := OutputFiles.of(run, own.name).candidates).is_file()]
+    if gone:
+        raise InputError(
+            f"lacks {listed(gone)}", where=run, expected="the candidates of every tomogram",
+            remedy="Run milopyp-infer again: it repairs what is missing.",
+        )  # fmt: skip
 
 
 def _check(run: Path, folder: Path, records: Sequence[Picked], console: Console) -> None:

@@ -81,7 +81,7 @@ def refuse_others(target: str | Path, inputs: Iterable[str | Path] = (), mark: s
         if mark.encode() in stream.read(_MARKED):
             return
     raise UsageError(
-        "exists already, and milopyp has not written it", where=target, expected="a name that is free",
+        "exists already, and is none of what this command writes", where=target, expected="a name that is free",
         remedy=REMEDY,
     )  # fmt: skip
 

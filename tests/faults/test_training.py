@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -124,3 +125,20 @@ def test_out_of_memory(home: Path) -> None:
     assert process.returncode == 3, said
     assert "error: not enough memory" in said
     assert not list((home / "exp/semi/little").glob("*.pth"))
+
+
+@pytest.mark.parametrize("words", ["--seed 2", "--overwrite --seed 2", "--resume"])
+def test_a_second_training_of_one_folder(whole: Callable[[str], Undisturbed], home: Path, words: str) -> None:
+    """As of a job that is queued again while the first one is still there: it is refused, and disturbs nothing."""
+    expected, run = whole(QUICK), home / f"exp/semi/both{len(words)}"
+    first = started(f"{LINE} {run.name} {QUICK}", home)
+    wait_for((run / "opt.txt").exists)
+    first.send_signal(signal.SIGSTOP)  # however long the second one takes to begin
+    second = started(f"{LINE} {run.name} {QUICK} {words}", home)
+    refused, _ = second.communicate()
+    first.send_signal(signal.SIGCONT)
+    assert second.returncode == 2, refused
+    assert "another training is writing to it" in refused
+    said, _ = first.communicate()
+    assert first.returncode == 0, said
+    assert_as_undisturbed(run, expected)

@@ -170,7 +170,7 @@ def test_a_person_s_files_are_not_replaced_unasked() -> None:
     Path("picks/b.mod").write_bytes(b"clicks")
     outcome = run_line(LINE)
     assert outcome.code == 2
-    assert "picks: holds b.mod, which milopyp-infer has not written" in outcome.err
+    assert "picks: holds b.mod, which no record says that milopyp-infer has written" in outcome.err
     assert [path.name for path in Path("picks").iterdir()] == ["b.mod"]
     assert "b.mod was not written by milopyp-infer: kept as b_changed.mod" in pick("--overwrite").err
     assert Path("picks/b_changed.mod").read_bytes() == b"clicks"
@@ -374,6 +374,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing() -> None:
     assert facts["a"][2:] == ["64 x 48 x 24", "xyz, the thinnest is z", "10", "is already done: 4 picks"]
     assert facts["b"][-1] == "is picked again: the tomogram has changed"
     assert facts["c"][-1].startswith("fails: tomograms/c.mrc: ")
+    assert run_line(LINE + " --dry-run").code == 1
     assert tree(Path("picks")) == before
     assert "is cut anew from its candidates" in run_line(LINE + " --dry-run --K 2").out
 
@@ -390,6 +391,26 @@ def test_a_summary_has_a_row_for_every_tomogram(workers: str) -> None:
     assert "tomograms/b.mrc: the file ends after 5 bytes" in rows["b"]["error"]
     assert (rows["b"]["picks"], rows["a"]["error"]) == ("", "")
     assert run_line(line).code == 1  # it is its own, and may be written anew
+
+
+def test_a_summary_of_before_is_none_of_a_call_that_dies(monkeypatch: pytest.MonkeyPatch) -> None:
+    def dies(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    run_line(LINE, "--summary", "figures.csv")
+    with monkeypatch.context() as patched:
+        patched.setattr(batch, "run_network", dies)
+        assert run_line(LINE, "--summary", "figures.csv", "--overwrite").code == 130
+    with Path("figures.csv").open(newline="") as stream:
+        assert {row["status"] for row in csv.DictReader(stream)} == {"pending"}
+    assert json.loads(Path("picks/run.json").read_text())["done"] == 3  # what the records say
+
+
+def test_one_tomogram_under_two_names_is_said() -> None:
+    pick()
+    Path("images.txt").write_text("image_name\trec_path\nother\ttomograms/a.mrc\n")
+    outcome = run_line("milopyp-infer images.txt --model toy.onnx --out picks --threads 1")
+    assert "picks: a and other are the same tomogram, " in outcome.err
 
 
 def test_grey_levels_unlike_the_training_s_are_a_warning() -> None:

@@ -346,8 +346,8 @@ def test_answers_are_given_anew_and_nothing_else_is_replaced() -> None:
         assert (outcome.code, outcome.errors) == (
             2,
             [
-                f"error: {name}: exists already, and milopyp has not written it; expected a name that is free. "
-                "Choose another place to write to."
+                f"error: {name}: exists already, and is none of what this command writes; expected a name that is "
+                "free. Choose another place to write to."
             ],
         )
         assert Path(name).read_text() == "mine"

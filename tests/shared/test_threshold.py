@@ -11,7 +11,7 @@ import imodmodel
 import numpy as np
 import pytest
 
-from milopyp_inference.batch import cutting
+from milopyp_inference.batch import batch, cutting
 from milopyp_inference.batch.leases import Leases
 from milopyp_shared.formats.candidates import read_candidates, write_candidates
 from milopyp_shared.picks import Picks
@@ -256,6 +256,69 @@ def test_a_choice_holds_for_tomograms_that_come_later(tmp_path: Path) -> None:
     outcome = infer()  # a part of the folder
     assert "picks holds 1 more, of other calls" in outcome.out
     assert json.loads(Path("picks/run.json").read_text())["done"] == 3
+
+
+def test_what_is_given_for_the_first_time_counts() -> None:
+    """Also where it says what the last call meant without it."""
+    cut("--value 0.52")
+    assert "threshold 0.52 by threshold 0.5" in infer("--out-thresh", "0.5").out
+    assert threshold() == 0.5
+    cut("--value 0.52")
+    infer("--out-thresh", "0.5")
+    assert threshold() == 0.52  # the same command again
+    infer("--out-thresh", "auto")
+    assert threshold() == 0.52
+    infer()
+    assert "by threshold 0.5" in infer("--out-thresh", "auto").out
+    assert threshold() == 0.5
+
+
+def test_a_threshold_lifts_a_count() -> None:
+    cut("--count 2")
+    outcome = cut("--value 0.5")
+    assert "no longer only the best 2 of each tomogram" in outcome.out
+    assert record("xyz")["options"]["selection"]["limit"] is None
+    assert "no longer" not in cut("--count 2 --value 0.5").out
+    assert "no longer" not in cut("--margin 10").out
+    assert record("xyz")["options"]["selection"]["limit"] == 2
+    infer("--K", "3")
+    cut("--count 2")
+    cut("--total 5")
+    assert record("xyz")["options"]["selection"]["limit"] == 3  # which milopyp-infer was told
+
+
+def test_files_of_formats_that_are_not_asked_for_any_more_are_named() -> None:
+    cut("--format relion4")
+    outcome = cut("--format csv --value 0.6")
+    assert "not of today's picks, since --format does not name them any more: xyz.star, xzy.star" in outcome.err
+    assert "not of today's picks" in infer().err
+    Path("picks/xyz.star").unlink()
+    Path("picks/xzy.star").unlink()
+    assert infer().err == ""
+
+
+def test_nothing_is_cut_where_candidates_are_missing() -> None:
+    before = tree(Path("picks"))
+    whole = Path("picks/xzy.candidates.csv").read_bytes()
+    Path("picks/xzy.candidates.csv").unlink()
+    outcome = run_line("milopyp threshold picks --value 0.9")
+    assert outcome.code == 2 and "picks: lacks xzy.candidates.csv" in outcome.err
+    Path("picks/xzy.candidates.csv").write_bytes(whole)
+    assert tree(Path("picks")) == before
+
+
+def test_what_is_chosen_while_others_pick_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between its last tomogram and its summary."""
+    write_tomogram(Path("new.mrc"), clean_phantom(3).volume, voxel_size=10.0)
+    whole = batch.summarise
+
+    def late(run: Any) -> Any:
+        cut("--value 0.52")
+        return whole(run)
+
+    monkeypatch.setattr(batch, "summarise", late)
+    infer("new.mrc")
+    assert json.loads(Path("picks/run.json").read_text())["options"]["selection"]["threshold"] == 0.52
 
 
 def test_names_that_were_chosen_stay() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,7 @@ from milopyp_shared import axes, peaks
 from milopyp_shared.atomic import SUFFIX, remove_leftovers
 from milopyp_shared.errors import FullDiskError, MilopypError, memory_error
 from milopyp_shared.files import file_size
-from milopyp_shared.formats.candidates import write_candidates
+from milopyp_shared.formats.candidates import as_written, write_candidates
 from milopyp_shared.formats.registry import axes_warning
 from milopyp_shared.header_checks import header_warnings
 from milopyp_shared.lists import ImageEntry
@@ -99,6 +100,12 @@ def pick_all(
             count(f"{image.name} {said}", work[image.name])
     compiling.join()
     return summarise(run)
+
+
+def summarise_what_there_is(run: PickingRun) -> None:
+    """After an interruption: ``run.json`` says what the records say, if it can be written."""
+    with contextlib.suppress(MilopypError, OSError):
+        summarise(run)
 
 
 @dataclass(frozen=True)
@@ -217,10 +224,11 @@ def _write(files: OutputFiles, asked: TomogramRecord, result: Result, prepared: 
     """Write one tomogram's outputs; returns the number of picks."""
     recipe, options, frame = run.model.recipe, run.options, prepared.tomogram.frame
     scale = prepared.rescaled
-    write_candidates(files.candidates, result.candidates)
+    candidates = as_written(result.candidates)  # picks are the same when they are cut anew from the table
+    write_candidates(files.candidates, candidates)
     if options.published is None:
         selection = replace(options.selection, distance=options.selection.distance / scale)
-        picks = select_picks(result.candidates, selection, frame)
+        picks = select_picks(candidates, selection, frame)
         z, y, x = recipe.voxel_per_output
         write_heat_map(files.heat, result.heat, frame, (z / scale, y / scale, x / scale))
         picks, frame = turned_picks(picks, frame, options.turn), turned_frame(frame, options.turn)

@@ -1,11 +1,13 @@
 """What was chosen with ``milopyp threshold`` stays until something else is asked for.
 
 Options that need no network differ between three things: what a call of ``milopyp-infer`` says, what the call before
-said, and what is there now. Where the two calls agree, what is there now stays; where they differ, the new call counts.
+said, and what is there now. Where the two calls agree, what is there now stays; where they differ, the new call counts,
+and so it does where it gives an option that the one before did not.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -36,28 +38,38 @@ class Chosen:
         """One line of each kind."""
         notes = []
         if self.stays:
-            notes.append(f"chosen with milopyp threshold, and stays: {', '.join(self.stays)}")
+            notes.append(
+                f"chosen with milopyp threshold, and stays: {', '.join(self.stays)} (an option that was not given before "
+                "counts)"
+            )
         if self.replaced:
             notes.append(f"chosen with milopyp threshold, and is replaced: {', '.join(self.replaced)}")
         return notes
 
 
-def as_chosen(call: PickOptions, before: RunSummary | None, model_sha256: str) -> Chosen:
-    """The options of a call, but for what has been chosen since the one before."""
+def as_chosen(call: PickOptions, typed: Collection[str], before: RunSummary | None, model_sha256: str) -> Chosen:
+    """The options of a call, but for what has been chosen since the one before.
+
+    Parameters
+    ----------
+    typed
+        Names of those of `call` that stand on the command line.
+    """
     if before is None or call.published is not None or before.options.published is not None:
         return Chosen(call)
     said, now, asked = _parts(before.call), _parts(before.options), _parts(call)
     changed = {name: value for name, value in now.items() if value != said[name]}
     if before.model_sha256 != model_sha256:  # another model's scores
         return Chosen(call, replaced=tuple(_words(name, value) for name, value in changed.items()))
-    stays = {name: value for name, value in changed.items() if asked[name] == said[name]}
+    new = {name for name, value in asked.items() if value != said[name]} | {*typed} - {*before.typed}
+    stays = {name: value for name, value in changed.items() if name not in new}
     return Chosen(
         with_parts(call, **stays),
         tuple(_words(name, value) for name, value in stays.items()),
         tuple(
             f"{_words(name, value)} by {_words(name, asked[name])}"
             for name, value in changed.items()
-            if asked[name] not in (said[name], value)
+            if name in new and asked[name] != value
         ),
     )
 

@@ -14,11 +14,12 @@ from .picking_run import PickingRun
 from .prechecks import check_formats, look
 from .states import Cut, Done, State
 
+FAILS = "fails:"
 TITLES = ("name", "file", "voxels x y z", "axes", "Angstrom", "what")
 
 
-def what_would_be_done(run: PickingRun, images: Sequence[ImageEntry], states: Mapping[str, State]) -> str:
-    """A table for people, one line per tomogram, and one below it for each doubt.
+def what_would_be_done(run: PickingRun, images: Sequence[ImageEntry], states: Mapping[str, State]) -> tuple[str, bool]:
+    """A table for people, one line per tomogram, and one below it for each doubt; and whether some would fail.
 
     Parameters
     ----------
@@ -33,7 +34,7 @@ def what_would_be_done(run: PickingRun, images: Sequence[ImageEntry], states: Ma
         doubts += own
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join(lines + doubts)
+    return "\n".join(lines + doubts), any(row[-1].startswith(FAILS) for row in rows)
 
 
 def _row(run: PickingRun, image: ImageEntry, state: State) -> tuple[tuple[str, ...], list[str]]:
@@ -43,7 +44,7 @@ def _row(run: PickingRun, image: ImageEntry, state: State) -> tuple[tuple[str, .
         header, _ = look(run, image)
         check_formats(run, image, header)
     except MilopypError as error:
-        return (name, str(image.path), "-", "-", "-", f"fails: {error}"), []
+        return (name, str(image.path), "-", "-", "-", f"{FAILS} {error}"), []
     z, y, x = header.shape
     how = "the thinnest is z" if run.options.order == axes.AUTO else "as given"
     size = "unknown" if header.voxel_size is None else f"{header.voxel_size:.4g}"

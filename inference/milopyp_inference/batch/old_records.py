@@ -28,6 +28,7 @@ def _complete_options(each: dict[str, Any], options: dict[str, Any]) -> None:
     options.setdefault("turn", axes.NO_TURN)
     if "tomograms" in each:
         each.setdefault("call", options)
+        each.setdefault("typed", [])
     if "status" in each:
         each.setdefault("outputs", {})
     if each.get("status") == "done":

@@ -29,6 +29,7 @@ from .records import (
     TomogramRecord,
     load_record,
     read_record,
+    read_summary,
     record_path,
     write_summary,
 )
@@ -44,6 +45,8 @@ class PickingRun:
     ----------
     call, options
         What the command line says, and what counts: that, and what was chosen with ``milopyp threshold`` before.
+    typed
+        Names of the options of `call` that stand on the command line, as `chosen.as_chosen` takes them.
     numbers
         In Dynamo's tables, by path of the tomogram; empty where there are none.
     """
@@ -53,6 +56,7 @@ class PickingRun:
     options: PickOptions
     folder: Path
     console: Console
+    typed: tuple[str, ...] = ()
     numbers: Mapping[str, int] = field(default_factory=dict)
 
     def begin(self) -> None:
@@ -162,6 +166,16 @@ def stamps(folder: Path) -> dict[str, int]:
         }
 
 
+def _options_of_now(run: PickingRun) -> PickOptions:
+    """Those of the call, but for what `milopyp threshold` has chosen in the folder while it ran."""
+    try:
+        before = read_summary(run.folder)
+    except InputError:
+        return run.options
+    same = (before.call, before.typed, before.model_sha256) == (run.call, run.typed, run.model.sha256)
+    return before.options if same else run.options
+
+
 def _nothing_yet(run: PickingRun) -> RunSummary:
     recipe = run.model.recipe
     return RunSummary(
@@ -170,7 +184,8 @@ def _nothing_yet(run: PickingRun) -> RunSummary:
         diameter=recipe.diameter,
         suppression_distance=run.options.selection.distance,
         call=run.call,
-        options=run.options,
+        typed=run.typed,
+        options=_options_of_now(run),
         calibration=recipe.calibration,
         suggested=recipe.threshold,
         done=0,

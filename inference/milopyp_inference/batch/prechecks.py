@@ -72,7 +72,7 @@ def refuse_foreign_picks(run: PickingRun, images: Sequence[ImageEntry]) -> None:
     ]
     if foreign:
         raise UsageError(
-            f"holds {listed(foreign)}, which milopyp-infer has not written",
+            f"holds {listed(foreign)}, which no record says that milopyp-infer has written",
             where=run.folder,
             expected="a folder without files of the names of its outputs",
             remedy="Give another --out, or --overwrite, which keeps them under other names (NAME_changed.mod).",

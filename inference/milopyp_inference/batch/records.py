@@ -213,6 +213,8 @@ class RunSummary(Struct, frozen=True, kw_only=True):
         Of the model; voxels of a tomogram like those of the training.
     call, options
         That change results: of the last call of ``milopyp-infer``, and with what has been chosen since.
+    typed
+        Names of those of `call` that need no network and stood on the command line.
     calibration
         What the model expects of picks.
     suggested
@@ -228,6 +230,7 @@ class RunSummary(Struct, frozen=True, kw_only=True):
     diameter: float
     suppression_distance: float
     call: PickOptions
+    typed: tuple[str, ...]
     options: PickOptions
     calibration: Calibration | None
     done: int

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from milopyp_shared.atomic import write_text
 
-from .records import Failed, Picked, RunSummary
+from .records import Failed, Picked
 
 COLUMNS = (
     "name", "status", "picks", "candidates", "threshold", "order", "voxel_size", "seconds", "provider", "warnings",
@@ -17,20 +17,22 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def write_table(path: Path, summary: RunSummary, names: Collection[str]) -> None:
+def write_table(path: Path, tomograms: Iterable[Picked | Failed], names: Collection[str]) -> None:
     """Write one row per tomogram of a call, with `COLUMNS`; what is not known is left empty.
 
     Parameters
     ----------
+    tomograms
+        Records.
     names
-        Of the tomograms; one without a record, which another process is at, has the status ``pending``.
+        Of the call's tomograms; one without a record, which is another's to pick or not yet picked, is ``pending``.
 
     Raises
     ------
     InputError, FullDiskError
         The file cannot be written.
     """
-    records = {record.name: record for record in summary.tomograms}
+    records = {record.name: record for record in tomograms}
     stream = io.StringIO()
     rows = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
     rows.writeheader()

@@ -95,6 +95,8 @@ def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | 
     """
     from msgspec import structs
 
+    from milopyp_inference.batch.folder_doubts import folder_doubts
+    from milopyp_inference.batch.records import read_summary
     from milopyp_inference.pick_options import parse_formats
     from milopyp_shared.written_names import Naming
 
@@ -108,7 +110,7 @@ def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | 
     changes = Changes(formats=None if formats is None else parse_formats(formats, published=False), **given)
     _refuse(run, changes, plot)
     lowest = _threshold(run, changes, console)
-    records = [_changed(record, changes, lowest, run) for record in read_records(run)]
+    records = [_changed(record, changes, lowest, run) for record in _without_count(run, changes, console)]
     naming = Naming.read(changes.names, changes.tomograms, records[0].options.formats)
     if changes.total is not None:
         lowest = _for_total(run, records, changes.total)
@@ -123,6 +125,8 @@ def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | 
     records = cut_all(run, out, called(records, naming, console), console)
     for record in records:
         console.say(f"{record.name}: {record.picks} of {counted(record.candidates, 'candidate')}")
+    for doubt in folder_doubts(out or run, read_summary(out or run)):
+        console.warn(doubt)
     picks = counted(sum(record.picks for record in records), "pick")
     console.say(f"{picks} in {counted(len(records), 'tomogram')}: {out or run}")
 
@@ -153,6 +157,24 @@ def _threshold(run: Path, changes: Changes, console: Console) -> float | None:
     if changes.value is None and changes.count is not None:
         return 0.0
     return changes.value
+
+
+def _without_count(run: Path, changes: Changes, console: Console) -> list[Picked]:
+    """The records; a --count of before is no part of another threshold, but what `milopyp-infer` was told is."""
+    from msgspec import structs
+
+    from milopyp_inference.batch.records import read_summary
+
+    records = read_records(run)
+    if changes.count is not None or {changes.value, changes.precision, changes.total} == {None}:
+        return records
+    limit, before = read_summary(run).call.selection.limit, records[0].options.selection.limit
+    if before not in (None, limit):
+        console.say(f"no longer only the best {before} of each tomogram: --count beside the threshold keeps it so")
+    return [
+        structs.replace(own, options=replace(own.options, selection=replace(own.options.selection, limit=limit)))
+        for own in records
+    ]
 
 
 def _changed(record: Picked, changes: Changes, lowest: float | None, run: Path) -> Picked:

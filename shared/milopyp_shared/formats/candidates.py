@@ -13,6 +13,7 @@ from ..textfile import read_lines, to_number
 from ..wording import counted
 
 CANDIDATES = ".candidates.csv"
+_PLACES, _SCORES = 3, 6  # digits
 
 
 def read_candidates(path: Path) -> Picks:
@@ -36,6 +37,11 @@ def read_candidates(path: Path) -> Picks:
     return Picks(table[:, :3].copy(), table[:, 3].copy())
 
 
+def as_written(picks: Picks) -> Picks:
+    """Picks with the digits that a table of them has."""
+    return Picks(np.round(picks.xyz, _PLACES), np.round(picks.score, _SCORES))
+
+
 def write_candidates(
     path: Path, picks: Picks, what: str = "every local maximum of the heat map above the floor, best first"
 ) -> None:
@@ -47,4 +53,4 @@ def write_candidates(
             "x,y,z,score\n"
         )
         for (x, y, z), s in zip(picks.xyz, picks.score, strict=True):
-            stream.write(f"{x:.3f},{y:.3f},{z:.3f},{s:.6f}\n")
+            stream.write(f"{x:.{_PLACES}f},{y:.{_PLACES}f},{z:.{_PLACES}f},{s:.{_SCORES}f}\n")
