@@ -47,7 +47,8 @@ PUBLISHED = "As the published program picks (with --published only)"
 )  # fmt: skip
 @option(
     "--turn", type=click.Choice(TURNS), default=NO_TURN, group="Output",
-    help="Write picks as of the turned tomogram: rotx for IMOD's clip rotx or trimvol -rx, yz for trimvol -yz.",
+    help="Write picks, NAME.mod and NAME.txt too, as of the turned tomogram: rotx for IMOD's clip rotx or trimvol "
+    "-rx, yz for trimvol -yz.",
 )  # fmt: skip
 @option(
     "--names", type=click.Choice(NAMES), group="Output",

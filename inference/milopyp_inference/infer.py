@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from milopyp_shared.axes import NO_TURN
 from milopyp_shared.console import Console
 from milopyp_shared.errors import CheckError, FullDiskError, InputError
 from milopyp_shared.formats.registry import DYNAMO
@@ -15,7 +16,7 @@ from milopyp_shared.wording import counted
 from milopyp_shared.written_names import Naming
 
 from .batch.batch import pick_all, summarise_what_there_is
-from .batch.chosen import Chosen, as_chosen
+from .batch.chosen import Chosen, as_chosen, written_words
 from .batch.dry_run import what_would_be_done
 from .batch.dynamo_map import plan_numbers
 from .batch.folder_doubts import folder_doubts
@@ -92,7 +93,7 @@ def parse(options: InferOptions, console: Console) -> Request:
     shard = None if options.shard is None else parse_shard(options.shard)
     folder = output_folder(options)
     if options.summary is not None:
-        refuse_others(options.summary, mark=",".join(COLUMNS))
+        refuse_others(options.summary, ",".join(COLUMNS).encode() + b"\n")
     launcher = choose_launcher(options, folder, console)
     first_gpu = options.gpus if launcher is None or options.gpus is None else options.gpus.split(",")[0]
     machine = parse_machine(replace(options, gpus=first_gpu))
@@ -129,7 +130,9 @@ def open_run(request: Request, images: Images) -> PickingRun:
     """
     options, console = request.options, request.console
     alone = request.launcher is None
-    model = open_model(options.model, request.machine if alone else ONLY_THE_RECIPE, console.say)
+    model = open_model(
+        options.model, request.machine if alone else ONLY_THE_RECIPE, console.say, leave_all=options.dry_run
+    )
     if isinstance(request.launcher, LocalWorkers) and request.machine.device is not None:
         choose(request.machine.provider, model.recipe.precision, gpu=request.machine.device)  # as each of them will
     console.detail(f"{model.path} on {model.provider.name}, onnxruntime {import_onnxruntime().__version__}")
@@ -223,7 +226,7 @@ def _write_table(request: Request, images: Images, summary: RunSummary | None) -
     """Write what ``--summary`` asks for, from what is known so far."""
     if request.options.summary is not None and not request.options.as_worker:
         records = () if summary is None else summary.tomograms
-        write_table(request.options.summary, records, [image.name for image in images.everything])
+        write_table(request.options.summary, records, [image.name for image in images.own])
 
 
 def _pick(request: Request, run: PickingRun, images: Images) -> RunSummary:
@@ -250,6 +253,8 @@ def _conclude(run: PickingRun, images: Images, summary: RunSummary) -> int:
     run.console.say(f"{picks} in {len(here)} of {tomograms}: {run.folder}")
     if more := len({own.name for own in summary.tomograms} - asked):
         run.console.say(f"{run.folder} holds {more} more, of other calls: run.json and milopyp report have them all")
+    if run.options.turn != NO_TURN:
+        run.console.say(f"written: {written_words(run.options)}")
     for doubt in folder_doubts(run.folder, summary, [own.name for own in picked_here if own not in here]):
         run.console.warn(doubt)
     failed = {image.name: summary.failed[image.name] for image in images.own if image.name in summary.failed}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from msgspec import structs
 
+from milopyp_inference.batch.chosen import parts_of, with_parts
 from milopyp_inference.batch.cutting import cut_picks
 from milopyp_inference.batch.dynamo_map import keep_numbers, plan_numbers
 from milopyp_inference.batch.leases import SUFFIX as LEASE
@@ -17,11 +19,13 @@ from milopyp_inference.batch.records import (
     Picked,
     RunSummary,
     load_record,
+    read_record,
     read_summary,
     record_path,
     write_summary,
 )
 from milopyp_inference.batch.stage import written_digests
+from milopyp_inference.decode.select import margin_in_voxels
 from milopyp_shared.atomic import make_folder
 from milopyp_shared.console import Console
 from milopyp_shared.errors import InputError, UsageError
@@ -49,67 +53,60 @@ def _numbered(records: Sequence[Picked], folder: Path, run: Path) -> list[Picked
     return [structs.replace(record, dynamo_tomogram=numbers.get(record.input.path)) for record in records]
 
 
-def cut_all(run: Path, out: Path | None, records: Sequence[Picked], console: Console) -> list[Picked]:
+def cut_all(
+    run: Path, out: Path | None, before: Sequence[Picked], records: Sequence[Picked], console: Console
+) -> list[Picked]:
     """Write the picks of all tomograms, with their records and the summary. Returns what the records say then.
 
     Parameters
     ----------
+    before
+        The records as they were read.
     records
-        With the options and names that are wanted.
+        The same with the options and names that are wanted.
     out
         Another folder, which becomes a run of its own, without heat maps; None: they replace the run's.
 
     Raises
     ------
     UsageError, InputError, ContradictionError
-        They would go over what they are cut from or over picks of another run, a format lacks something, a tomogram is
-        being picked, or a file cannot be written.
+        They would go over what they are cut from or over picks of another run, a format or a margin lacks something,
+        somebody picks there, or a file cannot be written.
     """
     folder, summary = out or run, read_summary(run)
     records = _numbered(records, folder, run)
-    _refuse_unready(run, folder, records)
     _check(run, folder, records, console)
-    written = {record.name: _written(folder, record) for record in records}
     make_folder(folder / RECORDS)
-    keep_numbers(folder, {own.input.path: own.dynamo_tomogram for own in records if own.dynamo_tomogram})
-    cut: list[Picked] = []
-    try:
-        with Leases(folder / RECORDS) as leases:
+    with Leases(folder / RECORDS) as leases:
+        _take(leases, run, folder, before)
+        written = {record.name: _written(folder, record) for record in records}
+        keep_numbers(folder, {own.input.path: own.dynamo_tomogram for own in records if own.dynamo_tomogram})
+        cut: list[Picked] = []
+        try:
             for record in records:
-                if not leases.acquire(record.name):
-                    raise UsageError(
-                        f"{record.name} is being picked", where=folder, expected="a run that nobody works on",
-                        remedy="Repeat the command when milopyp-infer has ended.",
-                    )  # fmt: skip
                 cut.append(cut_picks(record, run, folder, written[record.name], console.warn))
-                leases.release(record.name)
-    finally:  # whatever ends it, the summary says what the records say
-        if cut:
-            write_summary(folder, _updated(summary, cut, others=out is None))
+        finally:  # whatever ends it, the summary says what the records say; only what holds for all is the run's
+            chosen = _chosen(before, records) if len(cut) == len(records) else {}
+            write_summary(folder, _updated(summary, folder, chosen))
     return cut
 
 
-def _refuse_unready(run: Path, folder: Path, records: Sequence[Picked]) -> None:
-    """Refuse a run that somebody works on, or that lacks what picks are cut from.
+def _take(leases: Leases, run: Path, folder: Path, before: Sequence[Picked]) -> None:
+    """Take every tomogram, so that nobody picks it meanwhile.
 
     Raises
     ------
-    UsageError, InputError
-        It is one.
+    UsageError
+        Somebody picks in the run, or has done so since its records were read.
     """
-    leases = Leases(folder / RECORDS)
-    if at_work := [
-        path.stem for path in (folder / RECORDS).glob(f"*{LEASE}") if Leases(folder / RECORDS).is_taken(path.stem)
-    ]:
+    others = Leases(run / RECORDS)
+    at_work = [path.stem for path in (run / RECORDS).glob(f"*{LEASE}") if others.is_taken(path.stem)]
+    taken = [] if at_work else [own.name for own in before if not leases.acquire(own.name)]
+    changed = [own.name for own in before if load_record(record_path(run, own.name)) != own]
+    if found := at_work or taken or changed:
         raise UsageError(
-            f"{listed(at_work)} {'is' if len(at_work) == 1 else 'are'} being picked", where=folder,
-            expected="a run that nobody works on", remedy="Repeat the command when milopyp-infer has ended.",
-        )  # fmt: skip
-    gone = [path.name for own in records if not (path := OutputFiles.of(run, own.name).candidates).is_file()]
-    if gone:
-        raise InputError(
-            f"lacks {listed(gone)}", where=run, expected="the candidates of every tomogram",
-            remedy="Run milopyp-infer again: it repairs what is missing.",
+            f"somebody is picking {listed(found)}", where=folder, expected="a run that nobody works on",
+            remedy="Repeat the command when milopyp-infer has ended.",
         )  # fmt: skip
 
 
@@ -121,6 +118,12 @@ def _check(run: Path, folder: Path, records: Sequence[Picked], console: Console)
     UsageError, InputError
         As `cut_all`.
     """
+    gone = [path.name for own in records if not (path := OutputFiles.of(run, own.name).candidates).is_file()]
+    if gone:
+        raise InputError(
+            f"lacks {listed(gone)}", where=run, expected="the candidates of every tomogram",
+            remedy="Run milopyp-infer again: it repairs what is missing.",
+        )  # fmt: skip
     for word in {word for record in records for word in record.options.formats}:
         check_names(word, [record.tomo_name for record in records], "--format")
     foreign: list[str] = []
@@ -129,6 +132,7 @@ def _check(run: Path, folder: Path, records: Sequence[Picked], console: Console)
         for path in files.picks:
             refuse_irreplaceable(path, [OutputFiles.of(run, record.name).candidates, record_path(run, record.name)])
         frame = turned_frame(record.frame, record.options.turn)
+        margin_in_voxels(record.options.selection, record.frame)
         format_context(files, frame, record.tomo_name, record.dynamo_tomogram, record.diameter / 2)
         if doubt := axes_warning(record.options.formats, frame.order):
             console.warn(f"{record.name}: {doubt}")
@@ -139,6 +143,13 @@ def _check(run: Path, folder: Path, records: Sequence[Picked], console: Console)
             f"holds {listed(foreign)} of something else", where=folder,
             expected="a new folder, or one that was cut from this run before", remedy="Give another --out.",
         )  # fmt: skip
+
+
+def _chosen(before: Sequence[Picked], records: Sequence[Picked]) -> dict[str, Any]:
+    """The options that were changed to one value for all tomograms, which is the run's then, by their names."""
+    old, new = ([parts_of(own.options) for own in each] for each in (before, records))
+    changed = {name for was, now in zip(old, new, strict=True) for name in now if now[name] != was[name]}
+    return {name: new[0][name] for name in changed if all(own[name] == new[0][name] for own in new)}
 
 
 def _written(folder: Path, record: Picked) -> dict[str, set[str]] | None:
@@ -154,11 +165,10 @@ def _written(folder: Path, record: Picked) -> dict[str, set[str]] | None:
     return written_digests(before, path) if same else None
 
 
-def _updated(summary: RunSummary, records: Sequence[Picked], *, others: bool) -> RunSummary:
-    """A run's summary with other records of some of its tomograms, and `others` as they are or left out."""
-    new = {record.name: record for record in records}
-    tomograms = [new.get(old.name, old) for old in summary.tomograms if others or old.name in new]
-    options = records[-1].options
-    return structs.replace(summary, options=options, suppression_distance=options.selection.distance).with_records(
-        tomograms
+def _updated(summary: RunSummary, folder: Path, chosen: dict[str, Any]) -> RunSummary:
+    """A run's summary with the records that its folder has now, and what was `chosen` for all of them."""
+    distance = chosen.get("distance", summary.suppression_distance)
+    options = with_parts(summary.options, **chosen)
+    return structs.replace(summary, options=options, suppression_distance=distance).with_records(
+        [record for path in sorted((folder / RECORDS).glob("*.json")) if (record := read_record(path))]
     )

@@ -62,6 +62,8 @@ class Source:
         Names of further tomograms in the file.
     format
         That the file was read as.
+    published
+        The picks of the run are the published program's, which are no choice among its candidates.
     """
 
     path: Path
@@ -73,6 +75,7 @@ class Source:
     diameters: tuple[float, ...] = ()
     others: tuple[str, ...] = ()
     format: str | None = None
+    published: bool = False
 
     @classmethod
     def of(cls, path: Path, picks: Mapping[str, Picks], contexts: Mapping[str, FormatContext], **more: Any) -> Source:
@@ -132,7 +135,10 @@ def read_run_source(path: Path) -> Source:
         if (picks := picks_of(folder, record, contexts[record.name])) is not None:
             chosen[record.name] = Chosen(picks, record.options.selection)
     diameters = tuple(record.diameter for record in records)
-    return Source(path, found, chosen, contexts, candidates=True, distance=distance, diameters=diameters)
+    published = any(record.options.published is not None for record in records)
+    return Source(
+        path, found, chosen, contexts, candidates=True, distance=distance, diameters=diameters, published=published
+    )
 
 
 def read_sources(

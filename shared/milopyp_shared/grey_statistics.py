@@ -120,8 +120,10 @@ class Quantiles:
             return Scale(float(sample.mean(dtype=np.float64)), float(sample.std(dtype=np.float64)))
         return Scale(float(middle), float(high - low) / 2)
 
-    def levels(self, scale: Scale) -> Levels:
-        """Of all slabs, in these z-scores."""
+    def levels(self, scale: Scale) -> Levels | None:
+        """Of all slabs, in these z-scores; None where the sample has met nothing that counts."""
+        if not len(self._all):
+            return None
         places = (OUTERMOST, ONE_SIGMA, 1 - ONE_SIGMA, 1 - OUTERMOST)
         return Levels(*(float(value) for value in (np.quantile(self._all, places) - scale.centre) / scale.unit))
 

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core.caching import NullCache
 
 from .messages import LOGGER
 from .system import user_cache
@@ -47,20 +46,35 @@ def places() -> list[Path]:
     return [Path(__file__).parent / "__pycache__", *([user] if user else [])]
 
 
-class _Kept(NullCache):
-    """Reads and writes the kernels of one function, one file per types of arguments and processor."""
+class _Kept:
+    """Reads and writes the kernels of one function, one file per types of arguments and processor.
+
+    It is what numba's dispatchers ask for kernels: an object with these methods.
+    """
+
+    cache_path = None
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
+
+    def enable(self) -> None:
+        """Nothing: it always is."""
+
+    def disable(self) -> None:
+        """Nothing: it never is."""
+
+    def flush(self) -> None:
+        """Nothing: stale kernels are told by their stamp."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The kernel for these types, None where it has to be compiled."""
         folder, _ = _folder()
         if folder is None:
             return None
-        target_context.refresh()
-        path = self._path(folder, sig, target_context.codegen())
+        path = folder
         try:
+            target_context.refresh()
+            path = self._path(folder, sig, target_context.codegen())
             payload = _read(path, self._stamp())
             return None if payload is None else _numba("compiler").CompileResult._rebuild(target_context, *payload)
         except FileNotFoundError:
@@ -71,8 +85,9 @@ class _Kept(NullCache):
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep a kernel, if that can be done."""
-        assert not data.library.has_dynamic_globals  # addresses of this process
         folder, obstacle = _folder()
+        if getattr(data.library, "has_dynamic_globals", False):  # addresses of this process
+            return None
         if folder is not None:
             try:
                 return _write(self._path(folder, sig, data.codegen), self._stamp(), data._reduce())

@@ -139,7 +139,9 @@ def density_warning(
     error = 1.25 / np.sqrt(len(xyz))  # standard error of a median, in standard deviations
     if contrast > max(CLEAR, 2 * error):
         found = f"W01 labels lie on bright density ({contrast:+.1f} sd)"
-        return f"{found}: inverted contrast? Then train with milopyp-train --contrast bright"
+        return (
+            f"{found}: inverted contrast, or hollow particles? Of the first, train with milopyp-train --contrast bright"
+        )
     if contrast > -CLEAR and len(xyz) >= ENOUGH_LABELS:
         return f"W03 labels lie on empty density ({contrast:+.1f} sd): check order, binning and origin of the labels"
     return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,12 +75,14 @@ def from_folders(paths: Sequence[Path], names: Sequence[str]) -> list[str]:
     Parameters
     ----------
     names
-        Of the files; where these differ, ``TS_01_even`` is that of ``TS_01/even.mrc``.
+        Of the files; ``TS_01_even`` is that of ``TS_01/even.mrc`` where the folder holds several of the tomograms.
     """
-    folders = [Path(os.path.abspath(path)).parent.name for path in paths]  # noqa: PTH100 - links keep their names
-    if len(set(names)) == 1:
-        return folders
-    return [f"{folder}_{name}" for folder, name in zip(folders, names, strict=True)]
+    folders = [Path(os.path.abspath(path)).parent for path in paths]  # noqa: PTH100 - links keep their names
+    numbers = Counter(folders)
+    return [
+        folder.name if numbers[folder] == 1 else f"{folder.name}_{name}"
+        for folder, name in zip(folders, names, strict=True)
+    ]
 
 
 def series(name: str) -> str:

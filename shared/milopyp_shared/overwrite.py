@@ -19,7 +19,12 @@ from .names import PACKED
 TOMOGRAMS = (".mrc", ".mrcs", ".rec", ".st", ".ali", ".map")
 MODELS = (".onnx", ".pth", ".pt")
 REMEDY = "Choose another place to write to."
-MARK = "milopyp"
+MARKS = {
+    ".png": b"tEXtSoftware\0milopyp",
+    ".html": b'<meta name="generator" content="milopyp report">',
+    ".json": b'"made_by": "milopyp evaluate"',
+    ".md": b"<!-- milopyp evaluate -->",
+}
 _MARKED = 1 << 12  # bytes in which a mark is looked for
 
 
@@ -59,13 +64,13 @@ def refuse_existing(
         )
 
 
-def refuse_others(target: str | Path, inputs: Iterable[str | Path] = (), mark: str = MARK) -> None:
+def refuse_others(target: str | Path, mark: bytes, inputs: Iterable[str | Path] = ()) -> None:
     """Refuse to write over a file that milopyp has not written: its answers (tables, pictures) may be given anew.
 
     Parameters
     ----------
     mark
-        What stands near the beginning of every file of that kind.
+        What stands near the beginning of every file of that kind, and in no other: one of `MARKS`, or a table's titles.
     inputs
         As in `refuse_existing`.
 
@@ -78,7 +83,7 @@ def refuse_others(target: str | Path, inputs: Iterable[str | Path] = (), mark: s
     if (found := _stat(target)) is None or stat.S_ISDIR(found.st_mode):
         return
     with Path(target).open("rb") as stream:
-        if mark.encode() in stream.read(_MARKED):
+        if mark in stream.read(_MARKED):
             return
     raise UsageError(
         "exists already, and is none of what this command writes", where=target, expected="a name that is free",

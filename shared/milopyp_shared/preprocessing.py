@@ -105,7 +105,7 @@ class PreprocessedVolume:
     sections_per_pair
         Full-resolution sections per section.
     levels
-        How the z-scores of its voxels are spread.
+        How the z-scores of its voxels are spread; None where hardly any counts.
     """
 
     filtered: NDArray[np.float32]
@@ -114,7 +114,7 @@ class PreprocessedVolume:
     limits: tuple[float, float]
     input_range: tuple[float, float]
     sections_per_pair: int
-    levels: Levels
+    levels: Levels | None
 
     @property
     def shape(self) -> tuple[int, int, int]:

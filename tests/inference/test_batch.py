@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from milopyp_inference import pipeline
-from milopyp_inference.batch import batch
+from milopyp_inference.batch import batch, cutting
+from milopyp_inference.batch.leases import Leases
 from milopyp_inference.engine.machine import Machine
 from milopyp_inference.engine.model import Model
 from milopyp_inference.engine.model_file import read_model_file
@@ -441,3 +442,122 @@ def test_names_from_folders(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("even.mrc").hardlink_to("tomogram.mrc")
     assert run_line(f"milopyp-infer even.mrc tomogram.mrc --model {TOY} --name-from parent --threads 1").code == 0
     assert sorted(path.name for path in Path("picks").glob("*.txt")) == ["TS_01_even.txt", "TS_01_tomogram.txt"]
+
+
+def test_a_command_that_died_before_its_record_is_not_taken_for_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its files are known as milopyp's, and are those of the options that are asked for in the end."""
+
+    def dies(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    pick()
+    whole = tree(Path("picks"))
+    for module, more in ((cutting, ("--K", "1")), (batch, ("--contrast", "bright"))):
+        with monkeypatch.context() as patched:
+            patched.setattr(module, "write_record", dies)
+            assert run_line(LINE, *more).code == 130
+        assert list(Path("picks/records").glob("*.new"))
+        again = pick()
+        assert "a" not in skipped(again) and again.err == ""
+        assert not list(Path("picks").glob("*_changed*"))
+        after = tree(Path("picks"))
+        assert {name: after[name] for name in whole if "json" not in name} == {
+            name: own for name, own in whole.items() if "json" not in name
+        }
+        assert not list(Path("picks/records").glob("*.new"))
+
+
+def test_what_died_twice_is_still_known_as_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    def dies(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(batch, "write_record", dies)
+        assert run_line(LINE).code == 130
+    with monkeypatch.context() as patched:  # and the next one before it has anything to put in place
+        patched.setattr(batch, "write_picks", dies)
+        assert run_line(LINE).code == 130
+    assert pick().err == ""
+    assert not list(Path("picks").glob("*_changed*"))
+
+
+def test_a_stage_of_a_living_process_is_left_alone() -> None:
+    pick()
+    with Leases(Path("picks/records")) as leases:
+        assert leases.acquire("a")
+        Path("picks/records/a.new").mkdir()
+        Path("picks/records/a.new/a.txt").write_text("half")
+        assert "a is already done" in pick().out
+        assert Path("picks/records/a.new/a.txt").exists()
+    assert pick().out.count("is already done") == 3
+    assert not Path("picks/records/a.new").exists()
+
+
+def test_a_cut_that_fails_leaves_the_picks_as_they_are() -> None:
+    pick()
+    stored = record("b")
+    stored["frame"]["voxel_size"] = None
+    Path("picks/records/b.json").write_text(json.dumps(stored))
+    before = Path("picks/b.txt").read_bytes()
+    for workers in ("", "--workers 2"):
+        outcome = run_line(f"{LINE} --margin 20 {workers}")
+        assert outcome.code == 1
+        assert "failed: b: " in outcome.err and "as they were" in outcome.err
+        assert (record("b")["status"], record("a")["options"]["selection"]["margin"]) == ("done", 20.0)
+        assert Path("picks/b.txt").read_bytes() == before
+
+
+def test_candidates_that_are_damaged_are_made_again() -> None:
+    pick()
+    Path("picks/b.candidates.csv").write_text("x,y\n")
+    assert "b (order xyz): 2 picks in" in pick("--K", "2").out
+
+
+def test_published_picks_are_no_choice_among_candidates() -> None:
+    line = "milopyp-infer images.txt --model toy.onnx --out pub --threads 1 --published --cutoff-z 1 --out-thresh 0.3"
+    Path("images.txt").write_text("image_name\trec_path\na\ttomograms/a.mrc\n")
+    assert run_line(line).code == 0
+    before = Path("pub/a.txt").read_bytes()
+    Path("images.txt").write_text("image_name\trec_path\ttomo_name\na\ttomograms/a.mrc\tTS_1\n")
+    assert "a is already done" in run_line(line).out
+    assert Path("pub/a.txt").read_bytes() == before
+    assert "other --cutoff-z" in run_line(line.replace("--cutoff-z 1", "--cutoff-z 2")).out
+
+
+def test_a_mask_that_was_changed_in_place_is_another_one() -> None:
+    mask = np.ones((24, 48, 64), np.int8)
+    write_tomogram(Path("mask.mrc"), mask)
+    pick("--mask", "mask.mrc")
+    with Path("mask.mrc").open("r+b") as stream:
+        stream.seek(-40_000, 2)
+        stream.write(bytes(100))
+    assert "picked again (another mask): a, b, c" in pick("--mask", "mask.mrc").out
+
+
+def test_a_mask_that_keeps_hardly_anything() -> None:
+    mask = np.zeros((24, 48, 64), np.int8)
+    mask[3, 5, 7] = 1
+    write_tomogram(Path("mask.mrc"), mask)
+    pick("--mask", "mask.mrc")
+    assert [record(name)["status"] for name in NAMES] == ["done"] * 3
+
+
+def test_moved_tomograms_are_kept_up_with_by_several_processes() -> None:
+    pick("--workers", "2")
+    os.utime("tomograms/b.mrc", ns=(1, 1))
+    assert "the same: b" in pick("--workers", "2").out
+    assert "the same" not in pick("--workers", "2").out
+
+
+@pytest.mark.parametrize("damaged", ['{"tomograms": 5}', "[]", "{"])
+def test_a_damaged_summary_stops_nobody(damaged: str) -> None:
+    pick()
+    Path("picks/run.json").write_text(damaged)
+    assert pick().out.count("is already done") == 3
+
+
+def test_names_from_folders_do_not_depend_on_other_folders() -> None:
+    for path in ("s/TS_01/tomogram.mrc", "s/TS_02/rec.mrc", "s/TS_02/even.mrc"):
+        write_tomogram(Path(path), clean_phantom(1, (24, 48, 64), 2).volume)
+    assert run_line(f"milopyp-infer 's/*/*.mrc' --model {TOY} --out each --name-from parent --threads 1").code == 0
+    assert sorted(path.stem for path in Path("each").glob("*.txt")) == ["TS_01", "TS_02_even", "TS_02_rec"]

@@ -63,7 +63,7 @@ golden, out = map(Path, sys.argv[1:])
 heat = np.load(golden / "decode.npz")["fiber_hm"]
 for name, (nms, fibre) in FIBRES.items():
     options = published.PublishedOptions(600, nms, 3, fibre)
-    outputs.write_published_text(out / f"fiber_{name}.txt", *published.pick(heat, options, 0.3, PAIRED))
+    outputs.write_published_text(out / f"fiber_{name}.txt", *published.pick(heat, options, 0.3, PAIRED)[:2])
 """
 
 
@@ -96,7 +96,7 @@ def test_candidates(name: str, decoded: Golden) -> None:
 def test_text(name: str, golden: Path, decoded: Golden, tmp_path: Path) -> None:
     """Byte for byte, but for the order of lines of one section with equal scores, which is undefined there."""
     options, threshold, voxel_per_output = CASES[name]
-    xyz, score = published.pick(decoded["hm"], options, threshold, voxel_per_output)
+    xyz, score, _ = published.pick(decoded["hm"], options, threshold, voxel_per_output)
     outputs.write_published_text(tmp_path / "a.txt", xyz, None if "noscore" in name else score)
     written = (tmp_path / "a.txt").read_text().splitlines(keepends=True)
     expected = (golden / "picks" / f"{name}.txt").read_text().splitlines(keepends=True)
@@ -120,7 +120,7 @@ def test_candidates_of_fibres(decoded: Golden) -> None:
 def test_text_of_fibres(name: str, golden: Path, decoded: Golden) -> None:
     """Up to the cut of coordinates that are whole numbers but for rounding: see the next test for these."""
     nms, fibre = FIBRES[name]
-    xyz, score = published.pick(decoded["fiber_hm"], PublishedOptions(600, nms, 3, fibre), 0.3, PAIRED)
+    xyz, score, _ = published.pick(decoded["fiber_hm"], PublishedOptions(600, nms, 3, fibre), 0.3, PAIRED)
     expected = np.loadtxt(golden / "picks" / f"fiber_{name}.txt", dtype=np.int64)[:, [0, 2, 1]]
     assert score is None
     assert xyz.shape == expected.shape
@@ -162,7 +162,7 @@ def test_the_reference_run(reference: Path) -> None:
     """The heat map and the text of a whole run; the map is stored in half precision."""
     with np.load(reference / "golden" / "published_dev04_hm.npz") as stored:
         heat = stored["hm_zyx"].astype(np.float32)
-    xyz, score = published.pick(heat, PublishedOptions(), 0.2, PAIRED)
+    xyz, score, _ = published.pick(heat, PublishedOptions(), 0.2, PAIRED)
     expected = np.loadtxt(reference / "golden" / "published_dev04_picks.txt")
     assert {tuple(row) for row in xyz[:, [0, 2, 1]].tolist()} == {tuple(row) for row in expected[:, :3].tolist()}
     assert score is not None
@@ -191,7 +191,7 @@ def test_decode_is_its_definition(heat: np.ndarray[Any, Any], limit: int, nms: i
 def test_an_empty_map_has_no_picks(tmp_path: Path) -> None:
     heat = np.zeros((30, 40, 40), np.float32)
     for fibre in (None, FibreOptions()):
-        xyz, score = published.pick(heat, PublishedOptions(fibre=fibre), 0.0, PAIRED)
+        xyz, score, _ = published.pick(heat, PublishedOptions(fibre=fibre), 0.0, PAIRED)
         outputs.write_published_text(tmp_path / "a.txt", xyz, score)
         assert xyz.shape == (0, 3)
         assert (tmp_path / "a.txt").read_bytes() == b""

@@ -85,6 +85,8 @@ def test_a_distance_in_angstrom_is_one_of_each_tomogram() -> None:
     assert len(table("voxels_xyz/xzy.txt")) > len(table("angstrom/xzy.txt"))
     cut("--distance 205A")
     assert (record("xyz")["suppression_distance"], record("xzy")["suppression_distance"]) == (20.5, 41.0)
+    run = json.loads(Path("picks/run.json").read_text())  # of no tomogram in particular
+    assert run["suppression_distance"] == run["options"]["selection"]["distance"] == 6.0
 
 
 def test_the_run_itself_stays_as_it_is_with_out() -> None:
@@ -321,6 +323,28 @@ def test_what_is_chosen_while_others_pick_is_not_lost(monkeypatch: pytest.Monkey
     assert json.loads(Path("picks/run.json").read_text())["options"]["selection"]["threshold"] == 0.52
 
 
+def test_only_what_is_chosen_is_the_runs() -> None:
+    """Options that single tomograms were picked with do not become those of all."""
+    write_tomogram(Path("new.mrc"), clean_phantom(3).volume, voxel_size=10.0)
+    assert run_line(f"milopyp-infer new.mrc --model {TOY} --out picks --threads 1 --coords voxel").code == 0
+    cut("--value 0.52")
+    options = json.loads(Path("picks/run.json").read_text())["options"]
+    assert (options["selection"]["threshold"], options["coords"], options["with_score"]) == (0.52, "voxel", False)
+    infer()
+    assert (record("xyz")["options"]["coords"], record("xyz")["options"]["with_score"]) == ("model2point", True)
+    assert threshold() == threshold("new") == 0.52
+
+
+def test_a_margin_that_one_tomogram_cannot_have_changes_nothing() -> None:
+    stored = record("xzy")
+    stored["frame"]["voxel_size"] = None
+    Path("picks/records/xzy.json").write_text(json.dumps(stored))
+    before = tree(Path("picks"))
+    outcome = run_line("milopyp threshold picks --margin 20")
+    assert outcome.code == 2 and "--margin: the voxel size is unknown" in outcome.err
+    assert tree(Path("picks")) == before
+
+
 def test_names_that_were_chosen_stay() -> None:
     Path("names.star").write_text("data_global\n\nloop_\n_rlnTomoName\nrec_xyz\nrec_xzy\n")
     cut("--format relion4 --tomograms names.star")
@@ -338,7 +362,7 @@ def test_a_run_that_is_worked_on_is_left_alone() -> None:
     with Leases(Path("picks/records")) as leases:
         assert leases.acquire("xzy")
         outcome = run_line("milopyp threshold picks --value 0.9")
-    assert outcome.code == 2 and "xzy is being picked" in outcome.err
+    assert outcome.code == 2 and "somebody is picking xzy" in outcome.err
 
 
 def test_what_a_killed_command_has_written_is_no_work_of_a_person(monkeypatch: pytest.MonkeyPatch) -> None:

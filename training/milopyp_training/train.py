@@ -37,6 +37,8 @@ from .schedule import Schedule
 
 Lists: TypeAlias = "tuple[Sequence[ImageEntry], Mapping[str, NDArray[np.float64]]]"
 
+TELLS_NOTHING = 0.02  # a suggested threshold below which hardly any candidate is left out
+
 
 def train(options: TrainOptions) -> None:
     """Train a model as the options say, and say what to do next.
@@ -241,7 +243,12 @@ def _begin(run: TrainingRun, options: TrainOptions, rank: int) -> None:
 
 def _report(run: TrainingRun, recipe: Recipe) -> None:
     """What the model suggests and expects, and what to label next."""
-    run.console.say(f"suggested threshold {recipe.threshold.score:.2f} ({recipe.threshold.basis})")
+    run.console.say(f"suggested threshold {recipe.threshold.score:.2g} ({recipe.threshold.basis})")
+    if recipe.threshold.score < TELLS_NOTHING:
+        run.console.warn(
+            "such a score leaves nearly every candidate: the network does not tell the labels from the rest; more "
+            "epochs, more labels, or labels on better places would help"
+        )
     if recipe.calibration is not None:
         run.console.say(f"expected: about {counted(round(recipe.calibration.particles), 'particle')} per tomogram")
     for line in run.suggestions:

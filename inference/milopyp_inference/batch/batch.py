@@ -8,12 +8,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
+
+from msgspec import structs
 
 from milopyp_shared import axes, peaks
 from milopyp_shared.atomic import SUFFIX, remove_leftovers
-from milopyp_shared.errors import FullDiskError, MilopypError, memory_error
+from milopyp_shared.errors import FullDiskError, InputError, MilopypError, memory_error
 from milopyp_shared.files import file_size
-from milopyp_shared.formats.candidates import as_written, write_candidates
+from milopyp_shared.formats.candidates import as_written, read_candidates, write_candidates
 from milopyp_shared.formats.registry import axes_warning
 from milopyp_shared.header_checks import header_warnings
 from milopyp_shared.lists import ImageEntry
@@ -42,7 +45,7 @@ from .prechecks import Opened, check_formats, open_input
 from .records import RECORDS, Failed, Picked, RunSummary, TomogramRecord, write_record
 from .stage import SUFFIX as STAGE
 from .stage import Stage, clear_stage, stage_of
-from .states import Cut, Done, Pick, State
+from .states import Cut, Done, State
 
 
 def pick_all(
@@ -75,15 +78,15 @@ def pick_all(
     compiling = threading.Thread(target=peaks.warm_up, name="milopyp-compile", daemon=True)
     compiling.start()
     done = {name: state for name, state in states.items() if isinstance(state, Done)}
+    named = {image.name: image for image in images}
     work = {image.name: file_size(image.path) for image in images}
+    not_cut: dict[str, str] = {}
     with run.console.progress("tomogram", len(images), sum(work.values())) as progress, Leases(folder) as leases:
-        for left in folder.glob(f"*{STAGE}"):
-            if left.stem in done:
-                clear_stage(left)
+        left = {path.stem for path in folder.glob(f"*{STAGE}")}
         for name, state in done.items():
             leases.clear(name)
-            if state.moved:
-                write_record(run.folder, state.record)
+            if state.moved or name in left:
+                keep_up(run, leases, named[name])
             progress.skip(f"{name} {_done_already(state.record)}", work[name])
         waiting = [image for image in images if image.name not in done]
         # looked for once: folders of thousands of files take long to list
@@ -94,18 +97,53 @@ def pick_all(
             if found is None:
                 progress.skip(f"{image.name} is left to the process that is at it", work[image.name])
                 continue
-            said = _conclude(run, image, found, partial(progress.part, work=work[image.name]))
+            if isinstance(found, Cut):
+                said = _cut(run, image, found, not_cut)
+            else:
+                said = _conclude(run, image, found, partial(progress.part, work=work[image.name]))
             leases.release(image.name)
             count = progress.step if isinstance(found, _Ready) else progress.skip
             count(f"{image.name} {said}", work[image.name])
     compiling.join()
-    return summarise(run)
+    summary = summarise(run)
+    return structs.replace(summary, failed=summary.failed | not_cut)
+
+
+def _has_candidates(run: PickingRun, state: Cut) -> bool:
+    """Whether its candidates can be read: where they are damaged, the tomogram is picked again."""
+    try:
+        read_candidates(run.files(ImageEntry(state.record.name, Path())).candidates)
+    except InputError:
+        return False
+    return True
+
+
+def _cut(run: PickingRun, image: ImageEntry, found: Cut, failures: dict[str, str]) -> str:
+    """Cut a tomogram's picks anew, and say so; where that cannot be done its record stays, and `failures` says why."""
+    try:
+        record = cut_picks(found.record, run.folder, run.folder, run.written(image), run.console.warn)
+    except FullDiskError:
+        raise
+    except MilopypError as error:
+        failures[image.name] = f"{error} Its picks are as they were."
+        return f"FAILED: {failures[image.name]}"
+    return f"cut anew: {record.picks} of {counted(record.candidates, 'candidate')}"
 
 
 def summarise_what_there_is(run: PickingRun) -> None:
     """After an interruption: ``run.json`` says what the records say, if it can be written."""
     with contextlib.suppress(MilopypError, OSError):
         summarise(run)
+
+
+def keep_up(run: PickingRun, leases: Leases, image: ImageEntry) -> None:
+    """Let the record of a tomogram that is done say where its file lies now, and remove what is left of a stage."""
+    if not leases.acquire(image.name):
+        return
+    if isinstance(state := run.state(image), Done):
+        write_record(run.folder, state.record)
+        clear_stage(stage_of(run.record_path(image)))
+    leases.release(image.name)
 
 
 @dataclass(frozen=True)
@@ -141,7 +179,8 @@ def _acquire_and_prepare(work: _Work, image: ImageEntry) -> _Ready | Done | Cut 
     try:
         if not leases.acquire(image.name):
             return None
-        if not work.overwrite and not isinstance(state := run.state(image), Pick):
+        state = run.state(image)
+        if not work.overwrite and (isinstance(state, Done) or (isinstance(state, Cut) and _has_candidates(run, state))):
             return state  # done by another process meanwhile, or with candidates that hold
         if leases.taken_over(image.name) or any(part.startswith(f".{image.name}") for part in work.parts):
             _remove_leftovers(run, image)
@@ -157,15 +196,12 @@ def _acquire_and_prepare(work: _Work, image: ImageEntry) -> _Ready | Done | Cut 
 
 
 def _conclude(
-    run: PickingRun, image: ImageEntry, found: _Ready | Done | Cut | Failed, progress: Callable[[float], None]
+    run: PickingRun, image: ImageEntry, found: _Ready | Done | Failed, progress: Callable[[float], None]
 ) -> str:
     """Pick what is ready and write what has become of the tomogram; returns it in words."""
     if isinstance(found, Done):
         return _done_already(found.record)
     try:
-        if isinstance(found, Cut):
-            record = cut_picks(found.record, run.folder, run.folder, run.written(image), run.console.warn)
-            return f"cut anew: {record.picks} of {counted(record.candidates, 'candidate')}"
         if isinstance(found, _Ready):
             return status_line(_pick_one(run, image, found, progress))
         failed = found
@@ -244,7 +280,9 @@ def _write(files: OutputFiles, asked: TomogramRecord, result: Result, prepared: 
         write_more(files, picks, format_context(files, frame, asked.tomo_name, asked.dynamo_tomogram, radius))
         return len(picks)
     threshold = options.selection.threshold
-    xyz, score = pick(result.heat, options.published, threshold, recipe.voxel_per_output, prepared.mask)
+    xyz, score, left_out = pick(result.heat, options.published, threshold, recipe.voxel_per_output, prepared.mask)
+    if left_out:
+        run.console.say(f"{asked.name}: {left_out}")
     write_heat_map(files.heat, result.heat, frame, recipe.voxel_per_output, PUBLISHED_ORDER)
     write_published_picks(files, xyz, score, frame, recipe.diameter / 2, with_score=options.with_score)
     return len(xyz)
@@ -268,8 +306,8 @@ def _warn(name: str, prepared: Prepared, run: PickingRun) -> list[str]:
             f"{name}: W02 voxels of {tomogram.voxel_size:.3g} A, but the model was trained at {trained:.3g} A "
             "(--rescale resamples)"
         )
-    recipe = run.model.recipe
-    if doubt := prepared.grey.levels.doubt(recipe.grey.statistics, recipe.levels):
+    recipe, levels = run.model.recipe, prepared.grey.levels
+    if levels and (doubt := levels.doubt(recipe.grey.statistics, recipe.levels)):
         warnings.append(f"{name}: {doubt}")
     if doubt := axes_warning(run.options.formats, turned_frame(tomogram.frame, run.options.turn).order):
         warnings.append(f"{name}: {doubt}")

@@ -11,8 +11,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from milopyp_shared.axes import NO_TURN
 from milopyp_shared.commandline import spelled
 
+from .outputs import suffixes
 from .records import PickOptions, RunSummary
 
 OF_SELECTION = ("threshold", "limit", "margin", "distance")
@@ -39,8 +41,8 @@ class Chosen:
         notes = []
         if self.stays:
             notes.append(
-                f"chosen with milopyp threshold, and stays: {', '.join(self.stays)} (an option that was not given before "
-                "counts)"
+                f"chosen with milopyp threshold, and stays: {', '.join(self.stays)} (an option that is new to "
+                "this command counts)"
             )
         if self.replaced:
             notes.append(f"chosen with milopyp threshold, and is replaced: {', '.join(self.replaced)}")
@@ -57,7 +59,7 @@ def as_chosen(call: PickOptions, typed: Collection[str], before: RunSummary | No
     """
     if before is None or call.published is not None or before.options.published is not None:
         return Chosen(call)
-    said, now, asked = _parts(before.call), _parts(before.options), _parts(call)
+    said, now, asked = parts_of(before.call), parts_of(before.options), parts_of(call)
     changed = {name: value for name, value in now.items() if value != said[name]}
     if before.model_sha256 != model_sha256:  # another model's scores
         return Chosen(call, replaced=tuple(_words(name, value) for name, value in changed.items()))
@@ -76,7 +78,7 @@ def as_chosen(call: PickOptions, typed: Collection[str], before: RunSummary | No
 
 def cut_as(options: PickOptions, wanted: PickOptions) -> PickOptions:
     """`options` with all of `wanted` that needs no network, but the distance, a model's or each tomogram's."""
-    parts = _parts(wanted)
+    parts = parts_of(wanted)
     del parts["distance"]
     return with_parts(options, **parts)
 
@@ -86,8 +88,24 @@ def of_the_network(one: PickOptions, other: PickOptions) -> list[str]:
     if other.published is None is one.published:
         one = replace(cut_as(one, other), mask=other.mask)
         one = replace(one, selection=replace(one.selection, distance=other.selection.distance))
-    names = [own.name for own in fields(PickOptions) if getattr(one, own.name) != getattr(other, own.name)]
-    return [spelled(name) if name != "selection" else "--out-thresh" for name in names]
+    names = _different(one, other)
+    if "selection" in names:
+        names[names.index("selection")] = "out_thresh"
+    if "published" in names and one.published is not None is not other.published:
+        names = [name for name in names if name != "published"] + _different(one.published, other.published)
+    return [spelled(name) for name in names]
+
+
+def written_words(options: PickOptions) -> str:
+    """Which files of picks there are of each tomogram, for people."""
+    files = [f"NAME{suffix} ({word})" for word, suffix in suffixes(options.formats).items()]
+    turned = f", all of the tomogram turned by {options.turn}" if options.turn != NO_TURN else ""
+    return f"picks above {options.selection.threshold:g} as {', '.join(['NAME.txt', 'NAME.mod', *files])}{turned}"
+
+
+def _different(one: Any, other: Any) -> list[str]:
+    """Names of the fields in which two objects of one class differ."""
+    return [own.name for own in fields(one) if getattr(one, own.name) != getattr(other, own.name)]
 
 
 def with_parts(options: PickOptions, **parts: Any) -> PickOptions:
@@ -97,7 +115,8 @@ def with_parts(options: PickOptions, **parts: Any) -> PickOptions:
     return replace(options, selection=replace(options.selection, **selected), **rest)
 
 
-def _parts(options: PickOptions) -> dict[str, Any]:
+def parts_of(options: PickOptions) -> dict[str, Any]:
+    """The options that need no network, by their names."""
     selection = {name: getattr(options.selection, name) for name in OF_SELECTION}
     return selection | {name: getattr(options, name) for name in OF_FILES}
 

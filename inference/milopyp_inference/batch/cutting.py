@@ -8,6 +8,8 @@ from pathlib import Path
 
 from msgspec import structs
 
+from milopyp_shared.atomic import write_error
+from milopyp_shared.errors import InputError
 from milopyp_shared.turns import turned_frame, turned_picks
 
 from .outputs import OutputFiles, format_context, write_more, write_picks
@@ -39,8 +41,14 @@ def cut_picks(
     UsageError
         One of the formats needs a voxel size, and the tomogram has none.
     InputError, FullDiskError
-        The candidates cannot be read, a margin is wanted and there is no voxel size, or a file cannot be written.
+        They are of the published program, which makes no choice among candidates; the candidates cannot be read, a
+        margin is wanted and there is no voxel size, or a file cannot be written.
     """
+    if record.options.published is not None:
+        raise InputError(
+            f"{record.name} was picked with milopyp-infer --published", where=run, expected="a run without it",
+            remedy="Run milopyp-infer again with another --out-thresh.",
+        )  # fmt: skip
     record = structs.replace(record, frame=record.read_anew)
     options, frame = record.options, turned_frame(record.frame, record.options.turn)
     files = OutputFiles.of(folder, record.name, options.formats)
@@ -56,7 +64,10 @@ def cut_picks(
             with_score=options.with_score, model2point=options.coords == "model2point",
         )  # fmt: skip
         if folder != run:
-            shutil.copyfile(OutputFiles.of(run, record.name).candidates, new.candidates)
+            try:
+                shutil.copyfile(OutputFiles.of(run, record.name).candidates, new.candidates)
+            except OSError as error:
+                raise write_error(new.candidates, error) from error
         outputs = stage.place(written, warn)
         record = structs.replace(record, picks=len(picks), outputs=before | outputs)
         write_record(folder, record)

@@ -22,7 +22,7 @@ class FileIdentity(Struct, frozen=True):
     size, mtime_ns
         Bytes, and when it was changed last.
     sample
-        SHA-256 of its header and of blocks all over it; records of earlier versions have none.
+        SHA-256 of its header and of blocks all over it, or of all of it; records of earlier versions have none.
     """
 
     path: str
@@ -31,31 +31,39 @@ class FileIdentity(Struct, frozen=True):
     sample: str | UnsetType = UNSET
 
     @classmethod
-    def of(cls, path: Path, *, sampled: bool = False) -> FileIdentity:
-        """The file at `path`; `sampled` reads it as far as `sample` needs."""
+    def of(cls, path: Path, *, sampled: bool = False, whole: bool = False) -> FileIdentity:
+        """The file at `path`; `sampled` reads it as far as `sample` needs, of a `whole` file everything."""
         absolute = os.path.abspath(path)  # noqa: PTH100 - links stay as they are
         try:
             facts = path.stat()
-            return cls(absolute, facts.st_size, facts.st_mtime_ns, _sample(path, facts.st_size) if sampled else UNSET)
+            sample = _sample(path, facts.st_size, whole) if sampled else UNSET
+            return cls(absolute, facts.st_size, facts.st_mtime_ns, sample)
         except OSError:
             return cls(absolute)
 
-    def is_at(self, path: Path) -> bool:
+    def is_at(self, path: Path, *, whole: bool = False) -> bool:
         """Whether the file at `path` is this one, which may have been moved, mounted elsewhere or copied back.
 
         One of the same path, size and time is; where these differ, one of the same size and sample.
+
+        Parameters
+        ----------
+        whole
+            As it was for `of`: of files that are small and changed in places, such as masks.
         """
         now = FileIdentity.of(path)
         if now.size is UNSET or now.size != self.size:
             return False
         if (now.path, now.mtime_ns) == (self.path, self.mtime_ns):
             return True
-        return self.sample is not UNSET and self.sample == FileIdentity.of(path, sampled=True).sample
+        return self.sample is not UNSET and self.sample == FileIdentity.of(path, sampled=True, whole=whole).sample
 
 
-def _sample(path: Path, size: int) -> str:
-    found = hashlib.sha256()
+def _sample(path: Path, size: int, whole: bool) -> str:
     with path.open("rb") as stream:
+        if whole:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+        found = hashlib.sha256()
         found.update(stream.read(HEADER))
         for number in range(SAMPLES):
             stream.seek(max(size - SAMPLE, 0) * number // (SAMPLES - 1))

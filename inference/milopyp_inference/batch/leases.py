@@ -137,9 +137,12 @@ class Leases:
     def _now(self) -> float:
         """Time by the clock that the files' times come from."""
         probe = self._folder / f".clock.{self._token}"
-        probe.touch()
-        now = probe.stat().st_mtime
-        probe.unlink(missing_ok=True)
+        try:
+            probe.touch()
+            now = probe.stat().st_mtime
+            probe.unlink(missing_ok=True)
+        except OSError as error:
+            raise write_error(self._folder, error) from error
         return now
 
     def _keep_fresh(self) -> None:

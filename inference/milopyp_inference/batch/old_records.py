@@ -12,7 +12,8 @@ def in_todays_words(stored: Any) -> Any:
     """What was stored by versions of before, as of today; see `_complete_options` and `_complete_frame`."""
     if not isinstance(stored, dict):
         return stored
-    for each in (stored, *(stored.get("tomograms") or ())):
+    tomograms = stored.get("tomograms")
+    for each in (stored, *(tomograms if isinstance(tomograms, list) else ())):
         if not isinstance(each, dict):
             continue
         options = each.get("options")

@@ -93,7 +93,7 @@ class PickingRun:
             model=str(self.model.path),
             model_sha256=self.model.sha256,
             options=self.options,
-            mask=None if mask is None else FileIdentity.of(mask, sampled=sampled),
+            mask=None if mask is None else FileIdentity.of(mask, sampled=sampled, whole=True),
             called=image.label,
             tomo_name=image.label,
             dynamo_tomogram=self.numbers.get(FileIdentity.of(image.path).path),

@@ -57,6 +57,8 @@ def read_records(folder: Path) -> list[Picked]:
     """
     from .records import RECORDS, Picked, load_record
 
+    if not folder.is_dir():
+        raise InputError("no such folder", where=folder, expected="a folder written by milopyp-infer")
     records = [load_record(path) for path in sorted((folder / RECORDS).glob("*.json"))]
     picked = [record for record in records if isinstance(record, Picked)]
     if not picked:

@@ -11,6 +11,7 @@ import itertools
 import json
 import shutil
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -21,6 +22,22 @@ from .records import Failed, Picked
 
 SUFFIX = ".new"
 DIGESTS = "digests.json"
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a process that died has left of putting a tomogram's outputs in place.
+
+    Attributes
+    ----------
+    picks
+        Every digest that a file of picks may have which is milopyp's, by its name.
+    with_candidates
+        Whether heat map and candidates were to be replaced, too.
+    """
+
+    picks: dict[str, set[str]]
+    with_candidates: bool
 
 
 class Stage:
@@ -36,16 +53,19 @@ class Stage:
 
     def __init__(self, files: OutputFiles, folder: Path) -> None:
         self._files, self._folder, self._placing = files, folder, False
+        self._left = left_of(folder)
         self.new = files.moved_to(folder)
 
     def __enter__(self) -> Stage:
-        clear_stage(self._folder)
+        self._clear()
         make_folder(self._folder)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if kind is None or not self._placing:  # else it says which of the files that are there are ours
+        if kind is None:
             clear_stage(self._folder)
+        elif not self._placing:
+            self._clear()
 
     def place(self, written: Mapping[str, Collection[str]] | None, warn: Callable[[str], None]) -> dict[str, str]:
         """Put what was made in its place; returns `digests` of the picks.
@@ -58,18 +78,33 @@ class Stage:
         Raises
         ------
         InputError, FullDiskError
-            The folder cannot be written.
+            The folder cannot be written, or what was made is gone.
         """
-        found = remember(self._folder, self.new)
-        self._placing = True
-        keep_changed(self._files, written, warn)
-        for new, target in zip(self.new.all, self._files.all, strict=True):
-            if new.exists():
-                try:
+        try:
+            found = digests(self.new)
+            known = {name: {digest} for name, digest in found.items()}
+            _remember(self._folder, _joined(known, self._left), self.new.candidates.exists() or self._has_left_all)
+            self._placing = True
+            keep_changed(self._files, written, warn)
+            for new, target in zip(self.new.all, self._files.all, strict=True):
+                if new.exists() or target in self._files.picks:
                     new.replace(target)
-                except OSError as error:
-                    raise write_error(target, error) from error
+        except OSError as error:
+            raise write_error(self._files.text, error) from error
         return found
+
+    @property
+    def _has_left_all(self) -> bool:
+        return self._left is not None and self._left.with_candidates
+
+    def _clear(self) -> None:
+        """Remove everything, but for what a process before has left to be known."""
+        if self._left is None:
+            clear_stage(self._folder)
+            return
+        for path in self._folder.iterdir():
+            if path.name != DIGESTS:
+                path.unlink(missing_ok=True)
 
 
 def stage_of(record: Path) -> Path:
@@ -82,26 +117,32 @@ def clear_stage(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def remember(folder: Path, files: OutputFiles) -> dict[str, str]:
-    """Write into a stage which files of picks are milopyp's own; returns their digests.
+def remember(folder: Path, files: OutputFiles) -> None:
+    """Say in a stage that the files of picks that are there are milopyp's own.
 
     Raises
     ------
     InputError, FullDiskError
         It cannot be written.
     """
-    found = digests(files)
-    write_text(folder / DIGESTS, json.dumps(found))
-    return found
+    _remember(folder, {name: {digest} for name, digest in digests(files).items()}, with_candidates=True)
 
 
-def left_digests(folder: Path) -> dict[str, str]:
-    """`digests` of what a process was about to put in place when it died."""
+def _remember(folder: Path, picks: Mapping[str, Collection[str]], with_candidates: bool) -> None:
+    known = {name: sorted(own) for name, own in picks.items()}
+    write_text(folder / DIGESTS, json.dumps({"picks": known, "with_candidates": with_candidates}))
+
+
+def left_of(folder: Path) -> Left | None:
+    """What a stage says of a process that died between the first new file and the record; None where there is none."""
     try:
         found = json.loads((folder / DIGESTS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return {str(name): str(own) for name, own in found.items()} if isinstance(found, dict) else {}
+        picks = {str(name): set(map(str, own)) for name, own in found["picks"].items()}
+        return Left(picks, bool(found["with_candidates"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return Left({}, with_candidates=True)  # damaged: it was at work
 
 
 def written_digests(record: Picked | Failed | None, path: Path) -> dict[str, set[str]] | None:
@@ -112,12 +153,15 @@ def written_digests(record: Picked | Failed | None, path: Path) -> dict[str, set
     record, path
         What an earlier call has left of it, whatever it was made with, and where.
     """
-    left = left_digests(stage_of(path))
-    known: dict[str, set[str]] = {}
-    for found in (left, record.outputs if record else {}):
-        for name, digest in found.items():
-            known.setdefault(name, set()).add(digest)
+    known = {name: {digest} for name, digest in (record.outputs if record else {}).items()}
+    known = _joined(known, left_of(stage_of(path)))
     return known if known or isinstance(record, Picked) else None
+
+
+def _joined(known: Mapping[str, set[str]], left: Left | None) -> dict[str, set[str]]:
+    """Digests of two origins, by the name of the file."""
+    more = {} if left is None else left.picks
+    return {name: known.get(name, set()) | more.get(name, set()) for name in (*known, *more)}
 
 
 def digests(files: OutputFiles) -> dict[str, str]:
@@ -138,18 +182,15 @@ def keep_changed(
     warn
         Called with one sentence for each.
     """
-    there = [path for path in files.picks if path.is_file()]
-    if written is not None and not written:
-        if there:
-            warn(f"{files.text.stem}: an older version did not say how it wrote the picks; changed or not, they go")
-        return
-    for path in there:
-        known = () if written is None else written.get(path.name, ())
+    for path in (path for path in files.picks if path.is_file()):
+        known = (written or {}).get(path.name, ())
         if _digest(path) not in known:
             kept = _free(path)
             path.rename(kept)
             whose = "is not as it was written" if known else "was not written by milopyp-infer"
-            warn(f"{path.name} {whose}: kept as {kept.name}")
+            if written is not None and not written:
+                whose = "may have been changed (an older version did not say how it wrote it)"
+            warn(f"{path.name} {whose}: kept as {kept.name}, which new files do not heed (milopyp convert does)")
 
 
 def _digest(path: Path) -> str:

@@ -14,7 +14,8 @@ from milopyp_shared.names import listed
 from .chosen import cut_as, of_the_network
 from .identity import FileIdentity
 from .outputs import OutputFiles
-from .records import Failed, Picked, TomogramRecord
+from .records import Failed, Picked, TomogramRecord, record_path
+from .stage import left_of, stage_of
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,9 @@ def state_of(record: Picked | Failed, asked: TomogramRecord, file: Path, mask: P
         return Pick("failed before")
     if why := _why_again(record, asked, file, mask, folder):
         return Pick(why)
+    left = left_of(stage_of(record_path(folder, record.name)))
+    if left is not None and left.with_candidates:
+        return Pick("a process that was picking it has died")
     now = structs.replace(
         record,
         input=_with_sample(asked.input, record.input),
@@ -75,9 +79,11 @@ def state_of(record: Picked | Failed, asked: TomogramRecord, file: Path, mask: P
         tomo_name=record.tomo_name if asked.called == record.called else asked.tomo_name,
         dynamo_tomogram=asked.dynamo_tomogram,
     )
+    if record.options.published is not None:  # which are no choice among candidates
+        return Done(now, moved=now != record)
     picks = OutputFiles.of(folder, record.name, now.options.formats).picks
-    same = _in_files(now) == _in_files(record)
-    return Done(now, moved=now != record) if same and all(path.is_file() for path in picks) else Cut(now)
+    same = left is None and _in_files(now) == _in_files(record) and all(path.is_file() for path in picks)
+    return Done(now, moved=now != record) if same else Cut(now)
 
 
 def _why_again(record: Picked, asked: TomogramRecord, file: Path, mask: Path | None, folder: Path) -> str:
@@ -91,7 +97,7 @@ def _why_again(record: Picked, asked: TomogramRecord, file: Path, mask: Path | N
         "the tomogram has changed": not record.input.is_at(file),
         "the model is another one": record.model_sha256 != asked.model_sha256,
         f"other {', '.join(options)}": bool(options),
-        "another mask": masks[0] != masks[1] or (record.mask and mask and not record.mask.is_at(mask)),
+        "another mask": masks[0] != masks[1] or (record.mask and mask and not record.mask.is_at(mask, whole=True)),
         f"missing: {', '.join(gone)}": bool(gone),
     }
     if why := next((text for text, holds in reasons.items() if holds), ""):
@@ -105,8 +111,9 @@ def _with_sample(now: FileIdentity, before: FileIdentity) -> FileIdentity:
 
 
 def _in_files(record: Picked) -> tuple[object, ...]:
-    """What files of picks depend on."""
-    return record.options, record.tomo_name, record.dynamo_tomogram
+    """What files of picks depend on; text and IMOD model hold no names."""
+    named = (record.tomo_name, record.dynamo_tomogram) if record.options.formats else ()
+    return record.options, *named
 
 
 def why_again(states: Mapping[str, State]) -> list[str]:

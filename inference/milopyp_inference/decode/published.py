@@ -69,7 +69,7 @@ def pick(
     threshold: float,
     voxel_per_output: Factors,
     mask: Mask | None = None,
-) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
+) -> tuple[NDArray[np.int64], NDArray[np.float64] | None, str]:
     """Picks of one heat map in the order of the published text.
 
     Parameters
@@ -83,12 +83,27 @@ def pick(
         ``(n, 3)`` whole voxels of the full-resolution tomogram, inside frame.
     score
         ``(n,)``; None for fibres, whose points have none.
+    left_out
+        What became of the peaks above the threshold that are no picks; empty where there are none.
     """
     kept = None if mask is None else mask.on_grid((0, 0, 0), heat.shape, voxel_per_output)
     found = decode(heat, nms=options.nms, limit=options.limit, fibre=options.fibre is not None, kept=kept)
     picks = above_threshold(found, heat.shape, threshold, cutoff_z=options.cutoff_z, voxel_per_output=voxel_per_output)
     xyz = picks.xyz.astype(np.int64)
-    return (xyz, picks.score) if options.fibre is None else (trace(xyz, options.fibre), None)
+    above = int((found.score > threshold).sum())
+    left_out = ""
+    if above > len(xyz):
+        left_out = (
+            f"{above - len(xyz)} of {above} peaks above the threshold lie in the published margins ({MARGIN} voxels in "
+            f"x and y, {options.cutoff_z} heat-map sections in z)"
+        )
+    if options.fibre is None:
+        return xyz, picks.score, left_out
+    points = trace(xyz, options.fibre)
+    if len(xyz) and not len(points):
+        no_fibre = f"{len(xyz)} peaks make no fibre (--distance-cutoff, --curvature-cutoff)"
+        left_out = f"{left_out}; {no_fibre}" if left_out else no_fibre
+    return points, None, left_out
 
 
 def decode(

@@ -23,7 +23,7 @@ from .model_file import ModelFile, read_model_file
 SUFFIXES = (".pth", ".pt")
 
 
-def export_of(checkpoint: Path, say: Callable[[str], None]) -> ModelFile:
+def export_of(checkpoint: Path, say: Callable[[str], None], *, only_kept: bool = False) -> ModelFile:
     """The export of `checkpoint` that lies beside it under its name, or in the cache; made where there is none.
 
     A new one goes beside the checkpoint, where nothing has its name and something can be written, else into the cache.
@@ -32,6 +32,8 @@ def export_of(checkpoint: Path, say: Callable[[str], None]) -> ModelFile:
     ----------
     say
         Is told what is exported to where, and why, before that takes its time.
+    only_kept
+        A new one goes into the cache in any case.
 
     Raises
     ------
@@ -55,7 +57,7 @@ def export_of(checkpoint: Path, say: Callable[[str], None]) -> ModelFile:
             expected=f"an ONNX file, here or as {exports.beside.name} beside it",
             remedy=f"Export it once, where PyTorch is: milopyp-export {checkpoint}",
         )
-    target = exports.place()
+    target = exports.place(beside=not only_kept)
     with exports.lock():
         file, _ = exports.find()  # another process may have made it while this one waited
         if file is not None:
@@ -110,9 +112,9 @@ class _Exports:
             )
         return file
 
-    def place(self) -> Path:
-        """Where a new export goes."""
-        if not os.path.lexists(self.beside) and os.access(self.beside.parent, os.W_OK):
+    def place(self, *, beside: bool) -> Path:
+        """Where a new export goes; `beside` the checkpoint if that can be."""
+        if beside and not os.path.lexists(self.beside) and os.access(self.beside.parent, os.W_OK):
             return self.beside
         if _is_writable(self.kept.parent):
             return self.kept
@@ -136,7 +138,8 @@ class _Exports:
                 error.found,
                 where=self.checkpoint,
                 expected="a checkpoint that can be exported",
-                remedy=f"Run milopyp-export {self.checkpoint} with the options that it asks for.",
+                remedy=f"Run milopyp-export {self.checkpoint} with the options that it asks for (those of this command "
+                "are not passed on), without -o, so that the file lies beside it.",
             ) from error
 
 

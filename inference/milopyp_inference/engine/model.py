@@ -81,7 +81,11 @@ def iter_pieces(
 
 
 def open_model(
-    path: str | Path, machine: Machine | None = None, say: Callable[[str], None] = lambda text: None
+    path: str | Path,
+    machine: Machine | None = None,
+    say: Callable[[str], None] = lambda text: None,
+    *,
+    leave_all: bool = False,
 ) -> Model:
     """Open an ONNX file made by ``milopyp-export``; for a checkpoint (``.pth``), its export, made where there is none.
 
@@ -89,6 +93,8 @@ def open_model(
     ----------
     say
         Is told what was chosen, if the choice was free, and what takes long.
+    leave_all
+        Write no export beside a checkpoint: one that is needed goes into the cache.
 
     Raises
     ------
@@ -104,7 +110,7 @@ def open_model(
     """
     machine = machine or Machine()
     path = Path(path)
-    file = export_of(path, say) if _is_checkpoint(path) else read_model_file(path)
+    file = export_of(path, say, only_kept=leave_all) if _is_checkpoint(path) else read_model_file(path)
     choice = choose(machine.provider, file.recipe.precision, gpu=machine.device)
     if machine.provider == AUTO:
         say(f"running on {choice}")

@@ -10,15 +10,19 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
+from msgspec import structs
+
 from milopyp_shared.errors import ContradictionError
 from milopyp_shared.files import file_size
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.wording import counted
 
+from ..batch.batch import keep_up
 from ..batch.leases import Leases
 from ..batch.picking_run import PickingRun, stamps, status_line, summarise
 from ..batch.records import RECORDS, Failed, Picked, RunSummary, read_record, write_record
 from ..batch.stage import keep_changed, remember, stage_of
+from ..batch.states import Cut, Done, State
 
 ATTEMPTS = 2
 
@@ -63,7 +67,8 @@ def pick_with(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry],
     run.begin()
     if overwrite:
         _forget(launcher, run, images)
-    waiting = [image for image in images if run.finished(image) is None]
+    states = {image.name: run.state(image) for image in images}
+    waiting = [image for image in images if not isinstance(states[image.name], Done)]
     if done := len(images) - len(waiting):
         run.console.say(f"done already: {done} of {counted(len(images), 'tomogram')}")
     there = []
@@ -73,13 +78,21 @@ def pick_with(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry],
         else:  # a list that names it would be refused
             write_record(run.folder, run.failed(image, f"{image.path}: no such file"))
     with Leases(run.folder / RECORDS) as leases:
+        for image in [own for own in images if _has_moved(states[own.name])]:
+            keep_up(run, leases, image)
         try:
             left = _try(launcher, run, there, leases)
         finally:
             launcher.shutdown()
-        for image in left:
+        not_cut = [image.name for image in left if isinstance(run.state(image), Cut)]
+        for image in [own for own in left if own.name not in not_cut]:
             _record_failure(launcher, run, image, leases)
-    return summarise(run)
+    summary, why = summarise(run), "cannot be cut anew, or nobody has come to it; its picks are as they were"
+    return structs.replace(summary, failed=summary.failed | dict.fromkeys(not_cut, why))
+
+
+def _has_moved(state: State) -> bool:
+    return isinstance(state, Done) and state.moved
 
 
 def _forget(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry]) -> None:

@@ -124,6 +124,10 @@ def slurm_resources(options: InferOptions) -> SlurmResources | None:
     """
     from .slurm import SlurmResources
 
+    if options.dry_run and options.summary is not None:
+        raise UsageError(
+            "has no effect", where="--summary", expected="it without --dry-run, which prints what it finds"
+        )
     if not options.slurm:
         if given := options.given(*SLURM):
             raise UsageError("has no effect", where=spelled(*given), expected="it beside --slurm only")

@@ -146,6 +146,12 @@ def evaluate(picks: tuple[Path, ...], truth: Path, json_file: Path | None, out: 
     for source in judged.sources:
         own = SEPARATION * radius if source.candidates and source.distance is None else source.distance
         compared.append(compare(source, known, radius, own if wanted is None else wanted, truth))
+    for source in judged.sources:
+        if source.published:
+            console.warn(
+                f"{source.path} was picked with --published: AUPRC, best F1 and errors of position are those of its "
+                "candidates, and its whole-voxel picks have others; its NAME.mod, judged alone, has them"
+            )
     for doubt in doubts(compared, judged.left_out):
         console.warn(doubt)
     _tell(dict(zip(shortest(picks), compared, strict=True)), str(truth), json_file, out, console)
@@ -198,14 +204,14 @@ def _idle(names: Sequence[str], why: str) -> UsageError:
 def _refuse_loss(judged: Judged, targets: Sequence[Path | None], truth: Path, given: Mapping[str, Any]) -> None:
     """Refuse to write over what is read, and what is no answer of milopyp."""
     from milopyp_shared.formats.positions import position_files
-    from milopyp_shared.overwrite import refuse_others
+    from milopyp_shared.overwrite import MARKS, refuse_others
 
     inputs = [*position_files(truth, judged.names), *filter(None, [given["name_map"]])]
     for source in judged.sources:
         inputs += run_files(source.path) if source.candidates else position_files(source.path, judged.names)
     for target in targets:
         if target is not None:
-            refuse_others(target, inputs)
+            refuse_others(target, MARKS.get(target.suffix, MARKS[".json"]), inputs)
 
 
 def _lengths(judged: Judged, scale: Scale) -> Callable[[Length | None, str], float | None]:

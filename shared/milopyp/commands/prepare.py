@@ -15,7 +15,7 @@ from milopyp_shared.errors import InputError, MissingDependency, UsageError
 from milopyp_shared.label_files import HOW, How, diameter_of, read_labels
 from milopyp_shared.lengths import LARGEST, SMALLEST
 from milopyp_shared.names import NAME_FROM, from_folders
-from milopyp_shared.overwrite import refuse_existing, refuse_irreplaceable, refuse_others
+from milopyp_shared.overwrite import MARKS, refuse_existing, refuse_irreplaceable, refuse_others
 from milopyp_shared.pick_choice import LIST_ENDINGS
 from milopyp_shared.wording import counted
 
@@ -237,7 +237,7 @@ def _list_labels(
     for target in lists:
         refuse_irreplaceable(target, inputs)
     for target in overlays.values():
-        refuse_others(target, inputs)
+        refuse_others(target, MARKS[".png"], inputs)
     labels = read_labels(entries, order, how, console)
     labelled = [entry for entry in entries if entry.name in labels]
     if (draw := _drawing(pictures)) is not None:

@@ -16,7 +16,7 @@ from milopyp_shared.console import Console
 from milopyp_shared.errors import ContradictionError, InputError, MissingDependency, UsageError
 from milopyp_shared.lengths import Length
 from milopyp_shared.names import NAMES, listed
-from milopyp_shared.overwrite import refuse_others
+from milopyp_shared.overwrite import MARKS, refuse_others
 from milopyp_shared.wording import counted
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ class Changes:
 @option("--format", "formats", metavar="WORD,...", help="Other formats for the picks, as in milopyp-infer.")
 @option(
     "--turn", type=click.Choice(TURNS),
-    help="Write picks as of the turned tomogram: rotx for IMOD's clip rotx or trimvol -rx, yz for trimvol -yz.  "
+    help="Write picks, NAME.mod and NAME.txt too, as of the turned tomogram: rotx for IMOD's clip rotx or trimvol "
+    "-rx, yz for trimvol -yz.  "
     "[default: as in the run]",
 )  # fmt: skip
 @option(
@@ -95,6 +96,7 @@ def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | 
     """
     from msgspec import structs
 
+    from milopyp_inference.batch.chosen import written_words
     from milopyp_inference.batch.folder_doubts import folder_doubts
     from milopyp_inference.batch.records import read_summary
     from milopyp_inference.pick_options import parse_formats
@@ -103,14 +105,15 @@ def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | 
     from ..cutting import called, cut_all
 
     if plot is not None:
-        refuse_others(plot, run_files(run))
+        refuse_others(plot, MARKS[".png"], run_files(run))
     if out is not None and out.exists() and out.samefile(run):
         out = None
     console = Console()
     changes = Changes(formats=None if formats is None else parse_formats(formats, published=False), **given)
     _refuse(run, changes, plot)
     lowest = _threshold(run, changes, console)
-    records = [_changed(record, changes, lowest, run) for record in _without_count(run, changes, console)]
+    before = read_records(run)
+    records = [_changed(record, changes, lowest, run) for record in _without_count(before, run, changes, console)]
     naming = Naming.read(changes.names, changes.tomograms, records[0].options.formats)
     if changes.total is not None:
         lowest = _for_total(run, records, changes.total)
@@ -122,13 +125,14 @@ def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | 
     if changes == Changes():
         return
     records = [structs.replace(record, frame=record.read_anew) for record in records]
-    records = cut_all(run, out, called(records, naming, console), console)
+    records = cut_all(run, out, before, called(records, naming, console), console)
     for record in records:
         console.say(f"{record.name}: {record.picks} of {counted(record.candidates, 'candidate')}")
     for doubt in folder_doubts(out or run, read_summary(out or run)):
         console.warn(doubt)
     picks = counted(sum(record.picks for record in records), "pick")
     console.say(f"{picks} in {counted(len(records), 'tomogram')}: {out or run}")
+    console.say(f"written: {written_words(records[0].options)}")
 
 
 def _refuse(run: Path, changes: Changes, plot: Path | None) -> None:
@@ -159,13 +163,12 @@ def _threshold(run: Path, changes: Changes, console: Console) -> float | None:
     return changes.value
 
 
-def _without_count(run: Path, changes: Changes, console: Console) -> list[Picked]:
+def _without_count(records: list[Picked], run: Path, changes: Changes, console: Console) -> list[Picked]:
     """The records; a --count of before is no part of another threshold, but what `milopyp-infer` was told is."""
     from msgspec import structs
 
     from milopyp_inference.batch.records import read_summary
 
-    records = read_records(run)
     if changes.count is not None or {changes.value, changes.precision, changes.total} == {None}:
         return records
     limit, before = read_summary(run).call.selection.limit, records[0].options.selection.limit
@@ -265,8 +268,8 @@ def _for_precision(run: Path, precision: float) -> float:
         raise InputError(
             "its model does not know how many picks are right",
             where=run,
-            expected="a model of milopyp-train without --quick, from enough labels, and a run made with it",
-            remedy="Give --value or --count.",
+            expected="a run with a model of eight labels or more (milopyp learn, or milopyp-train without --quick)",
+            remedy="Give --value, --total or --count.",
         )
     score = expected.threshold_for(precision)
     if score is None:

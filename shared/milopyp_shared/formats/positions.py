@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..lists import read_coordinate_list
+from ..lists import find_list, read_coordinate_list
 from ..names import assign, listed, reduced
 from ..picks import Picks, as_picks
 from .context import FormatContext
@@ -83,6 +83,8 @@ def read_positions(
     """
     if _is_of_several_files(path):
         return _from_files(path, word, contexts, name_map, option)
+    if word is None and path.suffix.lower() in LISTS:
+        path = find_list(path)
     _refuse_missing(path)
     if word is None and path.suffix.lower() in LISTS:
         refuse_class("list", _any_of(contexts).class_, path)

@@ -193,8 +193,8 @@ def axes_warning(words: Iterable[str], order: str | None) -> str | None:
     swapped = "Y and Z" if order == "xzy" else "the axes"
     return (
         f"W07 coordinates of {' and '.join(turned)} are taken along the axes of the tomogram's file (order {order}); "
-        f"the tomograms of these programs have z as the thickness: {swapped} would be swapped (--turn rotx or yz "
-        "writes coordinates as of the turned tomogram)"
+        f"the tomograms of these programs have z as the thickness: {swapped} would be swapped (--turn rotx writes "
+        "coordinates as of the tomogram after IMOD's trimvol -rx; yz, as of trimvol -yz, is its mirror image)"
     )
 
 

@@ -121,9 +121,8 @@ class TrainingSet:
     @property
     def levels(self) -> Levels | None:
         """The mean of its tomograms' grey levels; None of simulated ones, which are not a user's."""
-        if self.simulated or not self.volumes:
-            return None
-        return Levels(*np.mean([volume.grey.levels for volume in self.volumes], axis=0).tolist())
+        known = [volume.grey.levels for volume in self.volumes if volume.grey.levels]
+        return None if self.simulated or not known else Levels(*np.mean(known, axis=0).tolist())
 
 
 def with_particles(volumes: Iterable[LabelledVolume]) -> list[LabelledVolume]:
@@ -284,7 +283,7 @@ def load_volumes(
         say(f"{image.name}: {x} x {y} x {z} voxels, order {tomogram.order}, {count}")
         volume = LabelledVolume(image.name, grey, xyz, tomogram.voxel_size, mask=mask, scale=scale)
         volumes.append(volume)
-        if doubt := grey.levels.doubt(parameters.statistics, None):
+        if grey.levels and (doubt := grey.levels.doubt(parameters.statistics, None)):
             warn(f"{image.name}: {doubt}")
         if len(xyz) and (doubt := density_warning(grey.filtered, xyz, diameter, volume.voxel_per_grey)):
             warn(f"{image.name}: {doubt}")

@@ -12,7 +12,7 @@ from milopyp_shared.atomic import write_text
 from milopyp_shared.commandline import Number, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import MissingDependency, UsageError
-from milopyp_shared.overwrite import refuse_irreplaceable, refuse_others
+from milopyp_shared.overwrite import MARKS, refuse_irreplaceable, refuse_others
 
 if TYPE_CHECKING:
     from milopyp_inference.batch.records import Picked
@@ -125,7 +125,7 @@ def _refuse_loss(target: Path, run: Path, records: list[Picked], given: list[Pat
     if target == run / REPORT:  # a name of its own
         refuse_irreplaceable(target, inputs)
     else:
-        refuse_others(target, inputs)
+        refuse_others(target, MARKS[".html"], inputs)
 
 
 def _chosen(records: list[Picked], names: tuple[str, ...], run: Path) -> list[Picked]:
