@@ -66,9 +66,9 @@ TRAINED = "How it was trained (for published checkpoints without opt.txt beside 
 @option("--voxel-size", type=Number(min=0, min_open=True), group=TRAINED, help="Angstrom; may stay unknown.")
 @click.version_option(package_name="milopyp")
 def export_command(checkpoint: Path, output: Path | None, overwrite: bool, **options: Any) -> None:
-    """Export a trained model to one ONNX file that knows its own recipe.
+    """Export a trained model to one ONNX file.
 
-    The file is compared with PyTorch on three shapes before it gets its name.
+    It knows its own recipe. The file is compared with PyTorch on three shapes before it gets its name.
 
     \b
     Examples:
@@ -107,7 +107,7 @@ def export_command(checkpoint: Path, output: Path | None, overwrite: bool, **opt
         target=options.pop("target"),
         reduce_range=options.pop("reduce_range"),
         facts=TrainingFacts(**options),
-        **{name: read_image_list(path, console.say) if path else () for name, path in lists.items()},
+        **{name: read_image_list(path, console.warn) if path else () for name, path in lists.items()},
     )
     recipe = export(checkpoint, output, wanted, console.say)
     figures = recipe.parity

@@ -147,7 +147,9 @@ PUBLISHED = "As the published program picks (with --published only)"
 @launch_options
 @click.version_option(package_name="milopyp")
 def infer_command(inputs: tuple[str, ...], **given: Any) -> int:
-    """Pick particles in tomograms (INPUT: paths, globs or an image list).
+    """Pick particles in tomograms.
+
+    INPUT: paths, globs or an image list.
 
     For every tomogram: NAME.txt, NAME.mod, NAME_hm.mrc, NAME.candidates.csv; run.json sums up. A tomogram that is
     already done with the same model and options is skipped.

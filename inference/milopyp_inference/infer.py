@@ -110,14 +110,35 @@ def find_tomograms(request: Request) -> Images:
     """
     options, words = request.options, request.options.inputs
     words = words[1:] if words[:1] == ("semi",) else words
-    everything = gather(words, options.test_img_txt, request.console.say, options.name_from)
+    everything = gather(words, options.test_img_txt, request.console.warn, options.name_from)
     refuse_beside_tomograms(everything, request.folder)
-    naming = Naming.read(options.names, options.tomograms, request.decoding.formats)
+    naming = _naming(request, everything)
     called = naming.call({image.name: image.label for image in everything}, "milopyp-infer")
     for name in called.values():
         check_image_name(name, options.tomograms or "milopyp-infer", remedy="Name it otherwise there.")
     everything = [replace(image, tomo_name=called[image.name]) for image in everything]
     return Images(everything, everything if request.shard is None else part_of(everything, request.shard), naming)
+
+
+def _naming(request: Request, images: list[ImageEntry]) -> Naming:
+    """How tomograms are to be called: as the command line or a list says, else as was chosen in the folder before."""
+    options = request.options
+    naming = Naming.read(options.names, options.tomograms, request.decoding.formats)
+    if naming.said or request.decoding.published or any(image.tomo_name for image in images):
+        return naming
+    before = _summary_of(request.folder)
+    if before is None or not before.named:
+        return naming
+    request.console.say(f"chosen with milopyp threshold, and stays: names by {before.named}")
+    return Naming.of_saying(before.named)
+
+
+def _summary_of(folder: Path) -> RunSummary | None:
+    """What a folder says of itself; None where it says nothing that can be read."""
+    try:
+        return read_summary(folder)
+    except InputError:
+        return None
 
 
 def open_run(request: Request, images: Images) -> PickingRun:
@@ -147,7 +168,7 @@ def open_run(request: Request, images: Images) -> PickingRun:
     numbers = {}
     if DYNAMO in chosen.options.formats:
         numbers = plan_numbers(request.folder, [FileIdentity.of(image.path).path for image in images.everything])
-    run = PickingRun(model, call, chosen.options, request.folder, console, typed, numbers)
+    run = PickingRun(model, call, chosen.options, request.folder, console, typed, numbers, images.naming.said)
     if not options.as_worker:  # who has called it has looked at the whole list, and said what counts
         threshold = chosen.options.selection.threshold
         own = threshold != call.selection.threshold or request.decoding.threshold is not None
@@ -159,11 +180,7 @@ def open_run(request: Request, images: Images) -> PickingRun:
 
 def _chosen_before(call: PickOptions, typed: tuple[str, ...], folder: Path, model_sha256: str) -> Chosen:
     """The options that count in a folder where `milopyp threshold` may have chosen others than the calls have said."""
-    try:
-        before = read_summary(folder)
-    except InputError:
-        before = None
-    return as_chosen(call, typed, before, model_sha256)
+    return as_chosen(call, typed, _summary_of(folder), model_sha256)
 
 
 def _check_whole_list(run: PickingRun, request: Request, images: Images) -> None:

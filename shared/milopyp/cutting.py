@@ -54,7 +54,13 @@ def _numbered(records: Sequence[Picked], folder: Path, run: Path) -> list[Picked
 
 
 def cut_all(
-    run: Path, out: Path | None, before: Sequence[Picked], records: Sequence[Picked], console: Console
+    run: Path,
+    out: Path | None,
+    before: Sequence[Picked],
+    records: Sequence[Picked],
+    *,
+    named: str,
+    console: Console,
 ) -> list[Picked]:
     """Write the picks of all tomograms, with their records and the summary. Returns what the records say then.
 
@@ -64,6 +70,8 @@ def cut_all(
         The records as they were read.
     records
         The same with the options and names that are wanted.
+    named
+        As in `RunSummary`; empty: as it was.
     out
         Another folder, which becomes a run of its own, without heat maps; None: they replace the run's.
 
@@ -87,6 +95,7 @@ def cut_all(
                 cut.append(cut_picks(record, run, folder, written[record.name], console.warn))
         finally:  # whatever ends it, the summary says what the records say; only what holds for all is the run's
             chosen = _chosen(before, records) if len(cut) == len(records) else {}
+            summary = structs.replace(summary, named=named or summary.named)
             write_summary(folder, _updated(summary, folder, chosen))
     return cut
 

@@ -337,8 +337,7 @@ def _find_tomogram(path: Path, folder: Path, where: str) -> Path:
     """The file that a list in `folder` calls `path`."""
     places = [folder / path, path]  # for an absolute path both are itself
     if path.is_absolute():
-        # the longest end first; a file that has no more than its name in common may be another one
-        ends = [Path(*path.parts[first:]) for first in range(1, len(path.parts) - 1)]
+        ends = [Path(*path.parts[first:]) for first in range(1, len(path.parts))]
         places += [place / end for end in ends for place in (folder, Path())]
     for place in places:
         if _is_file(place):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .errors import ContradictionError, InputError, UsageError
 from .files import missing_file_error
 from .imod_header import Three
-from .names import assign_all, bare, listed, series
+from .names import NAMES, assign_all, bare, listed, series
 
 if TYPE_CHECKING:
     from .formats.star import Block
@@ -73,6 +73,18 @@ class Naming:
     word: str | None = None
     path: Path | None = None
     known: Mapping[str, KnownTomogram] = field(default_factory=dict)
+
+    @property
+    def said(self) -> str:
+        """The word, or the path, that says the names; empty where nobody does. `of_saying` reads it."""
+        return self.word or ("" if self.path is None else str(self.path.absolute()))
+
+    @classmethod
+    def of_saying(cls, said: str) -> Naming:
+        """As an earlier command has said it; raises as `read`."""
+        if said in NAMES:
+            return cls(said)
+        return cls(None, Path(said), read_tomograms(Path(said))) if said else cls()
 
     @classmethod
     def read(cls, word: str | None, path: Path | None, formats: Collection[str]) -> Naming:

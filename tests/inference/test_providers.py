@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 import onnxruntime
 import pytest
 
+from milopyp_inference.engine import runtime
 from milopyp_inference.engine.machine import Machine
 from milopyp_inference.engine.model import open_model, read_recipe
 from milopyp_inference.engine.planning import plan_for_gpu
@@ -324,3 +326,15 @@ def test_operators_by_provider() -> None:
     ]
     asked = SimpleNamespace(get_provider_graph_assignment_info=lambda: parts)
     assert operators_by_provider(asked) == {CUDA: 7, CPU: 1}
+
+
+def test_an_onnxruntime_that_is_too_old_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its heat maps are not the network's; the least that is promised is what pyproject.toml says."""
+    declared = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text(encoding="utf-8"))
+    least = ".".join(map(str, runtime.MINIMUM))
+    assert declared["project"]["optional-dependencies"]["cpu"] == [f"onnxruntime>={least}"]
+    monkeypatch.setattr(onnxruntime, "__version__", "1.23.2")
+    with pytest.raises(MissingDependency, match=rf"onnxruntime 1\.23\.2 .*expected {least} or newer"):
+        runtime.load_onnxruntime()
+    monkeypatch.setattr(onnxruntime, "__version__", "2.0")
+    assert runtime.load_onnxruntime() is onnxruntime

@@ -269,7 +269,7 @@ def test_why_there_are_fewer_threads(no_gpu: None, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(doctor.cpu, "quota", lambda: 0.5)
     assert facts()["processor"]["quota"] == 0.5
     text = rows(run_line("milopyp doctor").out)["processor"]
-    assert "1 threads for this process (" in text
+    assert "1 thread for this process (" in text
     assert text.endswith("its control group may use the time of 0.5)")
 
 

@@ -100,7 +100,7 @@ def test_tomograms_that_lie_in_a_folder_each(folder: Path) -> None:
     write_tomogram(folder / "TS_02/even.rec", noise(SHAPE))
     prepare(folder, "--name-from parent --inference")
     names = [image.name for image in read_image_list(folder / "run_test_imgs.txt")]
-    assert names == ["TS_01_tomogram", "TS_02_even", "TS_02_tomogram"]
+    assert names == ["TS_01", "TS_02_even", "TS_02_tomogram"]
 
 
 def test_the_lists_move_with_their_folder(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,7 @@ def test_picking_goes_on_when_nobody_reads(unread: int, whole: Path) -> None:
     code, said = ended(f"exec {{}} --out {out} --log-file {log}", whole.parent, unread)
     assert (code, said) == (0, f"warning: nobody reads {GOES_ON}")
     assert outputs(out) == outputs(whole)
-    assert "picks in 1 of 1 tomograms" in log.read_text(encoding="utf-8")
+    assert "in 1 of 1 tomogram: " in log.read_text(encoding="utf-8")
     assert ended(f"exec {{}} --out {out} --overwrite 2>&1", whole.parent, unread) == (0, "")
 
 

@@ -353,6 +353,33 @@ def test_names_that_were_chosen_stay() -> None:
     assert record("xyz")["tomo_name"] == "rec_xyz"
 
 
+def test_names_that_were_chosen_hold_for_tomograms_that_come_later() -> None:
+    Path("rec_xyz_Vol.mrc").unlink(missing_ok=True)
+    write_tomogram(Path("rec_new_10.00Apx.mrc"), clean_phantom(3).volume, voxel_size=10.0)
+    cut("--format relion4 --names series")
+    outcome = infer("rec_new_10.00Apx.mrc")
+    assert "chosen with milopyp threshold, and stays: names by series" in outcome.out
+    assert record("rec_new_10.00Apx")["tomo_name"] == "new"
+    assert "new" in Path("picks/rec_new_10.00Apx.star").read_text()
+    assert json.loads(Path("picks/run.json").read_text())["named"] == "series"
+
+
+def test_a_run_is_shown() -> None:
+    cut("--value 0.52 --format csv --turn rotx")
+    outcome = run_line("milopyp show picks")
+    assert outcome.code == 0
+    rows = {line[:12].strip(): line[12:] for line in outcome.out.splitlines()}
+    assert rows["run"].startswith("picks: ") and rows["run"].endswith("in 2 tomograms")
+    assert rows["model"] == f"{TOY} (2 tomograms)"
+    assert rows["suggested"] == "0.50 (chosen by hand, uncalibrated)"
+    assert rows["written"] == (
+        "picks above 0.52 as NAME.txt, NAME.mod, NAME.csv (csv), all of the tomogram turned by rotx"
+    )
+    assert rows["chosen"] == "threshold 0.52, formats csv, turn rotx"
+    assert json.loads(run_line("milopyp show picks --json").out) == json.loads(Path("picks/run.json").read_text())
+    assert run_line("milopyp show nowhere").code == 2
+
+
 def test_two_formats_of_one_suffix() -> None:
     cut("--format relion4,relion5")
     assert {path.name for path in Path("picks").glob("xyz*.star")} == {"xyz.relion4.star", "xyz.relion5.star"}

@@ -139,8 +139,8 @@ def _simulated(
     options: TrainOptions, preset: Preset, console: Console, warn: Callable[[str], None]
 ) -> tuple[TrainingSet, list[LabelledVolume]]:
     """Tomograms that are simulated with the template, and those with labels, which are only compared with."""
-    listed = read_image_list(options.train_img_txt, console.say)
-    labels = read_coordinate_list(options.train_coord_txt, console.say) if options.train_coord_txt else {}
+    listed = read_image_list(options.train_img_txt, console.warn)
+    labels = read_coordinate_list(options.train_coord_txt, console.warn) if options.train_coord_txt else {}
     _say_diameter(options, console.say)
     check_listed(
         options.bbox, listed, options.order, options.voxel_size, warn, read=labels, guess=_in_voxels(options)

@@ -47,6 +47,8 @@ class PickingRun:
         What the command line says, and what counts: that, and what was chosen with ``milopyp threshold`` before.
     typed
         Names of the options of `call` that stand on the command line, as `chosen.as_chosen` takes them.
+    named
+        See `RunSummary`.
     numbers
         In Dynamo's tables, by path of the tomogram; empty where there are none.
     """
@@ -58,6 +60,7 @@ class PickingRun:
     console: Console
     typed: tuple[str, ...] = ()
     numbers: Mapping[str, int] = field(default_factory=dict)
+    named: str = ""
 
     def begin(self) -> None:
         """Make the folder, and write what must be known before the first tomogram is.
@@ -188,6 +191,7 @@ def _nothing_yet(run: PickingRun) -> RunSummary:
         options=_options_of_now(run),
         calibration=recipe.calibration,
         suggested=recipe.threshold,
+        named=run.named,
         done=0,
         failed={},
         picks=0,

@@ -215,6 +215,8 @@ class RunSummary(Struct, frozen=True, kw_only=True):
         That change results: of the last call of ``milopyp-infer``, and with what has been chosen since.
     typed
         Names of those of `call` that need no network and stood on the command line.
+    named
+        How tomograms are called in files for other programs: ``file``, ``series``, or a list's path; empty: not said.
     calibration
         What the model expects of picks.
     suggested
@@ -238,6 +240,7 @@ class RunSummary(Struct, frozen=True, kw_only=True):
     picks: int
     tomograms: tuple[Picked | Failed, ...]
     suggested: Threshold | None = None
+    named: str = ""
 
     @property
     def models(self) -> list[tuple[str, int]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from milopyp_shared.errors import ContradictionError, MissingDependency
 
+MINIMUM = (1, 24)  # heat maps of earlier ones differ from PyTorch's by up to 0.006
 _SHARE_A_FOLDER = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
 
 
@@ -38,7 +39,7 @@ def load_onnxruntime() -> Any:
     Raises
     ------
     MissingDependency
-        It is not there, or not whole.
+        It is not there, not whole, or older than `MINIMUM`.
     """
     try:
         package = import_onnxruntime()
@@ -48,6 +49,12 @@ def load_onnxruntime() -> Any:
             "onnxruntime is not installed, or in part only",
             remedy="Run: pip install --force-reinstall 'milopyp[cpu]' (or [gpu]).",
         ) from error
+    if tuple(int(part) for part in package.__version__.split(".")[:2] if part.isdecimal()) < MINIMUM:
+        raise MissingDependency(
+            f"onnxruntime {package.__version__} answers otherwise than the network that was trained",
+            expected=f"{'.'.join(map(str, MINIMUM))} or newer",
+            remedy="Run: pip install -U 'milopyp[cpu]' (or [gpu]).",
+        )
     return package
 
 

@@ -149,8 +149,8 @@ def evaluate(picks: tuple[Path, ...], truth: Path, json_file: Path | None, out: 
     for source in judged.sources:
         if source.published:
             console.warn(
-                f"{source.path} was picked with --published: AUPRC, best F1 and errors of position are those of its "
-                "candidates, and its whole-voxel picks have others; its NAME.mod, judged alone, has them"
+                f"{source.path} was picked with milopyp-infer --published: AUPRC, best F1 and errors of position are "
+                "those of its candidates, and its whole-voxel picks have others; its NAME.mod, judged alone, has them"
             )
     for doubt in doubts(compared, judged.left_out):
         console.warn(doubt)

@@ -99,7 +99,7 @@ def _from_labels(output: Path, network: FeatureNetwork, console: Console, **give
     from milopyp_shared.scale import say_scale, scale_for
     from milopyp_training.data.dataset import TrainingSet, check_diameter, load_volumes
 
-    listed, labels = read_image_list(given["images"], console.say), read_coordinate_list(given["coords"], console.say)
+    listed, labels = read_image_list(given["images"], console.warn), read_coordinate_list(given["coords"], console.warn)
     labelled = [image for image in listed if image.name in labels]
     diameter = _diameter(given["bbox"], labelled, given["order"], given["voxel_size"], console)
     check_diameter(

@@ -52,8 +52,8 @@ def learn_template(
     MilopypError
         As `read_subject`, `check_listed`, `load_volumes` and `learn_from_map`.
     """
-    listed = read_image_list(request.images, console.say)
-    labels = {} if request.coords is None else read_coordinate_list(request.coords, console.say)
+    listed = read_image_list(request.images, console.warn)
+    labels = {} if request.coords is None else read_coordinate_list(request.coords, console.warn)
     tomogram = open_tomogram(listed[0].path, request.order, request.voxel_size)
     subject = read_subject(template, tomogram, request.bbox, console.say)
     guess = request.bbox is not None and not request.bbox.angstrom

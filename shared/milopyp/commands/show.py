@@ -28,20 +28,25 @@ PAIRING = {
 
 @command("show", speaks=False)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="The recipe as JSON, as it stands in the file.")
+@click.option("--json", "as_json", is_flag=True, help="The recipe, or run.json, as it stands in the file.")
 @click.version_option(package_name="milopyp")
 def show(file: Path, as_json: bool) -> None:
-    """Print what a model is and what it was made from.
+    """Print what a model is, or a run of picking.
 
     FILE is an ONNX file of milopyp-export, or a checkpoint (.pth; that needs PyTorch). Of a published checkpoint,
-    what opt.txt beside it says is shown, too.
+    what opt.txt beside it says is shown, too. Or FILE is a folder of milopyp-infer: its models, what was chosen since
+    it was picked, what is doubtful.
 
     \b
-    Example:
+    Examples:
       milopyp show ribosome.onnx
+      milopyp show picks
     """
     from milopyp_shared.recipe import Recipe
 
+    if file.is_dir():
+        click.echo(_of_run(file, as_json))
+        return
     found = _of_checkpoint(file) if file.suffix in CHECKPOINTS else _of_onnx(file)
     if isinstance(found, Recipe):
         click.echo(json.dumps(json.loads(found.to_json()), indent=1) if as_json else describe(found, file))
@@ -191,6 +196,15 @@ def _comparison(figures: dict[str, float]) -> list[str]:
     if "reduced_range" in left:
         parts.append("weights of 7 bits" if left.pop("reduced_range") else "weights of 8 bits")
     return [*parts, *(f"{name} {value:g}" for name, value in sorted(left.items()))]
+
+
+def _of_run(folder: Path, as_json: bool) -> str:
+    from milopyp_inference.batch.records import SUMMARY, read_summary
+
+    from .show_run import describe_run
+
+    summary = read_summary(folder)
+    return (folder / SUMMARY).read_text(encoding="utf-8") if as_json else describe_run(summary, folder)
 
 
 def _of_onnx(file: Path) -> Recipe:

@@ -125,7 +125,7 @@ def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | 
     if changes == Changes():
         return
     records = [structs.replace(record, frame=record.read_anew) for record in records]
-    records = cut_all(run, out, before, called(records, naming, console), console)
+    records = cut_all(run, out, before, called(records, naming, console), named=naming.said, console=console)
     for record in records:
         console.say(f"{record.name}: {record.picks} of {counted(record.candidates, 'candidate')}")
     for doubt in folder_doubts(out or run, read_summary(out or run)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..lists import find_list, read_coordinate_list
+from ..lists import read_coordinate_list
 from ..names import assign, listed, reduced
 from ..picks import Picks, as_picks
 from .context import FormatContext
@@ -83,8 +84,7 @@ def read_positions(
     """
     if _is_of_several_files(path):
         return _from_files(path, word, contexts, name_map, option)
-    if word is None and path.suffix.lower() in LISTS:
-        path = find_list(path)
+    path = _in_data(path)
     _refuse_missing(path)
     if word is None and path.suffix.lower() in LISTS:
         refuse_class("list", _any_of(contexts).class_, path)
@@ -172,6 +172,15 @@ def _files(path: Path, word: str | None) -> list[tuple[str, Path]]:
 def _is_of_several_files(path: Path) -> bool:
     """Whether it is a folder, or a pattern, with one file per tomogram."""
     return path.is_dir() or (not path.exists() and "*" in path.name)
+
+
+def _in_data(path: Path) -> Path:
+    """A list that is given by a bare name and lies in ``data/``, as in the published program's layout."""
+    there = Path("data") / path
+    if path.suffix.lower() not in LISTS or path.name != str(path) or path.exists() or not there.is_file():
+        return path
+    logging.getLogger("milopyp").info("%s is %s", path, there)
+    return there
 
 
 def _refuse_missing(path: Path) -> None:
