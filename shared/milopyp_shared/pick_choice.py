@@ -64,7 +64,8 @@ def _endings_of(word: str) -> Sequence[str]:
     from .formats.registry import FORMATS
 
     suffixes = FORMATS[word].suffixes if word in FORMATS else ()
-    return [ending for ending in PICK_ENDINGS if ending.endswith(suffixes)]
+    known = [ending for ending in PICK_ENDINGS if ending.endswith(suffixes)]
+    return known + [suffix for suffix in suffixes if suffix not in known]
 
 
 def has_points(path: Path) -> bool:
