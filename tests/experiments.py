@@ -90,7 +90,7 @@ class Experiment:
 def trained(line: str, warned: str = "") -> Experiment:
     """Run a command line that must succeed with these words on standard error, by default none."""
     outcome = run_line(line)
-    assert (outcome.code, outcome.err) == (0, warned), outcome.err
+    assert (outcome.code, outcome.doubts) == (0, warned.splitlines()), outcome.err
     match = re.search(r"--exp[_-]id (\S+)", line)
     assert match
     folder = Path("exp/semi") / match[1]

@@ -175,13 +175,18 @@ def for_picking() -> None:
     shutil.copy(TOY, "ribosome.onnx")
 
 
+def for_show() -> None:
+    for_picking()
+    run_of(["TS_01"])
+
+
 def for_phantoms() -> None:
     assert run_line("milopyp phantom --out toy --count 2 --size 40,96,96 --particles 6 --distractors 0").code == 0
     write_tomogram(Path("ribosome.mrc"), lopsided().array, voxel_size=15.0)
 
 
 SCENES: dict[str, Callable[[], object]] = {
-    "prepare": for_prepare, "show": for_picking, "evaluate": for_evaluate, "convert": for_convert,
+    "prepare": for_prepare, "show": for_show, "evaluate": for_evaluate, "convert": for_convert,
     "learn": for_learning, "threshold": for_threshold, "report": for_report, "phantom": for_phantoms,
     "milopyp-train": for_training, "milopyp-export": for_export, "milopyp-infer": for_picking,
 }  # fmt: skip

@@ -130,7 +130,7 @@ def test_out_of_memory(home: Path) -> None:
 @pytest.mark.parametrize("words", ["--seed 2", "--overwrite --seed 2", "--resume"])
 def test_a_second_training_of_one_folder(whole: Callable[[str], Undisturbed], home: Path, words: str) -> None:
     """As of a job that is queued again while the first one is still there: it is refused, and disturbs nothing."""
-    expected, run = whole(QUICK), home / f"exp/semi/both{len(words)}"
+    expected, run = whole(QUICK), home / f"exp/semi/both_{words.split()[0].strip('-')}"
     first = started(f"{LINE} {run.name} {QUICK}", home)
     wait_for((run / "opt.txt").exists)
     first.send_signal(signal.SIGSTOP)  # however long the second one takes to begin

@@ -67,7 +67,7 @@ def work(tmp_path: Path) -> Iterator[Path]:
 def left_out(line: str, name: str) -> Experiment:
     """A training that leaves the empty tomogram out and says so."""
     outcome = run_line(f"{line} --exp-id {name}")
-    assert (outcome.code, outcome.err) == (0, "warning: empty: W05 has no labels and is left out\n")
+    assert (outcome.code, outcome.doubts) == (0, ["warning: empty: W05 has no labels and is left out"])
     experiment = Experiment(outcome, Path("exp/semi") / name)
     assert set(experiment.recipe().labels) == {"full"}
     return experiment

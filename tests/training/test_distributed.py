@@ -76,7 +76,7 @@ def test_two_processes_finish_and_leave_one_set_of_files(ended: subprocess.Compl
     assert ended.stderr == "warning: phantom_2: W05 has no labels and is left out\n"  # said once
     said = [line.split(":")[0] for line in ended.stdout.splitlines()]
     assert said[:4] == ["phantom_1", "phantom_2", "epoch 1/2", "epoch 2/2"]  # training, validation, and then
-    assert [line.split()[0] for line in said[4:]] == ["suggested", "wrote", "next"]
+    assert [line.split()[0] for line in said[4:]] == ["looking", "suggested", "wrote", "next"]
     assert {path.name for path in (folder / "exp/semi").iterdir()} == {"together"}
     experiment = folder / "exp/semi/together"
     [logs] = experiment.glob("logs_*")

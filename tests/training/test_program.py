@@ -101,7 +101,7 @@ def test_a_finished_run_that_is_resumed_says_the_same_again(default: Experiment)
     weights = {name: default.checkpoint(name)["state_dict"] for name in (BEST, LAST)}
     losses = (default.logs / "losses.csv").read_text()
     outcome = run_line(line)
-    assert (outcome.code, outcome.err) == (0, "")
+    assert (outcome.code, outcome.doubts) == (0, [])
     assert "going on after epoch 3" in outcome.out
     after = tree(default.folder)
     same = ["model_2.pth", "model_3.pth", "model_selection.md", "summary.png"]

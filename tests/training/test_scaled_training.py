@@ -154,7 +154,7 @@ def test_from_labels_to_picks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """Trained with cross-validation, exported and compared with PyTorch on the tomogram, picked: all at half size."""
     monkeypatch.chdir(tmp_path)
     outcome = train(monkeypatch, DIAMETER, (6.0, 15.0))
-    assert (outcome.code, outcome.err) == (0, ""), outcome.err
+    assert (outcome.code, outcome.doubts) == (0, []), outcome.err
     assert outcome.out.count("20 voxels across: tomograms are seen at half their size\n") == 1
     suggested = read_coordinate_list("exp/semi/a/debug/next_labels.tsv")["a"]
     assert (suggested.max(axis=0) > np.array(SHAPE[::-1]) / 2).all()  # not in voxels of half the size

@@ -243,8 +243,9 @@ def _begin(run: TrainingRun, options: TrainOptions, rank: int) -> None:
 
 def _report(run: TrainingRun, recipe: Recipe) -> None:
     """What the model suggests and expects, and what to label next."""
-    run.console.say(f"suggested threshold {recipe.threshold.score:.2g} ({recipe.threshold.basis})")
-    if recipe.threshold.score < TELLS_NOTHING:
+    score = recipe.threshold.score
+    run.console.say(f"suggested threshold {score:.{2 if score >= TELLS_NOTHING else 4}f} ({recipe.threshold.basis})")
+    if score < TELLS_NOTHING:
         run.console.warn(
             "such a score leaves nearly every candidate: the network does not tell the labels from the rest; more "
             "epochs, more labels, or labels on better places would help"
