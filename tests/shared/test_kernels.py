@@ -30,7 +30,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Process:
     """Calls a kernel as a new process does; whether it was read, by numba's own count, and what was said."""
     (tmp_path / "sums.py").write_text(SOURCE.format(1))
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # Python itself tells sources of one size and second not apart
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # which is stale for a second
 
     def run() -> tuple[bool, list[str]]:
         kernels._folder.cache_clear()
