@@ -7,7 +7,7 @@ from pathlib import Path
 
 from milopyp_shared.axes import NO_TURN
 from milopyp_shared.console import Console
-from milopyp_shared.errors import CheckError, FullDiskError, InputError
+from milopyp_shared.errors import CheckError, FullDiskError
 from milopyp_shared.formats.registry import DYNAMO
 from milopyp_shared.lists import ImageEntry, check_image_name
 from milopyp_shared.masks import find_masks
@@ -16,7 +16,7 @@ from milopyp_shared.wording import counted
 from milopyp_shared.written_names import Naming
 
 from .batch.batch import pick_all, summarise_what_there_is
-from .batch.chosen import Chosen, as_chosen, written_words
+from .batch.chosen import as_chosen, written_words
 from .batch.dry_run import what_would_be_done
 from .batch.dynamo_map import plan_numbers
 from .batch.folder_doubts import folder_doubts
@@ -32,7 +32,7 @@ from .batch.prechecks import (
     refuse_beside_tomograms,
     refuse_foreign_picks,
 )
-from .batch.records import Picked, PickOptions, RunSummary, read_summary
+from .batch.records import Picked, RunSummary, find_summary
 from .batch.states import Pick, State, why_again
 from .batch.table import COLUMNS, write_table
 from .engine.machine import Machine
@@ -75,11 +75,22 @@ class Request:
 
 @dataclass(frozen=True)
 class Images:
-    """The tomograms of the command line, those of them that this process is to pick, and how they are called."""
+    """The tomograms of the command line.
+
+    Attributes
+    ----------
+    own
+        Those of them that this process is to pick.
+    naming
+        How they are called.
+    before
+        What the folder of the outputs says of itself, if it does.
+    """
 
     everything: list[ImageEntry]
     own: list[ImageEntry]
     naming: Naming
+    before: RunSummary | None
 
 
 def parse(options: InferOptions, console: Console) -> Request:
@@ -112,33 +123,26 @@ def find_tomograms(request: Request) -> Images:
     words = words[1:] if words[:1] == ("semi",) else words
     everything = gather(words, options.test_img_txt, request.console.warn, options.name_from)
     refuse_beside_tomograms(everything, request.folder)
-    naming = _naming(request, everything)
+    before = find_summary(request.folder)
+    naming = _naming(request, everything, before)
     called = naming.call({image.name: image.label for image in everything}, "milopyp-infer")
     for name in called.values():
         check_image_name(name, options.tomograms or "milopyp-infer", remedy="Name it otherwise there.")
     everything = [replace(image, tomo_name=called[image.name]) for image in everything]
-    return Images(everything, everything if request.shard is None else part_of(everything, request.shard), naming)
+    own = everything if request.shard is None else part_of(everything, request.shard)
+    return Images(everything, own, naming, before)
 
 
-def _naming(request: Request, images: list[ImageEntry]) -> Naming:
+def _naming(request: Request, images: list[ImageEntry], before: RunSummary | None) -> Naming:
     """How tomograms are to be called: as the command line or a list says, else as was chosen in the folder before."""
     options = request.options
     naming = Naming.read(options.names, options.tomograms, request.decoding.formats)
     if naming.said or request.decoding.published or any(image.tomo_name for image in images):
         return naming
-    before = _summary_of(request.folder)
     if before is None or not before.named:
         return naming
     request.console.say(f"chosen with milopyp threshold, and stays: names by {before.named}")
     return Naming.of_saying(before.named)
-
-
-def _summary_of(folder: Path) -> RunSummary | None:
-    """What a folder says of itself; None where it says nothing that can be read."""
-    try:
-        return read_summary(folder)
-    except InputError:
-        return None
 
 
 def open_run(request: Request, images: Images) -> PickingRun:
@@ -164,7 +168,7 @@ def open_run(request: Request, images: Images) -> PickingRun:
         console.say("points of fibres have no score: --with-score changes nothing")
     call = pick_options(options, request.decoding, model.recipe)
     typed = typed_options(options)
-    chosen = _chosen_before(call, typed, request.folder, model.sha256)
+    chosen = as_chosen(call, typed, images.before, model.sha256)
     numbers = {}
     if DYNAMO in chosen.options.formats:
         numbers = plan_numbers(request.folder, [FileIdentity.of(image.path).path for image in images.everything])
@@ -176,11 +180,6 @@ def open_run(request: Request, images: Images) -> PickingRun:
             console.say(note)
         _check_whole_list(run, request, images)
     return run
-
-
-def _chosen_before(call: PickOptions, typed: tuple[str, ...], folder: Path, model_sha256: str) -> Chosen:
-    """The options that count in a folder where `milopyp threshold` may have chosen others than the calls have said."""
-    return as_chosen(call, typed, _summary_of(folder), model_sha256)
 
 
 def _check_whole_list(run: PickingRun, request: Request, images: Images) -> None:

@@ -21,7 +21,7 @@ from milopyp_shared.names import listed, reduced
 from milopyp_shared.peaks import nms
 from milopyp_shared.picks import Picks
 
-from .judged import Chosen, Source
+from .judged import Decided, Source
 
 BETA = 4.0  # weight of recall in the second F: that of the CryoET object identification challenge
 
@@ -197,7 +197,7 @@ def _judge(pairs: Sequence[tuple[Picks, ArrayLike]], radius: float, ranked: bool
     return replace(result, auprc=math.nan, best=result.best._replace(threshold=math.nan))
 
 
-def _tally(chosen: Mapping[str, Chosen], positions: Mapping[str, Picks], radius: float) -> Tally:
+def _tally(chosen: Mapping[str, Decided], positions: Mapping[str, Picks], radius: float) -> Tally:
     judged = evaluate_many([(own.picks, positions[name].xyz) for name, own in chosen.items()], radius)
     cut, threshold = _how_chosen([own.selection for own in chosen.values()])
     return Tally(judged.n_picks, judged.n_truth, judged.n_hits, cut, threshold)

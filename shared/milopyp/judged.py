@@ -32,7 +32,7 @@ _warn = logging.getLogger("milopyp").warning
 
 
 @dataclass(frozen=True)
-class Chosen:
+class Decided:
     """The picks of one tomogram that a program has decided for; `selection` is how a run has, None: not known."""
 
     picks: Picks
@@ -68,7 +68,7 @@ class Source:
 
     path: Path
     ranked: Mapping[str, Picks]
-    chosen: Mapping[str, Chosen]
+    chosen: Mapping[str, Decided]
     contexts: Mapping[str, FormatContext]
     candidates: bool = False
     distance: float | None = None
@@ -80,7 +80,7 @@ class Source:
     @classmethod
     def of(cls, path: Path, picks: Mapping[str, Picks], contexts: Mapping[str, FormatContext], **more: Any) -> Source:
         """Picks as another program has left them."""
-        return cls(path, picks, {name: Chosen(own) for name, own in picks.items()}, contexts, **more)
+        return cls(path, picks, {name: Decided(own) for name, own in picks.items()}, contexts, **more)
 
     def called(self, names: Mapping[str, str]) -> Source:
         """The same with the tomograms `names` only, each called by its key."""
@@ -133,7 +133,7 @@ def read_run_source(path: Path) -> Source:
     chosen = {}
     for record in records:
         if (picks := picks_of(folder, record, contexts[record.name])) is not None:
-            chosen[record.name] = Chosen(picks, record.options.selection)
+            chosen[record.name] = Decided(picks, record.options.selection)
     diameters = tuple(record.diameter for record in records)
     published = any(record.options.published is not None for record in records)
     return Source(

@@ -122,10 +122,10 @@ class Quantiles:
 
     def levels(self, scale: Scale) -> Levels | None:
         """Of all slabs, in these z-scores; None where the sample has met nothing that counts."""
-        if not len(self._all):
+        if not len(sample := self._all):
             return None
         places = (OUTERMOST, ONE_SIGMA, 1 - ONE_SIGMA, 1 - OUTERMOST)
-        return Levels(*(float(value) for value in (np.quantile(self._all, places) - scale.centre) / scale.unit))
+        return Levels(*(float(value) for value in (np.quantile(sample, places) - scale.centre) / scale.unit))
 
     @property
     def _all(self) -> NDArray[np.float32]:

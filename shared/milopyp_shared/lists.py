@@ -58,6 +58,11 @@ class ImageEntry:
         return self.tomo_name or self.name
 
 
+def list_places(path: Path) -> list[Path]:
+    """Where a list may lie that is called `path`: in the published program's folder layout all lie in ``data/``."""
+    return [path, Path("data") / path] if path.name == str(path) else [path]
+
+
 def find_list(name: str | Path, say: Callable[[str], None] = lambda text: None) -> Path:
     """Path of a list; one given without a folder is looked up in the working directory, then in ``data/``.
 
@@ -71,9 +76,7 @@ def find_list(name: str | Path, say: Callable[[str], None] = lambda text: None) 
     InputError
         There is no such file; the message says where it was looked for.
     """
-    path = Path(name)
-    # in the published program's folder layout all lists lie in data/
-    places = [path, Path("data") / path] if path.name == str(path) else [path]
+    path, places = Path(name), list_places(Path(name))
     there = [place for place in places if _is_file(place)]
     if there and there != places[:1]:
         left = "".join(f", and not {place}" for place in there[1:])

@@ -167,5 +167,10 @@ def keep_as_before(path: Path, text: str) -> Path | None:
         return None
     except (OSError, ValueError):
         pass
+    return path.rename(free_numbered(path))
+
+
+def free_numbered(path: Path) -> Path:
+    """``NAME.1``, or with the next number that nothing has: what a file or folder is called that is kept."""
     numbers = (path.with_name(f"{path.name}.{number}") for number in itertools.count(1))
-    return path.rename(next(own for own in numbers if not os.path.lexists(own)))
+    return next(own for own in numbers if not os.path.lexists(own))

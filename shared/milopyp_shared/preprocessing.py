@@ -172,8 +172,9 @@ def grey_levels(
         filtered[first : first + len(block)] = block
         if mask is not None:
             counted &= mask.on_grid((first, 0, 0), counted.shape, (parameters.sections_per_pair, 1, 1))
-        for each in {id(own): own for own in (statistics, sample)}.values():
-            each.add(block, counted, first)
+        sample.add(block, counted, first)
+        if statistics is not sample:
+            statistics.add(block, counted, first)
         lowest, highest = min(lowest, float(block.min())), max(highest, float(block.max()))
     tomogram.raise_if_modified()
     centre, unit = statistics.scale()

@@ -65,7 +65,7 @@ def test_the_list_s_folder_comes_before_the_working_directory(folder: Path) -> N
 
 
 def test_absolute_paths_that_are_gone_are_looked_for_by_their_ends(folder: Path) -> None:
-    gone = "image_name\trec_path\nA\t/old/project/a.rec\nB\t/old/my tomograms/b 2.rec\nC\t/old/work/c.rec\n"
+    gone = "image_name\trec_path\nA\t/old/project/a.rec\nB\t/old/my tomograms/b 2.rec\nC\t/old/elsewhere/c.rec\n"
     said: list[str] = []
     images = lists.read_image_list(write(folder / "images.txt", gone), said.append)
     work = folder.parent / "work"

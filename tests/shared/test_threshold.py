@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,10 @@ import imodmodel
 import numpy as np
 import pytest
 
-from milopyp_inference.batch import batch, cutting
-from milopyp_inference.batch.leases import Leases
 from milopyp_shared.formats.candidates import read_candidates, write_candidates
 from milopyp_shared.picks import Picks
-from running import Outcome, run_line, tree
+from running import run_line, tree
+from threshold_toys import cut, record, table, write_run, write_tomograms
 from toys import TOY, clean_phantom, write_tomogram
 
 
@@ -23,31 +21,8 @@ from toys import TOY, clean_phantom, write_tomogram
 def picks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run over two tomograms, one of them with another axis order; the tomograms are gone afterwards."""
     monkeypatch.chdir(tmp_path)
-    write_tomograms()
-    assert run_line(f"milopyp-infer xyz.mrc xzy.mrc --model {TOY} --out picks --threads 1 --with-score").code == 0
-    for path in tmp_path.glob("*.mrc"):
-        path.unlink()
+    write_run()
     return tmp_path / "picks"
-
-
-def write_tomograms() -> None:
-    for seed, order in ((1, "xyz"), (2, "xzy")):
-        write_tomogram(Path(f"{order}.mrc"), clean_phantom(seed).volume, order, voxel_size=10.0)
-
-
-def cut(words: str) -> Outcome:
-    outcome = run_line(f"milopyp threshold picks {words}")
-    assert outcome.code == 0, outcome.err
-    return outcome
-
-
-def table(path: str) -> Any:
-    return np.loadtxt(path, ndmin=2)
-
-
-def record(name: str) -> dict[str, Any]:
-    stored: dict[str, Any] = json.loads(Path(f"picks/records/{name}.json").read_text())
-    return stored
 
 
 @pytest.mark.parametrize(
@@ -108,17 +83,6 @@ def test_out_is_a_run_of_its_own() -> None:
     assert run_line("milopyp evaluate few --truth truth.txt").code == 0
 
 
-def test_out_replaces_what_was_cut_from_this_run_and_nothing_else() -> None:
-    cut("--count 3 --out few")
-    Path("few/xyz.mod").write_bytes(b"mine")
-    assert "xyz.mod is not as it was written: kept as xyz_changed.mod" in cut("--count 2 --out few").err
-    Path("other").mkdir()
-    Path("other/xzy.txt").write_text("1 2 3")
-    outcome = run_line("milopyp threshold picks --count 2 --out other")
-    assert outcome.code == 2 and "other: holds xzy.txt of something else" in outcome.err
-    assert [path.name for path in Path("other").iterdir()] == ["xzy.txt"]
-
-
 def test_without_out_the_records_say_what_the_picks_are_now() -> None:
     heat = Path("picks/xyz_hm.mrc").read_bytes()
     cut("--value 0.9 --without-score")
@@ -134,281 +98,9 @@ def test_without_out_the_records_say_what_the_picks_are_now() -> None:
     assert json.loads(Path("picks/run.json").read_text())["suppression_distance"] == 3.0  # which evaluate thins by
 
 
-def test_what_was_changed_by_hand_is_kept() -> None:
-    for name in ("xyz.mod", "xzy.txt"):
-        Path("picks", name).write_bytes(b"mine" + Path("picks", name).read_bytes())
-    outcome = cut("--value 0.4")
-    assert "xyz.mod is not as it was written: kept as xyz_changed.mod" in outcome.err
-    assert "xzy.txt is not as it was written: kept as xzy_changed.txt" in outcome.err
-    assert "changed" not in cut("--value 0.5").err
-    Path("picks/xyz.mod").write_bytes(b"again")
-    write_tomograms()
-    again = run_line(f"milopyp-infer xyz.mrc xzy.mrc --model {TOY} --out picks --threads 1 --overwrite")
-    assert again.code == 0, again.err
-    assert "xyz.mod is not as it was written: kept as xyz_changed1.mod" in again.err
-    assert Path("picks/xyz_changed.mod").read_bytes().startswith(b"mine")
-    assert Path("picks/xyz_changed1.mod").read_bytes() == b"again"
-    assert record("xyz")["outputs"]["xyz.mod"] == hashlib.sha256(Path("picks/xyz.mod").read_bytes()).hexdigest()
-    assert sorted(path.name for path in Path("picks").glob("*_changed*")) == [
-        "xyz_changed.mod", "xyz_changed1.mod", "xzy_changed.txt",
-    ]  # fmt: skip
-
-
-def change(name: str) -> bytes:
-    """A person's work on an output of the run."""
-    path = Path("picks", name)
-    path.write_bytes(path.read_bytes() + b"mine")
-    return path.read_bytes()
-
-
-@pytest.mark.parametrize("out", ["picks", "../{}/picks"])
-def test_the_run_itself_as_out(out: str) -> None:
-    mine = change("xyz.txt")
-    outcome = cut(f"--value 0.4 --out {out.format(Path.cwd().name)}")
-    assert "xyz.txt is not as it was written: kept as xyz_changed.txt" in outcome.err
-    assert Path("picks/xyz_changed.txt").read_bytes() == mine
-    assert record("xyz")["options"]["selection"]["threshold"] == 0.4
-
-
-def test_what_was_changed_is_kept_from_several_processes() -> None:
-    mine = change("xyz.txt")
-    write_tomograms()
-    line = f"milopyp-infer xyz.mrc xzy.mrc --model {TOY} --out picks --threads 1 --overwrite --workers 2"
-    outcome = run_line(line)
-    assert outcome.code == 0, outcome.err
-    assert Path("picks/xyz_changed.txt").read_bytes() == mine
-    assert len(list(Path("picks").glob("*_changed*"))) == 1
-
-
-def test_what_was_changed_is_kept_after_a_failure() -> None:
-    mine = change("xyz.txt")
-    line = f"milopyp-infer xyz.mrc --model {TOY} --out picks --threads 1 --overwrite"
-    write_tomograms()
-    whole = Path("xyz.mrc").read_bytes()
-    Path("xyz.mrc").write_bytes(whole[:2000])
-    run_line(line)
-    Path("xyz.mrc").write_bytes(whole)
-    assert run_line(line).code == 0
-    assert Path("picks/xyz_changed.txt").read_bytes() == mine
-
-
-def test_a_file_that_the_run_has_not_written_is_kept() -> None:
-    Path("picks/xyz.json").write_text("mine")
-    assert "xyz.json was not written by milopyp-infer: kept as xyz_changed.json" in cut("--format copick").err
-    cut("--value 0.4 --format relion4")
-    mine = change("xyz.json")
-    cut("--value 0.4 --format copick")
-    assert Path("picks/xyz_changed1.json").read_bytes() == mine
-
-
-INFER = f"milopyp-infer xyz.mrc xzy.mrc --model {TOY} --out picks --threads 1 --with-score"
-
-
-def infer(*more: str) -> Outcome:
-    """The command that made the run, which must not need the network."""
-    write_tomograms()
-    before = {path.name: path.stat().st_mtime_ns for path in Path("picks").glob("*_hm.mrc")}
-    outcome = run_line(INFER, *more)
-    assert outcome.code == 0, outcome.err
-    assert before == {name: Path("picks", name).stat().st_mtime_ns for name in before}
-    return outcome
-
-
-def threshold(name: str = "xyz") -> float:
-    found: float = record(name)["options"]["selection"]["threshold"]
-    return found
-
-
-def test_the_same_command_does_not_undo_a_choice() -> None:
-    cut("--value 0.52 --margin 20 --format csv")
-    before = tree(Path("picks"))
-    again = infer()
-    assert "chosen with milopyp threshold, and stays: threshold 0.52, margin 20 Angstrom, formats csv" in again.out
-    assert again.out.count("is already done") == 2
-    after = tree(Path("picks"))  # but what says that the tomograms were written again
-    assert [{name: own for name, own in of.items() if "json" not in name} for of in (after, before)] == [
-        {name: own for name, own in after.items() if "json" not in name}
-    ] * 2
-    assert json.loads(Path("picks/run.json").read_text())["options"]["selection"]["threshold"] == 0.52
-
-
-def test_an_option_that_differs_counts_and_the_others_stay() -> None:
-    cut("--value 0.52 --format csv")
-    again = infer("--K", "3")
-    assert "stays: threshold 0.52, formats csv" in again.out
-    assert again.out.count("cut anew: 3 of") == 2
-    assert (threshold(), record("xyz")["options"]["formats"], record("xyz")["picks"]) == (0.52, ["csv"], 3)
-    again = infer("--K", "3", "--out-thresh", "0.6")
-    assert "is replaced: threshold 0.52 by threshold 0.6" in again.out
-    assert threshold() == threshold("xzy") == 0.6
-    infer("--K", "3", "--out-thresh", "0.6")
-    assert threshold() == 0.6
-    again = infer("--out-thresh", "0.7", "--format", "relion4")
-    assert "formats csv by formats relion4" in again.out
-    assert (threshold(), record("xyz")["options"]["formats"]) == (0.7, ["relion4"])
-
-
-def test_a_choice_holds_for_tomograms_that_come_later(tmp_path: Path) -> None:
-    cut("--value 0.52")
-    write_tomogram(tmp_path / "new.mrc", clean_phantom(3).volume, voxel_size=10.0)
-    assert "cut anew" not in infer("new.mrc").out
-    assert threshold("new") == 0.52
-    summary = json.loads(Path("picks/run.json").read_text())
-    assert [own["name"] for own in summary["tomograms"]] == ["new", "xyz", "xzy"]
-    outcome = infer()  # a part of the folder
-    assert "picks holds 1 more, of other calls" in outcome.out
-    assert json.loads(Path("picks/run.json").read_text())["done"] == 3
-
-
-def test_what_is_given_for_the_first_time_counts() -> None:
-    """Also where it says what the last call meant without it."""
-    cut("--value 0.52")
-    assert "threshold 0.52 by threshold 0.5" in infer("--out-thresh", "0.5").out
-    assert threshold() == 0.5
-    cut("--value 0.52")
-    infer("--out-thresh", "0.5")
-    assert threshold() == 0.52  # the same command again
-    infer("--out-thresh", "auto")
-    assert threshold() == 0.52
-    infer()
-    assert "by threshold 0.5" in infer("--out-thresh", "auto").out
-    assert threshold() == 0.5
-
-
-def test_a_threshold_lifts_a_count() -> None:
-    cut("--count 2")
-    outcome = cut("--value 0.5")
-    assert "no longer only the best 2 of each tomogram" in outcome.out
-    assert record("xyz")["options"]["selection"]["limit"] is None
-    assert "no longer" not in cut("--count 2 --value 0.5").out
-    assert "no longer" not in cut("--margin 10").out
-    assert record("xyz")["options"]["selection"]["limit"] == 2
-    infer("--K", "3")
-    cut("--count 2")
-    cut("--total 5")
-    assert record("xyz")["options"]["selection"]["limit"] == 3  # which milopyp-infer was told
-
-
-def test_files_of_formats_that_are_not_asked_for_any_more_are_named() -> None:
-    cut("--format relion4")
-    outcome = cut("--format csv --value 0.6")
-    assert "not of today's picks, since --format does not name them any more: xyz.star, xzy.star" in outcome.err
-    assert "not of today's picks" in infer().err
-    Path("picks/xyz.star").unlink()
-    Path("picks/xzy.star").unlink()
-    assert infer().err == ""
-
-
-def test_nothing_is_cut_where_candidates_are_missing() -> None:
-    before = tree(Path("picks"))
-    whole = Path("picks/xzy.candidates.csv").read_bytes()
-    Path("picks/xzy.candidates.csv").unlink()
-    outcome = run_line("milopyp threshold picks --value 0.9")
-    assert outcome.code == 2 and "picks: lacks xzy.candidates.csv" in outcome.err
-    Path("picks/xzy.candidates.csv").write_bytes(whole)
-    assert tree(Path("picks")) == before
-
-
-def test_what_is_chosen_while_others_pick_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between its last tomogram and its summary."""
-    write_tomogram(Path("new.mrc"), clean_phantom(3).volume, voxel_size=10.0)
-    whole = batch.summarise
-
-    def late(run: Any) -> Any:
-        cut("--value 0.52")
-        return whole(run)
-
-    monkeypatch.setattr(batch, "summarise", late)
-    infer("new.mrc")
-    assert json.loads(Path("picks/run.json").read_text())["options"]["selection"]["threshold"] == 0.52
-
-
-def test_only_what_is_chosen_is_the_runs() -> None:
-    """Options that single tomograms were picked with do not become those of all."""
-    write_tomogram(Path("new.mrc"), clean_phantom(3).volume, voxel_size=10.0)
-    assert run_line(f"milopyp-infer new.mrc --model {TOY} --out picks --threads 1 --coords voxel").code == 0
-    cut("--value 0.52")
-    options = json.loads(Path("picks/run.json").read_text())["options"]
-    assert (options["selection"]["threshold"], options["coords"], options["with_score"]) == (0.52, "voxel", False)
-    infer()
-    assert (record("xyz")["options"]["coords"], record("xyz")["options"]["with_score"]) == ("model2point", True)
-    assert threshold() == threshold("new") == 0.52
-
-
-def test_a_margin_that_one_tomogram_cannot_have_changes_nothing() -> None:
-    stored = record("xzy")
-    stored["frame"]["voxel_size"] = None
-    Path("picks/records/xzy.json").write_text(json.dumps(stored))
-    before = tree(Path("picks"))
-    outcome = run_line("milopyp threshold picks --margin 20")
-    assert outcome.code == 2 and "--margin: the voxel size is unknown" in outcome.err
-    assert tree(Path("picks")) == before
-
-
-def test_names_that_were_chosen_stay() -> None:
-    Path("names.star").write_text("data_global\n\nloop_\n_rlnTomoName\nrec_xyz\nrec_xzy\n")
-    cut("--format relion4 --tomograms names.star")
-    assert record("xyz")["tomo_name"] == "rec_xyz"
-    assert infer().out.count("is already done") == 2
-    assert record("xyz")["tomo_name"] == "rec_xyz"
-
-
-def test_names_that_were_chosen_hold_for_tomograms_that_come_later() -> None:
-    Path("rec_xyz_Vol.mrc").unlink(missing_ok=True)
-    write_tomogram(Path("rec_new_10.00Apx.mrc"), clean_phantom(3).volume, voxel_size=10.0)
-    cut("--format relion4 --names series")
-    outcome = infer("rec_new_10.00Apx.mrc")
-    assert "chosen with milopyp threshold, and stays: names by series" in outcome.out
-    assert record("rec_new_10.00Apx")["tomo_name"] == "new"
-    assert "new" in Path("picks/rec_new_10.00Apx.star").read_text()
-    assert json.loads(Path("picks/run.json").read_text())["named"] == "series"
-
-
-def test_a_run_is_shown() -> None:
-    cut("--value 0.52 --format csv --turn rotx")
-    outcome = run_line("milopyp show picks")
-    assert outcome.code == 0
-    rows = {line[:12].strip(): line[12:] for line in outcome.out.splitlines()}
-    assert rows["run"].startswith("picks: ") and rows["run"].endswith("in 2 tomograms")
-    assert rows["model"] == f"{TOY} (2 tomograms)"
-    assert rows["suggested"] == "0.50 (chosen by hand, uncalibrated)"
-    assert rows["written"] == (
-        "picks above 0.52 as NAME.txt, NAME.mod, NAME.csv (csv), all of the tomogram turned by rotx"
-    )
-    assert rows["chosen"] == "threshold 0.52, formats csv, turn rotx"
-    assert json.loads(run_line("milopyp show picks --json").out) == json.loads(Path("picks/run.json").read_text())
-    assert run_line("milopyp show nowhere").code == 2
-
-
 def test_two_formats_of_one_suffix() -> None:
     cut("--format relion4,relion5")
     assert {path.name for path in Path("picks").glob("xyz*.star")} == {"xyz.relion4.star", "xyz.relion5.star"}
-
-
-def test_a_run_that_is_worked_on_is_left_alone() -> None:
-    with Leases(Path("picks/records")) as leases:
-        assert leases.acquire("xzy")
-        outcome = run_line("milopyp threshold picks --value 0.9")
-    assert outcome.code == 2 and "somebody is picking xzy" in outcome.err
-
-
-def test_what_a_killed_command_has_written_is_no_work_of_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It dies between the first new file and the record."""
-
-    def dies(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(cutting, "write_record", dies)
-        assert run_line("milopyp threshold picks --count 2").code == 130
-    assert record("xyz")["outputs"]["xyz.txt"] != hashlib.sha256(Path("picks/xyz.txt").read_bytes()).hexdigest()
-    assert cut("--count 3").err == ""
-    with monkeypatch.context() as patched:
-        patched.setattr(cutting, "write_record", dies)
-        assert run_line("milopyp threshold picks --count 2").code == 130
-    change("xyz.mod")
-    assert "kept as xyz_changed.mod" in cut("--count 3").err
-    assert not list(Path("picks/records").glob("*.new"))
 
 
 def test_precision_of_several_models_is_refused() -> None:

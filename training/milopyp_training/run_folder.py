@@ -9,6 +9,7 @@ from pathlib import Path
 
 from milopyp_shared.atomic import make_folder, write_error, write_text
 from milopyp_shared.errors import InputError, UsageError
+from milopyp_shared.overwrite import free_numbered
 from milopyp_shared.system import lock
 
 from .methods.presets import Preset
@@ -85,7 +86,7 @@ def refuse_earlier(folder: RunFolder) -> None:
             where=folder.path,
             expected="a folder without any",
             remedy="Give --resume to go on with it, another --exp-id, or --overwrite to begin anew and keep it as "
-            f"{_free(folder.path).name}.",
+            f"{free_numbered(folder.path).name}.",
         )
 
 
@@ -99,20 +100,13 @@ def keep_earlier(folder: RunFolder) -> Path | None:
     """
     if not folder.last.is_file():
         return None
-    kept = _free(folder.path)
+    kept = free_numbered(folder.path)
     try:
         folder.path.rename(kept)
     except OSError as error:
         raise InputError(
             f"cannot be renamed ({error.strerror})", where=folder.path, expected=f"a folder that can be kept as {kept}"
         ) from error
-    return kept
-
-
-def _free(path: Path) -> Path:
-    number = 1
-    while (kept := path.with_name(f"{path.name}.{number}")).exists():
-        number += 1
     return kept
 
 

@@ -22,7 +22,7 @@ from milopyp_shared.header_checks import header_warnings
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.prefetch import prefetch
 from milopyp_shared.system import peak_memory_mib
-from milopyp_shared.turns import turned_frame, turned_picks
+from milopyp_shared.turns import turned_frame
 from milopyp_shared.wording import counted
 
 from ..decode.published import MARGIN, pick
@@ -32,14 +32,7 @@ from ..pipeline import Prepared, Result, prepare, run_network
 from .cutting import cut_picks
 from .leases import SUFFIX as LEASE
 from .leases import Leases
-from .outputs import (
-    OutputFiles,
-    format_context,
-    write_heat_map,
-    write_more,
-    write_picks,
-    write_published_picks,
-)
+from .outputs import OutputFiles, write_all_picks, write_heat_map, write_published_picks
 from .picking_run import PickingRun, status_line, summarise
 from .prechecks import Opened, check_formats, open_input
 from .records import RECORDS, Failed, Picked, RunSummary, TomogramRecord, write_record
@@ -82,14 +75,16 @@ def pick_all(
     work = {image.name: file_size(image.path) for image in images}
     not_cut: dict[str, str] = {}
     with run.console.progress("tomogram", len(images), sum(work.values())) as progress, Leases(folder) as leases:
-        left = {path.stem for path in folder.glob(f"*{STAGE}")}
+        # looked for once: folders of thousands of files take long to list
+        beside = [path.name for path in folder.iterdir() if path.suffix != ".json"]
         for name, state in done.items():
-            leases.clear(name)
-            if state.moved or name in left:
+            left = [own for own in beside if own.removeprefix(".").startswith(f"{name}.")]
+            if left:
+                leases.clear(name)
+            if state.moved or f"{name}{STAGE}" in left:
                 keep_up(run, leases, named[name])
             progress.skip(f"{name} {_done_already(state.record)}", work[name])
         waiting = [image for image in images if image.name not in done]
-        # looked for once: folders of thousands of files take long to list
         parts = [path.name for place in (run.folder, folder) for path in place.glob(f".*{SUFFIX}")]
         with_what = _Work(run, leases, overwrite, parts, {} if opened is None else opened)
         prepared = ((image, _acquire_and_prepare(with_what, image)) for image in waiting)
@@ -267,17 +262,7 @@ def _write(files: OutputFiles, asked: TomogramRecord, result: Result, prepared: 
         picks = select_picks(candidates, selection, frame)
         z, y, x = recipe.voxel_per_output
         write_heat_map(files.heat, result.heat, frame, (z / scale, y / scale, x / scale))
-        picks, frame = turned_picks(picks, frame, options.turn), turned_frame(frame, options.turn)
-        write_picks(
-            files,
-            picks,
-            frame,
-            recipe.diameter / 2 / scale,
-            with_score=options.with_score,
-            model2point=options.coords == "model2point",
-        )
-        radius = recipe.diameter / 2 / scale
-        write_more(files, picks, format_context(files, frame, asked.tomo_name, asked.dynamo_tomogram, radius))
+        write_all_picks(files, picks, frame, asked, recipe.diameter / 2 / scale)
         return len(picks)
     threshold = options.selection.threshold
     xyz, score, left_out = pick(result.heat, options.published, threshold, recipe.voxel_per_output, prepared.mask)

@@ -10,12 +10,28 @@ from msgspec import structs
 
 from milopyp_shared.atomic import write_error
 from milopyp_shared.errors import InputError
-from milopyp_shared.turns import turned_frame, turned_picks
 
-from .outputs import OutputFiles, format_context, write_more, write_picks
+from .outputs import OutputFiles, write_all_picks
 from .reader import candidates_of
 from .records import Picked, record_path, write_record
 from .stage import Stage, stage_of
+
+
+def refuse_published(record: Picked, run: Path) -> None:
+    """Refuse picks of the published program, which are no choice among candidates.
+
+    Raises
+    ------
+    InputError
+        They are.
+    """
+    if record.options.published is not None:
+        raise InputError(
+            f"{record.name} was picked with milopyp-infer --published",
+            where=run,
+            expected="a run without it",
+            remedy="Run milopyp-infer again with another --out-thresh.",
+        )
 
 
 def cut_picks(
@@ -41,28 +57,17 @@ def cut_picks(
     UsageError
         One of the formats needs a voxel size, and the tomogram has none.
     InputError, FullDiskError
-        They are of the published program, which makes no choice among candidates; the candidates cannot be read, a
-        margin is wanted and there is no voxel size, or a file cannot be written.
+        They are of the published program; the candidates cannot be read, a margin is wanted and there is no voxel size,
+        or a file cannot be written.
     """
-    if record.options.published is not None:
-        raise InputError(
-            f"{record.name} was picked with milopyp-infer --published", where=run, expected="a run without it",
-            remedy="Run milopyp-infer again with another --out-thresh.",
-        )  # fmt: skip
+    refuse_published(record, run)
     record = structs.replace(record, frame=record.read_anew)
-    options, frame = record.options, turned_frame(record.frame, record.options.turn)
-    files = OutputFiles.of(folder, record.name, options.formats)
+    files = OutputFiles.of(folder, record.name, record.options.formats)
     before = record.outputs if folder == run else {}
     with Stage(files, stage_of(record_path(folder, record.name))) as stage:
-        new = stage.new
-        context = format_context(new, frame, record.tomo_name, record.dynamo_tomogram, record.diameter / 2)
-        picks = candidates_of(run, record, options.selection.threshold, options.selection.limit)
-        picks = turned_picks(picks, record.frame, options.turn)
-        write_more(new, picks, context)
-        write_picks(
-            new, picks, frame, record.diameter / 2,
-            with_score=options.with_score, model2point=options.coords == "model2point",
-        )  # fmt: skip
+        new, selection = stage.new, record.options.selection
+        picks = candidates_of(run, record, selection.threshold, selection.limit)
+        write_all_picks(new, picks, record.frame, record, record.diameter / 2)
         if folder != run:
             try:
                 shutil.copyfile(OutputFiles.of(run, record.name).candidates, new.candidates)

@@ -22,6 +22,9 @@ from milopyp_shared.mrc import write_mrc
 from milopyp_shared.picks import Picks
 from milopyp_shared.scale import Factors
 from milopyp_shared.tomogram import Frame
+from milopyp_shared.turns import turned_frame, turned_picks
+
+from .records import TomogramRecord
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,32 @@ def write_more(files: OutputFiles, picks: Picks, context: FormatContext) -> None
         write = FORMATS[word].write
         assert write is not None  # `pick_options.parse_formats`
         write(path, picks, context)
+
+
+def write_all_picks(files: OutputFiles, picks: Picks, frame: Frame, asked: TomogramRecord, radius: float) -> None:
+    """Write a tomogram's picks in every form that is asked for: text, IMOD model, other formats.
+
+    Parameters
+    ----------
+    picks, frame
+        Of the tomogram as it is; they are turned here if that is asked for.
+    asked
+        With options and names.
+    radius
+        Sphere radius in models, voxels.
+
+    Raises
+    ------
+    UsageError
+        One of the formats needs a voxel size, and the tomogram has none.
+    InputError, FullDiskError
+        A file cannot be written.
+    """
+    options = asked.options
+    picks, frame = turned_picks(picks, frame, options.turn), turned_frame(frame, options.turn)
+    plain = options.coords == "model2point"
+    write_picks(files, picks, frame, radius, with_score=options.with_score, model2point=plain)
+    write_more(files, picks, format_context(files, frame, asked.tomo_name, asked.dynamo_tomogram, radius))
 
 
 def write_picks(

@@ -27,9 +27,9 @@ from .records import (
     PickOptions,
     RunSummary,
     TomogramRecord,
+    find_summary,
     load_record,
     read_record,
-    read_summary,
     record_path,
     write_summary,
 )
@@ -171,12 +171,11 @@ def stamps(folder: Path) -> dict[str, int]:
 
 def _options_of_now(run: PickingRun) -> PickOptions:
     """Those of the call, but for what `milopyp threshold` has chosen in the folder while it ran."""
-    try:
-        before = read_summary(run.folder)
-    except InputError:
+    before = find_summary(run.folder)
+    ours = (run.call, run.typed, run.model.sha256)
+    if before is None or (before.call, before.typed, before.model_sha256) != ours:
         return run.options
-    same = (before.call, before.typed, before.model_sha256) == (run.call, run.typed, run.model.sha256)
-    return before.options if same else run.options
+    return before.options
 
 
 def _nothing_yet(run: PickingRun) -> RunSummary:

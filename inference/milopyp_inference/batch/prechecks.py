@@ -63,12 +63,12 @@ def refuse_foreign_picks(run: PickingRun, images: Sequence[ImageEntry]) -> None:
     UsageError
         There are such files.
     """
+    there = {path.name for path in run.folder.iterdir()} if run.folder.is_dir() else set()
     foreign = [
         path.name
         for image in images
-        if not run.record_path(image).exists() and run.written(image) is None
         for path in run.files(image).picks
-        if path.exists()
+        if path.name in there and not run.record_path(image).exists() and run.written(image) is None
     ]
     if foreign:
         raise UsageError(

@@ -324,6 +324,14 @@ def read_summary(folder: Path) -> RunSummary:
     return summary
 
 
+def find_summary(folder: Path) -> RunSummary | None:
+    """As `read_summary`; None when it is missing or damaged."""
+    try:
+        return read_summary(folder)
+    except InputError:
+        return None
+
+
 def _write(path: Path, content: Struct) -> None:
     write_text(path, json.dumps(msgspec.to_builtins(content), indent=1) + "\n")
 

@@ -102,7 +102,7 @@ def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | 
     from milopyp_inference.pick_options import parse_formats
     from milopyp_shared.written_names import Naming
 
-    from ..cutting import called, cut_all
+    from ..run_cutting import called, cut_all
 
     if plot is not None:
         refuse_others(plot, MARKS[".png"], run_files(run))
@@ -192,13 +192,9 @@ def _changed(record: Picked, changes: Changes, lowest: float | None, run: Path) 
     """
     from msgspec import structs
 
-    if record.options.published is not None:
-        raise InputError(
-            f"{record.name} was picked with milopyp-infer --published",
-            where=run,
-            expected="a run without it",
-            remedy="Run milopyp-infer again with another --out-thresh.",
-        )
+    from milopyp_inference.batch.cutting import refuse_published
+
+    refuse_published(record, run)
     distance = None if changes.distance is None else _voxels(changes.distance, record)
     selection = replace(
         record.options.selection,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..lists import read_coordinate_list
+from ..lists import list_places, read_coordinate_list
 from ..names import assign, listed, reduced
 from ..picks import Picks, as_picks
 from .context import FormatContext
@@ -176,10 +176,11 @@ def _is_of_several_files(path: Path) -> bool:
 
 def _in_data(path: Path) -> Path:
     """A list that is given by a bare name and lies in ``data/``, as in the published program's layout."""
-    there = Path("data") / path
-    if path.suffix.lower() not in LISTS or path.name != str(path) or path.exists() or not there.is_file():
+    if path.suffix.lower() not in LISTS:
         return path
-    logging.getLogger("milopyp").info("%s is %s", path, there)
+    there = next((place for place in list_places(path) if place.exists()), path)
+    if there != path:
+        logging.getLogger("milopyp").info("%s is %s", path, there)
     return there
 
 

@@ -1,0 +1,107 @@
+"""Batches that were cut short, and files of others: what is milopyp's own is known, and nothing else is replaced."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batch_toys import LINE, pick, skipped, write_three
+from milopyp_inference import pipeline
+from milopyp_inference.batch import batch, cutting
+from milopyp_inference.batch.leases import Leases
+from running import run_line, tree
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the three tomograms are: the working directory."""
+    monkeypatch.chdir(tmp_path)
+    write_three()
+    return tmp_path
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = pipeline.run_network
+    seen: list[str] = []
+
+    def interrupted(prepared: Any, *arguments: Any) -> Any:
+        seen.append(prepared.tomogram.path.stem)
+        if seen == ["a", "b"]:
+            raise KeyboardInterrupt
+        return whole(prepared, *arguments)
+
+    monkeypatch.setattr(batch, "run_network", interrupted)
+    outcome = run_line(LINE)
+    assert outcome.code == 130
+    assert outcome.err.strip() == "interrupted; the same command goes on where it stopped"
+    assert {path.name.split(".")[0].split("_")[0] for path in Path("picks").glob("?[._]*")} == {"a"}
+    assert [path.name for path in Path("picks/records").iterdir()] == ["a.json"]
+    # what a killed process leaves
+    leftovers = [Path("picks/.b.txt.x.part"), Path("picks/records/.b.json.x.part")]
+    for part in leftovers:
+        part.write_text("half")
+    assert skipped(pick()) == ["a"]
+    assert seen == ["a", "b", "b", "c"]
+    assert not any(part.exists() for part in leftovers)
+
+
+def test_a_command_that_died_before_its_record_is_not_taken_for_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its files are known as milopyp's, and are those of the options that are asked for in the end."""
+
+    def dies(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    pick()
+    whole = tree(Path("picks"))
+    for module, more in ((cutting, ("--K", "1")), (batch, ("--contrast", "bright"))):
+        with monkeypatch.context() as patched:
+            patched.setattr(module, "write_record", dies)
+            assert run_line(LINE, *more).code == 130
+        assert list(Path("picks/records").glob("*.new"))
+        again = pick()
+        assert "a" not in skipped(again) and again.err == ""
+        assert not list(Path("picks").glob("*_changed*"))
+        after = tree(Path("picks"))
+        assert {name: after[name] for name in whole if "json" not in name} == {
+            name: own for name, own in whole.items() if "json" not in name
+        }
+        assert not list(Path("picks/records").glob("*.new"))
+
+
+def test_what_died_twice_is_still_known_as_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    def dies(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(batch, "write_record", dies)
+        assert run_line(LINE).code == 130
+    with monkeypatch.context() as patched:  # and the next one before it has anything to put in place
+        patched.setattr(batch, "write_picks", dies)
+        assert run_line(LINE).code == 130
+    assert pick().err == ""
+    assert not list(Path("picks").glob("*_changed*"))
+
+
+def test_a_stage_of_a_living_process_is_left_alone() -> None:
+    pick()
+    with Leases(Path("picks/records")) as leases:
+        assert leases.acquire("a")
+        Path("picks/records/a.new").mkdir()
+        Path("picks/records/a.new/a.txt").write_text("half")
+        assert "a is already done" in pick().out
+        assert Path("picks/records/a.new/a.txt").exists()
+    assert pick().out.count("is already done") == 3
+    assert not Path("picks/records/a.new").exists()
+
+
+def test_a_person_s_files_are_not_replaced_unasked() -> None:
+    Path("picks").mkdir()
+    Path("picks/b.mod").write_bytes(b"clicks")
+    outcome = run_line(LINE)
+    assert outcome.code == 2
+    assert "picks: holds b.mod, which no record says that milopyp-infer has written" in outcome.err
+    assert [path.name for path in Path("picks").iterdir()] == ["b.mod"]
+    assert "b.mod was not written by milopyp-infer: kept as b_changed.mod" in pick("--overwrite").err
+    assert Path("picks/b_changed.mod").read_bytes() == b"clicks"
