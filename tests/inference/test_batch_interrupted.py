@@ -78,7 +78,7 @@ def test_what_died_twice_is_still_known_as_ours(monkeypatch: pytest.MonkeyPatch)
         patched.setattr(batch, "write_record", dies)
         assert run_line(LINE).code == 130
     with monkeypatch.context() as patched:  # and the next one before it has anything to put in place
-        patched.setattr(batch, "write_picks", dies)
+        patched.setattr(batch, "write_all_picks", dies)
         assert run_line(LINE).code == 130
     assert pick().err == ""
     assert not list(Path("picks").glob("*_changed*"))
