@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 import onnx
+import onnxscript.optimizer
 import torch
 from torch import Tensor, nn
 
@@ -24,11 +25,13 @@ from milopyp_training.networks.unet3d import UNet3d
 
 from .lowering import Layout, LoweredUNet3d, lower
 from .streaming import FullVolume
+from .volume_convolutions import VolumeOfSections
 
 OPSET = 20
 
 # Traced sizes are odd and distinct, so that no size can be mistaken for a constant or for another one.
 _EXAMPLE = (1, 9, 37, 43)
+_SIZES_ONLY = 8  # numbers that are folded, when weights are not
 
 
 class PickingGraph(nn.Module):
@@ -137,8 +140,44 @@ def whole_graph(lowered: Lowered) -> onnx.ModelProto:
     return model
 
 
-def traced(module: Any, inputs: dict[str, Tensor], sizes: dict[str, dict[int, Any] | None]) -> onnx.ModelProto:
-    """`module` as ONNX: inputs by name, its `output`, and nothing of the machine that it was traced on."""
+def volume_graph(lowered: Lowered, aligned: bool) -> onnx.ModelProto:
+    """`lowered`, in the layout ``volume``, as ONNX; its weights are those of ``conv2d_sum``, by the same names.
+
+    Parameters
+    ----------
+    aligned
+        For volumes of multiples of the network's alignment only.
+    """
+    inputs = {"sections": torch.zeros(1, 16, 48, 80, dtype=torch.uint8), "levels": torch.tensor([0.0, 255.0])}
+    sizes = {"sections": dict.fromkeys((1, 2, 3), torch.export.Dim.DYNAMIC), "levels": None}
+    model = traced(_VolumeGraph(lowered, aligned), inputs, sizes, fold_weights=False)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+class _VolumeGraph(nn.Module):
+    """A graph of volumes."""
+
+    def __init__(self, graph: Lowered, aligned: bool) -> None:
+        super().__init__()
+        self.output = graph.output
+        self.network = graph.network  # under this name, as in the other graphs, so that the weights' names are the same
+        self._forward, self._stream = graph.forward, VolumeOfSections(aligned)
+
+    def forward(self, sections: Tensor, levels: Tensor) -> Tensor:
+        return self._forward(sections, levels, self._stream)
+
+
+def traced(
+    module: Any, inputs: dict[str, Tensor], sizes: dict[str, dict[int, Any] | None], *, fold_weights: bool = True
+) -> onnx.ModelProto:
+    """`module` as ONNX: inputs by name, its `output`, and nothing of the machine that it was traced on.
+
+    Parameters
+    ----------
+    fold_weights
+        What is made of weights alone becomes weights; else they stay as they are, and keep their names.
+    """
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             module.eval(),
@@ -150,9 +189,12 @@ def traced(module: Any, inputs: dict[str, Tensor], sizes: dict[str, dict[int, An
             opset_version=OPSET,
             external_data=False,
             verbose=False,
+            optimize=fold_weights,
         )
-    assert program is not None
-    model = program.model_proto
+        assert program is not None
+        model = program.model_proto
+        if not fold_weights:
+            model = onnxscript.optimizer.optimize(model, input_size_limit=_SIZES_ONLY)
     _name_sizes(model)
     _forget_origin(model)
     return model

@@ -10,10 +10,13 @@
 ``conv2d_stack``
     The same with one convolution over three sections stacked as channels: one accumulation and one rounding of the
     result, which is what integers need.
+``volume``
+    For OpenVINO: 3D convolutions with the weights of ``conv2d_sum``, by the same names; of volumes of whole pooling
+    windows with fewer products (`milopyp_export.volume_convolutions`).
 
-The last two are written down per network, as a row of `LOWERINGS`, and can stream (`milopyp_export.streaming`). It is
-a matter of speed and memory: a network without a row is exported as ``conv3d`` for CPUs, too. The table lies here and
-not beside the networks because training has no use for it.
+All but the first are written down per network, as a row of `LOWERINGS`; those in 2D can stream
+(`milopyp_export.streaming`). It is a matter of speed and memory: a network without a row is exported as ``conv3d`` for
+CPUs, too. The table lies here and not beside the networks because training has no use for it.
 """
 
 from __future__ import annotations
@@ -28,14 +31,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from milopyp_training.networks.base import PickingNetwork, cut_to
+from milopyp_training.networks.base import PickingNetwork
 from milopyp_training.networks.section_unet import SectionUNet
 from milopyp_training.networks.unet3d import UNet3d
 
 from .section_convolutions import StackedConvolution, SummedConvolution, in_plane, relu
 from .streaming import Activation, FullVolume
+from .volume_convolutions import PointConvolution, StridedVolumeConvolution, VolumeConvolution
 
-Layout = Literal["conv3d", "conv2d_sum", "conv2d_stack"]
+Layout = Literal["conv3d", "conv2d_sum", "conv2d_stack", "volume"]
 _CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)
 
 
@@ -46,9 +50,12 @@ class LoweredNetwork(nn.Module, ABC):
     ----------
     multiple
         Chunks of sections hold a multiple of this many.
+    pools
+        Whether a volume of whole pooling windows takes fewer products in the layout ``volume``.
     """
 
     multiple: int
+    pools = False
 
     @abstractmethod
     def forward(self, grey: Tensor, stream: FullVolume) -> Tensor:
@@ -70,44 +77,47 @@ class LoweredSectionUNet(LoweredNetwork):
     def forward(self, grey: Tensor, stream: FullVolume) -> Tensor:
         """Logits of the sections that `stream` has complete."""
         features = self.unet(functional.relu(self.first(grey.transpose(0, 1))))
-        activation = stream.mask_outside(Activation(features))
+        activation = stream.enter(features)
         for layer in self.hidden:
             activation = stream.mask_outside(relu(layer(activation, stream)))
-        return cast(Activation, self.output(activation, stream)).x.transpose(0, 1)
+        return stream.leave(cast(Activation, self.output(activation, stream)).x)
 
 
 class LoweredUNet3d(LoweredNetwork):
     """The default network."""
 
+    pools = True
+
     def __init__(self, network: UNet3d, layout: Layout) -> None:
         super().__init__()
         self.multiple = 2 ** (network.levels - 1)  # chunks hold whole pooling windows
         self.grey_limits = network.grey_limits
-        self.first = StackedConvolution(network.stem, more=1)
+        self.first = (StridedVolumeConvolution if layout == "volume" else StackedConvolution)(network.stem, more=1)
         down, up = ([_convolutions(block) for block in blocks] for blocks in (network.down, network.up))
         self.down = nn.ModuleList(nn.ModuleList(_over_sections(layer, layout) for layer in block) for block in down)
         self.up = nn.ModuleList()
         for (joining, *rest), (*_, skip) in zip(up, reversed(down[:-1]), strict=True):
             joined = _over_sections(joining, layout, skip.out_channels)
             self.up.append(nn.ModuleList([joined, *(_over_sections(layer, layout) for layer in rest)]))
-        self.projections = nn.ModuleList(_of_single_sections(layer) for layer in _convolutions(network.projections))
-        self.to_features = nn.ModuleList(_of_single_sections(layer) for layer in _convolutions(network.to_features))
-        self.output = _of_single_sections(network.head)
+        self.projections, self.to_features = (
+            nn.ModuleList(_of_single_sections(layer, layout) for layer in _convolutions(block))
+            for block in (network.projections, network.to_features)
+        )
+        self.output = _of_single_sections(network.head, layout)
 
     def forward(self, grey: Tensor, stream: FullVolume) -> Tensor:
         """Logits of the sections that `stream` has complete."""
-        return self.output(self.features(grey, stream)).transpose(0, 1)
+        return stream.leave(self.output(self.features(grey, stream)))
 
     def features(self, grey: Tensor, stream: FullVolume) -> Tensor:
-        """What the logits are linear functions of, ``(z, features, h, w)``."""
+        """What the logits are linear functions of, ``(z, features, h, w)``; ``(1, features, z, h, w)`` of a volume."""
         low, high = self.grey_limits
-        activation = stream.mask_outside(Activation((grey * (high - low) + low).transpose(0, 1)))
+        activation = stream.enter((grey * (high - low) + low).transpose(0, 1))
         activation = stream.mask_outside(relu(self.first(activation, stream)))
         skips: list[Activation] = []
         for level, block in enumerate(self.down):
             if level:
-                pooled = functional.max_pool2d(activation.x, 2, ceil_mode=True)
-                activation = stream.halve(activation.of(pooled))
+                activation = stream.pool(activation)
             for layer in cast(nn.ModuleList, block):
                 activation = stream.mask_outside(relu(layer(activation, stream)))
             skips.append(activation)
@@ -118,8 +128,7 @@ class LoweredUNet3d(LoweredNetwork):
                 projected = functional.relu(self.projections[number](activation.x))
                 activation = stream.mask_outside(activation.of(projected))
             skip = stream.delay_to(skips.pop(), 2 * activation.delay)
-            x = functional.interpolate(activation.x, scale_factor=2.0, mode="nearest")
-            activation = stream.mask_outside(relu(joining(skip, stream, cut_to(x, skip.x, (2, 3)))))
+            activation = stream.mask_outside(relu(joining(skip, stream, activation.x)))
             for layer in rest:
                 activation = stream.mask_outside(relu(layer(activation, stream)))
         for layer in self.to_features:
@@ -149,7 +158,7 @@ LOWERINGS: dict[type[PickingNetwork], Callable[[Any, Layout], LoweredNetwork]] =
 
 
 def lower(network: PickingNetwork, layout: Layout) -> LoweredNetwork:
-    """A copy of `network` in evaluation mode and in `layout`; ``conv2d_...`` only for networks that `LOWERINGS` has.
+    """A copy of `network` in evaluation mode and in `layout`; others than ``conv3d`` only of what `LOWERINGS` has.
 
     Batch normalisation is folded into the convolutions where there is such a row; elsewhere it is left to the exporter.
     """
@@ -164,13 +173,16 @@ def lower(network: PickingNetwork, layout: Layout) -> LoweredNetwork:
 
 
 def _over_sections(layer: nn.Conv3d, layout: Layout, skip: int | None = None) -> nn.Module:
-    """`layer` in 2D; `skip` as for `SummedConvolution`."""
-    return SummedConvolution(layer, skip) if layout == "conv2d_sum" else StackedConvolution(layer)
+    """`layer` in a layout; `skip` as for `SummedConvolution`."""
+    if layout == "conv2d_stack":
+        return StackedConvolution(layer)
+    return (VolumeConvolution if layout == "volume" else SummedConvolution)(layer, skip)
 
 
-def _of_single_sections(layer: nn.Conv3d) -> nn.Conv2d:
-    """`layer`, whose kernel does not reach over sections, in 2D."""
-    return in_plane(layer, layer.weight[:, :, 0], bias=True)
+def _of_single_sections(layer: nn.Conv3d, layout: Layout) -> nn.Conv2d:
+    """`layer`, whose kernel does not reach over sections, in a layout."""
+    kind = PointConvolution if layout == "volume" else nn.Conv2d
+    return in_plane(layer, layer.weight[:, :, 0], bias=True, kind=kind)
 
 
 def _convolutions(block: nn.Module) -> list[nn.Conv3d]:

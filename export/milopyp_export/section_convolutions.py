@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from milopyp_training.networks.base import cut_to
+
 from .streaming import Activation, FullVolume
 
 
@@ -21,8 +23,9 @@ class StackedConvolution(nn.Module):
         self.more = (0, more, 0, more)
 
     def forward(self, activation: Activation, stream: FullVolume, coarse: Tensor | None = None) -> Activation:
-        """The convolution of `activation`, beside which `coarse` has half the sections."""
+        """The convolution of `activation`, beside which `coarse` has half the sections, rows and columns."""
         if coarse is not None:
+            coarse = _double_in_plane(coarse, activation.x)
             doubled = stream.mask_outside(activation.of(_double_sections(coarse, activation.x)))
             activation = activation.of(torch.cat((activation.x, doubled.x), dim=1))
         # Stacked with the channels as the last axis: integer convolutions of onnxruntime want them there, so that these
@@ -48,9 +51,10 @@ class SummedConvolution(nn.Module):
         )
 
     def forward(self, activation: Activation, stream: FullVolume, coarse: Tensor | None = None) -> Activation:
-        """The convolution of `activation`, beside which `coarse` has half the sections."""
+        """The convolution of `activation`, beside which `coarse` has half the sections, rows and columns."""
         parts = [layer(activation.x) for layer in self.fine]
         if coarse is not None:
+            coarse = _double_in_plane(coarse, activation.x)
             doubled = [_double_sections(layer(coarse), activation.x) for layer in self.coarse]
             # of an odd number of sections, one more comes back
             doubled[2] = stream.mask_outside(activation.of(doubled[2])).x
@@ -58,7 +62,7 @@ class SummedConvolution(nn.Module):
         return stream.advance_delay(activation, stream.shifted_sum(*parts))
 
 
-def in_plane(layer: nn.Conv3d, kernel: Tensor, bias: bool) -> nn.Conv2d:
+def in_plane(layer: nn.Conv3d, kernel: Tensor, bias: bool, kind: type[nn.Conv2d] = nn.Conv2d) -> nn.Conv2d:
     """A 2D convolution with `kernel` ``(out, in, y, x)`` and what `layer` does in the plane.
 
     Its `scale`, if it has one, is what a normalisation multiplied the kernel by, per output channel.
@@ -66,7 +70,7 @@ def in_plane(layer: nn.Conv3d, kernel: Tensor, bias: bool) -> nn.Conv2d:
     outputs, inputs, *size = kernel.shape
     stride, padding, dilation = (values[1:] for values in (layer.stride, layer.padding, layer.dilation))
     bias = bias and layer.bias is not None
-    flat = nn.Conv2d(inputs, outputs, size, stride, padding, dilation, bias=bias)  # type: ignore[arg-type]
+    flat = kind(inputs, outputs, size, stride, padding, dilation, bias=bias)  # type: ignore[arg-type]
     flat.weight = nn.Parameter(kernel.detach().clone())
     if hasattr(layer, "scale"):
         flat.scale = layer.scale
@@ -78,6 +82,11 @@ def in_plane(layer: nn.Conv3d, kernel: Tensor, bias: bool) -> nn.Conv2d:
 def relu(activation: Activation) -> Activation:
     """ReLU at the same place."""
     return activation.of(functional.relu(activation.x))
+
+
+def _double_in_plane(x: Tensor, like: Tensor) -> Tensor:
+    """Every row and column twice, cut to those of `like`."""
+    return cut_to(functional.interpolate(x, scale_factor=2.0, mode="nearest"), like, (2, 3))
 
 
 def _double_sections(x: Tensor, like: Tensor) -> Tensor:

@@ -44,6 +44,14 @@ class Activation:
 class FullVolume:
     """All sections of a volume at once: zeros around them, no delay."""
 
+    def enter(self, sections: Tensor) -> Activation:
+        """Sections ``(z, c, h, w)``, at the beginning of what looks at neighbours."""
+        return self.mask_outside(Activation(sections))
+
+    def leave(self, x: Tensor) -> Tensor:
+        """One channel as ``(1, z, h, w)``."""
+        return x.transpose(0, 1)
+
     def frame(self, x: Tensor) -> Tensor:
         """`x` with one section more on either side."""
         nothing = x.new_zeros((1, *x.shape[1:]))
@@ -57,11 +65,16 @@ class FullVolume:
         """`x`, which `frame` or `shifted_sum` made of `activation`, at its place."""
         return activation.of(x)
 
-    def halve(self, activation: Activation) -> Activation:
-        """Maximum of sections 2k and 2k + 1; an odd last one alone (nothing here is negative)."""
+    def pool(self, activation: Activation) -> Activation:
+        """Maximum of 2 x 2 x 2; an odd last one alone (nothing here is negative)."""
+        activation = self.align(activation.of(functional.max_pool2d(activation.x, 2, ceil_mode=True)))
         x = activation.x
         framed = torch.cat((x, x.new_zeros((1, *x.shape[1:]))))
         return Activation(torch.maximum(x[0::2], framed[1::2]), activation.level + 1, activation.delay // 2)
+
+    def align(self, activation: Activation) -> Activation:
+        """`activation`, sections 2k and 2k + 1 of the volume in one chunk."""
+        return activation
 
     def delay_to(self, activation: Activation, delay: int) -> Activation:
         """`activation` when it lags by `delay`."""
@@ -111,9 +124,9 @@ class Streaming(FullVolume):
         self.delay = activation.delay + 1  # the network's, once it has come to its end
         return Activation(x, activation.level, self.delay)
 
-    def halve(self, activation: Activation) -> Activation:
-        """Pairs must be those of the volume: an odd delay waits for one section more."""
-        return super().halve(self.delay_to(activation, activation.delay + activation.delay % 2))
+    def align(self, activation: Activation) -> Activation:
+        """An odd delay waits for one section more."""
+        return self.delay_to(activation, activation.delay + activation.delay % 2)
 
     def delay_to(self, activation: Activation, delay: int) -> Activation:
         """`activation`, kept back until it lags by `delay`."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from milopyp_export.lowering import Layout, lower
+from milopyp_export.lowering import Layout, LoweredNetwork, lower
 from milopyp_export.streaming import FullVolume, Streaming
+from milopyp_export.volume_convolutions import VolumeOfSections
 from milopyp_training.networks.base import PickingNetwork
 from milopyp_training.networks.section_unet import SectionUNet
 from milopyp_training.networks.unet3d import UNet3d
 from shipped import unsettled
 
-LAYOUTS: tuple[Layout, ...] = ("conv3d", "conv2d_sum", "conv2d_stack")
+LAYOUTS: tuple[Layout, ...] = ("conv3d", "conv2d_sum", "conv2d_stack", "volume")
 SHAPES = [(8, 32, 32), (7, 33, 47), (2, 18, 17), (1, 24, 31)]
 
 
@@ -44,7 +45,7 @@ def test_every_layout_gives_the_same_logits(
     grey = torch.rand((1, *shape), generator=torch.Generator().manual_seed(2))
     with torch.inference_mode():
         wanted = network.picking_logits(grey)
-        found = lower(network, layout)(grey, FullVolume())
+        found = _logits(lower(network, layout), grey, layout)
     assert found.shape == wanted.shape == (1, shape[0], -(-shape[1] // 2), -(-shape[2] // 2))
     assert wanted.std() > 0.01
     torch.testing.assert_close(found, wanted, rtol=1e-5, atol=2e-5)
@@ -78,3 +79,9 @@ def test_a_stream_of_chunks_gives_the_whole(network: PickingNetwork, layout: Lay
             found.append(made(part, stream))
             states, delay = stream.after, stream.delay
     torch.testing.assert_close(torch.cat(found, dim=1)[:, delay : delay + depth], wanted, rtol=1e-5, atol=2e-5)
+
+
+def _logits(made: LoweredNetwork, grey: Tensor, layout: Layout) -> Tensor:
+    """Of a whole volume."""
+    whole_windows = all(size % windows == 0 for size, windows in zip(grey.shape[1:], (4, 8, 8), strict=True))
+    return made(grey, VolumeOfSections(whole_windows) if layout == "volume" else FullVolume())
