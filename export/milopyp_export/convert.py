@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import onnx
 
+from milopyp_inference.engine.model_file import read_model_file
 from milopyp_shared import cpu
 from milopyp_shared.atomic import atomic_write
 from milopyp_shared.errors import CheckError, UsageError
 from milopyp_shared.lists import ImageEntry
-from milopyp_shared.recipe import Chunks, Recipe
+from milopyp_shared.recipe import CHUNKS_KEY, VOLUME_KEY, Chunks, Recipe
 from milopyp_shared.wording import counted
 from milopyp_training.losses.focal import CLAMP
 from milopyp_training.networks.base import PickingNetwork
 
 from . import parity
-from .graph import OPSET, LoweredGraph, PickingGraph, make_graph, write_recipe
+from .embedding import embed
+from .graph import OPSET, LoweredGraph, PickingGraph, make_graph, volume_graphs, write_recipe
 from .load import load_model
 from .lowering import Layout
-from .precision import TARGETS, Precision, Target, calibration_slabs, layout_for, quantise, with_memory
+from .precision import (
+    TARGETS,
+    Precision,
+    Target,
+    calibration_slabs,
+    layout_for,
+    quantise,
+    with_memory,
+    with_weights_folded,
+)
 from .published_options import TrainingFacts
 from .shipped_graph import picking_graphs
-from .streaming_graph import embed, make_streaming_graph, streaming_inputs
+from .streaming_graph import make_streaming_graph, streaming_inputs
 
 _PACKAGES = ("onnx", "onnxruntime", "onnxruntime-gpu", "onnxscript")
 
@@ -125,21 +137,21 @@ class Built:
     ----------
     whole
         For volumes and tiles.
-    streaming
-        For chunks of sections; None in the layout ``conv3d``.
+    further
+        By their metadata keys, see `milopyp_shared.recipe`; none in the layout ``conv3d``.
     recipe
         With the description of the streaming graph, and no parity figures yet.
     """
 
     whole: onnx.ModelProto
-    streaming: onnx.ModelProto | None
+    further: Mapping[str, onnx.ModelProto]
     recipe: Recipe
 
     def save(self, path: Path, figures: dict[str, float] | None = None) -> Recipe:
-        """Write one file of both graphs; returns the recipe in it, with the parity `figures`."""
+        """Write one file of all graphs; returns the recipe in it, with the parity `figures`."""
         recipe = replace(self.recipe, parity=figures or {})
-        if self.streaming is not None:
-            embed(self.whole, self.streaming)
+        for key, graph in self.further.items():
+            embed(self.whole, graph, key)
         write_recipe(self.whole, recipe)
         onnx.checker.check_model(self.whole)
         onnx.save(self.whole, str(path))
@@ -149,16 +161,19 @@ class Built:
 def build(graph: PickingGraph, recipe: Recipe, layout: Layout = "conv2d_sum", half: bool = False) -> Built:
     """Export `graph` in one of the layouts of `milopyp_export.lowering`; `half` as for `graph.make_graph`."""
     known = picking_graphs(graph) if layout == "conv2d_sum" and not half else None
-    whole, streaming, chunks = known or _traced(graph, layout, half)
-    return Built(whole, streaming, with_memory(replace(recipe, chunks=chunks)))
+    whole, further, chunks = known or _traced(graph, layout, half)
+    return Built(whole, further, with_memory(replace(recipe, chunks=chunks)))
 
 
 def _traced(
     graph: PickingGraph, layout: Layout, half: bool
-) -> tuple[onnx.ModelProto, onnx.ModelProto | None, Chunks | None]:
-    """Both graphs, and the description of the streaming one."""
-    streaming = (None, None) if layout == "conv3d" else make_streaming_graph(LoweredGraph(graph, layout))
-    return make_graph(graph, layout, half), *streaming
+) -> tuple[onnx.ModelProto, dict[str, onnx.ModelProto], Chunks | None]:
+    """All graphs, and the description of the streaming one."""
+    whole = make_graph(graph, layout, half)
+    if layout == "conv3d":
+        return whole, {}, None
+    streaming, chunks = make_streaming_graph(LoweredGraph(graph, layout))
+    return whole, {CHUNKS_KEY: streaming} | volume_graphs(LoweredGraph(graph, "volume")), chunks
 
 
 def _write(
@@ -184,8 +199,11 @@ def _write(
         built = _quantised(built, options, reduce_range)
         built.save(part)
         figures = {"fp32_max_difference": figures["max_difference"], "reduced_range": float(reduce_range)}
-    if built.streaming is not None:
+    if built.further:
         figures["chunks_max_difference"] = parity.check_streaming(part, built.recipe)
+        figures["volume_max_difference"] = parity.check_volumes(
+            read_model_file(part), limit=math.inf if options.precision == "int8" else parity.LIMIT
+        )
     if images := options.verify_on or options.calibration:
         figures |= parity.check_on(graph, part, recipe, images, say)
     return built.save(part, {"opset": float(OPSET)} | figures)
@@ -195,10 +213,15 @@ def _quantised(built: Built, options: ExportOptions, reduce_range: bool) -> Buil
     """The graphs in integers, calibrated on the same slabs."""
     slabs = list(calibration_slabs(options.calibration, built.recipe))
     whole = quantise(built.whole, slabs, reduce_range)
-    if built.streaming is None or built.recipe.chunks is None:
+    if built.recipe.chunks is None:
         return replace(built, whole=whole)
-    inputs = streaming_inputs(built.streaming, built.recipe.chunks, slabs)
-    return replace(built, whole=whole, streaming=quantise(built.streaming, inputs, reduce_range))
+    inputs = streaming_inputs(built.further[CHUNKS_KEY], built.recipe.chunks, slabs)
+    # in integers the graph for whole pooling windows is hardly faster than the one for any size
+    further = {
+        CHUNKS_KEY: quantise(built.further[CHUNKS_KEY], inputs, reduce_range),
+        VOLUME_KEY: quantise(with_weights_folded(built.further[VOLUME_KEY]), slabs, reduce_range),
+    }
+    return replace(built, whole=whole, further=further)
 
 
 def _versions() -> dict[str, str]:

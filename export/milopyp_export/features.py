@@ -10,7 +10,7 @@ import onnx
 
 from milopyp_inference.engine.features import FeatureFile
 from milopyp_inference.engine.machine import Machine
-from milopyp_inference.engine.onnx_merge import extract_streaming_graph
+from milopyp_inference.engine.model_file import further_graphs
 from milopyp_inference.engine.providers.cpu import CpuEngine
 from milopyp_shared.graph_names import FEATURES, SECTION_FEATURES
 from milopyp_shared.pretrained_weights import (
@@ -26,9 +26,10 @@ from milopyp_training.networks.pretrained import build_pretrained
 from milopyp_training.networks.registry import NETWORKS
 
 from . import parity
-from .graph import FeatureGraph, LoweredFeatures, whole_graph
+from .embedding import embed
+from .graph import FeatureGraph, LoweredFeatures, volume_graphs, whole_graph
 from .half_weights import scales_of, store_half
-from .streaming_graph import embed, make_streaming_graph
+from .streaming_graph import make_streaming_graph
 
 
 def export_features(folder: Path) -> float:
@@ -53,22 +54,26 @@ def export_features(folder: Path) -> float:
         content = model.SerializeToString(deterministic=True)
         path.write_bytes(content)
         difference = parity.check(graph, path, facts.geometry)["max_difference"]
-        stored = {entry.key: entry.value for entry in model.metadata_props}[CHUNKS_KEY]
-        file = FeatureFile(path, facts, content, extract_streaming_graph(content, stored))
+        entries = {entry.key: entry.value for entry in model.metadata_props}
+        file = FeatureFile(path, facts, content, *further_graphs(content, entries, streams=True))
         parity.check_chunks(CpuEngine(file, Machine(), lambda text: None, FEATURES), path, facts, FEATURES)
+        parity.check_volumes(file, FEATURES)
     write_graph(folder, content, facts)
     return difference
 
 
 def make_feature_graph(graph: FeatureGraph, weights: PretrainedWeights) -> tuple[onnx.ModelProto, GraphFacts]:
-    """`graph` as ONNX, its streaming graph inside, and what an engine must know of it but the hash."""
+    """`graph` as ONNX, its further graphs inside, and what an engine must know of it but the hash."""
     lowered = LoweredFeatures(graph).eval()
     whole = whole_graph(lowered)
     streaming, chunks = make_streaming_graph(lowered)
-    for model in (whole, streaming):
+    volumes = volume_graphs(LoweredFeatures(graph, "volume").eval())
+    for model in (whole, streaming, *volumes.values()):
         store_half(model, scales_of(lowered))
+    for model in (whole, streaming):
         _name_section_features(model)
-    embed(whole, streaming)
+    for key, further in ({CHUNKS_KEY: streaming} | volumes).items():
+        embed(whole, further, key)
     onnx.checker.check_model(whole)
     described = weights.description
     spec, options = NETWORKS[described.architecture], asdict(described.options)

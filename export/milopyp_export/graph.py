@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from milopyp_shared.graph_names import FEATURES, OUTPUT
-from milopyp_shared.recipe import METADATA_KEY, Recipe
+from milopyp_shared.recipe import ALIGNED_KEY, METADATA_KEY, VOLUME_KEY, Recipe
 from milopyp_training.networks.base import PickingNetwork
 from milopyp_training.networks.unet3d import UNet3d
 
@@ -31,7 +31,7 @@ OPSET = 20
 
 # Traced sizes are odd and distinct, so that no size can be mistaken for a constant or for another one.
 _EXAMPLE = (1, 9, 37, 43)
-_SIZES_ONLY = 8  # numbers that are folded, when weights are not
+_SIZES_ONLY = 3  # numbers that are folded when weights are not: no weights are so few
 
 
 class PickingGraph(nn.Module):
@@ -88,19 +88,19 @@ class LoweredGraph(nn.Module):
 
 
 class LoweredFeatures(nn.Module):
-    """The same function as `FeatureGraph`, for CPUs."""
+    """The same function as `FeatureGraph`, in a layout for CPUs."""
 
     output = FeatureGraph.output
 
-    def __init__(self, graph: FeatureGraph) -> None:
+    def __init__(self, graph: FeatureGraph, layout: Layout = "conv2d_sum") -> None:
         super().__init__()
-        self.network = cast(LoweredUNet3d, lower(graph.network, "conv2d_sum"))
+        self.network = cast(LoweredUNet3d, lower(graph.network, layout))
         del self.network.output
 
     def forward(self, sections: Tensor, levels: Tensor, stream: FullVolume | None = None) -> Tensor:
         """Features; of the sections that `stream` has complete when it is given."""
-        features = self.network.features(grey_of(sections, levels), stream or FullVolume())
-        return features.unsqueeze(0).transpose(1, 2)
+        stream = stream or FullVolume()
+        return stream.gather(self.network.features(grey_of(sections, levels), stream))
 
 
 Lowered = LoweredGraph | LoweredFeatures
@@ -138,6 +138,12 @@ def whole_graph(lowered: Lowered) -> onnx.ModelProto:
     model = traced(lowered, inputs, {"sections": sizes, "levels": None})
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def volume_graphs(lowered: Lowered) -> dict[str, onnx.ModelProto]:
+    """`lowered`, in the layout ``volume``, by the keys of its graphs in a file."""
+    keys = {VOLUME_KEY: False} | ({ALIGNED_KEY: True} if lowered.network.pools else {})
+    return {key: volume_graph(lowered, aligned) for key, aligned in keys.items()}
 
 
 def volume_graph(lowered: Lowered, aligned: bool) -> onnx.ModelProto:

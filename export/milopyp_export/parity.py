@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from milopyp_inference.engine.machine import Machine
 from milopyp_inference.engine.model import open_model
+from milopyp_inference.engine.model_file import GraphFile
 from milopyp_inference.engine.providers.base import Engine
 from milopyp_inference.engine.runtime import import_onnxruntime
 from milopyp_inference.pipeline import prepare
@@ -122,6 +123,29 @@ def check_chunks(engine: Engine, path: Path, recipe: Runnable, output: str = OUT
     return largest
 
 
+def check_volumes(file: GraphFile, output: str = OUTPUT, limit: float = LIMIT) -> float:
+    """Largest difference between the graphs in 3D convolutions and the first one on random volumes.
+
+    Raises
+    ------
+    CheckError
+        They differ by more than the limit; of int8, whose sums are rounded differently, the difference is only told.
+    """
+    whole, volume = _onnxruntime(file.graph, output), _onnxruntime(file.volume_graph, output)
+    aligned = _onnxruntime(file.aligned_graph, output) if file.aligned_graph else volume
+    levels = np.array([3.0, 251.0], dtype=np.float32)
+    differences = []
+    for number, shape in enumerate(example_shapes(file.recipe.geometry)):
+        sections = np.random.default_rng(1).normal(127.5, 32.0, shape).clip(0, 255).astype(np.uint8)
+        wanted = whole(sections, levels)
+        for run in (volume, aligned) if number == 0 else (volume,):  # the first one is whole pooling windows
+            differences.append(np.abs(run(sections, levels) - wanted).max())
+    largest = float(np.max(differences))
+    if not largest <= limit:
+        raise _too_far(f"the {_WORDS[output]} of 3D convolutions differs by {largest:.2g}", file.path, limit)
+    return largest
+
+
 def check_on(
     graph: PickingGraph,
     path: Path,
@@ -226,13 +250,15 @@ def _pytorch(graph: PickingGraph | FeatureGraph) -> Runner:
     return run
 
 
-def _onnxruntime(path: Path, output: str = OUTPUT) -> Runner:
-    """The file on the CPU, whatever else this machine has."""
+def _onnxruntime(graph: Path | bytes, output: str = OUTPUT) -> Runner:
+    """A file or a graph on the CPU, whatever else this machine has."""
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = allowed_threads()
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        graph if isinstance(graph, bytes) else str(graph), options, providers=["CPUExecutionProvider"]
+    )
 
     def run(sections: NDArray[np.uint8], levels: NDArray[np.float32]) -> NDArray[np.float32]:
         heat: NDArray[np.float32] = session.run([output], dict(zip(INPUTS, (sections[None], levels), strict=True)))[0][

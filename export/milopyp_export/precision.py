@@ -87,7 +87,7 @@ def quantise(model: onnx.ModelProto, slabs: Iterable[dict[str, NDArray[Any]]], r
     Parameters
     ----------
     model
-        In the layout ``conv2d_stack``; for volumes and tiles, or streaming.
+        In the layout ``conv2d_stack``, for volumes and tiles, or streaming; or in the layout ``volume``.
     slabs
         Inputs to calibrate with.
     reduce_range
@@ -131,6 +131,19 @@ def quantise(model: onnx.ModelProto, slabs: Iterable[dict[str, NDArray[Any]]], r
         quantiser.model.topological_sort()
         quantised: onnx.ModelProto = quantiser.model.model
     return quantised
+
+
+def with_weights_folded(model: onnx.ModelProto) -> onnx.ModelProto:
+    """`model`, what it makes of weights alone being weights, as `quantise` wants them."""
+    runtime = import_onnxruntime()
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    with tempfile.TemporaryDirectory(prefix="milopyp-") as folder:
+        path = Path(folder, "folded.onnx")
+        options.optimized_model_filepath = str(path)
+        runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return onnx.load(str(path))
 
 
 def _share_ranges(model: onnx.ModelProto, ranges: Any) -> None:

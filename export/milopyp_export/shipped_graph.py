@@ -16,7 +16,7 @@ from milopyp_inference.engine.features import read_feature_file
 from milopyp_inference.engine.onnx_head import HEAD_BIAS, HEAD_WEIGHT, put_head
 from milopyp_shared.head import Head
 from milopyp_shared.pretrained_weights import NetworkOptions
-from milopyp_shared.recipe import Chunks
+from milopyp_shared.recipe import ALIGNED_KEY, CHUNKS_KEY, VOLUME_KEY, Chunks
 from milopyp_training.networks.unet3d import UNet3d
 
 from .graph import LoweredGraph, PickingGraph
@@ -25,8 +25,10 @@ from .half_weights import replace_weights
 
 def picking_graphs(
     graph: PickingGraph, folder: Path | None = None
-) -> tuple[onnx.ModelProto, onnx.ModelProto, Chunks] | None:
-    """Both graphs of a file for CPUs, and the description of the streaming one; None for another network.
+) -> tuple[onnx.ModelProto, dict[str, onnx.ModelProto], Chunks] | None:
+    """The first graph of a file for CPUs, the further ones by their keys, and the description of the streaming one.
+
+    None for another network.
 
     Parameters
     ----------
@@ -49,8 +51,9 @@ def picking_graphs(
         return None
     lowered = LoweredGraph(graph, "conv2d_sum").eval()
     weights = {name: value.detach().numpy() for name, value in lowered.state_dict().items()}
-    whole, streaming = (_with_weights(content, weights) for content in (file.graph, file.streaming_graph))
-    return whole, streaming, file.recipe.chunks
+    further = {CHUNKS_KEY: file.streaming_graph, VOLUME_KEY: file.volume_graph, ALIGNED_KEY: file.aligned_graph}
+    whole, *others = (_with_weights(content, weights) for content in (file.graph, *further.values()))
+    return whole, dict(zip(further, others, strict=True)), file.recipe.chunks
 
 
 def _with_weights(content: bytes, weights: Mapping[str, NDArray[np.float32]]) -> onnx.ModelProto:

@@ -52,6 +52,10 @@ class FullVolume:
         """One channel as ``(1, z, h, w)``."""
         return x.transpose(0, 1)
 
+    def gather(self, x: Tensor) -> Tensor:
+        """All channels as ``(1, c, z, h, w)``."""
+        return x.unsqueeze(0).transpose(1, 2)
+
     def frame(self, x: Tensor) -> Tensor:
         """`x` with one section more on either side."""
         nothing = x.new_zeros((1, *x.shape[1:]))

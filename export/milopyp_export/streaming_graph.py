@@ -1,14 +1,12 @@
 """The streaming graph of files for CPUs: the network on a stream of sections, see `milopyp_export.streaming`.
 
-It is stored in the file's metadata without the weights, which are those of the first graph. The states that
+The states that
 `milopyp_export.streaming.Streaming` keeps are inputs ``state_K`` and outputs ``after_K``, float32 ``(sections,
 channels, rows, columns)``, zeros at first.
 """
 
 from __future__ import annotations
 
-import base64
-import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -21,7 +19,7 @@ from torch import Tensor, nn
 
 from milopyp_inference.engine.runtime import import_onnxruntime
 from milopyp_inference.engine.streaming import ChunkStream
-from milopyp_shared.recipe import CHUNKS_KEY, Chunks
+from milopyp_shared.recipe import Chunks
 
 from .graph import Lowered, traced
 from .streaming import Streaming
@@ -51,26 +49,6 @@ def make_streaming_graph(lowered: Lowered) -> tuple[onnx.ModelProto, Chunks]:
     _keep_states(model, states)
     onnx.checker.check_model(model, full_check=True)
     return model, Chunks(delay=eager.delay, multiple=multiple, states=states)
-
-
-def embed(model: onnx.ModelProto, streaming: onnx.ModelProto) -> None:
-    """Put the graph `streaming` into the metadata of `model`, without the weights that both have."""
-    weights = {tensor.name: tensor for tensor in model.graph.initializer}
-    lean = onnx.ModelProto()
-    lean.CopyFrom(streaming)
-    del lean.graph.initializer[:]
-    lean.graph.initializer.extend(t for t in streaming.graph.initializer if weights.get(t.name) != t)
-    # Read back together with all weights of the first graph: a name must not mean two things.
-    own = {t.name for t in lean.graph.initializer} | {name for node in lean.graph.node for name in node.output}
-    other = {name: f"{name}_of_chunks" for name in own & set(weights)}
-    for tensor in lean.graph.initializer:
-        tensor.name = other.get(tensor.name, tensor.name)
-    for node in lean.graph.node:
-        for names in (node.input, node.output):
-            names[:] = [other.get(name, name) for name in names]
-    stored = base64.b64encode(zlib.compress(lean.SerializeToString(), 9)).decode("ascii")
-    others = {entry.key: entry.value for entry in model.metadata_props}
-    helper.set_model_props(model, others | {CHUNKS_KEY: stored})
 
 
 def streaming_inputs(

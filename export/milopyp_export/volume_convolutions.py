@@ -8,6 +8,8 @@ coarse voxel that would count its missing half.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -38,6 +40,10 @@ class VolumeOfSections(FullVolume):
         """One channel as ``(1, z, h, w)``."""
         return x.squeeze(1)
 
+    def gather(self, x: Tensor) -> Tensor:
+        """All channels as they are."""
+        return x
+
     def pool(self, activation: Activation) -> Activation:
         """Maximum of 2 x 2 x 2; odd last ones are alone."""
         return Activation(functional.max_pool3d(activation.x, 2, ceil_mode=not self.aligned), activation.level + 1)
@@ -49,14 +55,14 @@ class VolumeConvolution(SummedConvolution):
     def forward(self, activation: Activation, stream: FullVolume, coarse: Tensor | None = None) -> Activation:
         """The convolution of `activation`, beside which `coarse` has half the sections, rows and columns."""
         assert isinstance(stream, VolumeOfSections)
-        x, kernel, middle = activation.x, _kernel(self.fine), self.fine[1]
+        x, kernel, middle = activation.x, _kernel(self.fine), cast(nn.Conv2d, self.fine[1])
         later = None if coarse is None or not stream.aligned else _convolve_doubled(coarse, _kernel(self.coarse))
         if coarse is not None and later is None:
             doubled = functional.interpolate(coarse, scale_factor=2.0, mode="nearest")
             x = torch.cat((x, cut_to(doubled, x, (2, 3, 4))), dim=1)
             kernel = torch.cat((kernel, _kernel(self.coarse)), dim=1)
         paddings, dilations = (1, *middle.padding), (1, *middle.dilation)
-        x = functional.conv3d(x, kernel, middle.bias, padding=paddings, dilation=dilations)  # type: ignore[arg-type]
+        x = functional.conv3d(x, kernel, middle.bias, padding=paddings, dilation=dilations)
         return activation.of(x if later is None else x + later)
 
 
@@ -69,7 +75,7 @@ class StridedVolumeConvolution(StackedConvolution):
         x, flat = activation.x if stream.aligned else functional.pad(activation.x, self.more), self.flat
         kernel = flat.weight.unflatten(1, (3, -1)).transpose(1, 2)
         strides, paddings = (1, *flat.stride), (1, *flat.padding)
-        return activation.of(functional.conv3d(x, kernel, flat.bias, strides, paddings))  # type: ignore[arg-type]
+        return activation.of(functional.conv3d(x, kernel, flat.bias, strides, paddings))
 
 
 class PointConvolution(nn.Conv2d):
@@ -82,7 +88,7 @@ class PointConvolution(nn.Conv2d):
 
 def _kernel(sections: nn.ModuleList) -> Tensor:
     """The 3D kernel of three that are one section each."""
-    return torch.stack([layer.weight for layer in sections], dim=2)
+    return torch.stack([cast(nn.Conv2d, layer).weight for layer in sections], dim=2)
 
 
 def _convolve_doubled(x: Tensor, kernel: Tensor) -> Tensor:

@@ -55,6 +55,8 @@ _NotNegative = Annotated[int, Meta(ge=0)]
 _Positive = Annotated[int, Meta(ge=1)]
 METADATA_KEY = "milopyp"
 CHUNKS_KEY = "milopyp.chunks"  # the graph that `Chunks` describes
+#: The graph of 3D convolutions for volumes of any size, and one for sizes that are multiples of the alignment.
+VOLUME_KEY, ALIGNED_KEY = "milopyp.volume", "milopyp.volume_aligned"
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ import torch
 
 from milopyp_export.convert import build
 from milopyp_export.graph import OPSET, PickingGraph
-from milopyp_export.parity import check, check_streaming
+from milopyp_export.parity import check, check_streaming, check_volumes
+from milopyp_inference.engine.model_file import read_model_file
 from milopyp_shared.preprocessing import Preprocessing
 from milopyp_shared.recipe import Recipe, Threshold
 from milopyp_training.networks.unet3d import UNet3d
@@ -79,7 +80,10 @@ def make(path: Path) -> Recipe:
     graph, recipe = PickingGraph(network, clamp=0.0).eval(), toy_recipe(network)
     built = build(graph, recipe)
     built.save(path)
-    figures = check(graph, path, recipe.geometry) | {"chunks_max_difference": check_streaming(path, built.recipe)}
+    figures = check(graph, path, recipe.geometry) | {
+        "chunks_max_difference": check_streaming(path, built.recipe),
+        "volume_max_difference": check_volumes(read_model_file(path)),
+    }
     recipe = built.save(path, figures | {"opset": float(OPSET)})
     return recipe
 

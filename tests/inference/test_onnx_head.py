@@ -14,14 +14,17 @@ from milopyp_inference.engine.protobuf import fields
 from milopyp_shared.graph_names import FEATURES, INPUTS, OUTPUT
 from milopyp_shared.head import Head
 from milopyp_shared.preprocessing import Preprocessing
-from milopyp_shared.recipe import CHUNKS_KEY, METADATA_KEY, Recipe, Threshold
+from milopyp_shared.recipe import ALIGNED_KEY, CHUNKS_KEY, METADATA_KEY, VOLUME_KEY, Recipe, Threshold
 
 FILE, DESCRIPTION = read_feature_file()
 HEAD = Head(np.linspace(-1, 1, DESCRIPTION.options.features, dtype=np.float32), -2.5)
 RECIPE = Recipe("unet3d", "learn", Preprocessing(), FILE.recipe.geometry, 12.0, Threshold(0.3, "by hand"))
 
 
-@pytest.mark.parametrize("graph", ["graph", "streaming_graph"])
+GRAPHS = ["graph", "streaming_graph", "volume_graph", "aligned_graph"]
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
 def test_the_graph_is_whole_and_ends_in_a_heat_map(graph: str) -> None:
     before, after = (
         onnx.load_from_string(each) for each in (getattr(FILE, graph), put_head(getattr(FILE, graph), HEAD))
@@ -39,7 +42,8 @@ def test_the_graph_is_whole_and_ends_in_a_heat_map(graph: str) -> None:
         if value.name == name
     ]
     assert shapes[1] == [shapes[0][0], *shapes[0][2:]]
-    assert len(after.graph.node) == len(before.graph.node) + 1  # two fewer, three more
+    # two fewer and three more, or four more
+    assert len(after.graph.node) == len(before.graph.node) + (1 if graph in GRAPHS[:2] else 4)
 
 
 def test_a_file_is_one_that_picks_and_nothing_of_features_is_left() -> None:
@@ -47,16 +51,17 @@ def test_a_file_is_one_that_picks_and_nothing_of_features_is_left() -> None:
     model = onnx.load_from_string(content)
     entries = {entry.key: entry.value for entry in model.metadata_props}
     assert Recipe.from_json(entries[METADATA_KEY], "file") == RECIPE
-    assert set(entries) == {METADATA_KEY, CHUNKS_KEY}
+    assert set(entries) == {METADATA_KEY, CHUNKS_KEY, VOLUME_KEY, ALIGNED_KEY}
     assert [value.name for value in (*model.graph.input, *model.graph.output)] == [*INPUTS, OUTPUT]
     assert FEATURES not in {name for node in model.graph.node for name in node.output}
     assert [number for number, _, _ in fields(content)].count(7) == 1  # not every reader merges graphs
     assert len(content) < 1.2 * len(FILE.graph)
 
 
-def test_another_graph_is_refused() -> None:
-    with pytest.raises(ValueError, match="no node makes features"):
-        put_head(put_head(FILE.graph, HEAD), HEAD)
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_another_graph_is_refused(graph: str) -> None:
+    with pytest.raises(ValueError, match="features"):
+        put_head(put_head(getattr(FILE, graph), HEAD), HEAD)
 
 
 @given(st.binary(max_size=200), st.integers(0, 50_000), st.integers(0, 255))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milopyp_inference.engine.onnx_merge import extract_streaming_graph
+from milopyp_inference.engine.onnx_merge import extract_graph
 from milopyp_shared.recipe import CHUNKS_KEY
 from toys import TOY
 
@@ -19,7 +19,7 @@ STORED = next(entry.value for entry in MODEL.metadata_props if entry.key == CHUN
 
 
 def test_it_is_a_model_with_the_weights_of_the_first() -> None:
-    found = onnx.ModelProto.FromString(extract_streaming_graph(TOY.read_bytes(), STORED))
+    found = onnx.ModelProto.FromString(extract_graph(TOY.read_bytes(), STORED))
     onnx.checker.check_model(found)
     lean = onnx.ModelProto.FromString(zlib.decompress(base64.b64decode(STORED)))
     assert list(found.graph.node) == list(lean.graph.node)
@@ -36,7 +36,7 @@ def test_it_is_a_model_with_the_weights_of_the_first() -> None:
 @pytest.mark.parametrize("stored", ["", "not base64!", base64.b64encode(b"not packed").decode(), STORED[:400]])
 def test_a_damaged_entry_is_refused(stored: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        extract_streaming_graph(TOY.read_bytes(), stored)
+        extract_graph(TOY.read_bytes(), stored)
 
 
 def test_an_entry_that_unpacks_to_gigabytes_is_refused() -> None:
@@ -44,7 +44,7 @@ def test_an_entry_that_unpacks_to_gigabytes_is_refused() -> None:
     packed = b"".join(bomb.compress(bytes(2**20)) for _ in range(100)) + bomb.flush()
     assert len(packed) < 200_000
     with pytest.raises(ValueError, match="too large"):
-        extract_streaming_graph(TOY.read_bytes(), base64.b64encode(packed).decode())
+        extract_graph(TOY.read_bytes(), base64.b64encode(packed).decode())
 
 
 @given(st.binary(max_size=200), st.integers(0, 20_000), st.integers(0, 255))
@@ -53,6 +53,6 @@ def test_any_bytes_are_read_or_refused(noise: bytes, place: int, value: int) -> 
     content[place % len(content)] = value
     for damaged in (noise, bytes(content), bytes(content[: place % len(content)])):
         try:
-            assert isinstance(extract_streaming_graph(damaged, STORED), bytes)
+            assert isinstance(extract_graph(damaged, STORED), bytes)
         except ValueError as error:
             assert str(error)

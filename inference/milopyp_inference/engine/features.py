@@ -10,13 +10,11 @@ from milopyp_shared import pretrained_weights
 from milopyp_shared.errors import InputError
 from milopyp_shared.graph_names import FEATURES, INPUTS
 from milopyp_shared.pretrained_weights import GRAPH, REINSTALL, Description, GraphFacts, read_graph
-from milopyp_shared.recipe import CHUNKS_KEY
 from milopyp_shared.tiles import Piece, Read, Shape
 
 from .machine import Machine
 from .model import iter_pieces
-from .model_file import look_inside
-from .onnx_merge import extract_streaming_graph
+from .model_file import further_graphs, look_inside
 from .providers.cpu import CpuEngine
 
 
@@ -28,6 +26,8 @@ class FeatureFile:
     recipe: GraphFacts
     graph: bytes = field(repr=False)
     streaming_graph: bytes = field(repr=False)
+    volume_graph: bytes = field(repr=False)
+    aligned_graph: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -103,12 +103,12 @@ def read_feature_file(folder: Path | None = None) -> tuple[FeatureFile, Descript
     assert description.graph is not None
     entries, names = look_inside(graph, path)
     try:
-        streaming_graph = extract_streaming_graph(graph, entries[CHUNKS_KEY])
-    except (KeyError, ValueError) as error:
-        raise _not_ours(f"its graph for chunks is damaged ({error})", path) from error
+        further = further_graphs(graph, entries, streams=True)
+    except ValueError as error:
+        raise _not_ours(str(error), path) from error
     if names != (*INPUTS, FEATURES):
         raise _not_ours(f"inputs and outputs are called {', '.join(names)}", path)
-    return FeatureFile(path, description.graph, graph, streaming_graph), description
+    return FeatureFile(path, description.graph, graph, *further), description
 
 
 def _not_ours(found: str, path: Path) -> InputError:

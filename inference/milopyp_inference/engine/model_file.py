@@ -11,11 +11,13 @@ from typing import Protocol
 from milopyp_shared.errors import InputError
 from milopyp_shared.files import missing_file_error
 from milopyp_shared.graph_names import INPUTS, OUTPUT
-from milopyp_shared.recipe import CHUNKS_KEY, METADATA_KEY, Recipe, Runnable
+from milopyp_shared.recipe import ALIGNED_KEY, CHUNKS_KEY, METADATA_KEY, VOLUME_KEY, Recipe, Runnable
 
-from .onnx_merge import extract_streaming_graph
+from .onnx_merge import extract_graph
 from .runtime import first_line, installed_runtimes, load_onnxruntime, refuse_two_runtimes, runtime_errors
 from .session import plain_options
+
+_FURTHER = {CHUNKS_KEY: "chunks", VOLUME_KEY: "volumes", ALIGNED_KEY: "whole pooling windows"}
 
 
 class GraphFile(Protocol):
@@ -41,6 +43,16 @@ class GraphFile(Protocol):
         """For sections that pass by."""
         ...
 
+    @property
+    def volume_graph(self) -> bytes:
+        """In 3D convolutions, for tiles."""
+        ...
+
+    @property
+    def aligned_graph(self) -> bytes:
+        """The same, faster, for tiles of multiples of the alignment only."""
+        ...
+
 
 @dataclass(frozen=True)
 class ModelFile:
@@ -56,6 +68,9 @@ class ModelFile:
         Model for tiles, as onnxruntime takes it: the whole file.
     streaming_graph
         Model for sections that pass by; nothing in files for GPUs.
+    volume_graph, aligned_graph
+        Models in 3D convolutions for tiles: of any size, and of multiples of the alignment only; nothing in files for
+        GPUs and in those of earlier versions.
     """
 
     path: Path
@@ -63,6 +78,8 @@ class ModelFile:
     recipe: Recipe
     graph: bytes = field(repr=False)
     streaming_graph: bytes = field(repr=False)
+    volume_graph: bytes = field(default=b"", repr=False)
+    aligned_graph: bytes = field(default=b"", repr=False)
 
 
 def read_model_file(path: str | Path) -> ModelFile:
@@ -88,18 +105,36 @@ def read_model_file(path: str | Path) -> ModelFile:
     recipe = Recipe.from_json(entries[METADATA_KEY], path)
     if names != (*INPUTS, OUTPUT):
         raise _not_ours(f"inputs and outputs are called {', '.join(names)}", path, ", ".join((*INPUTS, OUTPUT)))
-    streaming_graph = b""
-    if recipe.chunks is not None:
+    try:
+        further = further_graphs(graph, entries, streams=recipe.chunks is not None)
+    except ValueError as error:
+        raise damaged_graph(path, error) from error
+    return ModelFile(path, hashlib.sha256(graph).hexdigest(), recipe, graph, *further)
+
+
+def further_graphs(model: bytes, entries: Mapping[str, str], *, streams: bool) -> tuple[bytes, bytes, bytes]:
+    """The streaming graph of a file, if it is to have one, and its graphs in 3D convolutions, as far as it has them.
+
+    Raises
+    ------
+    ValueError
+        One is damaged; the message names it.
+    """
+    found = []
+    for key, words in _FURTHER.items():
         try:
-            streaming_graph = extract_streaming_graph(graph, entries[CHUNKS_KEY])
+            needed = streams if key == CHUNKS_KEY else key in entries
+            found.append(extract_graph(model, entries[key]) if needed else b"")
         except (KeyError, ValueError) as error:
-            raise damaged_streaming_graph(path, error) from error
-    return ModelFile(path, hashlib.sha256(graph).hexdigest(), recipe, graph, streaming_graph)
+            raise ValueError(f"its graph for {words} is damaged ({first_line(error)})") from error
+    streaming, volume, aligned = found
+    return streaming, volume, aligned
 
 
-def damaged_streaming_graph(path: Path, error: BaseException) -> InputError:
-    """The error for a streaming graph that is not what ``milopyp-export`` writes."""
-    return _not_ours(f"its graph for chunks is damaged ({first_line(error)})", path, "a file made by milopyp-export")
+def damaged_graph(path: Path, error: BaseException, words: str = "") -> InputError:
+    """The error for a further graph that is not what ``milopyp-export`` writes."""
+    found = f"its graph for {words} is damaged ({first_line(error)})" if words else str(error)
+    return _not_ours(found, path, "a file made by milopyp-export")
 
 
 def look_inside(graph: bytes, path: Path) -> tuple[Mapping[str, str], tuple[str, ...]]:

@@ -1,20 +1,21 @@
 """A head put into the shipped feature network, without a package for ONNX files: grey levels in, heat map out.
 
-Both graphs of the file, the whole one and the one for chunks of sections, lose their last steps, which give features
-out, and get a convolution of single voxels and a sigmoid instead.
+All graphs of the file, the first one and those in its metadata, lose their last steps, which give features out, and get
+a convolution of single voxels and a sigmoid instead.
 """
 
 from __future__ import annotations
 
 import base64
 import zlib
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from milopyp_shared.graph_names import FEATURES, OUTPUT, SECTION_FEATURES
 from milopyp_shared.head import Head
-from milopyp_shared.recipe import CHUNKS_KEY, METADATA_KEY, Recipe
+from milopyp_shared.recipe import ALIGNED_KEY, CHUNKS_KEY, METADATA_KEY, VOLUME_KEY, Recipe
 
 from .onnx_merge import GRAPH, WEIGHT, unpacked
 from .protobuf import contents, field, fields, message
@@ -24,9 +25,11 @@ _METADATA, _KEY, _VALUE = 14, 1, 2
 _NODE, _OUTPUT, _VALUE_INFO = 1, 12, 13
 _NODE_INPUT, _NODE_OUTPUT, _NODE_NAME, _OPERATOR, _ATTRIBUTE = 1, 2, 3, 4, 5
 _ATTRIBUTE_NAME, _INTEGERS, _ATTRIBUTE_TYPE, _IS_INTEGERS = 1, 8, 20, 7
-_DIMS, _DATA_TYPE, _TENSOR_NAME, _RAW, _FLOAT = 1, 2, 8, 9, 1
+_DIMS, _DATA_TYPE, _TENSOR_NAME, _RAW, _FLOAT, _INTEGER = 1, 2, 8, 9, 1, 7
 _INFO_NAME, _INFO_TYPE, _TENSOR_TYPE, _ELEMENT, _SHAPE, _DIM = 1, 2, 1, 1, 2, 1
 
+_GRAPHS = (CHUNKS_KEY, VOLUME_KEY, ALIGNED_KEY)
+_AXES = {"axis_of_channels": 1, "axis_of_sections": 2}  # of ``(1, c, z, h, w)``
 HEAD_WEIGHT, HEAD_BIAS = "network.output.weight", "network.output.bias"
 
 
@@ -40,17 +43,18 @@ def picking_file(features: bytes, head: Head, recipe: Recipe) -> bytes:
     recipe
         Of the model; its `chunks` are those of that file.
     """
-    own = (METADATA_KEY, CHUNKS_KEY)
+    own = (METADATA_KEY, *_GRAPHS)
     entries = {_text(entry, _KEY): _text(entry, _VALUE) for entry in contents(features, _METADATA)}
-    lean = put_head(unpacked(entries[CHUNKS_KEY]), None)
-    entries |= {
-        METADATA_KEY: recipe.to_json(),
-        CHUNKS_KEY: base64.b64encode(zlib.compress(lean, 9)).decode("ascii"),
-    }
+    entries |= {METADATA_KEY: recipe.to_json()} | {key: _with_head(entries[key]) for key in _GRAPHS if key in entries}
     model = put_head(features, head)
     kept = b"".join(whole for number, whole, _ in fields(model) if number != _METADATA)
     order = sorted(entries, key=lambda key: (key in own, key))
     return kept + message((_METADATA, message([(_KEY, key), (_VALUE, entries[key])])) for key in order)
+
+
+def _with_head(stored: str) -> str:
+    """A graph of the metadata, with a head but for its weights."""
+    return base64.b64encode(zlib.compress(put_head(unpacked(stored), None), 9)).decode("ascii")
 
 
 def put_head(model: bytes, head: Head | None) -> bytes:
@@ -62,21 +66,21 @@ def put_head(model: bytes, head: Head | None) -> bytes:
         It is not such a graph.
     """
     graph = b"".join(contents(model, GRAPH))
+    if FEATURES not in [_text(output, _INFO_NAME) for output in contents(graph, _OUTPUT)]:
+        raise ValueError("no features are given out")
     last = _maker(graph, FEATURES)
-    before = _maker(graph, _text(last, _NODE_INPUT))
+    in_sections = _text(last, _OPERATOR) == "Transpose"
+    dropped = [last, _maker(graph, _text(last, _NODE_INPUT))] if in_sections else []
     kept = []
     for number, whole, content in fields(graph):
         if number == _OUTPUT and _text(content, _INFO_NAME) == FEATURES:
             kept.append(field(_OUTPUT, _heat_map_like(content)))
-        elif number != _VALUE_INFO and not (number == _NODE and content in (last, before)):
+        elif number != _VALUE_INFO and not (number == _NODE and content in dropped):
             kept.append(bytes(whole))
     weights = [] if head is None else [_tensor(HEAD_WEIGHT, head.weights.reshape(1, -1, 1, 1))]
     weights += [] if head is None else [_tensor(HEAD_BIAS, np.array([head.bias], np.float32))]
-    nodes = [
-        _node("Conv", [SECTION_FEATURES, HEAD_WEIGHT, HEAD_BIAS], "logits_of_sections", kernel_shape=[1, 1]),
-        _node("Transpose", ["logits_of_sections"], "logits", perm=[1, 0, 2, 3]),
-        _node("Sigmoid", ["logits"], OUTPUT),
-    ]
+    weights += [] if in_sections else [_tensor(name, np.array([axis])) for name, axis in _AXES.items()]
+    nodes = [*(_HEAD_OF_SECTIONS if in_sections else _HEAD_OF_VOLUME), _node("Sigmoid", ["logits"], OUTPUT)]
     new = message([*((WEIGHT, tensor) for tensor in weights), *((_NODE, node) for node in nodes)])
     others = b"".join(whole for number, whole, _ in fields(model) if number != GRAPH)
     return others + field(GRAPH, b"".join(kept) + new)
@@ -116,12 +120,24 @@ def _node(operator: str, inputs: list[str], output: str, **integers: list[int]) 
     )
 
 
-def _tensor(name: str, array: NDArray[np.float32]) -> bytes:
+def _tensor(name: str, array: NDArray[Any]) -> bytes:
     dims = [(_DIMS, size) for size in array.shape]
-    raw = np.ascontiguousarray(array, "<f4").tobytes()
-    return message([*dims, (_DATA_TYPE, _FLOAT), (_TENSOR_NAME, name), (_RAW, raw)])
+    kind, stored = (_INTEGER, "<i8") if array.dtype.kind == "i" else (_FLOAT, "<f4")
+    raw = np.ascontiguousarray(array, stored).tobytes()
+    return message([*dims, (_DATA_TYPE, kind), (_TENSOR_NAME, name), (_RAW, raw)])
 
 
 def _text(content: bytes | memoryview, number: int) -> str:
     """The first text of this number; nothing where there is none."""
     return next((bytes(found).decode() for found in contents(content, number)), "")
+
+
+_HEAD_OF_SECTIONS = [
+    _node("Conv", [SECTION_FEATURES, HEAD_WEIGHT, HEAD_BIAS], "logits_of_sections", kernel_shape=[1, 1]),
+    _node("Transpose", ["logits_of_sections"], "logits", perm=[1, 0, 2, 3]),
+]
+_HEAD_OF_VOLUME = [
+    _node("Unsqueeze", [HEAD_WEIGHT, "axis_of_sections"], "head_of_volume"),
+    _node("Conv", [FEATURES, "head_of_volume", HEAD_BIAS], "logits_of_volume", kernel_shape=[1, 1, 1]),
+    _node("Squeeze", ["logits_of_volume", "axis_of_channels"], "logits"),
+]

@@ -1,6 +1,6 @@
-"""The streaming graph of a model file as a model of its own, without a package for ONNX files.
+"""The further graphs of a model file as models of their own, without a package for ONNX files.
 
-The graph lies in the file's metadata without its weights: those of the first graph, cut out of the file, are put behind
+A graph lies in the file's metadata without its weights: those of the first graph, cut out of the file, are put behind
 it (`protobuf`).
 """
 
@@ -13,18 +13,18 @@ import zlib
 from .protobuf import BYTES, contents, fields, varint
 
 GRAPH, WEIGHT = 7, 5  # field numbers: ModelProto.graph, GraphProto.initializer
-_LARGEST = 64 * 2**20  # bytes of an unpacked streaming graph; a real one has a tenth of a megabyte
+_LARGEST = 64 * 2**20  # bytes of an unpacked graph; a real one has a tenth of a megabyte, in int8 its weights, too
 
 
-def extract_streaming_graph(model: bytes, stored: str) -> bytes:
-    """The streaming graph as a model of its own.
+def extract_graph(model: bytes, stored: str) -> bytes:
+    """A further graph as a model of its own.
 
     Parameters
     ----------
     model
         The file.
     stored
-        Its metadata entry `milopyp_shared.recipe.CHUNKS_KEY`.
+        Its metadata entry, of one of the keys in `milopyp_shared.recipe`.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def extract_streaming_graph(model: bytes, stored: str) -> bytes:
 
 
 def unpacked(stored: str) -> bytes:
-    """The streaming graph without its weights, from the metadata entry.
+    """A graph without its weights, from the metadata entry.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from milopyp_shared.graph_names import OUTPUT
 from milopyp_shared.tiles import Piece, Read, Shape, Tiling, iter_heat_map
 
 from ..machine import Machine
-from ..model_file import GraphFile, damaged_streaming_graph
+from ..model_file import GraphFile, damaged_graph
 from ..planning import DEFAULT_MEMORY, plan
 from ..runtime import runtime_errors
 from ..session import ProviderOptions, new_session, operators_by_provider, run_on_cpu
@@ -55,4 +55,4 @@ class CpuEngine(Engine):
         try:
             return new_session(self._streaming_graph, self._machine, OPTIONS)
         except runtime_errors() as error:
-            raise damaged_streaming_graph(self._path, error) from error
+            raise damaged_graph(self._path, error, "chunks") from error
