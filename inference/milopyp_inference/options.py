@@ -70,6 +70,7 @@ class InferOptions:
     distance_scale: float | None = None
     # machine
     provider: str = "auto"
+    precision: str | None = None
     gpus: str | None = None
     threads: int | None = None
     memory: str | None = None
@@ -169,7 +170,7 @@ def parse_machine(options: InferOptions) -> Machine:
     if options.gpus is not None:
         provider, device = _provider_and_device(provider, options.gpus)
     memory = None if options.memory is None else parse_memory(options.memory)
-    return Machine(provider, device, options.threads, memory)
+    return Machine(provider, device, options.threads, memory, options.precision)
 
 
 def _provider_and_device(provider: str, gpu: str) -> tuple[str, int | None]:

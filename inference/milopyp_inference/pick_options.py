@@ -179,6 +179,7 @@ def pick_options(options: InferOptions, decoding: Decoding, recipe: Recipe) -> P
         formats=decoding.formats,
         turn=options.turn,
         mask=None if options.mask is None else str(options.mask),
+        precision=options.precision,
         published=decoding.published,
     )
 

@@ -64,6 +64,11 @@ class GraphFacts:
     sha256: str
     tile_bytes: int | None = None
 
+    @property
+    def precision(self) -> str:
+        """Of its arithmetic."""
+        return "fp32"
+
 
 @dataclass(frozen=True)
 class Description:

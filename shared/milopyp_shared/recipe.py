@@ -115,6 +115,11 @@ class Runnable(Protocol):
         ...
 
     @property
+    def precision(self) -> str:
+        """Of the arithmetic."""
+        ...
+
+    @property
     def working_bytes(self) -> int:
         """Memory per input voxel."""
         ...

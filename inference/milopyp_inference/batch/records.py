@@ -53,6 +53,8 @@ class PickOptions:
         The picks are written as of the tomogram turned so; see `milopyp_shared.turns`.
     mask
         Where picks may be; see `milopyp_shared.masks.find_mask`.
+    precision
+        Of the arithmetic, another one than the model file's; None: that.
     published
         Decode and write as the published program does; None: as this one does.
     """
@@ -68,6 +70,7 @@ class PickOptions:
     formats: tuple[str, ...] = ()
     turn: str = axes.NO_TURN
     mask: str | None = None
+    precision: str | None = None
     published: PublishedOptions | None = None
 
 

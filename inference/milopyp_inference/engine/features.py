@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from milopyp_shared import pretrained_weights
-from milopyp_shared.errors import InputError
+from milopyp_shared.errors import CheckError, InputError
 from milopyp_shared.graph_names import FEATURES, INPUTS
 from milopyp_shared.pretrained_weights import GRAPH, REINSTALL, Description, GraphFacts, read_graph
 from milopyp_shared.tiles import Piece, Read, Shape
 
-from .machine import Machine
+from .machine import AUTO, Machine
 from .model import iter_pieces
 from .model_file import further_graphs, look_inside
+from .openvino_runtime import obstacle_to_openvino
+from .providers.base import Engine
 from .providers.cpu import CpuEngine
+from .providers.openvino import OpenvinoEngine
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,12 @@ class FeatureNetwork:
     description
         How grey levels are made for it, and how many features it gives.
     engine
-        Makes features on the CPU.
+        Makes features on the CPU, with OpenVINO where that works.
     """
 
     file: FeatureFile
     description: Description
-    engine: CpuEngine
+    engine: Engine
 
     def iter_features(self, read: Read, shape: Shape, input_range: tuple[float, float]) -> Iterator[Piece]:
         """The features of a volume, piece by piece, the way that costs least within the memory.
@@ -83,7 +87,7 @@ def open_features(folder: Path | None = None, machine: Machine | None = None) ->
     folder
         None: the one that every installation has.
     machine
-        Threads and memory.
+        Threads and memory, and ``cpu`` for onnxruntime in any case.
 
     Raises
     ------
@@ -93,7 +97,11 @@ def open_features(folder: Path | None = None, machine: Machine | None = None) ->
         No onnxruntime is installed.
     """
     file, description = read_feature_file(folder)
-    return FeatureNetwork(file, description, CpuEngine(file, machine or Machine(), lambda text: None, FEATURES))
+    machine = machine or Machine()
+    if machine.provider == AUTO and obstacle_to_openvino() is None:
+        with contextlib.suppress(CheckError):  # onnxruntime does the same, and as it should
+            return FeatureNetwork(file, description, OpenvinoEngine(file, machine, _nothing, FEATURES))
+    return FeatureNetwork(file, description, CpuEngine(file, machine, _nothing, FEATURES))
 
 
 def read_feature_file(folder: Path | None = None) -> tuple[FeatureFile, Description]:
@@ -109,6 +117,10 @@ def read_feature_file(folder: Path | None = None) -> tuple[FeatureFile, Descript
     if names != (*INPUTS, FEATURES):
         raise _not_ours(f"inputs and outputs are called {', '.join(names)}", path)
     return FeatureFile(path, description.graph, graph, *further), description
+
+
+def _nothing(text: str) -> None:
+    """Says nothing."""
 
 
 def _not_ours(found: str, path: Path) -> InputError:

@@ -9,7 +9,7 @@ AUTO = "auto"
 
 @dataclass(frozen=True)
 class Machine:
-    """Where and how a model runs; nothing of it changes results beyond rounding.
+    """Where and how a model runs; nothing of it but the precision changes results beyond rounding.
 
     Attributes
     ----------
@@ -21,9 +21,12 @@ class Machine:
         CPU threads; None for all that this process may use.
     memory
         Bytes: of the whole process on the CPU, of the network on a GPU.
+    precision
+        Of the arithmetic, another one than the file's: ``bf16``; None: the file's.
     """
 
     provider: str = AUTO
     device: int | None = None
     threads: int | None = None
     memory: int | None = None
+    precision: str | None = None

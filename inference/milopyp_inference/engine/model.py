@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from milopyp_shared.errors import CheckError
+from milopyp_shared.errors import CheckError, ContradictionError
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.tiles import Piece, Read, Shape
 
 from .checkpoint import SUFFIXES, export_of
 from .machine import AUTO, Machine
-from .model_file import read_model_file
+from .model_file import ModelFile, read_model_file
 from .providers.base import Engine
-from .providers.registry import PROVIDERS, Provider, choose
+from .providers.registry import PROVIDERS, Provider, choose, obstacle_to
 from .runtime import first_line, runtime_errors
 
 
@@ -74,7 +74,7 @@ def iter_pieces(
     except runtime_errors() as error:
         z, y, x = shape
         raise CheckError(
-            f"onnxruntime stopped ({first_line(error)}) in a volume of {x} x {y} x {z} voxels",
+            f"{engine.runtime} stopped ({first_line(error)}) in a volume of {x} x {y} x {z} voxels",
             where=path,
             remedy="If it is the memory, give a smaller --memory or close other programs; else report it.",
         ) from error
@@ -106,20 +106,55 @@ def open_model(
     MissingDependency
         No onnxruntime is installed, or the provider cannot be used.
     CheckError
-        onnxruntime cannot open it there, or falls back to another provider.
+        It cannot be opened there, onnxruntime falls back to another provider, or OpenVINO gives another result.
     """
     machine = machine or Machine()
     path = Path(path)
     file = export_of(path, say, only_kept=leave_all) if _is_checkpoint(path) else read_model_file(path)
-    choice = choose(machine.provider, file.recipe.precision, gpu=machine.device)
-    if machine.provider == AUTO:
-        say(f"running on {choice}")
-    provider = PROVIDERS[choice.name]
+    precision = precision_of(file.recipe, machine.precision, file.path)
+    if machine.provider != AUTO:
+        choose(machine.provider, precision, gpu=machine.device)
+        return _opened(file, PROVIDERS[machine.provider], machine, say)
+    choice = choose(AUTO, precision, lambda name: obstacle_to(name) or _unsuited(name, file), gpu=machine.device)
+    say(f"running on {choice}")
     try:
-        engine = provider.load()(file, replace(machine, provider=choice.name), say)
+        return _opened(file, PROVIDERS[choice.name], machine, say)
+    except CheckError as error:
+        if choice.name != "openvino" or precision == "bf16":
+            raise
+        say(f"running on cpu (not openvino: {error.found})")
+        return _opened(file, PROVIDERS["cpu"], machine, say)
+
+
+def precision_of(recipe: Recipe, wanted: str | None, where: Path) -> str:
+    """The precision that a model is to run in: the file's, or another one that was asked for.
+
+    Raises
+    ------
+    ContradictionError
+        A file of integers or half precision is asked to run in another one.
+    """
+    if wanted not in (None, recipe.precision) and recipe.precision != "fp32":
+        raise ContradictionError(
+            f"is an {recipe.precision} file, but --precision {wanted} is asked for",
+            where=where,
+            expected="an fp32 file beside --precision",
+            remedy="Leave --precision out, or export the checkpoint in fp32.",
+        )
+    return wanted or recipe.precision
+
+
+def _unsuited(name: str, file: ModelFile) -> str | None:
+    return PROVIDERS[name].load().unsuited(file)
+
+
+def _opened(file: ModelFile, provider: Provider, machine: Machine, say: Callable[[str], None]) -> Model:
+    engine_of = provider.load()
+    try:
+        engine = engine_of(file, replace(machine, provider=provider.name), say)
     except runtime_errors() as error:
         raise CheckError(
-            f"onnxruntime cannot open it on {choice.name} ({first_line(error)})",
+            f"{engine_of.runtime} cannot open it on {provider.name} ({first_line(error)})",
             where=file.path,
             remedy="Run milopyp doctor; --provider cpu works everywhere.",
         ) from error

@@ -12,7 +12,7 @@ import math
 import re
 
 from milopyp_shared.errors import UsageError
-from milopyp_shared.recipe import Runnable
+from milopyp_shared.recipe import Geometry, Runnable
 from milopyp_shared.tiles import Shape, Tiling, axis_splits, cut_fixed, cut_stream, longest, plan_tiles, total
 
 DEFAULT_MEMORY = 10**9
@@ -67,14 +67,38 @@ def plan(shape: Shape, recipe: Runnable, memory: int) -> Tiling:
     cost, stream = _cheapest_stream(shape, recipe, room)
     if stream is not None and (needed > room or cost < tiles.voxels):
         return stream
-    if needed > room:
+    _refuse_too_little(memory, needed, shape)
+    return tiles
+
+
+def plan_equal_tiles(shape: Shape, geometry: Geometry, memory: int, per_voxel: int) -> Tiling:
+    """Tiles of as few sizes as possible, for runtimes on the CPU that prepare themselves for a size.
+
+    Parameters
+    ----------
+    memory
+        Bytes of the whole process.
+    per_voxel
+        Bytes that the network takes.
+
+    Raises
+    ------
+    UsageError
+        The memory is too small even for the smallest tiles; the message says what is needed.
+    """
+    tiling = _equal_tiles(shape, geometry, (memory - OWN_BYTES) // per_voxel)
+    _refuse_too_little(memory, math.prod(tiling.largest) * per_voxel, shape)
+    return tiling
+
+
+def _refuse_too_little(memory: int, needed: int, shape: Shape) -> None:
+    if needed > memory - OWN_BYTES:
         least = -(-(needed + OWN_BYTES) // 10**6)
         raise UsageError(
             f"{memory / 1e6:.0f} MB",
             where="--memory",
             expected=f"at least {least} MB for this model and {shape[2]} x {shape[1]} pixels",
         )
-    return tiles
 
 
 def _cheapest_stream(shape: Shape, recipe: Runnable, room: int) -> tuple[float, Tiling | None]:
@@ -103,8 +127,12 @@ def plan_for_gpu(shape: Shape, recipe: Runnable, memory: int | None = None) -> T
     memory
         Bytes of the GPU to use.
     """
-    geometry = recipe.geometry
-    tiles = plan_tiles(shape, geometry, (memory or DEFAULT_GPU_MEMORY) // recipe.working_bytes)
+    return _equal_tiles(shape, recipe.geometry, (memory or DEFAULT_GPU_MEMORY) // recipe.working_bytes)
+
+
+def _equal_tiles(shape: Shape, geometry: Geometry, at_once: int) -> Tiling:
+    """Tiles of about `at_once` voxels that all read the same lengths, but for what ends with the volume."""
+    tiles = plan_tiles(shape, geometry, at_once)
     axes = []
     for size, read, halo, alignment in zip(shape, tiles.largest, geometry.halo, geometry.alignment, strict=True):
         length = -(-max(read, 2 * halo + 3 * alignment) // alignment) * alignment

@@ -34,11 +34,18 @@ class Engine(Protocol):
         onnxruntime falls back to another provider.
     """
 
+    runtime: str = "onnxruntime"  # what computes, in messages
+
     def __init__(self, file: ModelFile, machine: Machine, say: Say) -> None: ...
 
     @staticmethod
     def obstacle() -> str | None:
         """Why the provider cannot be used on this machine, in the loader's own words; None when it can."""
+        return None
+
+    @staticmethod
+    def unsuited(file: ModelFile) -> str | None:
+        """Why ``auto`` does not take it for a file, although it could; None when it does."""
         return None
 
     def plan(self, shape: Shape) -> Tiling:

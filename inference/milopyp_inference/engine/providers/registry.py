@@ -17,7 +17,9 @@ from ..machine import AUTO
 if TYPE_CHECKING:  # the help must not pay for what this loads
     from .base import Engine
 
-PRECISIONS = {"fp32": "all", "fp16": "GPUs", "int8": "CPUs"}  # and what they are made for
+PRECISIONS = {"fp32": "all", "fp16": "GPUs", "int8": "CPUs"}  # of files, and what they are made for
+#: Of the arithmetic that a file of ``fp32`` may be asked to run in.
+ASKED_FOR = ("bf16",)
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Provider:
     runs_on
         One phrase for people.
     refuses
-        Precisions of model files that it does not run.
+        Precisions of model files, and of `ASKED_FOR`, that it does not run.
     gpu
         Whether ``--gpus`` names its device.
     library
@@ -67,7 +69,7 @@ PROVIDERS: dict[str, Provider] = {
             "TensorrtExecutionProvider",
             "milopyp_inference.engine.providers.tensorrt:TensorrtEngine",
             "one NVIDIA GPU, `--gpus NUMBER`, with an engine built for it",
-            refuses=("int8",),
+            refuses=("int8", "bf16"),
             gpu=True,
             library="libonnxruntime_providers_tensorrt.so",
             remedy="Install it: pip install 'milopyp[gpu,tensorrt]' "
@@ -78,17 +80,26 @@ PROVIDERS: dict[str, Provider] = {
             "CUDAExecutionProvider",
             "milopyp_inference.engine.providers.cuda:CudaEngine",
             "one NVIDIA GPU, `--gpus NUMBER`",
-            refuses=("int8",),
+            refuses=("int8", "bf16"),
             gpu=True,
             library="libonnxruntime_providers_cuda.so",
             remedy="Install it: pip install 'milopyp[gpu]' (and uninstall onnxruntime first); "
             "a driver of series 580 or newer.",
         ),
         Provider(
+            "openvino",
+            "OpenVINO",
+            "milopyp_inference.engine.providers.openvino:OpenvinoEngine",
+            "CPUs, faster than `cpu`; `--precision bf16` where they have it",
+            refuses=("fp16",),
+            remedy="Install it: pip install 'milopyp[openvino]' (and uninstall other packages that contain openvino).",
+        ),
+        Provider(
             "cpu",
             "CPUExecutionProvider",
             "milopyp_inference.engine.providers.cpu:CpuEngine",
             "every machine, all threads that the process may use (`--threads`)",
+            refuses=("bf16",),
         ),
     )
 }  # best first
@@ -143,6 +154,10 @@ def choose(
     where = f"--gpus {gpu}" if wanted == AUTO else f"--provider {wanted}"
     rows = [row for row in PROVIDERS.values() if wanted == row.name or (wanted == AUTO and (row.gpu or gpu is None))]
     rows = [row for row in rows if precision not in row.refuses]
+    if not rows and precision in ASKED_FOR:
+        raise ContradictionError(
+            f"beside --precision {precision}, which OpenVINO has", where=where, expected="--provider openvino, or auto"
+        )
     if not rows:
         raise ContradictionError(
             f"{precision} models are for {PRECISIONS[precision]}",
@@ -158,6 +173,13 @@ def choose(
         passed_over[row.name] = reason
     if wanted != AUTO:
         raise MissingDependency(f"{wanted} does not work here: {reason}", where=where, remedy=PROVIDERS[wanted].remedy)
+    if precision in ASKED_FOR:
+        raise MissingDependency(
+            f"--precision {precision} cannot be had here ({_reasons(passed_over)})",
+            where=where,
+            expected="OpenVINO",
+            remedy=PROVIDERS["openvino"].remedy,
+        )
     raise MissingDependency(
         f"no GPU can be used here ({_reasons(passed_over)})",
         where=where,
