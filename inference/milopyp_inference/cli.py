@@ -143,7 +143,7 @@ PUBLISHED = "As the published program picks (with --published only)"
     help="Arithmetic of an fp32 file: bf16 is twice as fast on CPUs that have it, with OpenVINO, and scores differ "
     "in the second decimal.  [default: the file's]",
 )  # fmt: skip
-@option("--gpus", group="Machine", help="Number of the GPU, or several with commas; -1: the CPU.")
+@option("--gpus", group="Machine", help="Number of the GPU, or several with commas; -1: none, the CPU.")
 @option(
     "--memory", metavar="SIZE", group="Machine",
     help="Bound of the process, e.g. 2GB (on a GPU: of what the network takes there).  [default: 1GB; GPU: 6GB]",

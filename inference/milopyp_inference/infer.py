@@ -36,7 +36,7 @@ from .batch.records import Picked, RunSummary, find_summary
 from .batch.states import Pick, State, why_again
 from .batch.table import COLUMNS, write_table
 from .engine.machine import Machine
-from .engine.model import open_model
+from .engine.model import open_model, precision_of
 from .engine.providers.registry import choose
 from .engine.runtime import import_onnxruntime
 from .launch.launcher import pick_with
@@ -158,8 +158,9 @@ def open_run(request: Request, images: Images) -> PickingRun:
     model = open_model(
         options.model, request.machine if alone else ONLY_THE_RECIPE, console.say, leave_all=options.dry_run
     )
-    if isinstance(request.launcher, LocalWorkers) and request.machine.device is not None:
-        choose(request.machine.provider, model.recipe.precision, gpu=request.machine.device)  # as each of them will
+    if isinstance(request.launcher, LocalWorkers):
+        precision = precision_of(model.recipe, request.machine.precision, model.path)
+        choose(request.machine.provider, precision, gpu=request.machine.device)  # as each of them will
     console.detail(f"{model.path} on {model.provider.name}, onnxruntime {import_onnxruntime().__version__}")
     if model.path != options.model:
         console.say(f"{model.path} is the export of {options.model}: picking with it")

@@ -156,7 +156,7 @@ def output_folder(options: InferOptions) -> Path:
 
 
 def parse_machine(options: InferOptions) -> Machine:
-    """Where to run: ``--gpus -1`` is ``--provider cpu``, a number names a GPU that is to be used.
+    """Where to run: ``--gpus -1`` is no GPU, a number names one that is to be used.
 
     Raises
     ------
@@ -174,19 +174,22 @@ def parse_machine(options: InferOptions) -> Machine:
 
 
 def _provider_and_device(provider: str, gpu: str) -> tuple[str, int | None]:
-    word = gpu.strip()
+    from .engine.machine import AUTO, NO_GPU
+    from .engine.providers.registry import PROVIDERS
+
+    word, on_cpu = gpu.strip(), provider != AUTO and not PROVIDERS[provider].gpu
     if word == "-1":
-        if provider not in ("auto", "cpu"):
+        if provider != AUTO and not on_cpu:
             raise UsageError(
                 f"{provider} beside --gpus -1",
                 where="--provider",
                 expected="one of them: --gpus -1 is the CPU",
                 remedy="Leave --gpus out.",
             )
-        return "cpu", None
-    if not word.isdecimal() or provider == "cpu":
+        return provider, NO_GPU
+    if not word.isdecimal() or on_cpu:
         raise UsageError(
-            f"{gpu!r}" + (" beside --provider cpu" if provider == "cpu" else ""),
+            f"{gpu!r}" + (f" beside --provider {provider}" if on_cpu else ""),
             where="--gpus",
             expected="-1 (the CPU) or the number of one GPU",
             remedy="Leave --gpus out.",

@@ -127,7 +127,7 @@ OPTIONS = [
          "a size like 2GB, 800MB or 1.5GiB", picking(volume("a.mrc")), facts=("'plenty'",)),
     Case("less memory than the program takes", f"{INFER} a.mrc --memory 50MB", UsageError, "--memory",
          "more than 300 MB, which the program itself takes", picking(volume("a.mrc"))),
-    Case("less memory than a tile takes", f"{INFER} a.mrc --memory 300050KB", UsageError, "--memory",
+    Case("less memory than a tile takes", f"{INFER} a.mrc --provider cpu --memory 300050KB", UsageError, "--memory",
          "at least 303 MB for this model and 96 x 96 pixels", picking(volume("a.mrc", noise((32, 96, 96)))),
          facts=("300 MB",)),
     Case("threshold of no run", "milopyp threshold picks --value 0.5", InputError, "picks", RUN,

@@ -67,6 +67,7 @@ def test_the_same_command_skips_what_an_old_record_says_is_done() -> None:
         assert each.pop("outputs") == {}
     for each in (now[1], now[2], *now[2]["tomograms"]):  # and with an option that there was not
         assert each["options"].pop("turn") == "none"
+        assert each["options"].pop("precision") is None
     for each in (now[1], *now[2]["tomograms"]):  # and with what the tomogram is called
         called = {"a": 1, "b": 2}
         assert each.pop("tomo_name") == each["name"] == each.pop("called")
@@ -75,7 +76,10 @@ def test_the_same_command_skips_what_an_old_record_says_is_done() -> None:
         assert each.pop("model") == ("model.onnx" if each["name"] == "b" else "")  # b was tried again today
     assert now[2].pop("named") == ""
     assert set(now[2].pop("typed")) <= {"threshold", "margin", "with_score", "formats"}
-    assert now[2].pop("call") == now[2]["options"] | {"turn": "none"}  # nothing has been chosen since
+    assert now[2].pop("call") == now[2]["options"] | {
+        "turn": "none",
+        "precision": None,
+    }  # nothing has been chosen since
     assert now == records
 
 
@@ -100,7 +104,8 @@ def test_old_candidates_are_cut_again() -> None:
     record, summary = content("run/records/a.json"), content("run/run.json")
     assert record["options"]["selection"] == {"threshold": 0.6, "distance": 6.0, "limit": 2, "margin": 5.0}
     assert (record["picks"], summary["picks"], summary["failed"]["b"][:16]) == (2, 2, "tomograms/b.mrc:")
-    assert summary["tomograms"][1]["options"].pop("turn") == "none"  # an option that there was not
+    for option, value in {"turn": "none", "precision": None}.items():  # which there were not
+        assert summary["tomograms"][1]["options"].pop(option) == value
     assert (summary["tomograms"][1].pop("tomo_name"), summary["tomograms"][1].pop("dynamo_tomogram")) == ("b", 1)
     assert summary["tomograms"][1].pop("outputs") == {}
     assert (summary["tomograms"][1].pop("called"), summary["tomograms"][1].pop("model")) == ("b", "")

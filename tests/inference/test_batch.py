@@ -45,11 +45,11 @@ def test_records_say_what_was_done(folder: Path) -> None:
         "mtime_ns": facts.st_mtime_ns,
         "sample": b["input"]["sample"],
     }
-    assert (b["name"], b["status"], b["picks"], b["provider"]) == ("b", "done", 5, "CPUExecutionProvider")
+    assert (b["name"], b["status"], b["picks"], b["provider"]) == ("b", "done", 5, "OpenVINO")
     assert (b["frame"]["order"], b["frame"]["stored_shape"]) == ("xyz", [24, 48, 64])
     assert (b["frame"]["voxel_size"], b["warnings"]) == ([10.0] * 3, [])
     assert b["options"]["selection"] == {"threshold": 0.5, "distance": 6.0, "limit": None, "margin": 0.0}
-    assert b["operators"] == {"CPUExecutionProvider": sum(b["operators"].values())}
+    assert b["operators"] == {"OpenVINO": sum(b["operators"].values())}
     assert b["candidates"] >= b["picks"]
     assert (
         sum(b["seconds"][stage] for stage in ("preprocess", "network", "heat_map", "peaks", "write"))

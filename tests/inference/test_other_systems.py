@@ -58,8 +58,8 @@ def elsewhere(platform: str, body: str, *arguments: object) -> subprocess.Comple
 def test_picking(platform: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_tomogram(Path("a.mrc"), clean_phantom().volume, "xzy", voxel_size=10.0)
-    assert run_line(f"milopyp-infer a.mrc --model {TOY} --out here").code == 0
-    words = ("a.mrc", "--model", TOY, "--out", "elsewhere")
+    assert run_line(f"milopyp-infer a.mrc --model {TOY} --provider cpu --out here").code == 0
+    words = ("a.mrc", "--model", TOY, "--provider", "cpu", "--out", "elsewhere")
     done = elsewhere(platform, "from milopyp_inference.cli import main\nmain()", *words)
     assert done.returncode == 0, done.stderr
     for name in ("a.txt", "a.mod", "a.candidates.csv"):

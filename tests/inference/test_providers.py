@@ -42,27 +42,28 @@ without_gpu = pytest.mark.skipif(
         ({}, "tensorrt"),
         ({"tensorrt": "no libnvinfer"}, "cuda"),
         ({"cuda": "no libcublas"}, "tensorrt"),
-        ({"tensorrt": "no libnvinfer", "cuda": "no libcublas"}, "cpu"),
+        ({"tensorrt": "no libnvinfer", "cuda": "no libcublas", "openvino": "not installed"}, "cpu"),
     ],
 )
 def test_auto_takes_the_best_and_says_why_not_a_better_one(obstacles: dict[str, str], chosen: str) -> None:
-    better = ["tensorrt", "cuda", "cpu"][: ["tensorrt", "cuda", "cpu"].index(chosen)]
+    better = list(PROVIDERS)[: list(PROVIDERS).index(chosen)]
     for precision in ("fp32", "fp16"):
         choice = choose("auto", precision, obstacles.get)
-        assert choice == Choice(chosen, {name: obstacles[name] for name in better})
-    for name in better:
-        assert f"{name}: {obstacles[name]}" in str(choice)
+        asked = [name for name in better if precision not in PROVIDERS[name].refuses]
+        assert choice == Choice(chosen, {name: obstacles[name] for name in asked})
+        for name in asked:
+            assert f"{name}: {obstacles[name]}" in str(choice)
 
 
 def test_a_reason_that_two_share_is_said_once() -> None:
     obstacles = {"tensorrt": "built without it", "cuda": "built without it"}
-    assert str(choose("auto", "fp32", obstacles.get)) == "cpu (not tensorrt or cuda: built without it)"
+    assert str(choose("auto", "fp32", obstacles.get)) == "openvino (not tensorrt or cuda: built without it)"
     assert str(Choice("cuda", {})) == "cuda"
 
 
 def test_int8_never_runs_on_a_gpu() -> None:
     everything_works = {}.get
-    assert choose("auto", "int8", everything_works) == Choice("cpu", {})
+    assert choose("auto", "int8", everything_works) == Choice("openvino", {})
     assert choose("cpu", "int8", everything_works) == Choice("cpu", {})
     for name in ("cuda", "tensorrt"):
         with pytest.raises(ContradictionError, match=f"--provider {name}: int8 models are for CPUs; .*fp16"):
@@ -108,7 +109,7 @@ def test_a_gpu_that_is_named_is_a_wish() -> None:
 
 
 def test_a_provider_that_nobody_knows() -> None:
-    with pytest.raises(UsageError, match=r"--provider: 'coreml'; expected one of auto, tensorrt, cuda, cpu"):
+    with pytest.raises(UsageError, match=r"--provider: 'coreml'; expected one of auto, tensorrt, cuda, openvino, cpu"):
         open_model(TOY, Machine("coreml"))
 
 
@@ -120,7 +121,7 @@ def test_this_machine_says_why_not() -> None:
     for name in ("cuda", "tensorrt"):
         assert obstacle_to(name) == f"this onnxruntime {onnxruntime.__version__} was built without it"
     said = dict(describe())
-    assert list(said) == ["cpu", "cuda", "tensorrt"]
+    assert list(said) == ["cpu", "openvino", "cuda", "tensorrt"]
     assert (said["cpu"], said["cuda"]) == ("works", obstacle_to("cuda"))
     with pytest.raises(MissingDependency, match="was built without it"):
         open_model(TOY, Machine(provider="cuda"))
@@ -233,7 +234,7 @@ def test_providers_of_a_session() -> None:
     names = {name: [each for each, _ in options] for name, options in chosen.items()}
     assert names == {"cpu": [CPU], "cuda": [CUDA, CPU], "tensorrt": [TENSORRT, CUDA, CPU]}
     assert {name: options[0][0] for name, options in chosen.items()} == {
-        name: row.runtime_name for name, row in PROVIDERS.items()
+        name: row.runtime_name for name, row in PROVIDERS.items() if name != "openvino"
     }
 
 

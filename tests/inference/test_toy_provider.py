@@ -76,7 +76,7 @@ def test_it_picks_what_the_cpu_picks_and_the_record_says_who_did() -> None:
 def test_auto_takes_the_best_that_runs_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pick("--out free").out.splitlines()[:2] == ["running on toy", "toy engine for toy.onnx"]
     monkeypatch.setattr(ToyEngine, "obstacle", staticmethod(lambda: "no paper"))
-    assert pick("--out passed_over").out.startswith("running on cpu (not toy: no paper")
+    assert pick("--out passed_over").out.startswith("running on openvino (not toy: no paper")
 
 
 def test_a_wish_that_cannot_be_granted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +90,7 @@ def test_doctor_help_and_manual_name_it() -> None:
     lines = run_line("milopyp doctor").out.splitlines()
     assert "toy         works" in lines
     assert any(line.startswith("auto ") and "takes toy" in line for line in lines)
-    assert "[auto|toy|tensorrt|cuda|cpu]" in "".join(run_line("milopyp-infer --help").out.split())
+    assert "[auto|toy|tensorrt|cuda|openvino|cpu]" in "".join(run_line("milopyp-infer --help").out.split())
     hook = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "generated.py"))
     table = hook["on_page_markdown"]("# Providers\n\n<!-- providers -->\n").splitlines()
     assert "| `toy` | paper | `fp32`, `int8` |" in table

@@ -27,6 +27,7 @@ def in_todays_words(stored: Any) -> Any:
 def _complete_options(each: dict[str, Any], options: dict[str, Any]) -> None:
     """Nothing was turned or known by its digest; what had been chosen since a call was not told apart from it."""
     options.setdefault("turn", axes.NO_TURN)
+    options.setdefault("precision", None)
     if "tomograms" in each:
         each.setdefault("call", options)
         each.setdefault("typed", [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 AUTO = "auto"
+NO_GPU = -1
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Machine:
     provider
         A name of `providers.registry.PROVIDERS`, or ``auto`` for the best that works here.
     device
-        GPU number; one that is given is a wish for a GPU. None: the first GPU, if any.
+        GPU number; one that is given is a wish for a GPU, `NO_GPU` for none. None: the first GPU, if any.
     threads
         CPU threads; None for all that this process may use.
     memory

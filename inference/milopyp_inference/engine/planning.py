@@ -86,7 +86,11 @@ def plan_equal_tiles(shape: Shape, geometry: Geometry, memory: int, per_voxel: i
     UsageError
         The memory is too small even for the smallest tiles; the message says what is needed.
     """
-    tiling = _equal_tiles(shape, geometry, (memory - OWN_BYTES) // per_voxel)
+    at_once = (memory - OWN_BYTES) // per_voxel
+    for tenths in range(10, -1, -1):  # making sizes equal makes some tiles larger
+        tiling = _equal_tiles(shape, geometry, at_once * tenths // 10)
+        if math.prod(tiling.largest) <= at_once:
+            return tiling
     _refuse_too_little(memory, math.prod(tiling.largest) * per_voxel, shape)
     return tiling
 

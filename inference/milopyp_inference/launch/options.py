@@ -13,6 +13,9 @@ from milopyp_shared.commandline import explicit_args, option, spelled
 from milopyp_shared.console import Console
 from milopyp_shared.errors import UsageError
 
+from ..engine.machine import AUTO
+from ..engine.providers.registry import PROVIDERS
+
 if TYPE_CHECKING:  # the help must not pay for what these modules load
     from ..options import InferOptions
     from .local import LocalWorkers
@@ -98,9 +101,11 @@ def worker_args(options: InferOptions) -> list[list[str]]:
     from milopyp_shared.system import allowed_threads
 
     gpus = devices(options.gpus)
-    if gpus and options.provider == "cpu":
-        raise UsageError(f"{options.gpus!r} beside --provider cpu", where="--gpus", expected="one of them")
-    if options.workers and (options.gpus not in (None, "-1") or options.provider not in ("auto", "cpu")):
+    on_cpu = options.provider != AUTO and not PROVIDERS[options.provider].gpu
+    if gpus and on_cpu:
+        given = f"{options.gpus!r} beside --provider {options.provider}"
+        raise UsageError(given, where="--gpus", expected="one of them")
+    if options.workers and (options.gpus not in (None, "-1") or not (on_cpu or options.provider == AUTO)):
         raise UsageError(
             "given beside GPUs", where="--workers",
             expected="one of them: with several --gpus there is one process for each", remedy="Leave --workers out.",
@@ -110,7 +115,7 @@ def worker_args(options: InferOptions) -> list[list[str]]:
         return []
     threads = ["--threads", str(max((options.threads or allowed_threads()) // count, 1))]
     if options.workers:
-        return [["--provider", "cpu", *threads]] * count
+        return [["--provider", options.provider, *([] if on_cpu else ["--gpus", "-1"]), *threads]] * count
     return [["--gpus", str(device), *threads] for device in gpus]
 
 

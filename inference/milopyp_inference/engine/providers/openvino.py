@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,10 @@ from ..machine import Machine
 from ..model_file import GraphFile
 from ..openvino_runtime import has_bf16, import_openvino, obstacle_to_openvino
 from ..planning import DEFAULT_MEMORY, plan_equal_tiles
+from ..session import new_session, run_on_cpu
 from . import openvino_check
 from .base import Engine, Say
+from .cpu import OPTIONS
 
 #: Memory per input voxel as a part of what onnxruntime takes in tiles, of the graph for any size and of the faster one.
 #: Measured for the pre-trained network, `UNet3d` of 16 channels and ``unet_4``.
@@ -57,7 +60,8 @@ class OpenvinoEngine(Engine):
                 expected="a CPU with avx512_bf16 or amx_bf16 (milopyp doctor)",
                 remedy="Leave it out.",
             )
-        self._graph, self._aligned_graph = file.volume_graph or file.graph, file.aligned_graph
+        self._whole_graph, self._aligned_graph = file.graph, file.aligned_graph
+        self._graph = file.volume_graph or file.graph
         self._compiled: tuple[object, Any] | None = None
         self._operators = 0
         if not file.volume_graph:
@@ -92,6 +96,9 @@ class OpenvinoEngine(Engine):
 
     def run(self, block: NDArray[np.uint8], input_range: NDArray[np.float32], hint: str = "f32") -> NDArray[np.float32]:
         """Heat map ``(z, y, x)`` of a tile, or another output; `hint` is OpenVINO's word for the precision."""
+        if any(n < window for n, window in zip(block.shape, self._recipe.geometry.alignment, strict=True)):
+            # OpenVINO's pooling refuses less than a window, in what is too small for a tomogram
+            return run_on_cpu(self._onnxruntime, block, input_range, self._output)
         request = self._request(block.shape, hint)
         inputs = dict(zip(INPUTS, (block[None], input_range), strict=True))
         found: NDArray[np.float32] = request.infer(inputs, share_inputs=True)[self._output][0]
@@ -100,6 +107,10 @@ class OpenvinoEngine(Engine):
     def operators(self) -> dict[str, int]:
         """Of what was compiled last; OpenVINO has its own."""
         return {"OpenVINO": self._operators} if self._operators else {}
+
+    @cached_property
+    def _onnxruntime(self) -> Any:
+        return new_session(self._whole_graph, self._machine, OPTIONS)
 
     def _request(self, size: tuple[int, ...], hint: str) -> Any:
         """What runs tiles of a size; one at a time, because each keeps the memory that it works in."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from milopyp_shared.errors import ContradictionError, MissingDependency, UsageError
 
-from ..machine import AUTO
+from ..machine import AUTO, NO_GPU
 
 if TYPE_CHECKING:  # the help must not pay for what this loads
     from .base import Engine
@@ -138,7 +138,7 @@ def choose(
     obstacle
         Says why a provider cannot be used, None when it can; `obstacle_to` by default.
     gpu
-        A GPU that is to be used: ``auto`` takes nothing else then.
+        A GPU that is to be used: ``auto`` takes nothing else then. `NO_GPU`: it takes none.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def choose(
     if wanted not in (AUTO, *PROVIDERS):
         raise UsageError(f"{wanted!r}", where="--provider", expected=f"one of {', '.join((AUTO, *PROVIDERS))}")
     where = f"--gpus {gpu}" if wanted == AUTO else f"--provider {wanted}"
-    rows = [row for row in PROVIDERS.values() if wanted == row.name or (wanted == AUTO and (row.gpu or gpu is None))]
+    rows = [row for row in PROVIDERS.values() if wanted == row.name or (wanted == AUTO and _is_meant(row, gpu))]
     rows = [row for row in rows if precision not in row.refuses]
     if not rows and precision in ASKED_FOR:
         raise ContradictionError(
@@ -186,6 +186,10 @@ def choose(
         expected="a provider for GPUs that works: milopyp doctor",
         remedy="Leave --gpus out, or give -1, to pick on the CPU.",
     )
+
+
+def _is_meant(row: Provider, gpu: int | None) -> bool:
+    return gpu is None or row.gpu == (gpu != NO_GPU)
 
 
 def obstacle_to(name: str) -> str | None:
