@@ -17,6 +17,9 @@ from milopyp_shared.tiles import Shape, Tiling, axis_splits, cut_fixed, cut_stre
 
 DEFAULT_MEMORY = 10**9
 DEFAULT_GPU_MEMORY = 6 * 10**9
+#: Per voxel of a tile, on a GPU beside the network: what waits or is on its way (see `overlap`), the bytes of four tiles
+#: and three heat maps with a value per four voxels.
+GPU_WAITING_BYTES = 8
 #: Of the process beside the network: Python and its libraries (90 MB), the next tomogram in preparation, a tile read
 #: ahead, and what the allocator does not give back.
 OWN_BYTES = 300 * 10**6
@@ -104,7 +107,8 @@ def plan_for_gpu(shape: Shape, recipe: Runnable, memory: int | None = None) -> T
         Bytes of the GPU to use.
     """
     geometry = recipe.geometry
-    tiles = plan_tiles(shape, geometry, (memory or DEFAULT_GPU_MEMORY) // recipe.working_bytes)
+    per_voxel = recipe.working_bytes + GPU_WAITING_BYTES
+    tiles = plan_tiles(shape, geometry, (memory or DEFAULT_GPU_MEMORY) // per_voxel)
     axes = []
     for size, read, halo, alignment in zip(shape, tiles.largest, geometry.halo, geometry.alignment, strict=True):
         length = -(-max(read, 2 * halo + 3 * alignment) // alignment) * alignment

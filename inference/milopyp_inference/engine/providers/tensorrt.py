@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milopyp_shared.errors import CheckError
-from milopyp_shared.tiles import Piece, Read, Shape, Tiling, iter_heat_map
+from milopyp_shared.tiles import Piece, Read, Shape, Tiling
 
 from .. import tensorrt_cache
 from ..cache import CACHE
 from ..machine import Machine
 from ..model_file import ModelFile
+from ..overlap import DeviceSession
 from ..planning import plan_for_gpu
 from ..runtime import first_line, runtime_errors
-from ..session import ProviderOptions, new_session, operators_by_provider, run_on_gpu
+from ..session import ProviderOptions, new_session, operators_by_provider
 from . import cuda
 from .base import Engine, Say
 from .registry import PROVIDERS
@@ -81,13 +82,9 @@ class TensorrtEngine(Engine):
         self._session(tiling.largest)
 
     def iter_heat_map(self, tiling: Tiling, read: Read, input_range: NDArray[np.float32]) -> Iterator[Piece]:
-        """Tile by tile, the next one being read meanwhile."""
-        session = self._session(tiling.largest)
-
-        def network(block: NDArray[np.uint8]) -> NDArray[np.float32]:
-            return run_on_gpu(session, block, input_range)
-
-        return iter_heat_map(tiling, read, network, self._file.recipe.geometry)
+        """Tile by tile, the next ones being read, copied and computed meanwhile."""
+        on_device = self._on_device(self._session(tiling.largest))
+        return on_device.iter_heat_map(tiling, read, input_range, self._file.recipe.geometry)
 
     def operators(self) -> dict[str, int]:
         """Of the session in use."""
@@ -114,6 +111,9 @@ class TensorrtEngine(Engine):
             ) from error
         return self._sessions[tile]
 
+    def _on_device(self, session: Any) -> DeviceSession:
+        return DeviceSession(session, (cuda.DEVICE, self._machine.device or 0))
+
     def _built(self, tile: Shape) -> Any:
         device = self._machine.device or 0
 
@@ -123,7 +123,7 @@ class TensorrtEngine(Engine):
         def build(folder: Path) -> None:
             z, y, x = tile
             self._say(f"building TensorRT's engine for tiles of {x} x {y} x {z} voxels: minutes, once")
-            run_on_gpu(opened(folder), np.zeros(tile, np.uint8), np.array([0, 255], np.float32))
+            self._on_device(opened(folder)).run(np.zeros(tile, np.uint8), np.array([0, 255], np.float32))
 
         return opened(tensorrt_cache.ensure(tensorrt_cache.engine_key(self._file.sha256, device, tile), build))
 
