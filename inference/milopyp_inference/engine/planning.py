@@ -17,7 +17,7 @@ from milopyp_shared.tiles import Shape, Tiling, axis_splits, cut_fixed, cut_stre
 
 DEFAULT_MEMORY = 10**9
 DEFAULT_GPU_MEMORY = 6 * 10**9
-#: Per voxel of a tile, on a GPU beside the network: what waits or is on its way (see `overlap`), the bytes of four tiles
+#: Per voxel of a tile, on a GPU beside the network: what waits or is on its way (see `overlap`), bytes of four tiles
 #: and three heat maps with a value per four voxels.
 GPU_WAITING_BYTES = 8
 #: Of the process beside the network: Python and its libraries (90 MB), the next tomogram in preparation, a tile read
