@@ -116,7 +116,7 @@ def main() -> None:
             if (left := end - time.monotonic()) < 5:
                 break
             cells, found = measured(row, folder, min(options.row_seconds, left), options.device, reference)
-            reference = found if number == 0 else reference
+            reference = reference or found
             report.add(number, cells)
     print("\n" + report.text())
 
@@ -167,7 +167,7 @@ def made(options: argparse.Namespace, material: Path, folder: Path, end: float) 
 
 
 def rows_of(options: argparse.Namespace, material: Path, tomogram: Path, providers: list[str]) -> list[Row]:
-    """Everything to be measured, the most telling first; the very first is the reference."""
+    """Everything to be measured, the most telling first; the very first one is what others are compared with."""
     on = torch_device(options.device) if {TRAINS, PEERS} & set(options.only) else "cpu"
     seconds = options.row_seconds / 2
     picking = {
@@ -178,8 +178,7 @@ def rows_of(options: argparse.Namespace, material: Path, tomogram: Path, provide
                 "threads": options.threads}  # fmt: skip
     files = options.models or [material / name for name in FILES if (material / name).is_file()]
     pairs = [(file, name) for name in providers for file in files if options.models or suits(file, name)]
-    first = next((file, name) for file, name in pairs if name == REFERENCE and read_recipe(file).precision == "fp32")
-    pairs.remove(first)
+    pairs.sort(key=lambda pair: (pair[1] != REFERENCE, read_recipe(pair[0]).precision != "fp32"))
 
     def picks(file: Path, name: str) -> Row:
         return Row(PICKS, (file.name, name), picking | {"kind": "pick", "file": str(file), "provider": name})
@@ -196,10 +195,10 @@ def rows_of(options: argparse.Namespace, material: Path, tomogram: Path, provide
         )
         for precision in (("fp32",) if on == "cpu" else ("fp16", "fp32")) for compiled in (False, True)
     ]  # fmt: skip
-    on_gpus = [picks(*pair) for pair in pairs if PROVIDERS[pair[1]].gpu]
-    on_cpus = [picks(*pair) for pair in pairs if not PROVIDERS[pair[1]].gpu]
+    on_gpus = [picks(*pair) for pair in pairs[1:] if PROVIDERS[pair[1]].gpu]
+    on_cpus = [picks(*pair) for pair in pairs[1:] if not PROVIDERS[pair[1]].gpu]
     peers = [] if options.models else peers  # which have another network
-    rows = [picks(*first), *on_gpus, *trained[:1], *peers, *trained[1:], *on_cpus]
+    rows = [*(picks(*pair) for pair in pairs[:1]), *on_gpus, *trained[:1], *peers, *trained[1:], *on_cpus]
     return [row for row in rows if row.table in options.only]
 
 
@@ -225,7 +224,7 @@ def header(options: argparse.Namespace, tomogram: Path, states: dict[str, str], 
     missing = f" Of the material not everything could be made: {problem}." if problem else ""
     return (
         f"{describe_machine()}; {gpu}; {options.threads} threads; a tomogram of {x} x {y} x {z} voxels, picked in one "
-        f"pass and compared with the first row; medians, without the first one.{broken}{missing}"
+        f"pass and compared with the first row that has figures; medians, without the first one.{broken}{missing}"
     )
 
 
