@@ -24,7 +24,6 @@ from milopyp_inference.engine.session import new_session, run_on_cpu
 from milopyp_shared.tiles import Piece, Shape, Tiling, box_of, iter_heat_map
 from toys import TOY
 
-CPU = ("cpu", 0)
 FILE = read_model_file(TOY)
 GEOMETRY = FILE.recipe.geometry
 SESSION = new_session(FILE.graph, Machine("cpu", threads=1), cpu.OPTIONS)
@@ -54,6 +53,13 @@ class Watched:
             self.at_once.release()
 
 
+def on_cpu(session: Any) -> DeviceSession:
+    said: list[str] = []
+    opened = DeviceSession(session, ("cpu", 0), said.append)
+    assert said == []
+    return opened
+
+
 def random_volume(shape: Shape) -> NDArray[np.uint8]:
     return np.random.default_rng(1).integers(0, 256, shape, np.uint8)
 
@@ -80,7 +86,7 @@ def no_thread_is_left() -> Iterator[None]:
 def test_what_comes_out_is_what_one_after_the_other_gives(shape: Shape, memory: int) -> None:
     """Same places in the same order, same values to the last bit, whatever the sizes of the last tiles."""
     volume, tiling = random_volume(shape), plan_for_gpu(shape, FILE.recipe, memory)
-    found = list(DeviceSession(SESSION, CPU).iter_heat_map(tiling, box_of(volume), LEVELS, GEOMETRY))
+    found = list(on_cpu(SESSION).iter_heat_map(tiling, box_of(volume), LEVELS, GEOMETRY))
     same(found, list(in_turn(tiling, volume)))
 
 
@@ -92,7 +98,7 @@ def test_tiles_of_these_tests_have_several_sizes() -> None:
 
 def test_one_tile_alone_is_the_same() -> None:
     block = random_volume((7, 33, 20))
-    np.testing.assert_array_equal(DeviceSession(SESSION, CPU).run(block, LEVELS), run_on_cpu(SESSION, block, LEVELS))
+    np.testing.assert_array_equal(on_cpu(SESSION).run(block, LEVELS), run_on_cpu(SESSION, block, LEVELS))
 
 
 def test_next_tiles_are_under_way_while_the_caller_has_one() -> None:
@@ -108,7 +114,7 @@ def test_next_tiles_are_under_way_while_the_caller_has_one() -> None:
             enough.set()
         return box_of(volume)(start, end)
 
-    pieces = DeviceSession(watched, CPU).iter_heat_map(tiling, reads, LEVELS, GEOMETRY)
+    pieces = on_cpu(watched).iter_heat_map(tiling, reads, LEVELS, GEOMETRY)
     found = [next(pieces)]
     assert enough.wait(20)
     assert len(watched.runs) <= 1 + overlap.RUNS_AHEAD < len(tiling)
@@ -123,7 +129,7 @@ def test_a_run_that_fails_ends_it(at: int) -> None:
     volume, tiling = random_volume(shape), plan_for_gpu(shape, FILE.recipe, SMALL)
     found: list[Piece] = []
     with pytest.raises(RuntimeError, match="CUDA out of memory"):
-        found.extend(DeviceSession(Watched(at), CPU).iter_heat_map(tiling, box_of(volume), LEVELS, GEOMETRY))
+        found.extend(on_cpu(Watched(at)).iter_heat_map(tiling, box_of(volume), LEVELS, GEOMETRY))
     same(found, list(in_turn(tiling, volume))[:at])
 
 
@@ -140,13 +146,13 @@ def test_a_tile_that_cannot_be_read_ends_it(at: int) -> None:
 
     found: list[Piece] = []
     with pytest.raises(OSError, match="the disk is gone"):
-        found.extend(DeviceSession(SESSION, CPU).iter_heat_map(tiling, reads, LEVELS, GEOMETRY))
+        found.extend(on_cpu(SESSION).iter_heat_map(tiling, reads, LEVELS, GEOMETRY))
     same(found, list(in_turn(tiling, volume))[:at])
 
 
 def test_a_caller_that_stops_ends_it() -> None:
     shape = (49, 89, 87)
-    pieces = DeviceSession(watched := Watched(), CPU).iter_heat_map(
+    pieces = on_cpu(watched := Watched()).iter_heat_map(
         plan_for_gpu(shape, FILE.recipe, SMALL), box_of(random_volume(shape)), LEVELS, GEOMETRY
     )
     next(pieces)
@@ -154,8 +160,22 @@ def test_a_caller_that_stops_ends_it() -> None:
     assert len(watched.runs) <= 1 + overlap.RUNS_AHEAD
 
 
+def test_without_memory_on_the_device_it_goes_one_after_the_other() -> None:
+    """As with an onnxruntime that was built without such devices: said once, and the same comes out."""
+    said: list[str] = []
+    opened = DeviceSession(SESSION, ("cann", 0), said.append)
+    [line] = said
+    assert line.startswith("tiles are copied and computed one after the other (")
+    shape = (49, 89, 87)
+    volume, tiling = random_volume(shape), plan_for_gpu(shape, FILE.recipe, SMALL)
+    for _ in range(2):
+        same(list(opened.iter_heat_map(tiling, box_of(volume), LEVELS, GEOMETRY)), list(in_turn(tiling, volume)))
+    assert len(said) == 1
+
+
 def test_an_onnxruntime_that_is_slow_on_gpus_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda, "new_session", lambda *_: SimpleNamespace())
+    monkeypatch.setattr(cuda, "DEVICE", "cpu")
     said: list[str] = []
     for version in ("1.24.4", "1.25.0", "1.31.1", "2.0"):
         monkeypatch.setattr(onnxruntime, "__version__", version)

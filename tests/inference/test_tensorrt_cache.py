@@ -277,7 +277,8 @@ def session(monkeypatch: pytest.MonkeyPatch) -> type[Session]:
 
     monkeypatch.setattr(cuda, "gpu_obstacle", lambda *_: None)
     monkeypatch.setattr(tensorrt, "new_session", opened)
-    monkeypatch.setattr(tensorrt.DeviceSession, "run", lambda on_device, block, _: on_device._session.run(block))
+    monkeypatch.setattr(tensorrt.DeviceSession, "run", lambda on_device, block, _: on_device.session.run(block))
+    monkeypatch.setattr(cuda, "DEVICE", "cpu")
     for name in ("built", "opened"):
         monkeypatch.setattr(Session, name, [], raising=False)
     return Session

@@ -18,7 +18,7 @@ map back, each on the next tile while the others are busy. Why so, and not other
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 from milopyp_shared.graph_names import INPUTS, OUTPUT
 from milopyp_shared.prefetch import prefetch
 from milopyp_shared.recipe import Geometry
-from milopyp_shared.tiles import Piece, Read, Tile, Tiling, own_piece
+from milopyp_shared.tiles import Piece, Read, Tile, Tiling, iter_heat_map, own_piece
 
-from .runtime import load_onnxruntime
+from .runtime import first_line, load_onnxruntime, runtime_errors
 
 #: As onnxruntime calls it, and its number.
 Device = tuple[str, int]
@@ -46,46 +46,62 @@ class DeviceSession:
         Of the graph for tiles.
     device
         Where it runs.
+    say
+        Is told when this onnxruntime gives no memory there: tiles are copied and computed one after the other then.
     """
 
-    def __init__(self, session: Any, device: Device) -> None:
-        self._session, self._device = session, device
+    def __init__(self, session: Any, device: Device, say: Callable[[str], None]) -> None:
+        self.session, self._device = session, device
         self._value = load_onnxruntime().OrtValue
+        self._overlaps = True
+        refusals: tuple[type[BaseException], ...] = (*runtime_errors(), AttributeError, TypeError)
+        try:
+            self._copied(np.zeros(2, np.float32))
+        except refusals as error:
+            self._overlaps = False
+            say(f"tiles are copied and computed one after the other ({first_line(error)})")
 
     def iter_heat_map(
         self, tiling: Tiling, read: Read, input_range: NDArray[np.float32], geometry: Geometry
     ) -> Iterator[Piece]:
         """The heat map of a volume, tile by tile; parameters as for `providers.base.Engine.iter_heat_map`."""
+        if not self._overlaps:
+            yield from iter_heat_map(tiling, read, lambda block: self.run(block, input_range), geometry)
+            return
         levels = self._copied(input_range)
 
         def uploaded() -> Iterator[tuple[Tile, Any]]:
             for tile in tiling:
-                yield tile, self._bound(read(tile.start, tile.end), levels)
+                yield tile, self._bound(self._copied(read(tile.start, tile.end)[None]), levels)
 
         def computed() -> Iterator[tuple[Tile, Any]]:
             for tile, binding in prefetch(uploaded()):
-                self._session.run_with_iobinding(binding)
+                self.session.run_with_iobinding(binding)
                 yield tile, binding
 
         for tile, binding in prefetch(computed(), RUNS_AHEAD):
             yield own_piece(tile, binding.copy_outputs_to_cpu()[0][0], geometry)
 
     def run(self, block: NDArray[np.uint8], input_range: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Heat map of one tile."""
-        binding = self._bound(block, self._copied(input_range))
-        self._session.run_with_iobinding(binding)
+        """Heat map of one tile, all by itself."""
+        binding = self.session.io_binding()
+        for name, value in zip(INPUTS, (block[None], input_range), strict=True):
+            binding.bind_cpu_input(name, value)
+        binding.bind_output(OUTPUT, "cpu")
+        self.session.run_with_iobinding(binding)
         heat: NDArray[np.float32] = binding.copy_outputs_to_cpu()[0][0]
         return heat
 
-    def _bound(self, block: NDArray[np.uint8], levels: Any) -> Any:
-        """What a run needs: bytes that are on the device when this returns, and room there for what it gives."""
-        binding = self._session.io_binding()
-        for name, value in zip(INPUTS, (self._copied(block[None]), levels), strict=True):
+    def _bound(self, *values: Any) -> Any:
+        """What a run needs, all of it on the device, with room there for what it gives."""
+        binding = self.session.io_binding()
+        for name, value in zip(INPUTS, values, strict=True):
             binding.bind_ortvalue_input(name, value)
         binding.bind_output(OUTPUT, *self._device)
         return binding
 
     def _copied(self, values: NDArray[Any]) -> Any:
+        """A copy on the device, complete when this returns."""
         value = self._value.ortvalue_from_shape_and_type(list(values.shape), values.dtype.type, *self._device)
         value.update_inplace(values)
         return value

@@ -50,8 +50,7 @@ class CudaEngine(Engine):
 
     def __init__(self, file: ModelFile, machine: Machine, say: Say) -> None:
         self._recipe, self._memory, device = file.recipe, machine.memory, machine.device or 0
-        self._session = new_session(file.graph, machine, options(device))
-        self._on_device = DeviceSession(self._session, (DEVICE, device))
+        self._session = DeviceSession(new_session(file.graph, machine, options(device)), (DEVICE, device), say)
         if release(onnxruntime := load_onnxruntime()) < FAST_UPSAMPLING:
             least = ".".join(map(str, FAST_UPSAMPLING))
             say(f"onnxruntime {onnxruntime.__version__} is slow on GPUs: {least} and newer enlarge volumes much faster")
@@ -67,11 +66,11 @@ class CudaEngine(Engine):
 
     def iter_heat_map(self, tiling: Tiling, read: Read, input_range: NDArray[np.float32]) -> Iterator[Piece]:
         """Tile by tile, the next ones being read, copied and computed meanwhile."""
-        return self._on_device.iter_heat_map(tiling, read, input_range, self._recipe.geometry)
+        return self._session.iter_heat_map(tiling, read, input_range, self._recipe.geometry)
 
     def operators(self) -> dict[str, int]:
         """Of the graph."""
-        return operators_by_provider(self._session)
+        return operators_by_provider(self._session.session)
 
 
 def gpu_obstacle(provider: Provider, preload: Callable[[Path], None] = lambda packages: None) -> str | None:
