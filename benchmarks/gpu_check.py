@@ -195,10 +195,11 @@ def rows_of(options: argparse.Namespace, material: Path, tomogram: Path, provide
         )
         for precision in (("fp32",) if on == "cpu" else ("fp16", "fp32")) for compiled in (False, True)
     ]  # fmt: skip
-    on_gpus = [picks(*pair) for pair in pairs[1:] if PROVIDERS[pair[1]].gpu]
-    on_cpus = [picks(*pair) for pair in pairs[1:] if not PROVIDERS[pair[1]].gpu]
+    soon = [picks(*pair) for number, pair in enumerate(pairs) if number == 0 or pair[1] == "cuda"]
+    late = [row for pair in pairs if (row := picks(*pair)) not in soon]  # TensorRT builds for minutes
+    late.sort(key=lambda row: not PROVIDERS[row.names[1]].gpu)
     peers = [] if options.models else peers  # which have another network
-    rows = [*(picks(*pair) for pair in pairs[:1]), *on_gpus, *trained[:1], *peers, *trained[1:], *on_cpus]
+    rows = [*soon, *trained[:1], *peers, *trained[1:], *late]
     return [row for row in rows if row.table in options.only]
 
 
