@@ -198,10 +198,15 @@ def plan_tiles(shape: Shape, geometry: Geometry, at_once: int) -> Tiling:
 def iter_heat_map(tiles: Iterable[Tile], read: Read, network: Network, geometry: Geometry) -> Iterator[Piece]:
     """The heat maps of `tiles`, or features ``(d, z, y, x)``; the next one is read while the network runs."""
     for tile, block in prefetch((tile, read(tile.start, tile.end)) for tile in tiles):
-        spans = tuple(zip((tile.z, tile.y, tile.x), geometry.stride, strict=True))
-        z, y, x = (span.own(stride) for span, stride in spans)
-        places = [span.output(stride) for span, stride in spans]
-        yield (places[0], places[1], places[2]), network(block)[..., z, y, x]
+        yield own_piece(tile, network(block), geometry)
+
+
+def own_piece(tile: Tile, heat: NDArray[np.float32], geometry: Geometry) -> Piece:
+    """A tile's own part of the heat map of all that was read for it, and its place in the heat map of the volume."""
+    spans = tuple(zip((tile.z, tile.y, tile.x), geometry.stride, strict=True))
+    z, y, x = (span.own(stride) for span, stride in spans)
+    places = [span.output(stride) for span, stride in spans]
+    return (places[0], places[1], places[2]), heat[..., z, y, x]
 
 
 def heat_map_shape(shape: Shape, geometry: Geometry) -> Shape:

@@ -277,7 +277,8 @@ def session(monkeypatch: pytest.MonkeyPatch) -> type[Session]:
 
     monkeypatch.setattr(cuda, "gpu_obstacle", lambda *_: None)
     monkeypatch.setattr(tensorrt, "new_session", opened)
-    monkeypatch.setattr(tensorrt, "run_on_gpu", lambda session, block, _: session.run(block))
+    monkeypatch.setattr(tensorrt.DeviceSession, "run", lambda on_device, block, _: on_device.session.run(block))
+    monkeypatch.setattr(cuda, "DEVICE", "cpu")
     for name in ("built", "opened"):
         monkeypatch.setattr(Session, name, [], raising=False)
     return Session
@@ -324,7 +325,7 @@ def test_an_engine_that_cannot_be_built(session: type[Session], monkeypatch: pyt
     def fail(*_: object) -> None:
         raise RuntimeError("TensorRT EP failed to create engine\nand a long stack")
 
-    monkeypatch.setattr(tensorrt, "run_on_gpu", fail)
+    monkeypatch.setattr(tensorrt.DeviceSession, "run", fail)
     outcome = run_line(f"milopyp engines build {TOY} --shape 32 64 80")
     assert outcome.code == 3
     [line] = outcome.errors

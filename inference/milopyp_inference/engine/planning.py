@@ -17,6 +17,9 @@ from milopyp_shared.tiles import Shape, Tiling, axis_splits, cut_fixed, cut_stre
 
 DEFAULT_MEMORY = 10**9
 DEFAULT_GPU_MEMORY = 6 * 10**9
+#: Per voxel of a tile, on a GPU beside the network: what waits or is on its way (see `overlap`), bytes of four tiles
+#: and three heat maps with a value per four voxels.
+GPU_WAITING_BYTES = 8
 #: Of the process beside the network: Python and its libraries (90 MB), the next tomogram in preparation, a tile read
 #: ahead, and what the allocator does not give back.
 OWN_BYTES = 300 * 10**6
@@ -131,7 +134,8 @@ def plan_for_gpu(shape: Shape, recipe: Runnable, memory: int | None = None) -> T
     memory
         Bytes of the GPU to use.
     """
-    return _equal_tiles(shape, recipe.geometry, (memory or DEFAULT_GPU_MEMORY) // recipe.working_bytes)
+    per_voxel = recipe.working_bytes + GPU_WAITING_BYTES
+    return _equal_tiles(shape, recipe.geometry, (memory or DEFAULT_GPU_MEMORY) // per_voxel)
 
 
 def _equal_tiles(shape: Shape, geometry: Geometry, at_once: int) -> Tiling:

@@ -49,13 +49,18 @@ def load_onnxruntime() -> Any:
             "onnxruntime is not installed, or in part only",
             remedy="Run: pip install --force-reinstall 'milopyp[cpu]' (or [gpu]).",
         ) from error
-    if tuple(int(part) for part in package.__version__.split(".")[:2] if part.isdecimal()) < MINIMUM:
+    if release(package) < MINIMUM:
         raise MissingDependency(
             f"onnxruntime {package.__version__} answers otherwise than the network that was trained",
             expected=f"{'.'.join(map(str, MINIMUM))} or newer",
             remedy="Run: pip install -U 'milopyp[cpu]' (or [gpu]).",
         )
     return package
+
+
+def release(package: Any) -> tuple[int, ...]:
+    """The first two numbers of the version of an onnxruntime."""
+    return tuple(int(part) for part in package.__version__.split(".")[:2] if part.isdecimal())
 
 
 @dataclass(frozen=True)

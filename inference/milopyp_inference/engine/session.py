@@ -66,17 +66,6 @@ def run_on_cpu(
     return heat
 
 
-def run_on_gpu(session: Any, block: NDArray[np.uint8], input_range: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Heat map of a tile: bytes go up, one map comes back, nothing else moves."""
-    binding = session.io_binding()
-    for name, value in zip(INPUTS, (block[None], input_range), strict=True):
-        binding.bind_cpu_input(name, value)
-    binding.bind_output(OUTPUT, "cpu")
-    session.run_with_iobinding(binding)
-    heat: NDArray[np.float32] = binding.copy_outputs_to_cpu()[0][0]
-    return heat
-
-
 def operators_by_provider(session: Any) -> dict[str, int]:
     """How many of the graph's operators each provider runs; empty when this onnxruntime does not say."""
     counts: dict[str, int] = {}

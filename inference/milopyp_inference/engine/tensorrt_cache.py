@@ -87,14 +87,18 @@ def clear(folder: Path | None = None) -> int:
 
 def gpu_name(device: int) -> str:
     """Name and driver of a GPU as ``nvidia-smi`` has them; empty without it."""
-    visible = [word for word in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if word]
-    number = visible[device] if device < len(visible) else str(device)  # onnxruntime counts the visible ones
-    command = ["nvidia-smi", f"--id={number}", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    command = ["nvidia-smi", f"--id={smi_id(device)}", "--query-gpu=name,driver_version", "--format=csv,noheader"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.strip()
+
+
+def smi_id(device: int) -> str:
+    """What ``nvidia-smi`` calls a GPU; onnxruntime counts the visible ones."""
+    visible = [word for word in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if word]
+    return visible[device] if device < len(visible) else str(device)
 
 
 def _tensorrt_version() -> str:

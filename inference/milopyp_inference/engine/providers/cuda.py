@@ -1,4 +1,4 @@
-"""onnxruntime with CUDA: tiles of one size on one NVIDIA GPU.
+"""onnxruntime with CUDA: tiles of one size on one NVIDIA GPU, copied while the network is busy with another.
 
 onnxruntime lists what it was built with, not what it can load, and goes on on the CPU without a word when a library
 is missing. So libraries are tried before, and the session is asked afterwards.
@@ -16,16 +16,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from milopyp_shared.tiles import Piece, Read, Shape, Tiling, iter_heat_map
+from milopyp_shared.tiles import Piece, Read, Shape, Tiling
 
 from ..machine import Machine
 from ..model_file import ModelFile
+from ..overlap import DeviceSession
 from ..planning import plan_for_gpu
-from ..runtime import import_onnxruntime, installed_runtimes
-from ..session import ProviderOptions, new_session, operators_by_provider, run_on_gpu
+from ..runtime import import_onnxruntime, installed_runtimes, load_onnxruntime, release
+from ..session import ProviderOptions, new_session, operators_by_provider
 from . import cpu
 from .base import Engine, Say
 from .registry import PROVIDERS, Provider
+
+DEVICE = "cuda"  # as onnxruntime calls its memory
+FAST_UPSAMPLING = (1, 25)  # before, one up-sampling in three dimensions may take as long as all convolutions
 
 
 def options(device: int = 0) -> ProviderOptions:
@@ -45,8 +49,11 @@ class CudaEngine(Engine):
     """A model on one GPU."""
 
     def __init__(self, file: ModelFile, machine: Machine, say: Say) -> None:
-        self._recipe, self._memory = file.recipe, machine.memory
-        self._session = new_session(file.graph, machine, options(machine.device or 0))
+        self._recipe, self._memory, device = file.recipe, machine.memory, machine.device or 0
+        self._session = DeviceSession(new_session(file.graph, machine, options(device)), (DEVICE, device), say)
+        if release(onnxruntime := load_onnxruntime()) < FAST_UPSAMPLING:
+            least = ".".join(map(str, FAST_UPSAMPLING))
+            say(f"onnxruntime {onnxruntime.__version__} is slow on GPUs: {least} and newer enlarge volumes much faster")
 
     @staticmethod
     def obstacle() -> str | None:
@@ -58,16 +65,12 @@ class CudaEngine(Engine):
         return plan_for_gpu(shape, self._recipe, self._memory)
 
     def iter_heat_map(self, tiling: Tiling, read: Read, input_range: NDArray[np.float32]) -> Iterator[Piece]:
-        """Tile by tile, the next one being read meanwhile."""
-
-        def network(block: NDArray[np.uint8]) -> NDArray[np.float32]:
-            return run_on_gpu(self._session, block, input_range)
-
-        return iter_heat_map(tiling, read, network, self._recipe.geometry)
+        """Tile by tile, the next ones being read, copied and computed meanwhile."""
+        return self._session.iter_heat_map(tiling, read, input_range, self._recipe.geometry)
 
     def operators(self) -> dict[str, int]:
         """Of the graph."""
-        return operators_by_provider(self._session)
+        return operators_by_provider(self._session.session)
 
 
 def gpu_obstacle(provider: Provider, preload: Callable[[Path], None] = lambda packages: None) -> str | None:

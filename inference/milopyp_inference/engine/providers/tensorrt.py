@@ -5,21 +5,21 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from milopyp_shared.errors import CheckError
-from milopyp_shared.tiles import Piece, Read, Shape, Tiling, iter_heat_map
+from milopyp_shared.tiles import Piece, Read, Shape, Tiling
 
 from .. import tensorrt_cache
 from ..cache import CACHE
 from ..machine import Machine
 from ..model_file import ModelFile
+from ..overlap import DeviceSession
 from ..planning import plan_for_gpu
 from ..runtime import first_line, runtime_errors
-from ..session import ProviderOptions, new_session, operators_by_provider, run_on_gpu
+from ..session import ProviderOptions, new_session, operators_by_provider
 from . import cuda
 from .base import Engine, Say
 from .registry import PROVIDERS
@@ -59,7 +59,7 @@ class TensorrtEngine(Engine):
 
     def __init__(self, file: ModelFile, machine: Machine, say: Say) -> None:
         self._file, self._machine, self._say = file, machine, say
-        self._sessions: dict[Shape, Any] = {}
+        self._sessions: dict[Shape, DeviceSession] = {}
 
     @staticmethod
     def obstacle() -> str | None:
@@ -81,19 +81,14 @@ class TensorrtEngine(Engine):
         self._session(tiling.largest)
 
     def iter_heat_map(self, tiling: Tiling, read: Read, input_range: NDArray[np.float32]) -> Iterator[Piece]:
-        """Tile by tile, the next one being read meanwhile."""
-        session = self._session(tiling.largest)
-
-        def network(block: NDArray[np.uint8]) -> NDArray[np.float32]:
-            return run_on_gpu(session, block, input_range)
-
-        return iter_heat_map(tiling, read, network, self._file.recipe.geometry)
+        """Tile by tile, the next ones being read, copied and computed meanwhile."""
+        return self._session(tiling.largest).iter_heat_map(tiling, read, input_range, self._file.recipe.geometry)
 
     def operators(self) -> dict[str, int]:
         """Of the session in use."""
-        return next((operators_by_provider(session) for session in self._sessions.values()), {})
+        return next((operators_by_provider(kept.session) for kept in self._sessions.values()), {})
 
-    def _session(self, tile: Shape) -> Any:
+    def _session(self, tile: Shape) -> DeviceSession:
         if tile in self._sessions:  # the next mirrored copy or tomogram
             return self._sessions[tile]
         self._sessions.clear()
@@ -114,16 +109,17 @@ class TensorrtEngine(Engine):
             ) from error
         return self._sessions[tile]
 
-    def _built(self, tile: Shape) -> Any:
+    def _built(self, tile: Shape) -> DeviceSession:
         device = self._machine.device or 0
 
-        def opened(folder: Path) -> Any:
-            return new_session(self._file.graph, self._machine, options(device, folder, tile))
+        def opened(folder: Path) -> DeviceSession:
+            session = new_session(self._file.graph, self._machine, options(device, folder, tile))
+            return DeviceSession(session, (cuda.DEVICE, device), self._say)
 
         def build(folder: Path) -> None:
             z, y, x = tile
             self._say(f"building TensorRT's engine for tiles of {x} x {y} x {z} voxels: minutes, once")
-            run_on_gpu(opened(folder), np.zeros(tile, np.uint8), np.array([0, 255], np.float32))
+            opened(folder).run(np.zeros(tile, np.uint8), np.array([0, 255], np.float32))
 
         return opened(tensorrt_cache.ensure(tensorrt_cache.engine_key(self._file.sha256, device, tile), build))
 
