@@ -23,13 +23,14 @@ from .constant_fill import Fill, find_fill
 from .errors import InputError
 from .grey_statistics import Formula, GreyStatistics, Levels, Moments, Quantiles, Scale
 from .masks import Mask
+from .prefetch import Workers
 from .scratch_array import scratch_array
 
 Pairing = Literal["none", "max", "mean"]
 Contrast = Literal["dark", "bright"]
 
-# Paired sections and voxels per step: bounds of the working memory.
-_SECTIONS, _VOXELS = 32, 2_000_000
+# Paired sections and voxels per step, and voxels of all threads' steps: bounds of the working memory.
+_SECTIONS, _VOXELS, _IN_FLIGHT = 32, 2_000_000, 12_000_000
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,7 @@ def grey_levels(
     contrast: Contrast = "dark",
     mask: Mask | None = None,
     scratch_folder: Path | None = None,
+    threads: int = 1,
 ) -> PreprocessedVolume:
     """Pair, filter and normalise a tomogram in one streaming pass.
 
@@ -154,6 +156,8 @@ def grey_levels(
     scratch_folder
         Where the temporary file of 4 bytes per paired voxel goes; the system's by default. It vanishes with the
         returned object.
+    threads
+        That filter at the same time; fewer where their memory would be much. The result is the same.
 
     Raises
     ------
@@ -168,7 +172,8 @@ def grey_levels(
     sample = Quantiles(shape)
     statistics: GreyStatistics = Moments() if parameters.statistics == "moments" else sample
     lowest, highest = np.inf, -np.inf
-    for first, block, counted in _filtered_slabs(tomogram, parameters, contrast, fill):
+    for slab in _Steps(tomogram, parameters, contrast, fill).slabs(threads):
+        first, block, counted = slab.first, slab.voxels, slab.counted
         filtered[first : first + len(block)] = block
         if mask is not None:
             counted &= mask.on_grid((first, 0, 0), counted.shape, (parameters.sections_per_pair, 1, 1))
@@ -206,62 +211,109 @@ def pair_sections(sections: NDArray[Any], pairing: Pairing) -> NDArray[Any]:
     return paired
 
 
-def _filtered_slabs(
-    tomogram: Sections, parameters: Preprocessing, contrast: Contrast, fill: Fill | None
-) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.bool_]]]:
-    """Yield (first paired section, filtered slab less an offset, where it is no constant fill).
+@dataclass(frozen=True)
+class _Block:
+    """Paired sections from `first` on, and which of their voxels are no constant fill."""
 
-    Every section is read and filtered once.
-    """
-    from scipy.ndimage import gaussian_filter1d
-
-    per_pair = parameters.sections_per_pair
-    pairs = -(-tomogram.shape[0] // per_pair)
-    radius = int(4.0 * parameters.sigma[0] + 0.5)
-    at_once = max(min(_SECTIONS, _VOXELS // (tomogram.shape[1] * tomogram.shape[2])), 1)
-    low = high = 0  # of the sections in `flat`, which are filtered in the plane
-    flat: NDArray[np.float32] = np.empty((0, *tomogram.shape[1:]), np.float32)
-    sampled = flat.astype(np.bool_)
-    offset = None
-    for first in range(0, pairs, at_once):
-        last = min(first + at_once, pairs)
-        start, end = max(first - radius, 0), min(last + radius, pairs)
-        if end > high:
-            block, kept = _paired(tomogram, parameters, contrast, fill, range(high, end))
-            if offset is None:  # numbers far from zero would lose their small differences in the float32 filter
-                offset = np.nan_to_num(np.float32(block.mean(dtype=np.float64)), posinf=0.0, neginf=0.0)
-            with np.errstate(invalid="ignore"):
-                block -= offset
-            _refuse_infinite(block, high * per_pair, per_pair, tomogram)
-            for axis in (1, 2):
-                if parameters.sigma[axis] > 0:
-                    block = gaussian_filter1d(block, parameters.sigma[axis], axis=axis, mode="reflect", truncate=4.0)
-            flat, low, high = np.concatenate([flat[start - low :], block]), start, end
-            sampled = np.concatenate([sampled[len(sampled) + len(block) - len(flat) :], kept])
-        own = slice(first - low, last - low)
-        if parameters.sigma[0] > 0:
-            mirrored = _reflect(np.arange(first - radius, last + radius), pairs) - low
-            block = gaussian_filter1d(flat[mirrored], parameters.sigma[0], axis=0, mode="reflect", truncate=4.0)
-            yield first, block[radius : radius + last - first], sampled[own]
-        else:
-            yield first, flat[own], sampled[own]
+    first: int
+    voxels: NDArray[np.float32]
+    counted: NDArray[np.bool_]
 
 
-def _paired(
-    tomogram: Sections, parameters: Preprocessing, contrast: Contrast, fill: Fill | None, pairs: range
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Paired sections, particles dark, and which of their voxels are no constant fill."""
-    per_pair = parameters.sections_per_pair
-    raw = tomogram.sections(pairs.start * per_pair, min(pairs.stop * per_pair, tomogram.shape[0]))
-    kept = np.ones((len(pairs), *raw.shape[1:]), dtype=np.bool_)
-    with np.errstate(over="ignore", invalid="ignore"):  # refused later
-        if fill is not None:
-            raw, constant = fill.replaced(raw)
-            if constant is not None:
-                kept = ~pair_sections(constant, "none" if per_pair == 1 else "max")
-        if contrast == "bright":
-            raw = np.negative(raw, dtype=np.float32)
-        return pair_sections(raw, parameters.pairing).astype(np.float32, copy=False), kept
+@dataclass(frozen=True)
+class _Steps:
+    """How the sections of a tomogram become filtered slabs; what needs no order may be done by several threads."""
+
+    tomogram: Sections
+    parameters: Preprocessing
+    contrast: Contrast
+    fill: Fill | None
+
+    @property
+    def pairs(self) -> int:
+        """Paired sections."""
+        return -(-self.tomogram.shape[0] // self.parameters.sections_per_pair)
+
+    @property
+    def at_once(self) -> int:
+        """Paired sections of a slab."""
+        return max(min(_SECTIONS, _VOXELS // (self.tomogram.shape[1] * self.tomogram.shape[2])), 1)
+
+    @property
+    def radius(self) -> int:
+        """Paired sections that the filter reaches."""
+        return int(4.0 * self.parameters.sigma[0] + 0.5)
+
+    def slabs(self, threads: int) -> Iterator[_Block]:
+        """Filtered slabs less an offset from top to bottom; every section is read and filtered once."""
+        _, rows, columns = self.tomogram.shape
+        threads = min(threads, _IN_FLIGHT // ((self.at_once + 2 * self.radius) * rows * columns))
+        with Workers(threads) as workers:
+            flat = workers.map(self._filter_in_the_plane, self._blocks())
+            yield from workers.map(self._filter_along_z, self._windows(flat))
+
+    def _blocks(self) -> Iterator[_Block]:
+        """Paired sections less an offset, as many at a time as the next slab still needs."""
+        high, offset = 0, None
+        for first in range(0, self.pairs, self.at_once):
+            end = min(first + self.at_once + self.radius, self.pairs)
+            if end > high:
+                block, counted = self._paired(range(high, end))
+                if offset is None:  # numbers far from zero would lose their small differences in the float32 filter
+                    offset = np.nan_to_num(np.float32(block.mean(dtype=np.float64)), posinf=0.0, neginf=0.0)
+                with np.errstate(invalid="ignore"):
+                    block -= offset
+                yield _Block(high, block, counted)
+                high = end
+
+    def _paired(self, pairs: range) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Paired sections, particles dark, and which of their voxels are no constant fill."""
+        per_pair = self.parameters.sections_per_pair
+        raw = self.tomogram.sections(pairs.start * per_pair, min(pairs.stop * per_pair, self.tomogram.shape[0]))
+        kept = np.ones((len(pairs), *raw.shape[1:]), dtype=np.bool_)
+        with np.errstate(over="ignore", invalid="ignore"):  # refused later
+            if self.fill is not None:
+                raw, constant = self.fill.replaced(raw)
+                if constant is not None:
+                    kept = ~pair_sections(constant, "none" if per_pair == 1 else "max")
+            if self.contrast == "bright":
+                raw = np.negative(raw, dtype=np.float32)
+            return pair_sections(raw, self.parameters.pairing).astype(np.float32, copy=False), kept
+
+    def _filter_in_the_plane(self, block: _Block) -> _Block:
+        from scipy.ndimage import gaussian_filter1d
+
+        per_pair, sigma, voxels = self.parameters.sections_per_pair, self.parameters.sigma, block.voxels
+        _refuse_infinite(voxels, block.first * per_pair, per_pair, self.tomogram)
+        for axis in (1, 2):
+            if sigma[axis] > 0:
+                voxels = gaussian_filter1d(voxels, sigma[axis], axis=axis, mode="reflect", truncate=4.0)
+        return _Block(block.first, voxels, block.counted)
+
+    def _windows(self, blocks: Iterator[_Block]) -> Iterator[tuple[range, _Block]]:
+        """The sections of each slab, and all that the filter along z sees of them."""
+        _, rows, columns = self.tomogram.shape
+        held = _Block(0, np.empty((0, rows, columns), np.float32), np.empty((0, rows, columns), np.bool_))
+        for first in range(0, self.pairs, self.at_once):
+            last = min(first + self.at_once, self.pairs)
+            start, end = max(first - self.radius, 0), min(last + self.radius, self.pairs)
+            if end > held.first + len(held.voxels):
+                more, seen = next(blocks), start - held.first
+                voxels = np.concatenate([held.voxels[seen:], more.voxels])
+                held = _Block(start, voxels, np.concatenate([held.counted[seen:], more.counted]))
+            yield range(first, last), held
+
+    def _filter_along_z(self, window: tuple[range, _Block]) -> _Block:
+        from scipy.ndimage import gaussian_filter1d
+
+        (own, seen), sigma, radius = window, self.parameters.sigma[0], self.radius
+        inside = slice(own.start - seen.first, own.stop - seen.first)
+        voxels = seen.voxels[inside]
+        if sigma > 0:
+            mirrored = _reflect(np.arange(own.start - radius, own.stop + radius), self.pairs) - seen.first
+            filtered = gaussian_filter1d(seen.voxels[mirrored], sigma, axis=0, mode="reflect", truncate=4.0)
+            voxels = filtered[radius : radius + len(own)]
+        return _Block(own.start, voxels, seen.counted[inside])
 
 
 def _refuse_infinite(block: NDArray[np.float32], first: int, per_pair: int, tomogram: Sections) -> None:
