@@ -139,6 +139,7 @@ def grey_levels(
     contrast: Contrast = "dark",
     mask: Mask | None = None,
     scratch_folder: Path | None = None,
+    *,
     threads: int = 1,
 ) -> PreprocessedVolume:
     """Pair, filter and normalise a tomogram in one streaming pass.
