@@ -10,18 +10,12 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.stats import norm
 
-from milopyp_shared import axes, preprocessing
+from milopyp_shared import axes, filtered_slabs
 from milopyp_shared.errors import InputError
+from milopyp_shared.filtered_slabs import Pairing, pair_sections
 from milopyp_shared.grey_statistics import Formula, Levels
 from milopyp_shared.mrc import write_mrc
-from milopyp_shared.preprocessing import (
-    Pairing,
-    PreprocessedVolume,
-    Preprocessing,
-    grey_levels,
-    pair_sections,
-    published,
-)
+from milopyp_shared.preprocessing import PreprocessedVolume, Preprocessing, grey_levels, published
 from milopyp_shared.tomogram import open_tomogram
 from toys import tomogram_of, write_tomogram
 
@@ -122,7 +116,7 @@ def test_equals_the_whole_volume_formula(parameters: Preprocessing, shape: tuple
 @pytest.mark.parametrize("parameters", PARAMETERS.values(), ids=list(PARAMETERS))
 @pytest.mark.parametrize("slab", [1, 2, 3, 7, 12, 500])
 def test_does_not_depend_on_the_slab(monkeypatch: pytest.MonkeyPatch, parameters: Preprocessing, slab: int) -> None:
-    monkeypatch.setattr(preprocessing, "_SECTIONS", slab)
+    monkeypatch.setattr(filtered_slabs, "_SECTIONS", slab)
     volume = textured((25, 21, 34))
     found = grey_levels(tomogram_of(volume), parameters)
     assert_levels_agree(levels_of(found), whole_volume_levels(volume, parameters))

@@ -72,6 +72,7 @@ def pick_all(
     named = {image.name: image for image in images}
     work = {image.name: file_size(image.path) for image in images}
     not_cut: dict[str, str] = {}
+    warm_up = _WarmUp()
     with run.console.progress("tomogram", len(images), sum(work.values())) as progress, Leases(folder) as leases:
         # looked for once: folders of thousands of files take long to list
         beside = [path.name for path in folder.iterdir() if path.suffix != ".json"]
@@ -83,11 +84,8 @@ def pick_all(
                 keep_up(run, leases, named[name])
             progress.skip(f"{name} {_done_already(state.record)}", work[name])
         waiting = [image for image in images if image.name not in done]
-        compiling = threading.Thread(target=_warm_up, name="milopyp-compile", daemon=True)
-        if waiting:
-            compiling.start()
         parts = [path.name for place in (run.folder, folder) for path in place.glob(f".*{SUFFIX}")]
-        with_what = _Work(run, leases, overwrite, parts, {} if opened is None else opened, _threads(run))
+        with_what = _Work(run, leases, overwrite, parts, {} if opened is None else opened, _threads(run), warm_up)
         prepared = ((image, _acquire_and_prepare(with_what, image)) for image in waiting)
         for image, found in prefetch(prepared):
             if found is None:
@@ -100,16 +98,34 @@ def pick_all(
             leases.release(image.name)
             count = progress.step if isinstance(found, _Ready) else progress.skip
             count(f"{image.name} {said}", work[image.name])
-    if waiting:
-        compiling.join()
+    warm_up.end()
     summary = summarise(run)
     return structs.replace(summary, failed=summary.failed | not_cut)
 
 
-def _warm_up() -> None:
-    """Have the kernels compiled, or read from where they are kept, while the first tomogram is prepared."""
-    with contextlib.suppress(ImportError):  # of a damaged numba: said where the kernels are needed
-        peaks.warm_up()
+class _WarmUp:
+    """Has the kernels compiled, or read from where they are kept, while the network is at the first tomogram.
+
+    Not before: loading numba holds the interpreter's lock, for which the threads that prepare would wait.
+    """
+
+    def __init__(self) -> None:
+        self._thread = threading.Thread(target=self._warm_up, name="milopyp-compile", daemon=True)
+
+    @staticmethod
+    def _warm_up() -> None:
+        with contextlib.suppress(ImportError):  # of a damaged numba: raised where the kernels are needed
+            peaks.warm_up()
+
+    def begin(self) -> None:
+        """Begin, if that has not been done."""
+        if self._thread.ident is None:
+            self._thread.start()
+
+    def end(self) -> None:
+        """Wait for what has been begun: a thread that compiles must not outlive the interpreter."""
+        if self._thread.ident is not None:
+            self._thread.join()
 
 
 def _threads(run: PickingRun) -> Iterator[int]:
@@ -167,6 +183,8 @@ class _Work:
         Tomograms that are open already, each until it is taken.
     threads
         To prepare each of them with, one after the other.
+    warm_up
+        Begins when the first one is prepared.
     """
 
     run: PickingRun
@@ -175,6 +193,7 @@ class _Work:
     parts: Sequence[str]
     opened: dict[str, Opened]
     threads: Iterator[int]
+    warm_up: _WarmUp
 
 
 @dataclass(frozen=True)
@@ -201,6 +220,7 @@ def _acquire_and_prepare(work: _Work, image: ImageEntry) -> _Ready | Done | Cut 
         check_formats(run, image, found.tomogram)
         recipe, options, threads = run.model.recipe, run.options, next(work.threads)
         prepared = prepare(found.tomogram, recipe, options.contrast, options.rescale, found.mask, threads=threads)
+        work.warm_up.begin()
         return _Ready(prepared, found.asked)
     except (MilopypError, MemoryError) as error:
         return _failed(run, image, error)
