@@ -1,6 +1,6 @@
 """Paired and filtered sections of a tomogram, slab by slab, several at the same time where threads are to spare.
 
-Sections are read, paired and passed on in their order by one thread; the filters, which need no order, are run by others.
+Sections are read, paired and passed on in their order by one thread; the filters need no order, and others run them.
 """
 
 from __future__ import annotations
