@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from msgspec import structs
 
-from milopyp_shared import axes, peaks
+from milopyp_shared import axes
 from milopyp_shared.atomic import SUFFIX, remove_leftovers
 from milopyp_shared.errors import FullDiskError, InputError, MilopypError, memory_error
 from milopyp_shared.files import file_size
@@ -40,6 +39,7 @@ from .records import RECORDS, Failed, Picked, RunSummary, TomogramRecord, write_
 from .stage import SUFFIX as STAGE
 from .stage import Stage, clear_stage, stage_of
 from .states import Cut, Done, State
+from .warm_up import WarmUp
 
 
 def pick_all(
@@ -72,7 +72,7 @@ def pick_all(
     named = {image.name: image for image in images}
     work = {image.name: file_size(image.path) for image in images}
     not_cut: dict[str, str] = {}
-    warm_up = _WarmUp()
+    warm_up = WarmUp()
     with run.console.progress("tomogram", len(images), sum(work.values())) as progress, Leases(folder) as leases:
         # looked for once: folders of thousands of files take long to list
         beside = [path.name for path in folder.iterdir() if path.suffix != ".json"]
@@ -101,31 +101,6 @@ def pick_all(
     warm_up.end()
     summary = summarise(run)
     return structs.replace(summary, failed=summary.failed | not_cut)
-
-
-class _WarmUp:
-    """Has the kernels compiled, or read from where they are kept, while the network is at the first tomogram.
-
-    Not before: loading numba holds the interpreter's lock, for which the threads that prepare would wait.
-    """
-
-    def __init__(self) -> None:
-        self._thread = threading.Thread(target=self._warm_up, name="milopyp-compile", daemon=True)
-
-    @staticmethod
-    def _warm_up() -> None:
-        with contextlib.suppress(ImportError):  # of a damaged numba: raised where the kernels are needed
-            peaks.warm_up()
-
-    def begin(self) -> None:
-        """Begin, if that has not been done."""
-        if self._thread.ident is None:
-            self._thread.start()
-
-    def end(self) -> None:
-        """Wait for what has been begun: a thread that compiles must not outlive the interpreter."""
-        if self._thread.ident is not None:
-            self._thread.join()
 
 
 def _threads(run: PickingRun) -> Iterator[int]:
@@ -193,7 +168,7 @@ class _Work:
     parts: Sequence[str]
     opened: dict[str, Opened]
     threads: Iterator[int]
-    warm_up: _WarmUp
+    warm_up: WarmUp
 
 
 @dataclass(frozen=True)
