@@ -135,7 +135,7 @@ def pick(
     )
     margin_in_voxels(selection, volume.frame)  # known to be impossible before the work is done
     kept = None if mask is None else as_mask(mask, volume)
-    prepared = prepare(volume, opened.recipe, contrast, rescale, kept)
+    prepared = prepare(volume, opened.recipe, contrast, rescale, kept, threads=opened.threads)
     if distance is None:
         selection = replace(selection, distance=selection.distance / prepared.rescaled)
     return select_picks(run_network(prepared, opened, flips).candidates, selection, volume.frame)
@@ -160,7 +160,8 @@ def heat_map(
     """
     _require_seen(contrast, flips)
     opened = _opened(model)
-    prepared = prepare(_checked(tomogram, order, voxel_size), opened.recipe, contrast, rescale)
+    volume = _checked(tomogram, order, voxel_size)
+    prepared = prepare(volume, opened.recipe, contrast, rescale, threads=opened.threads)
     return make_heat_map(prepared, opened, flips)[0]
 
 

@@ -71,6 +71,8 @@ def prepare(
     contrast: Contrast | None = None,
     rescale: bool = False,
     mask: Mask | None = None,
+    *,
+    threads: int = 1,
 ) -> Prepared:
     """Grey levels of a tomogram.
 
@@ -82,6 +84,8 @@ def prepare(
         Resample it to the voxel size of the training.
     mask
         Where candidates may be, and what the grey levels are those of.
+    threads
+        That work on it at most.
 
     Raises
     ------
@@ -95,7 +99,7 @@ def prepare(
     rescaled = rescaling(tomogram, recipe, rescale)
     scale = rescaled * recipe.scale
     counted = None if mask is None else mask.rescaled(scale)
-    grey = grey_levels(resampled(tomogram, scale), recipe.grey, contrast or recipe.contrast, counted)
+    grey = grey_levels(resampled(tomogram, scale), recipe.grey, contrast or recipe.contrast, counted, threads=threads)
     return Prepared(tomogram, grey, time.perf_counter() - start, rescaled, mask)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import logging
 import math
 import signal
@@ -243,6 +245,7 @@ def run(program: click.Command, arguments: list[str] | None = None) -> NoReturn:
     trace = DEBUG_TRACE in arguments
     arguments = [word for word in arguments if word != DEBUG_TRACE]
     prepare()
+    atexit.register(gc.freeze)  # else the end of the process searches all of numba for what refers to itself
     for number in ending_signals():
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup
             signal.signal(number, _terminate)

@@ -76,10 +76,10 @@ def constant_fill(sections: NDArray[Any]) -> NDArray[np.bool_] | None:
     It consists of squares of `SQUARE` x `SQUARE` equal voxels of a section that hang together and reach its edge.
     Beyond its edges a section goes on as it ends, so that a border of three voxels is found.
     """
-    from scipy.ndimage import label
-
     found = None
     for z in np.flatnonzero(_may_have_fill(sections)):
+        from scipy.ndimage import label  # few tomograms need it, and it takes a quarter of a second to load
+
         squares = _constant_squares(sections[z])
         parts, _ = label(squares)
         at_the_edge = np.unique(np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))

@@ -16,7 +16,7 @@ from .errors import InputError
 from .imod_header import ROTATION_AT, STANDARD, UNSAID, Placement, bytes_are_signed, is_stamped, placement_of
 
 HEADER_BYTES = 1024
-_WRITTEN_AT_ONCE = 4_000_000  # voxels
+_WRITTEN_AT_ONCE = 250_000  # voxels: they stay in the processor while they are summed
 
 _MODES = {0: np.int8, 1: np.int16, 2: np.float32, 6: np.uint16, 12: np.float16}
 _REFUSED_MODES = {3: "complex int16", 4: "complex float32", 101: "4-bit"}

@@ -1,12 +1,15 @@
-"""Work for the next item while the caller is busy with this one."""
+"""Work for the next item while the caller is busy with this one, and for several at the same time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
+_R = TypeVar("_R")
 
 
 def prefetch(items: Iterable[_T], ahead: int = 1) -> Iterator[_T]:
@@ -23,3 +26,41 @@ def prefetch(items: Iterable[_T], ahead: int = 1) -> Iterator[_T]:
         while (item := waiting.pop(0).result()) is not end:
             waiting.append(thread.submit(next, source, end))
             yield item
+
+
+class Workers:
+    """Threads that work on several items at the same time; as a context manager it leaves none of them running.
+
+    Parameters
+    ----------
+    threads
+        How many; with 1 the caller does all by itself.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="milopyp-work") if threads > 1 else None
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def map(self, function: Callable[[_T], _R], items: Iterable[_T]) -> Iterator[_R]:
+        """`function` of each item in their order, for as many at a time as there are threads.
+
+        The caller's thread takes the items, so that they may themselves be results of another `map`. An error comes in
+        the place of its item.
+        """
+        if self._pool is None:
+            yield from map(function, items)
+            return
+        waiting: deque[Future[_R]] = deque()
+        for item in items:
+            waiting.append(self._pool.submit(function, item))
+            if len(waiting) > self._threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

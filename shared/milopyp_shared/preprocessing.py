@@ -11,25 +11,22 @@ what a mask leaves out counts: borders, gold and broken voxels do not move the l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .constant_fill import Fill, find_fill
+from .constant_fill import find_fill
 from .errors import InputError
+from .filtered_slabs import FilteredSlabs, Pairing, Sections, sections_per_pair
 from .grey_statistics import Formula, GreyStatistics, Levels, Moments, Quantiles, Scale
 from .masks import Mask
 from .scratch_array import scratch_array
 
-Pairing = Literal["none", "max", "mean"]
 Contrast = Literal["dark", "bright"]
-
-# Paired sections and voxels per step: bounds of the working memory.
-_SECTIONS, _VOXELS = 32, 2_000_000
 
 
 @dataclass(frozen=True)
@@ -59,25 +56,7 @@ class Preprocessing:
     @property
     def sections_per_pair(self) -> int:
         """Full-resolution sections per section that the network sees."""
-        return 1 if self.pairing == "none" else 2
-
-
-class Sections(Protocol):
-    """What grey levels are made of: a `Tomogram`, or one that is resampled while it is read."""
-
-    @property
-    def path(self) -> Path:
-        """Where it comes from."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Sizes ``(z, y, x)``."""
-
-    def sections(self, first: int, last: int) -> NDArray[Any]:
-        """Sections ``first <= z < last``, ``(z, y, x)``."""
-
-    def raise_if_modified(self) -> None:
-        """Raise an `InputError` when the file has been written to since it was opened."""
+        return sections_per_pair(self.pairing)
 
 
 def published(gauss: float = 0.8, compress: bool = True) -> Preprocessing:
@@ -138,6 +117,8 @@ def grey_levels(
     contrast: Contrast = "dark",
     mask: Mask | None = None,
     scratch_folder: Path | None = None,
+    *,
+    threads: int = 1,
 ) -> PreprocessedVolume:
     """Pair, filter and normalise a tomogram in one streaming pass.
 
@@ -154,6 +135,8 @@ def grey_levels(
     scratch_folder
         Where the temporary file of 4 bytes per paired voxel goes; the system's by default. It vanishes with the
         returned object.
+    threads
+        That filter at the same time; fewer where their memory would be much. The result is the same.
 
     Raises
     ------
@@ -161,14 +144,13 @@ def grey_levels(
         NaN or infinite voxels, a volume without contrast, a file that is written to meanwhile, or no room for the
         temporary file.
     """
-    depth, rows, columns = tomogram.shape
-    shape = (-(-depth // parameters.sections_per_pair), rows, columns)
-    filtered = scratch_array(shape, folder=scratch_folder)
     fill = None if parameters.statistics == "moments" else find_fill(tomogram)
-    sample = Quantiles(shape)
+    slabs = FilteredSlabs(tomogram, parameters.pairing, parameters.sigma, contrast == "bright", fill)
+    filtered, sample = scratch_array(slabs.shape, folder=scratch_folder), Quantiles(slabs.shape)
     statistics: GreyStatistics = Moments() if parameters.statistics == "moments" else sample
     lowest, highest = np.inf, -np.inf
-    for first, block, counted in _filtered_slabs(tomogram, parameters, contrast, fill):
+    for slab in slabs.made(threads):
+        first, block, counted = slab.first, slab.voxels, slab.counted
         filtered[first : first + len(block)] = block
         if mask is not None:
             counted &= mask.on_grid((first, 0, 0), counted.shape, (parameters.sections_per_pair, 1, 1))
@@ -187,98 +169,6 @@ def grey_levels(
         input_range = (float(ends[0]), float(ends[1]))
     levels, per_pair = sample.levels(Scale(centre, unit)), parameters.sections_per_pair
     return PreprocessedVolume(filtered, centre, unit, parameters.limits, input_range, per_pair, levels)
-
-
-def pair_sections(sections: NDArray[Any], pairing: Pairing) -> NDArray[Any]:
-    """Make one section of every two along z; an odd last one is passed on alone.
-
-    ``max`` keeps the number type, as the published program does; ``mean`` gives float32.
-    """
-    if pairing == "none":
-        return sections
-    even, odd = sections[0::2], sections[1::2]
-    paired = even.astype(np.float32) if pairing == "mean" else even.copy()
-    if pairing == "mean":
-        paired[: len(odd)] += odd
-        paired[: len(odd)] *= np.float32(0.5)
-    else:
-        np.maximum(paired[: len(odd)], odd, out=paired[: len(odd)])
-    return paired
-
-
-def _filtered_slabs(
-    tomogram: Sections, parameters: Preprocessing, contrast: Contrast, fill: Fill | None
-) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.bool_]]]:
-    """Yield (first paired section, filtered slab less an offset, where it is no constant fill).
-
-    Every section is read and filtered once.
-    """
-    from scipy.ndimage import gaussian_filter1d
-
-    per_pair = parameters.sections_per_pair
-    pairs = -(-tomogram.shape[0] // per_pair)
-    radius = int(4.0 * parameters.sigma[0] + 0.5)
-    at_once = max(min(_SECTIONS, _VOXELS // (tomogram.shape[1] * tomogram.shape[2])), 1)
-    low = high = 0  # of the sections in `flat`, which are filtered in the plane
-    flat: NDArray[np.float32] = np.empty((0, *tomogram.shape[1:]), np.float32)
-    sampled = flat.astype(np.bool_)
-    offset = None
-    for first in range(0, pairs, at_once):
-        last = min(first + at_once, pairs)
-        start, end = max(first - radius, 0), min(last + radius, pairs)
-        if end > high:
-            block, kept = _paired(tomogram, parameters, contrast, fill, range(high, end))
-            if offset is None:  # numbers far from zero would lose their small differences in the float32 filter
-                offset = np.nan_to_num(np.float32(block.mean(dtype=np.float64)), posinf=0.0, neginf=0.0)
-            with np.errstate(invalid="ignore"):
-                block -= offset
-            _refuse_infinite(block, high * per_pair, per_pair, tomogram)
-            for axis in (1, 2):
-                if parameters.sigma[axis] > 0:
-                    block = gaussian_filter1d(block, parameters.sigma[axis], axis=axis, mode="reflect", truncate=4.0)
-            flat, low, high = np.concatenate([flat[start - low :], block]), start, end
-            sampled = np.concatenate([sampled[len(sampled) + len(block) - len(flat) :], kept])
-        own = slice(first - low, last - low)
-        if parameters.sigma[0] > 0:
-            mirrored = _reflect(np.arange(first - radius, last + radius), pairs) - low
-            block = gaussian_filter1d(flat[mirrored], parameters.sigma[0], axis=0, mode="reflect", truncate=4.0)
-            yield first, block[radius : radius + last - first], sampled[own]
-        else:
-            yield first, flat[own], sampled[own]
-
-
-def _paired(
-    tomogram: Sections, parameters: Preprocessing, contrast: Contrast, fill: Fill | None, pairs: range
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Paired sections, particles dark, and which of their voxels are no constant fill."""
-    per_pair = parameters.sections_per_pair
-    raw = tomogram.sections(pairs.start * per_pair, min(pairs.stop * per_pair, tomogram.shape[0]))
-    kept = np.ones((len(pairs), *raw.shape[1:]), dtype=np.bool_)
-    with np.errstate(over="ignore", invalid="ignore"):  # refused later
-        if fill is not None:
-            raw, constant = fill.replaced(raw)
-            if constant is not None:
-                kept = ~pair_sections(constant, "none" if per_pair == 1 else "max")
-        if contrast == "bright":
-            raw = np.negative(raw, dtype=np.float32)
-        return pair_sections(raw, parameters.pairing).astype(np.float32, copy=False), kept
-
-
-def _refuse_infinite(block: NDArray[np.float32], first: int, per_pair: int, tomogram: Sections) -> None:
-    finite = np.isfinite(block).all(axis=(1, 2))
-    if not finite.all():
-        raise InputError(
-            f"NaN or infinite voxels near section {first + int(finite.argmin()) * per_pair}",
-            where=tomogram.path,
-            expected="finite numbers",
-            remedy="Replace them, e.g. by the mean, before picking.",
-        )
-
-
-def _reflect(index: NDArray[np.intp], size: int) -> NDArray[np.intp]:
-    """Mirror positions outside 0..size-1 at the edges, the edge sample included."""
-    index = index % (2 * size)
-    return np.where(index < size, index, 2 * size - 1 - index)
 
 
 def _quantise(filtered: NDArray[np.float32], mean: float, std: float, limits: tuple[float, float]) -> NDArray[np.uint8]:

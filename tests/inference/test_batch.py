@@ -66,10 +66,10 @@ def test_records_say_what_was_done(folder: Path) -> None:
 def test_a_tomogram_that_is_cut_short_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     prepare = batch.prepare
 
-    def late(tomogram: Tomogram, *more: Any) -> pipeline.Prepared:
+    def late(tomogram: Tomogram, *more: Any, **threads: int) -> pipeline.Prepared:
         if tomogram.path.stem == "b":
             os.truncate(tomogram.path, 30_000)
-        return prepare(tomogram, *more)
+        return prepare(tomogram, *more, **threads)
 
     monkeypatch.setattr(batch, "prepare", late)
     outcome = run_line(LINE)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from toys import TOY, clean_phantom, write_tomogram
+from toys import TOY, clean_phantom, noise, write_tomogram
 
 FRAMEWORKS = {"torch", "onnx"}
 HEAVY = {"scipy.stats", "matplotlib", "pandas"}  # each costs a tenth of a second or more at the start
@@ -48,10 +48,11 @@ def running(module: str, program: str, *arguments: str) -> str:
     [
         "import milopyp_inference",
         "import milopyp_inference.cli",
+        "import milopyp_inference.infer",
         running("milopyp_inference.cli", "infer_command", "--help"),
         running("milopyp.cli", "milopyp", "--help"),
     ],
-    ids=["the package", "its command line", "milopyp-infer --help", "milopyp --help"],
+    ids=["the package", "its command line", "its steps", "milopyp-infer --help", "milopyp --help"],
 )
 def test_the_start_is_light(body: str, tmp_path: Path) -> None:
     loaded = loaded_after(body, tmp_path)
@@ -90,3 +91,18 @@ def test_picking_needs_onnxruntime_and_no_framework(tmp_path: Path) -> None:
     assert "onnxruntime" in loaded
     assert not loaded & (FRAMEWORKS | HEAVY)
     assert (tmp_path / "picks" / "a.txt").stat().st_size > 0
+
+
+def test_numba_is_loaded_for_peaks_only(tmp_path: Path) -> None:
+    """It takes as long as preparing a tomogram; so does scipy, which comes with it."""
+    write_tomogram(tmp_path / "a.mrc", noise())
+    prepared = (
+        "from milopyp_shared.preprocessing import Preprocessing, grey_levels\n"
+        "from milopyp_shared.tomogram import open_tomogram\n"
+        "grey_levels(open_tomogram('a.mrc'), Preprocessing(), threads=2)"
+    )
+    assert not loaded_after(prepared, tmp_path) & {"numba", "scipy"}
+    arguments = ("a.mrc", "--model", str(TOY), "--out", "picks", "--threads", "1")
+    picking = running("milopyp_inference.cli", "infer_command", *arguments)
+    assert "numba" in loaded_after(picking, tmp_path)
+    assert not loaded_after(picking, tmp_path) & {"numba", "scipy"}  # all is done

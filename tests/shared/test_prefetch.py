@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from milopyp_shared.errors import InputError
-from milopyp_shared.prefetch import prefetch
+from milopyp_shared.prefetch import Workers, prefetch
 
 
 def test_the_next_item_is_made_while_the_caller_has_this_one() -> None:
@@ -76,3 +76,46 @@ def test_leaving_early_stops_the_preparation() -> None:
     count = len(made)
     time.sleep(0.02)
     assert len(made) == count <= 5
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 30])
+def test_workers_keep_the_order_and_stop(threads: int) -> None:
+    taken, at_once, where = 0, 0, set()
+
+    def numbers() -> Iterator[int]:
+        nonlocal taken
+        for taken in range(1, 13):
+            where.add(threading.current_thread())
+            yield taken
+
+    def square(number: int) -> int:
+        time.sleep(0.002 * (number % 3))
+        return number * number
+
+    with Workers(threads) as workers:
+        for count, found in enumerate(workers.map(square, numbers()), 1):
+            assert found == count * count
+            at_once = max(at_once, taken - count)
+    assert count == 12
+    assert at_once <= (threads if threads > 1 else 0)
+    assert where == {threading.current_thread()}  # of what is read, nothing is read twice or at the same time
+    assert not running()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_an_error_of_a_worker_comes_in_its_place(threads: int) -> None:
+    def broken(number: int) -> int:
+        if number == 4:
+            raise InputError("a broken place", where="tomogram")
+        return number
+
+    got = []
+    with pytest.raises(InputError, match="a broken place"), Workers(threads) as workers:
+        for number in workers.map(broken, workers.map(lambda number: number + 1, range(1000))):
+            got.append(number)
+    assert got == [1, 2, 3]
+    assert not running()
+
+
+def running() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("milopyp-work")]

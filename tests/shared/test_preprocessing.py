@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import resource
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +12,14 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.stats import norm
 
-from milopyp_shared import axes, preprocessing
+from milopyp_shared import axes, filtered_slabs
 from milopyp_shared.errors import InputError
+from milopyp_shared.filtered_slabs import Pairing, pair_sections
 from milopyp_shared.grey_statistics import Formula, Levels
+from milopyp_shared.masks import array_mask
 from milopyp_shared.mrc import write_mrc
-from milopyp_shared.preprocessing import (
-    Pairing,
-    PreprocessedVolume,
-    Preprocessing,
-    grey_levels,
-    pair_sections,
-    published,
-)
+from milopyp_shared.prefetch import Workers
+from milopyp_shared.preprocessing import Contrast, PreprocessedVolume, Preprocessing, grey_levels, published
 from milopyp_shared.tomogram import open_tomogram
 from toys import tomogram_of, write_tomogram
 
@@ -122,10 +120,49 @@ def test_equals_the_whole_volume_formula(parameters: Preprocessing, shape: tuple
 @pytest.mark.parametrize("parameters", PARAMETERS.values(), ids=list(PARAMETERS))
 @pytest.mark.parametrize("slab", [1, 2, 3, 7, 12, 500])
 def test_does_not_depend_on_the_slab(monkeypatch: pytest.MonkeyPatch, parameters: Preprocessing, slab: int) -> None:
-    monkeypatch.setattr(preprocessing, "_SECTIONS", slab)
+    monkeypatch.setattr(filtered_slabs, "_SECTIONS", slab)
     volume = textured((25, 21, 34))
     found = grey_levels(tomogram_of(volume), parameters)
     assert_levels_agree(levels_of(found), whole_volume_levels(volume, parameters))
+
+
+@pytest.mark.parametrize("contrast", ["dark", "bright"])
+@pytest.mark.parametrize("parameters", PARAMETERS.values(), ids=list(PARAMETERS))
+def test_threads_give_the_same_bytes(
+    monkeypatch: pytest.MonkeyPatch, parameters: Preprocessing, contrast: Contrast
+) -> None:
+    monkeypatch.setattr(filtered_slabs, "_SECTIONS", 3)
+    volume = textured((45, 40, 34))
+    volume[:, :6] = 7  # constant fill
+    mask = array_mask(np.arange(40)[None, :, None] + np.zeros(volume.shape) > 9, tomogram_of(volume))
+    one, *more = (grey_levels(tomogram_of(volume), parameters, contrast, mask, threads=n) for n in (1, 2, 3, 16))
+    for other in more:
+        assert np.array_equal(other.filtered, one.filtered)
+        assert replace(other, filtered=one.filtered) == one
+
+
+def test_an_error_of_a_thread_is_the_same_and_leaves_none_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filtered_slabs, "_SECTIONS", 1)
+    volume = textured((60, 40, 34), np.float32)
+    volume[31, 5, 6] = np.nan
+    said = []
+    for threads in (1, 2, 3):
+        with pytest.raises(InputError, match="NaN or infinite voxels near section 30") as caught:
+            grey_levels(tomogram_of(volume), Preprocessing(), threads=threads)
+        said.append(str(caught.value))
+        assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("milopyp-work")]
+    assert len(set(said)) == 1
+
+
+def test_large_sections_go_through_fewer_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each thread's slab, and what the filter sees of its neighbours, takes memory."""
+    asked = []
+    monkeypatch.setattr(filtered_slabs, "Workers", lambda threads: asked.append(threads) or Workers(threads))
+    monkeypatch.setattr(filtered_slabs, "_SECTIONS", 2)
+    for room in (2 * (2 + 4) * 20 * 30, 1):
+        monkeypatch.setattr(filtered_slabs, "_IN_FLIGHT", room)
+        grey_levels(tomogram_of(textured((25, 20, 30))), Preprocessing(), threads=7)
+    assert asked == [2, 0]
 
 
 @pytest.mark.parametrize("pairing", ["none", "max", "mean"])

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain, repeat
 from pathlib import Path
 
 from msgspec import structs
 
-from milopyp_shared import axes, peaks
+from milopyp_shared import axes
 from milopyp_shared.atomic import SUFFIX, remove_leftovers
 from milopyp_shared.errors import FullDiskError, InputError, MilopypError, memory_error
 from milopyp_shared.files import file_size
@@ -39,6 +39,7 @@ from .records import RECORDS, Failed, Picked, RunSummary, TomogramRecord, write_
 from .stage import SUFFIX as STAGE
 from .stage import Stage, clear_stage, stage_of
 from .states import Cut, Done, State
+from .warm_up import WarmUp
 
 
 def pick_all(
@@ -67,13 +68,11 @@ def pick_all(
     """
     folder = run.folder / RECORDS
     run.begin()
-    # The kernels are compiled, or read from where they are kept, while the network is busy.
-    compiling = threading.Thread(target=peaks.warm_up, name="milopyp-compile", daemon=True)
-    compiling.start()
     done = {name: state for name, state in states.items() if isinstance(state, Done)}
     named = {image.name: image for image in images}
     work = {image.name: file_size(image.path) for image in images}
     not_cut: dict[str, str] = {}
+    warm_up = WarmUp()
     with run.console.progress("tomogram", len(images), sum(work.values())) as progress, Leases(folder) as leases:
         # looked for once: folders of thousands of files take long to list
         beside = [path.name for path in folder.iterdir() if path.suffix != ".json"]
@@ -86,7 +85,7 @@ def pick_all(
             progress.skip(f"{name} {_done_already(state.record)}", work[name])
         waiting = [image for image in images if image.name not in done]
         parts = [path.name for place in (run.folder, folder) for path in place.glob(f".*{SUFFIX}")]
-        with_what = _Work(run, leases, overwrite, parts, {} if opened is None else opened)
+        with_what = _Work(run, leases, overwrite, parts, {} if opened is None else opened, _threads(run), warm_up)
         prepared = ((image, _acquire_and_prepare(with_what, image)) for image in waiting)
         for image, found in prefetch(prepared):
             if found is None:
@@ -99,9 +98,15 @@ def pick_all(
             leases.release(image.name)
             count = progress.step if isinstance(found, _Ready) else progress.skip
             count(f"{image.name} {said}", work[image.name])
-    compiling.join()
+    warm_up.end()
     summary = summarise(run)
     return structs.replace(summary, failed=summary.failed | not_cut)
+
+
+def _threads(run: PickingRun) -> Iterator[int]:
+    """For each tomogram that is prepared: all for the first, for which the network waits, then what that leaves."""
+    everything = run.model.threads
+    return chain([everything], repeat(everything if run.model.provider.gpu else 1))
 
 
 def _has_candidates(run: PickingRun, state: Cut) -> bool:
@@ -151,6 +156,10 @@ class _Work:
         Names of the temporary files that were there when this process began.
     opened
         Tomograms that are open already, each until it is taken.
+    threads
+        To prepare each of them with, one after the other.
+    warm_up
+        Begins when the first one is prepared.
     """
 
     run: PickingRun
@@ -158,6 +167,8 @@ class _Work:
     overwrite: bool
     parts: Sequence[str]
     opened: dict[str, Opened]
+    threads: Iterator[int]
+    warm_up: WarmUp
 
 
 @dataclass(frozen=True)
@@ -182,10 +193,10 @@ def _acquire_and_prepare(work: _Work, image: ImageEntry) -> _Ready | Done | Cut 
         found = opened or open_input(run, image)
         margin_in_voxels(run.options.selection, found.tomogram.frame)  # known to be impossible before the work is done
         check_formats(run, image, found.tomogram)
-        return _Ready(
-            prepare(found.tomogram, run.model.recipe, run.options.contrast, run.options.rescale, found.mask),
-            found.asked,
-        )
+        recipe, options, threads = run.model.recipe, run.options, next(work.threads)
+        prepared = prepare(found.tomogram, recipe, options.contrast, options.rescale, found.mask, threads=threads)
+        work.warm_up.begin()
+        return _Ready(prepared, found.asked)
     except (MilopypError, MemoryError) as error:
         return _failed(run, image, error)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from milopyp_shared.errors import CheckError, ContradictionError
 from milopyp_shared.recipe import Recipe
+from milopyp_shared.system import allowed_threads
 from milopyp_shared.tiles import Piece, Read, Shape
 
 from .checkpoint import SUFFIXES, export_of
@@ -34,6 +35,8 @@ class Model:
         What it runs on.
     engine
         Makes heat maps there.
+    threads
+        Of the CPU that it may use.
     """
 
     path: Path
@@ -41,6 +44,7 @@ class Model:
     recipe: Recipe
     provider: Provider
     engine: Engine
+    threads: int
 
     def iter_heat_map(self, read: Read, shape: Shape, input_range: tuple[float, float]) -> Iterator[Piece]:
         """The heat map of a volume, piece by piece, the way that costs least within the memory.
@@ -158,7 +162,7 @@ def _opened(file: ModelFile, provider: Provider, machine: Machine, say: Callable
             where=file.path,
             remedy="Run milopyp doctor; --provider cpu works everywhere.",
         ) from error
-    return Model(file.path, file.sha256, file.recipe, provider, engine)
+    return Model(file.path, file.sha256, file.recipe, provider, engine, machine.threads or allowed_threads())
 
 
 def _is_checkpoint(path: Path) -> bool:
