@@ -1,16 +1,17 @@
 """Picking speed and memory, beside the published method in eager PyTorch.
 
 Four tables: whole processes on one tomogram of 512 x 512 x 256; the network alone, beside PyTorch and beside what the
-machine can do; peaks and suppression, beside scipy; memory against the size of the tomogram. Networks have random
-weights unless models are given: speed does not depend on them (the number of candidates does, a little).
+machine can do in the same precision; peaks and suppression, beside scipy; memory against the size of the tomogram.
+Networks have random weights, or a random head: speed does not depend on them (the number of candidates does, a little).
 
-    python benchmarks/bench_inference.py                     all tables, 20 to 30 minutes on two cores
+    python benchmarks/bench_inference.py                     all tables, half an hour on two cores
     python benchmarks/bench_inference.py --tables network,peaks
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +29,24 @@ import torch
 from bench_export import settle
 from machine import describe_machine
 
-from milopyp_export.convert import build
+from milopyp_export.convert import build, in_integers
 from milopyp_export.graph import PickingGraph
-from milopyp_export.precision import quantise
 from milopyp_inference.engine.machine import Machine
 from milopyp_inference.engine.model import open_model
+from milopyp_inference.engine.openvino_runtime import import_openvino
 from milopyp_inference.engine.streaming import ChunkStream
 from milopyp_shared import preprocessing as grey_module
 from milopyp_shared.mrc import write_mrc
 from milopyp_shared.peaks import find_candidates, nms, warm_up
 from milopyp_shared.preprocessing import Preprocessing
+from milopyp_shared.pretrained_weights import read_pretrained
 from milopyp_shared.recipe import Recipe, Threshold
+from milopyp_training.networks.pretrained import build_pretrained
 from milopyp_training.networks.section_unet import SectionUNet
 from milopyp_training.networks.unet3d import UNet3d
 
 TABLES = ("network", "peaks", "whole", "memory")
-NETWORKS = {"unet_4": lambda: SectionUNet(4), "unet3d": UNet3d}
+PRECISIONS = ("fp32", "bf16", "int8")
 REFERENCE = "published method, eager PyTorch, whole volume at once"
 LEVELS = np.array([0.0, 255.0], np.float32)
 
@@ -68,25 +72,50 @@ def main() -> None:
 
 
 def make_models(folder: Path) -> dict[str, Path]:
-    """Both networks in fp32 and int8, with random weights."""
+    """The networks in fp32 and int8, by name and precision."""
     models = {}
     rng = np.random.default_rng(1)
+    slab = {"sections": rng.integers(0, 256, (1, 12, 128, 128), np.uint8), "levels": LEVELS}
     for name, make in NETWORKS.items():
-        torch.manual_seed(1)
-        network = make().eval()
-        settle(network)
-        make_quiet(network)
-        parameters = grey_module.published() if name == "unet_4" else Preprocessing()
-        preset = "published" if name == "unet_4" else "default"
-        recipe = Recipe(name, preset, parameters, network.geometry(), 20.0, Threshold(0.9, "none"))
+        network = make()
+        grey = grey_module.published() if name == "unet_4" else Preprocessing()
+        architecture = "unet_4" if name == "unet_4" else "unet3d"
+        recipe = Recipe(
+            architecture, "published" if name == "unet_4" else "default", grey, network.geometry(), 20.0,
+            Threshold(0.9, "none"), network.architecture_options,
+        )  # fmt: skip
         graph = PickingGraph(network, 1e-4 if name == "unet_4" else 0.0)
-        models[f"{name} fp32"] = folder / f"{name}.onnx"
-        build(graph, recipe).save(models[f"{name} fp32"])
-        stacked = build(graph, recipe, "conv2d_stack")
-        slab = {"sections": rng.integers(0, 256, (1, 12, 128, 128), np.uint8), "levels": LEVELS}
-        models[f"{name} int8"] = folder / f"{name}_int8.onnx"
-        quantised_file(stacked, slab, models[f"{name} int8"])
+        for precision in ("fp32", "int8"):
+            built = build(graph, recipe, "conv2d_stack" if precision == "int8" else "conv2d_sum")
+            if precision == "int8":
+                built = in_integers(replace(built, recipe=replace(built.recipe, precision="int8")), [slab], False)
+            models[f"{name} {precision}"] = folder / f"{name}_{precision}.onnx"
+            built.save(models[f"{name} {precision}"])
     return models
+
+
+def settled(network: Any) -> Any:
+    """A network of random weights in evaluation mode, whose numbers stay in range."""
+    torch.manual_seed(1)
+    network = network.eval()
+    settle(network)
+    make_quiet(network)
+    return network
+
+
+def pretrained() -> Any:
+    """The shipped network, with a random head."""
+    torch.manual_seed(1)
+    network = build_pretrained(read_pretrained()).eval()
+    make_quiet(network)
+    return network
+
+
+NETWORKS: dict[str, Callable[[], Any]] = {
+    "unet_4": lambda: settled(SectionUNet(4)),
+    "scratch": lambda: settled(UNet3d()),
+    "pretrained": pretrained,
+}
 
 
 def make_quiet(network: Any) -> None:
@@ -101,41 +130,47 @@ def make_quiet(network: Any) -> None:
         network.head.bias.copy_((network.head.bias - logits.mean()) / logits.std() - 8.0)
 
 
-def quantised_file(built: Any, slab: dict[str, Any], path: Path) -> None:
-    from dataclasses import replace
-
-    from milopyp_export.streaming_graph import streaming_inputs
-
-    inputs = streaming_inputs(built.streaming, built.recipe.chunks, [slab])
-    recipe = replace(built.recipe, precision="int8")
-    whole, streaming = quantise(built.whole, [slab], False), quantise(built.streaming, inputs, False)
-    replace(built, whole=whole, streaming=streaming, recipe=recipe).save(path)
-
-
 def table_of_network(folder: Path, models: dict[str, Path], options: argparse.Namespace) -> None:
-    """The network stage of a section of 512 x 512, in chunks of 8 sections as picking runs it."""
-    sections = np.random.default_rng(1).integers(0, 256, (8, 512, 512), np.uint8)
-    as_float = torch.from_numpy(sections[None].astype(np.float32) / 255)
-    peak = convolution_peak(options.threads)
-    print(f"Largest rate of a 3 x 3 convolution of 128 channels in PyTorch here: {peak:.0f} GFLOP/s\n")
+    """The network stage of a section of 512 x 512, in the pieces in which picking runs it within a gigabyte."""
+    rng = np.random.default_rng(1)
+    peaks = {precision: convolution_peak(precision, options.threads) for precision in PRECISIONS}
+    said = ", ".join(f"{rate:.0f} in {precision}" for precision, rate in peaks.items())
+    print(f"Largest rate of a 3 x 3 x 3 convolution of 128 channels in OpenVINO here, GFLOP/s: {said}\n")
     print("| network | s per section | PyTorch / this | GFLOP/s | part of the peak |\n|---|---|---|---|---|")
     for name, make in NETWORKS.items():
-        network = make().eval()
-        runs: dict[str, Callable[[], Any]] = {"PyTorch eager, fp32": lambda network=network: eager(network, as_float)}
+        network = make()
+        slab = rng.integers(0, 256, (8, 512, 512), np.uint8)
+        as_float = torch.from_numpy(slab[None].astype(np.float32) / 255)
+        runs: dict[str, tuple[str, int, Callable[[], Any]]] = {
+            "PyTorch eager, fp32": ("fp32", 8, lambda network=network, x=as_float: eager(network, x))
+        }
         for precision in ("fp32", "int8"):
             model = open_model(models[f"{name} {precision}"], Machine("cpu", threads=options.threads))
             chunks = model.recipe.chunks
             assert chunks is not None
             stream = ChunkStream(model.engine.streaming_session, chunks, LEVELS, 10**6, (512, 512))
-            runs[f"onnxruntime, {precision}"] = lambda stream=stream: stream.run(stream.inputs(sections, 400))
-        times = interleaved(runs, options.rounds)
-        flops = operations(network) * 512 * 512
-        for what, seconds in times.items():
-            rate = flops / (seconds / 8) / 1e9
-            part = f"{rate / peak:.0%}" if "fp32" in what else ""
+            runs[f"onnxruntime, {precision}"] = (
+                precision, 8, lambda stream=stream, slab=slab: stream.run(stream.inputs(slab, 400))
+            )  # fmt: skip
+        for precision in PRECISIONS:
+            file = models[f"{name} {'int8' if precision == 'int8' else 'fp32'}"]
+            wanted = "bf16" if precision == "bf16" else None
+            model = open_model(file, Machine("openvino", threads=options.threads, precision=wanted))
+            tile = model.engine.plan((128, 512, 512)).largest
+            block = rng.integers(0, 256, tile, np.uint8)
+            hint = "bf16" if wanted else "f32"
+            sections = tile[0] * tile[1] * tile[2] / (512 * 512)
+            runs[f"OpenVINO, {precision}"] = (
+                precision, sections, lambda engine=model.engine, block=block, hint=hint: engine.run(block, LEVELS, hint)
+            )  # fmt: skip
+        times = interleaved({what: run for what, (_, _, run) in runs.items()}, options.rounds)
+        seconds = {what: times[what] / sections for what, (_, sections, _) in runs.items()}
+        for what, (precision, _, _) in runs.items():
+            rate = operations(network) * 512 * 512 / seconds[what] / 1e9
             print(
-                f"| {name}, {what} | {seconds / 8:.3f} | {times['PyTorch eager, fp32'] / seconds:.2f} | {rate:.0f} "
-                f"| {part} |"
+                f"| {name}, {what} | {seconds[what]:.4f} | {seconds['PyTorch eager, fp32'] / seconds[what]:.1f} "
+                f"| {rate:.0f} | {rate / peaks[precision]:.0%} |",
+                flush=True,
             )
 
 
@@ -167,11 +202,17 @@ def table_of_peaks(folder: Path, models: dict[str, Path], options: argparse.Name
 
 def table_of_whole(folder: Path, models: dict[str, Path], options: argparse.Namespace) -> None:
     """Whole processes, one pass without mirrored copies."""
-    tomogram = write_noise(folder / "whole.mrc", options.size)
-    commands = {
-        name: infer([tomogram], model, folder / f"out_{name.replace(' ', '_')}", options.threads)
-        for name, model in models.items()
-    }
+    tomogram, outs = write_noise(folder / "whole.mrc", options.size), dict[str, Path]()
+    commands = {}
+    for name in models:
+        ways = {"cpu": [], "openvino": [], "openvino, bf16": ["--precision", "bf16"]}
+        for way, more in ways.items():
+            if more and name.endswith("int8"):
+                continue
+            words = ["--provider", way.partition(",")[0], *more]
+            out = folder / f"out_{len(commands)}"
+            commands[f"{name}, {way}"] = [*infer([tomogram], models[name], out, options.threads), *words]
+            outs[f"{name}, {way}"] = out
     commands[REFERENCE] = [
         sys.executable, __file__, "--published", str(tomogram), "--threads", str(options.threads),
     ]  # fmt: skip
@@ -186,8 +227,8 @@ def table_of_whole(folder: Path, models: dict[str, Path], options: argparse.Name
     print("| what | s | published / this | in the network | preparing | peak memory, MB |\n|---|---|---|---|---|---|")
     for name, runs in found.items():
         seconds, memory = (statistics.median(run[key] for run in runs) for key in ("seconds", "memory"))
-        stages = stages_of(folder / f"out_{name.replace(' ', '_')}")
-        parts = [f"{stages[key] / stages['total']:.0%}" for key in ("network", "preprocess")] if stages else ["", ""]
+        stages = stages_of(outs[name]) if name in outs else {}
+        parts = [f"{stages[key] / seconds:.0%}" for key in ("network", "preprocess")] if stages else ["", ""]
         print(f"| {name} | {seconds:.1f} | {reference / seconds:.1f} | {parts[0]} | {parts[1]} | {memory:.0f} |")
 
 
@@ -198,10 +239,11 @@ def table_of_memory(folder: Path, models: dict[str, Path], options: argparse.Nam
     )
     for count, size, memory in ((2, "512x512x512", "1GB"), (1, "512x512x2048", "1GB"), (1, "1024x1024x512", "2GB")):
         tomograms = [write_noise(folder / f"memory_{number}.mrc", size) for number in range(count)]
-        for name in ("unet3d fp32", "unet_4 int8"):
-            run = measured(infer(tomograms, models[name], folder / "out", options.threads, memory))
+        for name, provider in itertools.product(("pretrained fp32", "unet_4 int8"), ("cpu", "openvino")):
+            command = infer(tomograms, models[name], folder / "out", options.threads, memory)
+            run = measured([*command, "--provider", provider])
             print(
-                f"| {count} x {size} | {name} | {memory} | {run['seconds']:.0f} | {run['memory']:.0f} "
+                f"| {count} x {size} | {name}, {provider} | {memory} | {run['seconds']:.0f} | {run['memory']:.0f} "
                 f"| {run['mapped']:.0f} |",
                 flush=True,
             )
@@ -232,7 +274,7 @@ def infer(tomograms: Sequence[Path], model: Path, out: Path, threads: int, memor
     """A command line."""
     program = str(Path(sys.executable).with_name("milopyp-infer"))
     words = [*tomograms, "--order", "xyz", "--model", model, "--out", out, "--threads", threads, "--memory", memory]
-    return [program, *map(str, words), "--flips", "1", "--overwrite", "--provider", "cpu"]
+    return [program, *map(str, words), "--flips", "1", "--overwrite"]
 
 
 def measured(command: list[str]) -> dict[str, float]:
@@ -304,13 +346,28 @@ def operations(network: torch.nn.Module) -> float:
     return counter.get_total_flops() / sections.numel()
 
 
-def convolution_peak(threads: int) -> float:
-    """GFLOP/s of a large 2D convolution."""
-    torch.set_num_threads(threads)
-    layer, x = torch.nn.Conv2d(128, 128, 3, padding=1).eval(), torch.randn(1, 128, 256, 256)
-    with torch.inference_mode():
-        times = interleaved({"": lambda: layer(x)}, 7)
-    return 2 * 9 * 128 * 128 * 256 * 256 / times[""] / 1e9
+def convolution_peak(precision: str, threads: int) -> float:
+    """GFLOP/s of a large 3D convolution in OpenVINO."""
+    ov = import_openvino()
+    ops, size, channels = ov.opset13, (16, 64, 64), 128
+
+    def in_range(node: Any) -> Any:
+        return ops.fake_quantize(node, *(np.float32(limit) for limit in (-1, 1, -1, 1)), 255)
+
+    x = ops.parameter([1, channels, *size], np.float32)
+    kernel = ops.constant(np.random.default_rng(1).uniform(-1, 1, (channels, channels, 3, 3, 3)).astype(np.float32))
+    nodes = (in_range(x), in_range(kernel)) if precision == "int8" else (x, kernel)
+    one = [1, 1, 1]
+    model = ov.Model([ops.relu(ops.convolution(*nodes, one, one, one, one))], [x])
+    options = {
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": 1,
+    }
+    request = ov.Core().compile_model(model, "CPU", options).create_infer_request()
+    values = np.random.default_rng(1).uniform(-1, 1, (1, channels, *size)).astype(np.float32)
+    seconds = interleaved({"": lambda: request.infer([values], share_outputs=True)}, 7)[""]
+    return float(2 * 27 * channels**2 * np.prod(size) / seconds / 1e9)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def main() -> None:
         ways[f"SLURM, {threads} jobs, 1 CPU each"] = ["--slurm", "--slurm-jobs", str(threads), "--slurm-cpus", "1"]
     with tempfile.TemporaryDirectory(prefix="milopyp-bench-") as name, one_node() if not why else nullcontext():
         folder = Path(name)
-        model = make_models(folder)["unet3d fp32"]
+        model = make_models(folder)["scratch fp32"]
         first = write_noise(folder / "t0.mrc", SIZE)
         entries = [ImageEntry(f"t{number}", folder / f"t{number}.mrc") for number in range(COUNT)]
         for entry in entries[1:]:

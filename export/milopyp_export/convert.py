@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import onnx
+from numpy.typing import NDArray
 
 from milopyp_inference.engine.model_file import read_model_file
 from milopyp_shared import cpu
@@ -196,7 +198,7 @@ def _write(
         if plain:
             say("this CPU has no VNNI: int8 is hardly faster than fp32 here")
         say(f"rounding to integers, by {counted(len(options.calibration), 'tomogram')}")
-        built = _quantised(built, options, reduce_range)
+        built = in_integers(built, list(calibration_slabs(options.calibration, built.recipe)), reduce_range)
         built.save(part)
         figures = {"fp32_max_difference": figures["max_difference"], "reduced_range": float(reduce_range)}
     if built.further:
@@ -209,9 +211,8 @@ def _write(
     return built.save(part, {"opset": float(OPSET)} | figures)
 
 
-def _quantised(built: Built, options: ExportOptions, reduce_range: bool) -> Built:
-    """The graphs in integers, calibrated on the same slabs."""
-    slabs = list(calibration_slabs(options.calibration, built.recipe))
+def in_integers(built: Built, slabs: Sequence[dict[str, NDArray[Any]]], reduce_range: bool) -> Built:
+    """The graphs in integers, calibrated on the same slabs; parameters as for `precision.quantise`."""
     whole = quantise(built.whole, slabs, reduce_range)
     if built.recipe.chunks is None:
         return replace(built, whole=whole)
