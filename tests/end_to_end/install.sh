@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs milopyp as a deployment machine does, pip install '.[cpu]', into a fresh environment: no PyTorch may come
-# along, and milopyp-infer must pick a tomogram there with the committed toy model. Needs a package index.
+# along, and milopyp-infer must pick a tomogram there with the committed toy model, then the same with '.[cpu,openvino]'.
+# Needs a package index.
 set -euo pipefail
 root="$(cd "$(dirname "$0")/../.." && pwd)"
 work="$(mktemp -d)"
@@ -29,6 +30,11 @@ venv/bin/milopyp learn phantoms/images.txt phantoms/coords.txt --bbox 18 -o lear
 venv/bin/milopyp-infer phantoms/phantom_1.mrc --model learned.onnx --out learned
 test -s learned/phantom_1.txt || { echo "FAILED: what was learned picks nothing"; exit 1; }
 picks="$(wc -l < picks/phantom_1.txt)"
+venv/bin/pip install --quiet --disable-pip-version-check -c "$root/constraints.txt" "$root[cpu,openvino]"
+venv/bin/milopyp doctor | grep -q "^openvino *works" || { echo "FAILED: OpenVINO does not work"; exit 1; }
+venv/bin/milopyp-infer phantoms/phantom_1.mrc --model "$root/tests/data/toy.onnx" --out with_openvino --out-thresh 0.1
+grep -q '"provider": "OpenVINO"' with_openvino/records/phantom_1.json || { echo "FAILED: auto did not take OpenVINO"; exit 1; }
+cmp picks/phantom_1.txt with_openvino/phantom_1.txt || { echo "FAILED: OpenVINO picks otherwise"; exit 1; }
 if [ "$picks" -lt 1 ]; then
     echo "FAILED: no particle was picked"
     exit 1
