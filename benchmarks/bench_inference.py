@@ -158,10 +158,9 @@ def table_of_network(folder: Path, models: dict[str, Path], options: argparse.Na
             model = open_model(file, Machine("openvino", threads=options.threads, precision=wanted))
             tile = model.engine.plan((128, 512, 512)).largest
             block = rng.integers(0, 256, tile, np.uint8)
-            hint = "bf16" if wanted else "f32"
             sections = tile[0] * tile[1] * tile[2] / (512 * 512)
             runs[f"OpenVINO, {precision}"] = (
-                precision, sections, lambda engine=model.engine, block=block, hint=hint: engine.run(block, LEVELS, hint)
+                precision, sections, lambda engine=model.engine, block=block: engine.run(block, LEVELS)
             )  # fmt: skip
         times = interleaved({what: run for what, (_, _, run) in runs.items()}, options.rounds)
         seconds = {what: times[what] / sections for what, (_, sections, _) in runs.items()}

@@ -29,10 +29,11 @@ TRAINED = "How it was trained (for published checkpoints without opt.txt beside 
 @option("--overwrite", is_flag=True, group="Output", help="Replace an existing file.")
 @option(
     "--precision",
-    type=click.Choice(["fp32", "fp16", "int8"]),
+    type=click.Choice(["fp32", "fp16", "bf16", "int8"]),
     default="fp32",
     group="Output",
-    help="fp16 is for GPUs; int8 for CPUs with VNNI, and needs --calibration.",
+    help="fp16 is for GPUs; int8 for CPUs with VNNI, and needs --calibration; bf16 for OpenVINO on CPUs that have it, "
+    "and needs --verify-on.",
 )
 @option(
     "--for",

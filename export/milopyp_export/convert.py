@@ -14,9 +14,10 @@ import onnx
 from numpy.typing import NDArray
 
 from milopyp_inference.engine.model_file import read_model_file
+from milopyp_inference.engine.openvino_runtime import obstacle_to_bf16
 from milopyp_shared import cpu
 from milopyp_shared.atomic import atomic_write
-from milopyp_shared.errors import CheckError, UsageError
+from milopyp_shared.errors import CheckError, MissingDependency, UsageError
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.recipe import CHUNKS_KEY, VOLUME_KEY, Chunks, Recipe
 from milopyp_shared.wording import counted
@@ -52,7 +53,7 @@ class ExportOptions:
     Attributes
     ----------
     precision
-        ``fp32``, ``fp16`` or ``int8``.
+        ``fp32``, ``fp16``, ``bf16`` (the graphs of fp32, judged as OpenVINO runs them in bf16) or ``int8``.
     target
         ``cpu`` or ``gpu``: what the graph's layout is for; None: the precision's usual one.
     facts
@@ -84,9 +85,24 @@ class ExportOptions:
             if self.target == "gpu":
                 raise UsageError("int8 files are for CPUs", where="--for", expected="--precision fp16 for GPUs")
             return
+        if self.precision == "bf16":
+            self._refuse_bf16_unjudged()
         for name, value in (("--calibration", self.calibration), ("--reduce-range", self.reduce_range)):
             if value:
                 raise UsageError(f"has no effect on {self.precision}", where=name, expected="--precision int8 as well")
+
+    def _refuse_bf16_unjudged(self) -> None:
+        if not self.verify_on:
+            raise UsageError(
+                "bf16 needs tomograms to be judged by",
+                where="--precision",
+                expected="--verify-on LIST, an image list of a few of them",
+                remedy="Give the list of the training tomograms.",
+            )
+        if self.target == "gpu":
+            raise UsageError("bf16 files are for CPUs", where="--for", expected="--precision fp16 for GPUs")
+        if reason := obstacle_to_bf16():
+            raise MissingDependency(f"bf16 cannot be judged here: {reason}", where="--precision", expected="fp32")
 
 
 def picking_graph(network: PickingNetwork, recipe: Recipe) -> PickingGraph:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from numpy.typing import NDArray
 
 from milopyp_inference.engine.machine import Machine
 from milopyp_inference.engine.model import open_model
-from milopyp_inference.engine.model_file import GraphFile
+from milopyp_inference.engine.model_file import GraphFile, read_model_file
+from milopyp_inference.engine.openvino_runtime import obstacle_to_openvino
 from milopyp_inference.engine.providers.base import Engine
+from milopyp_inference.engine.providers.openvino import OpenvinoEngine
 from milopyp_inference.engine.runtime import import_onnxruntime
 from milopyp_inference.pipeline import prepare
 from milopyp_shared import axes
@@ -36,7 +39,8 @@ from .graph import FeatureGraph, PickingGraph
 
 LIMIT = 1e-4
 LIMITS = {"fp32": LIMIT, "fp16": 2e-2}
-#: Least share of picks that an int8 file must have in common with PyTorch.
+JUDGED_BY_PICKS = ("int8", "bf16")
+#: Least share of picks that such a file must have in common with PyTorch.
 AGREEMENT = 0.9
 _WORDS = {OUTPUT: "heat map", FEATURES: "features"}
 
@@ -146,6 +150,47 @@ def check_volumes(file: GraphFile, output: str = OUTPUT, limit: float = LIMIT) -
     return largest
 
 
+@dataclass(frozen=True)
+class _Compared:
+    """Heat maps of tomograms and the picks in them, PyTorch's beside those of one way to run the file."""
+
+    worst: float = 0.0
+    total: float = 0.0
+    voxels: int = 0
+    partners: int = 0
+    picks: int = 0
+    wanted_picks: int = 0
+
+    @classmethod
+    def of(cls, wanted: NDArray[np.float32], found: NDArray[np.float32], recipe: Recipe) -> _Compared:
+        """Of one tomogram."""
+        difference = np.abs(wanted - found)
+        a, b = (_picks(heat, recipe) for heat in (wanted, found))
+        partners = count_partners(a, b, recipe.diameter / 4)
+        total = float(difference.sum(dtype=np.float64))
+        return cls(float(difference.max()), total, difference.size, partners, len(a) + len(b), len(a))
+
+    def __add__(self, other: _Compared) -> _Compared:
+        return _Compared(
+            float(np.max([self.worst, other.worst])),  # unlike max(), keeps a NaN
+            self.total + other.total,
+            self.voxels + other.voxels,
+            self.partners + other.partners,
+            self.picks + other.picks,
+            self.wanted_picks + other.wanted_picks,
+        )
+
+    @property
+    def mean(self) -> float:
+        """Difference of a voxel."""
+        return self.total / self.voxels
+
+    @property
+    def agreement(self) -> float:
+        """Share of the picks of both that have a partner in the other one."""
+        return 2 * self.partners / self.picks if self.picks else 1.0
+
+
 def check_on(
     graph: PickingGraph,
     path: Path,
@@ -155,46 +200,60 @@ def check_on(
 ) -> dict[str, float]:
     """Compare on real tomograms, prepared and picked as the recipe says, and return the figures for it.
 
-    fp32 and fp16 are judged by the largest difference of the heat maps, int8 by the picks at the suggested threshold:
-    the share of both sets that have a partner in the other one within half a particle radius.
+    fp32 and fp16 are judged by the largest difference of the heat maps, int8 and bf16 by the picks at the suggested
+    threshold: the share of both sets that have a partner in the other one within half a particle radius. int8 is judged
+    as onnxruntime runs it and as OpenVINO does, and the figures are those of the worse one.
 
     Raises
     ------
     InputError
         A tomogram that cannot be read.
     CheckError
-        The file is not close enough, or, for int8, there are no picks to judge by.
+        The file is not close enough, or, for int8 and bf16, there are no picks to judge by.
     """
-    wanted_by, found_by = _pytorch(graph), _onnxruntime(path)
-    worst, total, voxels, partners, picks, wanted_picks = 0.0, 0.0, 0, 0, 0, 0
+    wanted_by = _pytorch(graph)
+    ways = _ways(path, recipe)
+    found = dict.fromkeys(ways, _Compared())
     for image in images:
         grey = prepare(open_tomogram(image.path, recipe.order or axes.AUTO), recipe).grey
-        heats = [_heat_map(run, grey, recipe) for run in (wanted_by, found_by)]
-        difference = np.abs(heats[0] - heats[1])
-        worst = float(np.max([worst, difference.max()]))  # unlike max(), keeps a NaN
-        total, voxels = total + float(difference.sum(dtype=np.float64)), voxels + difference.size
-        wanted, found = (_picks(heat, recipe) for heat in heats)
-        common = count_partners(wanted, found, recipe.diameter / 4)
-        partners, picks, wanted_picks = partners + common, picks + len(wanted) + len(found), wanted_picks + len(wanted)
-        say(
-            f"{image.name}: heat maps differ by {difference.max():.2g} at most, {difference.mean():.2g} on average; "
-            f"{common} of {counted(len(wanted), 'pick')} in common"
-        )
-    agreement = 2 * partners / picks if picks else 1.0
+        wanted = _heat_map(wanted_by, grey, recipe)
+        for name, run in ways.items():
+            one = _Compared.of(wanted, _heat_map(run, grey, recipe), recipe)
+            found[name] += one
+            say(
+                f"{image.name} in {name}: heat maps differ by {one.worst:.2g} at most, {one.mean:.2g} on average; "
+                f"{one.partners} of {counted(one.wanted_picks, 'pick')} in common"
+            )
+    worst = min(found.values(), key=lambda compared: (compared.agreement, -compared.worst))
     figures = {
         "tomograms": float(len(images)),
-        "tomogram_max_difference": worst,
-        "tomogram_mean_difference": total / voxels,
-        "picks": float(wanted_picks),
-        "pick_agreement": agreement,
+        "tomogram_max_difference": worst.worst,
+        "tomogram_mean_difference": worst.mean,
+        "picks": float(worst.wanted_picks),
+        "pick_agreement": worst.agreement,
     }
-    if recipe.precision == "int8":
-        _judge_by_picks(agreement, picks, path)
+    if recipe.precision in JUDGED_BY_PICKS:
+        _judge_by_picks(worst.agreement, worst.picks, path)
         return figures | {"pick_agreement_limit": AGREEMENT}
     limit = LIMITS[recipe.precision]
-    if not worst <= limit:
-        raise _too_far(f"the exported heat map differs from PyTorch's by {worst:.2g} on a tomogram", path, limit)
+    if not worst.worst <= limit:
+        raise _too_far(f"the exported heat map differs from PyTorch's by {worst.worst:.2g} on a tomogram", path, limit)
     return figures
+
+
+def _ways(path: Path, recipe: Recipe) -> dict[str, Runner]:
+    """How the file is to be compared, by what runs it."""
+    if recipe.precision not in JUDGED_BY_PICKS:
+        return {"onnxruntime": _onnxruntime(path)}
+    file = read_model_file(path)
+    if recipe.precision == "bf16":
+        return {"OpenVINO": OpenvinoEngine(file, Machine(precision="bf16"), lambda text: None).run}
+    ways = {"onnxruntime": _onnxruntime(path)}
+    if not file.volume_graph:
+        return ways
+    if obstacle_to_openvino() is None:
+        return ways | {"OpenVINO": OpenvinoEngine(file, Machine(), lambda text: None).run}
+    return ways | {"3D convolutions": _onnxruntime(file.volume_graph)}
 
 
 def count_partners(a: Picks, b: Picks, radius: float) -> int:

@@ -36,10 +36,10 @@ from milopyp_training.networks.registry import NETWORKS
 
 from .lowering import LOWERINGS, Layout
 
-Precision = Literal["fp32", "fp16", "int8"]
+Precision = Literal["fp32", "fp16", "bf16", "int8"]
 Target = Literal["cpu", "gpu"]
 
-TARGETS: dict[str, Target] = {"fp32": "cpu", "fp16": "gpu", "int8": "cpu"}
+TARGETS: dict[str, Target] = {"fp32": "cpu", "fp16": "gpu", "bf16": "cpu", "int8": "cpu"}
 _QUANTISED = ("Conv", "MaxPool", "Concat", "Slice", "Max", "Unsqueeze", "Reshape", "Resize", "Mul")
 
 # Enough of a tomogram to meet its extremes, little enough to take seconds.

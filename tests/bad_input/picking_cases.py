@@ -127,6 +127,8 @@ OPTIONS = [
          "a size like 2GB, 800MB or 1.5GiB", picking(volume("a.mrc")), facts=("'plenty'",)),
     Case("less memory than the program takes", f"{INFER} a.mrc --memory 50MB", UsageError, "--memory",
          "more than 300 MB, which the program itself takes", picking(volume("a.mrc"))),
+    Case("bf16 on another provider", f"{INFER} a.mrc --precision bf16 --provider cpu", ContradictionError,
+         "--provider cpu", "--provider openvino, or auto", picking(volume("a.mrc")), facts=("--precision bf16",)),
     Case("less memory than a tile takes", f"{INFER} a.mrc --provider cpu --memory 300050KB", UsageError, "--memory",
          "at least 303 MB for this model and 96 x 96 pixels", picking(volume("a.mrc", noise((32, 96, 96)))),
          facts=("300 MB",)),

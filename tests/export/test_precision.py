@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from milopyp_export.graph import PickingGraph, make_graph
 from milopyp_export.precision import calibration_slabs, kept_in_fp32, layout_for, quantise
 from milopyp_inference.engine.machine import Machine
 from milopyp_inference.engine.model import open_model
+from milopyp_inference.engine.model_file import read_model_file
+from milopyp_inference.engine.openvino_runtime import obstacle_to_bf16
 from milopyp_inference.pipeline import prepare, run_network
 from milopyp_shared.errors import CheckError, UsageError
 from milopyp_shared.lists import read_image_list
@@ -155,6 +158,8 @@ def test_integers_are_judged_by_their_picks(
         ("--calibration {list}", "--calibration: has no effect on fp32"),
         ("--precision fp16 --reduce-range", "--reduce-range: has no effect on fp16"),
         ("--precision int8 --calibration gone.txt", "gone.txt: no such file"),
+        ("--precision bf16", "bf16 needs tomograms to be judged by"),
+        ("--precision bf16 --for gpu --verify-on {list}", "bf16 files are for CPUs"),
     ],
 )
 def test_refusals(
@@ -166,6 +171,33 @@ def test_refusals(
     [line] = outcome.errors
     assert words in line
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(obstacle_to_bf16() is not None, reason=f"bf16: {obstacle_to_bf16()}")
+def test_bf16_is_the_graphs_of_fp32_judged_as_openvino_runs_them(
+    detector: Path, tomograms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = run_line(f"milopyp-export {detector} -o a.onnx --precision bf16 --verify-on {tomograms}")
+    assert outcome.code == 0, outcome.err
+    assert "p1 in OpenVINO: heat maps differ by " in outcome.out
+    file, exact = read_model_file("a.onnx"), read_model_file(TOY)
+    figures = file.recipe.parity
+    assert (file.recipe.precision, figures["pick_agreement"], figures["picks"]) == ("bf16", 1.0, 20)
+    assert figures["max_difference"] < 1e-5 < figures["tomogram_max_difference"] < 0.05
+    assert (file.volume_graph, file.aligned_graph) == (exact.volume_graph, exact.aligned_graph)
+    for provider, words, operators in (
+        ("auto", "running on openvino", "OpenVINO, bf16"),
+        ("cpu", "a.onnx was judged in bf16, which cpu does not have: it runs in fp32", "CPUExecutionProvider"),
+    ):
+        tomogram = tomograms.with_name("p1.mrc")
+        line = f"milopyp-infer {tomogram} --model a.onnx --out {provider} --provider {provider} --threads 1"
+        outcome = run_line(line)
+        assert outcome.code == 0, outcome.err
+        assert words in outcome.out
+        record = json.loads(Path(provider, "records/p1.json").read_text())
+        assert (list(record["operators"]), record["picks"]) == ([operators], 10)
+    assert "fp32" not in run_line("milopyp show a.onnx").out.partition("bf16 in OpenVINO, else fp32")[2]
 
 
 def test_options_that_fit() -> None:

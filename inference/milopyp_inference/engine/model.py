@@ -138,14 +138,16 @@ def precision_of(recipe: Recipe, wanted: str | None, where: Path) -> str:
     ContradictionError
         A file of integers or half precision is asked to run in another one.
     """
-    if wanted not in (None, recipe.precision) and recipe.precision != "fp32":
+    if recipe.precision in ("fp32", "bf16"):  # the same graphs; every provider runs them in fp32
+        return wanted or "fp32"
+    if wanted not in (None, recipe.precision):
         raise ContradictionError(
             f"is an {recipe.precision} file, but --precision {wanted} is asked for",
             where=where,
             expected="an fp32 file beside --precision",
             remedy="Leave --precision out, or export the checkpoint in fp32.",
         )
-    return wanted or recipe.precision
+    return recipe.precision
 
 
 def _unsuited(name: str, file: ModelFile) -> str | None:
@@ -154,6 +156,8 @@ def _unsuited(name: str, file: ModelFile) -> str | None:
 
 def _opened(file: ModelFile, provider: Provider, machine: Machine, say: Callable[[str], None]) -> Model:
     engine_of = provider.load()
+    if file.recipe.precision == "bf16" and provider.name != "openvino":
+        say(f"{file.path.name} was judged in bf16, which {provider.name} does not have: it runs in fp32")
     try:
         engine = engine_of(file, replace(machine, provider=provider.name), say)
     except runtime_errors() as error:

@@ -56,6 +56,13 @@ def obstacle_to_openvino() -> str | None:
     return None
 
 
+def obstacle_to_bf16() -> str | None:
+    """Why nothing can be computed in bf16 here; None when it can."""
+    if reason := obstacle_to_openvino():
+        return f"OpenVINO cannot be used, {reason}"
+    return None if has_bf16(import_openvino().Core()) else "this CPU has no bf16 arithmetic"
+
+
 def has_bf16(core: Any) -> bool:
     """Whether this CPU multiplies bf16 numbers itself."""
     return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")

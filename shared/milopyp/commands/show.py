@@ -95,7 +95,7 @@ def _facts(partial: Partial) -> dict[str, object]:
 
 def _network(recipe: Recipe) -> str:
     options = ", ".join(f"{name} {value}" for name, value in sorted(recipe.architecture_options.items()))
-    use = {"fp16": ", for GPUs", "int8": ", for CPUs only"}.get(recipe.precision, "")
+    use = {"fp16": ", for GPUs", "bf16": " in OpenVINO, else fp32", "int8": ", for CPUs only"}.get(recipe.precision, "")
     named = f"{recipe.architecture} ({options})" if options else recipe.architecture
     return f"{named}, {recipe.preset} preset, {recipe.precision}{use}"
 

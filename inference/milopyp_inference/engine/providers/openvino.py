@@ -54,6 +54,9 @@ class OpenvinoEngine(Engine):
         self._ov = import_openvino()
         self._core = self._ov.Core()
         if self._precision == "bf16" and not has_bf16(self._core):
+            self._precision = "fp32"
+            say(f"{file.path.name} was judged in bf16, which this CPU does not have: it runs in fp32")
+        if machine.precision == "bf16" and self._precision != "bf16":
             raise MissingDependency(
                 "this CPU has no bf16 arithmetic",
                 where="--precision bf16",
@@ -90,12 +93,15 @@ class OpenvinoEngine(Engine):
         """Tile by tile, those of one size after each other; the next one is read meanwhile."""
 
         def network(block: NDArray[np.uint8]) -> NDArray[np.float32]:
-            return self.run(block, input_range, _HINTS[self._precision])
+            return self.run(block, input_range)
 
         return iter_heat_map(_by_size(tiling), read, network, self._recipe.geometry)
 
-    def run(self, block: NDArray[np.uint8], input_range: NDArray[np.float32], hint: str = "f32") -> NDArray[np.float32]:
-        """Heat map ``(z, y, x)`` of a tile, or another output; `hint` is OpenVINO's word for the precision."""
+    def run(
+        self, block: NDArray[np.uint8], input_range: NDArray[np.float32], precision: str | None = None
+    ) -> NDArray[np.float32]:
+        """Heat map ``(z, y, x)`` of a tile, or another output; `precision` is the engine's when None."""
+        hint = _HINTS[precision or self._precision]
         if any(n < window for n, window in zip(block.shape, self._recipe.geometry.alignment, strict=True)):
             # OpenVINO's pooling refuses less than a window, in what is too small for a tomogram
             return run_on_cpu(self._onnxruntime, block, input_range, self._output)
@@ -106,7 +112,8 @@ class OpenvinoEngine(Engine):
 
     def operators(self) -> dict[str, int]:
         """Of what was compiled last; OpenVINO has its own."""
-        return {"OpenVINO": self._operators} if self._operators else {}
+        name = "OpenVINO, bf16" if self._precision == "bf16" else "OpenVINO"
+        return {name: self._operators} if self._operators else {}
 
     @cached_property
     def _onnxruntime(self) -> Any:

@@ -24,8 +24,10 @@ LIMIT = 1e-4
 class Runs(Protocol):
     """What is compared."""
 
-    def run(self, block: NDArray[np.uint8], input_range: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Heat map, or another output, of a tile, in fp32."""
+    def run(
+        self, block: NDArray[np.uint8], input_range: NDArray[np.float32], precision: str | None = None
+    ) -> NDArray[np.float32]:
+        """Heat map, or another output, of a tile."""
         ...
 
 
@@ -45,7 +47,7 @@ def compare(engine: Runs, file: GraphFile, version: str, output: str) -> None:
     z, y, x = file.recipe.geometry.alignment
     for size in ((2 * z, 5 * y, 4 * x), (2 * z + 1, 4 * y + 3, 5 * x + 1)):
         block = np.random.default_rng(1).normal(127.5, 32.0, size).clip(0, 255).astype(np.uint8)
-        difference = float(np.abs(engine.run(block, levels) - run_on_cpu(session, block, levels, output)).max())
+        difference = float(np.abs(engine.run(block, levels, "fp32") - run_on_cpu(session, block, levels, output)).max())
         if not difference <= LIMIT:
             raise CheckError(
                 f"OpenVINO's result differs from onnxruntime's by {difference:.2g}",
