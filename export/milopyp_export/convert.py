@@ -168,11 +168,13 @@ class Built:
     def save(self, path: Path, figures: dict[str, float] | None = None) -> Recipe:
         """Write one file of all graphs; returns the recipe in it, with the parity `figures`."""
         recipe = replace(self.recipe, parity=figures or {})
+        model = onnx.ModelProto()
+        model.CopyFrom(self.whole)  # which may be made into another file: nothing of this one may stay in it
         for key, graph in self.further.items():
-            embed(self.whole, graph, key)
-        write_recipe(self.whole, recipe)
-        onnx.checker.check_model(self.whole)
-        onnx.save(self.whole, str(path))
+            embed(model, graph, key)
+        write_recipe(model, recipe)
+        onnx.checker.check_model(model)
+        onnx.save(model, str(path))
         return recipe
 
 

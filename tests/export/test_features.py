@@ -45,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def network(folder: Path) -> FeatureNetwork:
-    return open_features(folder, Machine(threads=1))
+    return open_features(folder, Machine("cpu", threads=1))
 
 
 def levels_of(shape: tuple[int, int, int]) -> np.ndarray:

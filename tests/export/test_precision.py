@@ -114,6 +114,11 @@ def test_what_an_integer_file_holds(files: dict[str, tuple[Path, Recipe]]) -> No
     assert 0 < figures["tomogram_max_difference"] < 0.05
     assert figures["chunks_max_difference"] < 0.05
     assert "max_difference" not in figures
+    file = read_model_file(files["int8"][0])
+    assert file.aligned_graph == b""  # nothing of the fp32 file that it was made of
+    for graph in (file.graph, file.streaming_graph, file.volume_graph):
+        onnx.checker.check_model(onnx.load_from_string(graph))
+        assert "QuantizeLinear" in {node.op_type for node in onnx.load_from_string(graph).graph.node}
 
 
 def test_reduced_range_is_seven_bits(

@@ -62,7 +62,7 @@ def golden_case(golden: Path, levels: int, name: str) -> tuple[np.ndarray, np.nd
 def test_golden_heat_maps_for_any_split(exported: tuple[int, Path], golden: Path, name: str) -> None:
     """In tiles of any depth, and in chunks of any length, each computed once."""
     levels, path = exported
-    model = open_model(path, Machine(threads=2))
+    model = open_model(path, Machine("cpu", threads=2))
     geometry = model.recipe.geometry
     for sections, wanted in zip(*golden_case(golden, levels, name), strict=True):
         depth, rows, columns = sections.shape

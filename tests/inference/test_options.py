@@ -16,7 +16,7 @@ import pytest
 from milopyp_inference.cli import infer_command
 from milopyp_inference.decode.filaments import FibreOptions
 from milopyp_inference.decode.published import PublishedOptions
-from milopyp_inference.engine.machine import Machine
+from milopyp_inference.engine.machine import NO_GPU, Machine
 from milopyp_inference.options import InferOptions, check_against_recipe, output_folder, parse_machine
 from milopyp_inference.pick_options import FIBRE_OPTIONS, PUBLISHED_OPTIONS, published_options
 from milopyp_shared import exporter, preprocessing
@@ -250,7 +250,8 @@ def test_output_folders_that_are_refused(given: tuple[Path | None, str | None, s
 @pytest.mark.parametrize("gpus", [None, "-1", " -1 "])
 def test_the_cpu(gpus: str | None) -> None:
     machine = parse_machine(replace(NOTHING, provider="auto" if gpus else "cpu", gpus=gpus, threads=3, memory="2GB"))
-    assert (machine.provider, machine.threads, machine.memory) == ("cpu", 3, 2 * 10**9)
+    assert (machine.threads, machine.memory) == (3, 2 * 10**9)
+    assert (machine.provider, machine.device) == (("auto", NO_GPU) if gpus else ("cpu", None))
 
 
 @pytest.mark.parametrize(
