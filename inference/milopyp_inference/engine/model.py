@@ -119,7 +119,12 @@ def open_model(
     if machine.provider != AUTO:
         choose(machine.provider, precision, gpu=machine.device)
         return _opened(file, PROVIDERS[machine.provider], machine, say)
-    choice = choose(AUTO, precision, lambda name: obstacle_to(name) or _unsuited(name, file), gpu=machine.device)
+
+    def obstacle(name: str) -> str | None:
+        only_one = precision == "bf16"  # which nothing else has
+        return obstacle_to(name) or (None if only_one else PROVIDERS[name].load().unsuited(file))
+
+    choice = choose(AUTO, precision, obstacle, gpu=machine.device)
     say(f"running on {choice}")
     try:
         return _opened(file, PROVIDERS[choice.name], machine, say)
@@ -148,10 +153,6 @@ def precision_of(recipe: Recipe, wanted: str | None, where: Path) -> str:
             remedy="Leave --precision out, or export the checkpoint in fp32.",
         )
     return recipe.precision
-
-
-def _unsuited(name: str, file: ModelFile) -> str | None:
-    return PROVIDERS[name].load().unsuited(file)
 
 
 def _opened(file: ModelFile, provider: Provider, machine: Machine, say: Callable[[str], None]) -> Model:

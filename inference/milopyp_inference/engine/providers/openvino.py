@@ -32,6 +32,7 @@ from .cpu import OPTIONS
 #: Memory per input voxel as a part of what onnxruntime takes in tiles, of the graph for any size and of the faster one.
 #: Measured for the pre-trained network, `UNet3d` of 16 channels and ``unet_4``.
 _MEMORY = {"fp32": (0.75, 0.45), "bf16": (0.42, 0.25), "int8": (0.45, 0.45)}
+_OF_STREAMS = 0.6  # of what is known for streams and tiles together, where tiles have no figure of their own
 _HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}  # the last one is of what is not in integers
 
 
@@ -79,14 +80,19 @@ class OpenvinoEngine(Engine):
 
     @staticmethod
     def unsuited(file: GraphFile) -> str | None:
-        """Files of earlier versions run faster in onnxruntime, but for bf16."""
-        return None if file.volume_graph else "the file has no graph for it, export it again"
+        """Files of earlier versions, and networks without the faster graph in fp32, are no faster than in onnxruntime."""
+        if not file.volume_graph:
+            return "the file has no graph for it, export it again"
+        if file.recipe.precision == "fp32" and not file.aligned_graph:
+            return f"{file.recipe.architecture} is no faster there in fp32"
+        return None
 
     def plan(self, shape: Shape) -> Tiling:
         """Tiles of one size within the memory of the whole process."""
         memory = self._machine.memory or DEFAULT_MEMORY
         part = _MEMORY[self._precision][self._is_aligned(shape)]
-        per_voxel = math.ceil((self._recipe.tile_bytes or self._recipe.working_bytes) * part)
+        known = self._recipe.tile_bytes or self._recipe.working_bytes * _OF_STREAMS
+        per_voxel = math.ceil(known * part)
         return plan_equal_tiles(shape, self._recipe.geometry, memory, per_voxel)
 
     def iter_heat_map(self, tiling: Tiling, read: Read, input_range: NDArray[np.float32]) -> Iterator[Piece]:
