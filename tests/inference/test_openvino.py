@@ -118,7 +118,15 @@ def with_a_wrong_volume(model: onnx.ModelProto) -> None:
     [sigmoid] = [node for node in wrong.graph.node if node.op_type == "Sigmoid"]
     sigmoid.op_type = "Tanh"
     without_volumes(model)
-    embed(model, wrong, VOLUME_KEY)
+    for key in (VOLUME_KEY, ALIGNED_KEY):
+        embed(model, wrong, key)
+
+
+def with_one_volume(model: onnx.ModelProto) -> None:
+    """As the published networks are."""
+    volume = onnx.load_from_string(read_model_file(TOY).volume_graph)
+    without_volumes(model)
+    embed(model, volume, VOLUME_KEY)
 
 
 def test_a_file_of_before_is_left_to_onnxruntime_unless_openvino_is_asked_for(tomogram: Path) -> None:
@@ -129,6 +137,14 @@ def test_a_file_of_before_is_left_to_onnxruntime_unless_openvino_is_asked_for(to
     outcome = run_line("milopyp-infer a.mrc --model old.onnx --out named --threads 1 --provider openvino")
     assert "old.onnx has no graph for OpenVINO, and is slower than it could be: export it again" in outcome.out
     assert Path("auto/a.txt").read_text() == Path("named/a.txt").read_text() != ""
+
+
+def test_a_network_that_gains_nothing_is_left_to_onnxruntime(tomogram: Path) -> None:
+    altered("published.onnx", with_one_volume)
+    outcome = run_line("milopyp-infer a.mrc --model published.onnx --out auto --threads 1")
+    assert "not openvino: this network is no faster there in fp32" in outcome.out
+    assert run_line("milopyp-infer a.mrc --model published.onnx --out x --provider openvino --threads 1").code == 0
+    assert Path("auto/a.txt").read_text() == Path("x/a.txt").read_text() != ""
 
 
 def test_a_wrong_result_is_an_error_by_name_and_left_to_onnxruntime_else(tomogram: Path) -> None:

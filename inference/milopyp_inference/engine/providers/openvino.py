@@ -80,11 +80,11 @@ class OpenvinoEngine(Engine):
 
     @staticmethod
     def unsuited(file: GraphFile) -> str | None:
-        """Files of earlier versions, and networks without the faster graph in fp32, are no faster than in onnxruntime."""
+        """Files of earlier versions, and networks without the faster graph in fp32, gain nothing."""
         if not file.volume_graph:
             return "the file has no graph for it, export it again"
         if file.recipe.precision == "fp32" and not file.aligned_graph:
-            return f"{file.recipe.architecture} is no faster there in fp32"
+            return "this network is no faster there in fp32"
         return None
 
     def plan(self, shape: Shape) -> Tiling:
