@@ -28,7 +28,7 @@ from milopyp_shared.wording import counted
 if TYPE_CHECKING:
     from milopyp_inference.engine.runtime import Runtime
 
-PACKAGES = ("numpy", "scipy", "numba", "mrcfile", "torch", "onnx")
+PACKAGES = ("numpy", "scipy", "numba", "mrcfile", "torch", "onnx", "openvino")
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "asimd")
 
 
