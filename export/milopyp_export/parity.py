@@ -220,8 +220,9 @@ def check_on(
         for name, run in ways.items():
             one = _Compared.of(wanted, _heat_map(run, grey, recipe), recipe)
             found[name] += one
+            difference = f"{one.worst:.2g} at most, {one.mean:.2g} on average"
             say(
-                f"{image.name} in {name}: heat maps differ by {one.worst:.2g} at most, {one.mean:.2g} on average; "
+                f"{image.name}{_in(name, ways)}: heat maps differ by {difference}; "
                 f"{one.partners} of {counted(one.wanted_picks, 'pick')} in common"
             )
     worst = min(found.values(), key=lambda compared: (compared.agreement, -compared.worst))
@@ -239,6 +240,11 @@ def check_on(
     if not worst.worst <= limit:
         raise _too_far(f"the exported heat map differs from PyTorch's by {worst.worst:.2g} on a tomogram", path, limit)
     return figures
+
+
+def _in(name: str, ways: dict[str, Runner]) -> str:
+    """Which one, where there are several, or none that is taken for granted."""
+    return "" if list(ways) == ["onnxruntime"] else f" in {name}"
 
 
 def _ways(path: Path, recipe: Recipe) -> dict[str, Runner]:

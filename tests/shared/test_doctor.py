@@ -26,7 +26,7 @@ from running import run_line
 from shipped import ship_small
 
 TITLES = [  # those of every installation
-    *("milopyp", "packages", "cpu", "cuda", "tensorrt", "auto", "GPUs", "processor", "flags"),
+    *("milopyp", "packages", "cpu", "openvino", "cuda", "tensorrt", "auto", "GPUs", "processor", "flags"),
     *("kernels", "engines", "temporary", "weights"),
 ]
 
@@ -65,7 +65,9 @@ def test_a_machine_without_a_gpu(no_gpu: None, tmp_path: Path, monkeypatch: pyte
         "no library for cuda",
         "no library for tensorrt",
     )
-    assert shown["auto"] == "milopyp-infer --provider auto takes cpu"
+    assert shown["openvino"] == "works"
+    assert shown["auto"] == "milopyp-infer --provider auto takes openvino"
+    assert f"openvino {metadata.version('openvino')}" in packages
     assert shown["GPUs"] == "none that nvidia-smi names"
     assert shown["engines"].startswith(f"{tmp_path}/cache/engines, ")
     assert not (tmp_path / "cache").exists()
@@ -73,8 +75,10 @@ def test_a_machine_without_a_gpu(no_gpu: None, tmp_path: Path, monkeypatch: pyte
 
 def test_json_has_the_same_facts(no_gpu: None) -> None:
     found = facts()
-    assert (found["problem"], found["auto"], found["gpus"]) == ("", "cpu", [])
-    assert found["providers"] == {"cpu": "works", "cuda": "no library for cuda", "tensorrt": "no library for tensorrt"}
+    assert (found["problem"], found["auto"], found["gpus"]) == ("", "openvino", [])
+    assert found["providers"] == {"cpu": "works", "openvino": "works"} | {
+        name: f"no library for {name}" for name in ("cuda", "tensorrt")
+    }
     for name in ("numpy", "scipy", "numba", "mrcfile"):
         assert found["packages"][name] == metadata.version(name)
     cpu = found["processor"]
@@ -102,7 +106,7 @@ def test_a_machine_with_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(cuda, "gpu_obstacle", lambda provider, *_: {"tensorrt": "no libnvinfer"}.get(provider.name))
     found = facts()
     assert found["gpus"] == ["NVIDIA L4 no. --id=0, 580.65", "NVIDIA L4 no. --id=1, 580.65"]
-    assert found["providers"] == {"cpu": "works", "cuda": "works", "tensorrt": "no libnvinfer"}
+    assert found["providers"] == dict.fromkeys(("cpu", "openvino", "cuda"), "works") | {"tensorrt": "no libnvinfer"}
     assert found["auto"] == "cuda"
     assert rows(run_line("milopyp doctor").out)["GPUs"] == "; ".join(found["gpus"])
 

@@ -235,7 +235,7 @@ def test_workers_share_the_log(folder: Path) -> None:
             (process, text) for process, level, text in lines if level == "DEBUG" and text.startswith(f"{name} on")
         ]
         assert len(stages) == 1 and stages[0][0] != min(processes)
-        assert re.fullmatch(r"t\d\d on CPUExecutionProvider: (\w+ \d+\.\d\d s, )+total \d+\.\d\d s", stages[0][1])
+        assert re.fullmatch(r"t\d\d on OpenVINO: (\w+ \d+\.\d\d s, )+total \d+\.\d\d s", stages[0][1])
 
 
 def test_failed_tomograms_are_errors_in_the_log(folder: Path) -> None:
