@@ -17,6 +17,7 @@ from milopyp_inference.engine.model_file import read_model_file
 from milopyp_inference.engine.openvino_runtime import obstacle_to_bf16
 from milopyp_shared import cpu
 from milopyp_shared.atomic import atomic_write
+from milopyp_shared.commandline import spelled
 from milopyp_shared.errors import CheckError, MissingDependency, UsageError
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.recipe import CHUNKS_KEY, VOLUME_KEY, Chunks, Recipe
@@ -44,6 +45,10 @@ from .shipped_graph import picking_graphs
 from .streaming_graph import make_streaming_graph, streaming_inputs
 
 _PACKAGES = ("onnx", "onnxruntime", "onnxruntime-gpu", "onnxscript")
+
+
+#: By precision, the tomograms that it cannot do without, and what for.
+_WANTS = {"int8": ("calibration", "to find its ranges on"), "bf16": ("verify_on", "to be judged by")}
 
 
 @dataclass(frozen=True)
@@ -74,35 +79,26 @@ class ExportOptions:
     reduce_range: bool | None = None
 
     def __post_init__(self) -> None:
-        if self.precision == "int8":
-            if not self.calibration:
-                raise UsageError(
-                    "int8 needs tomograms to find its ranges on",
-                    where="--precision",
-                    expected="--calibration LIST, an image list of a few of them",
-                    remedy="Give the list of the training tomograms.",
-                )
-            if self.target == "gpu":
-                raise UsageError("int8 files are for CPUs", where="--for", expected="--precision fp16 for GPUs")
-            return
-        if self.precision == "bf16":
-            self._refuse_bf16_unjudged()
+        if self.precision in _WANTS:
+            self._refuse_what_is_missing(*_WANTS[self.precision])
+        if self.precision == "bf16" and (reason := obstacle_to_bf16()):
+            raise MissingDependency(f"bf16 cannot be judged here: {reason}", where="--precision", expected="fp32")
         for name, value in (("--calibration", self.calibration), ("--reduce-range", self.reduce_range)):
-            if value:
+            if value and self.precision != "int8":
                 raise UsageError(f"has no effect on {self.precision}", where=name, expected="--precision int8 as well")
 
-    def _refuse_bf16_unjudged(self) -> None:
-        if not self.verify_on:
+    def _refuse_what_is_missing(self, attribute: str, purpose: str) -> None:
+        if not getattr(self, attribute):
             raise UsageError(
-                "bf16 needs tomograms to be judged by",
+                f"{self.precision} needs tomograms {purpose}",
                 where="--precision",
-                expected="--verify-on LIST, an image list of a few of them",
+                expected=f"{spelled(attribute)} LIST, an image list of a few of them",
                 remedy="Give the list of the training tomograms.",
             )
         if self.target == "gpu":
-            raise UsageError("bf16 files are for CPUs", where="--for", expected="--precision fp16 for GPUs")
-        if reason := obstacle_to_bf16():
-            raise MissingDependency(f"bf16 cannot be judged here: {reason}", where="--precision", expected="fp32")
+            raise UsageError(
+                f"{self.precision} files are for CPUs", where="--for", expected="--precision fp16 for GPUs"
+            )
 
 
 def picking_graph(network: PickingNetwork, recipe: Recipe) -> PickingGraph:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from milopyp_export.embedding import embed
-from milopyp_inference.engine.features import read_feature_file
+from milopyp_inference.engine.features import open_features, read_feature_file
 from milopyp_inference.engine.machine import Machine
 from milopyp_inference.engine.model import open_model
 from milopyp_inference.engine.model_file import read_model_file
@@ -212,6 +212,22 @@ def said_to_be_int8(model: onnx.ModelProto) -> None:
     entry.value = json.dumps(json.loads(entry.value) | {"precision": "int8"})
 
 
+def test_bf16_where_openvino_is_not(tomogram: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("milopyp_inference.engine.providers.openvino.obstacle_to_openvino", lambda: "it is too old")
+    with pytest.raises(
+        MissingDependency, match=r"^--provider auto: --precision bf16 cannot be had here \(not openvino"
+    ):
+        open_model(TOY, Machine(precision="bf16"))
+
+
+def test_features_say_why_openvino_is_left(tomogram: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("milopyp_inference.engine.providers.openvino_check.LIMIT", 0.0)
+    said: list[str] = []
+    assert isinstance(open_features(machine=Machine(threads=1), say=said.append).engine, CpuEngine)
+    [line] = said
+    assert line.startswith("looking at tomograms with onnxruntime (OpenVINO's result differs from onnxruntime's by ")
+
+
 def test_bf16_on_a_cpu_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("milopyp_inference.engine.providers.openvino.has_bf16", lambda core: False)
     with pytest.raises(MissingDependency, match="--precision bf16: this CPU has no bf16 arithmetic; expected a CPU"):
@@ -222,7 +238,7 @@ def test_bf16_on_a_cpu_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 PACKAGES = {
-    "too old": ("openvino/__init__.py", "__version__ = '2024.6.0-1'", "openvino 2024.6.0 is older than 2026.0"),
+    "too old": ("openvino/__init__.py", "__version__ = '2024.6.0-1'", "openvino 2024.6.0 is older than 2026.4"),
     "broken": (
         "openvino/__init__.py",
         "raise ImportError('libtbb.so.12: cannot open shared object file')",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ from .machine import AUTO, Machine
 from .model import iter_pieces
 from .model_file import further_graphs, look_inside
 from .openvino_runtime import obstacle_to_openvino
-from .providers.base import Engine
+from .providers.base import Engine, Say
 from .providers.cpu import CpuEngine
 from .providers.openvino import OpenvinoEngine
 
@@ -79,7 +78,9 @@ class FeatureNetwork:
         return iter_pieces(self.engine, self.file.path, read, shape, input_range)
 
 
-def open_features(folder: Path | None = None, machine: Machine | None = None) -> FeatureNetwork:
+def open_features(
+    folder: Path | None = None, machine: Machine | None = None, say: Say = lambda text: None
+) -> FeatureNetwork:
     """Open the shipped network.
 
     Parameters
@@ -88,6 +89,8 @@ def open_features(folder: Path | None = None, machine: Machine | None = None) ->
         None: the one that every installation has.
     machine
         Threads and memory, and ``cpu`` for onnxruntime in any case.
+    say
+        Is told why OpenVINO is left, where it could be used.
 
     Raises
     ------
@@ -99,9 +102,11 @@ def open_features(folder: Path | None = None, machine: Machine | None = None) ->
     file, description = read_feature_file(folder)
     machine = machine or Machine()
     if machine.provider == AUTO and obstacle_to_openvino() is None:
-        with contextlib.suppress(CheckError):  # onnxruntime does the same, and as it should
-            return FeatureNetwork(file, description, OpenvinoEngine(file, machine, _nothing, FEATURES))
-    return FeatureNetwork(file, description, CpuEngine(file, machine, _nothing, FEATURES))
+        try:
+            return FeatureNetwork(file, description, OpenvinoEngine(file, machine, say, FEATURES))
+        except CheckError as error:
+            say(f"looking at tomograms with onnxruntime ({error.found})")
+    return FeatureNetwork(file, description, CpuEngine(file, machine, say, FEATURES))
 
 
 def read_feature_file(folder: Path | None = None) -> tuple[FeatureFile, Description]:
@@ -117,10 +122,6 @@ def read_feature_file(folder: Path | None = None) -> tuple[FeatureFile, Descript
     if names != (*INPUTS, FEATURES):
         raise _not_ours(f"inputs and outputs are called {', '.join(names)}", path)
     return FeatureFile(path, description.graph, graph, *further), description
-
-
-def _nothing(text: str) -> None:
-    """Says nothing."""
 
 
 def _not_ours(found: str, path: Path) -> InputError:

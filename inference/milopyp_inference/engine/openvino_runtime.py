@@ -8,7 +8,7 @@ from typing import Any
 
 from .runtime import first_line
 
-MINIMUM = (2026, 0)  # of the versions that were compared with onnxruntime
+MINIMUM = (2026, 4)  # the one that was compared with onnxruntime
 _PACKAGES = ("openvino", "openvino-nightly")
 _TELEMETRY = "openvino_telemetry"
 

@@ -79,7 +79,7 @@ def learn(
 
     console = Console()
     machine = Machine(threads=threads, memory=None if memory is None else parse_memory(memory))
-    network = open_features(machine=machine)
+    network = open_features(machine=machine, say=console.say)
     if given["template"] is None:
         recipe = _from_labels(output, network, console, **given)
     else:

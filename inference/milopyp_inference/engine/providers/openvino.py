@@ -52,18 +52,18 @@ class OpenvinoEngine(Engine):
     def __init__(self, file: GraphFile, machine: Machine, say: Say, output: str = OUTPUT) -> None:
         self._recipe, self._machine, self._output = file.recipe, machine, output
         self._precision = machine.precision or file.recipe.precision
-        self._ov = import_openvino()
-        self._core = self._ov.Core()
+        package = import_openvino()
+        self._core = package.Core()
         if self._precision == "bf16" and not has_bf16(self._core):
+            if machine.precision == "bf16":
+                raise MissingDependency(
+                    "this CPU has no bf16 arithmetic",
+                    where="--precision bf16",
+                    expected="a CPU with avx512_bf16 or amx_bf16 (milopyp doctor)",
+                    remedy="Leave it out.",
+                )
             self._precision = "fp32"
             say(f"{file.path.name} was judged in bf16, which this CPU does not have: it runs in fp32")
-        if machine.precision == "bf16" and self._precision != "bf16":
-            raise MissingDependency(
-                "this CPU has no bf16 arithmetic",
-                where="--precision bf16",
-                expected="a CPU with avx512_bf16 or amx_bf16 (milopyp doctor)",
-                remedy="Leave it out.",
-            )
         self._whole_graph, self._aligned_graph = file.graph, file.aligned_graph
         self._graph = file.volume_graph or file.graph
         self._compiled: tuple[object, Any] | None = None
@@ -71,7 +71,7 @@ class OpenvinoEngine(Engine):
         if not file.volume_graph:
             say(f"{file.path.name} has no graph for OpenVINO, and is slower than it could be: export it again")
         if self._precision != "int8":  # whose sums are rounded differently
-            openvino_check.compare(self, file, self._ov.__version__, output)
+            openvino_check.compare(self, file, package.__version__, output)
 
     @staticmethod
     def obstacle() -> str | None:
@@ -133,7 +133,7 @@ class OpenvinoEngine(Engine):
         return self._compiled[1]
 
     def _compile(self, size: tuple[int, ...], hint: str) -> Any:
-        graph = self._aligned_graph if self._aligned_graph and self._is_aligned(size) else self._graph
+        graph = self._aligned_graph if self._is_aligned(size) else self._graph
         model = self._core.read_model(graph)
         model.reshape(dict(zip(INPUTS, ([1, *size], [2]), strict=True)))
         options = {

@@ -151,7 +151,7 @@ def choose(
     """
     if wanted not in (AUTO, *PROVIDERS):
         raise UsageError(f"{wanted!r}", where="--provider", expected=f"one of {', '.join((AUTO, *PROVIDERS))}")
-    where = f"--gpus {gpu}" if wanted == AUTO else f"--provider {wanted}"
+    where = f"--provider {wanted}" if wanted != AUTO or gpu is None else f"--gpus {gpu}"
     rows = [row for row in PROVIDERS.values() if wanted == row.name or (wanted == AUTO and _is_meant(row, gpu))]
     rows = [row for row in rows if precision not in row.refuses]
     if not rows and precision in ASKED_FOR:
