@@ -48,7 +48,7 @@ def open_model(
     path
         ONNX file of milopyp-export, or a checkpoint, which is exported where there is no such file of it.
     provider
-        ``cpu``, ``cuda``, ``tensorrt``, or ``auto`` for the best that works here.
+        ``cpu``, ``openvino``, ``cuda``, ``tensorrt``, or ``auto`` for the best that works here.
     device
         Number of the GPU to use; None: the first one, if there is any.
     threads
