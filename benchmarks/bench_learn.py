@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from machine import describe_machine
+from numpy.typing import NDArray
 
 from milopyp_inference.engine.features import open_features
 from milopyp_inference.engine.machine import Machine
@@ -98,6 +99,14 @@ def measured(folder: Path, shape: tuple[int, int, int], repeats: int) -> tuple[d
 
 def made(folder: Path, shape: tuple[int, int, int]) -> LabelledVolume:
     """The tomogram with all of its particles as labels."""
+    path, xyz = write_large(folder, shape)
+    description = open_features(machine=Machine(threads=1)).description
+    [volume] = load_volumes([ImageEntry("large", path)], {"large": xyz}, description.grey, diameter=DIAMETER)
+    return volume
+
+
+def write_large(folder: Path, shape: tuple[int, int, int]) -> tuple[Path, NDArray[np.float64]]:
+    """A tomogram in ``large.mrc``, and its particles."""
     phantom = write_realistic(folder / "p", 1, RealisticSettings(SHAPE, diameter=DIAMETER, n_particles=30))
     [path], xyz = phantom.tomograms, read_coordinate_list(phantom.coordinates)
     [points] = xyz.values()
@@ -108,10 +117,7 @@ def made(folder: Path, shape: tuple[int, int, int]) -> LabelledVolume:
     everywhere = np.concatenate([points + shift[::-1] for shift in shifts])
     inside = (everywhere <= np.array(shape)[::-1] - 1).all(axis=1)
     write_mrc(folder / "large.mrc", large, 10.0)
-    entry = ImageEntry("large", folder / "large.mrc")
-    description = open_features(machine=Machine(threads=1)).description
-    [volume] = load_volumes([entry], {"large": everywhere[inside]}, description.grey, diameter=DIAMETER)
-    return volume
+    return folder / "large.mrc", everywhere[inside]
 
 
 if __name__ == "__main__":
