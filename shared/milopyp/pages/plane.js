@@ -164,6 +164,12 @@ const MARKS = {
     path.moveTo(left - arm, top + arm);
     path.lineTo(left + arm, top - arm);
   },
+  plus(path, left, top) {
+    path.moveTo(left - 3.5, top);
+    path.lineTo(left + 3.5, top);
+    path.moveTo(left, top - 3.5);
+    path.lineTo(left, top + 3.5);
+  },
   dot(path, left, top) {
     path.moveTo(left + 1.5, top);
     path.arc(left, top, 1.5, 0, 2 * Math.PI);

@@ -4,13 +4,13 @@
 // file, hand.js (mouse, touch) after it.
 //
 //   const viewer = new LinkedViewer({ z: canvas, y: canvas, x: canvas }); // or { z: canvas } alone
-//   viewer.spheres = () => [{x, y, z, radius, colour, dashed, mark: "cross" | "dot" | undefined, wide, id}];
+//   viewer.spheres = () => [{x, y, z, radius, colour, dashed, mark: "cross" | "dot" | "plus" | undefined, wide, id, passive}];
 //   await viewer.show({ size: [x, y, z], source, heat: another source or null, voxel: Angstrom or null });
 //   viewer.go({ z: 40 }); viewer.step("z", +1); await viewer.draw();
 //
 // Voxels; the centre of the first one at 0; y points up, as in 3dmod. Circles are drawn where spheres are cut, over a
 // slab of `thick` sections. Events:
-//   "place"    a click; detail {x, y, z, axis, sphere: the one clicked on or null, alt, shift}
+//   "place"    a click; detail {x, y, z, axis, sphere: the one clicked on or null, none that is passive, alt, shift}
 //   "drag"     a sphere that has an id was pulled; detail {sphere, x, y, z}
 //   "slice"    `place` has changed, to which all planes go
 //   "contrast" `black` or `white` has changed, by hand or otherwise
@@ -32,6 +32,11 @@ class LinkedViewer extends EventTarget {
       watch.observe(plane.canvas);
       new Hand(this, plane);
     }
+  }
+
+  // Those that the page does not hide.
+  get #seen() {
+    return this.planes.filter(({ canvas }) => !canvas.hidden);
   }
 
   plane(axis) {
@@ -118,11 +123,12 @@ class LinkedViewer extends EventTarget {
 
   // Nothing to see of where one is: the view goes there. In XZ and YZ only along z, where they are narrow.
   #follow() {
-    for (const plane of this.planes) {
+    for (const plane of this.#seen) {
       for (const [index, side] of plane.sides.entries()) {
         const half = (index ? plane.height : plane.width) / 2 / this.view.scale;
         const away = this.place[side] - this.view.centre[side];
-        if (Math.abs(away) > half * 0.95) this.view.centre[side] += away;
+        const enough = 2 * half < this.size[side] ? 0.9 * half : half; // all of a side may be in view, to its edge
+        if (Math.abs(away) > enough) this.view.centre[side] += away;
       }
     }
   }
@@ -168,7 +174,7 @@ class LinkedViewer extends EventTarget {
   sphereAt(plane, point) {
     let [best, closest] = [null, Infinity];
     for (const sphere of this.spheres()) {
-      const radius = plane.cut(sphere) * this.view.scale;
+      const radius = sphere.passive ? 0 : plane.cut(sphere) * this.view.scale;
       if (!radius) continue;
       const [left, top] = plane.screen(sphere, this.view);
       const away = Math.hypot(left - point[0], top - point[1]);
@@ -199,7 +205,7 @@ class LinkedViewer extends EventTarget {
   // Bring the slices and draw; a promise that all planes show them, unless others have been asked for meanwhile.
   async draw() {
     if (!this.volume) return;
-    await Promise.all(this.planes.map((plane) => this.#bring(plane)));
+    await Promise.all(this.#seen.map((plane) => this.#bring(plane)));
     this.dispatchEvent(new Event("drawn"));
   }
 

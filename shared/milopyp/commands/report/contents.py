@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -116,11 +118,18 @@ def _candidates(run: Path, record: Picked) -> Picks:
     return FORMATS["mod"].read(OutputFiles.of(run, name).model, FormatContext.of(record.frame, name))
 
 
-def about(run: Path, summary: RunSummary, records: Sequence[Picked], known: Mapping[str, Known]) -> dict[str, Any]:
-    """What the page says of the whole run."""
+def about(
+    run: Path,
+    summary: RunSummary,
+    records: Sequence[Picked],
+    facts: Sequence[Mapping[str, Any]],
+    known: Mapping[str, Known],
+) -> dict[str, Any]:
+    """What the page says of the whole run; `facts` as of `facts_of`."""
     selection, expected, suggested = records[0].options.selection, summary.calibration, summary.suggested
     return {
         "run": run.resolve().name,
+        "identity": _identity(records, facts),
         "model": Path(summary.model).name,
         "threshold": float(selection.threshold),
         "suggested": suggested and {"score": suggested.score, "basis": suggested.basis},
@@ -130,6 +139,12 @@ def about(run: Path, summary: RunSummary, records: Sequence[Picked], known: Mapp
         "expected": expected and {"score": expected.score, "precision": expected.precision, "recall": expected.recall},
         "judged": bool(known),
     }
+
+
+def _identity(records: Sequence[Picked], facts: Sequence[Mapping[str, Any]]) -> str:
+    """What edits are kept under: another one as soon as the candidates, or the model that found them, are others."""
+    found = [[record.name, record.model_sha256, own["picks"]] for record, own in zip(records, facts, strict=True)]
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:32]
 
 
 def _heat_map(run: Path, record: Picked) -> Tomogram | None:

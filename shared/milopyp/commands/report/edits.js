@@ -15,7 +15,7 @@ class Tomogram {
   // Pictures are parsed when the tomogram is first looked at.
   get source() {
     if (!this.#source) {
-      const { grey, heat } = JSON.parse(document.getElementById(`pictures-${this.index}`).textContent);
+      const { grey, heat } = read(`pictures-${this.index}`);
       const embedded = (pictures) => new Embedded(pictures, this.size, this.thickness);
       this.#source = embedded(grey);
       this.#heat = heat && embedded(heat);

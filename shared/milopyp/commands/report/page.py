@@ -11,6 +11,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+VIEWER = ("sources.js", "plane.js", "viewer.js", "hand.js")  # one after the other: parts of one program
+OWN = ("edits.js", "scores.js", "closeups.js", "report.js")
 GROWTH = 1.36  # of pictures written as text, with what stands around them
 
 
@@ -28,7 +30,8 @@ def render(about: dict[str, Any], facts: Sequence[dict[str, Any]], pictures: Seq
         `contents.facts_of` and `contents.pictures_of` of each tomogram.
     """
     folder = files("milopyp.commands.report")
-    script = "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in ("viewer.js", "report.js"))
+    scripts = [*(files("milopyp").joinpath("pages", name) for name in VIEWER), *(folder.joinpath(name) for name in OWN)]
+    script = "\n".join(path.read_text(encoding="utf-8") for path in scripts)
     style = folder.joinpath("report.css").read_text(encoding="utf-8")
     environment = Environment(
         loader=PackageLoader("milopyp.commands.report", "."), autoescape=select_autoescape(default=True),
