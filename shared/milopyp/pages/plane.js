@@ -95,21 +95,23 @@ class Plane {
       const { colour, dashed, mark, wide } = sphere;
       const key = `${colour}/${dashed}/${wide}`;
       let look = looks.get(key);
-      if (!look) looks.set(key, (look = { colour, dashed, wide, path: new Path2D() }));
+      if (!look) looks.set(key, (look = { colour, dashed, wide, path: new Path2D(), marks: new Path2D() }));
       look.path.moveTo(left + radius, top);
       look.path.arc(left, top, radius, 0, 2 * Math.PI);
-      if (mark) MARKS[mark](look.path, left, top, radius);
+      if (mark) MARKS[mark](look.marks, left, top, radius);
     }
-    for (const { colour, dashed, wide, path } of looks.values()) {
-      context.setLineDash(dashed ? [5, 4] : []);
+    for (const { colour, dashed, wide, path, marks } of looks.values()) {
       context.lineWidth = (wide ? 3 : dashed ? 1.5 : 2) + 1.5;
       context.strokeStyle = "rgb(0 0 0 / 0.45)"; // seen on white as well
       context.stroke(path);
+      context.stroke(marks);
       context.lineWidth -= 1.5;
       context.strokeStyle = colour;
+      context.stroke(marks);
+      context.setLineDash(dashed ? [5, 4] : []);
       context.stroke(path);
+      context.setLineDash([]);
     }
-    context.setLineDash([]);
   }
 
   // Where the other two planes cut this one; the place itself stays free.

@@ -142,8 +142,11 @@ def about(
 
 
 def _identity(records: Sequence[Picked], facts: Sequence[Mapping[str, Any]]) -> str:
-    """What edits are kept under: another one as soon as the candidates, or the model that found them, are others."""
-    found = [[record.name, record.model_sha256, own["picks"]] for record, own in zip(records, facts, strict=True)]
+    """What edits are kept under: another one when candidates, their model, or what was applied before are others."""
+    found = [
+        [record.name, record.model_sha256, *(own.get(key) for key in ("picks", "forced", "added"))]
+        for record, own in zip(records, facts, strict=True)
+    ]
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:32]
 
 

@@ -9,6 +9,7 @@ class Tomogram {
     Object.assign(this, facts);
     this.index = index;
     this.saved = true;
+    this.applied = { forced: facts.forced ?? [], added: facts.added ?? [] }; // by `milopyp apply`, in the run already
     this.clear();
   }
 
@@ -28,9 +29,10 @@ class Tomogram {
     return this.source && this.#heat;
   }
 
+  // As the run has it.
   clear() {
-    this.forced = new Map(); // candidate -> whether it is a pick, whatever its score
-    this.added = []; // [x, y, z]
+    this.forced = new Map(this.applied.forced); // candidate -> whether it is a pick, whatever its score
+    this.added = [...this.applied.added]; // [x, y, z]
   }
 
   // Candidates that score above the threshold.
@@ -87,7 +89,7 @@ class Tomogram {
 }
 
 // All changes, in their order: {tomogram, candidate, pick}, {tomogram, place, added}, or {forget: true}, after which
-// nothing is changed. Tomograms are what the changes make of them.
+// all is as the run has it. Tomograms are what the changes make of them.
 class Edits {
   #done = [];
   #undone = [];
@@ -99,6 +101,10 @@ class Edits {
 
   get canUndo() {
     return this.#done.length > 0;
+  }
+
+  get canForget() {
+    return this.#since.length > 0;
   }
 
   get canRedo() {
@@ -138,7 +144,12 @@ class Edits {
   #settle(change) {
     this.#replay();
     for (const own of change.forget ? this.tomograms : [this.tomograms[change.tomogram]]) own.saved = false;
-    this.store.write(this.#done.slice(this.#done.findLastIndex(({ forget }) => forget) + 1));
+    this.store.write(this.#since);
+  }
+
+  // What has been done since all was forgotten.
+  get #since() {
+    return this.#done.slice(this.#done.findLastIndex(({ forget }) => forget) + 1);
   }
 
   #replay() {

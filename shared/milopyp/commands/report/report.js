@@ -155,11 +155,10 @@ function refresh() {
 }
 
 function writeEdits() {
-  const any = tomograms.some((own) => own.edits);
   enable("undo", edits.canUndo);
   enable("redo", edits.canRedo);
-  enable("forget", any);
-  const kept = any ? "Your edits are kept in this browser." : "";
+  enable("forget", edits.canForget);
+  const kept = edits.canForget ? "Your edits are kept in this browser." : "";
   element("kept").textContent = store.refused ? "This browser keeps no edits: save before you leave." : kept;
 }
 
@@ -185,7 +184,7 @@ function toggle() {
 }
 
 function forget() {
-  if (!tomograms.some((own) => own.edits)) return say("There are no edits.");
+  if (!edits.canForget) return say("There are no edits.");
   return change({ forget: true });
 }
 
@@ -239,6 +238,7 @@ const numbers = (values, digits) => values.map((value) => value.toFixed(digits))
 // The tomograms stand at the head, because one without picks has no row.
 function saveAll() {
   const lines = [
+    `# picks above ${state.threshold} and by hand`,
     ["# tomograms:", ...tomograms.map((own) => own.name)].join("\t"),
     ["image_name", "x_coord", "y_coord", "z_coord", "score"].join("\t"),
   ];
