@@ -20,6 +20,7 @@ COMMANDS = (
     "convert",
     "threshold",
     "report",
+    "apply",
     "doctor",
     "engines",
     "phantom",

@@ -78,11 +78,24 @@ def facts_of(run: Path, record: Picked, tomogram: Tomogram, known: Known | None)
         "levels": _levels(record),
         "threshold": record.options.selection.threshold,
         "picks": [[*np.round(xyz, 2).tolist(), round(float(s), DIGITS)] for xyz, s in zip(picks.xyz, picks.score)],
+        **_edits(record, picks),
     }
     if known is not None:
         found = match_greedy(picks.xyz, picks.score, known, record.diameter / 2).truth_of_pick >= 0
         facts |= {"truth": np.round(known, 2).tolist(), "found": found.astype(int).tolist()}
     return facts
+
+
+def _edits(record: Picked, picks: Picks) -> dict[str, Any]:
+    """What ``milopyp apply`` has changed: candidates that are picks or none whatever their score, and other places."""
+    left = record.edits.left_to_scores(picks, record.suppression_distance)
+    candidates, by_score, kept = (
+        dict.fromkeys(map(tuple, own.xyz.tolist())) for own in (picks, left, record.edits.kept)
+    )
+    return {
+        "forced": [[index, place in kept] for index, place in enumerate(candidates) if place not in by_score],
+        "added": [list(place) for place in kept if place not in candidates],
+    }
 
 
 def _levels(record: Picked) -> str:
