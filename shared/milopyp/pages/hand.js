@@ -2,7 +2,8 @@
 
 // What mouse, pen and fingers do on one plane of the viewer:
 //   click                         event "place"
-//   pull a sphere that has an id   event "drag"
+//   pull a sphere that has an id  event "drag"
+//   pull a ruler's handle         event "ruler"
 //   pull elsewhere, with the middle or right button or while Space is held, or two fingers: move the view
 //   pull with Shift               contrast: across its middle, down its width
 //   wheel                         slices; with Ctrl, or two fingers: zoom about the pointer
@@ -10,7 +11,7 @@ class Hand {
   static SLIP = 4; // CSS pixels that a click may move
 
   #down = new Map(); // pointers that are down: id -> [left, top]
-  #doing = null; // {what: "click" | "pan" | "contrast" | "drag", from, sphere}
+  #doing = null; // {what: "click" | "pan" | "contrast" | "drag" | "ruler", from, sphere}
   #wheeled = 0;
   #space = false;
 
@@ -50,8 +51,9 @@ class Hand {
       return;
     }
     const pans = event.button !== 0 || this.#space;
-    const what = pans ? "pan" : event.shiftKey ? "contrast" : "click";
-    const sphere = pans ? null : this.viewer.sphereAt(this.plane, from);
+    const ruler = pans ? null : this.viewer.rulerAt(this.plane, from);
+    const what = pans ? "pan" : ruler ? "ruler" : event.shiftKey ? "contrast" : "click";
+    const sphere = pans ? null : (ruler ?? this.viewer.sphereAt(this.plane, from));
     const { black, white } = this.viewer;
     this.#doing = { what, from, sphere, black, white };
   }
@@ -60,8 +62,7 @@ class Hand {
     const point = this.#point(event);
     const before = this.#down.get(event.pointerId);
     if (!before) {
-      const sphere = this.viewer.sphereAt(this.plane, point);
-      this.canvas.style.cursor = sphere?.id !== undefined ? "grab" : "";
+      this.#hint(point);
       return;
     }
     if (this.#down.size > 1) this.#pinch(event.pointerId, point);
@@ -71,9 +72,26 @@ class Hand {
     if (doing.what === "click" && this.#far(doing.from, point, event)) {
       doing.what = doing.sphere?.id !== undefined ? "drag" : "pan";
     }
+    if (doing.what === "ruler") this.#measured(doing.sphere, point, false);
     if (doing.what === "drag") this.viewer.pull(doing.sphere, this.#pulled(doing, point));
     if (doing.what === "pan") this.viewer.pan(this.plane, point[0] - before[0], point[1] - before[1]);
     if (doing.what === "contrast") this.#contrast(point[0] - doing.from[0], point[1] - doing.from[1]);
+  }
+
+  #hint(point) {
+    const { viewer, plane, canvas } = this;
+    const sphere = viewer.sphereAt(plane, point);
+    canvas.style.cursor = viewer.rulerAt(plane, point) ? "ew-resize" : sphere?.id !== undefined ? "grab" : "";
+  }
+
+  // The sphere through this point of the plane.
+  #measured(sphere, point, done) {
+    const { viewer, plane } = this;
+    const [left, top] = plane.screen(sphere, viewer.view);
+    const across = Math.hypot(point[0] - left, point[1] - top) / viewer.view.scale;
+    const slice = viewer.slice(plane.axis);
+    const away = Math.max(Math.abs(sphere[plane.axis] - slice.middle) - slice.thick / 2, 0);
+    viewer.dispatchEvent(new CustomEvent("ruler", { detail: { radius: Math.hypot(across, away), done } }));
   }
 
   #far(from, to, event) {
@@ -114,6 +132,7 @@ class Hand {
     const point = this.#point(event);
     const { viewer, plane } = this;
     this.#gone(event);
+    if (doing?.what === "ruler") this.#measured(doing.sphere, point, true);
     if (doing?.what === "drag") {
       const detail = { sphere: doing.sphere, ...this.#pulled(doing, point) };
       viewer.dispatchEvent(new CustomEvent("drag", { detail }));

@@ -87,18 +87,24 @@ class Plane {
   // Those that the slice cuts and the canvas shows, all of one look in one go.
   #spheres(context, view, spheres) {
     const looks = new Map();
+    const handles = [];
     for (const sphere of spheres) {
       const radius = this.cut(sphere) * view.scale;
       if (!radius) continue;
       const [left, top] = this.screen(sphere, view);
       if (left + radius < 0 || top + radius < 0 || left - radius > this.width || top - radius > this.height) continue;
-      const { colour, dashed, mark, wide } = sphere;
+      const { colour, dashed, mark, wide, ruler } = sphere;
       const key = `${colour}/${dashed}/${wide}`;
       let look = looks.get(key);
       if (!look) looks.set(key, (look = { colour, dashed, wide, path: new Path2D(), marks: new Path2D() }));
       look.path.moveTo(left + radius, top);
       look.path.arc(left, top, radius, 0, 2 * Math.PI);
+<<<<<<< HEAD
       if (mark) MARKS[mark](look.marks, left, top, radius);
+=======
+      if (mark) MARKS[mark](look.path, left, top, radius);
+      if (ruler) handles.push([left + radius, top, colour]);
+>>>>>>> h-viewer
     }
     for (const { colour, dashed, wide, path, marks } of looks.values()) {
       context.lineWidth = (wide ? 3 : dashed ? 1.5 : 2) + 1.5;
@@ -112,6 +118,17 @@ class Plane {
       context.stroke(path);
       context.setLineDash([]);
     }
+<<<<<<< HEAD
+=======
+    context.setLineDash([]);
+    context.lineWidth = 1.5;
+    context.strokeStyle = "#000";
+    for (const [left, top, colour] of handles) {
+      context.fillStyle = colour;
+      context.fillRect(left - 4, top - 4, 8, 8);
+      context.strokeRect(left - 4, top - 4, 8, 8);
+    }
+>>>>>>> h-viewer
   }
 
   // Where the other two planes cut this one; the place itself stays free.

@@ -4,14 +4,16 @@
 // file, hand.js (mouse, touch) after it.
 //
 //   const viewer = new LinkedViewer({ z: canvas, y: canvas, x: canvas }); // or { z: canvas } alone
-//   viewer.spheres = () => [{x, y, z, radius, colour, dashed, mark: "cross" | "dot" | "plus" | undefined, wide, id, passive}];
+//   viewer.spheres = () => [{x, y, z, radius, colour, dashed, mark: "cross" | "dot" | undefined, wide, id, ruler}];
+//     // a `mark` may be a "plus" as well; one that is `passive` is not clicked on
 //   await viewer.show({ size: [x, y, z], source, heat: another source or null, voxel: Angstrom or null });
 //   viewer.go({ z: 40 }); viewer.step("z", +1); await viewer.draw();
 //
 // Voxels; the centre of the first one at 0; y points up, as in 3dmod. Circles are drawn where spheres are cut, over a
 // slab of `thick` sections. Events:
-//   "place"    a click; detail {x, y, z, axis, sphere: the one clicked on or null, none that is passive, alt, shift}
+//   "place"    a click; detail {x, y, z, axis, sphere: the one clicked on or null, alt, shift}
 //   "drag"     a sphere that has an id was pulled; detail {sphere, x, y, z}
+//   "ruler"    the handle of a sphere that has a `ruler` was pulled; detail {radius, done: let go}
 //   "slice"    `place` has changed, to which all planes go
 //   "contrast" `black` or `white` has changed, by hand or otherwise
 //   "view"     zoomed or moved
@@ -91,6 +93,11 @@ class LinkedViewer extends EventTarget {
     this.view.centre = { x: (x - 1) / 2, y: (y - 1) / 2, z: (z - 1) / 2 };
     this.fitted = true;
     this.dispatchEvent(new Event("view"));
+  }
+
+  refit() {
+    this.fit();
+    this.paintSoon();
   }
 
   // By a factor; what lies at `place` stays where it is.
@@ -182,6 +189,16 @@ class LinkedViewer extends EventTarget {
       [best, closest] = [sphere, away];
     }
     return best;
+  }
+
+  // The sphere whose handle is under a point of a plane.
+  rulerAt(plane, point) {
+    return this.spheres().find((sphere) => {
+      const radius = sphere.ruler && plane.cut(sphere) * this.view.scale;
+      if (!radius) return false;
+      const [left, top] = plane.screen(sphere, this.view);
+      return Math.hypot(left + radius - point[0], top - point[1]) < 9;
+    });
   }
 
   // Where a point of a plane is in the volume; the third coordinate is that of the slice.

@@ -1,0 +1,111 @@
+"use strict";
+
+// All keys, in the groups in which the help lists them: [keys, what they do, action(event)]. Lines without an action
+// are for people only: the mouse, and what other parts of the page listen to.
+const KEYS = {
+  "Labels": [
+    [["click"], "add a particle; on a suggestion: accept it"],
+    [["Alt+click"], "add “no particle”; on a suggestion: reject it"],
+    [["drag"], "move a label"],
+    [["Enter"], "add at the crosshair (Alt+Enter: no particle)"],
+    [["Delete", "Backspace"], "remove the label that is selected", () => page.remove()],
+    [["y"], "yes: the one selected is a particle", () => page.suggestions.answer(1)],
+    [["n"], "no: it is none", () => page.suggestions.answer(0)],
+    [["k"], "what a click means: particle or none", () => page.switchKind()],
+    [["m"], "snap clicks to the middle of the particle", () => element("snap").click()],
+    [["[", "]"], "size, by 1 voxel ({ and }: by 5)", (event) => page.grow(event.key === "]" ? 1 : -1)],
+    [["{", "}"], null, (event) => page.grow(event.key === "}" ? 5 : -5)],
+    [["Ctrl+z"], "undo", () => page.undo("undo")],
+    [["Ctrl+Shift+z", "Ctrl+y"], "redo", () => page.undo("redo")],
+  ],
+  "Suggestions": [
+    [["d"], "next doubtful one", () => page.suggestions.next()],
+    [["s"], "skip it", () => page.suggestions.skip()],
+    [["o", "p"], "score lower, higher", (event) => page.lift(event.key === "p" ? 0.02 : -0.02)],
+    [["g"], "gallery (there: arrows, y, n, Enter)", () => page.gallery.toggle()],
+  ],
+  "Looking": [
+    [["wheel"], "slices of the plane under the pointer"],
+    [["PageUp", "PageDown"], "slice up, down (Shift: by 10)", (event) => page.step(event.key === "PageUp" ? 1 : -1, event)],
+    [[".", ","], null, (event) => page.step(event.key === "." ? 1 : -1, event)],
+    [["Ctrl+wheel", "+", "-"], "zoom"],
+    [["+", "="], null, () => page.viewer.zoom(1.25)],
+    [["-"], null, () => page.viewer.zoom(0.8)],
+    [["drag"], "move the view (right button or Space: also from a label)"],
+    [["Shift+drag"], "contrast"],
+    [["a"], "contrast by itself", () => page.viewer.spread()],
+    [["q", "w"], "average fewer, more sections", (event) => page.average(event.key === "w" ? 2 : -2)],
+    [["0"], "all in view", () => page.viewer.refit()],
+    [["arrows"], "crosshair (Shift: by 10)"],
+    [["x"], "crosshair on, off", () => page.toggle("showCross")],
+    [["c"], "circles on, off", () => page.toggle("showCircles")],
+    [["<", ">"], "tomogram before, after", (event) => page.turn(event.key === ">" ? 1 : -1)],
+    [["l"], "to the list of labels", () => element("labels").focus()],
+  ],
+  "Page": [
+    [["?"], "these keys", () => element("help").showModal()],
+    [["Escape"], "close, select nothing", () => page.escape()],
+  ],
+};
+
+// Keys of the planes themselves: they move other things elsewhere.
+const ON_CANVAS = {
+  ArrowLeft: (event) => page.cross(event, 0, -1),
+  ArrowRight: (event) => page.cross(event, 0, 1),
+  ArrowDown: (event) => page.cross(event, 1, -1),
+  ArrowUp: (event) => page.cross(event, 1, 1),
+  Enter: (event) => page.addHere(event),
+};
+
+const ACTIONS = new Map(
+  Object.values(KEYS).flat().filter(([, , action]) => action).flatMap(([keys, , action]) => keys.map((key) => [key, action])),
+);
+
+// As the table names it. AltGr makes brackets on many keyboards and counts as Ctrl and Alt there.
+function nameOf(event) {
+  const { key } = event;
+  if ((!event.ctrlKey && !event.metaKey) || "[]{}".includes(key)) return key;
+  return `Ctrl+${event.shiftKey ? "Shift+" : ""}${key.toLowerCase()}`;
+}
+
+function isTyping({ target }) {
+  return target.matches("input[type=text], input[type=number], select") || target.closest("dialog[open]") !== null;
+}
+
+// Keys that scroll, choose or press belong to what has the focus.
+function isTheirs({ key, target }) {
+  if (["PageUp", "PageDown"].includes(key)) return target.matches("input[type=range], .tiles, .tiles *, pre");
+  return false;
+}
+
+function listenToKeys() {
+  document.addEventListener("keydown", (event) => {
+    if (!page.session.state || event.defaultPrevented) return;
+    const name = nameOf(event);
+    const onCanvas = page.viewer.planes.some(({ canvas }) => canvas === event.target);
+    const action = (onCanvas && !event.ctrlKey && ON_CANVAS[event.key]) || ACTIONS.get(name);
+    if (!action || isTheirs(event)) return;
+    if (isTyping(event) && !(name.startsWith("Ctrl+") && event.target.matches("input[type=number]"))) return;
+    event.preventDefault();
+    action(event);
+  });
+}
+
+function writeHelp() {
+  const shown = { PageUp: "Page ↑", PageDown: "Page ↓", Delete: "Del", Backspace: "⌫", Escape: "Esc", arrows: "← ↑ → ↓" };
+  const groups = Object.entries(KEYS).map(([title, lines]) => {
+    const group = document.createElement("section");
+    const list = document.createElement("dl");
+    for (const [keys, text] of lines) {
+      if (!text) continue;
+      const term = document.createElement("dt");
+      for (const key of keys) {
+        term.append(Object.assign(document.createElement("kbd"), { textContent: shown[key] ?? key }), " ");
+      }
+      list.append(term, Object.assign(document.createElement("dd"), { textContent: text }));
+    }
+    group.append(Object.assign(document.createElement("h3"), { textContent: title }), list);
+    return group;
+  });
+  element("help").querySelector(".columns").replaceChildren(...groups);
+}

@@ -1,0 +1,254 @@
+"use strict";
+
+// The page of `milopyp label`: what its parts tell each other.
+class Page {
+  #told = 0; // when the server was last told what is looked at
+  showCircles = true;
+
+  constructor() {
+    this.link = new Link();
+    this.session = new Session(this.link);
+    this.viewer = new LinkedViewer({ z: element("xy"), y: element("xz"), x: element("yz") });
+    const seek = ({ x, y, z }) => this.viewer.go({ x, y, z });
+    this.clicks = new Clicks(this.session, seek);
+    this.suggestions = new Suggestions(this.session, seek);
+    this.gallery = new Gallery(this.session, seek);
+    this.jobs = new Jobs(this.session);
+    this.tomograms = new Tomograms(this.session, (index) => this.show(index));
+    this.viewer.spheres = () => (this.showCircles ? this.session.spheres : []);
+    this.#listenToSession();
+    this.#listenToViewer();
+    this.#listenToControls();
+    this.#listenToLink();
+    new ResizeObserver(() => this.#layOut()).observe(element("stage"));
+  }
+
+  // ---- between the parts
+
+  #listenToSession() {
+    const { session, viewer } = this;
+    session.addEventListener("state", () => this.#write());
+    session.addEventListener("tomogram", () => this.#look());
+    session.addEventListener("said", ({ detail }) => say(detail));
+    for (const name of ["labels", "suggestions", "selected"]) session.addEventListener(name, () => viewer.paintSoon());
+    for (const name of ["labels", "suggestions"]) session.addEventListener(name, () => this.#hint());
+  }
+
+  #listenToViewer() {
+    const { session, viewer } = this;
+    viewer.addEventListener("place", ({ detail }) => this.#clicked(detail));
+    viewer.addEventListener("drag", ({ detail }) => {
+      session.select(detail.sphere.of);
+      session.move(detail.sphere.of, detail, element("snap").checked);
+    });
+    viewer.addEventListener("ruler", ({ detail }) => session.resize(2 * detail.radius));
+    viewer.addEventListener("slice", () => this.#placed());
+    viewer.addEventListener("contrast", () => {
+      element("black").value = viewer.black;
+      element("white").value = viewer.white;
+    });
+  }
+
+  #listenToLink() {
+    const { link } = this;
+    link.addEventListener("lost", () => {
+      problem("milopyp label does not answer. Labels are kept as they were; trying again …");
+    });
+    link.addEventListener("back", () => {
+      this.#write();
+      this.viewer.draw();
+      say("milopyp label answers again");
+    });
+    link.addEventListener("refused", () => {
+      const dialog = element("token");
+      if (!dialog.open) dialog.showModal();
+    });
+    const refuse = (event) => event.preventDefault(); // there is nothing behind it yet
+    element("token").addEventListener("cancel", refuse);
+    element("token").querySelector("form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      const text = element("address").value.trim();
+      link.use(Link.tokenOf(text) ?? text);
+      element("token").close();
+      link.dispatchEvent(new Event("token"));
+    });
+  }
+
+  #listenToControls() {
+    const { session, viewer } = this;
+    const changed = (id, act, name = "input") => element(id).addEventListener(name, () => act(Number(element(id).value)));
+    const clicked = (id, act) => element(id).addEventListener("click", act);
+    changed("z", (z) => viewer.go({ z }));
+    changed("thick", (thick) => this.average(thick - viewer.thick));
+    changed("black", (black) => viewer.contrast(black, Math.max(viewer.white, black + 5)));
+    changed("white", (white) => viewer.contrast(Math.min(viewer.black, white - 5), white));
+    changed("diameter", (diameter) => diameter > 0 && session.resize(diameter), "change");
+    changed("angstrom", (angstrom) => angstrom > 0 && session.resize(angstrom / session.own.voxel), "change");
+    clicked("fit", () => viewer.refit());
+    clicked("undo", () => this.undo("undo"));
+    clicked("redo", () => this.undo("redo"));
+    clicked("help-open", () => element("help").showModal());
+    for (const id of ["kind-particle", "kind-none"]) {
+      element(id).addEventListener("change", () => (session.kind = element("kind-particle").checked ? 1 : 0));
+    }
+    session.addEventListener("labels", () => this.#writeSize());
+  }
+
+  // ---- what a person does
+
+  // A click in XY labels; in the narrow planes it goes there.
+  #clicked({ x, y, z, axis, sphere, alt }) {
+    const { session, viewer } = this;
+    const kind = alt ? 0 : session.kind;
+    if (sphere?.id !== undefined) session.select(sphere.of);
+    else if (sphere?.dashed) session.settle([sphere.of], kind);
+    else if (axis === "z") session.add({ x, y, z }, kind, element("snap").checked);
+    viewer.go(axis === "z" ? { x, y } : { x, y, z });
+  }
+
+  addHere({ altKey }) {
+    return this.session.add({ ...this.viewer.place }, altKey ? 0 : this.session.kind, element("snap").checked);
+  }
+
+  remove() {
+    const { selected } = this.session;
+    if (selected?.id !== undefined) this.session.remove(selected);
+  }
+
+  async undo(what) {
+    const name = this.session.state[what];
+    if (!name) return say(`Nothing to ${what}`);
+    return this.session.edit({ do: what }, () => `${what}: ${name}`);
+  }
+
+  switchKind() {
+    element(this.session.kind ? "kind-none" : "kind-particle").click();
+    say(`A click now means ${this.session.kind ? "a particle" : "no particle"}`);
+  }
+
+  grow(voxels) {
+    this.session.resize(this.session.diameter + voxels);
+  }
+
+  lift(score) {
+    this.session.score += score;
+    say(`Score above ${this.session.score.toFixed(2)}`);
+  }
+
+  step(count, { shiftKey }) {
+    this.viewer.step("z", count * (shiftKey ? 10 : 1));
+  }
+
+  average(more) {
+    this.viewer.thick = Math.min(Math.max(this.viewer.thick + more, 1), 99);
+    if (document.activeElement !== element("thick")) element("thick").value = this.viewer.thick;
+    this.viewer.draw();
+  }
+
+  cross({ shiftKey, target }, side, count) {
+    const name = this.viewer.planes.find(({ canvas }) => canvas === target).sides[side];
+    this.viewer.go({ [name]: this.viewer.place[name] + count * (shiftKey ? 10 : 1) });
+  }
+
+  toggle(name) {
+    const owner = name in this ? this : this.viewer;
+    owner[name] = !owner[name];
+    this.viewer.paintSoon();
+  }
+
+  turn(by) {
+    const { length } = this.session.state.tomograms;
+    this.show((this.session.index + by + length) % length);
+  }
+
+  show(index) {
+    if (index !== this.session.index) this.session.show(index);
+  }
+
+  escape() {
+    if (this.gallery.isOpen) this.gallery.close();
+    else this.session.select(null);
+  }
+
+  // ---- what is seen
+
+  // Another tomogram.
+  async #look() {
+    const { viewer, session, link } = this;
+    const { size, voxel, index } = session.own;
+    viewer.thick = Math.max(1, 2 * Math.round(session.diameter / 10) + 1); // a fifth of a particle
+    element("thick").value = viewer.thick;
+    element("z").max = size[2] - 1;
+    const source = new Server((path, options) => link.ask(path, options), index, size);
+    this.#layOut(size);
+    await viewer.show({ size, source, voxel });
+    if (index === session.index) viewer.spread();
+  }
+
+  // XZ and YZ as narrow as the thickness asks for.
+  #layOut(size = this.session.state && this.session.own.size) {
+    if (!size) return;
+    const stage = element("stage");
+    const [wide, high] = [stage.clientWidth, stage.clientHeight];
+    const scale = Math.min(wide / (size[0] + size[2]), high / (size[1] + size[2]));
+    const most = 0.32 * Math.min(wide, high);
+    stage.style.setProperty("--deep", `${Math.round(Math.min(Math.max(size[2] * scale, 90), most))}px`);
+  }
+
+  #placed() {
+    const { place } = this.viewer;
+    element("z").value = Math.round(place.z);
+    element("z-is").textContent = Math.round(place.z);
+    element("place").textContent = [..."xyz"].map((side) => `${side} ${Math.round(place[side])}`).join("  ");
+    clearTimeout(this.#told);
+    this.#told = setTimeout(() => {
+      const xyz = [place.x, place.y, place.z];
+      this.link.ask("/api/view", { body: { tomogram: this.session.index, place: xyz } }).catch(() => {});
+    }, 300);
+  }
+
+  #write() {
+    const { state, own } = this.session;
+    element("name").textContent = own.name;
+    document.title = `${own.name} - milopyp label`;
+    const size = `${own.size.join(" × ")} voxels${own.voxel ? ` of ${Number(own.voxel.toPrecision(4))} Å` : ""}`;
+    element("about").textContent = `${size} · saved in ${state.out}`;
+    element("about").title = own.path;
+    for (const what of ["undo", "redo"]) {
+      element(what).disabled = !state[what];
+      element(what).title = `${state[what] ? `${what} “${state[what]}”` : `nothing to ${what}`} (Ctrl+${what === "undo" ? "Z" : "Shift+Z"})`;
+    }
+    element("windows").hidden = state.windows < 2;
+    element("windows").textContent = `open in ${state.windows} windows`;
+    problem(own.error ?? state.problem);
+    this.#writeSize();
+    this.#hint();
+  }
+
+  #writeSize() {
+    const { diameter, own } = this.session;
+    const write = (id, value) => {
+      if (document.activeElement !== element(id)) element(id).value = value;
+    };
+    write("diameter", diameter);
+    element("angstrom-label").hidden = !own.voxel;
+    if (own.voxel) write("angstrom", Math.round(diameter * own.voxel));
+  }
+
+  // What to do first.
+  #hint() {
+    const { session } = this;
+    const first = session.state.tomograms.every((own) => !own.labels.length) && !session.labels.length;
+    element("hint").hidden = !first || Boolean(session.own.error);
+    element("hint").textContent = "Click the middle of a particle. Turn the wheel for other slices.";
+    const { features } = session.own;
+    const reading = features !== null && features < 1;
+    element("reading").textContent = reading ? `reading for suggestions, ${Math.round(100 * features)} %` : "";
+  }
+}
+
+const page = new Page();
+writeHelp();
+listenToKeys();
+page.link.listen();
+element("xy").focus({ preventScroll: true });

@@ -1,0 +1,153 @@
+"use strict";
+
+// Section 2: the score above which suggestions count, and the doubtful ones, one after the other.
+class Suggestions {
+  static BINS = 49;
+  #skipped = new Set();
+  #asked = 0;
+
+  constructor(session, seek) {
+    Object.assign(this, { session, seek });
+    for (const name of ["suggestions", "labels"]) session.addEventListener(name, () => this.#write());
+    session.addEventListener("state", () => this.#progress());
+    session.addEventListener("tomogram", () => this.#write());
+    session.addEventListener("selected", () => this.#selected());
+    const click = (id, act) => element(id).addEventListener("click", act);
+    element("score").addEventListener("input", (event) => (session.score = Number(event.target.value)));
+    click("score-reset", () => (session.score = null));
+    click("doubtful-next", () => this.next());
+    click("doubtful-yes", () => this.answer(1));
+    click("doubtful-no", () => this.answer(0));
+    click("doubtful-skip", () => this.skip());
+    click("histogram", (event) => (session.score = event.offsetX / event.target.clientWidth));
+    new ResizeObserver(() => this.#histogram()).observe(element("histogram"));
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#histogram());
+  }
+
+  // The suggestion that is being asked about, if one is.
+  get #doubted() {
+    const { selected } = this.session;
+    return selected && selected.id === undefined ? selected : null;
+  }
+
+  next() {
+    const { session } = this;
+    const key = ({ x, y, z }) => [x, y, z].map(Math.round).join();
+    const doubt = ({ score }) => Math.abs(score - session.score);
+    let [best, least] = [null, Infinity];
+    for (const one of session.open) {
+      if (doubt(one) >= least || this.#skipped.has(key(one))) continue;
+      [best, least] = [one, doubt(one)];
+    }
+    if (best) {
+      session.select(best);
+      this.seek(best);
+      session.say(`Is this a particle? Score ${best.score.toFixed(2)}`);
+    } else {
+      this.#skipped.clear();
+      session.select(null);
+      session.say("No more suggestions here");
+    }
+  }
+
+  // To the label or suggestion that is selected; after a suggestion comes the next one.
+  answer(kind) {
+    const { session } = this;
+    const doubted = this.#doubted;
+    if (doubted) {
+      session.settle([doubted], kind);
+      this.next();
+    } else if (session.selected && session.selected.kind !== kind) session.setKind(session.selected, kind);
+  }
+
+  skip() {
+    const doubted = this.#doubted;
+    if (!doubted) return;
+    this.#skipped.add([doubted.x, doubted.y, doubted.z].map(Math.round).join());
+    this.next();
+  }
+
+  // ---- what is seen
+
+  #progress() {
+    const { session } = this;
+    const { features, error } = session.own;
+    const none = element("suggestions-none");
+    element("suggestions").hidden = !session.suggestions.length;
+    none.hidden = session.suggestions.length > 0;
+    if (none.hidden) return;
+    const clicked = session.state.tomograms.some((own) => own.labels.length);
+    if (error) none.textContent = "None: the tomogram cannot be read.";
+    else if (features !== null && features < 1) none.textContent = `Reading the tomogram, ${Math.round(100 * features)} %`;
+    else if (!clicked) none.textContent = "They appear a moment after your first clicks.";
+    else none.textContent = session.own.suggestions ? "None." : "They are on their way.";
+  }
+
+  #write() {
+    const { session } = this;
+    const { score, open } = session;
+    const above = open.filter((one) => one.score > score).length;
+    element("score").value = score;
+    element("score-is").textContent = score.toFixed(2);
+    element("score-reset").hidden = session.chosenScore === null;
+    element("suggestion-count").textContent = open.length ? `${above} here` : "";
+    this.#progress();
+    this.#histogram();
+    this.#selected();
+  }
+
+  #histogram() {
+    const canvas = element("histogram");
+    const [wide, high] = [canvas.clientWidth, canvas.clientHeight];
+    if (!wide || !this.session.state) return;
+    const dots = window.devicePixelRatio;
+    Object.assign(canvas, { width: wide * dots, height: high * dots });
+    const context = canvas.getContext("2d");
+    context.scale(dots, dots);
+    const { BINS } = Suggestions;
+    const counts = new Array(BINS).fill(0);
+    for (const { score } of this.session.open) counts[Math.min(Math.floor(score * BINS), BINS - 1)] += 1;
+    const most = Math.sqrt(Math.max(...counts, 1));
+    const style = getComputedStyle(canvas);
+    const [accent, quiet, raised] = ["--accent", "--line", "--raised"].map((name) => style.getPropertyValue(name));
+    context.fillStyle = raised;
+    context.fillRect(0, 0, wide, high);
+    counts.forEach((count, bin) => {
+      const tall = (Math.sqrt(count) / most) * (high - 4); // roots: the few good ones are seen beside the many
+      context.fillStyle = (bin + 1) / BINS > this.session.score ? accent : quiet;
+      context.fillRect((bin * wide) / BINS, high - tall, wide / BINS - 1, tall);
+    });
+    context.fillStyle = style.color;
+    context.fillRect(this.session.score * wide - 0.5, 0, 1.5, high);
+  }
+
+  #selected() {
+    const doubted = this.#doubted;
+    for (const id of ["doubtful-yes", "doubtful-no", "doubtful-skip"]) element(id).disabled = !doubted;
+    element("doubtful-is").textContent = doubted ? `A particle? Score ${doubted.score.toFixed(2)}` : "The nearest to the score:";
+    element("doubtful").classList.toggle("asking", Boolean(doubted));
+    this.#closeUp(doubted);
+  }
+
+  async #closeUp(one) {
+    const number = ++this.#asked;
+    const canvas = element("doubtful-picture");
+    canvas.hidden = !one;
+    if (!one) return;
+    const [picture] = await closeUps(this.session, [one]).catch(() => []);
+    if (picture && number === this.#asked) drawPicture(canvas, picture, picture.w);
+  }
+}
+
+// Pictures of places of the tomogram that is shown: [{w, h, grey}].
+async function closeUps(session, places, pixels = 96) {
+  const body = {
+    tomogram: session.index,
+    places: places.map(({ x, y, z }) => [x, y, z]),
+    reach: 1.25 * session.diameter,
+    pixels,
+  };
+  const bytes = new Uint8Array(await (await session.link.answer("/api/closeups", { body })).arrayBuffer());
+  const each = pixels * pixels;
+  return places.map((_, at) => ({ w: pixels, h: pixels, grey: bytes.subarray(at * each, (at + 1) * each) }));
+}
