@@ -99,12 +99,8 @@ class Plane {
       if (!look) looks.set(key, (look = { colour, dashed, wide, path: new Path2D(), marks: new Path2D() }));
       look.path.moveTo(left + radius, top);
       look.path.arc(left, top, radius, 0, 2 * Math.PI);
-<<<<<<< HEAD
       if (mark) MARKS[mark](look.marks, left, top, radius);
-=======
-      if (mark) MARKS[mark](look.path, left, top, radius);
       if (ruler) handles.push([left + radius, top, colour]);
->>>>>>> h-viewer
     }
     for (const { colour, dashed, wide, path, marks } of looks.values()) {
       context.lineWidth = (wide ? 3 : dashed ? 1.5 : 2) + 1.5;
@@ -118,9 +114,6 @@ class Plane {
       context.stroke(path);
       context.setLineDash([]);
     }
-<<<<<<< HEAD
-=======
-    context.setLineDash([]);
     context.lineWidth = 1.5;
     context.strokeStyle = "#000";
     for (const [left, top, colour] of handles) {
@@ -128,7 +121,6 @@ class Plane {
       context.fillRect(left - 4, top - 4, 8, 8);
       context.strokeRect(left - 4, top - 4, 8, 8);
     }
->>>>>>> h-viewer
   }
 
   // Where the other two planes cut this one; the place itself stays free.
