@@ -11,8 +11,12 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-VIEWER = ("sources.js", "plane.js", "viewer.js", "hand.js")  # one after the other: parts of one program
-OWN = ("edits.js", "scores.js", "closeups.js", "report.js")
+# One after the other, those of all pages before its own.
+SCRIPTS = (
+    ("sources.js", "plane.js", "viewer.js", "hand.js"),
+    ("edits.js", "scores.js", "closeups.js", "report.js"),
+)
+STYLES = (("common.css",), ("report.css",))
 GROWTH = 1.36  # of pictures written as text, with what stands around them
 
 
@@ -29,10 +33,13 @@ def render(about: dict[str, Any], facts: Sequence[dict[str, Any]], pictures: Seq
     facts, pictures
         `contents.facts_of` and `contents.pictures_of` of each tomogram.
     """
-    folder = files("milopyp.commands.report")
-    scripts = [*(files("milopyp").joinpath("pages", name) for name in VIEWER), *(folder.joinpath(name) for name in OWN)]
-    script = "\n".join(path.read_text(encoding="utf-8") for path in scripts)
-    style = folder.joinpath("report.css").read_text(encoding="utf-8")
+    folders = (files("milopyp").joinpath("pages"), files("milopyp.commands.report"))
+    script, style = (
+        "\n".join(
+            folder.joinpath(name).read_text(encoding="utf-8") for folder, names in zip(folders, kind) for name in names
+        )
+        for kind in (SCRIPTS, STYLES)
+    )
     environment = Environment(
         loader=PackageLoader("milopyp.commands.report", "."), autoescape=select_autoescape(default=True),
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,

@@ -268,8 +268,7 @@ function saveThis() {
 
 function reset() {
   viewer.contrast(0, 255);
-  viewer.fit();
-  viewer.paintSoon();
+  viewer.refit();
 }
 
 const click = (id) => () => element(id).click();
@@ -280,6 +279,10 @@ const KEYS = {
   "=": () => viewer.zoom(1.25), // as printed on most keyboards
   "-": () => viewer.zoom(0.8),
   0: reset,
+  ".": () => viewer.step("z", 1),
+  ",": () => viewer.step("z", -1),
+  ">": () => show(state.shown + 1),
+  "<": () => show(state.shown - 1),
   c: click("circles"),
   b: click("others"),
   h: click("heat"),
