@@ -47,7 +47,7 @@ def read_edits(path: Path, run: Path, records: Sequence[Picked]) -> dict[str, Pi
         )  # fmt: skip
     for name, picks in wanted.items():
         refuse_published(known[name], run)
-        refuse_outside(picks, context_of(known[name]), f"{path}, {name}")
+        refuse_outside(picks, context_of(known[name]), f"{path}, {name}", "Is it of another run?")
     return wanted
 
 

@@ -322,7 +322,8 @@ def _read_points(path: str | Path, more: str, say: Callable[[str], None]) -> dic
     points: dict[str, list[list[float]]] = {}
     without: dict[str, str] = {}
     for where, (name, *words) in _rows(path, COORDINATE_COLUMNS, more):
-        check_image_name(name, where)
+        if name not in points:
+            check_image_name(name, where)
         rows = points.setdefault(name, [])
         if _says_none(words[:3], where):
             without[name] = where

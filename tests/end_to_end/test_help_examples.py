@@ -145,6 +145,13 @@ def for_report() -> None:
     write_coordinate_list("coords_test.txt", run_of(["tomo_3"]))
 
 
+def for_apply() -> None:
+    [xyz] = run_of(["TS_01"]).values()
+    for number, path in enumerate(("before.tsv", "picks_above_0.500.tsv"), 1):
+        write_coordinate_list(path, {"TS_01": xyz[number:]})
+    assert run_line("milopyp apply picks before.tsv").code == 0
+
+
 def for_training() -> None:
     common = {"n_distractors": 0, "diameter": 8, "noise": 0.3, "background": 0.0}
     wide = write_phantoms("data", 2, PhantomSettings((24, 68, 72), n_particles=4, **common))
@@ -187,7 +194,8 @@ def for_phantoms() -> None:
 
 SCENES: dict[str, Callable[[], object]] = {
     "prepare": for_prepare, "show": for_show, "evaluate": for_evaluate, "convert": for_convert,
-    "learn": for_learning, "threshold": for_threshold, "report": for_report, "phantom": for_phantoms,
+    "learn": for_learning, "threshold": for_threshold, "report": for_report, "apply": for_apply,
+    "phantom": for_phantoms,
     "milopyp-train": for_training, "milopyp-export": for_export, "milopyp-infer": for_picking,
 }  # fmt: skip
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from milopyp_shared.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from milopyp_shared.formats.context import FormatContext
@@ -98,11 +99,11 @@ def chosen_picks(folder: Path, record: Picked) -> Picks:
 
 def scores_of(folder: Path, record: Picked, most: int | None) -> NDArray[np.float64]:
     """Of all that a threshold chooses from, the best `most`, and infinity for what a person has put in."""
-    import numpy as np
+    from numpy import append, full, inf
 
     edits = record.edits
     left = edits.left_to_scores(candidates_of(folder, record, most=most), record.suppression_distance)
-    return np.append(left.score, np.full(len(edits.kept), np.inf))
+    return append(left.score, full(len(edits.kept), inf))
 
 
 def picks_of(folder: Path, record: Picked, context: FormatContext) -> Picks | None:
