@@ -18,13 +18,14 @@ from milopyp_shared.errors import InputError
 from milopyp_shared.formats.candidates import read_candidates
 from milopyp_shared.lists import read_pick_list
 from milopyp_shared.names import listed
-from milopyp_shared.picks import NO_SCORE, Picks
+from milopyp_shared.picks import NO_SCORE, Picks, as_picks
 from milopyp_shared.textfile import read_lines
 from milopyp_shared.wording import counted
 
 from .judged import context_of
 from .pick_files import refuse_outside
 
+_NAMES = "# tomograms:"
 _ABOVE = re.compile(r"#.*\bpicks above (0(?:\.\d+)?|1(?:\.0+)?|\d(?:\.\d+)?e-\d+)\b")
 
 
@@ -38,7 +39,8 @@ def read_edits(path: Path, run: Path, records: Sequence[Picked]) -> dict[str, Pi
     ContradictionError
         Picks outside their tomogram.
     """
-    wanted = read_pick_list(path)
+    rows = read_pick_list(path)
+    wanted = {name: rows.get(name, as_picks([])) for name in [*_tomograms_said(path), *rows]}
     known = {record.name: record for record in records}
     if unknown := [name for name in wanted if name not in known]:
         raise InputError(
@@ -49,6 +51,12 @@ def read_edits(path: Path, run: Path, records: Sequence[Picked]) -> dict[str, Pi
         refuse_published(known[name], run)
         refuse_outside(picks, context_of(known[name]), f"{path}, {name}", "Is it of another run?")
     return wanted
+
+
+def _tomograms_said(path: Path) -> list[str]:
+    """All that the page has, which a comment names, tabs between them: one without picks has no row."""
+    found = next((line for _, line in read_lines(path) if line.startswith(_NAMES)), _NAMES)
+    return [name.strip() for name in found.removeprefix(_NAMES).split("\t") if name.strip()]
 
 
 def threshold_said(path: Path) -> float | None:

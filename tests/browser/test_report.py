@@ -617,6 +617,39 @@ def test_all_tomograms_of_the_page_are_named_in_what_it_saves(page: Page, run: P
     assert sorted(read_coordinate_list(path)) == sorted(set(ORDERS) - {"turned"})
 
 
+def test_when_nothing_is_left_the_list_says_so(page: Page) -> None:
+    page.threshold(0.99)
+    assert {name: len(xyz) for name, xyz in read_coordinate_list(page.saved("download-all")).items()} == dict.fromkeys(
+        ORDERS, 0
+    )
+
+
+def test_what_is_saved_goes_into_the_run_and_comes_back_on_its_page(page: Page, run: Path, tmp_path: Path) -> None:
+    """By `milopyp apply`; the browser's own edits are those of the page before, and are not done twice."""
+    shutil.copytree(run / "picks", tmp_path / "picks")
+    page.threshold(0.4)
+    for script in (
+        "edit({x: 30, y: 30, z: 5})",
+        "change(current().toggled(2, 0.4))",
+        "change(current().toggled(9, 0.4))",
+    ):
+        page.script(script)
+    page.script("show(2); for (let n = 0; n < current().above(0.4); n += 1) change(current().toggled(n, 0.4))")
+    picks = "return Object.fromEntries(tomograms.map((own) => [own.name, own.chosen(state.threshold)]))"
+    wanted = page.script(picks)
+    assert page.text("count-here") == "0" and int(page.text("count-edits")) > 5
+    saved = page.saved("download-all")
+    assert run_line(f"milopyp apply {tmp_path}/picks {saved}").code == 0
+    with contextlib.chdir(run):
+        assert run_line(f"milopyp report {tmp_path}/picks").code == 0
+    page.driver.get((tmp_path / "picks/report.html").as_uri())
+    found = page.script(picks)
+    assert page.script("return state.threshold") == 0.4 and page.text("status") == ""
+    for name in ORDERS:
+        rows = [np.array(sorted(own[name])).reshape(-1, 4) for own in (found, wanted)]
+        np.testing.assert_allclose(*rows, atol=0.006)
+
+
 def tomograms_of(run: Path) -> list[str]:
     """In the order of the page."""
     summary = json.loads((run / "picks/run.json").read_text())

@@ -204,6 +204,14 @@ def test_the_threshold_of_a_page_of_some_tomograms_is_theirs_alone() -> None:
     assert record("xyz")["options"]["selection"]["threshold"] == 0.5
 
 
+def test_a_tomogram_that_is_only_named_has_no_picks() -> None:
+    """The page writes no row of it, because one would tell a training that it holds no particle."""
+    save_all({"xyz": above("xyz", 0.5)})
+    Path(SAVED).write_text(Path(SAVED).read_text().replace("\n", "\n# tomograms:\txyz\txzy\n", 1))
+    assert "xzy: 5 taken out: 0 picks" in apply().out
+    assert_picks("xzy", [])
+
+
 def test_undo_goes_back_by_one_list() -> None:
     save_all(of_one_each())
     apply()

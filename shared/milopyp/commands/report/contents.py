@@ -157,7 +157,7 @@ def about(
 def _identity(records: Sequence[Picked], facts: Sequence[Mapping[str, Any]]) -> str:
     """What edits are kept under: another one when candidates, their model, or what was applied before are others."""
     found = [
-        [record.name, record.model_sha256, *(own.get(key) for key in ("picks", "forced", "added"))]
+        [record.name, record.model_sha256, *(own[key] for key in ("picks", "forced", "added"))]
         for record, own in zip(records, facts, strict=True)
     ]
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:32]

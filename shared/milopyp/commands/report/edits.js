@@ -9,7 +9,7 @@ class Tomogram {
     Object.assign(this, facts);
     this.index = index;
     this.saved = true;
-    this.applied = { forced: facts.forced ?? [], added: facts.added ?? [] }; // by `milopyp apply`, in the run already
+    this.applied = { forced: facts.forced, added: facts.added }; // by `milopyp apply`: in the run already
     this.clear();
   }
 

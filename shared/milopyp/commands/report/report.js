@@ -235,7 +235,8 @@ function save(name, lines) {
 
 const numbers = (values, digits) => values.map((value) => value.toFixed(digits));
 
-// The tomograms stand at the head, because one without picks has no row.
+// The tomograms stand at the head, because one without picks has no row: training would take it for one that holds no
+// particle. Where none has picks, rows say so: a list without any is refused.
 function saveAll() {
   const lines = [
     `# picks above ${state.threshold} and by hand`,
@@ -247,6 +248,9 @@ function saveAll() {
       lines.push([own.name, ...numbers([x, y, z], 2), score.toFixed(6)].join("\t"));
     }
     own.saved = true;
+  }
+  if (tomograms.every((own) => !own.chosen(state.threshold).length)) {
+    for (const own of tomograms) lines.push([own.name, ...new Array(4).fill("none")].join("\t"));
   }
   save(`picks_above_${state.threshold.toFixed(3)}.tsv`, lines);
 }
