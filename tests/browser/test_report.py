@@ -544,6 +544,16 @@ def test_what_others_have_left_in_the_storage_is_left_aside(page: Page, kept: st
     assert page.text("count-edits") == "0" and page.text("count-here") != ""
 
 
+def test_two_windows_with_one_page_show_the_same_edits(page: Page, run: Path) -> None:
+    first = page.driver.current_window_handle
+    page.driver.switch_to.new_window("window")
+    page.driver.get((run / "picks/report.html").as_uri())
+    page.script("edit({x: 30, y: 30, z: 5})")
+    page.driver.close()
+    page.driver.switch_to.window(first)
+    wait_for(lambda: page.text("count-edits") == "1")
+
+
 def test_a_browser_that_keeps_nothing(page: Page, run: Path) -> None:
     """As a frame without an origin, which is refused a storage: it is said, and leaving is asked about."""
     frame = run / "frame.html"
