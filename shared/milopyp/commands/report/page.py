@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 # One after the other, those of all pages before its own.
 SCRIPTS = (
     ("sources.js", "plane.js", "viewer.js", "hand.js"),
-    ("edits.js", "scores.js", "closeups.js", "report.js"),
+    ("edits.js", "scores.js", "closeups.js", "saving.js", "keys.js", "report.js"),
 )
 STYLES = (("common.css",), ("report.css",))
 GROWTH = 1.36  # of pictures written as text, with what stands around them

@@ -1,4 +1,4 @@
-// The page of `milopyp report`: what is shown, what a person does, saving. The other scripts stand before it.
+// The page of `milopyp report`: what is shown, and what a person does. The other scripts stand before it.
 
 const element = (id) => document.getElementById(id);
 const read = (id) => JSON.parse(element(id).textContent);
@@ -96,6 +96,7 @@ function show(index, place = {}, looked = null) {
 function look(own, looked) {
   const [x, y, z] = placeOf(own, looked);
   show(own.index, { x, y, z }, looked);
+  canvases.z.scrollIntoView({ block: "nearest" }); // on narrow screens it lies elsewhere
   say(described(own, looked));
 }
 
@@ -222,122 +223,12 @@ function travel(what, word) {
 const undo = () => travel(edits.undo(), "undo");
 const redo = () => travel(edits.redo(), "redo");
 
-// ---- saving
-
-function save(name, lines) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([lines.join("\n") + "\n"], { type: "text/plain" }));
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-  say(`Saved ${name}.`);
-}
-
-const numbers = (values, digits) => values.map((value) => value.toFixed(digits));
-
-// The tomograms stand at the head, because one without picks has no row: training would take it for one that holds no
-// particle. Where none has picks, rows say so: a list without any is refused.
-function saveAll() {
-  const lines = [
-    `# picks above ${state.threshold} and by hand`,
-    ["# tomograms:", ...tomograms.map((own) => own.name)].join("\t"),
-    ["image_name", "x_coord", "y_coord", "z_coord", "score"].join("\t"),
-  ];
-  for (const own of tomograms) {
-    for (const [x, y, z, score] of own.chosen(state.threshold)) {
-      lines.push([own.name, ...numbers([x, y, z], 2), score.toFixed(6)].join("\t"));
-    }
-    own.saved = true;
-  }
-  if (tomograms.every((own) => !own.chosen(state.threshold).length)) {
-    for (const own of tomograms) lines.push([own.name, ...new Array(4).fill("none")].join("\t"));
-  }
-  save(`picks_above_${state.threshold.toFixed(3)}.tsv`, lines);
-}
-
-function saveThis() {
-  const lines = [
-    `# picks above ${state.threshold.toFixed(3)} and by hand; x, y, z in voxels of the full-resolution`,
-    "# tomogram (z = thickness), centre of the first voxel at 0, whatever the file's axis order",
-    "x,y,z,score",
-  ];
-  for (const [x, y, z, score] of current().chosen(state.threshold)) {
-    lines.push([...numbers([x, y, z], 3), score.toFixed(6)].join(","));
-  }
-  save(`${current().name}.csv`, lines);
-  current().saved = true;
-}
-
-// ---- keys, mouse and buttons
+// ---- mouse and buttons
 
 function reset() {
   viewer.contrast(0, 255);
   viewer.refit();
 }
-
-const click = (id) => () => element(id).click();
-const KEYS = {
-  "]": () => setThreshold(state.threshold + 0.01),
-  "[": () => setThreshold(state.threshold - 0.01),
-  "+": () => viewer.zoom(1.25),
-  "=": () => viewer.zoom(1.25), // as printed on most keyboards
-  "-": () => viewer.zoom(0.8),
-  0: reset,
-  ".": () => viewer.step("z", 1),
-  ",": () => viewer.step("z", -1),
-  ">": () => show(state.shown + 1),
-  "<": () => show(state.shown - 1),
-  c: click("circles"),
-  b: click("others"),
-  h: click("heat"),
-  v: click("sides"),
-  t: () => current().truth && element("truth").click(),
-  n: () => step(1),
-  p: () => step(-1),
-  x: toggle,
-  Escape: () => show(state.shown),
-};
-
-// Of a plane that has the focus.
-const SLICE_KEYS = {
-  ArrowUp: ({ axis }) => viewer.step(axis, 1),
-  ArrowDown: ({ axis }) => viewer.step(axis, -1),
-  PageUp: ({ axis }) => viewer.step(axis, 5),
-  PageDown: ({ axis }) => viewer.step(axis, -5),
-  ArrowRight: () => show(state.shown + 1),
-  ArrowLeft: () => show(state.shown - 1),
-  Enter: (plane) => edit({ ...viewer.place, sphere: viewer.sphereAt(plane, plane.screen(viewer.place, viewer.view)) }),
-};
-
-// With Shift: the cross.
-const WAYS = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowUp: [1, 1], ArrowDown: [1, -1] };
-
-function moveCross({ sides }, [side, sign]) {
-  const far = Math.max(1, Math.round(current().radius / 4));
-  viewer.go({ [sides[side]]: viewer.place[sides[side]] + sign * far });
-}
-
-// What a key means; undefined where it is the browser's.
-function meaning(event) {
-  const { key, ctrlKey, metaKey, altKey, shiftKey } = event;
-  const plane = viewer.planes.find(({ canvas }) => canvas === event.target);
-  const printed = key.length === 1;
-  if ((ctrlKey || metaKey) && !altKey) {
-    if (key.toLowerCase() === "z") return shiftKey ? redo : undo;
-    return key === "y" ? redo : undefined;
-  }
-  if (altKey && !(printed && "[]".includes(key))) return undefined; // AltGr makes brackets
-  if (plane && shiftKey && WAYS[key]) return () => moveCross(plane, WAYS[key]);
-  if (plane && SLICE_KEYS[key]) return () => SLICE_KEYS[key](plane);
-  return KEYS[key];
-}
-
-document.addEventListener("keydown", (event) => {
-  const action = meaning(event);
-  if (!action) return;
-  event.preventDefault();
-  action();
-});
 
 viewer.addEventListener("slice", () => {
   const { middle } = viewer.slice("z");
