@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-EXTRAS := cpu,openvino,train,export,formats,report,docs,dev
+EXTRAS := cpu,openvino,train,export,formats,report,label,docs,dev
 
 .PHONY: setup demo test test-browser test-cluster test-install test-minima faults fuzz check bench clean
 
@@ -16,8 +16,9 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/milopyp demo --out demo
 
+# A worker that dies ends the run: xdist waits for ever where it starts another one in its place.
 test: setup
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 test-browser: setup
 	tests/browser/run.sh

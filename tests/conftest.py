@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before anything loads PyTorch; see milopyp_training
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # tests import onnxruntime themselves; see test_telemetry
@@ -25,7 +26,14 @@ def _keep_to_one_core() -> None:
             os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
 
 
+def _can_be_interrupted() -> None:
+    """What a shell starts in the background ignores Ctrl-C, and so does all that it starts, which tests interrupt."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 _keep_to_one_core()
+_can_be_interrupted()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

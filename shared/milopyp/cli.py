@@ -10,6 +10,7 @@ from milopyp_shared.commandline import CONTEXT, run
 
 COMMANDS = (
     "demo",
+    "label",
     "prepare",
     "train",
     "learn",

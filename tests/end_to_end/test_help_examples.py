@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import socket
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 import pytest
 import torch
+import uvicorn
 
 from experiments import lists
 from milopyp_shared.formats.candidates import read_candidates
@@ -35,6 +40,7 @@ QUICKER = {
     "milopyp-train": "--num-epochs 1 --threads 1 --gpus -1 --no-export",
     "demo": "--num-epochs 1",
     "learn": "--threads 1",
+    "label": "--no-browser",
     "pretrain": "--groups 1 --steps 1 --workers 1 --threads 1 --gpus -1",
 }
 CALIBRATION = {"particles": 9.0, "score": [0.2, 0.6], "precision": [0.5, 0.95], "recall": [0.9, 0.5]}
@@ -66,6 +72,14 @@ def examples(command: click.Command) -> list[str]:
         return []
     text = rest.partition("\n")[2].replace("\\\n", " ")
     return [" ".join(line.split()) for line in text.splitlines() if line.strip().startswith("milopyp")]
+
+
+async def interrupted_when_it_runs(
+    server: uvicorn.Server, sockets: list[socket.socket] | None = None, *, start: Any = uvicorn.Server.startup
+) -> None:
+    """A server, and Ctrl-C as soon as it answers."""
+    await start(server, sockets)
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 EXAMPLES = [(name, line) for name, command in commands() for line in examples(command)]
@@ -192,10 +206,17 @@ def for_phantoms() -> None:
     write_tomogram(Path("ribosome.mrc"), lopsided().array, voxel_size=15.0)
 
 
+def for_labelling() -> None:
+    for name in ("tomograms/a.rec", "tomo_1.mrc"):
+        xyz = tomogram(name)
+    write("mod", "tomo_1.mod", xyz, "tomo_1.mrc")
+    Path("imgs.txt").write_text("image_name\trec_path\na\ttomograms/a.rec\n")
+
+
 SCENES: dict[str, Callable[[], object]] = {
     "prepare": for_prepare, "show": for_show, "evaluate": for_evaluate, "convert": for_convert,
     "learn": for_learning, "threshold": for_threshold, "report": for_report, "apply": for_apply,
-    "phantom": for_phantoms,
+    "phantom": for_phantoms, "label": for_labelling,
     "milopyp-train": for_training, "milopyp-export": for_export, "milopyp-infer": for_picking,
 }  # fmt: skip
 
@@ -206,6 +227,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # engines clear
     monkeypatch.setattr(among_others, "FIELD", 128)  # of tomograms that are simulated, of which one is enough here
     monkeypatch.setattr(from_template, "LEARNED", 1)
+    monkeypatch.setattr(uvicorn.Server, "startup", interrupted_when_it_runs)
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)

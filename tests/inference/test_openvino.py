@@ -21,7 +21,7 @@ from milopyp_inference.engine.features import open_features, read_feature_file
 from milopyp_inference.engine.machine import Machine
 from milopyp_inference.engine.model import open_model
 from milopyp_inference.engine.model_file import read_model_file
-from milopyp_inference.engine.openvino_runtime import has_bf16, import_openvino, obstacle_to_openvino
+from milopyp_inference.engine.openvino_runtime import has_bf16, import_openvino, obstacle_to_openvino, openvino_core
 from milopyp_inference.engine.planning import OWN_BYTES
 from milopyp_inference.engine.providers import openvino_check
 from milopyp_inference.engine.providers.cpu import CpuEngine
@@ -184,7 +184,22 @@ def test_a_cache_that_cannot_be_written_changes_nothing(tomogram: Path) -> None:
 # ---------------------------------------------------------------- precision
 
 
-@pytest.mark.skipif(OBSTACLE is not None or not has_bf16(import_openvino().Core()), reason="this CPU has no bf16")
+def test_signals_are_safe_whatever_was_opened_and_dropped() -> None:
+    code = (
+        "import faulthandler, gc, signal\n"
+        "import milopyp_inference as m, numpy as np\n"
+        "faulthandler.enable()\n"
+        f"models = [m.open_model({str(TOY)!r}, provider='openvino', threads=1) for _ in range(2)]\n"
+        "for model in models: m.pick(np.random.default_rng(1).normal(size=(16, 32, 32)), model)\n"
+        "while models: del models[0], model; gc.collect(); model = None\n"
+        "signal.signal(signal.SIGINT, lambda *_: print('a signal came'))\n"
+        "signal.raise_signal(signal.SIGINT)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["a signal came"]), done.stderr
+
+
+@pytest.mark.skipif(OBSTACLE is not None or not has_bf16(openvino_core()), reason="this CPU has no bf16")
 def test_bf16_is_near_and_recorded_and_picked_again(tomogram: Path) -> None:
     line = f"milopyp-infer a.mrc --model {TOY} --threads 1 --out picks"
     assert run_line(line).code == 0

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import pairwise
@@ -170,8 +170,18 @@ def _logits(codes: Codes, weights: NDArray[np.float32], bias: np.float32) -> NDA
     return found
 
 
-def keep_features(network: FeatureNetwork, volume: LabelledVolume, folder: Path | None = None) -> KeptFeatures:
+def keep_features(
+    network: FeatureNetwork,
+    volume: LabelledVolume,
+    folder: Path | None = None,
+    told: Callable[[float], None] = lambda share: None,
+) -> KeptFeatures:
     """The features of a tomogram, in `folder` if it is given, where they are made once.
+
+    Parameters
+    ----------
+    told
+        Is told how much is made, 0..1; what it raises ends the making, and nothing is kept.
 
     Raises
     ------
@@ -188,7 +198,7 @@ def keep_features(network: FeatureNetwork, volume: LabelledVolume, folder: Path 
     count = math.prod(grid)
     if folder is None:
         codes: Codes = scratch_array((count, size), np.uint8)
-        return KeptFeatures(grid, tuple(_written(_pieces(network, volume), codes)), codes)
+        return KeptFeatures(grid, tuple(_written(_pieces(network, volume), codes, told)), codes)
     seen = _fingerprint(volume)
     path, described = (folder / f"{volume.name}{ending}" for ending in (CODES, DESCRIPTION))
     if described.is_file():
@@ -197,7 +207,7 @@ def keep_features(network: FeatureNetwork, volume: LabelledVolume, folder: Path 
         with part.open("r+b") as stream:
             reserve(stream, count * size)
         codes = np.memmap(part, np.uint8, "r+", shape=(count, size))
-        pieces = tuple(_written(_pieces(network, volume), codes))
+        pieces = tuple(_written(_pieces(network, volume), codes, told))
         codes.flush()
     description = Description(SCHEMA, facts.sha256, seen, grid, pieces, zlib.crc32(codes.data))
     write_text(described, json.dumps(asdict(description)))
@@ -208,7 +218,7 @@ def _pieces(network: FeatureNetwork, volume: LabelledVolume) -> Iterator[Piece]:
     return network.iter_features(volume.grey.box, volume.grey.shape, volume.grey.input_range)
 
 
-def _written(pieces: Iterable[Piece], codes: Codes) -> Iterator[KeptPiece]:
+def _written(pieces: Iterable[Piece], codes: Codes, told: Callable[[float], None]) -> Iterator[KeptPiece]:
     """Put features into `codes`, piece after piece."""
     at = 0
     for place, features in pieces:
@@ -217,6 +227,7 @@ def _written(pieces: Iterable[Piece], codes: Codes) -> Iterator[KeptPiece]:
         roots = np.sqrt(flat / largest[:, None])
         codes[at : at + flat.shape[1]] = np.rint(roots.T * np.float32(255)).astype(np.uint8)
         at += flat.shape[1]
+        told(at / len(codes))
         z, y, x = ((axis.start, axis.stop) for axis in place)
         yield KeptPiece((z, y, x), tuple(largest.tolist()))
 

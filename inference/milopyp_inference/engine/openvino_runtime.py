@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from importlib import import_module, metadata, util
 from typing import Any
 
@@ -36,6 +37,21 @@ def import_openvino() -> Any:
             sys.modules[_TELEMETRY] = before
 
 
+def openvino_core() -> Any:
+    """The only ``Core`` of this process, which lives as long as it does.
+
+    The first network that a core compiles gives the thread another stack for signals, which goes with the core; where
+    the older of two cores goes first, the stack that the younger one restores is gone, and the next signal, such as
+    Ctrl-C, ends the process (seen with 2026.4).
+    """
+    return _core_of(import_openvino())
+
+
+@cache
+def _core_of(package: Any) -> Any:
+    return package.Core()
+
+
 def obstacle_to_openvino() -> str | None:
     """Why it cannot be used on this machine; None when it can."""
     if util.find_spec("openvino") is None:
@@ -49,7 +65,7 @@ def obstacle_to_openvino() -> str | None:
         if tuple(int(part) for part in version.split(".")[:2] if part.isdecimal()) < MINIMUM:
             wanted = ".".join(map(str, MINIMUM))
             return f"openvino {version.partition('-')[0]} is older than {wanted}"
-        if "CPU" not in package.Core().available_devices:
+        if "CPU" not in openvino_core().available_devices:
             return "it has no plugin for this CPU"
     except (ImportError, AttributeError, RuntimeError) as error:
         return f"it cannot be loaded ({first_line(error)})"
@@ -60,7 +76,7 @@ def obstacle_to_bf16() -> str | None:
     """Why nothing can be computed in bf16 here; None when it can."""
     if reason := obstacle_to_openvino():
         return f"OpenVINO cannot be used, {reason}"
-    return None if has_bf16(import_openvino().Core()) else "this CPU has no bf16 arithmetic"
+    return None if has_bf16(openvino_core()) else "this CPU has no bf16 arithmetic"
 
 
 def has_bf16(core: Any) -> bool:

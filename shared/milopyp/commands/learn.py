@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +23,15 @@ from milopyp_shared.template_options import check_template, template_options
 from milopyp_shared.wording import counted
 
 if TYPE_CHECKING:  # the command line starts without numpy
+    import numpy as np
+    from numpy.typing import NDArray
+
     from milopyp_inference.engine.features import FeatureNetwork
     from milopyp_shared.lists import ImageEntry
     from milopyp_shared.recipe import Recipe
 
 OUTPUT, MACHINE = "Output", "Machine"
-OF_LABELS = ("mask", "keep_features")
+OF_LABELS = ("mask", "keep_features", "rejected")
 
 
 @command("learn")
@@ -42,6 +45,10 @@ OF_LABELS = ("mask", "keep_features")
 @order_option
 @mask_option
 @voxel_size_option
+@option(
+    "--rejected", type=click.Path(path_type=Path), metavar="FILE", group=PARTICLE,
+    help="Coordinate list of places in labelled tomograms that hold no particle, however much they look like one.",
+)  # fmt: skip
 @template_options
 @option("-o", "--output", type=click.Path(path_type=Path), required=True, group=OUTPUT, help="ONNX file.")
 @option("--overwrite", is_flag=True, group=OUTPUT, help="Replace an existing file.")
@@ -107,13 +114,35 @@ def _from_labels(output: Path, network: FeatureNetwork, console: Console, **give
     )
     scale = scale_for(diameter, network.description.diameters)
     say_scale(diameter, scale, console.say)
+    rejected = _rejected(given["rejected"], labelled, given["order"], console)
     volumes = load_volumes(
         listed, labels, network.description.grey, diameter=diameter, order=given["order"], contrast=given["contrast"],
         masks=given["mask"], voxel_size=given["voxel_size"], scale=scale, where=given["coords"], say=console.say,
         warn=console.warn,
     )  # fmt: skip
+    volumes = [replace(one, rejected=rejected[one.name]) if one.name in rejected else one for one in volumes]
     files = Files(output, given["keep_features"])
     return learn(TrainingSet(volumes, [], diameter, given["contrast"]), network, files, console)
+
+
+def _rejected(
+    path: Path | None, labelled: list[ImageEntry], order: str, console: Console
+) -> dict[str, NDArray[np.float64]]:
+    """Places by labelled tomogram that a person has rejected."""
+    from milopyp_shared.labels import check_labels
+    from milopyp_shared.lists import read_coordinate_list
+    from milopyp_shared.tomogram import read_header
+
+    if path is None:
+        return {}
+    listed = read_coordinate_list(path, console.warn)
+    found = {image.name: listed.pop(image.name) for image in labelled if image.name in listed}
+    for image in labelled:
+        if image.name in found:
+            check_labels(found[image.name], read_header(image.path, order), path)
+    if listed:
+        console.warn(f"{path}: tomograms without labels are left out: {', '.join(list(listed)[:3])}")
+    return found
 
 
 def _diameter(

@@ -6,7 +6,8 @@
 //   const viewer = new LinkedViewer({ z: canvas, y: canvas, x: canvas }); // or { z: canvas } alone
 //   viewer.spheres = () => [{x, y, z, radius, colour, dashed, mark: "cross" | "dot" | undefined, wide, id, ruler}];
 //     // a `mark` may be a "plus" as well; one that is `passive` is not clicked on
-//   await viewer.show({ size: [x, y, z], source, heat: another source or null, voxel: Angstrom or null });
+//   await viewer.show({ size: [x, y, z], source, heat: another source or null, voxel: Angstrom, null or undefined (no
+//     scale bar), spread: whether its first slice sets the contrast });
 //   viewer.go({ z: 40 }); viewer.step("z", +1); await viewer.draw();
 //
 // Voxels; the centre of the first one at 0; y points up, as in 3dmod. Circles are drawn where spheres are cut, over a
@@ -22,6 +23,7 @@ class LinkedViewer extends EventTarget {
   #table = tableOf((value) => [value, value, value]);
   #pulled = null; // a sphere with an id, on its way
   #frame = 0;
+  #unspread = false; // the first slice of a volume has not come yet
 
   constructor(canvases) {
     super();
@@ -55,6 +57,7 @@ class LinkedViewer extends EventTarget {
     this.volume?.source.cancel?.();
     this.volume = volume;
     volume.source.loading = (axis, share) => this.#say(axis, share);
+    this.#unspread = Boolean(volume.spread);
     for (const plane of this.planes) plane.hold(null);
     const [x, y, z] = volume.size.map((size) => (size - 1) / 2);
     this.place = { x, y, z };
@@ -158,9 +161,10 @@ class LinkedViewer extends EventTarget {
   }
 
   // So that a share of the pixels of XY is black, and as many are white.
-  spread(share = 0.004) {
+  spread(share = 0.01) {
     const grey = this.planes[0].shown?.grey.grey;
     if (!grey) return;
+    this.#unspread = false;
     const counts = new Array(256).fill(0);
     for (const value of grey) counts[value] += 1;
     const end = (values) => {
@@ -263,6 +267,7 @@ class LinkedViewer extends EventTarget {
       const [grey, heat] = await Promise.all([get(volume.source), withHeat ? get(volume.heat) : null]);
       if (volume !== this.volume || number < (plane.shown?.number ?? 0)) return; // a later one has been faster
       plane.hold({ slice, grey, heat, key, number });
+      if (this.#unspread && plane === this.planes[0]) this.spread();
     } catch (error) {
       if (error.name === "AbortError" || number !== plane.asked) return;
       plane.note = error.message;

@@ -43,6 +43,8 @@ class LabelledVolume:
     ignored
         ``(m, 3)`` places that look like particles without a label: what is there counts neither as particle nor as
         background.
+    rejected
+        ``(k, 3)`` places of which a person has said that they hold no particle, however much they look like one.
     mask
         Where particles may be: outside, nothing is a label, background or a pick. None: everywhere.
     scale
@@ -54,6 +56,7 @@ class LabelledVolume:
     xyz: NDArray[np.float64]
     voxel_size: float | None
     ignored: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
+    rejected: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
     mask: Mask | None = None
     scale: float = 1.0
 

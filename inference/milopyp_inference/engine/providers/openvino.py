@@ -22,7 +22,7 @@ from milopyp_shared.tiles import Piece, Read, Shape, Tile, Tiling, iter_heat_map
 
 from ..machine import Machine
 from ..model_file import GraphFile
-from ..openvino_runtime import has_bf16, import_openvino, obstacle_to_openvino
+from ..openvino_runtime import has_bf16, import_openvino, obstacle_to_openvino, openvino_core
 from ..planning import DEFAULT_MEMORY, plan_equal_tiles
 from ..session import new_session, run_on_cpu
 from . import openvino_check
@@ -52,8 +52,7 @@ class OpenvinoEngine(Engine):
     def __init__(self, file: GraphFile, machine: Machine, say: Say, output: str = OUTPUT) -> None:
         self._recipe, self._machine, self._output = file.recipe, machine, output
         self._precision = machine.precision or file.recipe.precision
-        package = import_openvino()
-        self._core = package.Core()
+        self._core = openvino_core()
         if self._precision == "bf16" and not has_bf16(self._core):
             if machine.precision == "bf16":
                 raise MissingDependency(
@@ -71,7 +70,7 @@ class OpenvinoEngine(Engine):
         if not file.volume_graph:
             say(f"{file.path.name} has no graph for OpenVINO, and is slower than it could be: export it again")
         if self._precision != "int8":  # whose sums are rounded differently
-            openvino_check.compare(self, file, package.__version__, output)
+            openvino_check.compare(self, file, import_openvino().__version__, output)
 
     @staticmethod
     def obstacle() -> str | None:

@@ -1,0 +1,176 @@
+"""The journal of a labelling: every step on disk before it is answered, and all of them again after a crash.
+
+A line of JSON per step, only ever appended; what `Labels` holds follows from taking them one after the other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock, Timeout
+
+from milopyp_shared.atomic import make_folder, write_error
+from milopyp_shared.errors import InputError, UsageError
+from milopyp_shared.textfile import read_lines
+from milopyp_shared.typed_json import decode
+
+from .labels import Label, Labels, Step
+
+NAME, LOCK = "journal.jsonl", ".journal.lock"
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Record:
+    """A line.
+
+    Attributes
+    ----------
+    do
+        ``begin`` (with the schema), ``open`` a tomogram, take a ``step``, ``undo`` or ``redo``.
+    what, labels, diameter
+        Of a step, see `Step`; the diameter also of the beginning.
+    name, path
+        Of a tomogram.
+    schema
+        Of the file, 0 elsewhere.
+    """
+
+    do: Literal["begin", "open", "step", "undo", "redo"]
+    what: str = ""
+    labels: tuple[tuple[int, Label | None], ...] = ()
+    diameter: float | None = None
+    name: str = ""
+    path: str = ""
+    schema: int = 0
+
+
+def _refuse_others(folder: Path) -> None:
+    """Refuse a folder that holds other things: files of fixed names are written there."""
+    if not (folder / NAME).exists() and any(path.name != LOCK for path in folder.iterdir()):
+        raise UsageError(
+            "holds files, but no labels of milopyp label", where=folder, expected="a new folder, or one of its own",
+            remedy="Give another --out.",
+        )  # fmt: skip
+
+
+class Journal:
+    """The journal in a folder, which one server has at a time.
+
+    Attributes
+    ----------
+    labels
+        All that was said so far.
+    paths
+        Where the tomograms lie that were ever opened, by name.
+
+    Raises
+    ------
+    UsageError
+        Another server has it.
+    InputError
+        The folder cannot be written, or the file is damaged before its last line.
+    FullDiskError
+        No space is left.
+    """
+
+    def __init__(self, folder: Path, diameter: float, warn: Callable[[str], None]) -> None:
+        make_folder(folder)
+        _refuse_others(folder)
+        self.path, self._lock = folder / NAME, FileLock(folder / LOCK)
+        self.labels, self.paths = Labels(diameter), dict[str, Path]()
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise UsageError(
+                "another milopyp label is at work there", where=folder, expected="one at a time",
+                remedy="Use its page, stop it, or give another --out.",
+            ) from error  # fmt: skip
+        except OSError as error:
+            raise write_error(folder, error) from error
+        complete = self._read(warn) if self.path.exists() else 0
+        try:
+            self._stream = self.path.open("ab")
+            self._stream.truncate(complete)  # the rest of a line that was being written when the power went
+        except OSError as error:
+            raise write_error(self.path, error) from error
+        if not complete:
+            self._append(Record("begin", diameter=diameter, schema=SCHEMA))
+
+    def take(self, step: Step) -> None:
+        """Keep and take a step; raises as the journal does, and nothing has happened then."""
+        self._append(Record("step", step.what, tuple(step.labels.items()), step.diameter))
+        self.labels.take(step)
+
+    def undo(self) -> None:
+        """Keep that the last step is undone."""
+        self._append(Record("undo"))
+        self.labels.undo()
+
+    def redo(self) -> None:
+        """Keep that a step is taken again."""
+        self._append(Record("redo"))
+        self.labels.redo()
+
+    def open(self, name: str, path: Path) -> None:
+        """Keep where a tomogram lies."""
+        if self.paths.get(name) != path.absolute():
+            self._append(Record("open", name=name, path=str(path.absolute())))
+            self.paths[name] = path.absolute()
+
+    def close(self) -> None:
+        """Let others have it."""
+        self._stream.close()
+        self._lock.release()
+
+    def _append(self, record: Record) -> None:
+        said = {key: value for key, value in asdict(record).items() if value or key == "do"}
+        start = self._stream.seek(0, os.SEEK_END)
+        try:
+            self._stream.write(json.dumps(said).encode() + b"\n")
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+        except OSError as error:
+            self._forget(start)
+            raise write_error(self.path, error) from error
+
+    def _forget(self, start: int) -> None:
+        """Take back a line that could not be written whole."""
+        self._stream = self.path.open("ab")
+        self._stream.truncate(start)
+
+    def _read(self, warn: Callable[[str], None]) -> int:
+        """Take what is there; the number of bytes of whole lines."""
+        data = self.path.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            warn(f"{self.path}: the last line was cut off and is left out")
+        for number, text in read_lines(self.path)[: data.count(b"\n")]:
+            self._replay(text, f"{self.path}, line {number}", first=number == 1)
+        return whole
+
+    def _replay(self, text: str, where: str, *, first: bool) -> None:
+        expected = "a journal of milopyp label"
+        try:
+            stored = json.loads(text)
+        except ValueError as error:
+            raise InputError("is no JSON", where=where, expected=expected, remedy="Give another --out.") from error
+        record: Record = decode(Record, stored, "line", where, complete=False)
+        if first != (record.do == "begin") or (first and record.schema != SCHEMA):
+            raise InputError("is of another kind", where=where, expected=f"{expected}, schema {SCHEMA}")
+        match record.do:
+            case "begin":
+                self.labels.diameter = record.diameter or self.labels.diameter
+            case "open":
+                self.paths[record.name] = Path(record.path)
+            case "step":
+                self.labels.take(Step(record.what, dict(record.labels), record.diameter))
+            case "undo":
+                self.labels.undo()
+            case "redo":
+                self.labels.redo()

@@ -1,0 +1,128 @@
+"""Labels as a person makes them: what a step changes, and what undoing it brings back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+PARTICLE, NOTHING = 1, 0  # what a label says of its place
+
+Place: TypeAlias = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a person says of a place.
+
+    Attributes
+    ----------
+    tomogram
+        Its name.
+    xyz
+        Voxels, inside frame.
+    kind
+        `PARTICLE`, or `NOTHING`: what is there is none, however much it looks like one.
+    """
+
+    tomogram: str
+    xyz: Place
+    kind: int = PARTICLE
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one action of a person leaves, undone as a whole.
+
+    Attributes
+    ----------
+    what
+        In words, as on the button that undoes it.
+    labels
+        By their numbers; None: the label is gone.
+    diameter
+        Of the particle, voxels; None: it stays.
+    """
+
+    what: str
+    labels: Mapping[int, Label | None] = field(default_factory=dict)
+    diameter: float | None = None
+
+
+class Labels:
+    """All labels, and how they came about.
+
+    Parameters
+    ----------
+    diameter
+        Of the particle before anybody says otherwise, voxels.
+    """
+
+    def __init__(self, diameter: float) -> None:
+        self.diameter = diameter
+        self.by_number: dict[int, Label] = {}
+        self.next_number = 1
+        self._done: list[tuple[Step, Step]] = []  # each with the step back
+        self._undone: list[Step] = []
+
+    @property
+    def can_undo(self) -> str | None:
+        """What undoing would take back, in words; None: nothing is left to be undone."""
+        return self._done[-1][0].what if self._done else None
+
+    @property
+    def can_redo(self) -> str | None:
+        """What was undone last, in words."""
+        return self._undone[-1].what if self._undone else None
+
+    def take(self, step: Step) -> None:
+        """Take a step; what was undone before it cannot be done again."""
+        self._undone.clear()
+        self._forward(step)
+
+    def undo(self) -> None:
+        """Take the last step back, if there is one."""
+        if self._done:
+            step, back = self._done.pop()
+            self._set(back)
+            self._undone.append(step)
+
+    def redo(self) -> None:
+        """Take the step again that was undone last, if there is one."""
+        if self._undone:
+            self._forward(self._undone.pop())
+
+    def of(self, tomogram: str) -> list[tuple[int, Label]]:
+        """The labels of a tomogram with their numbers, in the order in which they were made."""
+        return [(number, label) for number, label in sorted(self.by_number.items()) if label.tomogram == tomogram]
+
+    def xyz(self, tomogram: str, kind: int = PARTICLE) -> NDArray[np.float64]:
+        """``(n, 3)`` places of a kind, voxels, inside frame."""
+        return places(label.xyz for _, label in self.of(tomogram) if label.kind == kind)
+
+    def tomograms(self) -> list[str]:
+        """Names of those with labels of any kind."""
+        return list(dict.fromkeys(label.tomogram for _, label in sorted(self.by_number.items())))
+
+    def _forward(self, step: Step) -> None:
+        before = {number: self.by_number.get(number) for number in step.labels}
+        self._done.append((step, Step(step.what, before, None if step.diameter is None else self.diameter)))
+        self._set(step)
+
+    def _set(self, step: Step) -> None:
+        for number, label in step.labels.items():
+            self.next_number = max(self.next_number, number + 1)  # numbers are never given twice
+            if label is None:
+                self.by_number.pop(number, None)
+            else:
+                self.by_number[number] = label
+        if step.diameter is not None:
+            self.diameter = step.diameter
+
+
+def places(found: Iterable[Place]) -> NDArray[np.float64]:
+    """``(n, 3)`` of places one by one."""
+    return np.array(list(found), np.float64).reshape(-1, 3)

@@ -1,0 +1,1 @@
+"""What the browser gets: the page of ``milopyp label`` as files."""

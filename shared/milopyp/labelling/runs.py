@@ -1,0 +1,99 @@
+"""What the buttons of the page run: the commands that a person could type in the folder of the labels."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from milopyp_inference.batch.reader import candidates_of, read_records
+from milopyp_shared.picks import Picks
+
+from .files import ALL, COORDINATES, IMAGES, REJECTED
+from .setting import Setting
+from .suggestions import LOWEST, MOST
+
+Method = Literal["train", "learn"]
+Line = tuple[list[str], list[str]]
+"""A command: its words as they are run, and as a person would type them."""
+
+FEATURES = "features"
+_MODULES = {
+    "milopyp": "milopyp.cli",
+    "milopyp-train": "milopyp_training.cli",
+    "milopyp-export": "milopyp_export.cli",
+    "milopyp-infer": "milopyp_inference.cli",
+}
+
+
+def methods() -> list[Method]:
+    """How a model can be made here, the best first."""
+    can_train = all(find_spec(name) is not None for name in ("torch", "onnx", "onnxscript"))
+    return ["train", "learn"] if can_train else ["learn"]
+
+
+def free_name(out: Path, prefix: str) -> str:
+    """A name that nothing has yet: results are never replaced."""
+    number = 1
+    while any(out.glob(f"{prefix}{number}*")) or (out / "exp/semi" / f"{prefix}{number}").exists():
+        number += 1
+    return f"{prefix}{number}"
+
+
+def models(out: Path) -> list[str]:
+    """Those that were made in a folder, the last one last."""
+    return sorted((path.stem for path in out.glob("label-*.onnx")), key=lambda name: (len(name), name))
+
+
+def training(setting: Setting, name: str, method: Method, diameter: float, scale: float) -> list[Line]:
+    """Commands that make a model of all labels, and pick the open tomograms with it.
+
+    Parameters
+    ----------
+    scale
+        At which the network sees the tomograms: features that are kept are of one.
+    """
+    lists, model = [IMAGES, COORDINATES], f"{name}.onnx"
+    more = ["--bbox", f"{diameter:g}", *setting.options(), "--contrast", setting.contrast]
+    if method == "learn":
+        rejected = ["--rejected", REJECTED] if _has_lines(setting.out / REJECTED) else []
+        kept = ["--keep-features", f"{FEATURES}/{scale:g}"]
+        made = [["milopyp", "learn", *lists, "-o", model, *kept, *rejected, *more]]
+    else:
+        labels = [word for pair in zip(("--train-img-txt", "--train-coord-txt"), lists, strict=True) for word in pair]
+        made = [
+            ["milopyp-train", *labels, "--exp-id", name, "--no-export", *more],
+            ["milopyp-export", f"exp/semi/{name}/model_last_contrastive.pth", "-o", model],
+        ]
+    picking = ["milopyp-infer", ALL, "--model", model, "--out", f"{name}-picks", *setting.options()]
+    return [_line(words) for words in (*made, picking)]
+
+
+def picking(setting: Setting, name: str, model: str, chosen: Sequence[str], score: float | None) -> list[Line]:
+    """The command that picks some of the open tomograms."""
+    paths = [str(setting.tomograms[each].path.absolute()) for each in chosen]
+    above = [] if score is None else ["--out-thresh", f"{score:g}"]
+    return [_line(["milopyp-infer", *paths, "--model", f"{model}.onnx", "--out", name, *above, *setting.options()])]
+
+
+def answers(out: Path, name: str) -> dict[str, Picks]:
+    """What a model has found in the tomograms that were open when it was made, by name, best first.
+
+    Raises
+    ------
+    InputError
+        Its run is gone, or damaged.
+    """
+    run = out / f"{name}-picks"
+    return {record.name: candidates_of(run, record, LOWEST, MOST) for record in read_records(run)}
+
+
+def _line(words: list[str]) -> Line:
+    return [sys.executable, "-P", "-m", _MODULES[words[0]], *words[1:]], words
+
+
+def _has_lines(path: Path) -> bool:
+    """Whether a list names anything below its titles."""
+    return path.read_text(encoding="utf-8").count("\n") > 1

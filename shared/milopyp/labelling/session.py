@@ -1,0 +1,355 @@
+"""A labelling at work: what the page asks for and changes, in words that do not know of HTTP."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from milopyp_shared.errors import MilopypError, UsageError
+from milopyp_shared.lengths import LARGEST, SMALLEST
+from milopyp_shared.matching import exclude_near
+from milopyp_shared.picks import Picks
+
+from . import runs
+from .files import write_files
+from .jobs import Jobs
+from .journal import Journal
+from .labels import NOTHING, PARTICLE, Label, Place, Step
+from .runs import Method
+from .setting import Setting
+from .slices import SliceShelf
+from .snap import snap
+from .suggestions import Suggestions, Wanted
+from .windows import Windows
+
+MOST_LABELS = 100_000
+_NEAR = 0.4  # of a click, diameters: a suggestion that is meant by it
+_MEANT = 0.5  # of the suggested score, that such a suggestion has at least
+_WORDS = {PARTICLE: "label", NOTHING: "“none”"}
+
+
+class Session:
+    """Everything that the page sees.
+
+    Parameters
+    ----------
+    journal
+        Of `setting.out`, in which all tomograms are known.
+    say, warn
+        What the terminal is told.
+
+    Attributes
+    ----------
+    number
+        Of the state; it grows with every change.
+    """
+
+    def __init__(
+        self, setting: Setting, journal: Journal, say: Callable[[str], None], warn: Callable[[str], None]
+    ) -> None:
+        self.setting, self._journal, self._warn = setting, journal, warn
+        self.number = self.revision = 1
+        self.problem: str | None = None
+        self._methods = runs.methods()
+        self.model: str | None = None
+        self._answers: dict[str, Picks] = {}  # of the model, by tomogram
+        self._windows = Windows()
+        self._lock = threading.RLock()
+        self.slices = SliceShelf(list(setting.tomograms.values()))
+        self.suggestions = Suggestions(
+            setting.tomograms, setting.contrast, setting.out / runs.FEATURES, self._changed, say
+        )
+        self.jobs = Jobs(setting.out, self._changed)
+        self._dirty, self._ended = threading.Event(), False
+        self._writer = threading.Thread(target=self._write_files, name="milopyp-files", daemon=True)
+        self._writer.start()
+        self._ask()
+        self.look_at(0)
+
+    # ---- what is seen
+
+    def state(self, window: str | None = None) -> dict[str, Any]:
+        """All that is small; numbers of the page's contract."""
+        count = self._windows.seen(window)
+        with self._lock:
+            labels, running = self._journal.labels, self.jobs.all
+            sizes = [tomogram.voxel_size for tomogram in self.setting.tomograms.values() if tomogram.voxel_size]
+            return {
+                "number": self.number,
+                "version": version("milopyp"),
+                "out": str(self.setting.out),
+                "revision": self.revision,
+                "diameter": labels.diameter,
+                "angstrom": labels.diameter * sizes[0] if sizes else None,
+                "windows": count,
+                "undo": labels.can_undo,
+                "redo": labels.can_redo,
+                "problem": self.problem,
+                "method": self._methods[0],
+                "methods": self._methods,
+                "tomograms": [self._tomogram(index) for index in range(len(self.setting.names))],
+                "jobs": [
+                    {**{key: value for key, value in vars(job).items() if key != "log"}, "log": "\n".join(job.log)}
+                    for job in running
+                ],
+                "model": self.model,
+                "models": runs.models(self.setting.out),
+            }
+
+    def _tomogram(self, index: int) -> dict[str, Any]:
+        name = self.setting.names[index]
+        tomogram, shown = self.setting.tomograms[name], self.suggestions.shown[name]
+        z, y, x = tomogram.shape
+        return {
+            "index": index,
+            "name": name,
+            "size": [x, y, z],
+            "voxel": tomogram.voxel_size,
+            "path": str(tomogram.path),
+            "labels": [[number, *label.xyz, label.kind] for number, label in self._journal.labels.of(name)],
+            "features": shown.features,
+            "copied": self.slices[index].share,
+            "suggestions": self.revision if self.model else shown.version,
+            "score": shown.score,
+            "error": shown.error,
+        }
+
+    def suggested(self, index: int) -> tuple[int, Picks]:
+        """Version and suggestions of a tomogram, best first, none near a label."""
+        name = self.setting.names[index]
+        with self._lock:
+            shown, model, labels = self.suggestions.shown[name], self.model, self._journal.labels
+            picks = shown.picks if model is None else self._answers.get(name, shown.picks[:0])
+            for kind in (PARTICLE, NOTHING):  # labels may be newer than the suggestions
+                picks = exclude_near(picks, labels.xyz(name, kind), labels.diameter / 2)
+            return (self.revision if model else shown.version), picks
+
+    def look_at(self, index: int) -> None:
+        """A tomogram is in view: what it lacks is made first."""
+        self.slices.look_at(index)
+        self.suggestions.look_at(self.setting.names[index])
+
+    # ---- what is changed
+
+    def add(self, index: int, xyz: Place, kind: int, *, snapped: bool) -> tuple[int, Label]:
+        """A new label, moved to the middle of what it is on if `snapped`; its number."""
+        name = self.setting.names[index]
+        with self._lock:
+            label = Label(name, self._snapped(index, xyz) if snapped else self._inside(name, xyz), kind)
+            number = self._journal.labels.next_number
+            self._take(Step(f"add {_WORDS[kind]} {number}", {number: label}))
+        return number, label
+
+    def add_all(self, index: int, places: Sequence[Place], kind: int) -> None:
+        """Labels at suggestions that a person agrees with, or not; one step."""
+        name = self.setting.names[index]
+        with self._lock:
+            first = self._journal.labels.next_number
+            labels = {first + step: Label(name, self._inside(name, xyz), kind) for step, xyz in enumerate(places)}
+            what = "accept" if kind == PARTICLE else "reject"
+            count = len(labels)
+            self._take(Step(f"{what} {count} suggestion{'s' * (count != 1)}", labels))
+
+    def move(self, number: int, xyz: Place, *, snapped: bool) -> Label:
+        """A label is put elsewhere."""
+        with self._lock:
+            old = self._label(number)
+            index = self.setting.names.index(old.tomogram)
+            place = self._snapped(index, xyz) if snapped else self._inside(old.tomogram, xyz)
+            label = Label(old.tomogram, place, old.kind)
+            self._take(Step(f"move {_WORDS[old.kind]} {number}", {number: label}))
+        return label
+
+    def change_kind(self, number: int, kind: int) -> None:
+        """A label says the opposite."""
+        with self._lock:
+            old = self._label(number)
+            self._take(Step(f"change label {number}", {number: Label(old.tomogram, old.xyz, kind)}))
+
+    def remove(self, number: int) -> None:
+        """A label goes."""
+        with self._lock:
+            self._take(Step(f"remove {_WORDS[self._label(number).kind]} {number}", {number: None}))
+
+    def set_diameter(self, diameter: float) -> None:
+        """Particles have another size, voxels."""
+        if not SMALLEST <= diameter <= LARGEST:
+            raise UsageError(f"{diameter:g} voxels", where="size", expected=f"{SMALLEST:g} to {LARGEST:g}")
+        self.suggestions.scale_of(diameter)
+        with self._lock:
+            self._take(Step("change the size", {}, float(diameter)))
+
+    def undo(self) -> None:
+        """Take the last step back."""
+        with self._lock:
+            self._journal.undo()
+            self._edited()
+
+    def redo(self) -> None:
+        """Take the step again that was undone last."""
+        with self._lock:
+            self._journal.redo()
+            self._edited()
+
+    def _take(self, step: Step) -> None:
+        if len(self._journal.labels.by_number) + len(step.labels) > MOST_LABELS:
+            raise UsageError("too many labels", where="labels", expected=f"at most {MOST_LABELS}")
+        try:
+            self._journal.take(step)
+        except MilopypError as error:
+            self.problem = str(error)
+            self._changed()
+            raise
+        self.problem = None
+        self._edited()
+
+    def _edited(self) -> None:
+        self.revision += 1
+        self._dirty.set()
+        self._ask()
+        self._changed()
+
+    def _ask(self) -> None:
+        labels, names = self._journal.labels, self.setting.names
+        particles = {name: labels.xyz(name, PARTICLE) for name in names}
+        rejected = {name: labels.xyz(name, NOTHING) for name in names}
+        self.suggestions.want(Wanted(self.revision, labels.diameter, particles, rejected))
+
+    def _changed(self) -> None:
+        with self._lock:
+            self.number += 1
+
+    def _label(self, number: int) -> Label:
+        found = self._journal.labels.by_number.get(number)
+        if found is None or found.tomogram not in self.setting.tomograms:
+            raise UsageError(f"no label {number}", where="labels", expected="one that is there")
+        return found
+
+    def _inside(self, name: str, xyz: Place) -> Place:
+        size = self.setting.tomograms[name].shape[::-1]
+        if not all(-0.5 <= value <= length - 0.5 for value, length in zip(xyz, size, strict=True)):
+            raise UsageError(f"{xyz} lies outside {name}", where="labels", expected=f"inside {size} voxels")
+        x, y, z = (round(float(value), 2) for value in xyz)
+        return (x, y, z)
+
+    def _snapped(self, index: int, xyz: Place) -> Place:
+        """A suggestion that is meant, or the middle of the blob."""
+        name, diameter = self.setting.names[index], self._journal.labels.diameter
+        click = np.array(self._inside(name, xyz), np.float64)
+        shown = self.suggestions.shown[name]
+        _, picks = self.suggested(index)
+        likely = picks[picks.score > _MEANT * (shown.score or 0.0)]
+        if len(likely):
+            away = np.linalg.norm(likely.xyz - click, axis=1)
+            nearest = int(np.argmin(away))
+            if away[nearest] <= _NEAR * diameter:
+                return self._clipped(name, likely.xyz[nearest])
+        try:
+            tomogram = self.setting.tomograms[name]
+            return self._clipped(
+                name, snap(click, diameter, self.slices[index].box, tomogram.shape, self.setting.contrast)
+            )
+        except MilopypError:  # the file is gone: the click counts all the same
+            return self._inside(name, xyz)
+
+    def _clipped(self, name: str, xyz: NDArray[np.float64]) -> Place:
+        x, y, z = np.clip(xyz, 0, np.array(self.setting.tomograms[name].shape[::-1]) - 1).tolist()
+        return self._inside(name, (x, y, z))
+
+    # ---- what is made
+
+    def train(self, method: Method) -> int:
+        """Start a training under a name that is free; the number of the job.
+
+        Raises
+        ------
+        UsageError
+            There are no labels, it cannot be done here, or another job is at work.
+        """
+        if method not in runs.methods():
+            raise UsageError(method, where="training", expected="milopyp[export], which is not installed here")
+        with self._lock:
+            labels, out = self._journal.labels, self.setting.out
+            if not any(len(labels.xyz(name)) for name in labels.tomograms()):
+                raise UsageError("no label yet", where="training", expected="a click on a particle")
+            self._save()
+            name, scale = runs.free_name(out, "label-"), self.suggestions.scale_of(labels.diameter)
+            lines = runs.training(self.setting, name, method, labels.diameter, scale)
+            return self.jobs.start(method, name, lines, out / f"{name}.onnx", lambda: self.use_model(name)).number
+
+    def pick(self, indices: Sequence[int], score: float | None) -> int:
+        """Pick tomograms with the model in use, or the last one that was made; the number of the job.
+
+        Raises
+        ------
+        UsageError
+            There is no model, or another job is at work.
+        """
+        with self._lock:
+            out = self.setting.out
+            model = self.model or next(reversed(runs.models(out)), None)
+            if model is None:
+                raise UsageError("no model yet", where="picking", expected="a training before it")
+            name, chosen = runs.free_name(out, "picks-"), [self.setting.names[index] for index in indices]
+            lines = runs.picking(self.setting, name, model, chosen, score)
+            return self.jobs.start("pick", name, lines, out / name, lambda: None).number
+
+    def use_model(self, name: str | None) -> None:
+        """Show what a model has found in place of what the clicks suggest; None: the latter again.
+
+        Raises
+        ------
+        UsageError
+            There is no such model.
+        InputError
+            What it has found is gone.
+        """
+        if name is not None and name not in runs.models(self.setting.out):
+            raise UsageError(name, where="model", expected="one that was made here")
+        answers = {} if name is None else runs.answers(self.setting.out, name)
+        with self._lock:
+            self.model, self._answers = name, answers
+            self.revision += 1
+        self._changed()
+
+    def leave(self, window: str, *, keep: bool) -> None:
+        """A page goes; a job that is not to go on without a page ends when none comes back."""
+        self._windows.gone(window, None if keep else self._stop_job)
+
+    def end(self) -> str | None:
+        """End everything; what was at work and is stopped, in words."""
+        job = self.jobs.shutdown()
+        self.suggestions.stop()
+        self._ended = True
+        self._dirty.set()
+        self._writer.join()
+        self._journal.close()
+        return None if job is None else f"{job.name} was stopped: {job.line}"
+
+    def _stop_job(self) -> None:
+        if (job := self.jobs.running) is not None:
+            self.jobs.stop(job.number)
+
+    def _write_files(self) -> None:
+        """Lists and models follow the journal, a moment behind it."""
+        while not self._ended:
+            self._dirty.wait()
+            self._dirty.clear()
+            with self._lock:
+                try:
+                    self._save()
+                except MilopypError as error:
+                    self.problem = str(error)
+                    self._warn(str(error))
+                    self._changed()
+            time.sleep(0.3)
+
+    def _save(self) -> None:
+        frames = {name: tomogram.frame for name, tomogram in self.setting.tomograms.items()}
+        write_files(self.setting.out, self._journal.labels, self._journal.paths, frames)

@@ -1,0 +1,262 @@
+"""Suggestions: a head learned from the labels there are, asked about tomograms whose features are kept.
+
+A thread of its own does one thing after the other: what the tomogram in view lacks comes first. Features are made once
+and kept; a head and its answers are made anew after every label.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from milopyp_inference.engine.features import FeatureNetwork, open_features, read_feature_file
+from milopyp_learning.heads import Known, learn_head
+from milopyp_learning.kept_features import keep_features
+from milopyp_learning.model import recipe_of
+from milopyp_learning.promises import LEARNED
+from milopyp_shared.errors import MilopypError
+from milopyp_shared.head import Head
+from milopyp_shared.matching import exclude_near
+from milopyp_shared.peaks import warm_up
+from milopyp_shared.picks import Picks
+from milopyp_shared.preprocessing import Contrast, grey_levels
+from milopyp_shared.recipe import Recipe
+from milopyp_shared.resample import resampled
+from milopyp_shared.scale import scale_for
+from milopyp_shared.tomogram import Tomogram
+from milopyp_training.data.dataset import LabelledVolume, TrainingSet
+from milopyp_training.data.target_map import TargetMap
+from milopyp_training.evaluation.picking import picks_of, scores_of_labels
+from milopyp_training.evaluation.threshold import OF_HEADS, suggested_score
+
+LOWEST, MOST = 0.02, 5000  # suggestions that the page is told of
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What suggestions are to be made from.
+
+    Attributes
+    ----------
+    revision
+        Number of the state of the labels.
+    diameter
+        Voxels.
+    particles, rejected
+        Labels of either kind by tomogram, ``(n, 3)``.
+    """
+
+    revision: int
+    diameter: float
+    particles: Mapping[str, NDArray[np.float64]]
+    rejected: Mapping[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What there is of one tomogram.
+
+    Attributes
+    ----------
+    features
+        How much of the features is made, 0..1; None: not begun.
+    version
+        Grows with every new answer; 0: there is none.
+    picks
+        Best first, none near a label.
+    score
+        Above which picks are likely to be particles.
+    error
+        Why there are none.
+    """
+
+    features: float | None = None
+    version: int = 0
+    picks: Picks = field(default_factory=lambda: Picks(np.empty((0, 3)), np.empty(0)))
+    score: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """A head, of which state of the labels, and the score that it suggests."""
+
+    revision: int
+    head: Head
+    score: float
+
+
+class Suggestions:
+    """Makes suggestions in the background.
+
+    Parameters
+    ----------
+    tomograms
+        By name.
+    folder
+        Where features are kept.
+    changed
+        Called whenever there is something new to show.
+    say
+        Is told what the terminal is to show.
+
+    Attributes
+    ----------
+    shown
+        What there is by tomogram; entries are replaced, never changed.
+    """
+
+    def __init__(
+        self,
+        tomograms: Mapping[str, Tomogram],
+        contrast: Contrast,
+        folder: Path,
+        changed: Callable[[], None],
+        say: Callable[[str], None],
+    ) -> None:
+        self.shown = {name: Shown() for name in tomograms}
+        self._tomograms, self._contrast, self._folder = tomograms, contrast, folder
+        self._changed, self._say = changed, say
+        self._diameters = read_feature_file()[1].diameters
+        self._wanted: Wanted | None = None
+        self._view = next(iter(tomograms))
+        self._known: dict[str, Known] = {}
+        self._scale = 0.0
+        self._answered: dict[str, int] = {}  # revision of the labels
+        self._learned: _Learned | None = None
+        self._wake, self._stopped = threading.Condition(), False
+        self._thread = threading.Thread(target=self._run, name="milopyp-suggestions", daemon=True)
+        self._thread.start()
+
+    def scale_of(self, diameter: float) -> float:
+        """At which size the network sees tomograms with particles of `diameter` voxels; a `UsageError` if at none."""
+        return scale_for(diameter, self._diameters)
+
+    def want(self, wanted: Wanted) -> None:
+        """The labels are others now."""
+        with self._wake:
+            self._wanted = wanted
+            self._wake.notify()
+
+    def look_at(self, name: str) -> None:
+        """Put a tomogram first; what has failed with it is tried again."""
+        with self._wake:
+            self._view = name
+            self._show(name, error=None)
+            self._wake.notify()
+
+    def stop(self) -> None:
+        """End the thread; features that are not complete are not kept."""
+        with self._wake:
+            self._stopped = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _show(self, name: str, **new: Any) -> None:
+        with self._wake:
+            self.shown[name] = replace(self.shown[name], **new)
+
+    def _run(self) -> None:
+        try:
+            network = open_features(say=self._say)
+            warm_up()
+        except MilopypError as error:
+            for name in self.shown:
+                self._show(name, error=str(error))
+            self._changed()
+            return
+        while (job := self._next()) is not None:
+            wanted, name = job
+            try:
+                if name not in self._known or self._scale != self.scale_of(wanted.diameter):
+                    self._look(network, wanted, name)
+                else:
+                    self._answer(network, wanted, name)
+            except _Stopped:
+                return
+            except MilopypError as error:
+                self._show(name, features=None, error=str(error))
+            self._changed()
+
+    def _next(self) -> tuple[Wanted, str] | None:
+        """For which labels which tomogram is to be looked at, or asked about; waits for something to do."""
+        with self._wake:
+            while not self._stopped:
+                if self._wanted is not None and (name := self._choose(self._wanted)) is not None:
+                    return self._wanted, name
+                self._wake.wait()
+        return None
+
+    def _choose(self, wanted: Wanted) -> str | None:
+        """The tomogram in view comes first, then what a head is learned from, then the others."""
+        labelled = {name for name, xyz in wanted.particles.items() if len(xyz)}
+        fresh = set(self._known) if self._scale == self.scale_of(wanted.diameter) else set()
+        order = sorted(self.shown, key=lambda name: (name != self._view, name not in labelled))
+        for name in order:
+            if self.shown[name].error is None:
+                is_learned_from = bool(labelled & fresh)
+                if name not in fresh and (name == self._view or name in labelled or is_learned_from):
+                    return name
+                if name in fresh and is_learned_from and self._answered.get(name) != wanted.revision:
+                    return name
+        return None
+
+    def _look(self, network: FeatureNetwork, wanted: Wanted, name: str) -> None:
+        """Make the features of a tomogram, or take those that are kept."""
+        scale = self.scale_of(wanted.diameter)
+        if scale != self._scale:
+            self._known, self._answered, self._learned, self._scale = {}, {}, None, scale
+            for other in self.shown:
+                self._show(other, features=None)
+
+        def told(share: float) -> None:
+            self._show(name, features=share)
+            self._changed()
+            if self._stopped:
+                raise _Stopped
+
+        told(0.0)
+        tomogram = self._tomograms[name]
+        grey = grey_levels(resampled(tomogram, scale), network.description.grey, self._contrast)
+        volume = LabelledVolume(name, grey, np.empty((0, 3)), tomogram.voxel_size, scale=scale)
+        features = keep_features(network, volume, self._folder / f"{scale:g}", told)
+        self._known[name] = Known(volume, features)
+        self._show(name, features=1.0)
+
+    def _answer(self, network: FeatureNetwork, wanted: Wanted, name: str) -> None:
+        """Ask the head of the labels about a tomogram."""
+        known = [
+            Known(replace(one.volume, xyz=wanted.particles[own], rejected=wanted.rejected[own]), one.features)
+            for own, one in self._known.items()
+        ]
+        labelled = [one for one in known if len(one.volume.xyz)]
+        others = [one for one in known if not len(one.volume.xyz)]
+        data = TrainingSet([one.volume for one in labelled], [], wanted.diameter, self._contrast)
+        recipe = recipe_of(network, data)
+        if self._learned is None or self._learned.revision != wanted.revision:
+            self._learned = _learn(labelled, others, recipe, wanted.revision)
+        [asked] = [one for one in known if one.volume.name == name]
+        picks = picks_of(asked.features.heat_map(self._learned.head), asked.volume, recipe)
+        picks = picks[picks.score > LOWEST][:MOST]
+        for xyz in (asked.volume.xyz, asked.volume.rejected):
+            picks = exclude_near(picks, xyz, wanted.diameter / 2)
+        self._answered[name] = wanted.revision
+        self._show(name, version=self.shown[name].version + 1, picks=picks, score=self._learned.score)
+
+
+def _learn(labelled: Sequence[Known], others: Sequence[Known], recipe: Recipe, revision: int) -> _Learned:
+    """The head of all labels, and the score that it suggests from what it says of those that it has seen."""
+    head = learn_head(labelled, TargetMap(recipe.diameter, recipe.geometry.stride), others)
+    heat_maps = [(one.volume, one.features.heat_map(head)) for one in labelled]
+    scores = scores_of_labels(heat_maps, recipe)
+    return _Learned(revision, head, suggested_score(scores, OF_HEADS, LEARNED))
+
+
+class _Stopped(Exception):
+    """The server ends."""
