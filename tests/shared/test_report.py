@@ -205,7 +205,7 @@ def test_tomograms_that_were_moved(truth: dict[str, np.ndarray]) -> None:
 
 
 def test_edits_are_kept_for_a_run_and_not_for_one_that_was_picked_anew(truth: dict[str, np.ndarray]) -> None:
-    """What they are kept under stays with another threshold and goes with other candidates, or when they are applied."""
+    """What they are kept under stays with a new threshold, and goes with other candidates or when they are applied."""
 
     def key(words: str = "") -> str:
         report(words)
