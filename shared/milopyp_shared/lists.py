@@ -36,6 +36,7 @@ IMAGE_COLUMNS = ("image_name", "rec_path")
 TOMO_NAME = "tomo_name"
 COORDINATE_COLUMNS = ("image_name", "x_coord", "y_coord", "z_coord")
 SCORE = "score"
+TOMOGRAMS = "# tomograms:"
 NONE = "none"  # in any case, instead of each coordinate
 LONGEST_NAME = 200  # file systems take 255 bytes, of which endings and temporary names need some
 
@@ -159,12 +160,21 @@ def read_coordinate_list(
 def read_pick_list(path: str | Path, say: Callable[[str], None] = lambda text: None) -> dict[str, Picks]:
     """As `read_coordinate_list`, with the scores of a column ``score`` where there is one; best first.
 
+    A comment ``# tomograms:`` names tomograms, with tabs between them: one without a row has no picks. Of labels it says
+    nothing, because a tomogram in which nothing was picked may hold particles.
+
     Raises
     ------
     InputError
         As `read_coordinate_list`, or a score that is no finite number.
     """
-    return {name: as_picks(table) for name, table in _read_points(path, SCORE, say).items()}
+    path = find_list(path, say)
+    found = {name: as_picks(table) for name, table in _read_points(path, SCORE, say).items()}
+    said = next((line for _, line in read_lines(path) if line.startswith(TOMOGRAMS)), TOMOGRAMS)
+    names = [name.strip() for name in said.removeprefix(TOMOGRAMS).split("\t") if name.strip()]
+    for name in names:
+        check_image_name(name, path)
+    return {name: found.get(name, as_picks([])) for name in (*names, *found)}
 
 
 def write_image_list(path: str | Path, entries: Iterable[ImageEntry], *, absolute: bool = False) -> None:

@@ -49,7 +49,7 @@ CASES = [
          facts=("200000 of 200000 picks",)),
     Case("edits of another run", APPLY, InputError, "e.tsv",
          "picks of this run's page, and the score 1 for those by hand", edits("a 10.5 10 8 0.9\na 1 2 3 1\n"),
-         facts=("1 pick of a with a score", "10.50, 10.00, 8.00", "milopyp report")),
+         facts=("1 of 1 pick of a with a score", "10.50, 10.00, 8.00", "milopyp report")),
     Case("edits of a run as the published program picks", APPLY, InputError, "picks", "a run without it",
          both(edits("a 1 2 3 1\n"), edited("picks/records/a.json", lambda stored: stored.replace(
              b'"published": null', b'"published": ' + PUBLISHED))),

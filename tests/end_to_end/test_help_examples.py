@@ -129,6 +129,7 @@ def for_convert() -> None:
     [xyz] = run_of(["TS_01"]).values()
     write("relion5", "particles.star", xyz, "TS_01.mrc", "TS_01")
     np.savetxt("clicks.txt", xyz, fmt="%.2f")
+    write_coordinate_list("picks_above_0.500.tsv", {"TS_01": xyz})
 
 
 def for_evaluate() -> None:

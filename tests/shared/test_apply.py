@@ -237,6 +237,28 @@ def test_an_edit_is_kept_by_a_later_list_of_another_threshold() -> None:
     assert_picks("xyz", [best, *others[:-1], (*BY_HAND, 1.0)])
 
 
+def test_picks_that_were_moved_and_picks_that_are_there_twice_are_said() -> None:
+    first, second, *others = above("xyz", 0.5)
+    moved = (first[0] + 1.5, *first[1:])
+    save_all({"xyz": [moved, second, *others, second]})
+    said = apply()
+    assert f"{SAVED}: 1 pick of xyz with a score at no candidate: added by hand" in said.err
+    assert f"{SAVED}: 1 pick of xyz given twice, and counted once" in said.err
+    assert_picks("xyz", [moved, second, *others])
+
+
+def test_a_model_that_was_mended_in_3dmod_can_be_applied() -> None:
+    others = above("xyz", 0.5)[1:]
+    write_tomograms()
+    run_line("milopyp convert picks/xyz.mod all.csv --tomogram xyz.mrc")
+    rows = Path("all.csv").read_text().splitlines()
+    Path("mended.csv").write_text("\n".join([*rows[:3], *rows[4:]]))
+    assert run_line("milopyp convert mended.csv mended.mod --tomogram xyz.mrc").code == 0
+    assert run_line("milopyp convert mended.mod mended.tsv --tomogram xyz.mrc --name xyz").code == 0
+    assert "xyz: 1 taken out: 4 picks" in apply("picks mended.tsv").out
+    assert_picks("xyz", others)
+
+
 def test_undo_leaves_a_threshold_that_was_chosen_since() -> None:
     save_all(of_one_each())
     apply()

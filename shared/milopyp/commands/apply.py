@@ -95,7 +95,8 @@ def _edited(run: Path, records: dict[str, Picked], path: Path, console: Console)
         record = records[name]
         now = record.options.selection.threshold
         thresholds = (now, now if threshold is None else threshold)
-        new = edited(run, record, picks, Applied(NO_EDITS, str(path), when, thresholds, record.applied))
+        applied = Applied(NO_EDITS, str(path), when, thresholds, record.applied)
+        new = edited(run, record, picks, applied, console.warn)
         if new is not record:
             changed[name] = new
     if threshold is not None and any(new.options != records[name].options for name, new in changed.items()):
