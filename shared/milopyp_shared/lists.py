@@ -160,8 +160,8 @@ def read_coordinate_list(
 def read_pick_list(path: str | Path, say: Callable[[str], None] = lambda text: None) -> dict[str, Picks]:
     """As `read_coordinate_list`, with the scores of a column ``score`` where there is one; best first.
 
-    A comment ``# tomograms:`` names tomograms, with tabs between them: one without a row has no picks. Of labels it says
-    nothing, because a tomogram in which nothing was picked may hold particles.
+    A comment ``# tomograms:`` names tomograms, with tabs between them: one without a row has no picks. Labels leave it
+    aside, because a tomogram in which nothing was picked may hold particles.
 
     Raises
     ------
