@@ -43,7 +43,8 @@ PUBLISHED = "As the published program picks (with --published only)"
 )  # fmt: skip
 @option(
     "--format", "formats", metavar="WORD,...", group="Output",
-    help="Other formats for the picks, beside text and IMOD model: csv, relion4, relion5, warp, tbl, copick, ndjson.",
+    help="Other formats for the picks, beside text and IMOD model: csv, list, relion4, relion5, warp, tbl, copick, "
+    "ndjson.",
 )  # fmt: skip
 @option(
     "--turn", type=click.Choice(TURNS), default=NO_TURN, group="Output",

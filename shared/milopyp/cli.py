@@ -21,6 +21,7 @@ COMMANDS = (
     "convert",
     "threshold",
     "report",
+    "apply",
     "doctor",
     "engines",
     "phantom",

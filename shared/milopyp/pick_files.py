@@ -303,7 +303,12 @@ def header_of(tomogram: TomogramLike, order: str | None = None, voxel_size: floa
     return as_tomogram(tomogram, order or axes.AUTO, voxel_size)
 
 
-def refuse_outside(picks: Picks, context: FormatContext, where: object) -> None:
+def refuse_outside(
+    picks: Picks,
+    context: FormatContext,
+    where: object,
+    remedy: str = "Check --order, --binning, --voxel-size and the format.",
+) -> None:
     """Refuse picks outside a volume of known size.
 
     Raises
@@ -322,7 +327,7 @@ def refuse_outside(picks: Picks, context: FormatContext, where: object) -> None:
             f"{outside.sum()} of {counted(len(picks), 'pick')} outside the tomogram, the first at x, y, z = {first}",
             where=where,
             expected=f"positions inside {x} x {y} x {z} voxels (order {order})",
-            remedy="Check --order, --binning, --voxel-size and the format.",
+            remedy=remedy,
         )
 
 

@@ -28,12 +28,15 @@ from numpy.typing import ArrayLike, NDArray
 from .atomic import write_text
 from .errors import InputError
 from .files import missing_file_error
+from .picks import Picks, as_picks
 from .textfile import fixed, read_lines, to_number
 from .wording import counted
 
 IMAGE_COLUMNS = ("image_name", "rec_path")
 TOMO_NAME = "tomo_name"
 COORDINATE_COLUMNS = ("image_name", "x_coord", "y_coord", "z_coord")
+SCORE = "score"
+TOMOGRAMS = "# tomograms:"
 NONE = "none"  # in any case, instead of each coordinate
 LONGEST_NAME = 200  # file systems take 255 bytes, of which endings and temporary names need some
 
@@ -151,25 +154,27 @@ def read_coordinate_list(
         Unreadable, without the header ``image_name x_coord y_coord z_coord``, or empty; a name that cannot be part of
         a file name, a coordinate that is no finite number, ``none`` beside numbers (all with the line).
     """
+    return _read_points(path, "", say)
+
+
+def read_pick_list(path: str | Path, say: Callable[[str], None] = lambda text: None) -> dict[str, Picks]:
+    """As `read_coordinate_list`, with the scores of a column ``score`` where there is one; best first.
+
+    A comment ``# tomograms:`` names tomograms, with tabs between them: one without a row has no picks. Labels leave it
+    aside, because a tomogram in which nothing was picked may hold particles.
+
+    Raises
+    ------
+    InputError
+        As `read_coordinate_list`, or a score that is no finite number.
+    """
     path = find_list(path, say)
-    points: dict[str, list[list[float]]] = {}
-    without: dict[str, str] = {}
-    for where, (name, *words) in _rows(path, COORDINATE_COLUMNS):
-        check_image_name(name, where)
-        rows = points.setdefault(name, [])
-        if _says_none(words, where):
-            without[name] = where
-        else:
-            rows.append([to_number(word, where) for word in words])
-    for name, where in without.items():
-        if points[name]:
-            raise InputError(
-                f"{name} holds no particle by this row, and {len(points[name])} by others",
-                where=where,
-                expected=f"coordinates, or one row of {NONE}",
-                remedy="Take out what is wrong.",
-            )
-    return {name: np.array(rows, dtype=np.float64).reshape(-1, 3) for name, rows in points.items()}
+    found = {name: as_picks(table) for name, table in _read_points(path, SCORE, say).items()}
+    said = next((line for _, line in read_lines(path) if line.startswith(TOMOGRAMS)), TOMOGRAMS)
+    names = [name.strip() for name in said.removeprefix(TOMOGRAMS).split("\t") if name.strip()]
+    for name in names:
+        check_image_name(name, path)
+    return {name: found.get(name, as_picks([])) for name in (*names, *found)}
 
 
 def write_image_list(path: str | Path, entries: Iterable[ImageEntry], *, absolute: bool = False) -> None:
@@ -229,7 +234,7 @@ def write_coordinate_list(
         if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
             raise InputError(f"coordinates of {name} of shape {points.shape}", where=path, expected="finite (n, 3)")
         if not len(points):
-            lines.append("\t".join([name, NONE, NONE, NONE]))
+            lines.append("\t".join([name, *[NONE] * (len(COORDINATE_COLUMNS) - 1 + len(more))]))
         for index, point in enumerate(points.tolist()):
             numbers = (fixed(value, 0 if value.is_integer() else 2) for value in point)
             lines.append("\t".join([name, *numbers, *(column[name][index] for column in more.values())]))
@@ -319,6 +324,32 @@ def _rows(path: str | Path, columns: tuple[str, ...], optional: str = "") -> Ite
                 remedy="Separate columns by tabs where names or paths hold spaces.",
             )
         yield where, [cells[index] for index in indices]
+
+
+def _read_points(path: str | Path, more: str, say: Callable[[str], None]) -> dict[str, NDArray[np.float64]]:
+    """Coordinates by image name, and the numbers of another column behind them where there is such a one."""
+    path = find_list(path, say)
+    points: dict[str, list[list[float]]] = {}
+    without: dict[str, str] = {}
+    for where, (name, *words) in _rows(path, COORDINATE_COLUMNS, more):
+        if name not in points:
+            check_image_name(name, where)
+        rows = points.setdefault(name, [])
+        if _says_none(words[:3], where):
+            without[name] = where
+        else:
+            rows.append([to_number(word, where) for word in words])
+    for name, where in without.items():
+        if points[name]:
+            raise InputError(
+                f"{name} holds no particle by this row, and {len(points[name])} by others",
+                where=where,
+                expected=f"coordinates, or one row of {NONE}",
+                remedy="Take out what is wrong.",
+            )
+    return {
+        name: np.array(rows, dtype=np.float64).reshape(len(rows), -1 if rows else 3) for name, rows in points.items()
+    }
 
 
 def _says_none(words: list[str], where: str) -> bool:

@@ -168,7 +168,7 @@ def only(groups: Mapping[str | None, Group], name: str | None, where: object) ->
         some = ", ".join(named[:6]) + (", ..." if len(named) > 6 else "")
         raise UsageError(
             f"particles of {len(groups)} tomograms", where=where, expected="those of one",
-            remedy=f"It has {some}: choose with --name of milopyp convert.",
+            remedy=f"It has {some}: choose with --name of milopyp convert, or let OUT be a folder.",
         )  # fmt: skip
     return groups[named[0]]
 

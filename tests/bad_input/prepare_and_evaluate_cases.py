@@ -218,7 +218,7 @@ CASES = [
          SAME_NAMES,
          both(volume("a.mrc"), picked("a.mrc"), text("coords.txt", COORDINATES + "b 1 1 1\n"))),
     Case("report with the truth in an unknown format", "milopyp report picks --truth a.csv --from jpeg", UsageError,
-         "--from", "one of txt, mod, csv, relion4, relion5, warp, tbl, copick, ndjson, eman",
+         "--from", "one of txt, mod, csv, list, relion4, relion5, warp, tbl, copick, ndjson, eman",
          both(volume("a.mrc"), picked("a.mrc"))),
     Case("report with a text of unknown zero", "milopyp report picks --truth a.txt --from txt", UsageError, "a.txt",
          FOR_FORMAT, both(volume("a.mrc"), picked("a.mrc"), text("a.txt", "1 2 3\n")),

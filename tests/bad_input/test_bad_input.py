@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from bad_input import (
+    apply_cases,
     builders,
     convert_cases,
     evaluate_cases,
@@ -46,6 +47,7 @@ CASES = [
         prepare_and_evaluate_cases,
         evaluate_cases,
         convert_cases,
+        apply_cases,
         every_file_cases,
         hostile_cases,
     )

@@ -129,6 +129,7 @@ def for_convert() -> None:
     [xyz] = run_of(["TS_01"]).values()
     write("relion5", "particles.star", xyz, "TS_01.mrc", "TS_01")
     np.savetxt("clicks.txt", xyz, fmt="%.2f")
+    write_coordinate_list("picks_above_0.500.tsv", {"TS_01": xyz})
 
 
 def for_evaluate() -> None:
@@ -157,6 +158,13 @@ def for_threshold() -> None:
 
 def for_report() -> None:
     write_coordinate_list("coords_test.txt", run_of(["tomo_3"]))
+
+
+def for_apply() -> None:
+    [xyz] = run_of(["TS_01"]).values()
+    for number, path in enumerate(("before.tsv", "picks_above_0.500.tsv"), 1):
+        write_coordinate_list(path, {"TS_01": xyz[number:]})
+    assert run_line("milopyp apply picks before.tsv").code == 0
 
 
 def for_training() -> None:
@@ -208,8 +216,8 @@ def for_labelling() -> None:
 
 SCENES: dict[str, Callable[[], object]] = {
     "prepare": for_prepare, "show": for_show, "evaluate": for_evaluate, "convert": for_convert,
-    "learn": for_learning, "threshold": for_threshold, "report": for_report, "phantom": for_phantoms,
-    "label": for_labelling,
+    "learn": for_learning, "threshold": for_threshold, "report": for_report, "apply": for_apply,
+    "phantom": for_phantoms, "label": for_labelling,
     "milopyp-train": for_training, "milopyp-export": for_export, "milopyp-infer": for_picking,
 }  # fmt: skip
 

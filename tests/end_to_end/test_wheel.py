@@ -45,7 +45,7 @@ def test_a_wheel_holds_the_packages_and_nothing_else(names: set[str]) -> None:
         "milopyp", "milopyp_shared", "milopyp_simulation", "milopyp_training", "milopyp_learning", "milopyp_export",
         "milopyp_inference",
     }  # fmt: skip
-    assert "milopyp/commands/report/viewer.js" in names
+    assert {"milopyp/pages/viewer.js", "milopyp/commands/report/report.js"} <= names
     assert {f"milopyp_shared/pretrained/features.{kind}" for kind in ("npz", "onnx", "json")} <= names
 
 

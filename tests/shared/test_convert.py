@@ -191,8 +191,8 @@ def test_examples_of_the_help() -> None:
     done("picks/TS_01.candidates.csv particles.star --to relion5 --name TS_01 --tomogram TS_01.mrc")
     Path("clicks.txt").write_text("10 12 8\n")
     examples = re.findall(r"^ +milopyp convert (.*)$", convert.help or "", re.MULTILINE)
-    assert len(examples) == 4
-    for example in examples:
+    assert len(examples) == 6
+    for example in examples[:4]:  # the others want a run: tests/end_to_end
         done(example)
 
 
@@ -203,3 +203,56 @@ def test_of_a_tomogram_only_the_header_is_read(folder: Path) -> None:
     (folder / "TS_02.mrc").write_bytes(packed[: len(packed) // 2])
     done("picks/TS_01.candidates.csv half.star --to relion5 --tomogram TS_02.mrc")
     assert (folder / "half.star").read_bytes() == (folder / "whole.star").read_bytes()
+
+
+SAVED = (
+    "# picks above 0.5 and by hand\nimage_name\tx_coord\ty_coord\tz_coord\tscore\n"
+    "TS_01\t30.00\t20.00\t10.00\t0.900000\nTS_02\t4.50\t3.25\t7.00\t0.500000\nTS_02\t40.00\t30.00\t2.00\t1.000000\n"
+    "TS_03\tnone\tnone\tnone\tnone\n"
+)
+SEVERAL = {"TS_01": [[30, 20, 10, 0.9]], "TS_02": [[40, 30, 2, 1.0], [4.5, 3.25, 7, 0.5]]}
+
+
+def rows_of(path: Path) -> Any:
+    picks = read_csv(path, FormatContext())
+    return np.column_stack([picks.xyz, picks.score]).tolist()
+
+
+@pytest.mark.parametrize(
+    ("word", "suffix"), [("mod", ".mod"), ("relion5", ".star"), ("copick", ".json"), ("csv", ".csv")]
+)
+def test_a_list_of_several_tomograms_is_a_file_of_each_in_a_folder(word: str, suffix: str) -> None:
+    """With scores; models and STAR files on tomograms of two axis orders, and back."""
+    Path("saved.tsv").write_text(SAVED)
+    outcome = done(f"saved.tsv out --to {word} --tomogram 'TS_*.mrc'")
+    assert "3 picks of 2 tomograms" in outcome.out
+    assert "picks of TS_03 are left out, which --tomogram does not name" in outcome.err
+    assert sorted(path.name for path in Path("out").iterdir()) == [f"TS_01{suffix}", f"TS_02{suffix}"]
+    for name, rows in SEVERAL.items():
+        done(f"out/{name}{suffix} {name}_back.csv --from {word} --tomogram {name}.mrc")
+        np.testing.assert_allclose(rows_of(Path(f"{name}_back.csv")), rows, atol=0.001)
+    assert "exists already" in run_line(f"milopyp convert saved.tsv out --to {word} --tomogram 'TS_*.mrc'").err
+
+
+@pytest.mark.parametrize("word", ["relion4", "relion5", "warp"])
+def test_a_list_of_several_tomograms_is_one_star_file(word: str) -> None:
+    Path("saved.tsv").write_text(SAVED)
+    done(f"saved.tsv all.star --to {word} --tomogram TS_01.mrc --tomogram TS_02.mrc")
+    assert len(starfile.read("all.star")) == 3
+    done(f"all.star back.tsv --from {word} --tomogram 'TS_0?.mrc'")
+    assert Path("back.tsv").read_text().splitlines() == [
+        "image_name\tx_coord\ty_coord\tz_coord\tscore",
+        "TS_01\t30\t20\t10\t0.900000",
+        "TS_02\t40\t30\t2\t1.000000",
+        "TS_02\t4.50\t3.25\t7\t0.500000",
+    ]
+
+
+def test_a_list_without_frames_keeps_a_tomogram_that_holds_none() -> None:
+    Path("saved.tsv").write_text(SAVED)
+    done("saved.tsv out --to csv")
+    assert rows_of(Path("out/TS_03.csv")) == []
+    done("saved.tsv again.tsv")
+    assert Path("again.tsv").read_text().endswith("TS_03\tnone\tnone\tnone\tnone\n")
+    done("saved.tsv one.csv --name TS_02")
+    assert rows_of(Path("one.csv")) == SEVERAL["TS_02"]

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from milopyp.commands.report.slices import grey_slices, heat_slices, thickness_of
-from milopyp_shared.formats.candidates import write_candidates
+from milopyp_shared.formats.candidates import read_candidates, write_candidates
 from milopyp_shared.lists import write_coordinate_list
 from milopyp_shared.picks import Picks
 from milopyp_shared.tomogram import open_tomogram
@@ -202,6 +202,25 @@ def test_tomograms_that_were_moved(truth: dict[str, np.ndarray]) -> None:
     assert outcome.code == 2 and "--tomograms" in outcome.err
     assert not Path("picks/report.html").exists()
     report("--tomograms elsewhere")
+
+
+def test_edits_are_kept_for_a_run_and_not_for_one_that_was_picked_anew(truth: dict[str, np.ndarray]) -> None:
+    """What they are kept under stays with a new threshold, and goes with other candidates or when they are applied."""
+
+    def key(words: str = "") -> str:
+        report(words)
+        return str(page().data["about"]["identity"])
+
+    first = key()
+    assert key("--truth truth.txt --size 3") == first and len(first) == 32
+    assert run_line("milopyp threshold picks --value 0.9").code == 0
+    assert key() == first
+    write_coordinate_list("saved.tsv", {"flat": [[5, 5, 5]]})
+    assert run_line("milopyp apply picks saved.tsv").code == 0
+    applied = key()
+    path = Path("picks/flat.candidates.csv")
+    write_candidates(path, read_candidates(path)[:-1])
+    assert len({first, applied, key()}) == 3
 
 
 def test_without_heat_maps(truth: dict[str, np.ndarray]) -> None:

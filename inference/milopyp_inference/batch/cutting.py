@@ -12,7 +12,7 @@ from milopyp_shared.atomic import write_error
 from milopyp_shared.errors import InputError
 
 from .outputs import OutputFiles, write_all_picks
-from .reader import candidates_of
+from .reader import chosen_picks
 from .records import Picked, record_path, write_record
 from .stage import Stage, stage_of
 
@@ -65,8 +65,7 @@ def cut_picks(
     files = OutputFiles.of(folder, record.name, record.options.formats)
     before = record.outputs if folder == run else {}
     with Stage(files, stage_of(record_path(folder, record.name))) as stage:
-        new, selection = stage.new, record.options.selection
-        picks = candidates_of(run, record, selection.threshold, selection.limit)
+        new, picks = stage.new, chosen_picks(run, record)
         write_all_picks(new, picks, record.frame, record, record.diameter / 2)
         if folder != run:
             try:

@@ -130,9 +130,16 @@ class PickingRun:
         return written_digests(self._record(image), self.record_path(image))
 
     def recorded_outputs(self, image: ImageEntry) -> dict[str, str]:
-        """`outputs` of an earlier record, whatever it was made with."""
+        """`outputs` of an earlier record, whatever it was made with; digests of no file where these are mended."""
         record = self._record(image)
+        if isinstance(record, Picked) and record.applied:
+            return dict.fromkeys(record.outputs, "")
         return {} if record is None else record.outputs
+
+    def mended_by(self, image: ImageEntry) -> str:
+        """What was changed with ``milopyp apply`` in an earlier record, for people; empty where nothing was."""
+        record = self._record(image)
+        return record.applied.words if isinstance(record, Picked) and record.applied else ""
 
     def _record(self, image: ImageEntry) -> Picked | Failed | None:
         """An earlier record, whatever it was made with."""

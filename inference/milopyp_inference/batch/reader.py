@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from milopyp_shared.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from milopyp_shared.formats.context import FormatContext
     from milopyp_shared.picks import Picks
 
@@ -87,6 +90,22 @@ def candidates_of(folder: Path, record: Picked, lowest: float = 0.0, most: int |
     return select_picks(read_candidates(folder / f"{record.name}{CANDIDATES}"), selection, record.frame)
 
 
+def chosen_picks(folder: Path, record: Picked) -> Picks:
+    """What the record's options choose of the candidates, with what a person has changed; best first."""
+    selection = record.options.selection
+    picks = candidates_of(folder, record, selection.threshold, selection.limit)
+    return record.edits.mended(picks, record.suppression_distance)
+
+
+def scores_of(folder: Path, record: Picked, most: int | None) -> NDArray[np.float64]:
+    """Of all that a threshold chooses from, the best `most`, and infinity for what a person has put in."""
+    from numpy import append, full, inf
+
+    edits = record.edits
+    left = edits.left_to_scores(candidates_of(folder, record, most=most), record.suppression_distance)
+    return append(left.score, full(len(edits.kept), inf))
+
+
 def picks_of(folder: Path, record: Picked, context: FormatContext) -> Picks | None:
     """The picks that the run has written, best first.
 
@@ -99,9 +118,8 @@ def picks_of(folder: Path, record: Picked, context: FormatContext) -> Picks | No
     """
     from milopyp_shared.formats.conventions import read_mod
 
-    chosen = record.options.selection
     if record.options.published is None:
-        return candidates_of(folder, record, chosen.threshold, chosen.limit)
+        return chosen_picks(folder, record)
     model = folder / f"{record.name}.mod"
     return read_mod(model, context) if model.is_file() else None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from milopyp_shared import axes
 from milopyp_shared.atomic import write_text
@@ -21,6 +21,7 @@ from milopyp_shared.recipe import Calibration, Threshold
 from milopyp_shared.tomogram import Frame, read_header
 from milopyp_shared.typed_json import decode
 
+from ..decode.edits import NO_EDITS, Edits
 from ..decode.published import PublishedOptions
 from ..decode.select import Selection
 from .identity import FileIdentity
@@ -72,6 +73,32 @@ class PickOptions:
     mask: str | None = None
     precision: str | None = None
     published: PublishedOptions | None = None
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What ``milopyp apply`` has changed of a tomogram's picks.
+
+    Attributes
+    ----------
+    file, when
+        The list that said so, and the time in UTC, the same for all tomograms of one command.
+    thresholds
+        Of the tomogram, before and since.
+    before
+        What had been applied before, which ``--undo`` restores.
+    """
+
+    edits: Edits
+    file: str
+    when: str
+    thresholds: tuple[float, float]
+    before: Applied | UnsetType = UNSET
+
+    @property
+    def words(self) -> str:
+        """How much, of which file and when, for people."""
+        return f"{self.edits.words or 'the threshold'}, of {self.file}, {self.when[:16].replace('T', ' ')} UTC"
 
 
 class TomogramRecord(Struct, frozen=True, kw_only=True):
@@ -136,6 +163,8 @@ class Picked(TomogramRecord, frozen=True, kw_only=True, tag_field="status", tag=
         Of the process, so far, with pages of temporary files (`scratch_array`), which the system can take back.
     outputs
         SHA-256 of each file of picks, by its name: one that differs was changed by a person.
+    applied
+        What was changed with ``milopyp apply``; the picks are those with these changes.
     """
 
     shape_zyx: tuple[int, int, int]
@@ -151,6 +180,7 @@ class Picked(TomogramRecord, frozen=True, kw_only=True, tag_field="status", tag=
     seconds: dict[str, float]
     peak_memory_mib: int
     outputs: dict[str, str] = {}
+    applied: Applied | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         """Refuse a frame whose axes nobody knows.
@@ -162,6 +192,11 @@ class Picked(TomogramRecord, frozen=True, kw_only=True, tag_field="status", tag=
         """
         if self.frame.order not in axes.ORDERS:
             raise ValueError(f"has axes in an unknown order, {self.frame.order[:20]!r}")
+
+    @property
+    def edits(self) -> Edits:
+        """What a person has changed of its picks."""
+        return self.applied.edits if self.applied else NO_EDITS
 
     @property
     def is_placed(self) -> bool:

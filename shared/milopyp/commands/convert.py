@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,8 +16,13 @@ from milopyp_shared.lengths import Length
 from milopyp_shared.names import NAMES
 from milopyp_shared.wording import counted
 
+if TYPE_CHECKING:
+    from milopyp_shared.formats.context import FormatContext
+
+    from .convert_many import Wanted
+
 # The names of registry.FORMATS, which is imported only when the command runs.
-FORMAT_WORDS = ("txt", "mod", "csv", "relion4", "relion5", "warp", "tbl", "copick", "ndjson", "eman")
+FORMAT_WORDS = ("txt", "mod", "csv", "list", "relion4", "relion5", "warp", "tbl", "copick", "ndjson", "eman")
 
 
 @command("convert")
@@ -42,8 +47,9 @@ FORMAT_WORDS = ("txt", "mod", "csv", "relion4", "relion5", "warp", "tbl", "copic
     help="Write the name that RELION's tomograms.star, or a folder of Warp's .tomostar files, has for the tomogram.",
 )  # fmt: skip
 @option(
-    "--tomogram", type=click.Path(path_type=Path), metavar="FILE", group="Tomogram",
-    help="The tomogram that the picks belong to; says its order, size and voxel size.",
+    "--tomogram", multiple=True, metavar="FILE", group="Tomogram",
+    help="The tomogram that the picks belong to; says its order, size and voxel size. Of several: a pattern in quotes, "
+    "an image list, or the run of milopyp-infer; can be given again.",
 )  # fmt: skip
 @option(
     "--order", type=click.Choice(ORDER_WORDS), group="Tomogram",
@@ -91,12 +97,17 @@ FORMAT_WORDS = ("txt", "mod", "csv", "relion4", "relion5", "warp", "tbl", "copic
 )  # fmt: skip
 @option("--particle", default="particle", group="Formats", help="Name of the particle in copick's files.")
 @click.version_option(package_name="milopyp")
-def convert(source: Path, target: Path, *, tomogram: Path | None, turn: str, radius: Length, **given: Any) -> None:
-    """Convert the picks of one tomogram from IN to OUT.
+def convert(
+    source: Path, target: Path, *, tomogram: tuple[str, ...], turn: str, radius: Length, overwrite: bool, **given: Any
+) -> None:
+    """Convert picks from IN to OUT.
 
     Formats: txt, mod (IMOD), csv (candidates of milopyp-infer, spreadsheets with columns x, y, z, points of napari),
+    list (what "Save all picks" of milopyp report writes, and training takes),
     relion4, relion5, warp (STAR), tbl (Dynamo), copick, ndjson (CryoET Data Portal), eman (EMAN2 info file; read only,
     experimental: check the result). Scores are kept where the format has a place for them; points without one get 1.
+    The picks of several tomograms (list, STAR, Dynamo with its .doc, copick) go into one list or STAR file, or into the
+    folder OUT, a file for each.
 
     \b
     Examples:
@@ -104,45 +115,76 @@ def convert(source: Path, target: Path, *, tomogram: Path | None, turn: str, rad
       milopyp convert particles.star TS_01.csv --from relion5 --name TS_01 --tomogram TS_01.mrc
       milopyp convert picks/TS_01.candidates.csv TS_01_bin1.star --to relion4 --binning 4
       milopyp convert clicks.txt clicks.mod --tomogram TS_01.mrc --coords voxel
+      milopyp convert picks_above_0.500.tsv all.star --to relion5 --tomogram picks
+      milopyp convert picks_above_0.500.tsv models --to mod --tomogram '*.mrc'
     """
-    from milopyp_shared.formats.conventions import NamedPicks
     from milopyp_shared.formats.dynamo import docs_of
-    from milopyp_shared.formats.registry import DYNAMO, FORMATS, axes_warning, check_needs, format_of
+    from milopyp_shared.formats.registry import DYNAMO, FORMATS, check_needs, format_of
     from milopyp_shared.overwrite import refuse_existing
-    from milopyp_shared.turns import turned
 
-    from ..pick_files import called, format_context, naming_of, refuse_outside
+    from ..pick_files import format_context, naming_of
+    from .convert_many import Wanted, convert_many, is_of_several
 
     console = Console()
     old, new = format_of(source, given.pop("from_"), "--from"), format_of(target, given.pop("to"), "--to")
-    write = FORMATS[new].write
-    assert write is not None  # format_of
     if given["binning"] is not None:
         _refuse_idle_binning(old, new)
-    inputs = [path for path in (source, tomogram, given["tomograms"]) if path is not None]
+    inputs = [source, *map(Path, tomogram), *filter(None, [given["tomograms"]])]
     inputs += docs_of(path for path, word in ((source, old), (target, new)) if word == DYNAMO)
-    refuse_existing(target, overwrite=given.pop("overwrite"), inputs=inputs)
-    naming = naming_of(new, given)
-    context = format_context(source, tomogram, given, console.warn)
+    refuse_existing(target, overwrite=overwrite, inputs=inputs)
+    wanted = Wanted(target, new, naming_of(new, given), turn, radius, overwrite, inputs)
+    if FORMATS[old].names is not None and (wanted.in_folder or is_of_several(tomogram)):
+        convert_many(source, old, tomogram, given, wanted, console=console)
+        return
+    if len(tomogram) > 1:
+        raise UsageError(
+            f"{len(tomogram)} tomograms", where="--tomogram", expected=f"the one that {source} has the picks of"
+        )
+    context = format_context(source, Path(tomogram[0]) if tomogram else None, given, console.warn)
     size = context.one_voxel_size
     context = replace(context, radius=radius.voxels(size, "--radius", "--voxel-size, or --tomogram that says it"))
     check_needs(old, context, source)
     check_needs(new, context, target, writing=True)
+    if wanted.write_many is not None and _holds_several(source, old, context):
+        convert_many(source, old, tomogram, given, wanted, console=console)
+        return
+    _convert_one(source, old, context, wanted, console=console, name=given["name"])
+
+
+def _holds_several(source: Path, word: str, context: FormatContext) -> bool:
+    """Whether a file holds the picks of several tomograms, and none of them is chosen."""
+    from milopyp_shared.formats.registry import FORMATS
+
+    many = FORMATS[word].names
+    return many is not None and context.name is None and len(many.read(source, context)) > 1
+
+
+def _convert_one(
+    source: Path, old: str, context: FormatContext, wanted: Wanted, *, console: Console, name: str | None
+) -> None:
+    """Convert the picks of one tomogram, which is called as the file says if there is no `name`."""
+    from milopyp_shared.formats.conventions import NamedPicks
+    from milopyp_shared.formats.registry import DYNAMO, FORMATS, axes_warning
+    from milopyp_shared.turns import turned
+
+    from ..pick_files import called, refuse_outside
+
+    target, new = wanted.target, wanted.word
     if old == "eman":
         console.warn("EMAN2's coordinates were not compared with the program itself: look at the result")
     picks = FORMATS[old].read(source, context)
     if not len(picks):
         console.warn(f"{source} holds no picks")
-    if isinstance(picks, NamedPicks) and picks.name and given["name"] is None:
+    if isinstance(picks, NamedPicks) and picks.name and name is None:
         context = replace(context, label=picks.name)
     refuse_outside(picks, context, source)
     read_order = context.order
-    picks, context = turned(picks, context, turn, target)
-    context = called(context, new, naming, target)
+    picks, context = turned(picks, context, wanted.turn, target)
+    context = called(context, new, wanted.naming, target)
     for word, order in ((old, read_order), (new, context.order)):
         if doubt := axes_warning([word], order):
             console.warn(doubt)
-    write(target, picks, context)
+    wanted.write(target, picks, context)
     if new == DYNAMO and context.dynamo_tomogram is None:
         console.say("column 20, the number of the tomogram, is 1: --dynamo-tomogram says another one")
     console.say(

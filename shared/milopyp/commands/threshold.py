@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from milopyp_inference.batch.reader import candidates_of, read_records, run_files
+from milopyp_inference.batch.reader import read_records, run_files, scores_of
 from milopyp_shared.axes import TURNS
 from milopyp_shared.commandline import Angstrom, LengthRange, Number, command, option
 from milopyp_shared.console import Console
@@ -127,7 +128,8 @@ def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | 
     records = [structs.replace(record, frame=record.read_anew) for record in records]
     records = cut_all(run, out, before, called(records, naming, console), named=naming.said, console=console)
     for record in records:
-        console.say(f"{record.name}: {record.picks} of {counted(record.candidates, 'candidate')}")
+        mended = f" ({own}, which stays)" if (own := record.edits.words) else ""
+        console.say(f"{record.name}: {record.picks} of {counted(record.candidates, 'candidate')}{mended}")
     for doubt in folder_doubts(out or run, read_summary(out or run)):
         console.warn(doubt)
     picks = counted(sum(record.picks for record in records), "pick")
@@ -221,13 +223,18 @@ def _given(**values: Any) -> dict[str, Any]:
 def _for_total(run: Path, records: Sequence[Picked], total: int) -> float:
     """The threshold above which there are `total` picks in all tomograms; fewer where some score the same."""
     limit = records[0].options.selection.limit
-    scores = sorted((float(s) for r in records for s in candidates_of(run, r, most=limit).score), reverse=True)
+    scores = sorted((float(score) for own in records for score in scores_of(run, own, limit)), reverse=True)
     if len(scores) < total:
         raise InputError(
             f"{counted(len(scores), 'candidate')} in all tomograms",
             where=run,
             expected=f"at least the {total} of --total",
         )
+    if (kept := scores.count(math.inf)) > total:
+        raise InputError(
+            f"{counted(kept, 'pick')} put in with milopyp apply, which stay", where=run,
+            expected=f"at most the {total} of --total", remedy="Take them out with milopyp apply --undo.",
+        )  # fmt: skip
     return scores[total] if len(scores) > total else 0.0
 
 
@@ -243,7 +250,7 @@ def _draw(path: Path, run: Path, records: Sequence[Picked]) -> None:
             remedy="Run: pip install matplotlib.",
         ) from error
     selection = records[0].options.selection
-    scores = [candidates_of(run, record, most=selection.limit).score for record in records]
+    scores = [scores_of(run, record, selection.limit) for record in records]
     draw_counts(path, scores, selection.threshold, read_summary(run).calibration)
 
 

@@ -5,7 +5,9 @@
 //
 //   const viewer = new LinkedViewer({ z: canvas, y: canvas, x: canvas }); // or { z: canvas } alone
 //   viewer.spheres = () => [{x, y, z, radius, colour, dashed, mark: "cross" | "dot" | undefined, wide, id, ruler}];
-//   await viewer.show({ size: [x, y, z], source, heat: another source or null, voxel: Angstrom or null });
+//     // a `mark` may be a "plus" as well; one that is `passive` is not clicked on
+//   await viewer.show({ size: [x, y, z], source, heat: another source or null, voxel: Angstrom, null or undefined (no
+//     scale bar), spread: whether its first slice sets the contrast });
 //   viewer.go({ z: 40 }); viewer.step("z", +1); await viewer.draw();
 //
 // Voxels; the centre of the first one at 0; y points up, as in 3dmod. Circles are drawn where spheres are cut, over a
@@ -21,6 +23,7 @@ class LinkedViewer extends EventTarget {
   #table = tableOf((value) => [value, value, value]);
   #pulled = null; // a sphere with an id, on its way
   #frame = 0;
+  #unspread = false; // the first slice of a volume has not come yet
 
   constructor(canvases) {
     super();
@@ -33,6 +36,11 @@ class LinkedViewer extends EventTarget {
       watch.observe(plane.canvas);
       new Hand(this, plane);
     }
+  }
+
+  // Those that the page does not hide.
+  get #seen() {
+    return this.planes.filter(({ canvas }) => !canvas.hidden);
   }
 
   plane(axis) {
@@ -49,6 +57,7 @@ class LinkedViewer extends EventTarget {
     this.volume?.source.cancel?.();
     this.volume = volume;
     volume.source.loading = (axis, share) => this.#say(axis, share);
+    this.#unspread = Boolean(volume.spread);
     for (const plane of this.planes) plane.hold(null);
     const [x, y, z] = volume.size.map((size) => (size - 1) / 2);
     this.place = { x, y, z };
@@ -124,11 +133,12 @@ class LinkedViewer extends EventTarget {
 
   // Nothing to see of where one is: the view goes there. In XZ and YZ only along z, where they are narrow.
   #follow() {
-    for (const plane of this.planes) {
+    for (const plane of this.#seen) {
       for (const [index, side] of plane.sides.entries()) {
         const half = (index ? plane.height : plane.width) / 2 / this.view.scale;
         const away = this.place[side] - this.view.centre[side];
-        if (Math.abs(away) > half * 0.95) this.view.centre[side] += away;
+        const enough = 2 * half < this.size[side] ? 0.9 * half : half; // all of a side may be in view, to its edge
+        if (Math.abs(away) > enough) this.view.centre[side] += away;
       }
     }
   }
@@ -151,9 +161,10 @@ class LinkedViewer extends EventTarget {
   }
 
   // So that a share of the pixels of XY is black, and as many are white.
-  spread(share = 0.004) {
+  spread(share = 0.01) {
     const grey = this.planes[0].shown?.grey.grey;
     if (!grey) return;
+    this.#unspread = false;
     const counts = new Array(256).fill(0);
     for (const value of grey) counts[value] += 1;
     const end = (values) => {
@@ -174,7 +185,7 @@ class LinkedViewer extends EventTarget {
   sphereAt(plane, point) {
     let [best, closest] = [null, Infinity];
     for (const sphere of this.spheres()) {
-      const radius = plane.cut(sphere) * this.view.scale;
+      const radius = sphere.passive ? 0 : plane.cut(sphere) * this.view.scale;
       if (!radius) continue;
       const [left, top] = plane.screen(sphere, this.view);
       const away = Math.hypot(left - point[0], top - point[1]);
@@ -215,7 +226,7 @@ class LinkedViewer extends EventTarget {
   // Bring the slices and draw; a promise that all planes show them, unless others have been asked for meanwhile.
   async draw() {
     if (!this.volume) return;
-    await Promise.all(this.planes.map((plane) => this.#bring(plane)));
+    await Promise.all(this.#seen.map((plane) => this.#bring(plane)));
     this.dispatchEvent(new Event("drawn"));
   }
 
@@ -256,6 +267,7 @@ class LinkedViewer extends EventTarget {
       const [grey, heat] = await Promise.all([get(volume.source), withHeat ? get(volume.heat) : null]);
       if (volume !== this.volume || number < (plane.shown?.number ?? 0)) return; // a later one has been faster
       plane.hold({ slice, grey, heat, key, number });
+      if (this.#unspread && plane === this.planes[0]) this.spread();
     } catch (error) {
       if (error.name === "AbortError" || number !== plane.asked) return;
       plane.note = error.message;

@@ -10,22 +10,28 @@ format, and `UsageError` for what must be known and is not.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import axes
+from ..lists import SCORE, read_pick_list, write_coordinate_list
 from ..names import bare, only
 from ..picks import NO_SCORE, Picks
+from ..textfile import fixed
 from . import copick, dynamo, eman, mod, spreadsheet, star, text
 from .candidates import write_candidates
 from .classes import of_class
 from .context import FormatContext
 
 Floats = NDArray[np.float64]
+Tomograms: TypeAlias = Sequence[tuple[Picks, FormatContext]]  # of files that hold several
+
+SCORE_DIGITS = 6
 
 _warn = logging.getLogger("milopyp").warning
 
@@ -115,6 +121,31 @@ def write_csv(path: Path, picks: Picks, context: FormatContext) -> None:
     write_candidates(path, picks, "picks")
 
 
+# ---------------------------------------------------------------- coordinate lists
+
+
+def read_list(path: Path, context: FormatContext) -> NamedPicks:
+    """x, y, z in the inside frame, with scores where the list has them."""
+    return place_listed(only(read_lists(path, context), context.name, path), context, path)
+
+
+def read_lists(path: Path, context: FormatContext) -> Mapping[str | None, NamedPicks]:
+    """As `read_list`, of all tomograms."""
+    return {name: _named(picks, name) for name, picks in read_pick_list(path).items()}
+
+
+def place_listed(picks: NamedPicks, context: FormatContext, path: Path) -> NamedPicks:
+    """As they are."""
+    return picks
+
+
+def write_list(path: Path, tomograms: Tomograms) -> None:
+    """As `read_list`, with scores."""
+    xyz = {context.label: picks.xyz for picks, context in tomograms}
+    scores = {own.label: [fixed(score, SCORE_DIGITS) for score in picks.score.tolist()] for picks, own in tomograms}
+    write_coordinate_list(path, xyz, {SCORE: scores})
+
+
 # ---------------------------------------------------------------- STAR
 
 
@@ -142,19 +173,27 @@ def place_voxels(particles: star.Particles, context: FormatContext, path: Path) 
     return _named(_inside(voxels / context.binning, particles.score, context), particles.name)
 
 
-def write_relion4(path: Path, picks: Picks, context: FormatContext) -> None:
+def write_relion4(path: Path, tomograms: Tomograms) -> None:
     """Voxels and rlnTomoName."""
-    voxels = _columns(picks, context) * context.binning
-    star.write_particles(
-        path, voxels, picks.score, block="particles", name=(star.TOMOGRAM, context.label), coordinates=star.VOXELS
-    )
+    _write_star(path, tomograms, _binned, block="particles", name_label=star.TOMOGRAM, coordinates=star.VOXELS)
 
 
-def write_warp(path: Path, picks: Picks, context: FormatContext) -> None:
+def write_warp(path: Path, tomograms: Tomograms) -> None:
     """Voxels and rlnMicrographName NAME.tomostar, a block without name."""
-    voxels = _columns(picks, context) * context.binning
-    name = context.label.removesuffix(".tomostar") + ".tomostar"
-    star.write_particles(path, voxels, picks.score, block="", name=(star.MICROGRAPH, name), coordinates=star.VOXELS)
+    named = [(picks, replace(own, label=own.label.removesuffix(".tomostar") + ".tomostar")) for picks, own in tomograms]
+    _write_star(path, named, _binned, block="", name_label=star.MICROGRAPH, coordinates=star.VOXELS)
+
+
+def _binned(picks: Picks, context: FormatContext, path: Path) -> Floats:
+    """Voxels of the files that count in other voxels."""
+    return _columns(picks, context) * context.binning
+
+
+def _write_star(
+    path: Path, tomograms: Tomograms, numbers: Callable[[Picks, FormatContext, Path], Floats], **table: Any
+) -> None:
+    rows = [(context.label, numbers(picks, context, path), picks.score) for picks, context in tomograms]
+    star.write_particles(path, rows, **table)
 
 
 def read_relion5(path: Path, context: FormatContext) -> Picks:
@@ -174,12 +213,13 @@ def place_centred(particles: star.Particles, context: FormatContext, path: Path)
     return _named(_inside(columns, particles.score, context), particles.name)
 
 
-def write_relion5(path: Path, picks: Picks, context: FormatContext) -> None:
+def write_relion5(path: Path, tomograms: Tomograms) -> None:
     """As `read_relion5`."""
-    angstrom = (_columns(picks, context) - _centre(context, path)) * context.voxel_sizes(path)
-    star.write_particles(
-        path, angstrom, picks.score, block="particles", name=(star.TOMOGRAM, context.label), coordinates=star.CENTRED
-    )
+    _write_star(path, tomograms, _from_centre, block="particles", name_label=star.TOMOGRAM, coordinates=star.CENTRED)
+
+
+def _from_centre(picks: Picks, context: FormatContext, path: Path) -> Floats:
+    return (_columns(picks, context) - _centre(context, path)) * context.voxel_sizes(path)
 
 
 # ---------------------------------------------------------------- Dynamo, copick, data portal, EMAN2

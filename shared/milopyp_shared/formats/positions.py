@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..lists import list_places, read_coordinate_list
+from ..lists import list_places
 from ..names import assign, listed, reduced
 from ..picks import Picks, as_picks
 from .context import FormatContext
 from .dynamo import docs_of
-from .registry import DYNAMO, FORMATS, check_needs, format_of, refuse_class
+from .registry import DYNAMO, FORMATS, LIST, check_needs, format_of
 
 LISTS = (".txt", ".tsv")
 NOTHING = as_picks(np.empty((0, 3)))
@@ -86,11 +86,7 @@ def read_positions(
         return _from_files(path, word, contexts, name_map, option)
     path = _in_data(path)
     _refuse_missing(path)
-    if word is None and path.suffix.lower() in LISTS:
-        refuse_class("list", _any_of(contexts).class_, path)
-        found = {name: as_picks(xyz) for name, xyz in read_coordinate_list(path).items()}
-        return by_names(path, found, contexts, _anyone(found, contexts) if anonymous else name_map)
-    word = format_of(path, word, option)
+    word = _format_of(path, word, option)
     many = FORMATS[word].names
     if many is None:
         own = _only(path, contexts)
@@ -120,12 +116,9 @@ def read_all_positions(path: Path, word: str | None, context: FormatContext, opt
     names = [path.stem]
     if _is_of_several_files(path):
         names = list(_files_by_name(path, word, "NAME"))
-    elif path.suffix.lower() in LISTS and word is None:
-        _refuse_missing(path)
-        return Positions({name: as_picks(xyz) for name, xyz in read_coordinate_list(path).items()})
     else:
         _refuse_missing(path)
-        word = format_of(path, word, option)
+        word = _format_of(path, word, option)
         if (many := FORMATS[word].names) is not None:
             check_needs(word, context, path)
             inside = many.read(path, context)
@@ -182,6 +175,11 @@ def _in_data(path: Path) -> Path:
     if there != path:
         logging.getLogger("milopyp").info("%s is %s", path, there)
     return there
+
+
+def _format_of(path: Path, word: str | None, option: str) -> str:
+    """As `format_of`, but that a text is a list."""
+    return LIST if word is None and path.suffix.lower() in LISTS else format_of(path, word, option)
 
 
 def _refuse_missing(path: Path) -> None:

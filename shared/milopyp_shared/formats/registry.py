@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from .context import FormatContext
 
 Reader = Callable[[Path, FormatContext], Picks]
 Writer = Callable[[Path, Picks, FormatContext], None]
+ManyWriter = Callable[[Path, conventions.Tomograms], None]
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,19 @@ class ManyTomograms:
         is the same in the contexts of all tomograms, any of which is given.
     place
         What `read` gives of one tomogram, as picks of it.
+    write
+        Several into one file; None where a file that is written is of one.
     """
 
     read: Callable[[Path, FormatContext], Mapping[str | None, Any]]
     place: Callable[[Any, FormatContext, Path], Picks]
+    write: ManyWriter | None = None
 
 
-IN_VOXELS = ManyTomograms(conventions.read_voxels, conventions.place_voxels)
-CENTRED = ManyTomograms(conventions.read_centred, conventions.place_centred)
+LISTED = ManyTomograms(conventions.read_lists, conventions.place_listed, conventions.write_list)
+RELION4 = ManyTomograms(conventions.read_voxels, conventions.place_voxels, conventions.write_relion4)
+WARP = replace(RELION4, write=conventions.write_warp)
+RELION5 = ManyTomograms(conventions.read_centred, conventions.place_centred, conventions.write_relion5)
 COPICK = ManyTomograms(lambda path, _: copick.read_by_run(path), conventions.place_copick)
 TABLE = ManyTomograms(lambda path, how: dynamo.read_tables(path, how.dynamo_tomogram), conventions.place_table)
 
@@ -77,18 +83,27 @@ class Format:
     can_name: Callable[[str], bool] | None = None
 
 
+def _of_one(many: ManyTomograms) -> Writer:
+    """What writes a file of one tomogram, of what writes several."""
+    write = many.write
+    assert write is not None
+    return lambda path, picks, context: write(path, [(picks, context)])
+
+
 DYNAMO = "tbl"  # its tables know tomograms by number
+LIST = "list"  # coordinates of tomograms by their names, as training takes them
 
 FORMATS: dict[str, Format] = {
     "txt": Format((".txt", ".coords"), conventions.read_txt, conventions.write_txt, ("order", "coords")),
     "mod": Format((".mod",), conventions.read_mod, conventions.write_mod, ("order",), ("size",)),
     "csv": Format((".csv",), conventions.read_csv, conventions.write_csv),
+    LIST: Format((".tsv",), conventions.read_list, _of_one(LISTED), names=LISTED, can_name=bool),
     "relion4": Format(
         (".star",),
         conventions.read_star,
-        conventions.write_relion4,
+        _of_one(RELION4),
         binned=True,
-        names=IN_VOXELS,
+        names=RELION4,
         thickness_is_z=True,
         classes=True,
         can_name=star.can_name,
@@ -96,9 +111,9 @@ FORMATS: dict[str, Format] = {
     "relion5": Format(
         (".star",),
         conventions.read_relion5,
-        conventions.write_relion5,
+        _of_one(RELION5),
         ("size", "voxel_size"),
-        names=CENTRED,
+        names=RELION5,
         thickness_is_z=True,
         classes=True,
         can_name=star.can_name,
@@ -106,9 +121,9 @@ FORMATS: dict[str, Format] = {
     "warp": Format(
         (".star",),
         conventions.read_star,
-        conventions.write_warp,
+        _of_one(WARP),
         binned=True,
-        names=IN_VOXELS,
+        names=WARP,
         thickness_is_z=True,
         classes=True,
         can_name=star.can_name,

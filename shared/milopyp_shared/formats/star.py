@@ -209,28 +209,35 @@ def read_all_particles(path: str | Path, coordinates: Sequence[str]) -> dict[str
 
 
 def write_particles(
-    path: str | Path, xyz: Floats, score: Floats, *, block: str, name: tuple[str, str], coordinates: Sequence[str]
+    path: str | Path,
+    tomograms: Sequence[tuple[str, Floats, Floats]],
+    *,
+    block: str,
+    name_label: str,
+    coordinates: Sequence[str],
 ) -> None:
-    """Write one tomogram's particles as the table ``data_BLOCK``, six decimals.
+    """Write the particles of tomograms as the table ``data_BLOCK``, six decimals.
 
     Parameters
     ----------
-    name
-        `TOMOGRAM` or `MICROGRAPH`, and what stands there, which `can_name` accepts.
+    tomograms
+        Of each what stands as its name, which `can_name` accepts, ``(n, 3)`` coordinates and ``(n,)`` scores.
+    name_label
+        `TOMOGRAM` or `MICROGRAPH`.
     coordinates
-        `VOXELS` or `CENTRED`, what `xyz` counts.
+        `VOXELS` or `CENTRED`, what they count.
 
     Raises
     ------
     InputError
         The file cannot be written.
     """
-    name_label, word = name
     labels = [name_label, *coordinates, SCORE]
     lines = ["", f"data_{block}", "", "loop_"]
     lines += [f"_{label} #{number}" for number, label in enumerate(labels, start=1)]
-    for row in np.column_stack([xyz, score]).tolist():
-        lines.append("\t".join([word, *(fixed(value, 6) for value in row)]))
+    for name, xyz, score in tomograms:
+        for row in np.column_stack([xyz, score]).tolist():
+            lines.append("\t".join([name, *(fixed(value, 6) for value in row)]))
     write_text(path, "\n".join(lines) + "\n\n")
 
 

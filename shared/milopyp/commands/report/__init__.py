@@ -92,7 +92,7 @@ def report(
     _refuse_loss(target, run, records, [path for path in (truth, of_the_truth["name_map"]) if path is not None])
     opened = {record.name: contents.tomogram_of(record, tomograms) for record in records}
     facts = [contents.facts_of(run, record, opened[record.name], known.get(record.name)) for record in records]
-    about = contents.about(run, summary, records, known)
+    about = contents.about(run, summary, records, facts, known)
     thresholds = sorted({own["threshold"] for own in facts})
     if len(thresholds) > 1:
         console.warn(

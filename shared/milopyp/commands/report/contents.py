@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -76,11 +78,24 @@ def facts_of(run: Path, record: Picked, tomogram: Tomogram, known: Known | None)
         "levels": _levels(record),
         "threshold": record.options.selection.threshold,
         "picks": [[*np.round(xyz, 2).tolist(), round(float(s), DIGITS)] for xyz, s in zip(picks.xyz, picks.score)],
+        **_edits(record, picks),
     }
     if known is not None:
         found = match_greedy(picks.xyz, picks.score, known, record.diameter / 2).truth_of_pick >= 0
         facts |= {"truth": np.round(known, 2).tolist(), "found": found.astype(int).tolist()}
     return facts
+
+
+def _edits(record: Picked, picks: Picks) -> dict[str, Any]:
+    """What ``milopyp apply`` has changed: candidates that are picks or none whatever their score, and other places."""
+    left = record.edits.left_to_scores(picks, record.suppression_distance)
+    candidates, by_score, kept = (
+        dict.fromkeys(map(tuple, own.xyz.tolist())) for own in (picks, left, record.edits.kept)
+    )
+    return {
+        "forced": [[index, place in kept] for index, place in enumerate(candidates) if place not in by_score],
+        "added": [list(place) for place in kept if place not in candidates],
+    }
 
 
 def _levels(record: Picked) -> str:
@@ -116,11 +131,18 @@ def _candidates(run: Path, record: Picked) -> Picks:
     return FORMATS["mod"].read(OutputFiles.of(run, name).model, FormatContext.of(record.frame, name))
 
 
-def about(run: Path, summary: RunSummary, records: Sequence[Picked], known: Mapping[str, Known]) -> dict[str, Any]:
-    """What the page says of the whole run."""
+def about(
+    run: Path,
+    summary: RunSummary,
+    records: Sequence[Picked],
+    facts: Sequence[Mapping[str, Any]],
+    known: Mapping[str, Known],
+) -> dict[str, Any]:
+    """What the page says of the whole run; `facts` as of `facts_of`."""
     selection, expected, suggested = records[0].options.selection, summary.calibration, summary.suggested
     return {
         "run": run.resolve().name,
+        "identity": _identity(records, facts),
         "model": Path(summary.model).name,
         "threshold": float(selection.threshold),
         "suggested": suggested and {"score": suggested.score, "basis": suggested.basis},
@@ -130,6 +152,15 @@ def about(run: Path, summary: RunSummary, records: Sequence[Picked], known: Mapp
         "expected": expected and {"score": expected.score, "precision": expected.precision, "recall": expected.recall},
         "judged": bool(known),
     }
+
+
+def _identity(records: Sequence[Picked], facts: Sequence[Mapping[str, Any]]) -> str:
+    """What edits are kept under: another one when candidates, their model, or what was applied before are others."""
+    found = [
+        [record.name, record.model_sha256, *(own[key] for key in ("picks", "forced", "added"))]
+        for record, own in zip(records, facts, strict=True)
+    ]
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:32]
 
 
 def _heat_map(run: Path, record: Picked) -> Tomogram | None:

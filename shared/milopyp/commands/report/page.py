@@ -11,6 +11,12 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+# One after the other, those of all pages before its own.
+SCRIPTS = (
+    ("sources.js", "plane.js", "viewer.js", "hand.js"),
+    ("edits.js", "scores.js", "closeups.js", "saving.js", "keys.js", "report.js"),
+)
+STYLES = (("common.css",), ("report.css",))
 GROWTH = 1.36  # of pictures written as text, with what stands around them
 
 
@@ -27,9 +33,13 @@ def render(about: dict[str, Any], facts: Sequence[dict[str, Any]], pictures: Seq
     facts, pictures
         `contents.facts_of` and `contents.pictures_of` of each tomogram.
     """
-    folder = files("milopyp.commands.report")
-    script = "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in ("viewer.js", "report.js"))
-    style = folder.joinpath("report.css").read_text(encoding="utf-8")
+    folders = (files("milopyp").joinpath("pages"), files("milopyp.commands.report"))
+    script, style = (
+        "\n".join(
+            folder.joinpath(name).read_text(encoding="utf-8") for folder, names in zip(folders, kind) for name in names
+        )
+        for kind in (SCRIPTS, STYLES)
+    )
     environment = Environment(
         loader=PackageLoader("milopyp.commands.report", "."), autoescape=select_autoescape(default=True),
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,

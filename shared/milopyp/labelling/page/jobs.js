@@ -1,8 +1,8 @@
 "use strict";
 
 const METHODS = {
-  learn: "from the clicks, in seconds to minutes",
-  train: "a network of its own: slower, finds more",
+  learn: "quick: seconds",
+  train: "thorough: minutes to hours",
 };
 const DOING = { train: "training", learn: "learning", pick: "picking" };
 

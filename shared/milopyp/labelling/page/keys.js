@@ -92,7 +92,7 @@ function listenToKeys() {
 }
 
 function writeHelp() {
-  const shown = { PageUp: "Page ↑", PageDown: "Page ↓", Delete: "Del", Backspace: "⌫", Escape: "Esc", arrows: "← ↑ → ↓" };
+  const shown = { "Ctrl+z": "Ctrl+Z", "Ctrl+y": "Ctrl+Y", "Ctrl+Shift+z": "Ctrl+Shift+Z", PageUp: "Page ↑", PageDown: "Page ↓", Delete: "Del", Backspace: "⌫", Escape: "Esc", arrows: "← ↑ → ↓" };
   const groups = Object.entries(KEYS).map(([title, lines]) => {
     const group = document.createElement("section");
     const list = document.createElement("dl");

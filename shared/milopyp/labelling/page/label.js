@@ -28,7 +28,10 @@ class Page {
   #listenToSession() {
     const { session, viewer } = this;
     session.addEventListener("state", () => this.#write());
-    session.addEventListener("tomogram", () => this.#look());
+    session.addEventListener("tomogram", () => {
+      this.#look();
+      this.#write();
+    });
     session.addEventListener("said", ({ detail }) => say(detail));
     for (const name of ["labels", "suggestions", "selected"]) session.addEventListener(name, () => viewer.paintSoon());
     for (const name of ["labels", "suggestions"]) session.addEventListener(name, () => this.#hint());
@@ -173,7 +176,7 @@ class Page {
   // ---- what is seen
 
   // Another tomogram.
-  async #look() {
+  #look() {
     const { viewer, session, link } = this;
     const { size, voxel, index } = session.own;
     viewer.thick = Math.max(1, 2 * Math.round(session.diameter / 10) + 1); // a fifth of a particle
@@ -181,8 +184,7 @@ class Page {
     element("z").max = size[2] - 1;
     const source = new Server((path, options) => link.ask(path, options), index, size);
     this.#layOut(size);
-    await viewer.show({ size, source, voxel });
-    if (index === session.index) viewer.spread();
+    viewer.show({ size, source, voxel, spread: true });
   }
 
   // XZ and YZ as narrow as the thickness asks for.
@@ -243,7 +245,8 @@ class Page {
     element("hint").textContent = "Click the middle of a particle. Turn the wheel for other slices.";
     const { features } = session.own;
     const reading = features !== null && features < 1;
-    element("reading").textContent = reading ? `reading for suggestions, ${Math.round(100 * features)} %` : "";
+    if (reading) element("reading").textContent = `reading for suggestions, ${Math.round(100 * features)} %`;
+    else element("reading").textContent = session.open.length ? "dashed: suggested; click to accept" : "";
   }
 }
 

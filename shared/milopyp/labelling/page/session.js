@@ -56,6 +56,7 @@ class Session extends EventTarget {
   #shown = { revision: null, tomogram: null, version: 0 };
   #spheres = null;
   #open = null;
+  #resizing = 0; // a timer, while the server has not been told of a new diameter
 
   constructor(link) {
     super();
@@ -80,7 +81,7 @@ class Session extends EventTarget {
   #take(state) {
     this.state = state;
     this.index = Math.min(this.index, state.tomograms.length - 1);
-    this.diameter = state.diameter;
+    if (!this.#resizing) this.diameter = state.diameter;
     this.tell("state");
     const { revision, tomogram, version } = this.#shown;
     if (tomogram !== this.index) return this.show(this.index);
@@ -164,6 +165,7 @@ class Session extends EventTarget {
   // ---- changes
 
   async edit(body, said) {
+    if (this.#resizing) this.#resized();
     try {
       const answer = await this.link.edit(body);
       if (said) this.say(said(answer));
@@ -215,11 +217,16 @@ class Session extends EventTarget {
   resize(diameter) {
     this.diameter = Math.max(2, Math.round(diameter * 2) / 2);
     this.#changed("labels");
-    clearTimeout(this.resizing);
-    const wanted = this.diameter;
-    this.resizing = setTimeout(() => {
-      this.edit({ do: "diameter", diameter: wanted }, () => `diameter ${wanted} voxels`);
-    }, 350);
+    clearTimeout(this.#resizing);
+    this.#resizing = setTimeout(() => this.#resized(), 350);
+  }
+
+  #resized() {
+    clearTimeout(this.#resizing);
+    this.#resizing = 0;
+    const { diameter } = this;
+    if (diameter === this.state.diameter) return;
+    this.edit({ do: "diameter", diameter }, () => `diameter ${diameter} voxels`);
   }
 
   // ---- what the viewer draws
