@@ -12,6 +12,7 @@ import pytest
 import starfile
 
 from milopyp_shared.formats.candidates import read_candidates, write_candidates
+from milopyp_shared.lists import read_coordinate_list
 from milopyp_shared.picks import Picks
 from running import Outcome, outputs, run_line, tree
 from threshold_toys import INFER, change, cut, infer, record, write_run, write_tomograms
@@ -345,3 +346,19 @@ def test_what_is_judged_is_what_was_mended() -> None:
     assert judged.code == 0
     figures = json.loads(Path("figures.json").read_text())
     assert (figures["picks"]["precision"], figures["picks"]["recall"]) == (1.0, 1.0)
+
+
+def test_what_the_page_saves_is_labels_picks_and_truth() -> None:
+    wanted = of_one_each() | {"xzy": []}
+    save_all(wanted)
+    write_tomograms()
+    assert run_line(f"milopyp prepare -d . -e .mrc -o round2 --picks {SAVED} --no-pictures").code == 0
+    for path in ("round2_train_coords.txt", SAVED):
+        labels = read_coordinate_list(path)
+        np.testing.assert_allclose(sorted(labels["xyz"].tolist()), sorted(row[:3] for row in wanted["xyz"]), atol=0.006)
+        assert labels["xzy"].shape == (0, 3)
+    judged = run_line(f"milopyp evaluate {SAVED} --truth round2_train_coords.txt --radius 3 --json figures.json")
+    assert judged.code == 0
+    figures = json.loads(Path("figures.json").read_text())
+    assert figures["picks"]["precision"] == 1.0
+    assert figures["auprc"] == 1.0  # the list has scores
