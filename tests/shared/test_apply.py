@@ -296,14 +296,15 @@ def test_picking_again_leaves_what_was_mended() -> None:
     assert len(np.loadtxt("picks/xyz.tbl", ndmin=2)) == 6
 
 
-def test_picked_anew_the_edits_are_lost_and_the_files_kept() -> None:
+@pytest.mark.parametrize("more", ["", "--workers 2"])
+def test_picked_anew_the_edits_are_lost_and_the_files_kept(more: str) -> None:
     save_all(of_one_each())
     apply()
     mended = Path("picks/xyz.mod").read_bytes()
     write_tomograms()
-    said = run_line(INFER, "--overwrite")
+    said = run_line(f"{INFER} {more}", "--overwrite")
     assert said.code == 0
-    assert "xyz was picked anew, without what milopyp apply had changed (1 taken out, 1 put in, 1 added" in said.err
+    assert "xyz is picked anew, without what milopyp apply has changed (1 taken out, 1 put in, 1 added" in said.err
     assert "xyz.mod is not as it was written: kept as xyz_changed.mod" in said.err
     assert Path("picks/xyz_changed.mod").read_bytes() == mended
     assert "applied" not in record("xyz")
