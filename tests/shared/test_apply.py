@@ -310,6 +310,15 @@ def test_picked_anew_the_edits_are_lost_and_the_files_kept(more: str) -> None:
     assert "applied" not in record("xyz")
 
 
+def test_that_edits_will_be_lost_is_said_before() -> None:
+    save_all(of_one_each())
+    apply()
+    write_tomograms()
+    Path("picks/xyz_hm.mrc").unlink()
+    said = run_line(INFER, "--dry-run")
+    assert "picked again (missing: xyz_hm.mrc; without what milopyp apply has changed): xyz" in said.out
+
+
 def test_a_failure_does_not_forget_that_the_files_are_mended() -> None:
     save_all(of_one_each())
     apply()
