@@ -114,8 +114,8 @@ def read_picks(
         The tomogram that they belong to, for formats that do not say all by themselves: a file, an open tomogram, or
         an array ``(z, y, x)`` (then `voxel_size` says the rest).
     format
-        ``txt``, ``mod``, ``csv``, ``relion4``, ``relion5``, ``warp``, ``tbl``, ``copick``, ``ndjson`` or ``eman``;
-        None: by the suffix.
+        ``txt``, ``mod``, ``csv``, ``list``, ``relion4``, ``relion5``, ``warp``, ``tbl``, ``copick``, ``ndjson`` or
+        ``eman``; None: by the suffix.
     options
         See `ReadOptions`.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 from click import BadParameter
 
 from bad_input.builders import Build, Case, both, text, tomograms, volume
@@ -111,6 +112,33 @@ UNKNOWN = [
          facts=("2 tomograms", "0, 1", "--dynamo-tomogram")),
     Case("several tomograms in a Dynamo table with a map", line("a.tbl b.csv"), UsageError, "a.tbl", "those of one",
          both(text("a.tbl", TWO), text("a.doc", "0 TS_01\n1 TS_02\n")), facts=("TS_01, TS_02", "--name")),
+]  # fmt: skip
+
+LISTED = text("e.tsv", "image_name x_coord y_coord z_coord score\na 10 12 8 0.5\nb 40 3 4 1\n")
+
+SEVERAL = [
+    Case("several tomograms into a model", line(f"e.tsv b.mod {SIZE} --order xyz"), UsageError, "e.tsv",
+         "those of one", LISTED, facts=("2 tomograms", "--name", "a folder")),
+    Case("several tomograms of a pattern into a model", line("e.tsv c.mod --tomogram '*.mrc'"), UsageError, "c.mod",
+         "a folder, or a file of list, relion4, relion5, warp",
+         both(LISTED, volume("a.mrc"), volume("b.mrc", np.zeros((16, 32, 48), np.float32))), facts=("--name",)),
+    Case("a list in a folder without sizes", line("e.tsv out --to relion5"), UsageError, "out", FOR_FORMAT, LISTED,
+         facts=("--tomogram FILE",)),
+    Case("one of several tomograms outside", line("e.tsv out --to csv --tomogram '*.mrc'"), ContradictionError,
+         "e.tsv, b", "positions inside 32 x 32 x 16 voxels (order xyz)",
+         both(LISTED, volume("a.mrc"), volume("b.mrc")), facts=("1 of 1 pick", "40.0, 3.0, 4.0")),
+    Case("a file of the folder that exists", line("e.tsv out --to csv"), UsageError, "out/b.csv", "a name that is free",
+         both(LISTED, csv(), text("out/b.csv", CSV)), facts=("--overwrite",)),
+    Case("list of none of the tomograms", line("e.tsv out --to csv --tomogram c.mrc --tomogram d.mrc"), InputError,
+         "e.tsv", SAME_NAMES, both(LISTED, volume("c.mrc"), volume("d.mrc")), facts=("a, b",)),
+    Case("name that the tomograms have not", line("e.tsv a.csv --name c --tomogram '?.mrc'"), InputError, "--tomogram",
+         SAME_NAMES, both(LISTED, volume("a.mrc"), volume("b.mrc"))),
+    Case("several tomograms for a file of one", line("a.csv b.mod --tomogram a.mrc --tomogram b.mrc"), UsageError,
+         "--tomogram", "the one that a.csv has the picks of", both(csv(), volume("a.mrc"), volume("b.mrc"))),
+    Case("list with a score that is none", line("e.tsv b.csv"), InputError, "e.tsv, line 2", NUMBER,
+         text("e.tsv", "image_name x_coord y_coord z_coord score\na 1 2 3 high\n")),
+    Case("list of another header", line("e.tsv b.csv"), InputError, "e.tsv, line 1",
+         "the header 'image_name x_coord y_coord z_coord'", text("e.tsv", "x y z\n1 2 3\n")),
 ]  # fmt: skip
 
 CONTRADICTIONS = [
@@ -231,4 +259,4 @@ CONTENT = [
          text("a.json", json.dumps({"apix_unbin": 2.5, "boxes_3d": [[1, 2, 3]]})), facts=("--shape",)),
 ]  # fmt: skip
 
-CASES = [*WHICH, *UNKNOWN, *CONTRADICTIONS, *CONTENT]
+CASES = [*WHICH, *UNKNOWN, *SEVERAL, *CONTRADICTIONS, *CONTENT]

@@ -12,6 +12,7 @@ import pytest
 import starfile
 
 from milopyp_shared.formats.candidates import read_candidates, write_candidates
+from milopyp_shared.lists import read_coordinate_list
 from milopyp_shared.picks import Picks
 from running import Outcome, outputs, run_line, tree
 from threshold_toys import INFER, change, cut, infer, record, write_run, write_tomograms
@@ -303,17 +304,27 @@ def test_picking_again_leaves_what_was_mended() -> None:
     assert len(np.loadtxt("picks/xyz.tbl", ndmin=2)) == 6
 
 
-def test_picked_anew_the_edits_are_lost_and_the_files_kept() -> None:
+@pytest.mark.parametrize("more", ["", "--workers 2"])
+def test_picked_anew_the_edits_are_lost_and_the_files_kept(more: str) -> None:
     save_all(of_one_each())
     apply()
     mended = Path("picks/xyz.mod").read_bytes()
     write_tomograms()
-    said = run_line(INFER, "--overwrite")
+    said = run_line(f"{INFER} {more}", "--overwrite")
     assert said.code == 0
-    assert "xyz was picked anew, without what milopyp apply had changed (1 taken out, 1 put in, 1 added" in said.err
+    assert "xyz is picked anew, without what milopyp apply has changed (1 taken out, 1 put in, 1 added" in said.err
     assert "xyz.mod is not as it was written: kept as xyz_changed.mod" in said.err
     assert Path("picks/xyz_changed.mod").read_bytes() == mended
     assert "applied" not in record("xyz")
+
+
+def test_that_edits_will_be_lost_is_said_before() -> None:
+    save_all(of_one_each())
+    apply()
+    write_tomograms()
+    Path("picks/xyz_hm.mrc").unlink()
+    said = run_line(INFER, "--dry-run")
+    assert "missing: xyz_hm.mrc; without what milopyp apply has changed" in said.out
 
 
 def test_a_failure_does_not_forget_that_the_files_are_mended() -> None:
@@ -353,3 +364,19 @@ def test_what_is_judged_is_what_was_mended() -> None:
     assert judged.code == 0
     figures = json.loads(Path("figures.json").read_text())
     assert (figures["picks"]["precision"], figures["picks"]["recall"]) == (1.0, 1.0)
+
+
+def test_what_the_page_saves_is_labels_picks_and_truth() -> None:
+    wanted = of_one_each() | {"xzy": []}
+    save_all(wanted)
+    write_tomograms()
+    assert run_line(f"milopyp prepare -d . -e .mrc -o round2 --picks {SAVED} --no-pictures").code == 0
+    for path in ("round2_train_coords.txt", SAVED):
+        labels = read_coordinate_list(path)
+        np.testing.assert_allclose(sorted(labels["xyz"].tolist()), sorted(row[:3] for row in wanted["xyz"]), atol=0.006)
+        assert labels["xzy"].shape == (0, 3)
+    judged = run_line(f"milopyp evaluate {SAVED} --truth round2_train_coords.txt --radius 3 --json figures.json")
+    assert judged.code == 0
+    figures = json.loads(Path("figures.json").read_text())
+    assert figures["picks"]["precision"] == 1.0
+    assert figures["auprc"] == 1.0  # the list has scores

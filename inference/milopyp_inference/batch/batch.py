@@ -228,10 +228,7 @@ def _pick_one(run: PickingRun, image: ImageEntry, ready: _Ready, progress: Calla
     warnings = _warn(image.name, prepared, run)
     result = run_network(prepared, model, run.options.flips, progress)
     written = time.perf_counter()
-    known, before = run.written(image), run.recorded_outputs(image)
-    if mended := run.mended_by(image):  # whose files are a person's work
-        run.console.warn(f"{image.name} was picked anew, without what milopyp apply had changed ({mended})")
-        known = {name: {digest} for name, digest in before.items()}
+    known, before = run.given_up(image), run.recorded_outputs(image)
     with Stage(run.files(image), stage_of(run.record_path(image))) as stage:
         picks = _write(stage.new, ready.asked, result, prepared, run)
         outputs = stage.place(known, run.console.warn)

@@ -129,17 +129,22 @@ class PickingRun:
         """Digests of the picks that earlier calls have written, as `keep_changed` takes them."""
         return written_digests(self._record(image), self.record_path(image))
 
+    def given_up(self, image: ImageEntry) -> dict[str, set[str]] | None:
+        """As `written`, of a tomogram that is picked anew: of what was mended only files are left, which is said."""
+        record = self._record(image)
+        if not (isinstance(record, Picked) and record.applied):
+            return self.written(image)
+        self.console.warn(
+            f"{image.name} is picked anew, without what milopyp apply has changed ({record.applied.words})"
+        )
+        return {name: {digest} for name, digest in self.recorded_outputs(image).items()}
+
     def recorded_outputs(self, image: ImageEntry) -> dict[str, str]:
-        """`outputs` of an earlier record, whatever it was made with; digests of no file where these are mended."""
+        """`outputs` of an earlier record, whatever it was made with; no file's digests where a person has mended."""
         record = self._record(image)
         if isinstance(record, Picked) and record.applied:
             return dict.fromkeys(record.outputs, "")
         return {} if record is None else record.outputs
-
-    def mended_by(self, image: ImageEntry) -> str:
-        """What was changed with ``milopyp apply`` in an earlier record, for people; empty where nothing was."""
-        record = self._record(image)
-        return record.applied.words if isinstance(record, Picked) and record.applied else ""
 
     def _record(self, image: ImageEntry) -> Picked | Failed | None:
         """An earlier record, whatever it was made with."""

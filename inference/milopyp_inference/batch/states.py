@@ -66,7 +66,7 @@ def state_of(record: Picked | Failed, asked: TomogramRecord, file: Path, mask: P
     if isinstance(record, Failed):
         return Pick("failed before")
     if why := _why_again(record, asked, file, mask, folder):
-        return Pick(why)
+        return Pick(f"{why}; without what milopyp apply has changed" if record.applied else why)
     left = left_of(stage_of(record_path(folder, record.name)))
     if left is not None and left.with_candidates:
         return Pick("a process that was picking it has died")

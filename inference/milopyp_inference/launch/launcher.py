@@ -103,7 +103,7 @@ def _forget(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry]) -
             remedy="Leave it out to follow them, or end them first.",
         )  # fmt: skip
     for image in images:
-        keep_changed(run.files(image), run.written(image), run.console.warn)
+        keep_changed(run.files(image), run.given_up(image), run.console.warn)
         remember(stage_of(run.record_path(image)), run.files(image))
         run.record_path(image).unlink(missing_ok=True)
 
