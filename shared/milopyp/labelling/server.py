@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -69,7 +70,9 @@ def make_app(session: Session, token: str) -> ASGIApp:
         Route("/api/suggestions", pages.suggestions),
         *(Route(f"/api/{name}", _posted(kind, answer), methods=["POST"]) for name, kind, answer in pages.posted()),
     ]
-    handlers: Any = {_Refused: _refuse, MilopypError: _say, msgspec.ValidationError: _malformed}
+    handlers: Any = {
+        _Refused: _refuse, HTTPException: _stray, MilopypError: _say, msgspec.DecodeError: _malformed,
+    }  # fmt: skip
     return Guard(Starlette(routes=routes, exception_handlers=handlers), token)
 
 
@@ -237,6 +240,10 @@ def _window(request: Request) -> str:
 
 def _refuse(_: Request, error: _Refused) -> Response:
     return JSONResponse({"error": error.why}, error.status)
+
+
+def _stray(_: Request, error: HTTPException) -> Response:
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
 
 def _say(_: Request, error: Exception) -> Response:
