@@ -67,6 +67,7 @@ class Session:
         )
         self.jobs = Jobs(setting.out, self._changed)
         self._dirty, self._ended = threading.Event(), False
+        self._dirty.set()  # the journal may know more than the files: it was killed, or labels were brought
         self._writer = threading.Thread(target=self._write_files, name="milopyp-files", daemon=True)
         self._writer.start()
         self._ask()
@@ -338,8 +339,10 @@ class Session:
 
     def _write_files(self) -> None:
         """Lists and models follow the journal, a moment behind it."""
-        while not self._ended:
+        ended = False
+        while not ended:
             self._dirty.wait()
+            ended = self._ended
             self._dirty.clear()
             with self._lock:
                 try:
@@ -348,7 +351,8 @@ class Session:
                     self.problem = str(error)
                     self._warn(str(error))
                     self._changed()
-            time.sleep(0.3)
+            if not ended:
+                time.sleep(0.3)
 
     def _save(self) -> None:
         frames = {name: tomogram.frame for name, tomogram in self.setting.tomograms.items()}
