@@ -90,7 +90,7 @@ def label(
 
     console = Console()
     opened = {}
-    for entry in gather(tomograms, say=console.say):
+    for entry in gather(tomograms, say=console.warn, name_from=None):
         opened[entry.name] = open_tomogram(entry.path, order, voxel_size)
         for sentence in header_warnings(opened[entry.name]):
             console.warn(f"{entry.name}: {sentence}")
