@@ -15,6 +15,7 @@ from milopyp_shared.errors import MilopypError, UsageError
 from milopyp_shared.lengths import LARGEST, SMALLEST
 from milopyp_shared.matching import exclude_near
 from milopyp_shared.picks import Picks
+from milopyp_shared.wording import counted
 
 from . import runs
 from .files import write_files
@@ -154,8 +155,8 @@ class Session:
             first = self._journal.labels.next_number
             labels = {first + step: Label(name, self._inside(name, xyz), kind) for step, xyz in enumerate(places)}
             what = "accept" if kind == PARTICLE else "reject"
-            count = len(labels)
-            self._take(Step(f"{what} {count} suggestion{'s' * (count != 1)}", labels))
+            if labels:
+                self._take(Step(f"{what} {counted(len(labels), 'suggestion')}", labels))
 
     def move(self, number: int, xyz: Place, *, snapped: bool) -> Label:
         """A label is put elsewhere."""
