@@ -18,7 +18,7 @@ def gather(
     inputs: Sequence[str],
     image_list: str | None = None,
     say: Callable[[str], None] = lambda text: None,
-    name_from: Literal["file", "parent"] = "file",
+    name_from: Literal["file", "parent"] | None = "file",
 ) -> list[ImageEntry]:
     """Tomograms of the command line, in its order.
 
@@ -31,7 +31,8 @@ def gather(
     say
         Is told where lists and what is in them were found, as far as that could surprise.
     name_from
-        What names those that no list names: their file, or the folder that it lies in.
+        What names those that no list names: their file, or the folder that it lies in; None: the file, for a command
+        without this option.
 
     Raises
     ------
@@ -67,7 +68,7 @@ def _named_by(text: str, say: Callable[[str], None]) -> Sequence[ImageEntry | Pa
     return [Path(match) for match in matches]
 
 
-def _names(paths: Sequence[Path], name_from: str) -> dict[Path, str]:
+def _names(paths: Sequence[Path], name_from: str | None) -> dict[Path, str]:
     """What tomograms that no list names are called."""
     names = [of_file(path) for path in paths]
     if name_from == "parent":

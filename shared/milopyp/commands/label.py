@@ -17,6 +17,9 @@ from milopyp_shared.wording import counted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from milopyp.labelling.journal import Journal
     from milopyp_shared.tomogram import Tomogram
 
@@ -87,52 +90,71 @@ def label(
 
     console = Console()
     opened = {}
-    for entry in gather(tomograms, say=console.say):
+    for entry in gather(tomograms, say=console.warn, name_from=None):
         opened[entry.name] = open_tomogram(entry.path, order, voxel_size)
         for sentence in header_warnings(opened[entry.name]):
             console.warn(f"{entry.name}: {sentence}")
     diameter = _diameter(bbox, opened, console)
-    journal = Journal(out, diameter, console.warn)
-    try:
-        if bbox is not None and journal.labels.diameter != diameter:
-            console.say(f"particles are {journal.labels.diameter:g} voxels across, as on the page (not {diameter:g})")
-        for name, tomogram in opened.items():
-            journal.open(name, tomogram.path)
-        if labels is not None:
-            _take_labels(journal, labels, opened, console)
-        _refuse_outside(journal, opened, out)
-        setting = Setting(opened, out, contrast, order, voxel_size)  # type: ignore[arg-type]  # click has checked it
-        with serving.Listening(port) as listening:
+    brought = {} if labels is None else _read_labels(labels, opened)
+    with serving.Listening(port) as listening:  # nothing is written before all of this is known to be right
+        journal = Journal(out, diameter, console.warn)
+        try:
+            _refuse_outside(journal, opened, out)
+            if bbox is not None and journal.labels.diameter != diameter:
+                console.say(
+                    f"particles are {journal.labels.diameter:g} voxels across, as on the page (not {diameter:g})"
+                )
+            for name, tomogram in opened.items():
+                journal.open(name, tomogram.path)
+            if labels is not None:
+                _take_labels(journal, brought, labels, console)
+            setting = Setting(opened, out, contrast, order, voxel_size)  # type: ignore[arg-type]  # click has checked
             session = Session(setting, journal, console.say, console.warn)
             serving.serve(session, listening, console, browser=browser)
-    finally:
-        journal.close()
+        finally:
+            journal.close()
 
 
 def _diameter(bbox: Length | None, opened: Mapping[str, Tomogram], console: Console) -> float:
-    from milopyp_shared.lengths import diameter_in_voxels
+    """Of the particle in voxels, one that the network sees and that fits into the tomograms."""
+    from milopyp_inference.engine.features import read_feature_file
+    from milopyp_shared.lengths import diameter_in_voxels, refuse_wide
+    from milopyp_shared.scale import scale_for
 
     if bbox is None:
         console.say(f"no --bbox: {GUESS:g} voxels to begin with, to be changed on the page")
         return GUESS
     size = next((tomogram.voxel_size for tomogram in opened.values() if tomogram.voxel_size), None)
-    return diameter_in_voxels(bbox, size, "--voxel-size, or a tomogram whose header says it")
+    diameter = diameter_in_voxels(bbox, size, "--voxel-size, or a tomogram whose header says it")
+    for tomogram in opened.values():
+        refuse_wide(diameter, tomogram, guess=not bbox.angstrom)
+    scale_for(diameter, read_feature_file()[1].diameters)
+    return diameter
 
 
-def _take_labels(journal: Journal, path: Path, opened: Mapping[str, Tomogram], console: Console) -> None:
-    """Labels of a file, of the tomograms that have none yet."""
-    from milopyp.labelling.labels import Label, Step
+def _read_labels(path: Path, opened: Mapping[str, Tomogram]) -> dict[str, NDArray[np.float64]]:
+    """Labels of a file, ``(n, 3)`` by tomogram."""
     from milopyp_shared.formats.context import FormatContext
     from milopyp_shared.formats.positions import read_positions
+    from milopyp_shared.labels import check_labels
 
     contexts = {name: FormatContext.of(tomogram.frame, name, coords="model2point") for name, tomogram in opened.items()}
     found = read_positions(path, None, contexts, anonymous=True, option="--labels")
     for name, picks in found.picks.items():
+        check_labels(picks.xyz, opened[name], path)
+    return {name: picks.xyz for name, picks in found.picks.items()}
+
+
+def _take_labels(journal: Journal, brought: Mapping[str, NDArray[np.float64]], path: Path, console: Console) -> None:
+    """Labels of the tomograms that have none yet."""
+    from milopyp.labelling.labels import Label, Step
+
+    for name, xyz in brought.items():
         if journal.labels.of(name):
             console.say(f"{name} has labels already: those of {path} are left out")
             continue
         first = journal.labels.next_number
-        labels = {first + step: Label(name, (x, y, z)) for step, (x, y, z) in enumerate(picks.xyz.tolist())}
+        labels = {first + step: Label(name, (x, y, z)) for step, (x, y, z) in enumerate(xyz.tolist())}
         if labels:
             journal.take(Step(f"take {counted(len(labels), 'label')} of {path.name}", labels))
 

@@ -11,11 +11,13 @@ import secrets
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 LARGEST_BODY = 8 << 20  # bytes: a hundred thousand places
+_TOO_LARGE = f"more than {LARGEST_BODY >> 20} MB"
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -58,10 +60,7 @@ class Guard:
         if refused is not None:
             await refused(scope, receive, with_headers)
             return
-        try:
-            await self._app(scope, _bounded(receive), with_headers)
-        except _TooLarge:
-            await _refuse(413, f"more than {LARGEST_BODY >> 20} MB")(scope, receive, with_headers)
+        await self._app(scope, _bounded(receive), with_headers)
 
     def _refusal(self, path: str, headers: Headers) -> Response | None:
         """Why a request is refused, in what is answered; None where it is not."""
@@ -73,7 +72,7 @@ class Guard:
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return _refuse(403, "the request comes from another page")
         if int(length) > LARGEST_BODY if (length := headers.get("content-length", "0")).isdecimal() else True:
-            return _refuse(413, f"more than {LARGEST_BODY >> 20} MB")
+            return _refuse(413, _TOO_LARGE)
         if path.startswith("/api/") and not self._has_token(headers.get("authorization", "")):
             return _refuse(401, "the address that the terminal shows has the token")
         return None
@@ -102,11 +101,7 @@ def _bounded(receive: Receive) -> Receive:
         message = await receive()
         seen += len(message.get("body", b""))
         if seen > LARGEST_BODY:
-            raise _TooLarge
+            raise HTTPException(413, _TOO_LARGE)
         return message
 
     return bounded
-
-
-class _TooLarge(Exception):
-    """A body that nobody needs to send."""

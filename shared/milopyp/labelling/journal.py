@@ -16,7 +16,6 @@ from filelock import FileLock, Timeout
 
 from milopyp_shared.atomic import make_folder, write_error
 from milopyp_shared.errors import InputError, UsageError
-from milopyp_shared.textfile import read_lines
 from milopyp_shared.typed_json import decode
 
 from .labels import Label, Labels, Step
@@ -146,18 +145,21 @@ class Journal:
 
     def _read(self, warn: Callable[[str], None]) -> int:
         """Take what is there; the number of bytes of whole lines."""
-        data = self.path.read_bytes()
+        try:
+            data = self.path.read_bytes()
+        except OSError as error:
+            raise write_error(self.path, error) from error
         whole = data.rfind(b"\n") + 1
         if whole < len(data):
             warn(f"{self.path}: the last line was cut off and is left out")
-        for number, text in read_lines(self.path)[: data.count(b"\n")]:
-            self._replay(text, f"{self.path}, line {number}", first=number == 1)
+        for number, line in enumerate(data[:whole].splitlines(), start=1):  # at line ends only, as bytes
+            self._replay(line, f"{self.path}, line {number}", first=number == 1)
         return whole
 
-    def _replay(self, text: str, where: str, *, first: bool) -> None:
+    def _replay(self, line: bytes, where: str, *, first: bool) -> None:
         expected = "a journal of milopyp label"
         try:
-            stored = json.loads(text)
+            stored = json.loads(line)
         except ValueError as error:
             raise InputError("is no JSON", where=where, expected=expected, remedy="Give another --out.") from error
         record: Record = decode(Record, stored, "line", where, complete=False)
@@ -169,8 +171,14 @@ class Journal:
             case "open":
                 self.paths[record.name] = Path(record.path)
             case "step":
+                self._refuse_strangers(record, where)
                 self.labels.take(Step(record.what, dict(record.labels), record.diameter))
             case "undo":
                 self.labels.undo()
             case "redo":
                 self.labels.redo()
+
+    def _refuse_strangers(self, record: Record, where: str) -> None:
+        for _, label in record.labels:
+            if label is not None and label.tomogram not in self.paths:
+                raise InputError(f"a label of {label.tomogram}", where=where, expected="one of a tomogram named before")

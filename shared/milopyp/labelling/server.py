@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -69,7 +70,7 @@ def make_app(session: Session, token: str) -> ASGIApp:
         Route("/api/suggestions", pages.suggestions),
         *(Route(f"/api/{name}", _posted(kind, answer), methods=["POST"]) for name, kind, answer in pages.posted()),
     ]
-    handlers: Any = {_Refused: _refuse, MilopypError: _say, msgspec.ValidationError: _malformed}
+    handlers: Any = {_Refused: _refuse, HTTPException: _stray, MilopypError: _say}
     return Guard(Starlette(routes=routes, exception_handlers=handlers), token)
 
 
@@ -184,7 +185,10 @@ def _posted(kind: Any, answer: Callable[[Any, Request], Any]) -> Callable[[Reque
     """An endpoint that reads a body of one kind, and answers in a thread."""
 
     async def endpoint(request: Request) -> Response:
-        body = msgspec.json.decode(await request.body(), type=kind)
+        try:
+            body = msgspec.json.decode(await request.body(), type=kind)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise _Refused(400, f"the request makes no sense: {error}") from error
         found = await run_in_threadpool(answer, body, request)
         return found if isinstance(found, Response) else _json(found or {})
 
@@ -239,9 +243,9 @@ def _refuse(_: Request, error: _Refused) -> Response:
     return JSONResponse({"error": error.why}, error.status)
 
 
+def _stray(_: Request, error: HTTPException) -> Response:
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+
 def _say(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, 400)
-
-
-def _malformed(_: Request, error: Exception) -> Response:
-    return JSONResponse({"error": f"the request makes no sense: {error}"}, 400)

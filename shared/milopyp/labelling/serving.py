@@ -38,6 +38,7 @@ class Listening:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self.socket.bind((HOST, port or 0))
+            self.socket.listen()  # who follows the address at once waits for the answer
         except OSError as error:
             self.socket.close()
             raise UsageError(

@@ -15,6 +15,7 @@ from milopyp_shared.errors import MilopypError, UsageError
 from milopyp_shared.lengths import LARGEST, SMALLEST
 from milopyp_shared.matching import exclude_near
 from milopyp_shared.picks import Picks
+from milopyp_shared.wording import counted
 
 from . import runs
 from .files import write_files
@@ -67,6 +68,7 @@ class Session:
         )
         self.jobs = Jobs(setting.out, self._changed)
         self._dirty, self._ended = threading.Event(), False
+        self._dirty.set()  # the journal may know more than the files: it was killed, or labels were brought
         self._writer = threading.Thread(target=self._write_files, name="milopyp-files", daemon=True)
         self._writer.start()
         self._ask()
@@ -153,8 +155,8 @@ class Session:
             first = self._journal.labels.next_number
             labels = {first + step: Label(name, self._inside(name, xyz), kind) for step, xyz in enumerate(places)}
             what = "accept" if kind == PARTICLE else "reject"
-            count = len(labels)
-            self._take(Step(f"{what} {count} suggestion{'s' * (count != 1)}", labels))
+            if labels:
+                self._take(Step(f"{what} {counted(len(labels), 'suggestion')}", labels))
 
     def move(self, number: int, xyz: Place, *, snapped: bool) -> Label:
         """A label is put elsewhere."""
@@ -338,8 +340,10 @@ class Session:
 
     def _write_files(self) -> None:
         """Lists and models follow the journal, a moment behind it."""
-        while not self._ended:
+        ended = False
+        while not ended:
             self._dirty.wait()
+            ended = self._ended
             self._dirty.clear()
             with self._lock:
                 try:
@@ -348,7 +352,8 @@ class Session:
                     self.problem = str(error)
                     self._warn(str(error))
                     self._changed()
-            time.sleep(0.3)
+            if not ended:
+                time.sleep(0.3)
 
     def _save(self) -> None:
         frames = {name: tomogram.frame for name, tomogram in self.setting.tomograms.items()}
