@@ -58,8 +58,8 @@ class Plane {
       this.#picture(context, view, size, table);
       this.#spheres(context, view, spheres);
     }
-    if (cross) this.#cross(context, view, size, cross);
-    if (bar) this.#bar(context, bar, view.scale);
+    if (cross && this.shown) this.#cross(context, view, size, cross);
+    if (bar && this.shown) this.#bar(context, bar, view.scale);
     if (this.note) this.#note(context);
   }
 
@@ -155,13 +155,27 @@ class Plane {
   #note(context) {
     context.font = "13px system-ui, sans-serif";
     context.textAlign = "center";
-    const wide = Math.min(context.measureText(this.note).width, this.width - 24);
+    const most = this.width - 24;
+    const lines = wrapped(context, this.note, most);
+    const wide = Math.min(Math.max(...lines.map((line) => context.measureText(line).width)), most);
+    const top = this.height / 2 - 9 * lines.length;
     context.fillStyle = "rgb(0 0 0 / 0.65)";
-    context.fillRect((this.width - wide) / 2 - 8, this.height / 2 - 14, wide + 16, 28);
+    context.fillRect((this.width - wide) / 2 - 8, top - 5, wide + 16, 18 * lines.length + 10);
     context.fillStyle = "#fff";
-    context.fillText(this.note, this.width / 2, this.height / 2 + 5, this.width - 24);
+    lines.forEach((line, number) => context.fillText(line, this.width / 2, top + 18 * number + 14, most));
     context.textAlign = "start";
   }
+}
+
+// Lines no wider than `most`, unless a word is.
+function wrapped(context, text, most) {
+  const lines = [];
+  for (const word of text.split(" ")) {
+    const longer = lines.length ? `${lines.at(-1)} ${word}` : word;
+    if (lines.length && context.measureText(longer).width <= most) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
 }
 
 // What stands inside a circle, so that it is told without its colour.

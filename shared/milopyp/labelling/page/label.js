@@ -143,7 +143,7 @@ class Page {
   }
 
   average(more) {
-    this.viewer.thick = Math.min(Math.max(this.viewer.thick + more, 1), 99);
+    this.viewer.thick = Math.min(Math.max(this.viewer.thick + more, 1), 64);
     if (document.activeElement !== element("thick")) element("thick").value = this.viewer.thick;
     this.viewer.draw();
   }
@@ -179,7 +179,7 @@ class Page {
   #look() {
     const { viewer, session, link } = this;
     const { size, voxel, index } = session.own;
-    viewer.thick = Math.max(1, 2 * Math.round(session.diameter / 10) + 1); // a fifth of a particle
+    viewer.thick = Math.min(2 * Math.round(session.diameter / 10) + 1, 63); // a fifth of a particle
     element("thick").value = viewer.thick;
     element("z").max = size[2] - 1;
     const source = new Server((path, options) => link.ask(path, options), index, size);

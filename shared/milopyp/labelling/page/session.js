@@ -138,7 +138,8 @@ class Session extends EventTarget {
   // Null: the one that is suggested.
   set score(value) {
     this.#score = value === null ? null : Math.min(Math.max(value, 0.02), 1);
-    this.#changed("suggestions");
+    this.#spheres = null;
+    this.tell("suggestions");
   }
 
   // Null unless a person has moved it.
