@@ -96,22 +96,24 @@ class Plane {
       const { colour, dashed, mark, wide, ruler } = sphere;
       const key = `${colour}/${dashed}/${wide}`;
       let look = looks.get(key);
-      if (!look) looks.set(key, (look = { colour, dashed, wide, path: new Path2D() }));
+      if (!look) looks.set(key, (look = { colour, dashed, wide, path: new Path2D(), marks: new Path2D() }));
       look.path.moveTo(left + radius, top);
       look.path.arc(left, top, radius, 0, 2 * Math.PI);
-      if (mark) MARKS[mark](look.path, left, top, radius);
+      if (mark) MARKS[mark](look.marks, left, top, radius);
       if (ruler) handles.push([left + radius, top, colour]);
     }
-    for (const { colour, dashed, wide, path } of looks.values()) {
-      context.setLineDash(dashed ? [5, 4] : []);
+    for (const { colour, dashed, wide, path, marks } of looks.values()) {
       context.lineWidth = (wide ? 3 : dashed ? 1.5 : 2) + 1.5;
       context.strokeStyle = "rgb(0 0 0 / 0.45)"; // seen on white as well
       context.stroke(path);
+      context.stroke(marks);
       context.lineWidth -= 1.5;
       context.strokeStyle = colour;
+      context.stroke(marks);
+      context.setLineDash(dashed ? [5, 4] : []);
       context.stroke(path);
+      context.setLineDash([]);
     }
-    context.setLineDash([]);
     context.lineWidth = 1.5;
     context.strokeStyle = "#000";
     for (const [left, top, colour] of handles) {
@@ -186,6 +188,12 @@ const MARKS = {
     path.lineTo(left + arm, top + arm);
     path.moveTo(left - arm, top + arm);
     path.lineTo(left + arm, top - arm);
+  },
+  plus(path, left, top) {
+    path.moveTo(left - 3.5, top);
+    path.lineTo(left + 3.5, top);
+    path.moveTo(left, top - 3.5);
+    path.lineTo(left, top + 3.5);
   },
   dot(path, left, top) {
     path.moveTo(left + 1.5, top);

@@ -113,7 +113,8 @@ class Embedded {
     const known = Embedded.#kept.get(key);
     if (known) return known;
     const picture = this.#decoded(number);
-    Embedded.#kept.set(key, picture, (this.covers[0] * this.covers[1]) | 0);
+    Embedded.#kept.set(key, picture, 0);
+    picture.then(({ w, h }) => Embedded.#kept.set(key, picture, w * h), () => {});
     return picture;
   }
 

@@ -5,6 +5,7 @@
 //
 //   const viewer = new LinkedViewer({ z: canvas, y: canvas, x: canvas }); // or { z: canvas } alone
 //   viewer.spheres = () => [{x, y, z, radius, colour, dashed, mark: "cross" | "dot" | undefined, wide, id, ruler}];
+//     // a `mark` may be a "plus" as well; one that is `passive` is not clicked on
 //   await viewer.show({ size: [x, y, z], source, heat: another source or null, voxel: Angstrom, null or undefined (no
 //     scale bar), spread: whether its first slice sets the contrast });
 //   viewer.go({ z: 40 }); viewer.step("z", +1); await viewer.draw();
@@ -35,6 +36,11 @@ class LinkedViewer extends EventTarget {
       watch.observe(plane.canvas);
       new Hand(this, plane);
     }
+  }
+
+  // Those that the page does not hide.
+  get #seen() {
+    return this.planes.filter(({ canvas }) => !canvas.hidden);
   }
 
   plane(axis) {
@@ -127,11 +133,12 @@ class LinkedViewer extends EventTarget {
 
   // Nothing to see of where one is: the view goes there. In XZ and YZ only along z, where they are narrow.
   #follow() {
-    for (const plane of this.planes) {
+    for (const plane of this.#seen) {
       for (const [index, side] of plane.sides.entries()) {
         const half = (index ? plane.height : plane.width) / 2 / this.view.scale;
         const away = this.place[side] - this.view.centre[side];
-        if (Math.abs(away) > half * 0.95) this.view.centre[side] += away;
+        const enough = 2 * half < this.size[side] ? 0.9 * half : half; // all of a side may be in view, to its edge
+        if (Math.abs(away) > enough) this.view.centre[side] += away;
       }
     }
   }
@@ -178,7 +185,7 @@ class LinkedViewer extends EventTarget {
   sphereAt(plane, point) {
     let [best, closest] = [null, Infinity];
     for (const sphere of this.spheres()) {
-      const radius = plane.cut(sphere) * this.view.scale;
+      const radius = sphere.passive ? 0 : plane.cut(sphere) * this.view.scale;
       if (!radius) continue;
       const [left, top] = plane.screen(sphere, this.view);
       const away = Math.hypot(left - point[0], top - point[1]);
@@ -219,7 +226,7 @@ class LinkedViewer extends EventTarget {
   // Bring the slices and draw; a promise that all planes show them, unless others have been asked for meanwhile.
   async draw() {
     if (!this.volume) return;
-    await Promise.all(this.planes.map((plane) => this.#bring(plane)));
+    await Promise.all(this.#seen.map((plane) => this.#bring(plane)));
     this.dispatchEvent(new Event("drawn"));
   }
 
