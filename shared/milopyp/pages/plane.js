@@ -84,35 +84,27 @@ class Plane {
     context.restore();
   }
 
-  // Those that the slice cuts and the canvas shows, all of one look in one go.
+  // Those that the slice cuts and the canvas shows, by their looks.
   #spheres(context, view, spheres) {
     const looks = new Map();
     const handles = [];
+    let count = 0;
     for (const sphere of spheres) {
       const radius = this.cut(sphere) * view.scale;
       if (!radius) continue;
       const [left, top] = this.screen(sphere, view);
       if (left + radius < 0 || top + radius < 0 || left - radius > this.width || top - radius > this.height) continue;
       const { colour, dashed, mark, wide, ruler } = sphere;
-      const key = `${colour}/${dashed}/${wide}`;
+      const key = `${colour}/${dashed}/${wide}/${mark}`;
       let look = looks.get(key);
-      if (!look) looks.set(key, (look = { colour, dashed, wide, path: new Path2D(), marks: new Path2D() }));
-      look.path.moveTo(left + radius, top);
-      look.path.arc(left, top, radius, 0, 2 * Math.PI);
-      if (mark) MARKS[mark](look.marks, left, top, radius);
+      if (!look) looks.set(key, (look = { key, colour, dashed, wide, mark, circles: [] }));
+      look.circles.push([left, top, radius]);
       if (ruler) handles.push([left + radius, top, colour]);
+      count += 1;
     }
-    for (const { colour, dashed, wide, path, marks } of looks.values()) {
-      context.lineWidth = (wide ? 3 : dashed ? 1.5 : 2) + 1.5;
-      context.strokeStyle = "rgb(0 0 0 / 0.45)"; // seen on white as well
-      context.stroke(path);
-      context.stroke(marks);
-      context.lineWidth -= 1.5;
-      context.strokeStyle = colour;
-      context.stroke(marks);
-      context.setLineDash(dashed ? [5, 4] : []);
-      context.stroke(path);
-      context.setLineDash([]);
+    for (const look of looks.values()) {
+      if (count > CROWD) stamp(context, look);
+      else stroke(context, look);
     }
     context.lineWidth = 1.5;
     context.strokeStyle = "#000";
@@ -166,6 +158,52 @@ class Plane {
     context.fillStyle = "#fff";
     lines.forEach((line, number) => context.fillText(line, this.width / 2, top + 18 * number + 14, most));
     context.textAlign = "start";
+  }
+}
+
+const CROWD = 500; // circles
+
+// The circles of one look, with a dark rim, so that they are seen on white as well. Each is a path of its own: one of
+// thousands takes longer.
+function stroke(context, { colour, dashed, wide, mark, circles }) {
+  const width = wide ? 3 : dashed ? 1.5 : 2;
+  for (const [style, own, dashes] of [["rgb(0 0 0 / 0.45)", width + 1.5, []], [colour, width, dashed ? [5, 4] : []]]) {
+    context.strokeStyle = style;
+    context.lineWidth = own;
+    context.setLineDash(dashes);
+    for (const [left, top, radius] of circles) {
+      context.beginPath();
+      context.arc(left, top, radius, 0, 2 * Math.PI);
+      context.stroke();
+    }
+    context.setLineDash([]);
+    for (const [left, top, radius] of mark ? circles : []) {
+      context.beginPath();
+      MARKS[mark](context, left, top, radius);
+      context.stroke();
+    }
+  }
+}
+
+const stamps = new Map(); // pictures of circles, by look and radius
+
+// The same for thousands of circles: copies of pictures, whose radii are whole pixels.
+function stamp(context, look) {
+  const dots = window.devicePixelRatio;
+  if (stamps.size > 2000) stamps.clear();
+  for (const [left, top, exact] of look.circles) {
+    const radius = Math.max(Math.round(exact), 1);
+    const half = radius + 3;
+    const key = `${look.key}/${radius}/${dots}`;
+    let picture = stamps.get(key);
+    if (!picture) {
+      picture = new OffscreenCanvas(Math.ceil(2 * half * dots), Math.ceil(2 * half * dots));
+      const own = picture.getContext("2d");
+      own.scale(dots, dots);
+      stroke(own, { ...look, circles: [[half, half, radius]] });
+      stamps.set(key, picture);
+    }
+    context.drawImage(picture, left - half, top - half, picture.width / dots, picture.height / dots);
   }
 }
 

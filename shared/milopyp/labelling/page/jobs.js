@@ -2,7 +2,7 @@
 
 const METHODS = {
   learn: "quick: seconds",
-  train: "thorough: minutes to hours",
+  train: "thorough: minutes",
 };
 const DOING = { train: "training", learn: "learning", pick: "picking" };
 
@@ -80,8 +80,9 @@ class Jobs {
       if (known?.state === "running" && job.state !== "running") this.session.say(`${DOING[job.kind]} ${job.name}: ${job.state}`);
       const line = known?.line ?? this.#line(job);
       if (!known) list.prepend(line.whole);
-      this.#known.set(job.number, { line, state: job.state });
       this.#update(line, job);
+      if (job.state === "failed" && known?.state !== "failed") line.more.open = true;
+      this.#known.set(job.number, { line, state: job.state });
     }
   }
 
@@ -115,6 +116,5 @@ class Jobs {
     if (job.share === null) line.bar.removeAttribute("value");
     else line.bar.value = job.share;
     line.command.textContent = job.log ? `${job.line}\n\n${job.log}` : job.line;
-    if (job.state === "failed") line.more.open = true;
   }
 }

@@ -140,6 +140,7 @@ class Page {
 
   step(count, { shiftKey }) {
     this.viewer.step("z", count * (shiftKey ? 10 : 1));
+    this.#sayHere();
   }
 
   average(more) {
@@ -151,6 +152,20 @@ class Page {
   cross({ shiftKey, target }, side, count) {
     const name = this.viewer.planes.find(({ canvas }) => canvas === target).sides[side];
     this.viewer.go({ [name]: this.viewer.place[name] + count * (shiftKey ? 10 : 1) });
+    this.#sayHere();
+  }
+
+  // Where the keyboard has gone, for those who do not see it.
+  #sayHere() {
+    const { place } = this.viewer;
+    const inside = ({ x, y, z, radius }) => away({ x, y, z }, place) < radius;
+    const { of } = this.session.spheres.findLast(inside) ?? {};
+    const what = !of ? "" : of.id === undefined ? `, on a suggestion with score ${of.score.toFixed(2)}` : `, on label ${of.id}`;
+    say(`${this.#placeText(", ")}${what}`);
+  }
+
+  #placeText(between) {
+    return [..."xyz"].map((side) => `${side} ${Math.round(this.viewer.place[side])}`).join(between);
   }
 
   toggle(name) {
@@ -201,7 +216,7 @@ class Page {
     const { place } = this.viewer;
     element("z").value = Math.round(place.z);
     element("z-is").textContent = Math.round(place.z);
-    element("place").textContent = [..."xyz"].map((side) => `${side} ${Math.round(place[side])}`).join("  ");
+    element("place").textContent = this.#placeText("  ");
     clearTimeout(this.#told);
     this.#told = setTimeout(() => {
       const xyz = [place.x, place.y, place.z];
