@@ -4,7 +4,8 @@
 // centre: {x, y, z} in the middle of every plane}, the same for all planes, so that they move together.
 class Plane {
   #context;
-  #shade = null; // the slice's picture as it is drawn, and the table of grey values it was made with
+  #shade = null; // the slice's picture in the colours of a table: {table, image, heat}
+  #backdrop = { key: "", shade: null, canvas: new OffscreenCanvas(1, 1) }; // the same as large as the canvas shows it
 
   constructor(canvas, axis) {
     Object.assign(this, { canvas, axis, sides: SIDES[axis], asked: 0, shown: null, note: "", width: 0, height: 0 });
@@ -50,12 +51,13 @@ class Plane {
   }
 
   paint({ view, size, table, spheres, cross, bar }) {
+    if (!this.canvas.width || !this.canvas.height) return; // folded away
     const context = this.#context;
     context.setTransform(this.canvas.width / this.width, 0, 0, this.canvas.height / this.height, 0, 0);
     context.fillStyle = "#000";
     context.fillRect(0, 0, this.width, this.height);
     if (this.shown) {
-      this.#picture(context, view, size, table);
+      context.drawImage(this.#picture(view, size, table), 0, 0, this.width, this.height);
       this.#spheres(context, view, spheres);
     }
     if (cross && this.shown) this.#cross(context, view, size, cross);
@@ -63,25 +65,33 @@ class Plane {
     if (this.note) this.#note(context);
   }
 
-  #picture(context, view, size, table) {
+  // The slice as the view has it. Scaling it takes longest, and circles and the cross move while it stays.
+  #picture(view, size, table) {
+    const backdrop = this.#backdrop;
     if (this.#shade?.table !== table) this.#shade = { table, image: shaded(this.shown.grey, table) };
     const [u, v] = this.sides;
     const [left, bottom] = this.screen({ [u]: -0.5, [v]: -0.5 }, view);
+    const { width, height } = this.canvas;
+    const key = `${width},${height},${left},${bottom},${view.scale}`;
+    if (backdrop.key === key && backdrop.shade === this.#shade) return backdrop.canvas;
+    Object.assign(backdrop, { key, shade: this.#shade });
+    Object.assign(backdrop.canvas, { width, height }); // emptied, too
+    const context = backdrop.canvas.getContext("2d");
     const across = (picture) => picture.covers.map((voxels) => voxels * view.scale);
-    context.save();
+    context.scale(width / this.width, height / this.height);
     context.translate(left, bottom);
     context.scale(1, -1); // rows are stored from the smallest coordinate on
     context.beginPath(); // the last pixels may reach beyond the volume
     context.rect(0, 0, size[u] * view.scale, size[v] * view.scale);
     context.clip();
-    context.imageSmoothingQuality = "high";
+    context.imageSmoothingQuality = view.scale < 1 ? "medium" : "high";
     context.drawImage(this.#shade.image, 0, 0, ...across(this.shown.grey));
     if (this.shown.heat) {
       this.#shade.heat ??= shaded(this.shown.heat, HEAT);
       context.globalCompositeOperation = "screen";
       context.drawImage(this.#shade.heat, 0, 0, ...across(this.shown.heat));
     }
-    context.restore();
+    return backdrop.canvas;
   }
 
   // Those that the slice cuts and the canvas shows, by their looks.

@@ -165,7 +165,7 @@ class Page {
   }
 
   #placeText(between) {
-    return [..."xyz"].map((side) => `${side} ${Math.round(this.viewer.place[side])}`).join(between);
+    return [..."xyz"].map((side) => `${side}\u00a0${Math.round(this.viewer.place[side])}`).join(between);
   }
 
   toggle(name) {
@@ -216,7 +216,7 @@ class Page {
     const { place } = this.viewer;
     element("z").value = Math.round(place.z);
     element("z-is").textContent = Math.round(place.z);
-    element("place").textContent = this.#placeText("  ");
+    element("place").textContent = this.#placeText(" ");
     clearTimeout(this.#told);
     this.#told = setTimeout(() => {
       const xyz = [place.x, place.y, place.z];
