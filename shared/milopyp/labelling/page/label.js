@@ -2,7 +2,8 @@
 
 // The page of `milopyp label`: what its parts tell each other.
 class Page {
-  #told = 0; // when the server was last told what is looked at
+  #told = 0; // a timer, until the server is told what is looked at
+  #typed = null; // the field in which a size is being typed
   showCircles = true;
 
   constructor() {
@@ -85,6 +86,10 @@ class Page {
     changed("thick", (thick) => this.average(thick - viewer.thick));
     changed("black", (black) => viewer.contrast(black, Math.max(viewer.white, black + 5)));
     changed("white", (white) => viewer.contrast(Math.min(viewer.black, white - 5), white));
+    for (const id of ["diameter", "angstrom"]) {
+      changed(id, () => (this.#typed = id));
+      changed(id, () => (this.#typed = null), "change");
+    }
     changed("diameter", (diameter) => diameter > 0 && session.resize(diameter), "change");
     changed("angstrom", (angstrom) => angstrom > 0 && session.resize(angstrom / session.own.voxel), "change");
     clicked("fit", () => viewer.refit());
@@ -245,7 +250,7 @@ class Page {
   #writeSize() {
     const { diameter, own } = this.session;
     const write = (id, value) => {
-      if (document.activeElement !== element(id)) element(id).value = value;
+      if (this.#typed !== id) element(id).value = value;
     };
     write("diameter", diameter);
     element("angstrom-label").hidden = !own.voxel;

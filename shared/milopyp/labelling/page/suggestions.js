@@ -144,7 +144,7 @@ async function closeUps(session, places, pixels = 96) {
   const body = {
     tomogram: session.index,
     places: places.map(({ x, y, z }) => [x, y, z]),
-    reach: 1.25 * session.diameter,
+    reach: Math.min(1.25 * session.diameter, 1000),
     pixels,
   };
   let response = await session.link.answer("/api/closeups", { body });
