@@ -4,7 +4,8 @@
 // centre: {x, y, z} in the middle of every plane}, the same for all planes, so that they move together.
 class Plane {
   #context;
-  #shade = null; // the slice's picture as it is drawn, and the table of grey values it was made with
+  #shade = null; // the slice's picture in the colours of a table: {table, image, heat}
+  #backdrop = { key: "", shade: null, canvas: new OffscreenCanvas(1, 1) }; // the same as large as the canvas shows it
 
   constructor(canvas, axis) {
     Object.assign(this, { canvas, axis, sides: SIDES[axis], asked: 0, shown: null, note: "", width: 0, height: 0 });
@@ -50,69 +51,70 @@ class Plane {
   }
 
   paint({ view, size, table, spheres, cross, bar }) {
+    if (!this.canvas.width || !this.canvas.height) return; // folded away
     const context = this.#context;
     context.setTransform(this.canvas.width / this.width, 0, 0, this.canvas.height / this.height, 0, 0);
     context.fillStyle = "#000";
     context.fillRect(0, 0, this.width, this.height);
     if (this.shown) {
-      this.#picture(context, view, size, table);
+      context.drawImage(this.#picture(view, size, table), 0, 0, this.width, this.height);
       this.#spheres(context, view, spheres);
     }
-    if (cross) this.#cross(context, view, size, cross);
-    if (bar) this.#bar(context, bar, view.scale);
+    if (cross && this.shown) this.#cross(context, view, size, cross);
+    if (bar && this.shown) this.#bar(context, bar, view.scale);
     if (this.note) this.#note(context);
   }
 
-  #picture(context, view, size, table) {
+  // The slice as the view has it. Scaling it takes longest, and circles and the cross move while it stays.
+  #picture(view, size, table) {
+    const backdrop = this.#backdrop;
     if (this.#shade?.table !== table) this.#shade = { table, image: shaded(this.shown.grey, table) };
     const [u, v] = this.sides;
     const [left, bottom] = this.screen({ [u]: -0.5, [v]: -0.5 }, view);
+    const { width, height } = this.canvas;
+    const key = `${width},${height},${left},${bottom},${view.scale}`;
+    if (backdrop.key === key && backdrop.shade === this.#shade) return backdrop.canvas;
+    Object.assign(backdrop, { key, shade: this.#shade });
+    Object.assign(backdrop.canvas, { width, height }); // emptied, too
+    const context = backdrop.canvas.getContext("2d");
     const across = (picture) => picture.covers.map((voxels) => voxels * view.scale);
-    context.save();
+    context.scale(width / this.width, height / this.height);
     context.translate(left, bottom);
     context.scale(1, -1); // rows are stored from the smallest coordinate on
     context.beginPath(); // the last pixels may reach beyond the volume
     context.rect(0, 0, size[u] * view.scale, size[v] * view.scale);
     context.clip();
-    context.imageSmoothingQuality = "high";
+    context.imageSmoothingQuality = view.scale < 1 ? "medium" : "high";
     context.drawImage(this.#shade.image, 0, 0, ...across(this.shown.grey));
     if (this.shown.heat) {
       this.#shade.heat ??= shaded(this.shown.heat, HEAT);
       context.globalCompositeOperation = "screen";
       context.drawImage(this.#shade.heat, 0, 0, ...across(this.shown.heat));
     }
-    context.restore();
+    return backdrop.canvas;
   }
 
-  // Those that the slice cuts and the canvas shows, all of one look in one go.
+  // Those that the slice cuts and the canvas shows, by their looks.
   #spheres(context, view, spheres) {
     const looks = new Map();
     const handles = [];
+    let count = 0;
     for (const sphere of spheres) {
       const radius = this.cut(sphere) * view.scale;
       if (!radius) continue;
       const [left, top] = this.screen(sphere, view);
       if (left + radius < 0 || top + radius < 0 || left - radius > this.width || top - radius > this.height) continue;
       const { colour, dashed, mark, wide, ruler } = sphere;
-      const key = `${colour}/${dashed}/${wide}`;
+      const key = `${colour}/${dashed}/${wide}/${mark}`;
       let look = looks.get(key);
-      if (!look) looks.set(key, (look = { colour, dashed, wide, path: new Path2D(), marks: new Path2D() }));
-      look.path.moveTo(left + radius, top);
-      look.path.arc(left, top, radius, 0, 2 * Math.PI);
-      if (mark) MARKS[mark](look.marks, left, top, radius);
+      if (!look) looks.set(key, (look = { key, colour, dashed, wide, mark, circles: [] }));
+      look.circles.push([left, top, radius]);
       if (ruler) handles.push([left + radius, top, colour]);
+      count += 1;
     }
-    for (const { colour, dashed, wide, path, marks } of looks.values()) {
-      context.lineWidth = (wide ? 3 : dashed ? 1.5 : 2) + 1.5;
-      context.strokeStyle = "rgb(0 0 0 / 0.45)"; // seen on white as well
-      context.stroke(path);
-      context.stroke(marks);
-      context.lineWidth -= 1.5;
-      context.strokeStyle = colour;
-      context.stroke(marks);
-      context.setLineDash(dashed ? [5, 4] : []);
-      context.stroke(path);
-      context.setLineDash([]);
+    for (const look of looks.values()) {
+      if (count > CROWD) stamp(context, look);
+      else stroke(context, look);
     }
     context.lineWidth = 1.5;
     context.strokeStyle = "#000";
@@ -157,13 +159,73 @@ class Plane {
   #note(context) {
     context.font = "13px system-ui, sans-serif";
     context.textAlign = "center";
-    const wide = Math.min(context.measureText(this.note).width, this.width - 24);
+    const most = this.width - 24;
+    const lines = wrapped(context, this.note, most);
+    const wide = Math.min(Math.max(...lines.map((line) => context.measureText(line).width)), most);
+    const top = this.height / 2 - 9 * lines.length;
     context.fillStyle = "rgb(0 0 0 / 0.65)";
-    context.fillRect((this.width - wide) / 2 - 8, this.height / 2 - 14, wide + 16, 28);
+    context.fillRect((this.width - wide) / 2 - 8, top - 5, wide + 16, 18 * lines.length + 10);
     context.fillStyle = "#fff";
-    context.fillText(this.note, this.width / 2, this.height / 2 + 5, this.width - 24);
+    lines.forEach((line, number) => context.fillText(line, this.width / 2, top + 18 * number + 14, most));
     context.textAlign = "start";
   }
+}
+
+const CROWD = 500; // circles
+
+// The circles of one look, with a dark rim, so that they are seen on white as well. Each is a path of its own: one of
+// thousands takes longer.
+function stroke(context, { colour, dashed, wide, mark, circles }) {
+  const width = wide ? 3 : dashed ? 1.5 : 2;
+  for (const [style, own, dashes] of [["rgb(0 0 0 / 0.45)", width + 1.5, []], [colour, width, dashed ? [5, 4] : []]]) {
+    context.strokeStyle = style;
+    context.lineWidth = own;
+    context.setLineDash(dashes);
+    for (const [left, top, radius] of circles) {
+      context.beginPath();
+      context.arc(left, top, radius, 0, 2 * Math.PI);
+      context.stroke();
+    }
+    context.setLineDash([]);
+    for (const [left, top, radius] of mark ? circles : []) {
+      context.beginPath();
+      MARKS[mark](context, left, top, radius);
+      context.stroke();
+    }
+  }
+}
+
+const stamps = new Map(); // pictures of circles, by look and radius
+
+// The same for thousands of circles: copies of pictures, whose radii are whole pixels.
+function stamp(context, look) {
+  const dots = window.devicePixelRatio;
+  if (stamps.size > 2000) stamps.clear();
+  for (const [left, top, exact] of look.circles) {
+    const radius = Math.max(Math.round(exact), 1);
+    const half = radius + 3;
+    const key = `${look.key}/${radius}/${dots}`;
+    let picture = stamps.get(key);
+    if (!picture) {
+      picture = new OffscreenCanvas(Math.ceil(2 * half * dots), Math.ceil(2 * half * dots));
+      const own = picture.getContext("2d");
+      own.scale(dots, dots);
+      stroke(own, { ...look, circles: [[half, half, radius]] });
+      stamps.set(key, picture);
+    }
+    context.drawImage(picture, left - half, top - half, picture.width / dots, picture.height / dots);
+  }
+}
+
+// Lines no wider than `most`, unless a word is.
+function wrapped(context, text, most) {
+  const lines = [];
+  for (const word of text.split(" ")) {
+    const longer = lines.length ? `${lines.at(-1)} ${word}` : word;
+    if (lines.length && context.measureText(longer).width <= most) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
 }
 
 // What stands inside a circle, so that it is told without its colour.

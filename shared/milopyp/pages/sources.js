@@ -225,13 +225,11 @@ class Server {
   }
 
   async #read(response, axis, compressed) {
-    const [w, h] = response.headers.get("X-Size").split(",").map(Number);
+    const [[w, h], covers] = ["X-Size", "X-Covers"].map((name) => response.headers.get(name).split(",").map(Number));
     const begun = performance.now();
     const body = compressed ? await response.blob() : await response.arrayBuffer();
     if (performance.now() - begun > Server.SLOW) this.#compressed = true;
     const grey = compressed ? greyOf(await createImageBitmap(body), w, h) : new Uint8Array(body);
-    const sizes = SIDES[axis].map((side) => this.size[NUMBER_OF[side]]);
-    const covers = [w, h].map((pixels, side) => pixels * Math.max(1, Math.round(sizes[side] / pixels)));
     return { w, h, grey, covers };
   }
 

@@ -226,7 +226,9 @@ class LinkedViewer extends EventTarget {
   // Bring the slices and draw; a promise that all planes show them, unless others have been asked for meanwhile.
   async draw() {
     if (!this.volume) return;
+    this.paintSoon(); // the circles and the cross need not wait
     await Promise.all(this.#seen.map((plane) => this.#bring(plane)));
+    this.paint();
     this.dispatchEvent(new Event("drawn"));
   }
 
@@ -239,12 +241,12 @@ class LinkedViewer extends EventTarget {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
     if (!this.volume) return;
-    for (const plane of this.planes) plane.measure();
+    for (const plane of this.#seen) plane.measure();
     const spheres = this.#pulled
       ? this.spheres().map((sphere) => (sphere.id === this.#pulled.id ? this.#pulled : sphere))
       : this.spheres();
     const whole = { view: this.view, size: this.size, table: this.#table, spheres };
-    for (const plane of this.planes) {
+    for (const plane of this.#seen) {
       const bar = plane === this.planes[0] ? this.#scaleBar() : null;
       plane.paint({ ...whole, bar, cross: this.showCross ? this.place : null });
     }
@@ -255,11 +257,10 @@ class LinkedViewer extends EventTarget {
     const slice = this.slice(plane.axis);
     const withHeat = showHeat && volume.heat;
     const key = `${slice.at},${slice.thick},${Boolean(withHeat)}`;
-    this.paintSoon(); // the circles and the cross need not wait
     const number = ++plane.asked;
     if (plane.shown?.key === key) {
       plane.note = "";
-      return this.paint();
+      return;
     }
     const late = setTimeout(() => this.#say(plane.axis, null), 150);
     try {
@@ -274,7 +275,7 @@ class LinkedViewer extends EventTarget {
     } finally {
       clearTimeout(late);
     }
-    this.paint();
+    this.paintSoon();
   }
 
   #say(axis, share) {

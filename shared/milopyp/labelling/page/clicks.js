@@ -36,7 +36,7 @@ class Clicks {
     const { labels } = this.session;
     const particles = labels.filter(({ kind }) => kind).length;
     const none = labels.length - particles;
-    this.count.textContent = labels.length ? `${particles}${none ? ` · ${none} no particle` : ""}` : "";
+    this.count.textContent = labels.length ? `${particles}${none ? ` · ${none} none` : ""}` : "";
     this.room.style.height = `${labels.length * Clicks.HIGH}px`;
     this.#lines();
   }

@@ -2,21 +2,23 @@
 
 const METHODS = {
   learn: "quick: seconds",
-  train: "thorough: minutes to hours",
+  train: "thorough: minutes",
 };
 const DOING = { train: "training", learn: "learning", pick: "picking" };
 
 // Section 3: train, pick, and how that goes.
 class Jobs {
   #known = new Map(); // number -> {line: element, state}
-  #methods = "";
-  #names = "";
+  #options = new Map(); // select -> what it offers, as text
 
   constructor(session) {
     this.session = session;
     session.addEventListener("state", () => this.#write());
     element("train").addEventListener("click", () => this.train());
     element("pick").addEventListener("click", () => this.pick());
+    element("model").addEventListener("change", ({ target }) => {
+      this.#start("/api/source", { model: target.value || null }, `Suggestions of ${target.selectedOptions[0].text}`);
+    });
     window.addEventListener("pagehide", () => {
       session.link.ask("/api/leave", { body: { keep: element("keep").checked }, keepalive: true }).catch(() => {});
     });
@@ -44,32 +46,31 @@ class Jobs {
   }
 
   #write() {
-    const { state } = this.session;
-    const running = state.jobs.some((job) => job.state === "running");
-    const trains = state.jobs.some((job) => job.state === "running" && job.kind !== "pick");
-    const labelled = state.tomograms.some((own) => own.labels.some((label) => label[4]));
-    element("train").disabled = trains || !labelled;
-    element("pick").disabled = running || !state.model;
-    element("model").textContent = state.model
-      ? `Suggestions and picks come from ${state.model}.`
-      : labelled ? "Suggestions come from your clicks. Training makes a model that picks." : "";
+    const { jobs, tomograms, model, models, method, methods } = this.session.state;
+    const running = jobs.some((job) => job.state === "running");
+    const labelled = tomograms.some((own) => own.labels.some((label) => label[4]));
+    element("train").disabled = running || !labelled;
+    element("pick").disabled = running || !models.length;
+    element("none-made").textContent = labelled && !models.length ? "Training makes a model, which then picks." : "";
     element("keep-label").hidden = !running;
-    this.#options(state);
-    this.#list(state.jobs);
+    element("source").hidden = !models.length;
+    element("method").disabled = methods.length < 2;
+    const all = tomograms.length > 1 ? `all ${tomograms.length} tomograms` : "this tomogram";
+    this.#offer("method", methods.map((own) => [own, METHODS[own]]), method);
+    this.#offer("pick-which", tomograms.length > 1 ? [["all", all], ["one", "only this one"]] : [["all", all]], "all");
+    this.#offer("model", [["", "the clicks"], ...models.map((name) => [name, name])], model ?? "");
+    element("model").value = model ?? "";
+    this.#list(jobs);
   }
 
-  #options({ methods, method, tomograms }) {
-    if (this.#methods !== methods.join()) {
-      this.#methods = methods.join();
-      fill(element("method"), methods.map((own) => [own, METHODS[own]]));
-      element("method").value = method;
-      element("method").disabled = methods.length < 2;
-    }
-    const names = tomograms.length > 1 ? [["all", `all ${tomograms.length} tomograms`], ["one", "only this one"]] : [["all", "this tomogram"]];
-    if (this.#names !== names.join()) {
-      this.#names = names.join();
-      fill(element("pick-which"), names);
-    }
+  // The options of a select, [value, text] each, unless it has them.
+  #offer(id, options, value) {
+    const known = JSON.stringify(options);
+    if (this.#options.get(id) === known) return;
+    this.#options.set(id, known);
+    const select = element(id);
+    select.replaceChildren(...options.map(([own, text]) => new Option(text, own)));
+    select.value = value;
   }
 
   #list(jobs) {
@@ -79,8 +80,9 @@ class Jobs {
       if (known?.state === "running" && job.state !== "running") this.session.say(`${DOING[job.kind]} ${job.name}: ${job.state}`);
       const line = known?.line ?? this.#line(job);
       if (!known) list.prepend(line.whole);
-      this.#known.set(job.number, { line, state: job.state });
       this.#update(line, job);
+      if (job.state === "failed" && known?.state !== "failed") line.more.open = true;
+      this.#known.set(job.number, { line, state: job.state });
     }
   }
 
@@ -114,11 +116,5 @@ class Jobs {
     if (job.share === null) line.bar.removeAttribute("value");
     else line.bar.value = job.share;
     line.command.textContent = job.log ? `${job.line}\n\n${job.log}` : job.line;
-    if (job.state === "failed") line.more.open = true;
   }
-}
-
-// The options of a select: [value, text] each.
-function fill(select, options) {
-  select.replaceChildren(...options.map(([value, text]) => new Option(text, value)));
 }

@@ -83,7 +83,8 @@ function listenToKeys() {
     if (!page.session.state || event.defaultPrevented) return;
     const name = nameOf(event);
     const onCanvas = page.viewer.planes.some(({ canvas }) => canvas === event.target);
-    const action = (onCanvas && !event.ctrlKey && ON_CANVAS[event.key]) || ACTIONS.get(name);
+    const browsers = event.altKey && !"[]{}".includes(event.key); // Alt and a letter open menus
+    const action = (onCanvas && !event.ctrlKey && ON_CANVAS[event.key]) || (!browsers && ACTIONS.get(name));
     if (!action || isTheirs(event)) return;
     if (isTyping(event) && !(name.startsWith("Ctrl+") && event.target.matches("input[type=number]"))) return;
     event.preventDefault();

@@ -2,7 +2,8 @@
 
 // The page of `milopyp label`: what its parts tell each other.
 class Page {
-  #told = 0; // when the server was last told what is looked at
+  #told = 0; // a timer, until the server is told what is looked at
+  #typed = null; // the field in which a size is being typed
   showCircles = true;
 
   constructor() {
@@ -85,6 +86,10 @@ class Page {
     changed("thick", (thick) => this.average(thick - viewer.thick));
     changed("black", (black) => viewer.contrast(black, Math.max(viewer.white, black + 5)));
     changed("white", (white) => viewer.contrast(Math.min(viewer.black, white - 5), white));
+    for (const id of ["diameter", "angstrom"]) {
+      changed(id, () => (this.#typed = id));
+      changed(id, () => (this.#typed = null), "change");
+    }
     changed("diameter", (diameter) => diameter > 0 && session.resize(diameter), "change");
     changed("angstrom", (angstrom) => angstrom > 0 && session.resize(angstrom / session.own.voxel), "change");
     clicked("fit", () => viewer.refit());
@@ -140,10 +145,11 @@ class Page {
 
   step(count, { shiftKey }) {
     this.viewer.step("z", count * (shiftKey ? 10 : 1));
+    this.#sayHere();
   }
 
   average(more) {
-    this.viewer.thick = Math.min(Math.max(this.viewer.thick + more, 1), 99);
+    this.viewer.thick = Math.min(Math.max(this.viewer.thick + more, 1), 64);
     if (document.activeElement !== element("thick")) element("thick").value = this.viewer.thick;
     this.viewer.draw();
   }
@@ -151,6 +157,20 @@ class Page {
   cross({ shiftKey, target }, side, count) {
     const name = this.viewer.planes.find(({ canvas }) => canvas === target).sides[side];
     this.viewer.go({ [name]: this.viewer.place[name] + count * (shiftKey ? 10 : 1) });
+    this.#sayHere();
+  }
+
+  // Where the keyboard has gone, for those who do not see it.
+  #sayHere() {
+    const { place } = this.viewer;
+    const inside = ({ x, y, z, radius }) => away({ x, y, z }, place) < radius;
+    const { of } = this.session.spheres.findLast(inside) ?? {};
+    const what = !of ? "" : of.id === undefined ? `, on a suggestion with score ${of.score.toFixed(2)}` : `, on label ${of.id}`;
+    say(`${this.#placeText(", ")}${what}`);
+  }
+
+  #placeText(between) {
+    return [..."xyz"].map((side) => `${side}\u00a0${Math.round(this.viewer.place[side])}`).join(between);
   }
 
   toggle(name) {
@@ -179,7 +199,7 @@ class Page {
   #look() {
     const { viewer, session, link } = this;
     const { size, voxel, index } = session.own;
-    viewer.thick = Math.max(1, 2 * Math.round(session.diameter / 10) + 1); // a fifth of a particle
+    viewer.thick = Math.min(2 * Math.round(session.diameter / 10) + 1, 63); // a fifth of a particle
     element("thick").value = viewer.thick;
     element("z").max = size[2] - 1;
     const source = new Server((path, options) => link.ask(path, options), index, size);
@@ -201,7 +221,7 @@ class Page {
     const { place } = this.viewer;
     element("z").value = Math.round(place.z);
     element("z-is").textContent = Math.round(place.z);
-    element("place").textContent = [..."xyz"].map((side) => `${side} ${Math.round(place[side])}`).join("  ");
+    element("place").textContent = this.#placeText(" ");
     clearTimeout(this.#told);
     this.#told = setTimeout(() => {
       const xyz = [place.x, place.y, place.z];
@@ -230,7 +250,7 @@ class Page {
   #writeSize() {
     const { diameter, own } = this.session;
     const write = (id, value) => {
-      if (document.activeElement !== element(id)) element(id).value = value;
+      if (this.#typed !== id) element(id).value = value;
     };
     write("diameter", diameter);
     element("angstrom-label").hidden = !own.voxel;

@@ -138,7 +138,8 @@ class Session extends EventTarget {
   // Null: the one that is suggested.
   set score(value) {
     this.#score = value === null ? null : Math.min(Math.max(value, 0.02), 1);
-    this.#changed("suggestions");
+    this.#spheres = null;
+    this.tell("suggestions");
   }
 
   // Null unless a person has moved it.
@@ -172,7 +173,8 @@ class Session extends EventTarget {
       return answer;
     } catch (error) {
       this.say(`Not done: ${error.message}`);
-      if (this.state) this.#takeLabels(); // as they were
+      this.diameter = this.state.diameter; // all is as it was
+      this.#takeLabels();
       return null;
     }
   }
@@ -215,7 +217,7 @@ class Session extends EventTarget {
 
   // The circles follow at once, the server when the size has not changed for a while.
   resize(diameter) {
-    this.diameter = Math.max(2, Math.round(diameter * 2) / 2);
+    this.diameter = Math.min(Math.max(Math.round(diameter * 2) / 2, 2), Math.max(...this.own.size));
     this.#changed("labels");
     clearTimeout(this.#resizing);
     this.#resizing = setTimeout(() => this.#resized(), 350);

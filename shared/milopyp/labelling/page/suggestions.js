@@ -144,10 +144,15 @@ async function closeUps(session, places, pixels = 96) {
   const body = {
     tomogram: session.index,
     places: places.map(({ x, y, z }) => [x, y, z]),
-    reach: 1.25 * session.diameter,
+    reach: Math.min(1.25 * session.diameter, 1000),
     pixels,
   };
-  const bytes = new Uint8Array(await (await session.link.answer("/api/closeups", { body })).arrayBuffer());
+  let response = await session.link.answer("/api/closeups", { body });
+  while (response.status === 202 && session.index === body.tomogram) {
+    await new Promise((done) => setTimeout(done, 300)); // they are cut from the copy that XZ and YZ wait for, too
+    response = await session.link.answer("/api/closeups", { body });
+  }
+  const bytes = new Uint8Array(await response.arrayBuffer());
   const each = pixels * pixels;
   return places.map((_, at) => ({ w: pixels, h: pixels, grey: bytes.subarray(at * each, (at + 1) * each) }));
 }
