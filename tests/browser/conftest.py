@@ -35,6 +35,7 @@ def chromium(downloads: Path) -> Iterator[webdriver.Chrome]:
         "--headless=new",
         "--no-sandbox",
         "--disable-gpu",
+        "--disable-3d-apis",  # people without a GPU have no WebGL either
         "--disable-dev-shm-usage",
         "--window-size=1500,1100",
     ):
