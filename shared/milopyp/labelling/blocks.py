@@ -60,7 +60,7 @@ class Blocks:
             if at >= tomogram.shape[0]:
                 break
             section = tomogram.sections(at, at + 1)[0, :: self.step, :: self.step].astype(np.float32)
-            levels = np.clip((section - self.low) * scale, 0, 255).astype(np.uint8)
+            levels = as_levels(section, self.low, scale)
             y, x = self._blocks.shape[1] * SIDE, self._blocks.shape[2] * SIDE
             padded = np.pad(levels, ((0, y - levels.shape[0]), (0, x - levels.shape[1])), mode="edge")
             self._blocks[number, :, :, z] = padded.reshape(y // SIDE, SIDE, x // SIDE, SIDE).swapaxes(1, 2)
@@ -83,9 +83,22 @@ def limits(tomogram: Tomogram) -> tuple[float, float]:
     """What becomes level 0 and level 255: all that occurs but the very rarest, judged by a few sections."""
     sections = np.unique(np.linspace(0, tomogram.shape[0] - 1, _SAMPLED + 2).astype(int)[1:-1])
     some = np.concatenate([tomogram.sections(z, z + 1).ravel()[::7] for z in sections.tolist()]).astype(np.float64)
-    some = some[np.isfinite(some)]
-    low, high = np.quantile(some, [_TAIL, 1 - _TAIL]).tolist() if some.size else (0.0, 1.0)
+    low, high = between(some, _TAIL)
     return low, max(high, low + 1e-6 * max(abs(low), 1e-30))
+
+
+def between(values: NDArray[np.floating], tail: float) -> tuple[float, float]:
+    """Between what all values lie but the part `tail` at each end; of those that are numbers."""
+    values = values[np.isfinite(values)]
+    low, high = np.quantile(values, [tail, 1 - tail]).tolist() if values.size else (0.0, 1.0)
+    return low, high
+
+
+def as_levels(values: NDArray[np.float32], low: float, scale: float) -> NDArray[np.uint8]:
+    """Levels 0 to 255, `scale` per unit above `low`; what is no number gets one, too."""
+    with np.errstate(invalid="ignore"):
+        levels: NDArray[np.uint8] = np.clip((values - low) * scale, 0, 255).astype(np.uint8)
+    return levels
 
 
 def _step(shape: Shape) -> int:

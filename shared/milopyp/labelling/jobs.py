@@ -134,13 +134,13 @@ class Jobs:
 
     def _run(self, number: int, lines: Sequence[Line], made: Path, done: Callable[[], None]) -> None:
         last: deque[str] = deque(maxlen=_LAST)
-        for step, (words, _) in enumerate(lines):
-            code = self._run_line(number, words, (step, len(lines)), last)
-            if self._stopping:
-                return self._set(number, state="stopped", text="stopped")
-            if code:
-                return self._failed(number, last)
         try:
+            for step, (words, _) in enumerate(lines):
+                code = self._run_line(number, words, (step, len(lines)), last)
+                if self._stopping:
+                    return self._set(number, state="stopped", text="stopped")
+                if code:
+                    return self._failed(number, last)
             done()
         except Exception as error:  # a thread has nobody else to tell
             last.append(f"error: {error}")

@@ -94,7 +94,7 @@ class Journal:
             raise write_error(folder, error) from error
         complete = self._read(warn) if self.path.exists() else 0
         try:
-            self._stream = self.path.open("ab")
+            self._stream = self.path.open("ab", buffering=0)
             self._stream.truncate(complete)  # the rest of a line that was being written when the power went
         except OSError as error:
             raise write_error(self.path, error) from error
@@ -129,19 +129,14 @@ class Journal:
 
     def _append(self, record: Record) -> None:
         said = {key: value for key, value in asdict(record).items() if value or key == "do"}
-        start = self._stream.seek(0, os.SEEK_END)
+        line, start = json.dumps(said).encode() + b"\n", self._stream.seek(0, os.SEEK_END)
         try:
-            self._stream.write(json.dumps(said).encode() + b"\n")
-            self._stream.flush()
+            while line:
+                line = line[self._stream.write(line) :]
             os.fsync(self._stream.fileno())
         except OSError as error:
-            self._forget(start)
+            self._stream.truncate(start)  # a line that could not be written whole
             raise write_error(self.path, error) from error
-
-    def _forget(self, start: int) -> None:
-        """Take back a line that could not be written whole."""
-        self._stream = self.path.open("ab")
-        self._stream.truncate(start)
 
     def _read(self, warn: Callable[[str], None]) -> int:
         """Take what is there; the number of bytes of whole lines."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -34,10 +34,14 @@ def methods() -> list[Method]:
     return ["train", "learn"] if can_train else ["learn"]
 
 
-def free_name(out: Path, prefix: str) -> str:
-    """A name that nothing has yet: results are never replaced."""
+def free_name(out: Path, prefix: str, taken: Collection[str] = ()) -> str:
+    """A name that nothing has yet, none that is `taken` either: results are never replaced."""
     number = 1
-    while any(out.glob(f"{prefix}{number}*")) or (out / "exp/semi" / f"{prefix}{number}").exists():
+    while (
+        f"{prefix}{number}" in taken
+        or any(out.glob(f"{prefix}{number}*"))
+        or (out / "exp/semi" / f"{prefix}{number}").exists()
+    ):
         number += 1
     return f"{prefix}{number}"
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from milopyp_shared.atomic import remove_leftovers
 from milopyp_shared.errors import MilopypError, UsageError
 from milopyp_shared.lengths import LARGEST, SMALLEST
 from milopyp_shared.matching import exclude_near
@@ -18,7 +19,7 @@ from milopyp_shared.picks import Picks
 from milopyp_shared.wording import counted
 
 from . import runs
-from .files import write_files
+from .files import MODELS, write_files
 from .jobs import Jobs
 from .journal import Journal
 from .labels import NOTHING, PARTICLE, Label, Place, Step
@@ -30,6 +31,7 @@ from .suggestions import Suggestions, Wanted
 from .windows import Windows
 
 MOST_LABELS = 100_000
+_STALE = 600.0  # seconds after which half a file is nobody's: a job may go on when the page's server was killed
 _NEAR = 0.4  # of a click, diameters: a suggestion that is meant by it
 _MEANT = 0.5  # of the suggested score, that such a suggestion has at least
 _WORDS = {PARTICLE: "label", NOTHING: "“none”"}
@@ -62,6 +64,8 @@ class Session:
         self._answers: dict[str, Picks] = {}  # of the model, by tomogram
         self._windows = Windows()
         self._lock = threading.RLock()
+        for folder in (setting.out, setting.out / MODELS, *(setting.out / runs.FEATURES).glob("*")):
+            remove_leftovers(folder, older_than=_STALE)
         self.slices = SliceShelf(list(setting.tomograms.values()))
         self.suggestions = Suggestions(
             setting.tomograms, setting.contrast, setting.out / runs.FEATURES, self._changed, say
@@ -281,7 +285,7 @@ class Session:
             if not any(len(labels.xyz(name)) for name in labels.tomograms()):
                 raise UsageError("no label yet", where="training", expected="a click on a particle")
             self._save()
-            name, scale = runs.free_name(out, "label-"), self.suggestions.scale_of(labels.diameter)
+            name, scale = self._free_name("label-"), self.suggestions.scale_of(labels.diameter)
             lines = runs.training(self.setting, name, method, labels.diameter, scale)
             return self.jobs.start(method, name, lines, out / f"{name}.onnx", lambda: self.use_model(name)).number
 
@@ -298,9 +302,12 @@ class Session:
             model = self.model or next(reversed(runs.models(out)), None)
             if model is None:
                 raise UsageError("no model yet", where="picking", expected="a training before it")
-            name, chosen = runs.free_name(out, "picks-"), [self.setting.names[index] for index in indices]
+            name, chosen = self._free_name("picks-"), [self.setting.names[index] for index in indices]
             lines = runs.picking(self.setting, name, model, chosen, score)
             return self.jobs.start("pick", name, lines, out / name, lambda: None).number
+
+    def _free_name(self, prefix: str) -> str:
+        return runs.free_name(self.setting.out, prefix, {job.name for job in self.jobs.all})
 
     def use_model(self, name: str | None) -> None:
         """Show what a model has found in place of what the clicks suggest; None: the latter again.

@@ -16,7 +16,7 @@ from milopyp_shared.errors import MilopypError
 from milopyp_shared.tiles import Shape
 from milopyp_shared.tomogram import Tomogram
 
-from .blocks import Blocks, limits
+from .blocks import Blocks, as_levels, between, limits
 
 Axis = Literal["z", "y", "x"]
 AXES: tuple[Axis, ...] = ("z", "y", "x")
@@ -133,7 +133,7 @@ class Slices:
             return None
         found = np.stack([self._close_up(self._blocks, place, reach, pixels) for place in xyz])
         low, high = np.quantile(found, [0.01, 0.99])
-        return _bytes(found, low, max(high, low + 1e-6))
+        return as_levels(found, low, 255 / max(high - low, 1e-6))
 
     @staticmethod
     def _close_up(blocks: Blocks, xyz: NDArray[np.float64], reach: float, pixels: int) -> NDArray[np.float32]:
@@ -154,14 +154,14 @@ class Slices:
         if thick not in self._limits:
             self._limits[thick] = self._limits_of(thick)
         low, high = self._limits[thick]
-        return _bytes(values, low, high)
+        return as_levels(values, low, 255 / (high - low))
 
     def _limits_of(self, thick: int) -> tuple[float, float]:
         """Averaging makes differences smaller: the limits move with the thickness."""
         first = max((self.tomogram.shape[0] - thick) // 2, 0)
         with self._file:
             some = self.tomogram.sections(first, first + thick).mean(axis=0, dtype=np.float32)[::3, ::3]
-        low, high = np.quantile(some[np.isfinite(some)], [_SHOWN, 1 - _SHOWN]).tolist()
+        low, high = between(some, _SHOWN)
         return max(low, self._low), max(min(high, self._high), low + 1e-6 * max(abs(low), 1e-30))
 
     def _told(self, share: float) -> None:
@@ -207,11 +207,6 @@ def _slab(blocks: Blocks, axis: int, first: int, last: int) -> NDArray[np.float3
     high[axis] = min(max(-(-last // blocks.step), low[axis] + 1), high[axis])
     mean: NDArray[np.float32] = blocks.box(_shape(low), _shape(high)).mean(axis=axis, dtype=np.float32)
     return mean
-
-
-def _bytes(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.uint8]:
-    levels: NDArray[np.uint8] = np.clip((values - low) * (255 / (high - low)), 0, 255).astype(np.uint8)
-    return levels
 
 
 def _shape(numbers: Sequence[int] | NDArray[np.int64]) -> Shape:

@@ -182,6 +182,8 @@ class Suggestions:
                 return
             except MilopypError as error:
                 self._show(name, features=None, error=str(error))
+            except Exception as error:  # such as no memory: a thread has nobody else to tell
+                self._show(name, features=None, error=f"{type(error).__name__}: {error}")
             self._changed()
 
     def _next(self) -> tuple[Wanted, str] | None:
