@@ -27,10 +27,11 @@ from .runs import Method
 from .setting import Setting
 from .slices import SliceShelf
 from .snap import snap
-from .suggestions import Suggestions, Wanted
+from .suggestions import Shown, Suggestions, Wanted
 from .windows import Windows
 
 MOST_LABELS = 100_000
+_PER_SOURCE = 1_000_000_000  # versions of suggestions
 _STALE = 600.0  # seconds after which half a file is nobody's: a job may go on when the page's server was killed
 _NEAR = 0.4  # of a click, diameters: a suggestion that is meant by it
 _MEANT = 0.5  # of the suggested score, that such a suggestion has at least
@@ -61,6 +62,7 @@ class Session:
         self.problem: str | None = None
         self._methods = runs.methods()
         self.model: str | None = None
+        self._switched = 0  # times
         self._answers: dict[str, Picks] = {}  # of the model, by tomogram
         self._windows = Windows()
         self._lock = threading.RLock()
@@ -121,7 +123,8 @@ class Session:
             "labels": [[number, *label.xyz, label.kind] for number, label in self._journal.labels.of(name)],
             "features": shown.features,
             "copied": self.slices[index].share,
-            "suggestions": self.revision if self.model else shown.version,
+            "suggestions": self._version(shown),
+            "current": bool(self.model) or shown.revision == self.revision,
             "score": shown.score,
             "error": shown.error,
         }
@@ -134,7 +137,11 @@ class Session:
             picks = shown.picks if model is None else self._answers.get(name, shown.picks[:0])
             for kind in (PARTICLE, NOTHING):  # labels may be newer than the suggestions
                 picks = exclude_near(picks, labels.xyz(name, kind), labels.diameter / 2)
-            return (self.revision if model else shown.version), picks
+            return self._version(shown), picks
+
+    def _version(self, shown: Shown) -> int:
+        """Of the suggestions: another number when others are shown."""
+        return _PER_SOURCE * self._switched + (1 if self.model else shown.version)
 
     def look_at(self, index: int) -> None:
         """A tomogram is in view: what it lacks is made first."""
@@ -324,7 +331,7 @@ class Session:
         answers = {} if name is None else runs.answers(self.setting.out, name)
         with self._lock:
             self.model, self._answers = name, answers
-            self.revision += 1
+            self._switched += 1
         self._changed()
 
     def leave(self, window: str, *, keep: bool) -> None:

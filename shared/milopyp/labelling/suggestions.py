@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from milopyp_training.data.target_map import TargetMap
 from milopyp_training.evaluation.picking import picks_of, scores_of_labels
 from milopyp_training.evaluation.threshold import OF_HEADS, suggested_score
 
+NOTHING = Picks(np.empty((0, 3)), np.empty(0))
 LOWEST, MOST = 0.02, 5000  # suggestions that the page is told of
 
 
@@ -68,6 +69,8 @@ class Shown:
         How much of the features is made, 0..1; None: not begun.
     version
         Grows with every new answer; 0: there is none.
+    revision
+        Of the labels that were answered last.
     picks
         Best first, none near a label.
     score
@@ -78,7 +81,8 @@ class Shown:
 
     features: float | None = None
     version: int = 0
-    picks: Picks = field(default_factory=lambda: Picks(np.empty((0, 3)), np.empty(0)))
+    revision: int = 0
+    picks: Picks = NOTHING
     score: float | None = None
     error: str | None = None
 
@@ -128,7 +132,6 @@ class Suggestions:
         self._view = next(iter(tomograms))
         self._known: dict[str, Known] = {}
         self._scale = 0.0
-        self._answered: dict[str, int] = {}  # revision of the labels
         self._learned: _Learned | None = None
         self._wake, self._stopped = threading.Condition(), False
         self._thread = threading.Thread(target=self._run, name="milopyp-suggestions", daemon=True)
@@ -142,6 +145,9 @@ class Suggestions:
         """The labels are others now."""
         with self._wake:
             self._wanted = wanted
+            if not any(map(len, wanted.particles.values())):  # nothing is like no label
+                for name, shown in self.shown.items():
+                    self._show(name, version=shown.version + bool(shown.version), picks=NOTHING, score=None)
             self._wake.notify()
 
     def look_at(self, name: str) -> None:
@@ -205,7 +211,7 @@ class Suggestions:
                 is_learned_from = bool(labelled & fresh)
                 if name not in fresh and (name == self._view or name in labelled or is_learned_from):
                     return name
-                if name in fresh and is_learned_from and self._answered.get(name) != wanted.revision:
+                if name in fresh and is_learned_from and self.shown[name].revision != wanted.revision:
                     return name
         return None
 
@@ -213,9 +219,9 @@ class Suggestions:
         """Make the features of a tomogram, or take those that are kept."""
         scale = self.scale_of(wanted.diameter)
         if scale != self._scale:
-            self._known, self._answered, self._learned, self._scale = {}, {}, None, scale
+            self._known, self._learned, self._scale = {}, None, scale
             for other in self.shown:
-                self._show(other, features=None)
+                self._show(other, features=None, revision=0)
 
         def told(share: float) -> None:
             self._show(name, features=share)
@@ -248,8 +254,8 @@ class Suggestions:
         picks = picks[picks.score > LOWEST][:MOST]
         for xyz in (asked.volume.xyz, asked.volume.rejected):
             picks = exclude_near(picks, xyz, wanted.diameter / 2)
-        self._answered[name] = wanted.revision
-        self._show(name, version=self.shown[name].version + 1, picks=picks, score=self._learned.score)
+        found = {"picks": picks, "score": self._learned.score, "revision": wanted.revision}
+        self._show(name, version=self.shown[name].version + 1, **found)
 
 
 def _learn(labelled: Sequence[Known], others: Sequence[Known], recipe: Recipe, revision: int) -> _Learned:
