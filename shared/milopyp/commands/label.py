@@ -140,7 +140,7 @@ def _read_labels(path: Path, opened: Mapping[str, Tomogram], console: Console) -
     from milopyp_shared.names import listed
 
     contexts = {name: FormatContext.of(tomogram.frame, name, coords="model2point") for name, tomogram in opened.items()}
-    found = read_positions(path, None, contexts, anonymous=True, option="--labels")
+    found = read_positions(path, None, contexts, anonymous=True, option="milopyp convert --from")
     if found.others:
         console.say(f"{path}: labels of other tomograms are left out: {listed(found.others)}")
     for name, picks in found.picks.items():
