@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from click import BadParameter, MissingParameter
 
-from bad_input.builders import Build, Case, both, lists, not_a_number, text, volume
+from bad_input.builders import COORDINATES, Build, Case, both, lists, not_a_number, text, volume
 from bad_input.expected import INSIDE, LIST, MASK
 from milopyp_shared.errors import ContradictionError, InputError, UsageError
 from running import run_line
@@ -93,6 +93,11 @@ CASES = [
          "a file that can be written over", lists()),
     Case("a model in place of its labels", LEARN.replace("m.onnx", "coords.txt --overwrite"), UsageError,
          "coords.txt", "another file to write to", lists()),
+    Case("rejected places that are not there", f"{LEARN} --rejected gone.txt", InputError, "gone.txt", LIST, lists()),
+    Case("rejected places outside", f"{LEARN} --rejected rejected.txt", ContradictionError, "rejected.txt", INSIDE,
+         both(lists(), text("rejected.txt", COORDINATES + "a 10 12 8\na 10 40 8\n")), facts=("1 of 2 labels",)),
+    Case("rejected places in a list of images", f"{LEARN} --rejected images.txt", InputError, "images.txt, line 1",
+         "the header 'image_name x_coord y_coord z_coord'", lists()),
     Case("features in a file", KEEP, InputError, "kept", "a writable folder", both(lists(), text("kept", "a file"))),
     Case("features of another network", KEEP, ContradictionError, "kept/a.features", OTHERS,
          kept(described(network="0" * 64)), facts=("another network",)),

@@ -95,7 +95,7 @@ def label(
         for sentence in header_warnings(opened[entry.name]):
             console.warn(f"{entry.name}: {sentence}")
     diameter = _diameter(bbox, opened, console)
-    brought = {} if labels is None else _read_labels(labels, opened)
+    brought = {} if labels is None else _read_labels(labels, opened, console)
     with serving.Listening(port) as listening:  # nothing is written before all of this is known to be right
         journal = Journal(out, diameter, console.warn)
         try:
@@ -132,14 +132,17 @@ def _diameter(bbox: Length | None, opened: Mapping[str, Tomogram], console: Cons
     return diameter
 
 
-def _read_labels(path: Path, opened: Mapping[str, Tomogram]) -> dict[str, NDArray[np.float64]]:
+def _read_labels(path: Path, opened: Mapping[str, Tomogram], console: Console) -> dict[str, NDArray[np.float64]]:
     """Labels of a file, ``(n, 3)`` by tomogram."""
     from milopyp_shared.formats.context import FormatContext
     from milopyp_shared.formats.positions import read_positions
     from milopyp_shared.labels import check_labels
+    from milopyp_shared.names import listed
 
     contexts = {name: FormatContext.of(tomogram.frame, name, coords="model2point") for name, tomogram in opened.items()}
-    found = read_positions(path, None, contexts, anonymous=True, option="--labels")
+    found = read_positions(path, None, contexts, anonymous=True, option="milopyp convert --from")
+    if found.others:
+        console.say(f"{path}: labels of other tomograms are left out: {listed(found.others)}")
     for name, picks in found.picks.items():
         check_labels(picks.xyz, opened[name], path)
     return {name: picks.xyz for name, picks in found.picks.items()}

@@ -149,7 +149,7 @@ class Jobs:
 
     def _failed(self, number: int, last: deque[str]) -> None:
         errors = [line for line in last if line.startswith(("error: ", "internal error: "))]
-        self._set(number, state="failed", text=(errors or [*last, "ended without a word"])[-1], log=tuple(last))
+        self._set(number, state="failed", text=(errors or list(last) or ["ended without a word"])[-1], log=tuple(last))
 
     def _run_line(self, number: int, words: Sequence[str], step: tuple[int, int], last: deque[str]) -> int:
         with self._lock:

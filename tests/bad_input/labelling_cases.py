@@ -1,0 +1,92 @@
+"""Rows of the bad-input table: ``milopyp label``. A page that began would never end: each of them must be refused."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from click import BadParameter, MissingParameter
+from filelock import FileLock
+
+from bad_input.builders import COORDINATES, Build, Case, both, edited, text, volume
+from bad_input.expected import INSIDE, SAME_NAMES, TOMOGRAM, WHOLE_IMOD, WRITABLE
+from milopyp_shared.errors import ContradictionError, InputError, UsageError
+
+LABEL = "milopyp label a.mrc --bbox 10 --no-browser"
+BEGIN = '{"do": "begin", "diameter": 10.0, "schema": 1}\n{"do": "open", "name": "a", "path": "/data/a.mrc"}\n'
+OURS = "a new folder, or one of its own"
+
+_taken = socket.create_server(("127.0.0.1", 0))  # as long as the tests run
+_held: list[FileLock] = []
+
+
+def held(folder: Path) -> None:
+    """Another command is at work on ``labels``."""
+    (folder / "labels").mkdir()
+    lock = FileLock(folder / "labels/.journal.lock")
+    lock.acquire()
+    _held.append(lock)
+
+
+def journal(lines: str) -> Build:
+    """Labels that were made before."""
+    return both(volume("a.mrc"), text("labels/.journal.lock", ""), text("labels/journal.jsonl", lines))
+
+
+def clicked(x: float) -> str:
+    return f'{{"do": "step", "what": "add", "labels": [[1, {{"tomogram": "a", "xyz": [{x}, 5, 5], "kind": 1}}]]}}\n'
+
+
+def labels(rows: str) -> Build:
+    return both(volume("a.mrc"), text("coords.txt", COORDINATES + rows))
+
+
+CASES = [
+    Case("a page of nothing", "milopyp label --no-browser", MissingParameter, "TOMOGRAM..."),
+    Case("a page of a pattern without match", LABEL.replace("a.mrc", "'*.mrc'"), UsageError, "*.mrc",
+         "tomograms or an image list"),
+    Case("a page of a tomogram that is not there", LABEL, InputError, "a.mrc", TOMOGRAM),
+    Case("a page of a tomogram that is cut short", LABEL, InputError, "a.mrc",
+         "33792 for the 32 x 32 x 16 voxels its header claims",
+         both(volume("a.mrc"), edited("a.mrc", lambda data: data[:5000]))),
+    Case("a page of two tomograms of one name", LABEL.replace("a.mrc", "a.mrc b/a.mrc"), InputError, "b/a.mrc",
+         "different names, since outputs are named after them", both(volume("a.mrc"), volume("b/a.mrc")),
+         facts=("Name them in an image list",)),
+    Case("a page for particles larger than the tomogram", LABEL.replace("10", "30"), ContradictionError, "--bbox",
+         "at most 16, the thinnest axis of a.mrc", volume("a.mrc")),
+    Case("a page for particles of three voxels", LABEL.replace("10", "3"), UsageError, "--bbox",
+         "4 to 176: the pre-trained network knows 8 to 22, and sees tomograms at 0.125 to 2 times their size",
+         volume("a.mrc")),
+    Case("a page for particles in Angstrom of unknown voxels", LABEL.replace("10", "100A"), UsageError, "--bbox",
+         "--voxel-size, or a tomogram whose header says it", volume("a.mrc")),
+    Case("a page for particles of no size", LABEL.replace("10", "wide"), BadParameter, "--bbox", build=volume("a.mrc")),
+    Case("a port that is taken", f"{LABEL} --port {_taken.getsockname()[1]}", UsageError, "--port",
+         "a port that is free", volume("a.mrc")),
+    Case("a port that is none", f"{LABEL} --port 70000", BadParameter, "--port", build=volume("a.mrc")),
+    Case("labels in a folder of other things", LABEL, UsageError, "labels", OURS,
+         both(volume("a.mrc"), text("labels/thesis.tex", "mine")), facts=("--out",)),
+    Case("labels in a folder where another page is open", LABEL, UsageError, "labels", "one at a time",
+         both(volume("a.mrc"), held)),
+    Case("labels in a file", LABEL, InputError, "labels", WRITABLE, both(volume("a.mrc"), text("labels", "a file"))),
+    Case("labels below a file", f"{LABEL} --out file/labels", InputError, "file/labels", WRITABLE,
+         both(volume("a.mrc"), text("file", "a file"))),
+    Case("labels whose journal is damaged", LABEL, InputError, "labels/journal.jsonl, line 3",
+         "a journal of milopyp label", journal(BEGIN + "half a li\n" + clicked(5))),
+    Case("labels of a later version", LABEL, InputError, "labels/journal.jsonl, line 1",
+         "a journal of milopyp label, schema 1", journal(BEGIN.replace('"schema": 1', '"schema": 2'))),
+    Case("labels of another tomogram of that name", LABEL, UsageError, "labels", "labels inside 32 x 32 x 16 voxels",
+         journal(BEGIN + clicked(40)), facts=("--out",)),
+    Case("labels to begin with that are not there", f"{LABEL} --labels gone.txt", InputError, "gone.txt",
+         "positions of particles", volume("a.mrc")),
+    Case("labels to begin with that lie outside", f"{LABEL} --labels coords.txt", ContradictionError, "coords.txt",
+         INSIDE, labels("a 40 40 40\n")),
+    Case("labels to begin with of other tomograms", f"{LABEL} --labels coords.txt", InputError, "coords.txt",
+         SAME_NAMES, labels("b 1 2 3\nc 1 2 3\n")),
+    Case("labels to begin with that are damaged", f"{LABEL} --labels a.mod", InputError, "a.mod", WHOLE_IMOD,
+         both(volume("a.mrc"), text("a.mod", b"IMODV1.2" + bytes(20)))),
+    Case("labels to begin with of no known format", f"{LABEL} --labels a.xls", UsageError, "a.xls",
+         "milopyp convert --from with one of txt, mod, csv, relion4, relion5, warp, tbl, copick, ndjson, eman",
+         both(volume("a.mrc"), text("a.xls", "1 2 3\n"))),
+    Case("a page with a contrast of its own", f"{LABEL} --contrast grey", BadParameter, "--contrast",
+         build=volume("a.mrc")),
+]  # fmt: skip
