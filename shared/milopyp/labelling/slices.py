@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import gaussian_filter, map_coordinates
 
 from milopyp_shared.errors import MilopypError
 from milopyp_shared.tiles import Shape
@@ -21,7 +21,7 @@ from .blocks import Blocks, as_levels, between, limits
 Axis = Literal["z", "y", "x"]
 AXES: tuple[Axis, ...] = ("z", "y", "x")
 _SHOWN = 0.002  # of the voxels of a slice that may be all black, and all white
-_THICK = 0.7  # of a close-up's reach to each side, that is averaged
+_THICK, _SMOOTH = 0.4, 0.06  # of a close-up's reach: what is averaged to each side, sigma of its Gaussian filter
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,10 @@ class Slices:
         return sections[:, first[1] : last[1], first[2] : last[2]].astype(np.float32)
 
     def close_ups(self, xyz: NDArray[np.float64], reach: float, pixels: int) -> NDArray[np.uint8] | None:
-        """``(n, pixels, pixels)`` surroundings of places, rows from the smallest y on; None: the copy is being made."""
+        """Surroundings of places, ``(n, pixels, pixels)``, rows from the smallest y on; None: the copy is being made.
+
+        They are a little smoothed, and grey outside the tomogram.
+        """
         if self._blocks is None:
             if self.error is not None:
                 raise self.error
@@ -144,9 +147,14 @@ class Slices:
         first = np.clip(np.floor(centre - sides), 0, size - 1).astype(int)
         last = np.clip(np.ceil(centre + sides) + 1, first + 1, size).astype(int)
         flat = blocks.box(_shape(first), _shape(last)).mean(axis=0, dtype=np.float32)
+        flat = gaussian_filter(flat, _SMOOTH * reach)  # noise hides what a glance is to find
         across = (np.arange(pixels) + 0.5) / pixels * 2 * reach - reach
-        y, x = np.meshgrid(centre[1] + across - first[1], centre[2] + across - first[2], indexing="ij")
-        shown: NDArray[np.float32] = map_coordinates(flat, [y, x], order=1, mode="nearest")
+        y, x = centre[1] + across, centre[2] + across
+        shown: NDArray[np.float32] = map_coordinates(
+            flat, np.meshgrid(y - first[1], x - first[2], indexing="ij"), order=1, mode="nearest"
+        )
+        for rows, values, size in ((shown, y, blocks.shape[1]), (shown.T, x, blocks.shape[2])):
+            rows[(values < -0.5) | (values > size - 0.5)] = np.median(flat)
         return shown
 
     def _levels(self, values: NDArray[np.float32], thick: int) -> NDArray[np.uint8]:
