@@ -153,8 +153,8 @@ class Slices:
         shown: NDArray[np.float32] = map_coordinates(
             flat, np.meshgrid(y - first[1], x - first[2], indexing="ij"), order=1, mode="nearest"
         )
-        for rows, values, size in ((shown, y, blocks.shape[1]), (shown.T, x, blocks.shape[2])):
-            rows[(values < -0.5) | (values > size - 0.5)] = np.median(flat)
+        for rows, values, length in ((shown, y, blocks.shape[1]), (shown.T, x, blocks.shape[2])):
+            rows[(values < -0.5) | (values > length - 0.5)] = np.median(flat)
         return shown
 
     def _levels(self, values: NDArray[np.float32], thick: int) -> NDArray[np.uint8]:
