@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -233,3 +234,35 @@ def test_news(page: Page) -> None:
     assert page.request("/api/state", x_window="another").json["windows"] == 2
     assert page.ask("leave", {"keep": True}).status == 200
     assert page.request("/api/state", x_window="another").json["windows"] == 1
+
+
+def test_two_windows_at_once(page: Page) -> None:
+    """Clicks from everywhere at the same time: each is kept, under a number of its own."""
+    with ThreadPoolExecutor(4) as pool:
+        clicks = [pool.submit(page.edit, "add", tomogram=0, xyz=[x, 20, 16], snap=False) for x in range(24)]
+        numbers = [click.result()["id"] for click in clicks]
+    assert len(set(numbers)) == 24
+    assert sorted(row[0] for row in page.tomogram()["labels"]) == sorted(numbers)
+    assert sorted(row[1] for row in page.tomogram()["labels"]) == list(range(24))
+    for _ in numbers:
+        page.edit("undo")
+    assert page.tomogram()["labels"] == []
+    assert page.state()["undo"] is None
+
+
+def test_the_browser_is_led_there_by_a_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That only this user can read, because everybody on the machine can read command lines."""
+    program = folder / "browser"
+    script = 'echo "$1" > opened; path="${1#file://}"; stat -c %a "$path" >> opened; cat "$path" >> opened'
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{program} %s")
+    with labelling("t/a.mrc --bbox 10", folder, "--browser") as page:
+        wait_for(lambda: (folder / "opened").exists() and "url=" in (folder / "opened").read_text())
+        address, rights, content = (folder / "opened").read_text().split("\n", 2)
+        assert page.token not in address
+        assert rights == "600"
+        assert f"url=http://127.0.0.1:{page.port}/#token={page.token}" in content
+        said = page.end()
+    assert "ssh -L" not in said
+    assert not Path(address.removeprefix("file://")).exists()
