@@ -266,3 +266,10 @@ def test_the_browser_is_led_there_by_a_file(folder: Path, monkeypatch: pytest.Mo
         said = page.end()
     assert "ssh -L" not in said
     assert not Path(address.removeprefix("file://")).exists()
+
+
+def test_ctrl_c_at_once(folder: Path) -> None:
+    """Before anybody has asked for the page."""
+    with labelling("t/a.mrc --bbox 10", folder) as page:
+        page.end()
+    assert not list(folder.rglob("*.part"))
