@@ -97,6 +97,11 @@ def test_from_clicks_to_picks(folder: Path) -> None:
         said = page.end()
         assert f"{names[-1]} was stopped: milopyp-infer" in said or (folder / f"labels/{names[-1]}/run.json").exists()
         assert not (folder / "labels/label-2.onnx").exists()
+    # what the job has run, by hand: features that are kept serve both, and what is left out is said
+    lists = "labels/imgs.txt labels/coords.txt --rejected labels/rejected.txt"
+    by_hand = run_line(f"milopyp learn {lists} --keep-features labels/features/1 --bbox 12 -o m.onnx --threads 1")
+    assert by_hand.code == 0, by_hand.err
+    assert "warning: labels/rejected.txt: tomograms without labels are left out: b" in by_hand.err
 
 
 def test_lists_and_models_that_other_programs_read(folder: Path) -> None:
@@ -132,12 +137,16 @@ def test_lists_and_models_that_other_programs_read(folder: Path) -> None:
     lists = "--train-img-txt labels/imgs.txt --train-coord-txt labels/coords.txt"
     refused = run_line(f"milopyp-train {lists} --bbox 40 --gpus -1")
     assert "--bbox: 40 voxels" in refused.err  # which is looked at when lists and labels have been read and are right
-    # the last label of a tomogram goes, and its model with it
-    with labelling(LABEL, folder) as page:
-        [[number, *_]] = page.tomogram(1)["labels"]
+    # fewer tomograms later: labels of the others stay; the last label of one goes, and its model with it
+    with labelling("t/b.mrc", folder) as page:
+        assert [one["name"] for one in page.state()["tomograms"]] == ["b"]
+        assert page.ask("edit", {"do": "remove", "id": numbers[0]}).status == 400
+        [[number, *_]] = page.tomogram()["labels"]
         page.edit("remove", id=number)
-        wait_for(lambda: not (own / "models/b.mod").exists())
-        wait_for(lambda: list(read_coordinate_list(own / "coords.txt")) == ["a"])
+        page.end()
+    assert {name: len(places) for name, places in read_coordinate_list(own / "coords.txt").items()} == {"a": 3}
+    assert [entry.name for entry in read_image_list(own / "all_imgs.txt")] == ["b"]
+    assert [path.name for path in (own / "models").iterdir()] == ["a.mod"]
 
 
 def test_a_full_disk_and_kill_9(folder: Path) -> None:
@@ -173,25 +182,6 @@ def test_a_full_disk_and_kill_9(folder: Path) -> None:
         np.testing.assert_allclose(points(folder / "labels/models/a.mod"), [[20, 20, 16]], atol=0.006)
         assert page.edit("redo")["state"]["diameter"] == 13.5
     assert not half.exists()
-
-
-def test_fewer_and_other_tomograms_later(folder: Path) -> None:
-    """Labels of those that are not open stay, in the lists as well."""
-    with labelling(LABEL, folder) as page:
-        page.edit("add", tomogram=0, xyz=[20, 20, 16], snap=False)
-        page.edit("add", tomogram=1, xyz=[30, 30, 16], snap=False)
-        page.end()
-    with labelling("t/b.mrc", folder) as page:
-        assert [one["name"] for one in page.state()["tomograms"]] == ["b"]
-        assert page.ask("edit", {"do": "remove", "id": 1}).status == 400
-        page.edit("add", tomogram=0, xyz=[40, 40, 16], snap=False)
-        page.end()
-    assert {name: len(xyz) for name, xyz in read_coordinate_list(folder / "labels/coords.txt").items()} == {
-        "a": 1,
-        "b": 2,
-    }
-    assert [entry.name for entry in read_image_list(folder / "labels/all_imgs.txt")] == ["b"]
-    assert sorted(path.name for path in (folder / "labels/models").iterdir()) == ["a.mod", "b.mod"]
 
 
 def test_labels_to_begin_with(folder: Path) -> None:
