@@ -21,6 +21,7 @@ from toys import VOXEL_SIZE, ball_centres, balls, write_tomogram
 SHAPE = (32, 80, 100)
 DIAMETER = 12.0
 LABEL = f"t/a.mrc t/b.mrc --bbox {DIAMETER:g}"
+LISTED = f"two.txt --bbox {DIAMETER:g}"  # one of them called otherwise than its file
 
 
 @pytest.fixture
@@ -55,7 +56,8 @@ def job(page: Page, path: str, **body: Any) -> Any:
 
 def test_from_clicks_to_picks(folder: Path) -> None:
     xyz = centres()
-    with labelling(LABEL, folder) as page:
+    (folder / "two.txt").write_text("image_name\trec_path\na\tt/a.mrc\nnight 3\tt/b.mrc\n")
+    with labelling(LISTED, folder) as page:
         page.settle()
         for place in xyz[:6]:
             page.edit("add", tomogram=0, xyz=place.tolist(), snap=False)
@@ -76,7 +78,7 @@ def test_from_clicks_to_picks(folder: Path) -> None:
         assert picked["state"] == "done", picked
         assert picked["made"] == "labels/picks-1"
         assert "--out-thresh 0.1" in picked["line"]
-        for seed, name in enumerate("ab", 1):
+        for seed, name in enumerate(("a", "night 3"), 1):
             away = np.linalg.norm(centres(seed)[:, None] - points(Path(f"labels/picks-1/{name}.mod"))[None], axis=2)
             assert (away.min(axis=1) < DIAMETER / 3).mean() > 0.8
         # that which fails says why; its name is not used again
@@ -101,7 +103,7 @@ def test_from_clicks_to_picks(folder: Path) -> None:
     lists = "labels/imgs.txt labels/coords.txt --rejected labels/rejected.txt"
     by_hand = run_line(f"milopyp learn {lists} --keep-features labels/features/1 --bbox 12 -o m.onnx --threads 1")
     assert by_hand.code == 0, by_hand.err
-    assert "warning: labels/rejected.txt: tomograms without labels are left out: b" in by_hand.err
+    assert "warning: labels/rejected.txt: tomograms without labels are left out: night 3" in by_hand.err
 
 
 def test_lists_and_models_that_other_programs_read(folder: Path) -> None:
