@@ -115,9 +115,9 @@ def _read(connection: http.client.HTTPConnection) -> Answer:
 
 
 @contextmanager
-def labelling(words: str, folder: Path) -> Iterator[Page]:
+def labelling(words: str, folder: Path, browser: str = "--no-browser") -> Iterator[Page]:
     """``milopyp label`` with these words in `folder`, its labels in ``labels``, as long as the block lasts."""
-    process = started(f"milopyp label {words} -o labels --no-browser", folder)
+    process = started(f"milopyp label {words} -o labels {browser}", folder)
     said: list[str] = []
     assert process.stdout is not None
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from toys import VOXEL_SIZE, ball_centres, balls, write_tomogram
 SHAPE = (32, 80, 100)
 DIAMETER = 12.0
 LABEL = f"t/a.mrc t/b.mrc --bbox {DIAMETER:g}"
+LISTED = f"two.txt --bbox {DIAMETER:g}"  # one of them called otherwise than its file
 
 
 @pytest.fixture
@@ -54,7 +56,8 @@ def job(page: Page, path: str, **body: Any) -> Any:
 
 def test_from_clicks_to_picks(folder: Path) -> None:
     xyz = centres()
-    with labelling(LABEL, folder) as page:
+    (folder / "two.txt").write_text("image_name\trec_path\na\tt/a.mrc\nnight 3\tt/b.mrc\n")
+    with labelling(LISTED, folder) as page:
         page.settle()
         for place in xyz[:6]:
             page.edit("add", tomogram=0, xyz=place.tolist(), snap=False)
@@ -75,7 +78,7 @@ def test_from_clicks_to_picks(folder: Path) -> None:
         assert picked["state"] == "done", picked
         assert picked["made"] == "labels/picks-1"
         assert "--out-thresh 0.1" in picked["line"]
-        for seed, name in enumerate("ab", 1):
+        for seed, name in enumerate(("a", "night 3"), 1):
             away = np.linalg.norm(centres(seed)[:, None] - points(Path(f"labels/picks-1/{name}.mod"))[None], axis=2)
             assert (away.min(axis=1) < DIAMETER / 3).mean() > 0.8
         # that which fails says why; its name is not used again
@@ -96,6 +99,11 @@ def test_from_clicks_to_picks(folder: Path) -> None:
         said = page.end()
         assert f"{names[-1]} was stopped: milopyp-infer" in said or (folder / f"labels/{names[-1]}/run.json").exists()
         assert not (folder / "labels/label-2.onnx").exists()
+    # what the job has run, by hand: features that are kept serve both, and what is left out is said
+    lists = "labels/imgs.txt labels/coords.txt --rejected labels/rejected.txt"
+    by_hand = run_line(f"milopyp learn {lists} --keep-features labels/features/1 --bbox 12 -o m.onnx --threads 1")
+    assert by_hand.code == 0, by_hand.err
+    assert "warning: labels/rejected.txt: tomograms without labels are left out: night 3" in by_hand.err
 
 
 def test_lists_and_models_that_other_programs_read(folder: Path) -> None:
@@ -131,12 +139,16 @@ def test_lists_and_models_that_other_programs_read(folder: Path) -> None:
     lists = "--train-img-txt labels/imgs.txt --train-coord-txt labels/coords.txt"
     refused = run_line(f"milopyp-train {lists} --bbox 40 --gpus -1")
     assert "--bbox: 40 voxels" in refused.err  # which is looked at when lists and labels have been read and are right
-    # the last label of a tomogram goes, and its model with it
-    with labelling(LABEL, folder) as page:
-        [[number, *_]] = page.tomogram(1)["labels"]
+    # fewer tomograms later: labels of the others stay; the last label of one goes, and its model with it
+    with labelling("t/b.mrc", folder) as page:
+        assert [one["name"] for one in page.state()["tomograms"]] == ["b"]
+        assert page.ask("edit", {"do": "remove", "id": numbers[0]}).status == 400
+        [[number, *_]] = page.tomogram()["labels"]
         page.edit("remove", id=number)
-        wait_for(lambda: not (own / "models/b.mod").exists())
-        wait_for(lambda: list(read_coordinate_list(own / "coords.txt")) == ["a"])
+        page.end()
+    assert {name: len(places) for name, places in read_coordinate_list(own / "coords.txt").items()} == {"a": 3}
+    assert [entry.name for entry in read_image_list(own / "all_imgs.txt")] == ["b"]
+    assert [path.name for path in (own / "models").iterdir()] == ["a.mod"]
 
 
 def test_a_full_disk_and_kill_9(folder: Path) -> None:
@@ -172,25 +184,6 @@ def test_a_full_disk_and_kill_9(folder: Path) -> None:
         np.testing.assert_allclose(points(folder / "labels/models/a.mod"), [[20, 20, 16]], atol=0.006)
         assert page.edit("redo")["state"]["diameter"] == 13.5
     assert not half.exists()
-
-
-def test_fewer_and_other_tomograms_later(folder: Path) -> None:
-    """Labels of those that are not open stay, in the lists as well."""
-    with labelling(LABEL, folder) as page:
-        page.edit("add", tomogram=0, xyz=[20, 20, 16], snap=False)
-        page.edit("add", tomogram=1, xyz=[30, 30, 16], snap=False)
-        page.end()
-    with labelling("t/b.mrc", folder) as page:
-        assert [one["name"] for one in page.state()["tomograms"]] == ["b"]
-        assert page.ask("edit", {"do": "remove", "id": 1}).status == 400
-        page.edit("add", tomogram=0, xyz=[40, 40, 16], snap=False)
-        page.end()
-    assert {name: len(xyz) for name, xyz in read_coordinate_list(folder / "labels/coords.txt").items()} == {
-        "a": 1,
-        "b": 2,
-    }
-    assert [entry.name for entry in read_image_list(folder / "labels/all_imgs.txt")] == ["b"]
-    assert sorted(path.name for path in (folder / "labels/models").iterdir()) == ["a.mod", "b.mod"]
 
 
 def test_labels_to_begin_with(folder: Path) -> None:
@@ -233,3 +226,42 @@ def test_news(page: Page) -> None:
     assert page.request("/api/state", x_window="another").json["windows"] == 2
     assert page.ask("leave", {"keep": True}).status == 200
     assert page.request("/api/state", x_window="another").json["windows"] == 1
+
+
+def test_two_windows_at_once(page: Page) -> None:
+    """Clicks from everywhere at the same time: each is kept, under a number of its own."""
+    with ThreadPoolExecutor(4) as pool:
+        clicks = [pool.submit(page.edit, "add", tomogram=0, xyz=[x, 20, 16], snap=False) for x in range(24)]
+        numbers = [click.result()["id"] for click in clicks]
+    assert len(set(numbers)) == 24
+    assert sorted(row[0] for row in page.tomogram()["labels"]) == sorted(numbers)
+    assert sorted(row[1] for row in page.tomogram()["labels"]) == list(range(24))
+    for _ in numbers:
+        page.edit("undo")
+    assert page.tomogram()["labels"] == []
+    assert page.state()["undo"] is None
+
+
+def test_the_browser_is_led_there_by_a_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That only this user can read, because everybody on the machine can read command lines."""
+    program = folder / "browser"
+    script = 'echo "$1" > opened; path="${1#file://}"; stat -c %a "$path" >> opened; cat "$path" >> opened'
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{program} %s")
+    with labelling("t/a.mrc --bbox 10", folder, "--browser") as page:
+        wait_for(lambda: (folder / "opened").exists() and "url=" in (folder / "opened").read_text())
+        address, rights, content = (folder / "opened").read_text().split("\n", 2)
+        assert page.token not in address
+        assert rights == "600"
+        assert f"url=http://127.0.0.1:{page.port}/#token={page.token}" in content
+        said = page.end()
+    assert "ssh -L" not in said
+    assert not Path(address.removeprefix("file://")).exists()
+
+
+def test_ctrl_c_at_once(folder: Path) -> None:
+    """Before anybody has asked for the page."""
+    with labelling("t/a.mrc --bbox 10", folder) as page:
+        page.end()
+    assert not list(folder.rglob("*.part"))

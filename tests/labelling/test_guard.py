@@ -134,6 +134,13 @@ def test_a_body_without_end(page: Page) -> None:
     assert_kept_to_itself(answer.headers)
 
 
+def test_no_other_protocols(page: Page) -> None:
+    """A page of another site could open a WebSocket without asking."""
+    upgrade = {"upgrade": "websocket", "sec_websocket_key": "x", "sec_websocket_version": "13"}
+    assert page.request("/api/state", authorization=None, **upgrade).status == 401
+    assert page.request("/", **upgrade, sec_fetch_site="cross-site").status == 403
+
+
 def test_a_header_without_end(page: Page) -> None:
     with suppress(ConnectionError):  # nobody is there any more to read the rest
         assert page.request("/api/state", x_window="x" * (1 << 17)).status in (400, 431)

@@ -97,7 +97,7 @@ class Labels:
 
     def of(self, tomogram: str) -> list[tuple[int, Label]]:
         """The labels of a tomogram with their numbers, in the order in which they were made."""
-        return [(number, label) for number, label in sorted(self.by_number.items()) if label.tomogram == tomogram]
+        return sorted((number, label) for number, label in self.by_number.items() if label.tomogram == tomogram)
 
     def xyz(self, tomogram: str, kind: int = PARTICLE) -> NDArray[np.float64]:
         """``(n, 3)`` places of a kind, voxels, inside frame."""

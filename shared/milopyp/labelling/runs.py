@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from milopyp_inference.batch.reader import candidates_of, read_records
+from milopyp_shared.lists import ImageEntry, write_image_list
 from milopyp_shared.picks import Picks
 
 from .files import ALL, COORDINATES, IMAGES, REJECTED
@@ -76,10 +77,12 @@ def training(setting: Setting, name: str, method: Method, diameter: float, scale
 
 
 def picking(setting: Setting, name: str, model: str, chosen: Sequence[str], score: float | None) -> list[Line]:
-    """The command that picks some of the open tomograms."""
-    paths = [str(setting.tomograms[each].path.absolute()) for each in chosen]
+    """The command that picks some of the open tomograms, which a list names as they are called here."""
+    images = f"{name}.txt"
+    entries = [ImageEntry(each, setting.tomograms[each].path) for each in chosen]
+    write_image_list(setting.out / images, entries, absolute=True)
     above = [] if score is None else ["--out-thresh", f"{score:g}"]
-    return [_line(["milopyp-infer", *paths, "--model", f"{model}.onnx", "--out", name, *above, *setting.options()])]
+    return [_line(["milopyp-infer", images, "--model", f"{model}.onnx", "--out", name, *above, *setting.options()])]
 
 
 def answers(out: Path, name: str) -> dict[str, Picks]:

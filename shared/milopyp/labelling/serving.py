@@ -66,21 +66,23 @@ def serve(session: Session, listening: Listening, console: Console, *, browser: 
     address = f"http://{HOST}:{listening.port}/#token={token}"
     config = uvicorn.Config(
         make_app(session, token), log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1,
-        server_header=False, h11_max_incomplete_event_size=1 << 16,
+        server_header=False, http="h11", h11_max_incomplete_event_size=1 << 16, ws="none",
     )  # fmt: skip
-    console.say(f"the page: {address}")
     opens = _has_display() if browser is None else browser
-    if not opens:
-        console.say(f"from another machine, first: ssh -L {listening.port}:{HOST}:{listening.port} {_here()}")
-    console.say("Ctrl-C ends it; every click is kept")
-    with tempfile.TemporaryDirectory(prefix="milopyp-") as folder:  # of this user only
-        if opens:
-            _open(address, Path(folder), console)
-        try:
-            with suppress(KeyboardInterrupt):  # how a person ends it
-                uvicorn.Server(config).run(sockets=[listening.socket])
-        finally:
-            stopped = session.end()
+    try:
+        with (
+            suppress(KeyboardInterrupt),  # how a person ends it, at any time
+            tempfile.TemporaryDirectory(prefix="milopyp-") as folder,  # of this user only
+        ):
+            console.say(f"the page: {address}")
+            if not opens:
+                console.say(f"from another machine, first: ssh -L {listening.port}:{HOST}:{listening.port} {_here()}")
+            console.say("Ctrl-C ends it; every click is kept")
+            if opens:
+                _open(address, Path(folder), console)
+            uvicorn.Server(config).run(sockets=[listening.socket])
+    finally:
+        stopped = session.end()
     if stopped:
         console.say(stopped)
 

@@ -201,20 +201,21 @@ class Session:
     def undo(self) -> None:
         """Take the last step back."""
         with self._lock:
-            self._journal.undo()
-            self._edited()
+            self._keep(self._journal.undo)
 
     def redo(self) -> None:
         """Take the step again that was undone last."""
         with self._lock:
-            self._journal.redo()
-            self._edited()
+            self._keep(self._journal.redo)
 
     def _take(self, step: Step) -> None:
-        if len(self._journal.labels.by_number) + len(step.labels) > MOST_LABELS:
+        if len(self._journal.labels.by_number.keys() | step.labels.keys()) > MOST_LABELS:
             raise UsageError("too many labels", where="labels", expected=f"at most {MOST_LABELS}")
+        self._keep(lambda: self._journal.take(step))
+
+    def _keep(self, change: Callable[[], None]) -> None:
         try:
-            self._journal.take(step)
+            change()
         except MilopypError as error:
             self.problem = str(error)
             self._changed()

@@ -205,7 +205,12 @@ class SliceShelf:
         for other in dropped:
             self._slices[other].drop()
         if not self._slices[index].is_copied:
-            threading.Thread(target=self._slices[index].copy, name="milopyp-copy", daemon=True).start()
+            threading.Thread(target=self._copy, args=(index,), name="milopyp-copy", daemon=True).start()
+
+    def _copy(self, index: int) -> None:
+        self._slices[index].copy()
+        if index not in self._recent:  # others were looked at before it had begun
+            self._slices[index].drop()
 
 
 def _slab(blocks: Blocks, axis: int, first: int, last: int) -> NDArray[np.float32]:
