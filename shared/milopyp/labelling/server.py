@@ -130,10 +130,10 @@ class _Pages:
 
     def _place(self, body: Add | Move) -> dict[str, Any]:
         if isinstance(body, Move):
-            number, label = body.id, self._session.move(body.id, body.xyz, snapped=body.snap)
+            number, label = body.id, self._session.edits.move(body.id, body.xyz, snapped=body.snap)
         else:
-            index = self._index(body.tomogram)
-            number, label = self._session.add(index, body.xyz, body.kind, snapped=body.snap)
+            name = self._name(body.tomogram)
+            number, label = self._session.edits.add(name, body.xyz, body.kind, snapped=body.snap)
         away = round(float(np.linalg.norm(np.subtract(body.xyz, label.xyz))), 2)
         return {"id": number, "xyz": label.xyz, "snapped": away}
 
@@ -142,17 +142,17 @@ class _Pages:
         match body:
             case Accept() | Reject():
                 kind = PARTICLE if isinstance(body, Accept) else NOTHING
-                session.add_all(self._index(body.tomogram), body.places, kind)
+                session.edits.add_all(self._name(body.tomogram), body.places, kind)
             case Remove():
-                session.remove(body.id)
+                session.edits.remove(body.id)
             case ChangeKind():
-                session.change_kind(body.id, body.kind)
+                session.edits.change_kind(body.id, body.kind)
             case Diameter():
                 session.set_diameter(body.diameter)
             case Undo():
-                session.undo()
+                session.edits.undo()
             case Redo():
-                session.redo()
+                session.edits.redo()
         return {}
 
     def view(self, body: View, request: Request) -> None:
@@ -174,6 +174,9 @@ class _Pages:
     def pick(self, body: Pick, request: Request) -> Any:
         """Picking begins."""
         return {"number": self._session.pick([self._index(index) for index in body.tomograms], body.score)}
+
+    def _name(self, index: int) -> str:
+        return self._session.setting.names[self._index(index)]
 
     def _index(self, index: int) -> int:
         if not 0 <= index < len(self._session.setting.names):

@@ -13,16 +13,15 @@ from numpy.typing import NDArray
 
 from milopyp_shared.atomic import remove_leftovers
 from milopyp_shared.errors import MilopypError, UsageError
-from milopyp_shared.lengths import LARGEST, SMALLEST
 from milopyp_shared.matching import exclude_near
 from milopyp_shared.picks import Picks
-from milopyp_shared.wording import counted
 
 from . import runs
+from .editing import Editing
 from .files import MODELS, write_files
 from .jobs import Jobs
 from .journal import Journal
-from .labels import NOTHING, PARTICLE, Label, Place, Step
+from .labels import NOTHING, PARTICLE
 from .runs import Method
 from .setting import Setting
 from .slices import SliceShelf
@@ -30,12 +29,10 @@ from .snap import snap
 from .suggestions import Shown, Suggestions, Wanted
 from .windows import Windows
 
-MOST_LABELS = 100_000
 _PER_SOURCE = 1_000_000_000  # versions of suggestions
 _STALE = 600.0  # seconds after which half a file is nobody's: a job may go on when the page's server was killed
 _NEAR = 0.4  # of a click, diameters: a suggestion that is meant by it
-_MEANT = 0.5  # of the suggested score, that such a suggestion has at least
-_WORDS = {PARTICLE: "label", NOTHING: "“none”"}
+_LIKELY = 0.5  # of the suggested score, that such a suggestion has at least
 
 
 class Session:
@@ -52,6 +49,8 @@ class Session:
     ----------
     number
         Of the state; it grows with every change.
+    edits
+        What changes the labels.
     """
 
     def __init__(
@@ -59,13 +58,14 @@ class Session:
     ) -> None:
         self.setting, self._journal, self._warn = setting, journal, warn
         self.number = self.revision = 1
-        self.problem: str | None = None
+        self._unsaved: str | None = None  # why lists cannot be written
         self._methods = runs.methods()
         self.model: str | None = None
         self._switched = 0  # times
         self._answers: dict[str, Picks] = {}  # of the model, by tomogram
         self._windows = Windows()
         self._lock = threading.RLock()
+        self.edits = Editing(journal, setting.tomograms, self._lock, self._edited, self._meant)
         for folder in (setting.out, setting.out / MODELS, *(setting.out / runs.FEATURES).glob("*")):
             remove_leftovers(folder, older_than=_STALE)
         self.slices = SliceShelf(list(setting.tomograms.values()))
@@ -79,8 +79,6 @@ class Session:
         self._writer.start()
         self._ask()
         self.look_at(0)
-
-    # ---- what is seen
 
     def state(self, window: str | None = None) -> dict[str, Any]:
         """All that is small; numbers of the page's contract."""
@@ -98,7 +96,7 @@ class Session:
                 "windows": count,
                 "undo": labels.can_undo,
                 "redo": labels.can_redo,
-                "problem": self.problem,
+                "problem": self.edits.problem or self._unsaved,
                 "method": self._methods[0],
                 "methods": self._methods,
                 "tomograms": [self._tomogram(index) for index in range(len(self.setting.names))],
@@ -148,80 +146,13 @@ class Session:
         self.slices.look_at(index)
         self.suggestions.look_at(self.setting.names[index])
 
-    # ---- what is changed
-
-    def add(self, index: int, xyz: Place, kind: int, *, snapped: bool) -> tuple[int, Label]:
-        """A new label, moved to the middle of what it is on if `snapped`; its number."""
-        name = self.setting.names[index]
-        with self._lock:
-            label = Label(name, self._snapped(index, xyz) if snapped else self._inside(name, xyz), kind)
-            number = self._journal.labels.next_number
-            self._take(Step(f"add {_WORDS[kind]} {number}", {number: label}))
-        return number, label
-
-    def add_all(self, index: int, places: Sequence[Place], kind: int) -> None:
-        """Labels at suggestions that a person agrees with, or not; one step."""
-        name = self.setting.names[index]
-        with self._lock:
-            first = self._journal.labels.next_number
-            labels = {first + step: Label(name, self._inside(name, xyz), kind) for step, xyz in enumerate(places)}
-            what = "accept" if kind == PARTICLE else "reject"
-            if labels:
-                self._take(Step(f"{what} {counted(len(labels), 'suggestion')}", labels))
-
-    def move(self, number: int, xyz: Place, *, snapped: bool) -> Label:
-        """A label is put elsewhere."""
-        with self._lock:
-            old = self._label(number)
-            index = self.setting.names.index(old.tomogram)
-            place = self._snapped(index, xyz) if snapped else self._inside(old.tomogram, xyz)
-            label = Label(old.tomogram, place, old.kind)
-            self._take(Step(f"move {_WORDS[old.kind]} {number}", {number: label}))
-        return label
-
-    def change_kind(self, number: int, kind: int) -> None:
-        """A label says the opposite."""
-        with self._lock:
-            old = self._label(number)
-            self._take(Step(f"change label {number}", {number: Label(old.tomogram, old.xyz, kind)}))
-
-    def remove(self, number: int) -> None:
-        """A label goes."""
-        with self._lock:
-            self._take(Step(f"remove {_WORDS[self._label(number).kind]} {number}", {number: None}))
-
     def set_diameter(self, diameter: float) -> None:
-        """Particles have another size, voxels."""
-        if not SMALLEST <= diameter <= LARGEST:
-            raise UsageError(f"{diameter:g} voxels", where="size", expected=f"{SMALLEST:g} to {LARGEST:g}")
-        self.suggestions.scale_of(diameter)
-        with self._lock:
-            self._take(Step("change the size", {}, float(diameter)))
-
-    def undo(self) -> None:
-        """Take the last step back."""
-        with self._lock:
-            self._keep(self._journal.undo)
-
-    def redo(self) -> None:
-        """Take the step again that was undone last."""
-        with self._lock:
-            self._keep(self._journal.redo)
-
-    def _take(self, step: Step) -> None:
-        if len(self._journal.labels.by_number.keys() | step.labels.keys()) > MOST_LABELS:
-            raise UsageError("too many labels", where="labels", expected=f"at most {MOST_LABELS}")
-        self._keep(lambda: self._journal.take(step))
-
-    def _keep(self, change: Callable[[], None]) -> None:
+        """Particles have another size, voxels; a `UsageError` where the network cannot see them at any."""
         try:
-            change()
-        except MilopypError as error:
-            self.problem = str(error)
-            self._changed()
-            raise
-        self.problem = None
-        self._edited()
+            self.suggestions.scale_of(diameter)
+        except UsageError as error:
+            raise UsageError(f"{diameter:g} voxels", where="size", expected=error.expected) from error
+        self.edits.set_diameter(diameter)
 
     def _edited(self) -> None:
         self.revision += 1
@@ -239,44 +170,22 @@ class Session:
         with self._lock:
             self.number += 1
 
-    def _label(self, number: int) -> Label:
-        found = self._journal.labels.by_number.get(number)
-        if found is None or found.tomogram not in self.setting.tomograms:
-            raise UsageError(f"no label {number}", where="labels", expected="one that is there")
-        return found
-
-    def _inside(self, name: str, xyz: Place) -> Place:
-        size = self.setting.tomograms[name].shape[::-1]
-        if not all(-0.5 <= value <= length - 0.5 for value, length in zip(xyz, size, strict=True)):
-            raise UsageError(f"{xyz} lies outside {name}", where="labels", expected=f"inside {size} voxels")
-        x, y, z = (round(float(value), 2) for value in xyz)
-        return (x, y, z)
-
-    def _snapped(self, index: int, xyz: Place) -> Place:
-        """A suggestion that is meant, or the middle of the blob."""
-        name, diameter = self.setting.names[index], self._journal.labels.diameter
-        click = np.array(self._inside(name, xyz), np.float64)
-        shown = self.suggestions.shown[name]
+    def _meant(self, name: str, click: NDArray[np.float64]) -> NDArray[np.float64]:
+        """A suggestion that a click is on, or the middle of the blob there."""
+        diameter, tomogram = self._journal.labels.diameter, self.setting.tomograms[name]
+        index = self.setting.names.index(name)
         _, picks = self.suggested(index)
-        likely = picks[picks.score > _MEANT * (shown.score or 0.0)]
+        likely = picks[picks.score > _LIKELY * (self.suggestions.shown[name].score or 0.0)]
         if len(likely):
             away = np.linalg.norm(likely.xyz - click, axis=1)
             nearest = int(np.argmin(away))
             if away[nearest] <= _NEAR * diameter:
-                return self._clipped(name, likely.xyz[nearest])
+                found: NDArray[np.float64] = likely.xyz[nearest]
+                return found
         try:
-            tomogram = self.setting.tomograms[name]
-            return self._clipped(
-                name, snap(click, diameter, self.slices[index].box, tomogram.shape, self.setting.contrast)
-            )
+            return snap(click, diameter, self.slices[index].box, tomogram.shape, self.setting.contrast)
         except MilopypError:  # the file is gone: the click counts all the same
-            return self._inside(name, xyz)
-
-    def _clipped(self, name: str, xyz: NDArray[np.float64]) -> Place:
-        x, y, z = np.clip(xyz, 0, np.array(self.setting.tomograms[name].shape[::-1]) - 1).tolist()
-        return self._inside(name, (x, y, z))
-
-    # ---- what is made
+            return click
 
     def train(self, method: Method) -> int:
         """Start a training under a name that is free; the number of the job.
@@ -363,9 +272,10 @@ class Session:
             with self._lock:
                 try:
                     self._save()
+                    self._unsaved = None
                 except MilopypError as error:
-                    self.problem = str(error)
-                    self._warn(str(error))
+                    self._unsaved = str(error)
+                    self._warn(self._unsaved)
                     self._changed()
             if not ended:
                 time.sleep(0.3)

@@ -1,0 +1,144 @@
+"""What a person does to labels: checked, kept in the journal, and told to whoever has to know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from milopyp_shared.errors import MilopypError, UsageError
+from milopyp_shared.lengths import LARGEST, SMALLEST
+from milopyp_shared.tomogram import Tomogram
+from milopyp_shared.wording import counted
+
+from .journal import Journal
+from .labels import NOTHING, PARTICLE, Label, Place, Step
+
+MOST_LABELS = 100_000
+_WORDS = {PARTICLE: "label", NOTHING: "“none”"}
+
+
+class Editing:
+    """Changes labels, one step at a time.
+
+    Every method raises a `UsageError` for what cannot be, and what the journal raises where a step cannot be kept; the
+    labels are as before then.
+
+    Parameters
+    ----------
+    tomograms
+        By name, open.
+    lock
+        Held during a step and what `edited` does.
+    edited
+        Called after every step.
+    meant
+        Name of a tomogram and ``(3,)`` click -> ``(3,)`` the middle of what was clicked on.
+
+    Attributes
+    ----------
+    problem
+        Why the last step could not be kept; None: it was.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        tomograms: Mapping[str, Tomogram],
+        lock: AbstractContextManager[object],
+        edited: Callable[[], None],
+        meant: Callable[[str, NDArray[np.float64]], NDArray[np.float64]],
+    ) -> None:
+        self.problem: str | None = None
+        self._journal, self._tomograms, self._lock = journal, tomograms, lock
+        self._edited, self._meant = edited, meant
+
+    def add(self, name: str, xyz: Place, kind: int, *, snapped: bool) -> tuple[int, Label]:
+        """A new label, moved to the middle of what it is on if `snapped`; its number."""
+        with self._lock:
+            label = Label(name, self._placed(name, xyz, snapped), kind)
+            number = self._journal.labels.next_number
+            self._take(Step(f"add {_WORDS[kind]} {number}", {number: label}))
+        return number, label
+
+    def add_all(self, name: str, places: Sequence[Place], kind: int) -> None:
+        """Labels at suggestions that a person agrees with, or not; one step."""
+        with self._lock:
+            first = self._journal.labels.next_number
+            labels = {first + step: Label(name, self._inside(name, xyz), kind) for step, xyz in enumerate(places)}
+            what = "accept" if kind == PARTICLE else "reject"
+            if labels:
+                self._take(Step(f"{what} {counted(len(labels), 'suggestion')}", labels))
+
+    def move(self, number: int, xyz: Place, *, snapped: bool) -> Label:
+        """A label is put elsewhere."""
+        with self._lock:
+            old = self._label(number)
+            label = Label(old.tomogram, self._placed(old.tomogram, xyz, snapped), old.kind)
+            self._take(Step(f"move {_WORDS[old.kind]} {number}", {number: label}))
+        return label
+
+    def change_kind(self, number: int, kind: int) -> None:
+        """A label says the opposite."""
+        with self._lock:
+            old = self._label(number)
+            self._take(Step(f"change label {number}", {number: Label(old.tomogram, old.xyz, kind)}))
+
+    def remove(self, number: int) -> None:
+        """A label goes."""
+        with self._lock:
+            self._take(Step(f"remove {_WORDS[self._label(number).kind]} {number}", {number: None}))
+
+    def set_diameter(self, diameter: float) -> None:
+        """Particles have another size, voxels."""
+        if not SMALLEST <= diameter <= LARGEST:
+            raise UsageError(f"{diameter:g} voxels", where="size", expected=f"{SMALLEST:g} to {LARGEST:g}")
+        with self._lock:
+            self._take(Step("change the size", {}, float(diameter)))
+
+    def undo(self) -> None:
+        """Take the last step back."""
+        with self._lock:
+            self._keep(self._journal.undo)
+
+    def redo(self) -> None:
+        """Take the step again that was undone last."""
+        with self._lock:
+            self._keep(self._journal.redo)
+
+    def _take(self, step: Step) -> None:
+        if len(self._journal.labels.by_number.keys() | step.labels.keys()) > MOST_LABELS:
+            raise UsageError("too many labels", where="labels", expected=f"at most {MOST_LABELS}")
+        self._keep(lambda: self._journal.take(step))
+
+    def _keep(self, change: Callable[[], None]) -> None:
+        try:
+            change()
+        except MilopypError as error:
+            self.problem = str(error)
+            raise
+        self.problem = None
+        self._edited()
+
+    def _label(self, number: int) -> Label:
+        found = self._journal.labels.by_number.get(number)
+        if found is None or found.tomogram not in self._tomograms:
+            raise UsageError(f"no label {number}", where="labels", expected="one that is there")
+        return found
+
+    def _placed(self, name: str, xyz: Place, snapped: bool) -> Place:
+        inside = self._inside(name, xyz)
+        if not snapped:
+            return inside
+        last = np.array(self._tomograms[name].shape[::-1]) - 1
+        x, y, z = np.clip(self._meant(name, np.array(inside, np.float64)), 0, last).tolist()
+        return self._inside(name, (x, y, z))
+
+    def _inside(self, name: str, xyz: Place) -> Place:
+        size = self._tomograms[name].shape[::-1]
+        if not all(-0.5 <= value <= length - 0.5 for value, length in zip(xyz, size, strict=True)):
+            raise UsageError(f"{xyz} lies outside {name}", where="labels", expected=f"inside {size} voxels")
+        x, y, z = (round(float(value), 2) for value in xyz)
+        return (x, y, z)
