@@ -48,7 +48,8 @@ class How:
         """What is known of the picks of a tomogram."""
         from .formats.context import FormatContext
 
-        return FormatContext.of(header.frame, name, coords=self.coords, binning=self.binning, class_=self.class_)
+        known = {"coords": self.coords, "binning": self.binning, "class_": self.class_}
+        return FormatContext.of(header.frame, name, as_labels=True, **known)
 
 
 HOW = tuple(How.__dataclass_fields__)

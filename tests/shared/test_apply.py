@@ -213,6 +213,15 @@ def test_a_tomogram_that_is_only_named_has_no_picks() -> None:
     assert_picks("xzy", [])
 
 
+def test_a_tomogram_that_is_only_named_is_not_labelled() -> None:
+    save_all({"xyz": above("xyz", 0.5)})
+    Path(SAVED).write_text(Path(SAVED).read_text().replace("\n", "\n# tomograms:\txyz\txzy\n", 1))
+    write_tomograms()
+    outcome = run_line(f"milopyp prepare -d . -e .mrc -o round2 --picks {SAVED} --no-pictures")
+    assert (outcome.code, "xzy.mrc has no picks" in outcome.err) == (0, True)
+    assert list(read_coordinate_list("round2_train_coords.txt")) == ["xyz"]
+
+
 def test_undo_goes_back_by_one_list() -> None:
     save_all(of_one_each())
     apply()

@@ -54,6 +54,8 @@ class FormatContext:
         Of spheres in models, voxels.
     particle
         Name of the particle for formats that have one.
+    as_labels
+        What is read will be labels: a tomogram that a list names at its head, without a row, is not known to be empty.
     """
 
     order: str | None = None
@@ -70,6 +72,7 @@ class FormatContext:
     class_: str | None = None
     radius: float = 5.0
     particle: str = "particle"
+    as_labels: bool = False
 
     @classmethod
     def of(cls, frame: Frame, label: str, **more: Any) -> FormatContext:
