@@ -66,7 +66,7 @@ def serve(session: Session, listening: Listening, console: Console, *, browser: 
     address = f"http://{HOST}:{listening.port}/#token={token}"
     config = uvicorn.Config(
         make_app(session, token), log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1,
-        server_header=False, http="h11", h11_max_incomplete_event_size=1 << 16, ws="none",
+        server_header=False, http="h11", h11_max_incomplete_event_size=1 << 16, ws="none", log_config=None,
     )  # fmt: skip
     opens = _has_display() if browser is None else browser
     try:
