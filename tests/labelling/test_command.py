@@ -231,11 +231,11 @@ def test_news(page: Page) -> None:
 def test_two_windows_at_once(page: Page) -> None:
     """Clicks from everywhere at the same time: each is kept, under a number of its own."""
     with ThreadPoolExecutor(4) as pool:
-        clicks = [pool.submit(page.edit, "add", tomogram=0, xyz=[x, 20, 16], snap=False) for x in range(24)]
+        clicks = [pool.submit(page.edit, "add", tomogram=0, xyz=[3 * x, 20, 16], snap=False) for x in range(24)]
         numbers = [click.result()["id"] for click in clicks]
     assert len(set(numbers)) == 24
     assert sorted(row[0] for row in page.tomogram()["labels"]) == sorted(numbers)
-    assert sorted(row[1] for row in page.tomogram()["labels"]) == list(range(24))
+    assert sorted(row[1] for row in page.tomogram()["labels"]) == list(range(0, 72, 3))
     for _ in numbers:
         page.edit("undo")
     assert page.tomogram()["labels"] == []
@@ -265,3 +265,16 @@ def test_ctrl_c_at_once(folder: Path) -> None:
     with labelling("t/a.mrc --bbox 10", folder) as page:
         page.end()
     assert not list(folder.rglob("*.part"))
+
+
+def test_a_place_has_one_label(page: Page) -> None:
+    """Who says the opposite of a place, or the same again, replaces what was said; undo brings it back."""
+    first = page.edit("add", tomogram=0, xyz=[20, 20, 16], snap=False)["id"]
+    page.edit("add", tomogram=0, xyz=[40, 20, 16], snap=False)
+    page.edit("reject", tomogram=0, places=[[21, 20, 16], [60, 20, 16]])
+    assert [row[1:] for row in page.tomogram()["labels"]] == [[40, 20, 16, 1], [21, 20, 16, 0], [60, 20, 16, 0]]
+    page.edit("undo")
+    assert next(row[0] for row in page.tomogram()["labels"]) == first
+    for _ in range(2):
+        page.edit("undo")
+    assert page.tomogram()["labels"] == []

@@ -30,19 +30,23 @@ def jobs(tmp_path: Path) -> Jobs:
 
 def run(jobs: Jobs, *codes: str, done: object = None) -> Job:
     """Start a job and wait for its end."""
-    started = jobs.start("learn", "label-1", [*map(line, codes)], Path("m.onnx"), lambda: done() if done else None)  # type: ignore[operator]
+    started = jobs.start("learn", "label-1", [*map(line, codes)], Path("m.onnx"), lambda: done() if done else "")  # type: ignore[operator]
     wait_for(lambda: jobs.running is None)
     return jobs.all[started.number - 1]
 
 
 def test_a_job_that_ends_well(jobs: Jobs, tmp_path: Path) -> None:
     seen = []
-    job = run(jobs, "print('epoch 1/4'); open('here', 'w')", "print('done\\n\\n  12 picks  \\n')",
-              done=lambda: seen.append(jobs.all[0].state))  # fmt: skip
-    assert (job.state, job.share, job.made, job.text) == ("done", 1.0, "m.onnx", "12 picks")
+
+    def done() -> str:
+        seen.append((jobs.all[0].state, jobs.all[0].text))
+        return "12 picks in a"
+
+    job = run(jobs, "print('epoch 1/4'); open('here', 'w')", "print('done\\n\\n  12 picks  \\n')", done=done)
+    assert (job.state, job.share, job.made, job.text) == ("done", 1.0, "m.onnx", "12 picks in a")
     assert job.line == "milopyp learn 'my list.txt' && milopyp learn 'my list.txt'"
     assert (tmp_path / "here").exists()
-    assert seen == ["running"]
+    assert seen == [("running", "12 picks")]
     assert job.log == ()
 
 
@@ -90,7 +94,7 @@ def test_what_comes_after_it_fails(jobs: Jobs) -> None:
 
 
 def test_a_command_that_is_not_there(jobs: Jobs) -> None:
-    jobs.start("pick", "picks-1", [(["/no/such/program"], ["milopyp"])], Path("p"), lambda: None)
+    jobs.start("pick", "picks-1", [(["/no/such/program"], ["milopyp"])], Path("p"), str)
     wait_for(lambda: jobs.running is None)
     assert jobs.all[0].state == "failed"
     assert "/no/such/program" in jobs.all[0].text
@@ -100,10 +104,10 @@ SLEEPS = "import os; print(os.getpid(), flush=True); import time; time.sleep(100
 
 
 def test_one_at_a_time_until_it_is_stopped(jobs: Jobs) -> None:
-    job = jobs.start("learn", "label-1", [line(SLEEPS), line("open('never', 'w')")], Path("m"), lambda: None)
+    job = jobs.start("learn", "label-1", [line(SLEEPS), line("open('never', 'w')")], Path("m"), str)
     wait_for(lambda: jobs.all[0].text)
     with pytest.raises(UsageError, match="label-1 is at work"):
-        jobs.start("pick", "picks-1", [line("")], Path("p"), lambda: None)
+        jobs.start("pick", "picks-1", [line("")], Path("p"), str)
     jobs.stop(7)
     assert jobs.running is not None
     jobs.stop(job.number)
@@ -117,7 +121,7 @@ def test_one_at_a_time_until_it_is_stopped(jobs: Jobs) -> None:
 
 def test_the_end_of_the_server_is_the_end_of_the_job(jobs: Jobs) -> None:
     assert jobs.shutdown() is None
-    jobs.start("learn", "label-1", [line(SLEEPS)], Path("m"), lambda: None)
+    jobs.start("learn", "label-1", [line(SLEEPS)], Path("m"), str)
     wait_for(lambda: jobs.all[0].text)
     job = jobs.shutdown()
     assert job is not None
@@ -129,7 +133,7 @@ def test_the_end_of_the_server_is_the_end_of_the_job(jobs: Jobs) -> None:
 
 def test_ctrl_c_in_the_terminal_is_not_for_the_job(jobs: Jobs) -> None:
     """It has a group of its own: the server decides when it ends."""
-    jobs.start("learn", "label-1", [line(SLEEPS)], Path("m"), lambda: None)
+    jobs.start("learn", "label-1", [line(SLEEPS)], Path("m"), str)
     wait_for(lambda: jobs.all[0].text)
     assert os.getpgid(int(jobs.all[0].text)) != os.getpgid(0)
     os.kill(int(jobs.all[0].text), signal.SIGKILL)

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from milopyp_shared.errors import MilopypError, UsageError
 from milopyp_shared.lengths import LARGEST, SMALLEST
@@ -14,9 +15,10 @@ from milopyp_shared.tomogram import Tomogram
 from milopyp_shared.wording import counted
 
 from .journal import Journal
-from .labels import NOTHING, PARTICLE, Label, Place, Step
+from .labels import NOTHING, PARTICLE, Label, Place, Step, places
 
 MOST_LABELS = 100_000
+_SAME = 0.25  # diameters within which two labels would be of one place
 _WORDS = {PARTICLE: "label", NOTHING: "“none”"}
 
 
@@ -56,21 +58,22 @@ class Editing:
         self._edited, self._meant = edited, meant
 
     def add(self, name: str, xyz: Place, kind: int, *, snapped: bool) -> tuple[int, Label]:
-        """A new label, moved to the middle of what it is on if `snapped`; its number."""
+        """A new label, in the middle of what it is on if `snapped`, in place of one that was there; its number."""
         with self._lock:
             label = Label(name, self._placed(name, xyz, snapped), kind)
             number = self._journal.labels.next_number
-            self._take(Step(f"add {_WORDS[kind]} {number}", {number: label}))
+            self._take(Step(f"add {_WORDS[kind]} {number}", self._replaced(name, [label.xyz]) | {number: label}))
         return number, label
 
-    def add_all(self, name: str, places: Sequence[Place], kind: int) -> None:
+    def add_all(self, name: str, accepted: Sequence[Place], kind: int) -> None:
         """Labels at suggestions that a person agrees with, or not; one step."""
         with self._lock:
             first = self._journal.labels.next_number
-            labels = {first + step: Label(name, self._inside(name, xyz), kind) for step, xyz in enumerate(places)}
+            labels = {first + step: Label(name, self._inside(name, xyz), kind) for step, xyz in enumerate(accepted)}
             what = "accept" if kind == PARTICLE else "reject"
             if labels:
-                self._take(Step(f"{what} {counted(len(labels), 'suggestion')}", labels))
+                before = self._replaced(name, [label.xyz for label in labels.values()])
+                self._take(Step(f"{what} {counted(len(labels), 'suggestion')}", before | labels))
 
     def move(self, number: int, xyz: Place, *, snapped: bool) -> Label:
         """A label is put elsewhere."""
@@ -107,6 +110,15 @@ class Editing:
         """Take the step again that was undone last."""
         with self._lock:
             self._keep(self._journal.redo)
+
+    def _replaced(self, name: str, added: Sequence[Place]) -> dict[int, Label | None]:
+        """Labels that go because new ones say something of the same places."""
+        there = self._journal.labels.of(name)
+        if not there or not added:
+            return {}
+        away, _ = cKDTree(places(added)).query(places(label.xyz for _, label in there))
+        near = np.flatnonzero(np.asarray(away) < _SAME * self._journal.labels.diameter)
+        return {there[index][0]: None for index in near.tolist()}
 
     def _take(self, step: Step) -> None:
         if len(self._journal.labels.by_number.keys() | step.labels.keys()) > MOST_LABELS:

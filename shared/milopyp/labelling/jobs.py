@@ -83,7 +83,7 @@ class Jobs:
         """The one at work."""
         return next((job for job in self._jobs.values() if job.state == "running"), None)
 
-    def start(self, kind: Kind, name: str, lines: Sequence[Line], made: Path, done: Callable[[], None]) -> Job:
+    def start(self, kind: Kind, name: str, lines: Sequence[Line], made: Path, done: Callable[[], str]) -> Job:
         """Run command lines one after the other.
 
         Parameters
@@ -91,7 +91,7 @@ class Jobs:
         made
             What is there when all have ended well.
         done
-            Called then, before anybody sees that the job is done; what it raises is the job's error.
+            Called then, before the job is seen to be done: what it says stays; what it raises is the job's error.
 
         Raises
         ------
@@ -132,7 +132,7 @@ class Jobs:
                 self._process.kill()
         return job
 
-    def _run(self, number: int, lines: Sequence[Line], made: Path, done: Callable[[], None]) -> None:
+    def _run(self, number: int, lines: Sequence[Line], made: Path, done: Callable[[], str]) -> None:
         last: deque[str] = deque(maxlen=_LAST)
         try:
             for step, (words, _) in enumerate(lines):
@@ -141,11 +141,11 @@ class Jobs:
                     return self._set(number, state="stopped", text="stopped")
                 if code:
                     return self._failed(number, last)
-            done()
+            said = done()
         except Exception as error:  # a thread has nobody else to tell
             last.append(f"error: {error}")
             return self._failed(number, last)
-        self._set(number, state="done", share=1.0, made=str(made))
+        self._set(number, state="done", share=1.0, made=str(made), text=said)
 
     def _failed(self, number: int, last: deque[str]) -> None:
         errors = [line for line in last if line.startswith(("error: ", "internal error: "))]

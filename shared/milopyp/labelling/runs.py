@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
 
 from milopyp_inference.batch.reader import candidates_of, read_records
 from milopyp_shared.lists import ImageEntry, write_image_list
@@ -21,6 +24,8 @@ Line = tuple[list[str], list[str]]
 """A command: its words as they are run, and as a person would type them."""
 
 FEATURES = "features"
+MODEL, PICKS = "label-", "picks-"  # beginnings of names
+_OF_MODEL = "-picks"
 _MODULES = {
     "milopyp": "milopyp.cli",
     "milopyp-train": "milopyp_training.cli",
@@ -49,7 +54,7 @@ def free_name(out: Path, prefix: str, taken: Collection[str] = ()) -> str:
 
 def models(out: Path) -> list[str]:
     """Those that were made in a folder, the last one last."""
-    return sorted((path.stem for path in out.glob("label-*.onnx")), key=lambda name: (len(name), name))
+    return sorted((path.stem for path in out.glob(f"{MODEL}*.onnx")), key=lambda name: (len(name), name))
 
 
 def training(setting: Setting, name: str, method: Method, diameter: float, scale: float) -> list[Line]:
@@ -72,7 +77,7 @@ def training(setting: Setting, name: str, method: Method, diameter: float, scale
             ["milopyp-train", *labels, "--exp-id", name, "--no-export", *more],
             ["milopyp-export", f"exp/semi/{name}/model_last_contrastive.pth", "-o", model],
         ]
-    picking = ["milopyp-infer", ALL, "--model", model, "--out", f"{name}-picks", *setting.options()]
+    picking = ["milopyp-infer", ALL, "--model", model, "--out", f"{name}{_OF_MODEL}", *setting.options()]
     return [_line(words) for words in (*made, picking)]
 
 
@@ -85,16 +90,46 @@ def picking(setting: Setting, name: str, model: str, chosen: Sequence[str], scor
     return [_line(["milopyp-infer", images, "--model", f"{model}.onnx", "--out", name, *above, *setting.options()])]
 
 
-def answers(out: Path, name: str) -> dict[str, Picks]:
-    """What a model has found in the tomograms that were open when it was made, by name, best first.
+@dataclass(frozen=True)
+class Answer:
+    """What a run has found in a tomogram.
+
+    Attributes
+    ----------
+    picks
+        All candidates, best first.
+    score
+        Above which they were picked.
+    """
+
+    picks: Picks
+    score: float
+
+    @property
+    def count(self) -> int:
+        """Of those that were picked."""
+        return int(np.count_nonzero(self.picks.score > self.score))
+
+
+def sources(out: Path) -> list[str]:
+    """Runs in a folder that can be looked at: of models on what was open when they were made, and others."""
+    names = [path.parent.name for pattern in ("label-*-picks", "picks-*") for path in out.glob(f"{pattern}/run.json")]
+    return sorted((name.removesuffix(_OF_MODEL) for name in names), key=lambda name: (len(name), name))
+
+
+def answers(out: Path, name: str) -> dict[str, Answer]:
+    """What a source has found, by tomogram.
 
     Raises
     ------
     InputError
         Its run is gone, or damaged.
     """
-    run = out / f"{name}-picks"
-    return {record.name: candidates_of(run, record, LOWEST, MOST) for record in read_records(run)}
+    run = out / (f"{name}{_OF_MODEL}" if name.startswith(MODEL) else name)
+    return {
+        record.name: Answer(candidates_of(run, record, LOWEST, MOST), record.options.selection.threshold)
+        for record in read_records(run)
+    }
 
 
 def _line(words: list[str]) -> Line:

@@ -89,7 +89,7 @@ class _Pages:
             ("train", Train, lambda body, _: {"number": self._session.train(body.method)}),
             ("pick", Pick, self.pick),
             ("stop", Stop, lambda body, _: self._session.jobs.stop(body.number)),
-            ("source", Source, lambda body, _: self._session.use_model(body.model)),
+            ("source", Source, self.source),
             ("leave", Leave, lambda body, request: self._session.leave(_window(request), keep=body.keep)),
         ]
 
@@ -154,6 +154,10 @@ class _Pages:
             case Redo():
                 session.edits.redo()
         return {}
+
+    def source(self, body: Source, request: Request) -> None:
+        """Other suggestions are shown."""
+        self._session.show(body.model)
 
     def view(self, body: View, request: Request) -> None:
         """Another tomogram is looked at."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
 
@@ -15,6 +16,7 @@ from milopyp_shared.atomic import remove_leftovers
 from milopyp_shared.errors import MilopypError, UsageError
 from milopyp_shared.matching import exclude_near
 from milopyp_shared.picks import Picks
+from milopyp_shared.wording import counted
 
 from . import runs
 from .editing import Editing
@@ -60,9 +62,10 @@ class Session:
         self.number = self.revision = 1
         self._unsaved: str | None = None  # why lists cannot be written
         self._methods = runs.methods()
-        self.model: str | None = None
+        self.source: str | None = None  # of the suggestions; None: the clicks
         self._switched = 0  # times
-        self._answers: dict[str, Picks] = {}  # of the model, by tomogram
+        self._answers: dict[str, runs.Answer] = {}  # of the source, by tomogram
+        self._scores: dict[str, float | None] = {}  # that models suggest
         self._windows = Windows()
         self._lock = threading.RLock()
         self.edits = Editing(journal, setting.tomograms, self._lock, self._edited, self._meant)
@@ -79,6 +82,9 @@ class Session:
         self._writer.start()
         self._ask()
         self.look_at(0)
+        if model := self._model():
+            with suppress(MilopypError):  # what it has found may be gone
+                self.show(model)
 
     def state(self, window: str | None = None) -> dict[str, Any]:
         """All that is small; numbers of the page's contract."""
@@ -104,13 +110,16 @@ class Session:
                     {**{key: value for key, value in vars(job).items() if key != "log"}, "log": "\n".join(job.log)}
                     for job in running
                 ],
-                "model": self.model,
+                "model": self.source,
                 "models": runs.models(self.setting.out),
+                "sources": runs.sources(self.setting.out),
+                "picking": self._picking(),
             }
 
     def _tomogram(self, index: int) -> dict[str, Any]:
         name = self.setting.names[index]
         tomogram, shown = self.setting.tomograms[name], self.suggestions.shown[name]
+        answer = self._answers.get(name)
         z, y, x = tomogram.shape
         return {
             "index": index,
@@ -122,8 +131,9 @@ class Session:
             "features": shown.features,
             "copied": self.slices[index].share,
             "suggestions": self._version(shown),
-            "current": bool(self.model) or shown.revision == self.revision,
-            "score": shown.score,
+            "current": bool(self.source) or shown.revision == self.revision,
+            "score": answer.score if answer else None if self.source else shown.score,
+            "count": answer.count if answer else None,
             "error": shown.error,
         }
 
@@ -131,15 +141,15 @@ class Session:
         """Version and suggestions of a tomogram, best first, none near a label."""
         name = self.setting.names[index]
         with self._lock:
-            shown, model, labels = self.suggestions.shown[name], self.model, self._journal.labels
-            picks = shown.picks if model is None else self._answers.get(name, shown.picks[:0])
+            shown, labels, answer = self.suggestions.shown[name], self._journal.labels, self._answers.get(name)
+            picks = shown.picks if self.source is None else answer.picks if answer else shown.picks[:0]
             for kind in (PARTICLE, NOTHING):  # labels may be newer than the suggestions
                 picks = exclude_near(picks, labels.xyz(name, kind), labels.diameter / 2)
             return self._version(shown), picks
 
     def _version(self, shown: Shown) -> int:
         """Of the suggestions: another number when others are shown."""
-        return _PER_SOURCE * self._switched + (1 if self.model else shown.version)
+        return _PER_SOURCE * self._switched + (1 if self.source else shown.version)
 
     def look_at(self, index: int) -> None:
         """A tomogram is in view: what it lacks is made first."""
@@ -204,7 +214,7 @@ class Session:
             self._save()
             name, scale = self._free_name("label-"), self.suggestions.scale_of(labels.diameter)
             lines = runs.training(self.setting, name, method, labels.diameter, scale)
-            return self.jobs.start(method, name, lines, out / f"{name}.onnx", lambda: self.use_model(name)).number
+            return self.jobs.start(method, name, lines, out / f"{name}.onnx", lambda: self.show(name)).number
 
     def pick(self, indices: Sequence[int], score: float | None) -> int:
         """Pick tomograms with the model in use, or the last one that was made; the number of the job.
@@ -216,33 +226,49 @@ class Session:
         """
         with self._lock:
             out = self.setting.out
-            model = self.model or next(reversed(runs.models(out)), None)
+            model = self._model()
             if model is None:
                 raise UsageError("no model yet", where="picking", expected="a training before it")
             name, chosen = self._free_name("picks-"), [self.setting.names[index] for index in indices]
             lines = runs.picking(self.setting, name, model, chosen, score)
-            return self.jobs.start("pick", name, lines, out / name, lambda: None).number
+            return self.jobs.start("pick", name, lines, out / name, lambda: self.show(name)).number
 
     def _free_name(self, prefix: str) -> str:
         return runs.free_name(self.setting.out, prefix, {job.name for job in self.jobs.all})
 
-    def use_model(self, name: str | None) -> None:
-        """Show what a model has found in place of what the clicks suggest; None: the latter again.
+    def show(self, name: str | None) -> str:
+        """Show what a run has found in place of what the clicks suggest (None: the latter again); says what that is.
 
         Raises
         ------
         UsageError
-            There is no such model.
+            There is no such run.
         InputError
             What it has found is gone.
         """
-        if name is not None and name not in runs.models(self.setting.out):
-            raise UsageError(name, where="model", expected="one that was made here")
+        if name is not None and name not in runs.sources(self.setting.out):
+            raise UsageError(name, where="source", expected="a run that was made here")
         answers = {} if name is None else runs.answers(self.setting.out, name)
         with self._lock:
-            self.model, self._answers = name, answers
+            self.source, self._answers = name, answers
             self._switched += 1
         self._changed()
+        return ", ".join(f"{counted(answer.count, 'pick')} in {own}" for own, answer in answers.items())
+
+    def _model(self) -> str | None:
+        """The one that picks: that whose answers are shown, or the last one."""
+        models = runs.models(self.setting.out)
+        return self.source if self.source in models else next(reversed(models), None)
+
+    def _picking(self) -> dict[str, Any] | None:
+        """With which model, and above which score if nobody says another one."""
+        model = self._model()
+        if model is None:
+            return None
+        if model not in self._scores:
+            found = runs.answers(self.setting.out, model) if model in runs.sources(self.setting.out) else {}
+            self._scores[model] = next((answer.score for answer in found.values()), None)
+        return {"model": model, "score": self._scores[model]}
 
     def leave(self, window: str, *, keep: bool) -> None:
         """A page goes; a job that is not to go on without a page ends when none comes back."""
