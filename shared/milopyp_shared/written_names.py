@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from .formats.star import Block
 
 TOLERANCE = 0.05  # of sizes: programs round, and cut off what does not fit a binning
+_ROUNDED = 0.01  # how far a binning that is meant to be whole may lie from it
 _TOMOSTAR = ".tomostar"
 _SIZE = ("rlnTomoSizeX", "rlnTomoSizeY", "rlnTomoSizeZ")
-_PIXEL, _BINNING = "rlnTomoTiltSeriesPixelSize", "rlnTomoTomogramBinning"
+PIXEL, _BINNING = "rlnTomoTiltSeriesPixelSize", "rlnTomoTomogramBinning"
+OPTICS = ("rlnVoltage", "rlnSphericalAberration", "rlnAmplitudeContrast")
 REMEDY = "Name the tomograms in the column tomo_name of an image list for milopyp-infer, or leave --tomograms out."
 
 
@@ -34,11 +36,32 @@ class KnownTomogram:
         Of these, Angstrom.
     binning
         Of the tomogram that the list's program has reconstructed.
+    optics
+        What RELION's optics groups say: kV, spherical aberration (mm) and amplitude contrast, as they stand there.
     """
 
     size: Three | None = None
     pixel_size: float | None = None
     binning: float | None = None
+    optics: tuple[str, ...] = ()
+
+    def binning_of(self, size: tuple[int, int, int], voxel_size: float | None) -> float | None:
+        """The voxel of a tomogram, which does not contradict the list, over that which the list counts in.
+
+        It is that of the list, or a whole number, where what sizes and voxel sizes say lies near one: both are rounded.
+        None: the list does not say enough.
+        """
+        found = []
+        if self.size is not None:
+            found.append(sorted(mine / theirs for mine, theirs in zip(self.size, size, strict=True))[1])
+        if voxel_size and self.pixel_size:
+            found.append(voxel_size / self.pixel_size)
+        if not found:
+            return self.binning
+        if self.binning and abs(found[-1] / self.binning - 1) <= TOLERANCE:
+            return self.binning
+        whole = [round(each) for each in found if each > 0.5 and abs(each / round(each) - 1) <= _ROUNDED]
+        return float(whole[0]) if whole else found[-1]
 
     def doubt(self, size: tuple[int, int, int], voxel_size: float | None) -> str | None:
         """What does not fit a tomogram of `size` voxels (x, y, z) of `voxel_size` Angstrom, in words.
@@ -224,10 +247,13 @@ def _read_star(path: Path) -> dict[str, KnownTomogram]:
 
 
 def _figures(block: Block) -> list[KnownTomogram]:
-    rows = block.numbers([*_SIZE, _PIXEL, _BINNING]).tolist()
+    rows = block.numbers([*_SIZE, PIXEL, _BINNING, *OPTICS]).tolist()
+    said = all(label in block.labels for label in OPTICS)
+    optics = list(zip(*(block.words(label) for label in OPTICS), strict=True)) if said else [()] * len(rows)
     return [
         KnownTomogram(
-            (x, y, z) if min(x, y, z) > 0 else None, pixel if pixel > 0 else None, binning if binning > 0 else None
+            (x, y, z) if min(x, y, z) > 0 else None, pixel if pixel > 0 else None, binning if binning > 0 else None,
+            own,
         )
-        for x, y, z, pixel, binning in rows
-    ]
+        for (x, y, z, pixel, binning, *_), own in zip(rows, optics, strict=True)
+    ]  # fmt: skip
