@@ -62,7 +62,7 @@ def collect(
     runs: tuple[Path, ...], *, to: str, out: Path, overwrite: bool, class_names: str | None, names: str | None,
     tomograms: Path | None, turn: str | None, voxel_size: float | None, binning: float | None,
 ) -> None:  # fmt: skip
-    """Write the picks of whole runs as the files that the next program takes.
+    """Write the picks of runs as the next program takes them.
 
     RUN is a folder of milopyp-infer; its picks are taken as they are: of the threshold that was chosen, and with what
     milopyp apply has changed. Several runs are joined: of different tomograms, or, with --class-names, of different
