@@ -179,6 +179,20 @@ def test_warp_gets_names_of_its_tilt_series() -> None:
     same(table.query("rlnMicrographName == 'xzy.tomostar'")[VOXELS], in_file("xzy", wanted("xzy").xyz))
 
 
+def test_names_that_the_next_program_may_not_know_are_said() -> None:
+    Path("picks/records/xyz.json").write_text(
+        Path("picks/records/xyz.json").read_text().replace('"tomo_name": "xyz"', '"tomo_name": "xyz_10.00Apx"')
+    )
+    collect("picks --to warp")  # a name that somebody has chosen is as it is meant
+    for path in Path("picks").glob("**/xyz*"):
+        path.rename(path.with_name(path.name.replace("xyz", "rec_xyz")))
+    path = Path("picks/records/rec_xyz.json")
+    path.write_text(path.read_text().replace('"name": "xyz"', '"name": "rec_xyz"').replace("xyz_10.00Apx", "rec_xyz"))
+    assert "with --names series they are of xyz" in collect("picks --to warp --overwrite").out
+    collect("picks --to warp --names series --overwrite")
+    assert set(starfile.read("out/particles.star")["rlnMicrographName"]) == {"xyz.tomostar", "xzy.tomostar"}
+
+
 def test_dynamo_gets_one_table_with_its_map() -> None:
     run_line("milopyp threshold picks --format tbl")  # gives tomograms their numbers
     Path("picks/tomograms.doc").write_text(Path("picks/tomograms.doc").read_text().replace("2 ", "7 "))
@@ -290,7 +304,14 @@ def test_files_are_given_anew_only_when_asked() -> None:
     before = tree(Path("out"))
     assert run_line("milopyp collect picks --to list -o out").code == 2
     assert tree(Path("out")) == before
-    collect("picks --to list --overwrite")
+    assert not collect("picks --to list --overwrite").err
+
+
+def test_files_of_before_that_the_next_program_would_read_are_said() -> None:
+    collect("picks --to copick")
+    run_line("milopyp threshold picks --value 1")  # what was put in by hand stays
+    warned = collect("picks --to copick --overwrite").err
+    assert "out also holds ExperimentRuns/xzy/Picks/milopyp_1_particle.json: of an earlier call" in warned
 
 
 def test_the_records_of_the_run_stay_as_they_are() -> None:

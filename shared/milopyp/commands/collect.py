@@ -12,7 +12,7 @@ from milopyp_shared.axes import TURNS
 from milopyp_shared.commandline import Number, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import UsageError
-from milopyp_shared.names import NAMES
+from milopyp_shared.names import NAMES, listed
 from milopyp_shared.wording import counted
 
 if TYPE_CHECKING:
@@ -88,7 +88,9 @@ def collect(
     asked = Asked(program.word, program.unbinned, naming, turn, binning, voxel_size, _classes(class_names))
     found = collect_runs(runs, asked, console.warn)
     _say_doubts(found, program, console)
-    _write(found, program, asked, out, overwrite=overwrite)
+    if note := naming.note({own.record.name: own.label for own in found}, [program.word]):
+        console.say(note)
+    _write(found, program, asked, out, overwrite=overwrite, console=console)
     _say_counts(found, asked, console)
     number = sum(len(own.picks) for own in found)
     several = counted(len({own.label for own in found}), "tomogram")
@@ -129,7 +131,6 @@ def _refuse_idle(program: Program, to: str, naming: Mapping[str, object], binnin
 def _say_doubts(found: Sequence[Collected], program: Program, console: Console) -> None:
     """Say once what holds for many tomograms."""
     from milopyp_shared.formats.registry import axes_warning
-    from milopyp_shared.names import listed
 
     for doubt in dict.fromkeys(axes_warning([program.word], own.context.order) for own in found):
         if doubt:
@@ -146,7 +147,9 @@ def _say_doubts(found: Sequence[Collected], program: Program, console: Console) 
         )
 
 
-def _write(found: Sequence[Collected], program: Program, asked: Asked, out: Path, *, overwrite: bool) -> None:
+def _write(
+    found: Sequence[Collected], program: Program, asked: Asked, out: Path, *, overwrite: bool, console: Console
+) -> None:
     """Write all files, after what stands in the way of any has been found."""
     from milopyp_inference.batch.reader import run_files
     from milopyp_shared.atomic import make_folder
@@ -170,6 +173,10 @@ def _write(found: Sequence[Collected], program: Program, asked: Asked, out: Path
     for name, write in files.items():
         make_folder((out / name).parent)
         write(out / name)
+    folders = {out / Path(name).parts[0] for name in files if len(Path(name).parts) > 1}
+    there = {str(path.relative_to(out)) for folder in folders for path in folder.rglob("*") if path.is_file()}
+    if others := sorted(there - files.keys()):
+        console.warn(f"{out} also holds {listed(others)}: of an earlier call, or of something else")
 
 
 def _say_counts(found: Sequence[Collected], asked: Asked, console: Console) -> None:
