@@ -199,7 +199,8 @@ PROGRAMS: dict[str, Program] = {
     ),
     "warp": Program(
         "Warp", "warp", _star(conventions.write_warp),
-        "WarpTools ts_export_particles --input_star {folder}/particles.star --coords_angpix {voxel_size}",
+        "WarpTools ts_export_particles --settings warp_tiltseries.settings --input_star {folder}/particles.star "
+        "--coords_angpix {voxel_size}",
     ),
     "dynamo": Program(
         "Dynamo", "tbl", _dynamo,
