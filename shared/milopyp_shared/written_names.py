@@ -11,13 +11,15 @@ from .errors import ContradictionError, InputError, UsageError
 from .files import missing_file_error
 from .imod_header import Three
 from .names import NAMES, assign_all, bare, listed, series
+from .textfile import read_lines, to_number
 
 if TYPE_CHECKING:
     from .formats.star import Block
 
 TOLERANCE = 0.05  # of sizes: programs round, and cut off what does not fit a binning
 _ROUNDED = 0.01  # how far a binning that is meant to be whole may lie from it
-_TOMOSTAR = ".tomostar"
+_SERIES = {".tomostar": ("*",), ".aln": ("*",), ".edf": ("*", "*/*")}  # of Warp, AreTomo, etomo, and where they lie
+_NANOMETRES = "Setup.PixelSize="
 _SIZE = ("rlnTomoSizeX", "rlnTomoSizeY", "rlnTomoSizeZ")
 PIXEL, _BINNING = "rlnTomoTiltSeriesPixelSize", "rlnTomoTomogramBinning"
 OPTICS = ("rlnVoltage", "rlnSphericalAberration", "rlnAmplitudeContrast")
@@ -212,7 +214,9 @@ def _refuse_idle(option: str, formats: Collection[str]) -> None:
 
 
 def read_tomograms(path: Path) -> dict[str, KnownTomogram]:
-    """The tomograms of RELION's ``tomograms.star``, or of a folder of Warp's ``.tomostar`` files, by name.
+    """The tomograms of RELION's ``tomograms.star``, or of a folder of tilt series, by name.
+
+    These are Warp's ``.tomostar`` files, else AreTomo's ``.aln``, else etomo's ``.edf``, which says the pixel size.
 
     Raises
     ------
@@ -220,13 +224,41 @@ def read_tomograms(path: Path) -> dict[str, KnownTomogram]:
         It is missing, none of these, or names a tomogram twice.
     """
     if path.is_dir():
-        names = sorted(file.name for file in path.iterdir() if file.name.lower().endswith(_TOMOSTAR))
-        if not names:
-            raise InputError(f"holds no {_TOMOSTAR}", where=path, expected="a folder of Warp's tilt series")
-        return {name[: -len(_TOMOSTAR)]: KnownTomogram() for name in names}
+        return _of_folder(path)
     if not path.exists():
-        raise missing_file_error(path, "RELION's tomograms.star, or a folder of .tomostar files", "Check its name.")
+        raise missing_file_error(path, f"RELION's tomograms.star, or a folder of {_endings()} files", "Check its name.")
     return _read_star(path)
+
+
+def _of_folder(path: Path) -> dict[str, KnownTomogram]:
+    for ending, places in _SERIES.items():
+        known: dict[str, KnownTomogram] = {}
+        files = (file for place in places for file in path.glob(place) if file.name.lower().endswith(ending))
+        for file in sorted(files):
+            name = file.name[: -len(ending)]
+            if name in known:
+                raise InputError(
+                    f"{name} a second time", where=file, expected="a folder that has every tilt series once"
+                )
+            known[name] = KnownTomogram(pixel_size=_pixel_size(file)) if ending == ".edf" else KnownTomogram()
+        if known:
+            return known
+    raise InputError(
+        f"holds no {_endings()}", where=path, expected="a folder of the tilt series of Warp, AreTomo or etomo"
+    )
+
+
+def _pixel_size(path: Path) -> float | None:
+    """Angstrom, as etomo's file says it in nanometres; None where it does not."""
+    for number, line in read_lines(path):
+        if line.startswith(_NANOMETRES) and (word := line.removeprefix(_NANOMETRES).strip()):
+            return 10 * to_number(word, f"{path}, line {number}") or None
+    return None
+
+
+def _endings() -> str:
+    *first, last = _SERIES
+    return f"{', '.join(first)} or {last}"
 
 
 def _read_star(path: Path) -> dict[str, KnownTomogram]:

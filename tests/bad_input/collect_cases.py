@@ -89,7 +89,7 @@ CASES = [
     Case("collecting beside a list with a size that is no number", line("--to relion5 --tomograms t.star"), InputError,
          "t.star, line 8, rlnTomoSizeX", "a finite number with a decimal point", sizes("a many 128 64 2.5")),
     Case("collecting beside a list that is not there", line("--to relion5 --tomograms t.star"), InputError, "t.star",
-         "RELION's tomograms.star, or a folder of .tomostar files", picked("a.mrc")),
+         "RELION's tomograms.star, or a folder of .tomostar, .aln or .edf files", picked("a.mrc")),
     Case("collecting beside names and a list", line("--to relion5 --tomograms t.star --names series"), UsageError,
          "--names", "one of them: both say the names", both(picked("a.mrc"), tomograms("a"))),
     Case("collecting names for a STAR file that it cannot hold", line("--to warp"), InputError, "RUN", STAR_NAMES,

@@ -40,8 +40,9 @@ PROGRAM_WORDS = ("relion5", "relion4", "warp", "dynamo", "copick", "csv", "list"
 )  # fmt: skip
 @option(
     "--tomograms", type=click.Path(path_type=Path), metavar="PATH", group="Tomograms",
-    help="RELION's tomograms.star, or a folder of Warp's .tomostar files: says the names and, as far as it does, "
-    "pixel sizes, binning (for relion4) and optics groups; checked against the sizes of the tomograms.",
+    help="RELION's tomograms.star, or a folder of Warp's .tomostar, AreTomo's .aln or etomo's .edf files: says the "
+    "names and, as far as it does, pixel sizes, binning (for relion4) and optics groups; checked against the sizes of "
+    "the tomograms.",
 )  # fmt: skip
 @option(
     "--turn", type=click.Choice(TURNS), group="Tomograms",
