@@ -11,9 +11,10 @@ from pathlib import Path
 
 from milopyp_inference.batch.dynamo_map import MAP, plan_numbers
 from milopyp_inference.batch.folder_doubts import folder_doubts
+from milopyp_inference.batch.leases import Leases
 from milopyp_inference.batch.outputs import OutputFiles
 from milopyp_inference.batch.reader import picks_of, read_records
-from milopyp_inference.batch.records import Picked, find_summary
+from milopyp_inference.batch.records import RECORDS, Picked, find_summary
 from milopyp_inference.batch.stage import digests
 from milopyp_shared.axes import NO_TURN
 from milopyp_shared.errors import ContradictionError, InputError, UsageError
@@ -119,7 +120,7 @@ def _of_run(run: Path, asked: Asked, number: int | None, warn: Callable[[str], N
     if not any(len(own.picks) for own in found):
         raise InputError(
             f"holds no picks, in {counted(len(found), 'tomogram')}", where=run, expected="a run with picks",
-            remedy="Choose a lower threshold with milopyp threshold.",
+            remedy="Choose a lower threshold: milopyp threshold, or --out-thresh of milopyp-infer.",
         )  # fmt: skip
     particle = asked.kinds[number - 1] if number else "particle"
     return [replace(own, context=_counted(own.context, asked, particle)) for own in found]
@@ -203,6 +204,8 @@ def _refuse_other(own: Collected, other: Collected) -> None:
 
 def _say_doubts(run: Path, records: Sequence[Picked], warn: Callable[[str], None]) -> None:
     """Say what a run lacks, what is doubtful there, and what a person has changed that is not collected."""
+    if at_work := Leases(run / RECORDS).all_taken():
+        warn(f"{run}: somebody is picking {listed(at_work)}: what is not finished is not collected")
     summary = find_summary(run)
     if summary is not None:
         for doubt in folder_doubts(run, summary):

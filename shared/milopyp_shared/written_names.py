@@ -252,7 +252,7 @@ def _pixel_size(path: Path) -> float | None:
     """Angstrom, as etomo's file says it in nanometres; None where it does not."""
     for number, line in read_lines(path):
         if line.startswith(_NANOMETRES) and (word := line.removeprefix(_NANOMETRES).strip()):
-            return 10 * to_number(word, f"{path}, line {number}") or None
+            return max(10 * to_number(word, f"{path}, line {number}"), 0.0) or None
     return None
 
 

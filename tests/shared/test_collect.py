@@ -16,12 +16,14 @@ import starfile
 
 from milopyp.commands.collect import PROGRAM_WORDS
 from milopyp.file_sets import PROGRAMS
+from milopyp_inference.batch.leases import Leases
 from milopyp_inference.batch.reader import read_records
 from milopyp_shared.formats.candidates import read_candidates
 from milopyp_shared.lists import read_pick_list
 from milopyp_shared.picks import Picks
 from running import Outcome, run_line, tree
-from threshold_toys import change, cut, write_run
+from threshold_toys import change, cut, write_run, write_tomograms
+from toys import TOY
 
 SIZES = {"xyz": (80, 64, 32), "xzy": (80, 32, 64)}  # of the files
 LABELS = ("rlnTomoName", "rlnTomoSizeX", "rlnTomoSizeY", "rlnTomoSizeZ", "rlnTomoTiltSeriesPixelSize")
@@ -297,6 +299,36 @@ def test_what_is_not_collected_is_said() -> None:
     assert "xyz.mod changed since milopyp wrote them" in outcome.err
     assert "without picks, and left out: xzy (picks)" in outcome.out
     assert set(starfile.read("out/import.star", always_dict=True)["coordinate_files"]["rlnTomoName"]) == {"xyz"}
+
+
+def test_a_run_that_somebody_works_on() -> None:
+    with Leases(Path("picks/records")) as leases:
+        leases.acquire("new")
+        assert "somebody is picking new" in collect("picks --to csv").err
+
+
+def test_voxel_sizes_that_no_header_says() -> None:
+    collect("picks --to relion5")
+    before = Path("out/particles.star").read_bytes()
+    for path in Path("picks/records").glob("*.json"):
+        record = json.loads(path.read_text())
+        record["frame"]["voxel_size"] = record["frame"]["placement"]["voxel_size"] = None
+        path.write_text(json.dumps(record))
+    assert "--voxel-size" in run_line("milopyp collect picks --to relion5 -o other").err
+    collect("picks --to relion5 --voxel-size 10 --overwrite")
+    assert Path("out/particles.star").read_bytes() == before
+
+
+def test_picks_of_the_published_program_are_those_of_its_text() -> None:
+    write_tomograms()
+    options = "--published --out-thresh 0.01 --cutoff-z 2"
+    assert run_line(f"milopyp-infer xyz.mrc xzy.mrc --model {TOY} --threads 1 --out published {options}").code == 0
+    collect("published --to csv")
+    table = pandas.read_csv("out/particles.csv")
+    for name in SIZES:
+        text = np.loadtxt(f"published/{name}.txt", ndmin=2)
+        assert len(text)
+        same(table.query(f"tomogram == '{name}'")[["x", "z", "y"]], text)
 
 
 def test_files_are_given_anew_only_when_asked() -> None:
