@@ -19,6 +19,7 @@ from milopyp_inference.batch.stage import digests
 from milopyp_shared.axes import NO_TURN
 from milopyp_shared.errors import ContradictionError, InputError, UsageError
 from milopyp_shared.formats.context import FormatContext
+from milopyp_shared.formats.dynamo import read_doc
 from milopyp_shared.formats.registry import DYNAMO
 from milopyp_shared.names import listed, reduced
 from milopyp_shared.picks import Picks
@@ -163,12 +164,28 @@ def _size(context: FormatContext) -> tuple[int, int, int]:
     return context.size
 
 
+def dynamo_map(found: Sequence[Collected]) -> dict[int, str]:
+    """The lines of the map of a Dynamo table: as the run's own map has them, else the tomograms' paths."""
+    place = _with_map([own.run for own in found])
+    known = read_doc(place / MAP) if (place / MAP).exists() else {}
+    paths: dict[int, str] = {}
+    for own in found:
+        if (number := own.context.dynamo_tomogram) is not None:
+            paths.setdefault(number, known.get(number, own.record.input.path))
+    return paths
+
+
+def _with_map(runs: Sequence[Path]) -> Path:
+    """The first run that has a map, else the first."""
+    return next((run for run in runs if (run / MAP).exists()), runs[0])
+
+
 def _numbered(found: Sequence[Collected], runs: Sequence[Path]) -> list[Collected]:
     """With the numbers of Dynamo's tables: those of the first run that has some, then the next ones."""
     paths: dict[str, str] = {}
     for own in found:
         paths.setdefault(own.label, own.record.input.path)
-    numbers = plan_numbers(next((run for run in runs if (run / MAP).exists()), runs[0]), paths.values())
+    numbers = plan_numbers(_with_map(runs), paths.values())
     return [replace(own, context=replace(own.context, dynamo_tomogram=numbers[paths[own.label]])) for own in found]
 
 

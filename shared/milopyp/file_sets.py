@@ -16,10 +16,12 @@ from pathlib import Path, PurePosixPath
 from milopyp_shared.atomic import write_text
 from milopyp_shared.errors import InputError
 from milopyp_shared.formats import conventions, star
+from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.dynamo import write_doc
 from milopyp_shared.formats.registry import check_names
 from milopyp_shared.lists import SCORE, check_image_name, write_coordinate_list
 from milopyp_shared.names import listed
+from milopyp_shared.picks import Picks
 from milopyp_shared.textfile import fixed
 from milopyp_shared.written_names import OPTICS, PIXEL, KnownTomogram
 
@@ -40,8 +42,8 @@ class FileSet:
         Picks, none of them empty, and what is known beside them; the same tomogram once for each class.
     known
         What a list of tomograms says, by the name that they are written with.
-    paths
-        Of the tomograms, by their number in Dynamo's tables.
+    map
+        Lines of the map of Dynamo's table, by number.
     classes
         Names of the particles, by class number less 1.
     folder
@@ -51,14 +53,16 @@ class FileSet:
     tomograms: conventions.Tomograms
     folder: Path
     known: Mapping[str, KnownTomogram] = field(default_factory=dict)
-    paths: Mapping[int, str] = field(default_factory=dict)
+    map: Mapping[int, str] = field(default_factory=dict)
     classes: Sequence[str] = ()
 
     @property
     def by_name(self) -> dict[str, conventions.Tomograms]:
         """The picks of each tomogram."""
-        names = dict.fromkeys(context.label for _, context in self.tomograms)
-        return {name: [own for own in self.tomograms if own[1].label == name] for name in names}
+        groups: dict[str, list[tuple[Picks, FormatContext]]] = {}
+        for own in self.tomograms:
+            groups.setdefault(own[1].label, []).append(own)
+        return {**groups}
 
     @property
     def optics(self) -> dict[str, dict[str, str]]:
@@ -132,7 +136,7 @@ def _dynamo(of: FileSet) -> Plan:
     """One table, and its map."""
     return {
         "particles.tbl": partial(conventions.write_tables, tomograms=of.tomograms),
-        "particles.doc": partial(write_doc, tomograms=of.paths),
+        "particles.doc": partial(write_doc, tomograms=of.map),
     }
 
 
@@ -189,8 +193,8 @@ def _list(of: FileSet) -> Plan:
 PROGRAMS: dict[str, Program] = {
     "relion5": Program(
         "RELION 5", "relion5", _relion5,
-        "Extract subtomos takes {folder}/particles.star with your tomograms.star; or import {folder}/import.star "
-        "(its paths count from here: run this in RELION's project folder)",
+        "Extract subtomos takes {folder}/particles.star with your tomograms.star; or import {folder}/import.star, "
+        "whose paths begin as --out does, and count from RELION's project folder",
     ),
     "relion4": Program(
         "RELION 4", "relion4", _star(conventions.write_relion4),

@@ -197,10 +197,11 @@ def test_names_that_the_next_program_may_not_know_are_said() -> None:
 
 def test_dynamo_gets_one_table_with_its_map() -> None:
     run_line("milopyp threshold picks --format tbl")  # gives tomograms their numbers
-    Path("picks/tomograms.doc").write_text(Path("picks/tomograms.doc").read_text().replace("2 ", "7 "))
+    Path("picks/tomograms.doc").write_text(Path("picks/tomograms.doc").read_text().replace("2 ", "7 /theirs"))
     collect("picks --to dynamo")
     table = dynamotable.read("out/particles.tbl")
     assert table["tag"].tolist() == list(range(1, len(table) + 1))
+    assert Path("out/particles.doc").read_text() == Path("picks/tomograms.doc").read_text()
     paths = {
         int(line.split()[0]): Path(line.split()[1]).stem for line in Path("out/particles.doc").read_text().splitlines()
     }

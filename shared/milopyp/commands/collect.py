@@ -157,6 +157,7 @@ def _write(
     from milopyp_shared.formats.registry import check_needs
     from milopyp_shared.overwrite import refuse_existing
 
+    from ..collecting import dynamo_map
     from ..file_sets import FileSet, plan
     from ..judged import is_run
 
@@ -165,9 +166,8 @@ def _write(
         check_needs(program.word, own.context, out, writing=True)
     if out.is_dir() and is_run(out):
         raise UsageError("is a run", where=out, expected="a folder for the files alone", remedy="Choose another --out.")
-    paths = {own.context.dynamo_tomogram or 0: own.record.input.path for own in kept}
-    known = asked.naming.known
-    files = plan(program, FileSet([(own.picks, own.context) for own in kept], out, known, paths, asked.kinds))
+    picks = [(own.picks, own.context) for own in kept]
+    files = plan(program, FileSet(picks, out, asked.naming.known, dynamo_map(kept), asked.kinds))
     inputs = [path for run in dict.fromkeys(own.run for own in found) for path in run_files(run)]
     for name in files:
         refuse_existing(out / name, overwrite=overwrite, inputs=[*inputs, *filter(None, [asked.naming.path])])
