@@ -58,7 +58,8 @@ PUBLISHED = "As the published program picks (with --published only)"
 )  # fmt: skip
 @option(
     "--tomograms", type=click.Path(path_type=Path), metavar="PATH", group="Output",
-    help="The same names from RELION's tomograms.star, or from a folder of Warp's .tomostar files.",
+    help="The same names from RELION's tomograms.star, or from a folder of Warp's .tomostar, AreTomo's .aln or "
+    "etomo's .edf files.",
 )  # fmt: skip
 @option("--overwrite", is_flag=True, group="Output", help="Pick again what is already done.")
 @option(

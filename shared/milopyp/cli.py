@@ -19,6 +19,7 @@ COMMANDS = (
     "show",
     "evaluate",
     "convert",
+    "collect",
     "threshold",
     "report",
     "apply",

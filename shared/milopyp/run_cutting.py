@@ -11,7 +11,6 @@ from msgspec import structs
 from milopyp_inference.batch.chosen import parts_of, with_parts
 from milopyp_inference.batch.cutting import cut_picks
 from milopyp_inference.batch.dynamo_map import keep_numbers, plan_numbers
-from milopyp_inference.batch.leases import SUFFIX as LEASE
 from milopyp_inference.batch.leases import Leases
 from milopyp_inference.batch.outputs import OutputFiles, format_context
 from milopyp_inference.batch.records import (
@@ -108,8 +107,7 @@ def _take(leases: Leases, run: Path, folder: Path, before: Sequence[Picked]) -> 
     UsageError
         Somebody picks in the run, or has done so since its records were read.
     """
-    others = Leases(run / RECORDS)
-    at_work = [path.stem for path in (run / RECORDS).glob(f"*{LEASE}") if others.is_taken(path.stem)]
+    at_work = Leases(run / RECORDS).all_taken()
     taken = [] if at_work else [own.name for own in before if not leases.acquire(own.name)]
     changed = [own.name for own in before if load_record(record_path(run, own.name)) != own]
     if found := at_work or taken or changed:

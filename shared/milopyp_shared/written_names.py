@@ -11,14 +11,18 @@ from .errors import ContradictionError, InputError, UsageError
 from .files import missing_file_error
 from .imod_header import Three
 from .names import NAMES, assign_all, bare, listed, series
+from .textfile import read_lines, to_number
 
 if TYPE_CHECKING:
     from .formats.star import Block
 
 TOLERANCE = 0.05  # of sizes: programs round, and cut off what does not fit a binning
-_TOMOSTAR = ".tomostar"
+_ROUNDED = 0.01  # how far a binning that is meant to be whole may lie from it
+_SERIES = {".tomostar": ("*",), ".aln": ("*",), ".edf": ("*", "*/*")}  # of Warp, AreTomo, etomo, and where they lie
+_NANOMETRES = "Setup.PixelSize="
 _SIZE = ("rlnTomoSizeX", "rlnTomoSizeY", "rlnTomoSizeZ")
-_PIXEL, _BINNING = "rlnTomoTiltSeriesPixelSize", "rlnTomoTomogramBinning"
+PIXEL, _BINNING = "rlnTomoTiltSeriesPixelSize", "rlnTomoTomogramBinning"
+OPTICS = ("rlnVoltage", "rlnSphericalAberration", "rlnAmplitudeContrast")
 REMEDY = "Name the tomograms in the column tomo_name of an image list for milopyp-infer, or leave --tomograms out."
 
 
@@ -34,11 +38,32 @@ class KnownTomogram:
         Of these, Angstrom.
     binning
         Of the tomogram that the list's program has reconstructed.
+    optics
+        What RELION's optics groups say: kV, spherical aberration (mm) and amplitude contrast, as they stand there.
     """
 
     size: Three | None = None
     pixel_size: float | None = None
     binning: float | None = None
+    optics: tuple[str, ...] = ()
+
+    def binning_of(self, size: tuple[int, int, int], voxel_size: float | None) -> float | None:
+        """The voxel of a tomogram, which does not contradict the list, over that which the list counts in.
+
+        It is that of the list, or a whole number, where what sizes and voxel sizes say lies near one: both are rounded.
+        None: the list does not say enough.
+        """
+        found = []
+        if self.size is not None:
+            found.append(sorted(mine / theirs for mine, theirs in zip(self.size, size, strict=True))[1])
+        if voxel_size and self.pixel_size:
+            found.append(voxel_size / self.pixel_size)
+        if not found:
+            return self.binning
+        if self.binning and abs(found[-1] / self.binning - 1) <= TOLERANCE:
+            return self.binning
+        whole = [round(each) for each in found if each > 0.5 and abs(each / round(each) - 1) <= _ROUNDED]
+        return float(whole[0]) if whole else found[-1]
 
     def doubt(self, size: tuple[int, int, int], voxel_size: float | None) -> str | None:
         """What does not fit a tomogram of `size` voxels (x, y, z) of `voxel_size` Angstrom, in words.
@@ -189,7 +214,9 @@ def _refuse_idle(option: str, formats: Collection[str]) -> None:
 
 
 def read_tomograms(path: Path) -> dict[str, KnownTomogram]:
-    """The tomograms of RELION's ``tomograms.star``, or of a folder of Warp's ``.tomostar`` files, by name.
+    """The tomograms of RELION's ``tomograms.star``, or of a folder of tilt series, by name.
+
+    These are Warp's ``.tomostar`` files, else AreTomo's ``.aln``, else etomo's ``.edf``, which says the pixel size.
 
     Raises
     ------
@@ -197,13 +224,41 @@ def read_tomograms(path: Path) -> dict[str, KnownTomogram]:
         It is missing, none of these, or names a tomogram twice.
     """
     if path.is_dir():
-        names = sorted(file.name for file in path.iterdir() if file.name.lower().endswith(_TOMOSTAR))
-        if not names:
-            raise InputError(f"holds no {_TOMOSTAR}", where=path, expected="a folder of Warp's tilt series")
-        return {name[: -len(_TOMOSTAR)]: KnownTomogram() for name in names}
+        return _of_folder(path)
     if not path.exists():
-        raise missing_file_error(path, "RELION's tomograms.star, or a folder of .tomostar files", "Check its name.")
+        raise missing_file_error(path, f"RELION's tomograms.star, or a folder of {_endings()} files", "Check its name.")
     return _read_star(path)
+
+
+def _of_folder(path: Path) -> dict[str, KnownTomogram]:
+    for ending, places in _SERIES.items():
+        known: dict[str, KnownTomogram] = {}
+        files = (file for place in places for file in path.glob(place) if file.name.lower().endswith(ending))
+        for file in sorted(files):
+            name = file.name[: -len(ending)]
+            if name in known:
+                raise InputError(
+                    f"{name} a second time", where=file, expected="a folder that has every tilt series once"
+                )
+            known[name] = KnownTomogram(pixel_size=_pixel_size(file)) if ending == ".edf" else KnownTomogram()
+        if known:
+            return known
+    raise InputError(
+        f"holds no {_endings()}", where=path, expected="a folder of the tilt series of Warp, AreTomo or etomo"
+    )
+
+
+def _pixel_size(path: Path) -> float | None:
+    """Angstrom, as etomo's file says it in nanometres; None where it does not."""
+    for number, line in read_lines(path):
+        if line.startswith(_NANOMETRES) and (word := line.removeprefix(_NANOMETRES).strip()):
+            return max(10 * to_number(word, f"{path}, line {number}"), 0.0) or None
+    return None
+
+
+def _endings() -> str:
+    *first, last = _SERIES
+    return f"{', '.join(first)} or {last}"
 
 
 def _read_star(path: Path) -> dict[str, KnownTomogram]:
@@ -224,10 +279,13 @@ def _read_star(path: Path) -> dict[str, KnownTomogram]:
 
 
 def _figures(block: Block) -> list[KnownTomogram]:
-    rows = block.numbers([*_SIZE, _PIXEL, _BINNING]).tolist()
+    rows = block.numbers([*_SIZE, PIXEL, _BINNING, *OPTICS]).tolist()
+    said = all(label in block.labels for label in OPTICS)
+    optics = list(zip(*(block.words(label) for label in OPTICS), strict=True)) if said else [()] * len(rows)
     return [
         KnownTomogram(
-            (x, y, z) if min(x, y, z) > 0 else None, pixel if pixel > 0 else None, binning if binning > 0 else None
+            (x, y, z) if min(x, y, z) > 0 else None, pixel if pixel > 0 else None, binning if binning > 0 else None,
+            own,
         )
-        for x, y, z, pixel, binning in rows
-    ]
+        for (x, y, z, pixel, binning, *_), own in zip(rows, optics, strict=True)
+    ]  # fmt: skip

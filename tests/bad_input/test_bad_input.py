@@ -17,6 +17,7 @@ import torch
 from bad_input import (
     apply_cases,
     builders,
+    collect_cases,
     convert_cases,
     evaluate_cases,
     every_file_cases,
@@ -49,6 +50,7 @@ CASES = [
         prepare_and_evaluate_cases,
         evaluate_cases,
         convert_cases,
+        collect_cases,
         apply_cases,
         every_file_cases,
         hostile_cases,

@@ -156,6 +156,14 @@ def for_threshold() -> None:
     path.write_text("\n".join(["x,y,z,score", *rows]) + "\n")
 
 
+def for_collect() -> None:
+    run_of(["TS_01", "TS_02"])
+    shutil.copytree("picks", "picks_b")
+    labels = ("Name", "TiltSeriesPixelSize", "SizeX", "SizeY", "SizeZ")
+    head = "".join(f"_rlnTomo{label}\n" for label in labels)
+    Path("tomograms.star").write_text(f"data_global\nloop_\n{head}TS_01 2.5 384 320 96\nTS_02 2.5 384 320 96\n")
+
+
 def for_report() -> None:
     write_coordinate_list("coords_test.txt", run_of(["tomo_3"]))
 
@@ -217,7 +225,7 @@ def for_labelling() -> None:
 SCENES: dict[str, Callable[[], object]] = {
     "prepare": for_prepare, "show": for_show, "evaluate": for_evaluate, "convert": for_convert,
     "learn": for_learning, "threshold": for_threshold, "report": for_report, "apply": for_apply,
-    "phantom": for_phantoms, "label": for_labelling,
+    "collect": for_collect, "phantom": for_phantoms, "label": for_labelling,
     "milopyp-train": for_training, "milopyp-export": for_export, "milopyp-infer": for_picking,
 }  # fmt: skip
 

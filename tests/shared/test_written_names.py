@@ -228,6 +228,41 @@ def test_single_values_and_lists_that_are_none(tmp_path: Path) -> None:
         read_tomograms(Path("gone"))
 
 
+def test_folders_of_tilt_series_of_other_programs(tmp_path: Path) -> None:
+    for name in ("TS_01.aln", "TS_02.aln", "TS_01_Vol.mrc", "TS_01_Imod/TS_01_st.edf"):
+        (tmp_path / "aretomo" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "aretomo" / name).touch()
+    assert read_tomograms(tmp_path / "aretomo") == {"TS_01": KnownTomogram(), "TS_02": KnownTomogram()}
+    for name, pixel in (("TS_01", "0.25"), ("TS_02", "")):
+        (tmp_path / "imod" / name).mkdir(parents=True)
+        (tmp_path / "imod" / name / f"{name}.edf").write_text(f"Setup.DatasetName={name}\nSetup.PixelSize={pixel}\n")
+        (tmp_path / "imod" / name / f"{name}.edf~").touch()
+    known = read_tomograms(tmp_path / "imod")
+    assert known == {"TS_01": KnownTomogram(pixel_size=2.5), "TS_02": KnownTomogram()}
+    assert known["TS_01"].binning_of((96, 80, 24), 10.01) == 4
+    (tmp_path / "imod" / "TS_02.edf").touch()
+    with pytest.raises(InputError, match="TS_02 a second time"):
+        read_tomograms(tmp_path / "imod")
+
+
+@pytest.mark.parametrize(
+    ("known", "size", "voxel_size", "binning"),
+    [
+        (KnownTomogram((384, 320, 96), 2.475), (96, 80, 24), 10.0, 4.0),  # a header that is rounded
+        (KnownTomogram((4092, 4092, 1200), 1.35), (552, 552, 162), 10.0, 10 / 1.35),  # AreTomo, -OutBin 7.4074
+        (KnownTomogram((4092, 4092, 1200), 1.35, 7.4), (552, 552, 162), 10.0, 7.4),
+        (KnownTomogram((384, 320, 96), 2.5, 4.0), (48, 40, 12), 20.0, 8.0),  # binned more than the list's own
+        (KnownTomogram(None, 2.5, 4.0), (96, 80, 24), None, 4.0),
+        (KnownTomogram((384, 320, 96)), (96, 80, 24), None, 4.0),
+        (KnownTomogram(), (96, 80, 24), 10.0, None),
+    ],
+)
+def test_binning_by_a_list(
+    known: KnownTomogram, size: tuple[int, int, int], voxel_size: float | None, binning: float | None
+) -> None:
+    assert known.binning_of(size, voxel_size) == binning
+
+
 def test_an_image_list_may_say_the_names(tmp_path: Path) -> None:
     path = tmp_path / "list.txt"
     path.write_text(f"image_name rec_path tomo_name\na {WARP[0]}.mrc TS_01\nb {WARP[1]}.mrc b\n")

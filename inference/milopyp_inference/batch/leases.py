@@ -78,6 +78,10 @@ class Leases:
         except FileNotFoundError:
             return False
 
+    def all_taken(self) -> list[str]:
+        """The names of tomograms that a process which may be alive has."""
+        return sorted(path.stem for path in self._folder.glob(f"*{SUFFIX}") if self.is_taken(path.stem))
+
     def clear(self, name: str) -> None:
         """Remove what a dead process may have left of a tomogram that is done."""
         path = self._path(name)

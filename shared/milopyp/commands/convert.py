@@ -44,7 +44,8 @@ FORMAT_WORDS = ("txt", "mod", "csv", "list", "relion4", "relion5", "warp", "tbl"
 )  # fmt: skip
 @option(
     "--tomograms", type=click.Path(path_type=Path), metavar="PATH",
-    help="Write the name that RELION's tomograms.star, or a folder of Warp's .tomostar files, has for the tomogram.",
+    help="Write the name that RELION's tomograms.star, or a folder of Warp's .tomostar, AreTomo's .aln or etomo's .edf "
+    "files, has for the tomogram.",
 )  # fmt: skip
 @option(
     "--tomogram", multiple=True, metavar="FILE", group="Tomogram",

@@ -72,7 +72,8 @@ class Changes:
 )  # fmt: skip
 @option(
     "--tomograms", type=click.Path(path_type=Path), metavar="PATH",
-    help="The same names from RELION's tomograms.star, or from a folder of Warp's .tomostar files.",
+    help="The same names from RELION's tomograms.star, or from a folder of Warp's .tomostar, AreTomo's .aln or "
+    "etomo's .edf files.",
 )  # fmt: skip
 @option(
     "--plot", type=click.Path(path_type=Path), metavar="FILE.png",

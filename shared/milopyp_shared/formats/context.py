@@ -50,6 +50,8 @@ class FormatContext:
         Number of the first voxel, number of the tomogram (None: the only one, or 1).
     class_
         Number or name of the only class to read; None: all that the file allows to be taken together.
+    class_number, optics_group
+        Of the picks that are written into a STAR file or a Dynamo table; None: nothing is said.
     radius
         Of spheres in models, voxels.
     particle
@@ -70,6 +72,8 @@ class FormatContext:
     dynamo_zero: int = 1
     dynamo_tomogram: int | None = None
     class_: str | None = None
+    class_number: int | None = None
+    optics_group: int | None = None
     radius: float = 5.0
     particle: str = "particle"
     as_labels: bool = False

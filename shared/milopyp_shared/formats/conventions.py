@@ -194,7 +194,11 @@ def _binned(picks: Picks, context: FormatContext, path: Path) -> Floats:
 def _write_star(
     path: Path, tomograms: Tomograms, numbers: Callable[[Picks, FormatContext, Path], Floats], **table: Any
 ) -> None:
-    rows = [(context.label, numbers(picks, context, path), picks.score) for picks, context in tomograms]
+    rows = []
+    for picks, context in tomograms:
+        said = {star.CLASS: context.class_number, star.OPTICS_GROUP: context.optics_group}
+        known = {label: number for label, number in said.items() if number is not None}
+        rows.append(star.Written(context.label, numbers(picks, context, path), picks.score, known))
     star.write_particles(path, rows, **table)
 
 
@@ -215,9 +219,12 @@ def place_centred(particles: star.Particles, context: FormatContext, path: Path)
     return _named(_inside(columns, particles.score, context), particles.name)
 
 
-def write_relion5(path: Path, tomograms: Tomograms) -> None:
-    """As `read_relion5`."""
-    _write_star(path, tomograms, _from_centre, block="particles", name_label=star.TOMOGRAM, coordinates=star.CENTRED)
+def write_relion5(path: Path, tomograms: Tomograms, optics: Sequence[Mapping[str, str]] = ()) -> None:
+    """As `read_relion5`; with `optics` groups where there are some."""
+    _write_star(
+        path, tomograms, _from_centre, block="particles", name_label=star.TOMOGRAM, coordinates=star.CENTRED,
+        optics=optics,
+    )  # fmt: skip
 
 
 def _from_centre(picks: Picks, context: FormatContext, path: Path) -> Floats:
@@ -240,9 +247,17 @@ def place_table(table: dynamo.DynamoTable, context: FormatContext, path: Path) -
 
 def write_tbl(path: Path, picks: Picks, context: FormatContext) -> None:
     """As `read_tbl`, without shifts."""
-    voxels = _columns(picks, context) * context.binning + context.dynamo_zero
-    number = 1 if context.dynamo_tomogram is None else context.dynamo_tomogram
-    dynamo.write_table(path, voxels, picks.score, number)
+    write_tables(path, [(picks, context)])
+
+
+def write_tables(path: Path, tomograms: Tomograms) -> None:
+    """As `write_tbl`, of several tomograms: the number of each is in its context."""
+    rows = []
+    for picks, context in tomograms:
+        voxels = _binned(picks, context, path) + context.dynamo_zero
+        number = 1 if context.dynamo_tomogram is None else context.dynamo_tomogram
+        rows.append(dynamo.Written(voxels, picks.score, number, context.class_number or 0))
+    dynamo.write_table(path, rows)
 
 
 def read_copick(path: Path, context: FormatContext) -> NamedPicks:

@@ -8,7 +8,7 @@ Numbers are kept as the file has them; what they count is decided by the caller.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,8 @@ TOMOGRAM, MICROGRAPH = "rlnTomoName", "rlnMicrographName"
 SCORE = "rlnAutopickFigureOfMerit"
 SCORES = (SCORE, "rlnLCCmax")  # the second one is pytom-match-pick's
 CLASS = "rlnClassNumber"
+OPTICS_GROUP, OPTICS_GROUP_NAME = "rlnOpticsGroup", "rlnOpticsGroupName"
+PARTICLE_FILE = "rlnTomoImportParticleFile"
 NOT_SET = -999.0  # what RELION writes for a figure that it does not know
 _BEYOND = 1.0  # the size of the tomogram, that normalised coordinates may lie outside by
 
@@ -208,37 +210,76 @@ def read_all_particles(path: str | Path, coordinates: Sequence[str]) -> dict[str
     return {name: _particles(*own, coordinates) for name, own in groups.items()}
 
 
+@dataclass(frozen=True)
+class Written:
+    """What a file has of one tomogram.
+
+    Attributes
+    ----------
+    name
+        What stands as its name, which `can_name` accepts.
+    xyz, score
+        ``(n, 3)`` coordinates and ``(n,)``.
+    numbers
+        Further labels, and what stands there for each of the particles; the same labels for all tomograms.
+    """
+
+    name: str
+    xyz: Floats
+    score: Floats
+    numbers: Mapping[str, int] = field(default_factory=dict)
+
+
 def write_particles(
     path: str | Path,
-    tomograms: Sequence[tuple[str, Floats, Floats]],
+    tomograms: Sequence[Written],
     *,
     block: str,
     name_label: str,
     coordinates: Sequence[str],
+    optics: Sequence[Mapping[str, str]] = (),
 ) -> None:
     """Write the particles of tomograms as the table ``data_BLOCK``, six decimals.
 
     Parameters
     ----------
-    tomograms
-        Of each what stands as its name, which `can_name` accepts, ``(n, 3)`` coordinates and ``(n,)`` scores.
     name_label
         `TOMOGRAM` or `MICROGRAPH`.
     coordinates
         `VOXELS` or `CENTRED`, what they count.
+    optics
+        Rows of the table ``data_optics``, which goes before; none: there is no such table.
 
     Raises
     ------
     InputError
         The file cannot be written.
     """
-    labels = [name_label, *coordinates, SCORE]
-    lines = ["", f"data_{block}", "", "loop_"]
-    lines += [f"_{label} #{number}" for number, label in enumerate(labels, start=1)]
-    for name, xyz, score in tomograms:
-        for row in np.column_stack([xyz, score]).tolist():
-            lines.append("\t".join([name, *(fixed(value, 6) for value in row)]))
-    write_text(path, "\n".join(lines) + "\n\n")
+    more = list(tomograms[0].numbers) if tomograms else []
+    rows = [
+        [own.name, *(fixed(value, 6) for value in row), *(str(own.numbers[label]) for label in more)]
+        for own in tomograms
+        for row in np.column_stack([own.xyz, own.score]).tolist()
+    ]
+    tables = {"optics": (list(optics[0]), [list(own.values()) for own in optics])} if optics else {}
+    write_tables(path, {**tables, block: ([name_label, *coordinates, SCORE, *more], rows)})
+
+
+def write_tables(path: str | Path, tables: Mapping[str, tuple[Sequence[str], Sequence[Sequence[str]]]]) -> None:
+    """Write a file of tables: by the name of the block, labels without their underscore, and rows of words.
+
+    Raises
+    ------
+    InputError
+        The file cannot be written.
+    """
+    lines = []
+    for block, (labels, rows) in tables.items():
+        lines += ["", f"data_{block}", "", "loop_"]
+        lines += [f"_{label} #{number}" for number, label in enumerate(labels, start=1)]
+        lines += ["\t".join(row) for row in rows]
+        lines.append("")
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def can_name(name: str) -> bool:
