@@ -104,6 +104,12 @@ class Page:
         found: list[list[float]] = self.script("return page.session.open.map(({x, y, z, score}) => [x, y, z, score])")
         return found
 
+    def selected(self) -> dict[str, Any]:
+        """The label (which has an id) or the suggestion that is selected."""
+        text = "const {id, x, y, z} = page.session.selected ?? {}; return {id: id ?? null, xyz: [x, y, z]}"
+        found: dict[str, Any] = self.script(text)
+        return found
+
     def fresh(self) -> None:
         """Wait until the page has the suggestions of all labels."""
         wait_for(lambda: self.server.tomogram()["current"] and self.server.tomogram()["suggestions"])
@@ -237,6 +243,70 @@ def test_by_keyboard_alone(page: Page, scene: Scene) -> None:
     wait_for(lambda: page.find("help").is_displayed())
     page.find("help").send_keys(Keys.ESCAPE)
     assert page.find("said").text
+
+
+def test_a_question_ends_with_its_answer(page: Page, scene: Scene) -> None:
+    page.go(scene.inside("phantom_1")[0])
+    page.click(scene.inside("phantom_1")[0])
+    wait_for(lambda: len(page.labels()) == 1)
+    page.fresh()
+    canvas = page.find("xy")
+    canvas.send_keys("d")
+    wait_for(lambda: page.find("doubtful").is_displayed())
+    asked = page.selected()
+    page.click(np.array(asked["xyz"]))
+    wait_for(lambda: len(page.labels()) == 2 and page.selected()["id"] is not None)
+    assert np.allclose(page.selected()["xyz"], asked["xyz"], atol=0.01)
+    assert not page.find("doubtful").is_displayed()
+    canvas.send_keys("n")  # nothing is asked
+    canvas.send_keys(Keys.DELETE)
+    wait_for(lambda: len(page.labels()) == 1)
+    assert page.labels()[0][4] == 1
+
+    canvas.send_keys("d")
+    wait_for(lambda: page.find("doubtful").is_displayed())
+    page.server.edit("accept", tomogram=0, places=[page.selected()["xyz"]])  # another window
+    wait_for(lambda: len(page.labels()) == 2)
+    wait_for(lambda: not page.find("doubtful").is_displayed())
+
+
+def test_the_gallery_accepts_above_the_score_alone(page: Page, scene: Scene) -> None:
+    page.go(scene.inside("phantom_1")[0])
+    page.click(scene.inside("phantom_1")[0])
+    wait_for(lambda: len(page.labels()) == 1)
+    page.fresh()
+    scores = sorted(score for *_, score in page.suggestions())
+    page.script("page.session.score = arguments[0]", (scores[-4] + scores[-3]) / 2)
+    above = [score for score in scores if score > page.script("return page.session.score")]
+    page.press("gallery-open")
+    wait_for(lambda: page.find("gallery-accept").is_displayed())
+    count = "one" if len(above) == 1 else len(above)
+    assert page.find("gallery-accept").text == f"Accept the {count} above {page.find('score-is').text}"
+    red, _, blue = page.script(  # the circle, where it is furthest to the right
+        "const canvas = document.querySelector('.tile canvas'), half = canvas.width / 2;"
+        "return [...canvas.getContext('2d').getImageData(Math.floor(1.4 * half), half, 1, 1).data].slice(0, 3)"
+    )
+    assert red > blue
+    page.press("gallery-accept")
+    wait_for(lambda: len(page.labels()) == 1 + len(above))
+    wait_for(lambda: not page.find("gallery-accept").is_displayed())
+    page.press("gallery-close")
+
+
+def test_a_reload_shows_the_same(page: Page) -> None:
+    page.script("page.show(1)")
+    page.settle()
+    page.script("page.viewer.go({z: 11}); page.average(2); page.viewer.contrast(40, 190); page.session.score = 0.34")
+    page.script("element('method').value = 'learn'; element('method').dispatchEvent(new Event('change'))")
+    looked = (
+        "const {viewer, session} = page;"
+        "return [session.own.name, viewer.place.z, viewer.thick, viewer.black, viewer.white, session.score,"
+        " element('method').value, element('z').value, element('thick').value]"
+    )
+    before = page.script(looked)
+    page.open()
+    assert page.script(looked) == before
+    assert before[:5] == ["phantom_2", 11, before[2], 40, 190]
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 720), (820, 1180), (1920, 1080)])

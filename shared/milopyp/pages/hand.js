@@ -22,6 +22,7 @@ class Hand {
     listen("pointermove", (event) => this.#moved(event));
     listen("pointerup", (event) => this.#released(event));
     listen("pointercancel", (event) => this.#gone(event));
+    listen("pointerleave", () => viewer.point(plane, null));
     listen("contextmenu", (event) => event.preventDefault());
     listen("keydown", (event) => this.#key(event, true));
     listen("keyup", (event) => this.#key(event, false));
@@ -43,6 +44,7 @@ class Hand {
   #pressed(event) {
     const from = this.#point(event);
     this.#down.set(event.pointerId, from);
+    this.viewer.point(this.plane, null);
     this.canvas.setPointerCapture(event.pointerId);
     this.canvas.focus({ preventScroll: true });
     if (event.button === 1) event.preventDefault(); // no scrolling by it
@@ -80,8 +82,9 @@ class Hand {
 
   #hint(point) {
     const { viewer, plane, canvas } = this;
-    const sphere = viewer.sphereAt(plane, point);
-    canvas.style.cursor = viewer.rulerAt(plane, point) ? "ew-resize" : sphere?.id !== undefined ? "grab" : "";
+    viewer.point(plane, point);
+    const { sphere, ruler } = viewer.pointed ?? {};
+    canvas.style.cursor = ruler ? "ew-resize" : sphere?.id !== undefined ? "grab" : "";
   }
 
   // The sphere through this point of the plane.

@@ -104,10 +104,10 @@ class Plane {
       if (!radius) continue;
       const [left, top] = this.screen(sphere, view);
       if (left + radius < 0 || top + radius < 0 || left - radius > this.width || top - radius > this.height) continue;
-      const { colour, dashed, mark, wide, ruler } = sphere;
-      const key = `${colour}/${dashed}/${wide}/${mark}`;
+      const { colour, dashed, mark, wide, thin, ruler } = sphere;
+      const key = `${colour}/${dashed}/${wide}/${thin}/${mark}`;
       let look = looks.get(key);
-      if (!look) looks.set(key, (look = { key, colour, dashed, wide, mark, circles: [] }));
+      if (!look) looks.set(key, (look = { key, colour, dashed, wide, thin, mark, circles: [] }));
       look.circles.push([left, top, radius]);
       if (ruler) handles.push([left + radius, top, colour]);
       count += 1;
@@ -175,8 +175,8 @@ const CROWD = 500; // circles
 
 // The circles of one look, with a dark rim, so that they are seen on white as well. Each is a path of its own: one of
 // thousands takes longer.
-function stroke(context, { colour, dashed, wide, mark, circles }) {
-  const width = wide ? 3 : dashed ? 1.5 : 2;
+function stroke(context, { colour, dashed, wide, thin, mark, circles }) {
+  const width = wide ? 3 : thin ? 1 : dashed ? 1.5 : 2;
   for (const [style, own, dashes] of [["rgb(0 0 0 / 0.45)", width + 1.5, []], [colour, width, dashed ? [5, 4] : []]]) {
     context.strokeStyle = style;
     context.lineWidth = own;

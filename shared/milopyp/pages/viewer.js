@@ -8,6 +8,7 @@
 //     // a `mark` may be a "plus" as well; one that is `passive` is not clicked on
 //   await viewer.show({ size: [x, y, z], source, heat: another source or null, voxel: Angstrom, null or undefined (no
 //     scale bar), spread: whether its first slice sets the contrast });
+//   viewer.ghost = () => one more sphere or null, that the plane `axis` alone shows and nobody can click on; a `thin` line
 //   viewer.go({ z: 40 }); viewer.step("z", +1); await viewer.draw();
 //
 // Voxels; the centre of the first one at 0; y points up, as in 3dmod. Circles are drawn where spheres are cut, over a
@@ -18,6 +19,7 @@
 //   "slice"    `place` has changed, to which all planes go
 //   "contrast" `black` or `white` has changed, by hand or otherwise
 //   "view"     zoomed or moved
+//   "pointer"  the pointer is elsewhere, see `pointed`
 //   "drawn"    all planes show what they were asked for
 class LinkedViewer extends EventTarget {
   #table = tableOf((value) => [value, value, value]);
@@ -29,7 +31,8 @@ class LinkedViewer extends EventTarget {
     super();
     this.planes = Object.entries(canvases).map(([axis, canvas]) => new Plane(canvas, axis));
     Object.assign(this, { volume: null, place: { x: 0, y: 0, z: 0 }, thick: 1, black: 0, white: 255 });
-    Object.assign(this, { showHeat: false, showCross: this.planes.length > 1, spheres: () => [] });
+    Object.assign(this, { showHeat: false, showCross: this.planes.length > 1, spheres: () => [], ghost: () => null });
+    this.pointer = null; // {plane, point} while the pointer is over a plane and pulls nothing
     this.view = { scale: 1, centre: { x: 0, y: 0, z: 0 } };
     const watch = new ResizeObserver(() => this.#resized());
     for (const plane of this.planes) {
@@ -215,6 +218,20 @@ class LinkedViewer extends EventTarget {
     return [..."xyz"].every((side) => place[side] >= -0.5 && place[side] <= size[side] - 0.5);
   }
 
+  // What the pointer is over, as a click would have it: {x, y, z, axis, sphere, ruler}; null outside the volume.
+  get pointed() {
+    if (!this.pointer || !this.volume) return null;
+    const { plane, point } = this.pointer;
+    const place = this.placeAt(plane, point);
+    if (!this.inside(place)) return null;
+    return { ...place, axis: plane.axis, sphere: this.sphereAt(plane, point), ruler: this.rulerAt(plane, point) };
+  }
+
+  point(plane, point) {
+    this.pointer = point && { plane, point };
+    this.dispatchEvent(new Event("pointer"));
+  }
+
   // A sphere is being pulled to a place (null: not any more); it is drawn there.
   pull(sphere, place) {
     this.#pulled = sphere && { ...sphere, ...place };
@@ -245,10 +262,12 @@ class LinkedViewer extends EventTarget {
     const spheres = this.#pulled
       ? this.spheres().map((sphere) => (sphere.id === this.#pulled.id ? this.#pulled : sphere))
       : this.spheres();
-    const whole = { view: this.view, size: this.size, table: this.#table, spheres };
+    const ghost = this.ghost();
+    const whole = { view: this.view, size: this.size, table: this.#table };
     for (const plane of this.#seen) {
       const bar = plane === this.planes[0] ? this.#scaleBar() : null;
-      plane.paint({ ...whole, bar, cross: this.showCross ? this.place : null });
+      const all = ghost?.axis === plane.axis ? [...spheres, ghost] : spheres;
+      plane.paint({ ...whole, spheres: all, bar, cross: this.showCross ? this.place : null });
     }
   }
 

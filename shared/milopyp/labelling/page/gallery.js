@@ -14,9 +14,9 @@ class Gallery {
     click("gallery-open", () => this.toggle());
     click("gallery-close", () => this.close());
     click("gallery-more", () => this.#fill());
-    click("gallery-accept", () => this.#settle(this.#unanswered, 1));
+    click("gallery-accept", () => this.#settle(this.#likely, 1));
     element("gallery-order").addEventListener("change", () => this.#restart());
-    session.addEventListener("labels", () => this.#mark());
+    for (const name of ["labels", "suggestions"]) session.addEventListener(name, () => this.#mark());
     session.addEventListener("tomogram", () => this.close());
     this.whole.addEventListener("keydown", (event) => this.#key(event));
   }
@@ -64,20 +64,19 @@ class Gallery {
     }
     if (number !== this.#number) return;
     for (const one of chosen) this.#seen.add(key(one));
-    this.#page = chosen.map((one, at) => ({ one, tile: this.#tile(one, pictures[at]) }));
+    this.#page = chosen.map((one, at) => ({ one, picture: pictures[at], tile: this.#tile(one), drawn: 0 }));
     this.tiles.replaceChildren(...this.#page.map(({ tile }) => tile));
     this.tiles.scrollTop = 0;
     element("gallery-more").disabled = left.length <= chosen.length;
     this.#mark();
   }
 
-  #tile(one, picture) {
+  #tile(one) {
     const tile = document.createElement("div");
     tile.className = "tile";
     tile.tabIndex = 0;
     tile.setAttribute("role", "group");
     const canvas = document.createElement("canvas");
-    drawPicture(canvas, picture, picture.w);
     const score = Object.assign(document.createElement("span"), { className: "of", textContent: one.score.toFixed(2) });
     const button = (className, text, name, kind) => {
       const made = Object.assign(document.createElement("button"), { className, type: "button", textContent: text });
@@ -94,16 +93,24 @@ class Gallery {
   // The labels say which ones have been answered, so that undoing is seen.
   #mark() {
     if (!this.isOpen) return;
-    const { labels, diameter } = this.session;
-    for (const { one, tile } of this.#page) {
-      const label = labels.findLast((own) => away(own, one) < diameter / 4);
+    const { labels, diameter, score } = this.session;
+    for (const own of this.#page) {
+      const { one, tile, picture } = own;
+      if (own.drawn !== diameter) drawCloseUp(tile.querySelector("canvas"), picture, diameter);
+      own.drawn = diameter;
+      tile.classList.toggle("below", one.score <= score);
+      const label = labels.findLast((each) => away(each, one) < diameter / 4);
       tile.dataset.is = label ? (label.kind ? "particle" : "none") : "";
       const answer = { particle: "accepted", none: "no particle", "": "not answered" }[tile.dataset.is];
       tile.setAttribute("aria-label", `suggestion with score ${one.score.toFixed(2)}, ${answer}`);
     }
-    const { length } = this.#unanswered;
-    element("gallery-accept").textContent = `Accept these ${length}`;
-    element("gallery-accept").disabled = !length;
+    const { length } = this.#likely;
+    element("gallery-accept").textContent = `Accept the ${length === 1 ? "one" : length} above ${score.toFixed(2)}`;
+    element("gallery-accept").hidden = !length;
+  }
+
+  get #likely() {
+    return this.#unanswered.filter(({ score }) => score > this.session.score);
   }
 
   get #unanswered() {

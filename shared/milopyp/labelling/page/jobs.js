@@ -6,6 +6,9 @@ const METHODS = {
 };
 const DOING = { train: "training", learn: "learning", pick: "picking" };
 
+// Of a job that is over.
+const outcome = ({ state, text, made }) => (state === "done" ? text || made || state : state);
+
 // Section 3: train, pick, and how that goes.
 class Jobs {
   #known = new Map(); // number -> {line: element, state}
@@ -16,6 +19,8 @@ class Jobs {
     session.addEventListener("state", () => this.#write());
     element("train").addEventListener("click", () => this.train());
     element("pick").addEventListener("click", () => this.pick());
+    element("method").addEventListener("change", ({ target }) => session.memory.set("method", target.value));
+    session.addEventListener("suggestions", () => this.#writePicking());
     element("model").addEventListener("change", ({ target }) => {
       this.#start("/api/source", { model: target.value || null }, `Suggestions of ${target.selectedOptions[0].text}`);
     });
@@ -25,11 +30,13 @@ class Jobs {
   }
 
   train() {
+    if (element("train").disabled) return this.session.say("Nothing to train from yet, or a run is at work");
     return this.#start("/api/train", { method: element("method").value }, "Training has begun");
   }
 
   pick() {
     const { session } = this;
+    if (element("pick").disabled) return session.say("No model to pick with yet, or a run is at work");
     const which = element("pick-which").value;
     const readable = session.state.tomograms.filter((own) => !own.error).map((own) => own.index);
     const tomograms = which === "all" ? readable : [session.index];
@@ -46,21 +53,34 @@ class Jobs {
   }
 
   #write() {
-    const { jobs, tomograms, model, models, method, methods } = this.session.state;
+    const { jobs, tomograms, model, models, sources = [], method, methods } = this.session.state;
     const running = jobs.some((job) => job.state === "running");
     const labelled = tomograms.some((own) => own.labels.some((label) => label[4]));
     element("train").disabled = running || !labelled;
     element("pick").disabled = running || !models.length;
     element("none-made").textContent = labelled && !models.length ? "Training makes a model, which then picks." : "";
     element("keep-label").hidden = !running;
-    element("source").hidden = !models.length;
+    element("source").hidden = !sources.length;
+    element("source-says").hidden = !model;
+    element("source-says").textContent = `${model}’s own: clicks change them with the next training`;
     element("method").disabled = methods.length < 2;
     const all = tomograms.length > 1 ? `all ${tomograms.length} tomograms` : "this tomogram";
-    this.#offer("method", methods.map((own) => [own, METHODS[own]]), method);
+    const before = this.session.memory.get("method");
+    this.#offer("method", methods.map((own) => [own, METHODS[own]]), methods.includes(before) ? before : method);
     this.#offer("pick-which", tomograms.length > 1 ? [["all", all], ["one", "only this one"]] : [["all", all]], "all");
-    this.#offer("model", [["", "the clicks"], ...models.map((name) => [name, name])], model ?? "");
+    this.#offer("model", [["", "the clicks"], ...sources.map((name) => [name, name])], model ?? "");
     element("model").value = model ?? "";
+    this.#writePicking();
     this.#list(jobs);
+  }
+
+  // What the button would use.
+  #writePicking() {
+    const { picking } = this.session.state;
+    element("picking").hidden = !picking;
+    if (!picking) return;
+    const score = this.session.chosenScore ?? picking.score;
+    element("picking").textContent = `with ${picking.model}, above ${score === null ? "its own score" : score.toFixed(2)}`;
   }
 
   // The options of a select, [value, text] each, unless it has them.
@@ -77,7 +97,7 @@ class Jobs {
     const list = element("jobs");
     for (const job of jobs) {
       const known = this.#known.get(job.number);
-      if (known?.state === "running" && job.state !== "running") this.session.say(`${DOING[job.kind]} ${job.name}: ${job.state}`);
+      if (known?.state === "running" && job.state !== "running") this.session.say(`${job.name}: ${outcome(job)}`);
       const line = known?.line ?? this.#line(job);
       if (!known) list.prepend(line.whole);
       this.#update(line, job);
@@ -111,7 +131,8 @@ class Jobs {
     line.name.textContent = job.name;
     line.stop.setAttribute("aria-label", `Stop ${job.name}`);
     line.bar.setAttribute("aria-label", `${DOING[job.kind]} ${job.name}`);
-    line.text.textContent = running ? job.text || DOING[job.kind] : job.state === "done" && job.made ? job.made : job.state;
+    line.text.textContent = running ? job.text || DOING[job.kind] : outcome(job);
+    line.text.title = job.made ?? "";
     line.bar.hidden = line.stop.hidden = !running;
     if (job.share === null) line.bar.removeAttribute("value");
     else line.bar.value = job.share;

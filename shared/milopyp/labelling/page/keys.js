@@ -7,10 +7,10 @@ const KEYS = {
     [["click"], "add a particle; on a suggestion: accept it"],
     [["Alt+click"], "add “no particle”; on a suggestion: reject it"],
     [["drag"], "move a label"],
+    [["drag ■"], "size of all circles: the handle of the one that is selected"],
     [["Enter"], "add at the crosshair (Alt+Enter: no particle)"],
     [["Delete", "Backspace"], "remove the label that is selected", () => page.remove()],
-    [["y"], "yes: the one selected is a particle", () => page.suggestions.answer(1)],
-    [["n"], "no: it is none", () => page.suggestions.answer(0)],
+    [["K"], "the label that is selected: particle or none", () => page.turnKind()],
     [["k"], "what a click means: particle or none", () => page.switchKind()],
     [["m"], "snap clicks to the middle of the particle", () => element("snap").click()],
     [["[", "]"], "size, by 1 voxel ({ and }: by 5)", (event) => page.grow(event.key === "]" ? 1 : -1)],
@@ -20,6 +20,8 @@ const KEYS = {
   ],
   "Suggestions": [
     [["d"], "next doubtful one", () => page.suggestions.next()],
+    [["y"], "yes, it is a particle", () => page.suggestions.answer(1)],
+    [["n"], "no, it is none", () => page.suggestions.answer(0)],
     [["s"], "skip it", () => page.suggestions.skip()],
     [["o", "p"], "score lower, higher", (event) => page.lift(event.key === "p" ? 0.02 : -0.02)],
     [["g"], "gallery (there: arrows, y, n, Enter)", () => page.gallery.toggle()],
@@ -34,13 +36,17 @@ const KEYS = {
     [["drag"], "move the view (right button or Space: also from a label)"],
     [["Shift+drag"], "contrast"],
     [["a"], "contrast by itself", () => page.viewer.spread()],
-    [["q", "w"], "average fewer, more sections", (event) => page.average(event.key === "w" ? 2 : -2)],
+    [["q", "w"], "average fewer, more slices", (event) => page.average(event.key === "w" ? 2 : -2)],
     [["0"], "all in view", () => page.viewer.refit()],
     [["arrows"], "crosshair (Shift: by 10)"],
     [["x"], "crosshair on, off", () => page.toggle("showCross")],
     [["c"], "circles on, off", () => page.toggle("showCircles")],
     [["<", ">"], "tomogram before, after", (event) => page.turn(event.key === ">" ? 1 : -1)],
     [["l"], "to the list of labels", () => element("labels").focus()],
+  ],
+  "Train, pick": [
+    [["t"], "train", () => page.jobs.train()],
+    [["P"], "pick", () => page.jobs.pick()],
   ],
   "Page": [
     [["?"], "these keys", () => element("help").showModal()],
@@ -93,7 +99,7 @@ function listenToKeys() {
 }
 
 function writeHelp() {
-  const shown = { "Ctrl+z": "Ctrl+Z", "Ctrl+y": "Ctrl+Y", "Ctrl+Shift+z": "Ctrl+Shift+Z", PageUp: "Page ↑", PageDown: "Page ↓", Delete: "Del", Backspace: "⌫", Escape: "Esc", arrows: "← ↑ → ↓" };
+  const shown = { "Ctrl+z": "Ctrl+Z", "Ctrl+y": "Ctrl+Y", "Ctrl+Shift+z": "Ctrl+Shift+Z", K: "Shift+K", P: "Shift+P", PageUp: "Page ↑", PageDown: "Page ↓", Delete: "Del", Backspace: "⌫", Escape: "Esc", arrows: "← ↑ → ↓" };
   const groups = Object.entries(KEYS).map(([title, lines]) => {
     const group = document.createElement("section");
     const list = document.createElement("dl");

@@ -1,5 +1,8 @@
 "use strict";
 
+const SILENT =
+  "milopyp label does not answer. If it was ended: start the same command and open the address it prints.";
+
 // The page of `milopyp label`: what its parts tell each other.
 class Page {
   #told = 0; // a timer, until the server is told what is looked at
@@ -21,6 +24,7 @@ class Page {
     this.#listenToViewer();
     this.#listenToControls();
     this.#listenToLink();
+    window.addEventListener("pagehide", () => this.session.state && this.#keepView());
     new ResizeObserver(() => this.#layOut()).observe(element("stage"));
   }
 
@@ -43,25 +47,27 @@ class Page {
     viewer.addEventListener("place", ({ detail }) => this.#clicked(detail));
     viewer.addEventListener("drag", ({ detail }) => {
       session.select(detail.sphere.of);
-      session.move(detail.sphere.of, detail, element("snap").checked);
+      viewer.go(placeOf(detail));
+      this.#follow(session.move(detail.sphere.of, detail, element("snap").checked));
     });
     viewer.addEventListener("ruler", ({ detail }) => session.resize(2 * detail.radius));
     viewer.addEventListener("slice", () => this.#placed());
     viewer.addEventListener("contrast", () => {
       element("black").value = viewer.black;
       element("white").value = viewer.white;
+      this.#keepView();
     });
+    viewer.ghost = () => this.#ghost;
+    for (const name of ["pointer", "slice", "view"]) viewer.addEventListener(name, () => this.#pointed());
   }
 
   #listenToLink() {
     const { link } = this;
-    link.addEventListener("lost", () => {
-      problem("milopyp label does not answer. Labels are kept as they were; trying again …");
-    });
+    link.addEventListener("lost", () => this.#problem());
     link.addEventListener("back", () => {
-      this.#write();
       this.viewer.draw();
-      say("milopyp label answers again");
+      if (element("problem").textContent === SILENT) say("milopyp label answers again");
+      this.#write();
     });
     link.addEventListener("refused", () => {
       const dialog = element("token");
@@ -88,10 +94,9 @@ class Page {
     changed("white", (white) => viewer.contrast(Math.min(viewer.black, white - 5), white));
     for (const id of ["diameter", "angstrom"]) {
       changed(id, () => (this.#typed = id));
-      changed(id, () => (this.#typed = null), "change");
+      changed(id, (value) => this.#sized(id, value), "change");
+      changed(id, () => this.#sized(id), "blur"); // what is no number at all changes nothing
     }
-    changed("diameter", (diameter) => diameter > 0 && session.resize(diameter), "change");
-    changed("angstrom", (angstrom) => angstrom > 0 && session.resize(angstrom / session.own.voxel), "change");
     clicked("fit", () => viewer.refit());
     clicked("undo", () => this.undo("undo"));
     clicked("redo", () => this.undo("redo"));
@@ -108,19 +113,53 @@ class Page {
   #clicked({ x, y, z, axis, sphere, alt }) {
     const { session, viewer } = this;
     const kind = alt ? 0 : session.kind;
-    if (sphere?.id !== undefined) session.select(sphere.of);
-    else if (sphere?.dashed) session.settle([sphere.of], kind);
-    else if (axis === "z") session.add({ x, y, z }, kind, element("snap").checked);
+    if (sphere?.dashed) {
+      session.settle([sphere.of], kind);
+      viewer.go(placeOf(sphere));
+      return;
+    }
     viewer.go(axis === "z" ? { x, y } : { x, y, z });
+    if (sphere?.id !== undefined) session.select(sphere.of);
+    else if (axis === "z") this.#follow(session.add({ x, y, z }, kind, element("snap").checked));
+  }
+
+  // A size has been typed; what cannot be one goes back to what it was.
+  #sized(id, value) {
+    const { session } = this;
+    const unit = id === "angstrom" ? session.own.voxel : 1;
+    this.#typed = null;
+    if (value / unit >= SMALLEST && value / unit <= LARGEST) return session.resize(value / unit);
+    if (value !== undefined) {
+      const range = [SMALLEST, LARGEST].map((length) => Math.round(length * unit)).join(" to ");
+      say(`The size stays as it was: ${range} ${id === "angstrom" ? "Å" : "voxels"} are possible`);
+    }
+    return this.#writeSize();
   }
 
   addHere({ altKey }) {
-    return this.session.add({ ...this.viewer.place }, altKey ? 0 : this.session.kind, element("snap").checked);
+    const { session, viewer } = this;
+    return this.#follow(session.add(placeOf(viewer.place), altKey ? 0 : session.kind, element("snap").checked));
+  }
+
+  // To where a label is after snapping, unless one has gone elsewhere meanwhile.
+  async #follow(edit) {
+    const { viewer } = this;
+    const before = placeOf(viewer.place);
+    const answer = await edit;
+    if (!answer || away(viewer.place, before) > 0) return;
+    const [x, y, z] = answer.xyz;
+    viewer.go({ x, y, z });
   }
 
   remove() {
     const { selected } = this.session;
     if (selected?.id !== undefined) this.session.remove(selected);
+  }
+
+  // The label that is selected says the opposite.
+  turnKind() {
+    const { selected } = this.session;
+    if (selected?.id !== undefined) this.session.setKind(selected, selected.kind ? 0 : 1);
   }
 
   async undo(what) {
@@ -151,6 +190,7 @@ class Page {
   average(more) {
     this.viewer.thick = Math.min(Math.max(this.viewer.thick + more, 1), 64);
     if (document.activeElement !== element("thick")) element("thick").value = this.viewer.thick;
+    this.#keepView();
     this.viewer.draw();
   }
 
@@ -166,11 +206,7 @@ class Page {
     const inside = ({ x, y, z, radius }) => away({ x, y, z }, place) < radius;
     const { of } = this.session.spheres.findLast(inside) ?? {};
     const what = !of ? "" : of.id === undefined ? `, on a suggestion with score ${of.score.toFixed(2)}` : `, on label ${of.id}`;
-    say(`${this.#placeText(", ")}${what}`);
-  }
-
-  #placeText(between) {
-    return [..."xyz"].map((side) => `${side}\u00a0${Math.round(this.viewer.place[side])}`).join(between);
+    say(`x, y, z ${numbersOf(place)}${what}`);
   }
 
   toggle(name) {
@@ -199,12 +235,43 @@ class Page {
   #look() {
     const { viewer, session, link } = this;
     const { size, voxel, index } = session.own;
-    viewer.thick = Math.min(2 * Math.round(session.diameter / 10) + 1, 63); // a fifth of a particle
+    const before = session.memory.get("views")?.[session.own.name];
+    viewer.thick = before?.thick ?? Math.min(2 * Math.round(session.diameter / 10) + 1, 63); // a fifth of a particle
     element("thick").value = viewer.thick;
     element("z").max = size[2] - 1;
     const source = new Server((path, options) => link.ask(path, options), index, size);
     this.#layOut(size);
-    viewer.show({ size, source, voxel, spread: true });
+    viewer.show({ size, source, voxel, spread: !before }, before?.place);
+    if (before) viewer.contrast(before.black, before.white);
+  }
+
+  // For when this tomogram is looked at again.
+  #keepView() {
+    const { viewer, session } = this;
+    if (!viewer.planes[0].shown) return; // not seen yet
+    const { place, thick, black, white } = viewer;
+    session.memory.set("views", { ...session.memory.get("views"), [session.own.name]: { place: placeOf(place), thick, black, white } });
+  }
+
+  // ---- the pointer
+
+  // The circle that a click would make.
+  get #ghost() {
+    const { pointed } = this.viewer;
+    if (!this.showCircles || pointed?.axis !== "z" || pointed.sphere || pointed.ruler) return null;
+    const radius = this.session.diameter / 2;
+    return { ...placeOf(pointed), axis: "z", radius, colour: "rgb(255 255 255 / 0.75)", dashed: false, thin: true };
+  }
+
+  #pointed() {
+    const { viewer } = this;
+    const { pointed } = viewer;
+    for (const { canvas, axis } of viewer.planes) {
+      canvas.title = pointed?.ruler && pointed.axis === axis ? "drag: size of all circles" : "";
+    }
+    for (const own of document.querySelectorAll(".pointed")) own.style.visibility = pointed ? "visible" : "hidden";
+    if (pointed) element("pointed").textContent = numbersOf(pointed);
+    viewer.paintSoon();
   }
 
   // XZ and YZ as narrow as the thickness asks for.
@@ -214,16 +281,17 @@ class Page {
     const [wide, high] = [stage.clientWidth, stage.clientHeight];
     const scale = Math.min(wide / (size[0] + size[2]), high / (size[1] + size[2]));
     const most = 0.32 * Math.min(wide, high);
-    stage.style.setProperty("--deep", `${Math.round(Math.min(Math.max(size[2] * scale, 90), most))}px`);
+    stage.style.setProperty("--deep", `${Math.round(Math.min(Math.max(size[2] * scale, 120), most))}px`);
   }
 
   #placed() {
     const { place } = this.viewer;
     element("z").value = Math.round(place.z);
     element("z-is").textContent = Math.round(place.z);
-    element("place").textContent = this.#placeText(" ");
+    element("place").textContent = numbersOf(place);
     clearTimeout(this.#told);
     this.#told = setTimeout(() => {
+      this.#keepView();
       const xyz = [place.x, place.y, place.z];
       this.link.ask("/api/view", { body: { tomogram: this.session.index, place: xyz } }).catch(() => {});
     }, 300);
@@ -242,9 +310,14 @@ class Page {
     }
     element("windows").hidden = state.windows < 2;
     element("windows").textContent = `open in ${state.windows} windows`;
-    problem(own.error ?? state.problem);
+    this.#problem();
     this.#writeSize();
     this.#hint();
+  }
+
+  #problem() {
+    const { session, link } = this;
+    problem(link.lost ? SILENT : session.state && (session.own.error ?? session.state.problem));
   }
 
   #writeSize() {
@@ -268,6 +341,10 @@ class Page {
     if (reading) element("reading").textContent = `reading for suggestions, ${Math.round(100 * features)} %`;
     else element("reading").textContent = session.open.length ? "dashed: suggested; click to accept" : "";
   }
+}
+
+function numbersOf({ x, y, z }) {
+  return [x, y, z].map(Math.round).join(", ");
 }
 
 const page = new Page();

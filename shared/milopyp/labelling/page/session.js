@@ -2,9 +2,11 @@
 
 const COLOUR = { particle: "#2fe0c0", none: "#ff9a62", suggested: "#ffe14d" };
 const ANY_SCORE = 0.5; // until the server suggests one
+const [SMALLEST, LARGEST] = [2, 1000]; // diameters, voxels
 
 // A label as the server sends it.
 const labelOf = ([id, x, y, z, kind]) => ({ id, x, y, z, kind });
+const placeOf = ({ x, y, z }) => ({ x, y, z });
 const away = (one, other) => Math.hypot(one.x - other.x, one.y - other.y, one.z - other.z);
 
 // Whether a place is near one of many: they lie in cubes as wide as `reach`.
@@ -51,6 +53,7 @@ class Session extends EventTarget {
   suggestions = []; // best first
   diameter = 0; // while it is being changed, ahead of the server's
   kind = 1; // what a click means
+  memory = new Memory("milopyp-view");
   #selected = null;
   #score = null; // where a person has put it
   #shown = { revision: null, tomogram: null, version: 0 };
@@ -79,6 +82,8 @@ class Session extends EventTarget {
   // ---- what the server says
 
   #take(state) {
+    if (!this.state) this.#remember(state);
+    else if (state.model !== this.state.model) this.#moveScore(null, state.model); // scores of another source
     this.state = state;
     this.index = Math.min(this.index, state.tomograms.length - 1);
     if (!this.#resizing) this.diameter = state.diameter;
@@ -89,8 +94,18 @@ class Session extends EventTarget {
     if (version !== this.own.suggestions) this.#takeSuggestions();
   }
 
+  // What was looked at before a reload.
+  #remember({ out, model, tomograms }) {
+    this.memory.of(out);
+    const found = tomograms.findIndex(({ name }) => name === this.memory.get("tomogram"));
+    this.index = Math.max(found, 0);
+    const { value, source } = this.memory.get("score") ?? {};
+    if (source === model) this.#score = value ?? null;
+  }
+
   show(index) {
     this.index = index;
+    this.memory.set("tomogram", this.own.name);
     this.#shown.tomogram = index;
     this.suggestions = [];
     this.#selected = null;
@@ -105,6 +120,7 @@ class Session extends EventTarget {
     const { id } = this.#selected ?? {};
     this.#changed("labels");
     if (id !== undefined) this.select(this.labels.find((label) => label.id === id) ?? null);
+    this.#close();
   }
 
   async #takeSuggestions() {
@@ -137,9 +153,14 @@ class Session extends EventTarget {
 
   // Null: the one that is suggested.
   set score(value) {
-    this.#score = value === null ? null : Math.min(Math.max(value, 0.02), 1);
+    this.#moveScore(value === null ? null : Math.min(Math.max(value, 0.02), 1), this.state.model);
     this.#spheres = null;
     this.tell("suggestions");
+  }
+
+  #moveScore(value, source) {
+    this.#score = value;
+    this.memory.set("score", { value, source });
   }
 
   // Null unless a person has moved it.
@@ -151,9 +172,26 @@ class Session extends EventTarget {
     return this.#selected;
   }
 
+  // The suggestion that is being asked about, if one is.
+  get doubted() {
+    return this.#selected?.score === undefined ? null : this.#selected;
+  }
+
+  // Of a suggestion that has become a label, the label.
   select(thing) {
-    this.#selected = thing;
+    this.#selected = (thing?.score !== undefined && this.#labelAt(thing)) || thing;
     this.#changed("selected");
+  }
+
+  // The label that answers for a place.
+  #labelAt(place) {
+    const near = this.labels.filter((label) => away(label, place) < this.diameter / 2);
+    return near.sort((one, other) => away(one, place) - away(other, place))[0] ?? null;
+  }
+
+  // A question is over as soon as a label stands there, whoever has set it.
+  #close() {
+    if (this.doubted && this.#labelAt(this.doubted)) this.select(null);
   }
 
   // Suggestions where no label is, whether the server knows of it yet or not.
@@ -180,14 +218,29 @@ class Session extends EventTarget {
   }
 
   async add({ x, y, z }, kind, snap) {
-    this.labels.push({ id: undefined, x, y, z, kind }); // seen at once
-    this.#changed("labels");
+    const [made] = this.#made([{ x, y, z }], kind);
     const what = kind ? "label" : "“no particle”";
     const answer = await this.edit(
       { do: "add", tomogram: this.index, xyz: [x, y, z], kind, snap },
       ({ id, snapped }) => `${what} ${id} added${snapped ? `, snapped by ${snapped.toFixed(1)} voxels` : ""}`,
     );
-    if (answer) this.select(this.labels.find(({ id }) => id === answer.id) ?? null);
+    this.#known(made, answer && this.labels.find(({ id }) => id === answer.id));
+    return answer;
+  }
+
+  // Labels that are seen at once, while the server is being told. A single one is selected.
+  #made(places, kind) {
+    const made = places.map(({ x, y, z }) => ({ id: undefined, x, y, z, kind }));
+    this.labels.push(...made);
+    this.#changed("labels");
+    if (made.length === 1) this.select(made[0]);
+    else this.#close();
+    return made;
+  }
+
+  // The server has given it a number: it stays selected, unless something else has been selected since.
+  #known(made, label) {
+    if (this.#selected === made) this.select(label ?? null);
   }
 
   move(label, { x, y, z }, snap) {
@@ -202,13 +255,13 @@ class Session extends EventTarget {
   }
 
   // Suggestions become labels of a kind.
-  settle(suggestions, kind) {
+  async settle(suggestions, kind) {
     const places = suggestions.map(({ x, y, z }) => [x, y, z]);
-    this.labels.push(...suggestions.map(({ x, y, z }) => ({ id: undefined, x, y, z, kind })));
-    this.#changed("labels");
+    const [made] = this.#made(suggestions, kind);
     const many = places.length === 1 ? "suggestion" : `${places.length} suggestions`;
     const what = kind ? "accepted" : "marked as no particle";
-    return this.edit({ do: kind ? "accept" : "reject", tomogram: this.index, places }, () => `${many} ${what}`);
+    const answer = await this.edit({ do: kind ? "accept" : "reject", tomogram: this.index, places }, () => `${many} ${what}`);
+    this.#known(made, answer && this.#labelAt(made));
   }
 
   setKind({ id }, kind) {
@@ -217,7 +270,7 @@ class Session extends EventTarget {
 
   // The circles follow at once, the server when the size has not changed for a while.
   resize(diameter) {
-    this.diameter = Math.min(Math.max(Math.round(diameter * 2) / 2, 2), Math.max(...this.own.size));
+    this.diameter = Math.min(Math.max(Math.round(diameter * 2) / 2, SMALLEST), LARGEST);
     this.#changed("labels");
     clearTimeout(this.#resizing);
     this.#resizing = setTimeout(() => this.#resized(), 350);
@@ -240,16 +293,17 @@ class Session extends EventTarget {
     const made = [];
     const { score } = this;
     const shown = this.open.filter((one) => one.score > score);
-    if (chosen && chosen.id === undefined && !shown.includes(chosen)) shown.push(chosen);
+    if (this.doubted && !shown.includes(chosen)) shown.push(chosen);
     for (const one of shown) {
       const { x, y, z } = one;
       made.push({ x, y, z, radius, colour: COLOUR.suggested, dashed: true, wide: one === chosen, of: one });
     }
     for (const label of this.labels) {
       const { id, x, y, z, kind } = label;
-      const own = chosen !== null && id !== undefined && id === chosen.id;
+      const own = label === chosen;
       const look = kind ? { colour: COLOUR.particle } : { colour: COLOUR.none, mark: "cross" };
-      made.push({ id, x, y, z, radius, ...look, dashed: false, wide: own, ruler: own, of: label });
+      const ruler = own && id !== undefined;
+      made.push({ id, x, y, z, radius, ...look, dashed: false, wide: own, ruler, of: label });
     }
     return (this.#spheres = made);
   }

@@ -24,12 +24,6 @@ class Suggestions {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#histogram());
   }
 
-  // The suggestion that is being asked about, if one is.
-  get #doubted() {
-    const { selected } = this.session;
-    return selected && selected.id === undefined ? selected : null;
-  }
-
   next() {
     const { session } = this;
     const key = ({ x, y, z }) => [x, y, z].map(Math.round).join();
@@ -45,23 +39,22 @@ class Suggestions {
       session.say(`Is this a particle? Score ${best.score.toFixed(2)}`);
     } else {
       this.#skipped.clear();
-      session.select(null);
+      if (session.doubted) session.select(null);
       session.say("No more suggestions here");
     }
   }
 
-  // To the label or suggestion that is selected; after a suggestion comes the next one.
+  // After it comes the next one.
   answer(kind) {
     const { session } = this;
-    const doubted = this.#doubted;
-    if (doubted) {
-      session.settle([doubted], kind);
-      this.next();
-    } else if (session.selected && session.selected.kind !== kind) session.setKind(session.selected, kind);
+    const { doubted } = session;
+    if (!doubted) return session.say("Nothing is being asked: d brings the next doubtful suggestion");
+    session.settle([doubted], kind);
+    return this.next();
   }
 
   skip() {
-    const doubted = this.#doubted;
+    const { doubted } = this.session;
     if (!doubted) return;
     this.#skipped.add([doubted.x, doubted.y, doubted.z].map(Math.round).join());
     this.next();
@@ -122,7 +115,7 @@ class Suggestions {
   }
 
   #selected() {
-    const doubted = this.#doubted;
+    const { doubted } = this.session;
     for (const id of ["doubtful-yes", "doubtful-no", "doubtful-skip"]) element(id).disabled = !doubted;
     element("doubtful-is").textContent = doubted ? `A particle? Score ${doubted.score.toFixed(2)}` : "The nearest to the score:";
     element("doubtful").classList.toggle("asking", Boolean(doubted));
@@ -135,11 +128,22 @@ class Suggestions {
     canvas.hidden = !one;
     if (!one) return;
     const [picture] = await closeUps(this.session, [one]).catch(() => []);
-    if (picture && number === this.#asked) drawPicture(canvas, picture, picture.w);
+    if (picture && number === this.#asked) drawCloseUp(canvas, picture, this.session.diameter);
   }
 }
 
-// Pictures of places of the tomogram that is shown: [{w, h, grey}].
+// With a thin circle of a particle's size.
+function drawCloseUp(canvas, picture, diameter) {
+  drawPicture(canvas, picture, picture.w);
+  const context = canvas.getContext("2d");
+  context.beginPath();
+  context.arc(picture.w / 2, picture.h / 2, ((diameter / 2 / picture.reach) * picture.w) / 2, 0, 2 * Math.PI);
+  context.strokeStyle = COLOUR.suggested;
+  context.globalAlpha = 0.65;
+  context.stroke();
+}
+
+// Pictures of places of the tomogram that is shown: [{w, h, grey, reach: voxels from the middle to an edge}].
 async function closeUps(session, places, pixels = 96) {
   const body = {
     tomogram: session.index,
@@ -154,5 +158,6 @@ async function closeUps(session, places, pixels = 96) {
   }
   const bytes = new Uint8Array(await response.arrayBuffer());
   const each = pixels * pixels;
-  return places.map((_, at) => ({ w: pixels, h: pixels, grey: bytes.subarray(at * each, (at + 1) * each) }));
+  const { reach } = body;
+  return places.map((_, at) => ({ w: pixels, h: pixels, grey: bytes.subarray(at * each, (at + 1) * each), reach }));
 }

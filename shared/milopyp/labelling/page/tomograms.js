@@ -42,13 +42,14 @@ class Tomograms {
     this.#buttons.push(made);
   }
 
-  #update({ whole, name, text, bar }, { index, name: called, labels, features, error, path }) {
+  #update({ whole, name, text, bar }, { index, name: called, labels, features, error, path, count }) {
     whole.title = path;
     if (index === this.session.index) whole.setAttribute("aria-current", "true");
     else whole.removeAttribute("aria-current");
     name.textContent = called;
-    const count = labels.length === 1 ? "1 label" : `${labels.length} labels`;
-    text.textContent = error ? "cannot be read" : count;
+    const clicked = labels.length === 1 ? "1 label" : `${labels.length} labels`;
+    const picked = this.session.state.model && typeof count === "number" ? ` · ${count} ${count === 1 ? "pick" : "picks"}` : "";
+    text.textContent = error ? "cannot be read" : `${clicked}${picked}`;
     bar.hidden = features === null || features >= 1;
     if (!bar.hidden) bar.value = features;
   }
