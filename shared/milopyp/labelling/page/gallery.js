@@ -42,6 +42,9 @@ class Gallery {
 
   #restart() {
     this.#seen.clear();
+    this.#page = []; // of other suggestions, or another tomogram
+    this.tiles.replaceChildren();
+    this.#mark();
     return this.#fill();
   }
 
