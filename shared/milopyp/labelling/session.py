@@ -265,10 +265,10 @@ class Session:
         model = self._model()
         if model is None:
             return None
-        if model not in self._scores:
-            found = runs.answers(self.setting.out, model) if model in runs.sources(self.setting.out) else {}
+        if model not in self._scores and model in runs.sources(self.setting.out):  # its run may not be ended yet
+            found = runs.answers(self.setting.out, model)
             self._scores[model] = next((answer.score for answer in found.values()), None)
-        return {"model": model, "score": self._scores[model]}
+        return {"model": model, "score": self._scores.get(model)}
 
     def leave(self, window: str, *, keep: bool) -> None:
         """A page goes; a job that is not to go on without a page ends when none comes back."""

@@ -53,7 +53,7 @@ class Jobs {
   }
 
   #write() {
-    const { jobs, tomograms, model, models, sources = [], method, methods } = this.session.state;
+    const { jobs, tomograms, model, models, sources, method, methods } = this.session.state;
     const running = jobs.some((job) => job.state === "running");
     const labelled = tomograms.some((own) => own.labels.some((label) => label[4]));
     element("train").disabled = running || !labelled;

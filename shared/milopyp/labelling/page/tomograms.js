@@ -48,7 +48,7 @@ class Tomograms {
     else whole.removeAttribute("aria-current");
     name.textContent = called;
     const clicked = labels.length === 1 ? "1 label" : `${labels.length} labels`;
-    const picked = this.session.state.model && typeof count === "number" ? ` · ${count} ${count === 1 ? "pick" : "picks"}` : "";
+    const picked = count !== null ? ` · ${count} ${count === 1 ? "pick" : "picks"}` : "";
     text.textContent = error ? "cannot be read" : `${clicked}${picked}`;
     bar.hidden = features === null || features >= 1;
     if (!bar.hidden) bar.value = features;
