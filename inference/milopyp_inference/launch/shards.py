@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from milopyp_shared.errors import UsageError
+from milopyp_shared.files import file_size
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.wording import counted
 
@@ -61,17 +62,9 @@ def part_of(images: Sequence[ImageEntry], shard: Shard) -> list[ImageEntry]:
     """
     loads = [0] * shard.count
     own = []
-    for image in sorted(images, key=lambda image: (-_size(image), image.name)):
+    for image in sorted(images, key=lambda image: (-file_size(image.path), image.name)):
         lightest = loads.index(min(loads))
-        loads[lightest] += max(_size(image), 1)
+        loads[lightest] += max(file_size(image.path), 1)
         if lightest == shard.number - 1:
             own.append(image)
     return own
-
-
-def _size(image: ImageEntry) -> int:
-    """Bytes of the file; 0 for one that is not there, which fails when it is picked."""
-    try:
-        return image.path.stat().st_size
-    except OSError:
-        return 0
