@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from zarr import Array, Group
     from zarr.abc.store import Store
 
-_IN_MEMORY = 128 << 20  # bytes of decoded chunks; more are kept on a temporary file
-_AT_ONCE = 32 << 20  # bytes that are decoded in one go
+_IN_MEMORY = 32 << 20  # bytes of decoded chunks; more are kept on a temporary file
+_AT_ONCE = 8 << 20  # bytes that are decoded in one go
 _MOST = 10**12  # voxels: more is no size of a tomogram, whatever the metadata say
 _SOME = 3  # names that a message lists
 
