@@ -2,8 +2,8 @@
 
     python benchmarks/bench_zarr.py
 
-One tomogram of smoothed noise in float32, as MRC and in stores of several chunkings, picked by milopyp-infer with
-the shipped network and a random head. The ways take turns, each in a process of its own; medians. Memory is without pages
+One tomogram of smoothed noise in float32, as MRC and in stores of several chunkings, picked by milopyp-infer with the
+shipped network and a random head. The ways take turns, each in a process of its own; medians. Memory is without pages
 of files, which the system can take back. Reading alone is a pass over all sections, four at a time, after one over
 sixteen single ones, as for grey levels.
 """
