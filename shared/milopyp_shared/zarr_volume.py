@@ -206,7 +206,7 @@ class ZarrVolume:
     def _damaged(self, axis: int, first: int, shape: tuple[int, ...], error: Exception) -> InputError:
         """Which chunk it is, and why it cannot be decoded."""
         thick = [self._array.chunks[own] for own in self._zyx]
-        place = ""
+        place = "?"
         for corner in np.ndindex(*(-(-size // own) for size, own in zip(shape, thick, strict=True))):
             start = [number * own for number, own in zip(corner, thick, strict=True)]
             start[axis] += first
