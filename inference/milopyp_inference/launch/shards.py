@@ -60,11 +60,12 @@ def part_of(images: Sequence[ImageEntry], shard: Shard) -> list[ImageEntry]:
     The largest tomogram goes to the first part, and each following one to the part that has the fewest bytes so far, so
     that all take about equally long.
     """
+    sizes = {image.name: file_size(image.path) for image in images}
     loads = [0] * shard.count
     own = []
-    for image in sorted(images, key=lambda image: (-file_size(image.path), image.name)):
+    for image in sorted(images, key=lambda image: (-sizes[image.name], image.name)):
         lightest = loads.index(min(loads))
-        loads[lightest] += max(file_size(image.path), 1)
+        loads[lightest] += max(sizes[image.name], 1)
         if lightest == shard.number - 1:
             own.append(image)
     return own
