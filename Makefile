@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-EXTRAS := cpu,openvino,train,export,formats,report,label,docs,dev
+EXTRAS := cpu,openvino,train,export,formats,report,label,zarr,docs,dev
 
 .PHONY: setup demo test test-browser test-cluster test-install test-minima faults fuzz check bench clean
 
@@ -31,7 +31,7 @@ faults: setup
 
 fuzz: setup
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt atheris
-	for reader in mod mrc "image list" "coordinate list" recipe relion5 tbl copick; do \
+	for reader in mod mrc "image list" "coordinate list" recipe relion5 tbl copick "OME-Zarr image" "OME-Zarr array"; do \
 		$(BIN)/python tests/fuzz/fuzz.py "$$reader" 60 || exit 1; done
 
 test-install:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from milopyp_shared.recipe import Recipe
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_shared.written_names import Naming
 from toys import TOY, noise, placed, write_tomogram
+from zarr_toys import write_store
 
 PICKS = Picks(np.array([[3.0, 4.5, 5.25], [10.0, 2.0, 7.0], [1.5, 20.0, 11.0]]), np.array([0.9, 0.5, 0.25]))
 SETTING = FormatContext(
@@ -102,6 +104,25 @@ def _names_and_doubts(path: Path) -> object:
     return called
 
 
+def _in_store(zarr_format: int, name: str) -> Reader:
+    """A file of metadata, in a store that is otherwise good."""
+
+    def store(path: Path) -> Path:
+        return path.with_name(f"v{zarr_format}.zarr")
+
+    def make(path: Path) -> None:
+        write_store(store(path), noise((8, 10, 12)), zarr_format=zarr_format)
+        shutil.copy(store(path) / name, path)
+
+    def read(path: Path) -> object:
+        if not store(path).exists():
+            make(path.with_name("again"))
+        shutil.copy(path, store(path) / name)
+        return _whole_tomogram(store(path))
+
+    return Reader(Path(name).suffix or ".json", make, read)
+
+
 READERS: dict[str, Reader] = {word: _format(word) for word in FORMATS if word != "mod"} | {
     "mod": Reader(".mod", lambda path: FORMATS["mod"].write(path, PICKS, SETTING), _whole_model),  # type: ignore[misc]
     "mrc": Reader(".mrc", lambda path: write_tomogram(path, noise((8, 10, 12))), _whole_tomogram),
@@ -118,6 +139,8 @@ READERS: dict[str, Reader] = {word: _format(word) for word in FORMATS if word !=
     "map of a Dynamo table": Reader(".doc", lambda path: path.write_text("1 /data/a.mrc\n12 b.mrc\n"), read_doc),
     "names in a STAR file": Reader(".star", _format("relion4").make, lambda path: read_all_particles(path, VOXELS)),
     "list of tomograms": Reader(".star", _tomograms_star, _names_and_doubts),
+    "OME-Zarr image": _in_store(2, ".zattrs"),
+    "OME-Zarr array": _in_store(3, "0/zarr.json"),
     "recipe": Reader(".json", _toy_recipe, _recipe),
 }
 

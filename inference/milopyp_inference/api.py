@@ -85,8 +85,9 @@ def pick(
     Parameters
     ----------
     tomogram
-        MRC file, one that `milopyp_shared.tomogram.open_tomogram` has opened, or an array ``(z, y, x)`` of integers or
-        floating-point numbers, which is neither copied nor changed.
+        MRC file, or OME-Zarr store (its first level, or the one that the path names: ``TS_01.zarr/1``); one that
+        `milopyp_shared.tomogram.open_tomogram` has opened; or an array ``(z, y, x)`` of integers or floating-point
+        numbers, which is neither copied nor changed.
     model
         ONNX file, or the model that `open_model` has opened.
     threshold

@@ -92,6 +92,11 @@ PUBLISHED = "As the published program picks (with --published only)"
     help="Angstrom; overrides the header.",
 )
 @option(
+    "--level", type=click.IntRange(min=0), metavar="N", group="Tomograms",
+    help="Of tomograms in OME-Zarr, from 0, the largest.  [default: that of the list or path, else the one with voxels "
+    "nearest to those of the training]",
+)  # fmt: skip
+@option(
     "--rescale", is_flag=True, group="Tomograms",
     help="Resample tomograms of another voxel size to that of the training while reading.",
 )  # fmt: skip
@@ -180,7 +185,7 @@ def infer_command(inputs: tuple[str, ...], **given: Any) -> int:
             f"there is nothing to do for part {options.shard} of {counted(len(images.everything), 'tomogram')}"
         )
         return 0
-    run = infer.open_run(request, images)
+    run, images = infer.open_run(request, images)
     return infer.show_plan(request, run, images) if options.dry_run else infer.pick(request, run, images)
 
 

@@ -9,6 +9,7 @@ from milopyp_shared.axes import NO_TURN
 from milopyp_shared.console import Console
 from milopyp_shared.errors import CheckError, FullDiskError
 from milopyp_shared.formats.registry import DYNAMO
+from milopyp_shared.levels import at_levels
 from milopyp_shared.lists import ImageEntry, check_image_name
 from milopyp_shared.masks import find_masks
 from milopyp_shared.overwrite import refuse_others
@@ -145,8 +146,10 @@ def _naming(request: Request, images: list[ImageEntry], before: RunSummary | Non
     return Naming.of_saying(before.named)
 
 
-def open_run(request: Request, images: Images) -> PickingRun:
+def open_run(request: Request, images: Images) -> tuple[PickingRun, Images]:
     """Open the model, hold options and headers against it, and say what is to be known before.
+
+    Of the tomograms in OME-Zarr the levels are known from here on.
 
     Raises
     ------
@@ -167,6 +170,7 @@ def open_run(request: Request, images: Images) -> PickingRun:
     check_against_recipe(options, model.recipe, model.path)
     if options.fiber and options.with_score:
         console.say("points of fibres have no score: --with-score changes nothing")
+    images = _at_levels(request, images, model.recipe.voxel_size)
     call = pick_options(options, request.decoding, model.recipe)
     typed = typed_options(options)
     chosen = as_chosen(call, typed, images.before, model.sha256)
@@ -180,7 +184,15 @@ def open_run(request: Request, images: Images) -> PickingRun:
         for note in filter(None, [threshold_note(threshold if own else None, model.recipe), *chosen.notes]):
             console.say(note)
         _check_whole_list(run, request, images)
-    return run
+    return run, images
+
+
+def _at_levels(request: Request, images: Images, voxel_size: float | None) -> Images:
+    """The same tomograms, of the levels that are asked for, else of those that are like the model's."""
+    say = request.console.detail if request.options.as_worker else request.console.say
+    everything = at_levels(images.everything, say, level=request.options.level, near=voxel_size)
+    named = {image.name: image for image in everything}
+    return replace(images, everything=everything, own=[named[image.name] for image in images.own])
 
 
 def _check_whole_list(run: PickingRun, request: Request, images: Images) -> None:

@@ -44,6 +44,7 @@ class InferOptions:
     name_from: Literal["file", "parent"] = "file"
     order: str = axes.AUTO
     voxel_size: float | None = None
+    level: int | None = None
     rescale: bool = False
     mask: Path | None = None
     contrast: Contrast | None = None

@@ -48,7 +48,7 @@ def as_tomogram(value: TomogramLike, order: str = axes.AUTO, voxel_size: float |
     Parameters
     ----------
     value
-        A file, an open tomogram, or an array ``(z, y, x)`` of real numbers, which stays where it is.
+        A file or store, an open tomogram, or an array ``(z, y, x)`` of real numbers, which stays where it is.
     order
         Of a file; ``auto`` for the others, or what they are in.
     voxel_size

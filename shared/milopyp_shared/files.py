@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from . import stores
 from .errors import InputError, UsageError
 
 
@@ -28,8 +29,8 @@ def missing_file_error(path: Path, expected: str, remedy: str = "") -> InputErro
 
 
 def file_size(path: Path) -> int:
-    """Bytes of a file; 0 where there is none, which somebody else is to say."""
+    """Bytes of a file or store; 0 where there is none, which somebody else is to say."""
     try:
-        return path.stat().st_size
+        return sum(facts.st_size for _, facts in stores.files(path))
     except OSError:
         return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .errors import ContradictionError
 from .imod_header import FURTHEST, ROUNDING, Three, middle
 from .tomogram import TomogramHeader
+from .zarr_volume import store_doubts
 
 DIFFERENT = 0.05  # particles that are longer along one axis by more are not what a network has seen
 
@@ -30,7 +31,7 @@ def header_warnings(header: TomogramHeader, *, one_size: bool = True) -> list[st
             f"W11 the header announces {header.mrc.absent} bytes before the voxels that are not there: the file is as "
             "long as its voxels alone"
         )
-    return warnings
+    return warnings + store_doubts(header.path)
 
 
 def refuse_unequal_voxels(header: TomogramHeader, option: str = "--voxel-size") -> None:

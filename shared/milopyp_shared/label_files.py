@@ -85,7 +85,7 @@ def read_labels(
     if how.picks is None:
         raise InputError(
             "no tomogram has picks",
-            where=entries[0].path.parent,
+            where=entries[0].folder,
             expected="for tomo.rec one of tomo_coord.txt, tomo.txt, tomo.mod, tomo.star and so on",
             remedy="Give --inference to list tomograms without picks.",
         )

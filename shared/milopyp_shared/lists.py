@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from . import stores
 from .atomic import write_text
 from .errors import InputError
 from .files import missing_file_error
@@ -43,7 +44,10 @@ LONGEST_NAME = 200  # file systems take 255 bytes, of which endings and temporar
 
 @dataclass(frozen=True)
 class ImageEntry:
-    """A tomogram: the name its results are called by, its file, and what other programs call it, if it is said."""
+    """A tomogram: the name its results are called by, its file, and what other programs call it, if it is said.
+
+    The file may be a store, or a level inside it: `milopyp_shared.stores`.
+    """
 
     name: str
     path: Path
@@ -52,8 +56,13 @@ class ImageEntry:
     @property
     def file(self) -> str:
         """What its file is called in messages: with the folder, where it is not named after the file."""
-        file = self.path.name
-        return file if file.startswith(self.name) else f"{self.path.parent.name}/{file}"
+        path = stores.outer(self.path)
+        return path.name if path.name.startswith(self.name) else f"{path.parent.name}/{path.name}"
+
+    @property
+    def folder(self) -> Path:
+        """Where its file lies."""
+        return stores.outer(self.path).parent
 
     @property
     def label(self) -> str:
@@ -121,7 +130,7 @@ def read_image_list(path: str | Path, say: Callable[[str], None] = lambda text: 
         found[said] = _find_tomogram(said, path.parent, where)
         entry = ImageEntry(name, found[said], *more)
         known = images.setdefault(name, entry)
-        if not known.path.samefile(entry.path) or known.label != entry.label:
+        if not stores.is_same(known.path, entry.path) or known.label != entry.label:
             raise InputError(
                 f"two tomograms of one name: {name!r} is {_described(known)} and {_described(entry)}",
                 where=where,
@@ -374,7 +383,7 @@ def _find_tomogram(path: Path, folder: Path, where: str) -> Path:
         ends = [Path(*path.parts[first:]) for first in range(1, len(path.parts))]
         places += [place / end for end in ends for place in (folder, Path())]
     for place in places:
-        if _is_file(place):
+        if stores.is_there(place):
             return place
     folders = " and ".join(dict.fromkeys(str(place.absolute()) for place in (folder, Path())))
     if path.is_absolute():
@@ -418,7 +427,7 @@ def _ambiguous(path: Path, found: Mapping[Path, Path]) -> str:
     """What to say where a tomogram of a list could be another file as well."""
     for said, place in found.items():
         other = path.parent / said.name if said.is_absolute() else said
-        if _is_file(other) and not other.samefile(place):
+        if stores.is_there(other) and not stores.is_same(other, place):
             return f"{path}: {place.absolute()} is read, and not {other.absolute()}"
     return ""
 

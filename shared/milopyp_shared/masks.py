@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import axes
+from . import axes, stores
 from .errors import InputError
 from .imod_header import AS_UNSIGNED
 from .lists import ImageEntry
@@ -90,8 +90,8 @@ def find_mask(path: Path, image: ImageEntry) -> Path | None:
     InputError
         No such file or folder, or several masks of one tomogram.
     """
-    if not path.is_dir():
-        if not path.exists():
+    if not path.is_dir() or stores.split(path):
+        if not stores.is_there(path):
             raise InputError("no such file or folder", where=path, expected="an MRC mask, or a folder of NAME_mask.mrc")
         return path
     for end in ("_mask", ""):

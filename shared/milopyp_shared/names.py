@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from . import stores
 from .errors import InputError, UsageError
 from .textfile import read_lines
 
 # Of files, in any case of letters: tomograms, tilt series and their packed forms.
 PACKED = (".gz", ".bz2")
-ENDINGS = (".tomostar", ".mrcs", ".mrc", ".rec", ".map", ".preali", ".ali", ".st", ".hdf", *PACKED)
+ENDINGS = (*stores.ENDINGS, ".tomostar", ".mrcs", ".mrc", ".rec", ".map", ".preali", ".ali", ".st", ".hdf", *PACKED)
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,9 @@ def bare(name: str) -> str:
 
 
 def of_file(path: Path) -> str:
-    """The name of a tomogram's file, without folder, packing and ending: ``TS_01`` of ``TS_01.mrc.gz``."""
+    """The name of a tomogram's file or store, without folder, packing and ending: ``TS_01`` of ``TS_01.mrc.gz``."""
+    if stores.split(path) is not None:
+        return bare(stores.outer(path).name)
     return (path.with_suffix("") if path.suffix.lower() in PACKED else path).stem
 
 
@@ -77,7 +80,7 @@ def from_folders(paths: Sequence[Path], names: Sequence[str]) -> list[str]:
     names
         Of the files; ``TS_01_even`` is that of ``TS_01/even.mrc`` where the folder holds several of the tomograms.
     """
-    folders = [Path(os.path.abspath(path)).parent for path in paths]  # noqa: PTH100 - links keep their names
+    folders = [Path(os.path.abspath(stores.outer(path))).parent for path in paths]  # noqa: PTH100 - links keep their names
     numbers = Counter(folders)
     return [
         folder.name if numbers[folder] == 1 else f"{folder.name}_{name}"

@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+from . import stores
 from .errors import InputError, MilopypError, UsageError
 from .names import PACKED
 
@@ -108,7 +109,7 @@ def refuse_irreplaceable(target: str | Path, inputs: Iterable[str | Path] = (), 
     if found is None or stat.S_ISDIR(found.st_mode):
         return
     for path in inputs:
-        read = _stat(path)
+        read = _stat(stores.outer(Path(path)))
         if read is not None and os.path.samestat(found, read):
             what = "is read by this command" if str(path) == str(target) else f"is {path}, which this command reads"
             raise UsageError(what, where=target, expected="another file to write to", remedy=REMEDY)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import stores
 from .errors import InputError
 from .names import of_file
 
@@ -49,12 +50,12 @@ def choose_picks(entry: ImageEntry, word: str | None, warn: Callable[[str], None
 def _beside(entry: ImageEntry, word: str | None) -> list[Path]:
     """Files that may hold picks, those that count first before others."""
     endings = PICK_ENDINGS if word is None else _endings_of(word)
-    names = tuple(dict.fromkeys((entry.name, of_file(entry.path), entry.path.name)))
+    names = tuple(dict.fromkeys((entry.name, of_file(entry.path), stores.outer(entry.path).name)))
     wanted = [name + ending for ending in endings for name in names]
     rank = {name.lower(): number for number, name in reversed(list(enumerate(wanted)))}
     found = [
         path
-        for path in entry.path.parent.iterdir()
+        for path in entry.folder.iterdir()
         if path.name.lower() in rank and path.name.startswith(names) and not path.name.endswith(LIST_ENDINGS)
     ]
     return sorted((path for path in found if path.is_file()), key=lambda path: (rank[path.name.lower()], path.name))
@@ -87,12 +88,12 @@ def _is_newer(path: Path, other: Path) -> bool:
 
 def _nothing(entry: ImageEntry) -> str:
     """What to say of a tomogram without a file, and of files whose names go on."""
-    named_after_file = entry.path.name.startswith(entry.name)
+    named_after_file = stores.outer(entry.path).name.startswith(entry.name)
     own = entry.name if named_after_file else of_file(entry.path)
     some = ", ".join(own + ending for ending in PICK_ENDINGS[:4])
     longer = sorted(
         path.name
-        for path in entry.path.parent.iterdir()
+        for path in entry.folder.iterdir()
         if path.name.startswith(f"{entry.name}_")
         and path.name.lower().endswith(PICK_ENDINGS)
         and not path.name.endswith(LIST_ENDINGS)
@@ -100,5 +101,5 @@ def _nothing(entry: ImageEntry) -> str:
     if not longer or not named_after_file:  # the * of a pattern is the name
         return f"{entry.file} has no picks ({some}, ...)"
     pattern = f"*{longer[0].removeprefix(entry.name)}"
-    hint = f"--picks '{entry.path.parent / pattern}' reads {longer[0]}"
+    hint = f"--picks '{entry.folder / pattern}' reads {longer[0]}"
     return f"{entry.file} has no picks ({some}, ...); {hint}"

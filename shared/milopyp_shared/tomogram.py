@@ -11,18 +11,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import axes
+from . import axes, stores
 from .atomic import is_full
 from .errors import InputError
 from .files import as_path, missing_file_error
 from .imod_header import UNSAID, Placement, Three, middle
 from .mrc import HEADER_BYTES, MrcHeader, parse_header
 from .voxel_reader import VoxelReader, Voxels
+
+if TYPE_CHECKING:
+    from .zarr_volume import ZarrVolume
 
 SHORTEST_AXIS = 8
 
@@ -71,9 +74,9 @@ class TomogramHeader:
     Attributes
     ----------
     path
-        The file.
+        The file, or the store and what is meant inside it.
     mrc
-        Its own header.
+        Its own header; of a store, what that of an MRC file would say.
     order
         Order word: the file's axes from fastest to slowest.
     given_voxel_size
@@ -152,6 +155,8 @@ def read_header(
     Parameters and errors are those of `open_tomogram`.
     """
     path = as_path(path, "tomogram")
+    if stores.split(path) is not None:
+        return _checked(path, _volume(path).header, order, voxel_size, shortest=shortest)
     with _reading(path) as stream:
         return _read_header(path, stream, order, voxel_size, shortest=shortest)
 
@@ -159,12 +164,12 @@ def read_header(
 def open_tomogram(
     path: str | Path, order: str = axes.AUTO, voxel_size: float | None = None, *, shortest: int = SHORTEST_AXIS
 ) -> Tomogram:
-    """Open an MRC file (also .rec, .st; gz and bz2 are unpacked to a temporary file).
+    """Open an MRC file (also .rec, .st; gz and bz2 are unpacked to a temporary file), or an OME-Zarr store.
 
     Parameters
     ----------
     path
-        The file.
+        The file; or the store, whose first level is meant, or a level inside it (``TS_01.zarr/1``).
     order
         Order word or ``auto``.
     voxel_size
@@ -180,9 +185,15 @@ def open_tomogram(
     UsageError
         `order` is no order word, or `path` no name of a file.
     ContradictionError
-        ``auto``, and no axis is clearly thinnest.
+        ``auto``, and no axis is clearly thinnest; or a store whose metadata contradict each other.
+    MissingDependency
+        A store, and zarr is not installed.
     """
     path = as_path(path, "tomogram")
+    if stores.split(path) is not None:
+        volume = _volume(path)
+        header = _checked(path, volume.header, order, voxel_size, shortest=shortest)
+        return Tomogram(path, header.mrc, header.order, voxel_size, volume)
     with _reading(path) as stream:
         header = _read_header(path, stream, order, voxel_size, shortest=shortest)
         if (unpack := _unpacker(stream)) is None:
@@ -218,6 +229,16 @@ def _read_header(
     else:
         with _unpacking(path), unpack(stream) as packed:
             mrc = parse_header(path, packed.read(HEADER_BYTES))
+    return _checked(path, mrc, order, voxel_size, shortest=shortest)
+
+
+def _volume(path: Path) -> ZarrVolume:
+    from .zarr_volume import ZarrVolume
+
+    return ZarrVolume(path)
+
+
+def _checked(path: Path, mrc: MrcHeader, order: str, voxel_size: float | None, *, shortest: int) -> TomogramHeader:
     if min(mrc.stored_shape) < shortest:
         raise InputError(
             f"the volume has {_sizes(mrc)} voxels",

@@ -31,6 +31,7 @@ from bad_input import (
     template_cases,
     tomograms_and_lists_cases,
     training_cases,
+    zarr_cases,
 )
 from bad_input.builders import Case
 from milopyp_shared import pretrained_weights
@@ -54,6 +55,7 @@ CASES = [
         apply_cases,
         every_file_cases,
         hostile_cases,
+        zarr_cases,
     )
     for case in room.CASES
 ]

@@ -42,7 +42,7 @@ def test_parts_are_the_whole_and_even(sizes: list[int], count: int) -> None:
     """No part is larger than the mean and the largest tomogram together: that is what the rule can promise."""
     images = [ImageEntry(f"t{number}", Path(str(size))) for number, size in enumerate(sizes)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shards, "_size", lambda image: int(str(image.path)))
+        patch.setattr(shards, "file_size", lambda path: int(str(path)))
         parts = [part_of(images, Shard(number + 1, count)) for number in range(count)]
         turned = part_of(list(reversed(images)), Shard(1, count))
     assert sorted(image.name for part in parts for image in part) == sorted(image.name for image in images)

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import UNSET, Struct, UnsetType
 
+from milopyp_shared import stores
+
 SAMPLES, SAMPLE = 16, 1 << 14  # blocks, evenly over the file, and bytes of each
 HEADER = 1 << 12  # bytes
+METADATA = ("zarr.json", ".zarray", ".zattrs")  # of a store, which are read whole
 
 
 class FileIdentity(Struct, frozen=True):
-    """What tells a file from another one, wherever it lies; of a file that is not there, the path alone.
+    """What tells a file, or a store, from another one, wherever it lies; of one that is not there, the path alone.
 
     Attributes
     ----------
     path
         Absolute; links stay as they are.
     size, mtime_ns
-        Bytes, and when it was changed last.
+        Bytes, and when it, or one of the files of a store, was changed last.
     sample
-        SHA-256 of its header and of blocks all over it, or of all of it; records of earlier versions have none.
+        SHA-256 of its header and of blocks all over it, or of all of it; records of earlier versions have none. Of a
+        store, of the names and sizes of its files, and of the beginnings of some.
     """
 
     path: str
@@ -35,9 +40,10 @@ class FileIdentity(Struct, frozen=True):
         """The file at `path`; `sampled` reads it as far as `sample` needs, of a `whole` file everything."""
         absolute = os.path.abspath(path)  # noqa: PTH100 - links stay as they are
         try:
-            facts = path.stat()
-            sample = _sample(path, facts.st_size, whole) if sampled else UNSET
-            return cls(absolute, facts.st_size, facts.st_mtime_ns, sample)
+            files = stores.files(path)
+            size, changed = sum(own.st_size for _, own in files), max(own.st_mtime_ns for _, own in files)
+            sample = _sample(path, files, whole) if sampled else UNSET
+            return cls(absolute, size, changed, sample)
         except OSError:
             return cls(absolute)
 
@@ -59,11 +65,24 @@ class FileIdentity(Struct, frozen=True):
         return self.sample is not UNSET and self.sample == FileIdentity.of(path, sampled=True, whole=whole).sample
 
 
-def _sample(path: Path, size: int, whole: bool) -> str:
+def _sample(path: Path, files: Sequence[tuple[str, os.stat_result]], whole: bool) -> str:
+    if (store := stores.split(path)) is None:
+        return _sample_of_file(path, whole)
+    if store.is_zip:
+        return hashlib.sha256(f"{_sample_of_file(store.store, whole)} {store.inside}".encode()).hexdigest()
+    found = hashlib.sha256("\n".join(f"{name} {facts.st_size}" for name, facts in files).encode())
+    some = [files[len(files) * number // SAMPLES][0] for number in range(SAMPLES)]
+    for name in [name for name, _ in files if whole or name in some or name.endswith(METADATA)]:
+        with (store.store / name).open("rb") as stream:
+            found.update(stream.read(-1 if whole or name.endswith(METADATA) else SAMPLE))
+    return found.hexdigest()
+
+
+def _sample_of_file(path: Path, whole: bool) -> str:
     with path.open("rb") as stream:
         if whole:
             return hashlib.file_digest(stream, "sha256").hexdigest()
-        found = hashlib.sha256()
+        found, size = hashlib.sha256(), os.fstat(stream.fileno()).st_size
         found.update(stream.read(HEADER))
         for number in range(SAMPLES):
             stream.seek(max(size - SAMPLE, 0) * number // (SAMPLES - 1))

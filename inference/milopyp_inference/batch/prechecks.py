@@ -46,9 +46,9 @@ def refuse_beside_tomograms(images: Sequence[ImageEntry], out: Path) -> None:
         They would.
     """
     for image in images:
-        if os.path.realpath(image.path.parent) == os.path.realpath(out):  # Path.resolve raises where links go round
+        if os.path.realpath(image.folder) == os.path.realpath(out):  # Path.resolve raises where links go round
             raise UsageError(
-                f"holds the tomogram {image.path.name}",
+                f"holds the tomogram {image.file}",
                 where=out,
                 expected="a folder of its own, because outputs replace files of the same names (.txt, .mod)",
                 remedy="Give another --out.",

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from msgspec import structs
 
+from milopyp_shared import stores
 from milopyp_shared.errors import ContradictionError
 from milopyp_shared.files import file_size
 from milopyp_shared.lists import ImageEntry
@@ -73,7 +74,7 @@ def pick_with(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry],
         run.console.say(f"done already: {done} of {counted(len(images), 'tomogram')}")
     there = []
     for image in waiting:
-        if image.path.exists():
+        if stores.is_there(image.path):
             there.append(image)
         else:  # a list that names it would be refused
             write_record(run.folder, run.failed(image, f"{image.path}: no such file"))

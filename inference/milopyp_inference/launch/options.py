@@ -37,6 +37,7 @@ LEADER_ONLY = {
     "names",
     "tomograms",
     "summary",
+    "level",
 }
 WORKERS_OWN = {"provider", "gpus", "threads", "workers"}  # each has a value of its own
 

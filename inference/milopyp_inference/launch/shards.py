@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from milopyp_shared.errors import UsageError
+from milopyp_shared.files import file_size
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.wording import counted
 
@@ -59,19 +60,12 @@ def part_of(images: Sequence[ImageEntry], shard: Shard) -> list[ImageEntry]:
     The largest tomogram goes to the first part, and each following one to the part that has the fewest bytes so far, so
     that all take about equally long.
     """
+    sizes = {image.name: file_size(image.path) for image in images}
     loads = [0] * shard.count
     own = []
-    for image in sorted(images, key=lambda image: (-_size(image), image.name)):
+    for image in sorted(images, key=lambda image: (-sizes[image.name], image.name)):
         lightest = loads.index(min(loads))
-        loads[lightest] += max(_size(image), 1)
+        loads[lightest] += max(sizes[image.name], 1)
         if lightest == shard.number - 1:
             own.append(image)
     return own
-
-
-def _size(image: ImageEntry) -> int:
-    """Bytes of the file; 0 for one that is not there, which fails when it is picked."""
-    try:
-        return image.path.stat().st_size
-    except OSError:
-        return 0

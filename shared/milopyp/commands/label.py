@@ -10,7 +10,7 @@ import click
 from milopyp_shared.commandline import LengthRange, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import MissingDependency, UsageError
-from milopyp_shared.label_options import contrast_option, order_option, voxel_size_option
+from milopyp_shared.label_options import contrast_option, level_option, order_option, voxel_size_option
 from milopyp_shared.lengths import LARGEST, SMALLEST, Length
 from milopyp_shared.wording import counted
 
@@ -44,6 +44,7 @@ GUESS = 20.0  # voxels, where nobody says how large particles are
 @contrast_option
 @order_option
 @voxel_size_option
+@level_option
 @option("--port", type=click.IntRange(1, 65535), help="Of the server.  [default: one that is free]")
 @option("--browser/--no-browser", default=None, help="Open the page.  [default: where there is a display]")
 @click.version_option(package_name="milopyp")
@@ -56,6 +57,7 @@ def label(
     contrast: str,
     order: str,
     voxel_size: float | None,
+    level: int | None,
     port: int | None,
     browser: bool | None,
 ) -> None:
@@ -86,11 +88,12 @@ def label(
         ) from error  # fmt: skip
     from milopyp_inference.batch.inputs import gather
     from milopyp_shared.header_checks import header_warnings
+    from milopyp_shared.levels import at_levels
     from milopyp_shared.tomogram import open_tomogram
 
     console = Console()
     opened = {}
-    for entry in gather(tomograms, say=console.warn, name_from=None):
+    for entry in at_levels(gather(tomograms, say=console.warn, name_from=None), console.say, level=level):
         opened[entry.name] = open_tomogram(entry.path, order, voxel_size)
         for sentence in header_warnings(opened[entry.name]):
             console.warn(f"{entry.name}: {sentence}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from milopyp_shared import stores
 from milopyp_shared.axes import ORDER_WORDS, ORDERS
 from milopyp_shared.commandline import LengthRange, Number, command, option
 from milopyp_shared.console import Console
@@ -104,6 +105,10 @@ if TYPE_CHECKING:
     help="What tomograms are called after: their files, or, of those in the folders below --dir, these folders (TS_01 "
     "for TS_01/tomogram.mrc, TS_01_even for TS_01/even.mrc beside others).",
 )  # fmt: skip
+@option(
+    "--level", type=click.IntRange(min=0), metavar="N",
+    help="Of tomograms in OME-Zarr, from 0, the largest; their labels are voxels of it.  [default: 0]",
+)  # fmt: skip
 @option("--overwrite", is_flag=True, help="Replace lists that are there; they may have been changed by hand.")
 @click.version_option(package_name="milopyp")
 def prepare(folder: Path, out: str, order: str, **given: Any) -> None:
@@ -124,8 +129,11 @@ def prepare(folder: Path, out: str, order: str, **given: Any) -> None:
       milopyp prepare -d new_tomograms -e .mrc -o sample_run --inference
       milopyp prepare -d series -e .mrc -o sample_run --name-from parent
     """
+    from milopyp_shared.levels import at_levels
+
     console = Console()
     entries = _named(find_tomograms(folder, given["ext"], given["name_from"]), given["ext"], given["name_from"])
+    entries = at_levels(entries, console.say, level=given["level"])
     images, coordinates, to_pick = list_paths(folder, out)
     written = [to_pick] if given["inference"] else [images] if given["img_only"] else [images, coordinates]
     for target in written:
@@ -189,11 +197,11 @@ def find_tomograms(folder: Path, ext: str, name_from: str = "file") -> list[Path
 
 
 def _ending(folder: Path, pattern: str, ext: str) -> list[Path]:
-    return sorted(path for path in folder.glob(pattern) if path.name.endswith(ext) and path.is_file())
+    return sorted(path for path in folder.glob(pattern) if path.name.endswith(ext) and stores.is_there(path))
 
 
 def _named(tomograms: Sequence[Path], ext: str, name_from: str) -> list[ImageEntry]:
-    """Tomograms under their names.
+    """Tomograms under their names, without the ``.ome`` of ``TS_01.ome.zarr``.
 
     Raises
     ------
@@ -202,7 +210,7 @@ def _named(tomograms: Sequence[Path], ext: str, name_from: str) -> list[ImageEnt
     """
     from milopyp_shared.lists import ImageEntry, refuse_namesakes
 
-    names = [path.name.removesuffix(ext).rstrip(".") for path in tomograms]
+    names = [path.name.removesuffix(ext).rstrip(".").removesuffix(".ome") for path in tomograms]
     if name_from == "parent":
         names = from_folders(tomograms, names)
     entries = list(map(ImageEntry, names, tomograms))
@@ -232,7 +240,7 @@ def _list_labels(
     from milopyp_shared.lists import write_coordinate_list, write_image_list
     from milopyp_shared.tomogram import open_tomogram
 
-    overlays = {entry.name: entry.path.with_name(f"{entry.name}_labels.png") for entry in entries}
+    overlays = {entry.name: entry.folder / f"{entry.name}_labels.png" for entry in entries}
     inputs = [*(entry.path for entry in entries), *(path for path in (how.picks, how.name_map) if path is not None)]
     for target in lists:
         refuse_irreplaceable(target, inputs)
@@ -244,8 +252,8 @@ def _list_labels(
         for entry in labelled:
             tomogram = open_tomogram(entry.path, order)
             draw(overlays[entry.name], tomogram, labels[entry.name], diameter_of(tomogram, how.bbox))
-        folders = {entry.path.parent for entry in labelled}
-        some = labelled[0].path.parent if len(folders) == 1 else labelled[0].path.parent.parent / "*"
+        folders = {entry.folder for entry in labelled}
+        some = labelled[0].folder if len(folders) == 1 else labelled[0].folder.parent / "*"
         console.say(f"look at the labels on their tomograms: {some}/*_labels.png")
     write_image_list(lists[0], labelled, absolute=True)
     write_coordinate_list(lists[1], labels)
