@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +19,7 @@ from .errors import InputError, MilopypError, MissingDependency, is_out_of_memor
 from .files import missing_file_error
 from .imod_header import FURTHEST, Placement, Three
 from .mrc import MrcHeader
+from .names import listed
 from .ome_zarr import METADATA, Image, Level, is_image, read_image
 from .scratch_array import scratch_array
 
@@ -30,6 +31,13 @@ _IN_MEMORY = 32 << 20  # bytes of decoded chunks; more are kept on a temporary f
 _AT_ONCE = 8 << 20  # bytes that are decoded in one go
 _MOST = 10**12  # voxels: more is no size of a tomogram, whatever the metadata say
 _SOME = 3  # names that a message lists
+# Codecs of numbers. Others are refused before a chunk is decoded, whatever is installed: one of them, called pickle,
+# runs what a file says.
+_CODECS = {
+    *("bytes", "endian", "transpose", "sharding_indexed", "blosc", "gzip", "zstd", "zlib", "bz2", "lzma", "lz4"),
+    *("crc32", "crc32c", "adler32", "fletcher32", "jenkins_lookup3"),
+    *("delta", "shuffle", "bitround", "fixedscaleoffset", "quantize", "packbits", "astype", "zfpy", "pcodec"),
+}
 
 
 @dataclass(frozen=True)
@@ -347,6 +355,11 @@ def _array(opened: OpenImage) -> Array[Any]:
         raise InputError(
             f"has no array {opened.level.path!r}", where=opened.path, expected="all that its multiscales name"
         )
+    if foreign := sorted(set(_codecs(array.metadata.to_dict())) - _CODECS):
+        raise InputError(
+            f"is written with {listed(foreign)}",
+            where=opened.path, expected="codecs of numbers, such as blosc or zstd", remedy="Write it with another one.",
+        )  # fmt: skip
     if array.ndim != opened.image.dimensions:
         raise InputError(
             f"the array {opened.level.path} has {array.ndim} axes",
@@ -365,6 +378,15 @@ def _array(opened: OpenImage) -> Array[Any]:
             f"numbers of type {array.dtype}", where=opened.path, expected="integers or floating-point numbers"
         )
     return array
+
+
+def _codecs(metadata: Mapping[str, Any]) -> Iterator[str]:
+    """Names of all codecs in an array's metadata, those inside of others, too."""
+    lists = [metadata.get(key) or () for key in ("filters", "codecs", "index_codecs")]
+    for codec in (*lists[0], metadata.get("compressor"), *lists[1], *lists[2]):
+        if codec is not None:
+            yield str(codec.get("id", codec.get("name"))).removeprefix("numcodecs.")
+            yield from _codecs(codec.get("configuration") or {})
 
 
 def _header(level: Level, array: Array[Any], zyx: tuple[int, int, int]) -> MrcHeader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -354,3 +355,44 @@ def test_prepared_lists_say_the_level(folder: Path) -> None:
     assert read_image_list("data/two_test_imgs.txt")[0].name == "TS_01"
     with pytest.raises(ContradictionError, match="is level 1"):
         raise run_line("milopyp-infer data/run_train_imgs.txt --model toy.onnx --level 0").error or AssertionError
+
+
+class Payload:
+    """What leaves a file when it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return Path("harm").touch, ()
+
+
+PICKLED: list[dict[str, Any]] = [
+    {"filters": ["pickle"]},
+    {"compressor": "pickle"},
+    {"filters": ["shuffle", "pickle"]},
+    {"filters": ["pickle", "delta"], "compressor": "zlib"},
+]
+
+
+@pytest.mark.parametrize("where", PICKLED)
+def test_code_in_chunks_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: dict[str, Any]) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = write_store(tmp_path / "a.zarr", noise((16, 32, 32)), compressors=None)
+    described = store / "0/.zarray"
+    settings = {"shuffle": {"elementsize": 4}, "delta": {"dtype": "<f4"}}
+    codecs = {
+        key: [{"id": each, **settings.get(each, {})} for each in value] if isinstance(value, list) else {"id": value}
+        for key, value in where.items()
+    }
+    described.write_text(json.dumps(json.loads(described.read_text()) | codecs))
+    for chunk in store.glob("0/*.*.*"):
+        chunk.write_bytes(pickle.dumps(Payload()))
+    with pytest.raises(InputError, match="pickle"):
+        open_tomogram(store).sections(0, 16)
+    assert not Path("harm").exists()
+
+
+def test_an_unusual_codec_is_refused_by_its_name(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "a.zarr", noise((16, 32, 32)), compressors=None)
+    described = store / "0/.zarray"
+    described.write_text(json.dumps(json.loads(described.read_text()) | {"filters": [{"id": "base64"}]}))
+    with pytest.raises(InputError, match=r"is written with base64; expected codecs of numbers, such as blosc or zstd"):
+        open_tomogram(store)
