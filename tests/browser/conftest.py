@@ -1,15 +1,24 @@
-"""A real browser: Debian's Chromium without a window, driven over its own protocol."""
+"""A real browser: Debian's Chromium without a window, driven over its own protocol; a run and its page to open in it."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+
+from browser.report_page import ORDERS, SIZE, WEAK, Page
+from milopyp_shared.formats.candidates import read_candidates, write_candidates
+from milopyp_shared.lists import ImageEntry, write_coordinate_list, write_image_list
+from milopyp_shared.picks import Picks
+from running import run_line
+from toys import TOY, clean_phantom, write_tomogram
 
 PROGRAMS = ("chromium", "chromedriver")
 
@@ -45,3 +54,44 @@ def chromium(downloads: Path) -> Iterator[webdriver.Chrome]:
     driver = webdriver.Chrome(options=options, service=Service(str(found[1])))
     yield driver
     driver.quit()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a run over three tomograms, and its page; the toy model finds every particle."""
+    folder = tmp_path_factory.mktemp("run")
+    with contextlib.chdir(folder):
+        images, truth = [], {}
+        for seed, (name, order) in enumerate(ORDERS.items(), 1):
+            phantom = clean_phantom(seed, (SIZE[2], SIZE[1], SIZE[0]), particles=6)
+            path = write_tomogram(Path(f"{seed}.mrc").absolute(), phantom.volume, order, voxel_size=10.0)
+            images.append(ImageEntry(name, path))
+            truth[name] = phantom.particles_xyz
+        write_image_list("images.txt", images)
+        write_coordinate_list("truth.txt", truth)
+        shutil.copy(TOY, "toy.onnx")
+        outcome = run_line("milopyp-infer images.txt --model toy.onnx --out picks --threads 1 --out-thresh 0.5")
+        assert outcome.code == 0, outcome.err
+        for name in ORDERS:  # the toy is sure of everything: scores from 0.95 down, and weak places besides
+            table = Path(f"picks/{name}.candidates.csv")
+            found = read_candidates(table).xyz
+            places = np.concatenate([found, WEAK])
+            write_candidates(table, Picks(places, np.linspace(0.95, 0.05, len(places))))
+        outcome = run_line("milopyp report picks --truth truth.txt")
+        assert outcome.code == 0, outcome.err
+        yield folder
+
+
+@pytest.fixture
+def page(chromium: webdriver.Chrome, run: Path, downloads: Path) -> Iterator[Page]:
+    for old in downloads.iterdir():
+        old.unlink()
+    chromium.get((run / "picks/report.html").as_uri())
+    page = Page(chromium, downloads)
+    page.drawn()
+    yield page
+    page.window(0, 0)
+    # reading pixels back, as only these tests do, is a matter of "rendering"
+    complaints = [entry for entry in chromium.get_log("browser") if entry["source"] != "rendering"]
+    page.script("localStorage.clear()")
+    assert complaints == []

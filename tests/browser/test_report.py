@@ -1,194 +1,20 @@
-"""``milopyp report`` in a browser: what a person sees, changes and saves."""
+"""``milopyp report`` in a browser: what a person sees, chooses and saves."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import shutil
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
 
-from milopyp_inference.decode.select import Selection, select_picks
-from milopyp_shared.formats.candidates import read_candidates, write_candidates
-from milopyp_shared.lists import ImageEntry, read_coordinate_list, write_coordinate_list, write_image_list
-from milopyp_shared.picks import Picks
-from milopyp_shared.tomogram import Frame
+from browser.report_page import HOSTILE, ORDERS, SIZE, Page, above, count
+from milopyp_shared.formats.candidates import read_candidates
+from milopyp_shared.lists import read_coordinate_list
 from running import run_line, wait_for
-from toys import TOY, clean_phantom, write_tomogram
-
-HOSTILE = "<img src=x onerror=window.harm=1><script>window.harm=2"
-ORDERS = {"flat": "xyz", "turned": "xzy", HOSTILE: "xyz"}
-SIZE = (64, 80, 24)  # x, y, z
-WEAK = np.array([[4.0, 70.0, 3.0], [58.0, 74.0, 20.0], [5.0, 5.0, 20.0]])
-WAIT = 10.0
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with a run over three tomograms, and its page; the toy model finds every particle."""
-    folder = tmp_path_factory.mktemp("run")
-    with contextlib.chdir(folder):
-        images, truth = [], {}
-        for seed, (name, order) in enumerate(ORDERS.items(), 1):
-            phantom = clean_phantom(seed, (SIZE[2], SIZE[1], SIZE[0]), particles=6)
-            path = write_tomogram(Path(f"{seed}.mrc").absolute(), phantom.volume, order, voxel_size=10.0)
-            images.append(ImageEntry(name, path))
-            truth[name] = phantom.particles_xyz
-        write_image_list("images.txt", images)
-        write_coordinate_list("truth.txt", truth)
-        shutil.copy(TOY, "toy.onnx")
-        outcome = run_line("milopyp-infer images.txt --model toy.onnx --out picks --threads 1 --out-thresh 0.5")
-        assert outcome.code == 0, outcome.err
-        for name in ORDERS:  # the toy is sure of everything: scores from 0.95 down, and weak places besides
-            table = Path(f"picks/{name}.candidates.csv")
-            found = read_candidates(table).xyz
-            places = np.concatenate([found, WEAK])
-            write_candidates(table, Picks(places, np.linspace(0.95, 0.05, len(places))))
-        outcome = run_line("milopyp report picks --truth truth.txt")
-        assert outcome.code == 0, outcome.err
-        yield folder
-
-
-@dataclass
-class Page:
-    """The open page."""
-
-    driver: webdriver.Chrome
-    downloads: Path
-
-    def find(self, name: str) -> WebElement:
-        return self.driver.find_element(By.ID, name)
-
-    def text(self, name: str) -> str:
-        return self.find(name).text
-
-    def script(self, text: str, *arguments: Any) -> Any:
-        return self.driver.execute_script(text, *arguments)
-
-    def threshold(self, value: float) -> None:
-        """Move the slider as a hand does."""
-        self.script(
-            "const s = document.getElementById('threshold'); s.value = arguments[0];"
-            "s.dispatchEvent(new Event('input', {bubbles: true}));", value,
-        )  # fmt: skip
-
-    def press(self, *keys: str) -> None:
-        self.find("plane-z").send_keys(*keys)
-
-    def drawn(self) -> None:
-        """Wait until the slice that was asked for is on the canvas."""
-        self.driver.execute_async_script("const done = arguments[0]; viewer.draw().then(() => done());")
-
-    def show(self, name: str, z: float) -> None:
-        """Bring a tomogram and a place of it up."""
-        self.driver.execute_async_script(
-            "const [name, z, done] = arguments;"
-            "show(tomograms.findIndex((own) => own.name === name), {z}).then(() => done());", name, z,
-        )  # fmt: skip
-
-    def point(self, axis: str, u: float, v: float) -> tuple[int, int]:
-        """CSS pixels of a voxel from the middle of a plane."""
-        right, down = self.script(
-            "const [axis, u, v] = arguments, plane = viewer.plane(axis), [across, up] = plane.sides;"
-            "const [left, top] = plane.screen({[across]: u, [up]: v}, viewer.view);"
-            "return [left - plane.width / 2, top - plane.height / 2];", axis, float(u), float(v),
-        )  # fmt: skip
-        return round(right), round(down)
-
-    def click(self, u: float, v: float, axis: str = "z") -> None:
-        """On a plane, at a voxel."""
-        canvas = self.find(f"plane-{axis}")
-        webdriver.ActionChains(self.driver).move_to_element_with_offset(
-            canvas, *self.point(axis, u, v)
-        ).click().perform()
-
-    def pixel(self, u: float, v: float, axis: str = "z") -> list[int]:
-        """Red, green and blue of the canvas at a voxel."""
-        colour: list[int] = self.script(
-            "const [axis, u, v] = arguments, plane = viewer.plane(axis), [across, up] = plane.sides;"
-            "const place = plane.screen({[across]: u, [up]: v}, viewer.view).map((at) => at * devicePixelRatio);"
-            "const data = plane.canvas.getContext('2d').getImageData(...place.map(Math.floor), 1, 1).data;"
-            "return [...data].slice(0, 3);", axis, u, v,
-        )  # fmt: skip
-        return colour
-
-    def round(self, x: float, y: float, radius: float) -> np.ndarray:
-        """Pixels along a circle of XY: 180 times red, green and blue."""
-        angles = np.linspace(0, 2 * np.pi, 180, endpoint=False)
-        return np.array([self.pixel(x + radius * np.cos(a), y + radius * np.sin(a)) for a in angles])
-
-    def cut(self, xyz: np.ndarray) -> float:
-        """Radius of the circle in which XY cuts a particle."""
-        x, y, z = xyz.tolist()
-        return float(
-            self.script("return viewer.cut({x: arguments[0], y: arguments[1], z: arguments[2], radius: 5})", x, y, z)
-        )
-
-    def only(self, *shown: str) -> None:
-        """Check these boxes and no others, and wait for the picture."""
-        self.script(
-            "for (const id of ['circles', 'others', 'truth', 'heat'])"
-            " if (element(id).checked !== arguments[0].includes(id)) element(id).click();"
-            "viewer.showCross = false", list(shown),
-        )  # fmt: skip
-        self.drawn()
-
-    def window(self, width: int, height: int, theme: str = "light") -> None:
-        """Another window; 0, 0: the browser's own."""
-        if width:
-            size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-            self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        else:
-            self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-        media = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-        self.driver.execute_async_script("requestAnimationFrame(() => setTimeout(arguments[0], 50))")
-
-    def saved(self, button: str) -> Path:
-        """Press a button that saves; the file, once filled (Chromium makes an empty one of that name first)."""
-        before = set(self.downloads.iterdir())
-        self.find(button).click()
-        end = time.monotonic() + WAIT
-        while time.monotonic() < end:
-            new = [path for path in set(self.downloads.iterdir()) - before if path.suffix in (".tsv", ".csv")]
-            if new and new[0].stat().st_size:
-                return new[0]
-            time.sleep(0.05)
-        raise AssertionError("nothing was saved")
-
-
-@pytest.fixture
-def page(chromium: webdriver.Chrome, run: Path, downloads: Path) -> Iterator[Page]:
-    for old in downloads.iterdir():
-        old.unlink()
-    chromium.get((run / "picks/report.html").as_uri())
-    page = Page(chromium, downloads)
-    page.drawn()
-    yield page
-    page.window(0, 0)
-    # reading pixels back, as only these tests do, is a matter of "rendering"
-    complaints = [entry for entry in chromium.get_log("browser") if entry["source"] != "rendering"]
-    page.script("localStorage.clear()")
-    assert complaints == []
-
-
-def above(run: Path, name: str, threshold: float) -> Picks:
-    """What the run's candidates give at a threshold, by the program that picks."""
-    record = json.loads((run / f"picks/records/{name}.json").read_text())
-    frame = msgspec.convert(record["frame"], Frame)
-    selection = replace(Selection(**record["options"]["selection"]), threshold=threshold)
-    return select_picks(read_candidates(run / f"picks/{name}.candidates.csv"), selection, frame)
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.3, 0.53, 0.99])
@@ -233,84 +59,6 @@ def test_one_tomogram_is_saved_for_convert(page: Page, run: Path, tmp_path: Path
     assert run_line(line, "--order", "xzy").code == 0
 
 
-def test_picks_are_taken_out_and_added_by_a_click(page: Page, run: Path) -> None:
-    picks = above(run, "turned", 0.5)
-    x, y, z = picks.xyz[0]
-    page.show("turned", z)
-    page.click(x, y)
-    assert page.text("count-here") == str(len(picks) - 1) and page.text("count-edits") == "1"
-    far = next(
-        np.array([px, py])
-        for px in range(8, 60, 4) for py in range(8, 72, 4)
-        if np.hypot(*(picks.xyz[:, :2] - [px, py]).T).min() > 12
-    )  # fmt: skip
-    page.click(*far)
-    assert page.text("count-here") == str(len(picks)) and page.text("count-edits") == "2"
-    saved = read_coordinate_list(page.saved("download-all"))["turned"]
-    np.testing.assert_allclose(saved[:-1], picks.xyz[1:], atol=0.006)
-    np.testing.assert_allclose(saved[-1, :2], far, atol=0.2)  # a click hits a pixel of the screen
-    assert abs(saved[-1, 2] - z) <= 1.5
-    page.click(x, y)  # back in
-    page.click(*far)  # and out again
-    assert page.text("count-edits") == "0" and page.text("count-here") == str(len(picks))
-
-
-def test_a_click_means_the_circle_that_is_seen(page: Page, run: Path) -> None:
-    """Circles far from the middle of their spheres: inside they are taken out, outside a pick is added."""
-    thickness = page.script("return tomograms[0].thickness")
-    tried = 0
-    for x, y, z in above(run, "turned", 0.5).xyz:
-        for slice_ in range(-(-SIZE[2] // thickness)):
-            middle = (slice_ * thickness + min((slice_ + 1) * thickness, SIZE[2]) - 1) / 2
-            away = max(abs(z - middle) - thickness / 2, 0.0)
-            if not 4.0 < away < 4.9:
-                continue
-            page.show("turned", middle)
-            seen = float(np.sqrt(25.0 - away**2))
-            before = int(page.text("count-here"))
-            page.click(x + 0.5 * seen, y)
-            assert int(page.text("count-here")) == before - 1
-            page.click(x + 0.5 * seen, y)
-            assert int(page.text("count-here")) == before
-            page.click(x + seen + 0.6, y)
-            assert int(page.text("count-here")) == before + 1
-            page.click(x + seen + 0.6, y)
-            tried += 1
-    assert tried > 0
-
-
-def test_what_is_not_seen_is_not_changed(page: Page, run: Path) -> None:
-    x, y, z = above(run, "turned", 0.5).xyz[0]
-    page.show("turned", z)
-    page.press("c")
-    page.click(x, y)
-    assert page.find("circles").is_selected() and page.text("count-edits") == "0"
-    page.click(x, y)
-    assert page.text("count-edits") == "1"
-
-
-def test_close_ups_follow_what_is_taken_out(page: Page, run: Path) -> None:
-    name, xyz = "turned", above(run, "turned", 0.5).xyz
-    best = f"{name}: " + " ".join(f"{value:.0f}" for value in xyz[0])
-    shown = "return [...document.querySelectorAll('#best button')].map((button) => button.title)"
-    wait_for(lambda: best in page.script(shown))
-    page.show(name, xyz[0, 2])
-    page.click(*xyz[0, :2])
-    wait_for(lambda: best not in page.script(shown))
-
-
-def test_a_taken_in_candidate_goes_out_again_when_the_threshold_reaches_it(page: Page, run: Path) -> None:
-    page.threshold(0.99)
-    weak = above(run, "flat", 0.5).xyz[0]
-    page.show("flat", weak[2])
-    page.find("others").click()
-    page.click(*weak[:2])
-    page.threshold(0.3)
-    count = int(page.text("count-here"))
-    page.click(*weak[:2])
-    assert int(page.text("count-here")) == count - 1
-
-
 def test_the_page_can_be_scrolled_and_used_by_keyboard(page: Page) -> None:
     """Keys move the slice where it has the focus, and elsewhere what they always move."""
     assert page.script("return document.activeElement.id") == "plane-z"
@@ -325,17 +73,6 @@ def test_the_page_can_be_scrolled_and_used_by_keyboard(page: Page) -> None:
     before = page.script("return viewer.place.z")
     row.send_keys(Keys.PAGE_DOWN)
     assert page.script("return viewer.place.z") == before
-
-
-def test_a_weak_candidate_is_taken_by_a_click(page: Page, run: Path) -> None:
-    page.threshold(0.99)
-    assert page.text("count-all") == "0"
-    weak = above(run, "flat", 0.5)
-    page.show("flat", weak.xyz[0, 2])
-    page.find("others").click()
-    page.click(*weak.xyz[0, :2])
-    saved = read_coordinate_list(page.saved("download-all"))
-    np.testing.assert_allclose(saved["flat"], weak.xyz[:1], atol=0.006)
 
 
 def test_circles_lie_on_the_particles(page: Page, run: Path) -> None:
@@ -487,91 +224,6 @@ def test_the_slice_stays_in_sight_beside_the_lists(page: Page, window: tuple[int
     assert shown["y"] >= 0 and shown["y"] + shown["height"] <= window[1]
 
 
-def count(page: Page) -> list[str]:
-    return [page.text("count-here"), page.text("count-edits")]
-
-
-def test_edits_are_undone_and_done_again(page: Page, run: Path) -> None:
-    picks = above(run, "turned", 0.5)
-    x, y, z = picks.xyz[0]
-    number = len(picks)
-    page.show("turned", z)
-    page.click(x, y)
-    page.script("edit({x: 30, y: 30, z: 5})")
-    page.show("flat", 3)
-    page.press(Keys.CONTROL, "z")
-    assert page.text("name") == "turned" and count(page) == [str(number - 1), "1"]  # it goes to where it was
-    page.find("undo").click()
-    assert count(page) == [str(number), "0"]
-    page.find("undo").click()
-    assert page.text("status") == "Nothing to undo."
-    page.find("redo").click()
-    page.press(Keys.CONTROL + Keys.SHIFT + "z")
-    assert count(page) == [str(number), "2"]
-    page.find("undo").click()
-    page.show("turned", z)
-    page.click(x, y)  # in again; what was undone is gone
-    page.find("redo").click()
-    assert count(page) == [str(number), "0"]
-
-
-def test_edits_survive_until_they_are_forgotten(page: Page, run: Path) -> None:
-    x, y, z = above(run, "turned", 0.5).xyz[0]
-    page.show("turned", z)
-    page.click(x, y)
-    page.script("edit({x: 30, y: 30, z: 5})")
-    before = page.script("return tomograms.map((own) => own.chosen(0.5))")
-    page.driver.refresh()
-    assert page.script("return tomograms.map((own) => own.chosen(0.5))") == before
-    assert page.text("status") == "Your edits of last time are here again."
-    assert page.text("count-edits") == "2" and "kept in this browser" in page.text("kept")
-    page.find("forget").click()
-    assert page.text("count-edits") == "0" and page.text("kept") == ""
-    assert page.script("return localStorage.length") == 0
-    page.find("undo").click()  # not meant
-    assert page.text("count-edits") == "2"
-    page.find("forget").click()
-    page.driver.refresh()
-    assert page.text("count-edits") == "0" and page.text("status") == ""
-
-
-@pytest.mark.parametrize(
-    "kept", ["[[3]]", "{}", "no JSON", '[{"tomogram": 9}, {"tomogram": 0, "candidate": "x"}, null]']
-)
-def test_what_others_have_left_in_the_storage_is_left_aside(page: Page, kept: str) -> None:
-    page.script("localStorage.setItem(store.key, arguments[0])", kept)
-    page.driver.refresh()
-    assert page.text("count-edits") == "0" and page.text("count-here") != ""
-
-
-def test_two_windows_with_one_page_show_the_same_edits(page: Page, run: Path) -> None:
-    first = page.driver.current_window_handle
-    page.driver.switch_to.new_window("window")
-    page.driver.get((run / "picks/report.html").as_uri())
-    page.script("edit({x: 30, y: 30, z: 5})")
-    page.driver.close()
-    page.driver.switch_to.window(first)
-    wait_for(lambda: page.text("count-edits") == "1")
-
-
-def test_a_browser_that_keeps_nothing(page: Page, run: Path) -> None:
-    """As a frame without an origin, which is refused a storage: it is said, and leaving is asked about."""
-    frame = run / "frame.html"
-    frame.write_text('<iframe sandbox="allow-scripts" src="picks/report.html" width="1300" height="900"></iframe>')
-    page.driver.get(frame.as_uri())
-    page.driver.switch_to.frame(0)
-    asks = "const e = new Event('beforeunload', {cancelable: true}); return !window.dispatchEvent(e)"
-    assert "keeps no edits" in page.text("kept") and not page.script(asks)
-    for name in ("turned", "flat"):
-        page.script("show(tomograms.findIndex((own) => own.name === arguments[0])); edit({x: 9, y: 9, z: 9})", name)
-    assert page.script(asks)
-    page.script("for (const own of tomograms) own.saved = own.name !== 'flat'")
-    assert page.script(asks)  # one is enough
-    page.script("for (const own of tomograms) own.saved = true")
-    assert not page.script(asks)
-    page.driver.switch_to.default_content()
-
-
 def test_xz_and_yz_are_cut_from_the_slices(page: Page, run: Path) -> None:
     """Particles, which are dark, are dark there as well; a click takes out what its circle shows."""
     picks = above(run, "turned", 0.5)
@@ -612,58 +264,6 @@ def test_pulling_moves_zooms_and_changes_the_contrast_but_no_picks(page: Page, r
     assert page.text("count-edits") == "0"
     page.find("reset").click()
     assert page.script(look) == [pytest.approx(scale), pytest.approx(across), 0, 255]
-
-
-def test_all_tomograms_of_the_page_are_named_in_what_it_saves(page: Page, run: Path) -> None:
-    """Those without picks, too, which have no row."""
-    page.threshold(0.94)
-    x, y, z = above(run, "turned", 0.94).xyz[0]
-    page.show("turned", z)
-    page.click(x, y)
-    path = page.saved("download-all")
-    first, second, *_ = path.read_text().splitlines()
-    assert first == "# picks above 0.94 and by hand"
-    assert second.split("\t") == ["# tomograms:", *sorted(ORDERS, key=list(tomograms_of(run)).index)]
-    assert sorted(read_coordinate_list(path)) == sorted(set(ORDERS) - {"turned"})
-
-
-def test_when_nothing_is_left_the_list_says_so(page: Page) -> None:
-    page.threshold(0.99)
-    assert {name: len(xyz) for name, xyz in read_coordinate_list(page.saved("download-all")).items()} == dict.fromkeys(
-        ORDERS, 0
-    )
-
-
-def test_what_is_saved_goes_into_the_run_and_comes_back_on_its_page(page: Page, run: Path, tmp_path: Path) -> None:
-    """By `milopyp apply`; the browser's own edits are those of the page before, and are not done twice."""
-    shutil.copytree(run / "picks", tmp_path / "picks")
-    page.threshold(0.4)
-    for script in (
-        "edit({x: 30, y: 30, z: 5})",
-        "change(current().toggled(2, 0.4))",
-        "change(current().toggled(9, 0.4))",
-    ):
-        page.script(script)
-    page.script("show(2); for (let n = 0; n < current().above(0.4); n += 1) change(current().toggled(n, 0.4))")
-    picks = "return Object.fromEntries(tomograms.map((own) => [own.name, own.chosen(state.threshold)]))"
-    wanted = page.script(picks)
-    assert page.text("count-here") == "0" and int(page.text("count-edits")) > 5
-    saved = page.saved("download-all")
-    assert run_line(f"milopyp apply {tmp_path}/picks {saved}").code == 0
-    with contextlib.chdir(run):
-        assert run_line(f"milopyp report {tmp_path}/picks").code == 0
-    page.driver.get((tmp_path / "picks/report.html").as_uri())
-    found = page.script(picks)
-    assert page.script("return state.threshold") == 0.4 and page.text("status") == ""
-    for name in ORDERS:
-        rows = [np.array(sorted(own[name])).reshape(-1, 4) for own in (found, wanted)]
-        np.testing.assert_allclose(*rows, atol=0.006)
-
-
-def tomograms_of(run: Path) -> list[str]:
-    """In the order of the page."""
-    summary = json.loads((run / "picks/run.json").read_text())
-    return [own["name"] if isinstance(own, dict) else own for own in summary["tomograms"]]
 
 
 def test_everything_is_done_by_keyboard(page: Page, run: Path) -> None:
