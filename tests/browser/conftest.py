@@ -1,4 +1,4 @@
-"""A real browser: Debian's Chromium without a window, driven over its own protocol; a run and its page to open in it."""
+"""A real browser, Debian's Chromium without a window, driven over its own protocol; a run and its page."""
 
 from __future__ import annotations
 
