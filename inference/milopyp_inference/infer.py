@@ -21,7 +21,7 @@ from .batch.chosen import as_chosen, written_words
 from .batch.dry_run import what_would_be_done
 from .batch.dynamo_map import plan_numbers
 from .batch.folder_doubts import folder_doubts
-from .batch.identity import FileIdentity
+from .batch.identity import absolute
 from .batch.inputs import gather
 from .batch.picking_run import PickingRun
 from .batch.prechecks import (
@@ -176,7 +176,7 @@ def open_run(request: Request, images: Images) -> tuple[PickingRun, Images]:
     chosen = as_chosen(call, typed, images.before, model.sha256)
     numbers = {}
     if DYNAMO in chosen.options.formats:
-        numbers = plan_numbers(request.folder, [FileIdentity.of(image.path).path for image in images.everything])
+        numbers = plan_numbers(request.folder, [absolute(image.path) for image in images.everything])
     run = PickingRun(model, call, chosen.options, request.folder, console, typed, numbers, images.naming.said)
     if not options.as_worker:  # who has called it has looked at the whole list, and said what counts
         threshold = chosen.options.selection.threshold
@@ -189,8 +189,9 @@ def open_run(request: Request, images: Images) -> tuple[PickingRun, Images]:
 
 def _at_levels(request: Request, images: Images, voxel_size: float | None) -> Images:
     """The same tomograms, of the levels that are asked for, else of those that are like the model's."""
-    say = request.console.detail if request.options.as_worker else request.console.say
-    everything = at_levels(images.everything, say, level=request.options.level, near=voxel_size)
+    if request.options.as_worker:  # whose list names them
+        return images
+    everything = at_levels(images.everything, request.console.say, level=request.options.level, near=voxel_size)
     named = {image.name: image for image in everything}
     return replace(images, everything=everything, own=[named[image.name] for image in images.own])
 

@@ -88,7 +88,8 @@ class WriteOptions(ReadOptions, total=False):
     names
         What the tomogram is called in a file that names it: ``file``, its name; ``series``, without what programs add.
     tomograms
-        RELION's ``tomograms.star`` or a folder of Warp's ``.tomostar`` files that says the name instead.
+        RELION's ``tomograms.star`` or a folder of Warp's ``.tomostar``, AreTomo's ``.aln`` or etomo's ``.edf`` files,
+        that says the name instead.
     """
 
     radius: float
@@ -195,7 +196,7 @@ def write_picks(
     check_needs(word, context, path, writing=True)
     refuse_outside(found, context, "picks")
     found, context = turned(found, context, options.get("turn", axes.NO_TURN), path)
-    context = called(context, word, naming, path)
+    context = called({context.label: context}, word, naming, path)[context.label]
     if doubt := axes_warning([word], context.order):
         _warn(doubt)
     writer = FORMATS[word].write
@@ -268,26 +269,34 @@ def naming_of(word: str, options: dict[str, Any]) -> Naming:
     return Naming.read(names, None if tomograms is None else as_path(tomograms, "tomograms"), [word])
 
 
-def called(context: FormatContext, word: str, naming: Naming, where: Path) -> FormatContext:
-    """What is known of a tomogram, with the name or the number that it has in the file `where`, of the format `word`.
+def called(contexts: Mapping[str, FormatContext], word: str, naming: Naming, where: Path) -> dict[str, FormatContext]:
+    """What is known of tomograms, with the names or numbers that they have in files at `where`, of the format `word`.
+
+    Parameters
+    ----------
+    contexts
+        By name; each with the label that it has already.
 
     Raises
     ------
     InputError
-        The format cannot hold the name, or the list of tomograms has none; or the map beside a Dynamo table does not
-        name it, and no number is given.
+        Two would have one name, the format cannot hold a name, or the list of tomograms has none; or the map beside a
+        Dynamo table does not name one, and no number is given.
     ContradictionError
         The list of tomograms says other figures.
     """
-    names = naming.call({context.label: context.label}, where)
-    if context.size is not None:
-        naming.check(names, {context.label: (context.size, context.one_voxel_size)})
-    label = names[context.label]
-    check_names(word, [label], where)
-    number = context.dynamo_tomogram
-    if word == DYNAMO and number is None:
-        number = number_of(where, label)
-    return replace(context, label=label, dynamo_tomogram=number)
+    names = naming.call({name: own.label for name, own in contexts.items()}, where)
+    naming.check(
+        names, {name: (own.size, own.one_voxel_size) for name, own in contexts.items() if own.size is not None}
+    )
+    check_names(word, names.values(), where)
+    found = {}
+    for name, own in contexts.items():
+        number = own.dynamo_tomogram
+        if word == DYNAMO and number is None:
+            number = number_of(where, names[name])
+        found[name] = replace(own, label=names[name], dynamo_tomogram=number)
+    return found
 
 
 def header_of(tomogram: TomogramLike, order: str | None = None, voxel_size: float | None = None) -> TomogramHeader:

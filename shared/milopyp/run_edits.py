@@ -26,7 +26,7 @@ from milopyp_shared.wording import counted
 from .judged import context_of
 from .pick_files import refuse_outside
 
-_ABOVE = re.compile(r"#.*\bpicks above (0(?:\.\d+)?|1(?:\.0+)?|\d(?:\.\d+)?e-\d+)\b")
+_ABOVE = re.compile(r"#.*\bpicks above (\d(?:\.\d+)?e-\d+|0(?:\.\d+)?|1(?:\.0+)?)(?![\d.e])")
 
 
 def read_edits(path: Path, run: Path, records: Sequence[Picked]) -> dict[str, Picks]:

@@ -23,10 +23,6 @@ voxel_size_option = option(
     "--voxel-size", type=Number(min=0, min_open=True), group=DATA,
     help="Angstrom, of all tomograms; overrides their headers.",
 )  # fmt: skip
-level_option = option(
-    "--level", type=click.IntRange(min=0), metavar="N", group=DATA,
-    help="Of tomograms in OME-Zarr, from 0, the largest.  [default: that of the list, else 0]",
-)  # fmt: skip
 contrast_option = option(
     "--contrast", type=click.Choice(["dark", "bright"]), default="dark", group=PARTICLE,
     help="Are particles darker or brighter than their surroundings?",

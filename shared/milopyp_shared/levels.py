@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import stores
 from .errors import ContradictionError, InputError, MilopypError, MissingDependency, UsageError
-from .lists import ImageEntry
+from .imod_header import middle
+from .lists import ImageEntry, read_image_list
 from .names import listed
 
 if TYPE_CHECKING:
@@ -67,6 +69,19 @@ def at_levels(
     ]
 
 
+def read_images(
+    path: str | Path, say: Callable[[str], None], said: Callable[[str], None] | None = None
+) -> list[ImageEntry]:
+    """The tomograms of an image list, as `at_levels` gives them; parameters and errors are its and the list's.
+
+    Parameters
+    ----------
+    said
+        Is told which levels are read; None: `say` is.
+    """
+    return at_levels(read_image_list(path, say), said or say)
+
+
 def _choice(opened: OpenImage, level: int | None, near: float | None) -> int:
     levels = opened.image.levels
     if level is not None and level >= len(levels):
@@ -77,7 +92,7 @@ def _choice(opened: OpenImage, level: int | None, near: float | None) -> int:
         return opened.named
     if level is not None or near is None:
         return level or 0
-    sizes = [sorted(own.voxel_size)[1] if own.voxel_size else near for own in levels]
+    sizes = [middle(own.voxel_size) if own.voxel_size else near for own in levels]
     return min(range(len(levels)), key=lambda number: abs(math.log(sizes[number] / near)))
 
 
@@ -89,7 +104,7 @@ def _say_chosen(
     for name, own in opened.items():
         if len(own.image.levels) > 1:
             size = own.image.levels[chosen[name]].voxel_size
-            voxels = f", voxels of {sorted(size)[1]:.4g} A" if size else ""
+            voxels = f", voxels of {middle(size):.4g} A" if size else ""
             nearest = f", nearest to the {near:.4g} A of the training" if size and near else ""
             words = f"level {chosen[name]} of 0 to {len(own.image.levels) - 1} is read{voxels}{nearest}"
             alike.setdefault(words, []).append(name)

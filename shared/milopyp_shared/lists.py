@@ -166,19 +166,25 @@ def read_coordinate_list(
     return _read_points(path, "", say)
 
 
-def read_pick_list(path: str | Path, say: Callable[[str], None] = lambda text: None) -> dict[str, Picks]:
+def read_scored_list(path: str | Path, say: Callable[[str], None] = lambda text: None) -> dict[str, Picks]:
     """As `read_coordinate_list`, with the scores of a column ``score`` where there is one; best first.
-
-    A comment ``# tomograms:`` names tomograms, with tabs between them: one without a row has no picks. Labels leave it
-    aside, because a tomogram in which nothing was picked may hold particles.
 
     Raises
     ------
     InputError
         As `read_coordinate_list`, or a score that is no finite number.
     """
+    return {name: as_picks(table) for name, table in _read_points(path, SCORE, say).items()}
+
+
+def read_pick_list(path: str | Path, say: Callable[[str], None] = lambda text: None) -> dict[str, Picks]:
+    """As `read_scored_list`, with the tomograms that its head names: one without a row has no picks.
+
+    The head is a comment, ``# tomograms:``, with tabs between the names. Labels leave it aside, because a tomogram in
+    which nothing was picked may hold particles.
+    """
     path = find_list(path, say)
-    found = {name: as_picks(table) for name, table in _read_points(path, SCORE, say).items()}
+    found = read_scored_list(path, say)
     said = next((line for _, line in read_lines(path) if line.startswith(TOMOGRAMS)), TOMOGRAMS)
     names = [name.strip() for name in said.removeprefix(TOMOGRAMS).split("\t") if name.strip()]
     for name in names:

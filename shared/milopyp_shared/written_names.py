@@ -143,11 +143,11 @@ class Naming:
         InputError
             Two would be called the same, or the list has no name for one.
         """
-        if self.path is not None:
-            named = assign_all(list(labels.values()), list(self.known), self.path, REMEDY)
-            return {name: named[label] for name, label in labels.items()}
         called = dict(labels)
-        if self.word is not None:
+        if self.path is not None:
+            named = assign_all(list(dict.fromkeys(labels.values())), list(self.known), self.path, REMEDY)
+            called = {name: named[label] for name, label in labels.items()}
+        elif self.word is not None:
             called = {name: name if self.word == "file" else series(bare(name)) for name in labels}
         owners: dict[str, str] = {}
         for name, label in called.items():

@@ -124,6 +124,10 @@ SEVERAL = [
          both(LISTED, volume("a.mrc"), volume("b.mrc", np.zeros((16, 32, 48), np.float32))), facts=("--name",)),
     Case("a list in a folder without sizes", line("e.tsv out --to relion5"), UsageError, "out", FOR_FORMAT, LISTED,
          facts=("--tomogram FILE",)),
+    Case("several tomograms of one name in the file", line("e.tsv out.tsv --names series"), InputError, "out.tsv",
+         "one name for one tomogram", text("e.tsv", "image_name\tx_coord\ty_coord\tz_coord\n"
+                                           "TS_1_bin4\t5\t5\t5\nTS_1_bin8\t6\t6\t6\n"),
+         facts=("TS_1_bin4", "TS_1_bin8", "called TS_1", "--names")),
     Case("one of several tomograms outside", line("e.tsv out --to csv --tomogram '*.mrc'"), ContradictionError,
          "e.tsv, b", "positions inside 32 x 32 x 16 voxels (order xyz)",
          both(LISTED, volume("a.mrc"), volume("b.mrc")), facts=("1 of 1 pick", "40.0, 3.0, 4.0")),

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import starfile
 
+from milopyp.run_edits import threshold_said
 from milopyp_shared.formats.candidates import read_candidates, write_candidates
 from milopyp_shared.lists import read_coordinate_list
 from milopyp_shared.picks import Picks
 from running import Outcome, outputs, run_line, tree
 from threshold_toys import INFER, change, cut, infer, record, write_run, write_tomograms
+from toys import TOY
 
 HEADER = "image_name\tx_coord\ty_coord\tz_coord\tscore"
 BY_HAND = (12.0, 10.5, 11.25)
@@ -389,3 +391,22 @@ def test_what_the_page_saves_is_labels_picks_and_truth() -> None:
     figures = json.loads(Path("figures.json").read_text())
     assert figures["picks"]["precision"] == 1.0
     assert figures["auprc"] == 1.0  # the list has scores
+
+
+@pytest.mark.parametrize(("said", "score"), [
+    ("0.5", 0.5), ("1", 1.0), ("0", 0.0), ("1.5e-7", 1.5e-7), ("1e-05", 1e-5), ("0.123456", 0.123456),
+    ("12", None), ("1.5", None),
+])  # fmt: skip
+def test_the_threshold_of_the_list_is_read_as_the_page_writes_it(said: str, score: float | None) -> None:
+    Path("list.tsv").write_text(f"# picks above {said} and by hand\n{HEADER}\n")
+    assert threshold_said(Path("list.tsv")) == score
+
+
+def test_converted_with_the_run_tomograms_are_called_as_in_it() -> None:
+    write_tomograms()
+    Path("two.txt").write_text("image_name\trec_path\ttomo_name\nxyz\txyz.mrc\tTS_01\nxzy\txzy.mrc\tTS_02\n")
+    assert run_line(f"milopyp-infer two.txt --model {TOY} --out named --threads 1").code == 0
+    save_all({"xyz": above("xyz", 0.5), "xzy": above("xzy", 0.5)})
+    outcome = run_line(f"milopyp convert {SAVED} all.star --to relion5 --tomogram named")
+    assert outcome.code == 0, outcome.err
+    assert set(starfile.read("all.star")["rlnTomoName"]) == {"TS_01", "TS_02"}

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from milopyp_shared.console import Console
-from milopyp_shared.levels import at_levels
-from milopyp_shared.lists import ImageEntry, read_coordinate_list, read_image_list
+from milopyp_shared.levels import read_images
+from milopyp_shared.lists import ImageEntry, read_coordinate_list
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.scale import say_scale, scale_for
 from milopyp_shared.wording import counted
@@ -117,7 +117,7 @@ def _load(
     def read(images: str | None, coordinates: str | None) -> Lists:
         if not (images and coordinates):
             return (), {}
-        return at_levels(read_image_list(images, say), say), read_coordinate_list(coordinates, say)
+        return read_images(images, say), read_coordinate_list(coordinates, say)
 
     training = read(options.train_img_txt, options.train_coord_txt)
     if isinstance(
@@ -140,7 +140,7 @@ def _simulated(
     options: TrainOptions, preset: Preset, console: Console, warn: Callable[[str], None]
 ) -> tuple[TrainingSet, list[LabelledVolume]]:
     """Tomograms that are simulated with the template, and those with labels, which are only compared with."""
-    listed = at_levels(read_image_list(options.train_img_txt, console.warn), console.say)
+    listed = read_images(options.train_img_txt, console.warn, console.say)
     labels = read_coordinate_list(options.train_coord_txt, console.warn) if options.train_coord_txt else {}
     _say_diameter(options, console.say)
     check_listed(

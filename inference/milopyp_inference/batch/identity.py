@@ -38,14 +38,14 @@ class FileIdentity(Struct, frozen=True):
     @classmethod
     def of(cls, path: Path, *, sampled: bool = False, whole: bool = False) -> FileIdentity:
         """The file at `path`; `sampled` reads it as far as `sample` needs, of a `whole` file everything."""
-        absolute = os.path.abspath(path)  # noqa: PTH100 - links stay as they are
+        place = absolute(path)
         try:
             files = stores.files(path)
             size, changed = sum(own.st_size for _, own in files), max(own.st_mtime_ns for _, own in files)
             sample = _sample(path, files, whole) if sampled else UNSET
-            return cls(absolute, size, changed, sample)
+            return cls(place, size, changed, sample)
         except OSError:
-            return cls(absolute)
+            return cls(place)
 
     def is_at(self, path: Path, *, whole: bool = False) -> bool:
         """Whether the file at `path` is this one, which may have been moved, mounted elsewhere or copied back.
@@ -63,6 +63,11 @@ class FileIdentity(Struct, frozen=True):
         if (now.path, now.mtime_ns) == (self.path, self.mtime_ns):
             return True
         return self.sample is not UNSET and self.sample == FileIdentity.of(path, sampled=True, whole=whole).sample
+
+
+def absolute(path: Path) -> str:
+    """As `FileIdentity.path` has it, without a look at the file; links stay as they are."""
+    return os.path.abspath(path)  # noqa: PTH100
 
 
 def _sample(path: Path, files: Sequence[tuple[str, os.stat_result]], whole: bool) -> str:

@@ -18,7 +18,7 @@ def gather(
     inputs: Sequence[str],
     image_list: str | None = None,
     say: Callable[[str], None] = lambda text: None,
-    name_from: Literal["file", "parent"] | None = "file",
+    name_from: Literal["file", "parent"] | None = None,
 ) -> list[ImageEntry]:
     """Tomograms of the command line, in its order.
 

@@ -17,7 +17,7 @@ from milopyp_shared.wording import counted
 from ..engine.model import Model
 from .chosen import cut_as, of_the_network
 from .dynamo_map import keep_numbers
-from .identity import FileIdentity
+from .identity import FileIdentity, absolute
 from .outputs import OutputFiles
 from .records import (
     RECORDS,
@@ -99,7 +99,7 @@ class PickingRun:
             mask=None if mask is None else FileIdentity.of(mask, sampled=sampled, whole=True),
             called=image.label,
             tomo_name=image.label,
-            dynamo_tomogram=self.numbers.get(FileIdentity.of(image.path).path),
+            dynamo_tomogram=self.numbers.get(absolute(image.path)),
         )
 
     def is_of_this_call(self, record: TomogramRecord) -> bool:

@@ -51,7 +51,7 @@ PROGRAM_WORDS = ("relion5", "relion4", "warp", "dynamo", "copick", "csv", "list"
 )  # fmt: skip
 @option(
     "--voxel-size", type=Number(min=0, min_open=True), metavar="ANGSTROM", group="Tomograms",
-    help="Of the tomograms.  [default: of their headers]",
+    help="Of the tomograms, where --tomograms says no pixel size.  [default: of their headers]",
 )  # fmt: skip
 @option(
     "--binning", type=Number(min=0, min_open=True), group="Tomograms",
@@ -154,7 +154,7 @@ def _write(
     """Write all files, after what stands in the way of any has been found."""
     from milopyp_inference.batch.reader import run_files
     from milopyp_shared.atomic import make_folder
-    from milopyp_shared.formats.registry import check_needs
+    from milopyp_shared.formats.registry import DYNAMO, check_needs
     from milopyp_shared.overwrite import refuse_existing
 
     from ..collecting import dynamo_map
@@ -167,7 +167,8 @@ def _write(
     if out.is_dir() and is_run(out):
         raise UsageError("is a run", where=out, expected="a folder for the files alone", remedy="Choose another --out.")
     picks = [(own.picks, own.context) for own in kept]
-    files = plan(program, FileSet(picks, out, asked.naming.known, dynamo_map(kept), asked.kinds))
+    lines = dynamo_map(kept) if program.word == DYNAMO else {}
+    files = plan(program, FileSet(picks, out, asked.naming.known, lines, asked.kinds))
     inputs = [path for run in dict.fromkeys(own.run for own in found) for path in run_files(run)]
     for name in files:
         refuse_existing(out / name, overwrite=overwrite, inputs=[*inputs, *filter(None, [asked.naming.path])])

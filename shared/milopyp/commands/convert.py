@@ -181,7 +181,7 @@ def _convert_one(
     refuse_outside(picks, context, source)
     read_order = context.order
     picks, context = turned(picks, context, wanted.turn, target)
-    context = called(context, new, wanted.naming, target)
+    context = called({context.label: context}, new, wanted.naming, target)[context.label]
     for word, order in ((old, read_order), (new, context.order)):
         if doubt := axes_warning([word], order):
             console.warn(doubt)

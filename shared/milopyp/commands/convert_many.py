@@ -94,15 +94,16 @@ def convert_many(
         As for one tomogram, before anything is written.
     """
     found, contexts = _read(source, word, tomograms, said, console)
-    ready = []
+    own_picks, known = {}, {}
     for name, picks in found.items():
         context = contexts[name]
         refuse_outside(picks, context, f"{source}, {name}")
         size = context.one_voxel_size
         radius = wanted.radius.voxels(size, "--radius", "--voxel-size, or --tomogram that says it")
         check_needs(wanted.word, context, wanted.target, writing=True)
-        picks, context = turned(picks, replace(context, radius=radius), wanted.turn, wanted.target)
-        ready.append((picks, called(context, wanted.word, wanted.naming, wanted.target)))
+        own_picks[name], known[name] = turned(picks, replace(context, radius=radius), wanted.turn, wanted.target)
+    named = called(known, wanted.word, wanted.naming, wanted.target)
+    ready = [(picks, named[name]) for name, picks in own_picks.items()]
     for doubt in {axes_warning([word], own.order) for own in contexts.values()} | {
         axes_warning([wanted.word], own.order) for _, own in ready
     }:
@@ -141,7 +142,8 @@ def _known(
 ) -> dict[str, FormatContext]:
     """What tomograms say of themselves, or a run of them, by name."""
     if len(tomograms) == 1 and is_run(Path(tomograms[0])):
-        own = {record.name: context_of(record) for record in read_records(Path(tomograms[0]))}
+        records = read_records(Path(tomograms[0]))
+        own = {record.name: replace(context_of(record), label=record.tomo_name) for record in records}
         known = ("order", "size", "voxel_size", "frame", "label")
         return {name: replace(base, **{part: getattr(of, part) for part in known}) for name, of in own.items()}
     return {

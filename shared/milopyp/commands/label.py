@@ -10,7 +10,7 @@ import click
 from milopyp_shared.commandline import LengthRange, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import MissingDependency, UsageError
-from milopyp_shared.label_options import contrast_option, level_option, order_option, voxel_size_option
+from milopyp_shared.label_options import DATA, contrast_option, order_option, voxel_size_option
 from milopyp_shared.lengths import LARGEST, SMALLEST, Length
 from milopyp_shared.wording import counted
 
@@ -44,7 +44,10 @@ GUESS = 20.0  # voxels, where nobody says how large particles are
 @contrast_option
 @order_option
 @voxel_size_option
-@level_option
+@option(
+    "--level", type=click.IntRange(min=0), metavar="N", group=DATA,
+    help="Of tomograms in OME-Zarr, from 0, the largest.  [default: that of the list, else 0]",
+)  # fmt: skip
 @option("--port", type=click.IntRange(1, 65535), help="Of the server.  [default: one that is free]")
 @option("--browser/--no-browser", default=None, help="Open the page.  [default: where there is a display]")
 @click.version_option(package_name="milopyp")
@@ -93,7 +96,7 @@ def label(
 
     console = Console()
     opened = {}
-    for entry in at_levels(gather(tomograms, say=console.warn, name_from=None), console.say, level=level):
+    for entry in at_levels(gather(tomograms, say=console.warn), console.say, level=level):
         opened[entry.name] = open_tomogram(entry.path, order, voxel_size)
         for sentence in header_warnings(opened[entry.name]):
             console.warn(f"{entry.name}: {sentence}")

@@ -102,12 +102,12 @@ def learn(
 def _from_labels(output: Path, network: FeatureNetwork, console: Console, **given: Any) -> Recipe:
     """Learn from the labels of the lists."""
     from milopyp_learning.run import Files, learn
-    from milopyp_shared.levels import at_levels
-    from milopyp_shared.lists import read_coordinate_list, read_image_list
+    from milopyp_shared.levels import read_images
+    from milopyp_shared.lists import read_coordinate_list
     from milopyp_shared.scale import say_scale, scale_for
     from milopyp_training.data.dataset import TrainingSet, check_diameter, load_volumes
 
-    listed = at_levels(read_image_list(given["images"], console.warn), console.say)
+    listed = read_images(given["images"], console.warn, console.say)
     labels = read_coordinate_list(given["coords"], console.warn)
     labelled = [image for image in listed if image.name in labels]
     diameter = _diameter(given["bbox"], labelled, given["order"], given["voxel_size"], console)

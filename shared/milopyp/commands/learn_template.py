@@ -10,8 +10,8 @@ from milopyp_learning.kept_features import keep_features
 from milopyp_learning.template import learn_from_map
 from milopyp_shared.console import Console
 from milopyp_shared.lengths import Length
-from milopyp_shared.levels import at_levels
-from milopyp_shared.lists import read_coordinate_list, read_image_list
+from milopyp_shared.levels import read_images
+from milopyp_shared.lists import read_coordinate_list
 from milopyp_shared.preprocessing import Contrast
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.scale import say_scale, scale_for
@@ -53,7 +53,7 @@ def learn_template(
     MilopypError
         As `read_subject`, `check_listed`, `load_volumes` and `learn_from_map`.
     """
-    listed = at_levels(read_image_list(request.images, console.warn), console.say)
+    listed = read_images(request.images, console.warn, console.say)
     labels = {} if request.coords is None else read_coordinate_list(request.coords, console.warn)
     tomogram = open_tomogram(listed[0].path, request.order, request.voxel_size)
     subject = read_subject(template, tomogram, request.bbox, console.say)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import axes
-from ..lists import SCORE, read_coordinate_list, read_pick_list, write_coordinate_list
+from ..lists import SCORE, read_pick_list, read_scored_list, write_coordinate_list
 from ..names import bare, only
 from ..picks import NO_SCORE, Picks
 from ..textfile import fixed
@@ -131,9 +131,8 @@ def read_list(path: Path, context: FormatContext) -> NamedPicks:
 
 def read_lists(path: Path, context: FormatContext) -> Mapping[str | None, NamedPicks]:
     """As `read_list`, of all tomograms."""
-    with_rows = set(read_coordinate_list(path)) if context.as_labels else None
-    found = read_pick_list(path).items()
-    return {name: _named(picks, name) for name, picks in found if with_rows is None or name in with_rows}
+    found = read_scored_list(path) if context.as_labels else read_pick_list(path)
+    return {name: _named(picks, name) for name, picks in found.items()}
 
 
 def place_listed(picks: NamedPicks, context: FormatContext, path: Path) -> NamedPicks:
