@@ -128,9 +128,8 @@ def running(folder: Path, path: Path) -> Iterator[tuple[subprocess.Popen[str], P
     words = [sys.executable, "-P", "-m", "milopyp.cli", "label", str(path), "--bbox", f"{DIAMETER:g}", "--no-browser"]
     with subprocess.Popen([*words, "-o", str(folder / "labels")], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        found = None
-        while not found:
-            found = re.search(r"127.0.0.1:(\d+)/#token=(\S+)", process.stdout.readline())
+        addresses = (re.search(r"127.0.0.1:(\d+)/#token=(\S+)", line) for line in process.stdout)
+        found = next(filter(None, addresses))
         page = Page(int(found[1]), found[2])
         wait(lambda: page.get("state")[0] == 200)
         try:

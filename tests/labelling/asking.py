@@ -9,6 +9,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -98,6 +99,13 @@ class Page:
         """Wait until the features of the tomogram in view, and lists, are made."""
         wait_for(lambda: self.tomogram()["features"] == 1.0)
         wait_for(lambda: (self.out / "rejected.txt").exists())
+
+    def rest(self) -> None:
+        """Wait until lists and models are those of the last change: they follow within a third of a second."""
+        seen: list[dict[str, int]] = []
+        while len(seen) < 3 or seen[-1] != seen[-3]:
+            time.sleep(0.4)
+            seen.append({path.name: path.stat().st_mtime_ns for path in self.out.glob("*.txt")})
 
     def end(self) -> str:
         """Ctrl-C; what the command said after its address."""

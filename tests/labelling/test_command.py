@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from labelling.asking import Page, labelling
 from milopyp_shared.lists import read_coordinate_list, read_image_list
 from running import run_line, wait_for
-from toys import VOXEL_SIZE, ball_centres, balls, write_tomogram
+from toys import TOY, VOXEL_SIZE, ball_centres, balls, write_tomogram
 
 SHAPE = (32, 80, 100)
 DIAMETER = 12.0
@@ -97,7 +98,8 @@ def test_from_clicks_to_picks(folder: Path) -> None:
         names = [each["name"] for each in page.state()["jobs"]]
         assert len(set(names)) == len(names)
         said = page.end()
-        assert f"{names[-1]} was stopped: milopyp-infer" in said or (folder / f"labels/{names[-1]}/run.json").exists()
+        stopped = f"{names[-1]} was stopped: cd labels && milopyp-infer"
+        assert stopped in said or (folder / f"labels/{names[-1]}/run.json").exists()
         assert not (folder / "labels/label-2.onnx").exists()
     # what the job has run, by hand: features that are kept serve both, and what is left out is said
     lists = "labels/imgs.txt labels/coords.txt --rejected labels/rejected.txt"
@@ -168,7 +170,7 @@ def test_a_full_disk_and_kill_9(folder: Path) -> None:
             assert "free space" in page.state()["problem"]
         resource.prlimit(page.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         page.edit("add", tomogram=1, xyz=[30, 30, 16])
-        assert page.state()["problem"] is None
+        wait_for(lambda: page.state()["problem"] is None)  # lists follow a moment later
         page.edit("diameter", diameter=13.5)
         page.edit("undo")
         kept = page.kept()[0]
@@ -278,3 +280,17 @@ def test_a_place_has_one_label(page: Page) -> None:
     for _ in range(2):
         page.edit("undo")
     assert page.tomogram()["labels"] == []
+
+
+def test_a_picking_that_was_stopped_does_not_stop_the_page(folder: Path) -> None:
+    """Of a run without a finished tomogram nobody can say a score; the page goes on, and so does its next start."""
+    with labelling("t/a.mrc --bbox 10", folder) as page:
+        shutil.copy(TOY, page.out / "label-1.onnx")
+        (page.out / "label-1-picks/records").mkdir(parents=True)
+        (page.out / "label-1-picks/run.json").write_text("{}")
+        assert page.state()["picking"] == {"model": "label-1", "score": None}
+        page.edit("add", tomogram=0, xyz=[20, 20, 16], snap=False)
+        page.end()
+    with labelling("t/a.mrc --bbox 10", folder) as page:
+        assert len(page.tomogram()["labels"]) == 1
+        page.end()

@@ -111,7 +111,8 @@ def test_sizes_around_those_of_blocks(tmp_path: Path, shape: tuple[int, int, int
 def test_boxes_of_blocks(tmp_path: Path) -> None:
     """Any box, across blocks and at faces, is what is in the volume."""
     volume = np.random.default_rng(1).integers(0, 250, (70, 66, 131)).astype(np.int16)
-    whole = blocks.Blocks(open_tomogram(write_tomogram(tmp_path / "a.mrc", volume), "xyz"), lambda share: None)
+    tomogram = open_tomogram(write_tomogram(tmp_path / "a.mrc", volume), "xyz")
+    whole = blocks.Blocks(tomogram, blocks.limits(tomogram), lambda share: None)
     kept = whole.box((0, 0, 0), whole.shape)
     line = (volume - whole.low) * 255 / (whole.high - whole.low)
     assert np.abs(kept - np.clip(line, 0, 255)).max() <= 1.0

@@ -170,13 +170,13 @@ def _take_labels(journal: Journal, brought: Mapping[str, NDArray[np.float64]], p
 
 def _refuse_outside(journal: Journal, opened: Mapping[str, Tomogram], out: Path) -> None:
     """Refuse labels outside their tomogram: it is another one, or of another size, than when they were made."""
-    import numpy as np
+    from milopyp.labelling.labels import NOTHING, PARTICLE
+    from milopyp_shared.axes import inside
 
     for name, tomogram in opened.items():
         x, y, z = tomogram.shape[::-1]
-        for kind in (0, 1):
-            xyz = journal.labels.xyz(name, kind)
-            if ((xyz < -0.5) | (xyz > np.array([x, y, z]) - 0.5)).any():
+        for kind in (PARTICLE, NOTHING):
+            if not inside(journal.labels.xyz(name, kind), tomogram.shape).all():
                 raise UsageError(
                     f"labels outside {name}", where=out, expected=f"labels inside {x} x {y} x {z} voxels",
                     remedy="Give the tomogram that they were made in, or another --out.",

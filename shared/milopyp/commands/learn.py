@@ -133,17 +133,18 @@ def _rejected(
     """Places by labelled tomogram that a person has rejected."""
     from milopyp_shared.labels import check_labels
     from milopyp_shared.lists import read_coordinate_list
+    from milopyp_shared.names import listed
     from milopyp_shared.tomogram import read_header
 
     if path is None:
         return {}
-    listed = read_coordinate_list(path, console.warn)
-    found = {image.name: listed.pop(image.name) for image in labelled if image.name in listed}
+    rejected = read_coordinate_list(path, console.warn)
+    found = {image.name: rejected.pop(image.name) for image in labelled if image.name in rejected}
     for image in labelled:
         if image.name in found:
             check_labels(found[image.name], read_header(image.path, order), path)
-    if listed:
-        console.warn(f"{path}: tomograms without labels are left out: {', '.join(list(listed)[:3])}")
+    if rejected:
+        console.warn(f"{path}: tomograms without labels are left out: {listed(rejected)}")
     return found
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +26,10 @@ class Blocks:
     ----------
     tomogram
         Whose sections are read one after the other, once.
+    between
+        What becomes level 0 and level 255, see `limits`.
     told
         Is told how much of it is read, 0..1, and may raise to end it.
-    folder
-        Of the temporary file; the system's by default.
 
     Attributes
     ----------
@@ -43,12 +42,12 @@ class Blocks:
         The tomogram cannot be read, or there is no room for the copy.
     """
 
-    def __init__(self, tomogram: Tomogram, told: Callable[[float], None], folder: Path | None = None) -> None:
-        self.low, self.high = limits(tomogram)
+    def __init__(self, tomogram: Tomogram, between: tuple[float, float], told: Callable[[float], None]) -> None:
+        self.low, self.high = between
         self.step = _step(tomogram.shape)
         self.shape: Shape = tuple(-(-size // self.step) for size in tomogram.shape)  # type: ignore[assignment]
         counts = [-(-size // SIDE) for size in self.shape]
-        self._blocks = scratch_array((*counts, SIDE, SIDE, SIDE), np.uint8, folder)
+        self._blocks = scratch_array((*counts, SIDE, SIDE, SIDE), np.uint8)
         for number in range(counts[0]):
             self._fill(number, tomogram)
             told((number + 1) / counts[0])
@@ -83,11 +82,11 @@ def limits(tomogram: Tomogram) -> tuple[float, float]:
     """What becomes level 0 and level 255: all that occurs but the very rarest, judged by a few sections."""
     sections = np.unique(np.linspace(0, tomogram.shape[0] - 1, _SAMPLED + 2).astype(int)[1:-1])
     some = np.concatenate([tomogram.sections(z, z + 1).ravel()[::7] for z in sections.tolist()]).astype(np.float64)
-    low, high = between(some, _TAIL)
+    low, high = quantiles(some, _TAIL)
     return low, max(high, low + 1e-6 * max(abs(low), 1e-30))
 
 
-def between(values: NDArray[np.floating], tail: float) -> tuple[float, float]:
+def quantiles(values: NDArray[np.floating], tail: float) -> tuple[float, float]:
     """Between what all values lie but the part `tail` at each end; of those that are numbers."""
     values = values[np.isfinite(values)]
     low, high = np.quantile(values, [tail, 1 - tail]).tolist() if values.size else (0.0, 1.0)
@@ -99,6 +98,21 @@ def as_levels(values: NDArray[np.float32], low: float, scale: float) -> NDArray[
     with np.errstate(invalid="ignore"):
         levels: NDArray[np.uint8] = np.clip((values - low) * scale, 0, 255).astype(np.uint8)
     return levels
+
+
+def around(
+    centre: NDArray[np.float64], sides: NDArray[np.float64], shape: Shape
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First voxel, and the one behind the last, of what lies within `sides` of a place, cut at the faces; z, y, x."""
+    size = np.array(shape)
+    first = np.clip(np.floor(centre - sides), 0, size - 1).astype(np.int64)
+    return first, np.clip(np.ceil(centre + sides) + 1, first + 1, size).astype(np.int64)
+
+
+def as_shape(numbers: Sequence[int] | NDArray[np.int64]) -> Shape:
+    """Three numbers, z, y, x."""
+    z, y, x = (int(number) for number in numbers)
+    return (z, y, x)
 
 
 def _step(shape: Shape) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from milopyp_shared.axes import inside
 from milopyp_shared.errors import MilopypError, UsageError
 from milopyp_shared.lengths import LARGEST, SMALLEST
 from milopyp_shared.tomogram import Tomogram
@@ -33,7 +34,7 @@ class Editing:
     tomograms
         By name, open.
     lock
-        Held during a step and what `edited` does.
+        Held during a step and what `edited` does, not while `meant` looks.
     edited
         Called after every step.
     meant
@@ -59,8 +60,8 @@ class Editing:
 
     def add(self, name: str, xyz: Place, kind: int, *, snapped: bool) -> tuple[int, Label]:
         """A new label, in the middle of what it is on if `snapped`, in place of one that was there; its number."""
+        label = Label(name, self._placed(name, xyz, snapped), kind)
         with self._lock:
-            label = Label(name, self._placed(name, xyz, snapped), kind)
             number = self._journal.labels.next_number
             self._take(Step(f"add {_WORDS[kind]} {number}", self._replaced(name, [label.xyz]) | {number: label}))
         return number, label
@@ -77,9 +78,10 @@ class Editing:
 
     def move(self, number: int, xyz: Place, *, snapped: bool) -> Label:
         """A label is put elsewhere."""
+        place = self._placed(self._label(number).tomogram, xyz, snapped)
         with self._lock:
             old = self._label(number)
-            label = Label(old.tomogram, self._placed(old.tomogram, xyz, snapped), old.kind)
+            label = Label(old.tomogram, place, old.kind)
             self._take(Step(f"move {_WORDS[old.kind]} {number}", {number: label}))
         return label
 
@@ -141,16 +143,16 @@ class Editing:
         return found
 
     def _placed(self, name: str, xyz: Place, snapped: bool) -> Place:
-        inside = self._inside(name, xyz)
+        click = self._inside(name, xyz)
         if not snapped:
-            return inside
+            return click
         last = np.array(self._tomograms[name].shape[::-1]) - 1
-        x, y, z = np.clip(self._meant(name, np.array(inside, np.float64)), 0, last).tolist()
+        x, y, z = np.clip(self._meant(name, np.array(click, np.float64)), 0, last).tolist()
         return self._inside(name, (x, y, z))
 
     def _inside(self, name: str, xyz: Place) -> Place:
-        size = self._tomograms[name].shape[::-1]
-        if not all(-0.5 <= value <= length - 0.5 for value, length in zip(xyz, size, strict=True)):
-            raise UsageError(f"{xyz} lies outside {name}", where="labels", expected=f"inside {size} voxels")
+        shape = self._tomograms[name].shape
+        if not inside(np.array([xyz]), shape).all():
+            raise UsageError(f"{xyz} lies outside {name}", where="labels", expected=f"inside {shape[::-1]} voxels")
         x, y, z = (round(float(value), 2) for value in xyz)
         return (x, y, z)

@@ -64,6 +64,7 @@ class Labels:
     def __init__(self, diameter: float) -> None:
         self.diameter = diameter
         self.by_number: dict[int, Label] = {}
+        self._by_tomogram: dict[str, dict[int, Label]] = {}
         self.next_number = 1
         self._done: list[tuple[Step, Step]] = []  # each with the step back
         self._undone: list[Step] = []
@@ -97,15 +98,16 @@ class Labels:
 
     def of(self, tomogram: str) -> list[tuple[int, Label]]:
         """The labels of a tomogram with their numbers, in the order in which they were made."""
-        return sorted((number, label) for number, label in self.by_number.items() if label.tomogram == tomogram)
+        return sorted(self._by_tomogram.get(tomogram, {}).items())
 
     def xyz(self, tomogram: str, kind: int = PARTICLE) -> NDArray[np.float64]:
         """``(n, 3)`` places of a kind, voxels, inside frame."""
         return places(label.xyz for _, label in self.of(tomogram) if label.kind == kind)
 
     def tomograms(self) -> list[str]:
-        """Names of those with labels of any kind."""
-        return list(dict.fromkeys(label.tomogram for _, label in sorted(self.by_number.items())))
+        """Names of those with labels of any kind, in the order of their first ones."""
+        first = {name: min(own) for name, own in self._by_tomogram.items() if own}
+        return sorted(first, key=lambda name: first[name])
 
     def _forward(self, step: Step) -> None:
         before = {number: self.by_number.get(number) for number in step.labels}
@@ -115,10 +117,11 @@ class Labels:
     def _set(self, step: Step) -> None:
         for number, label in step.labels.items():
             self.next_number = max(self.next_number, number + 1)  # numbers are never given twice
-            if label is None:
-                self.by_number.pop(number, None)
-            else:
+            if (old := self.by_number.pop(number, None)) is not None:
+                del self._by_tomogram[old.tomogram][number]
+            if label is not None:
                 self.by_number[number] = label
+                self._by_tomogram.setdefault(label.tomogram, {})[number] = label
         if step.diameter is not None:
             self.diameter = step.diameter
 

@@ -84,7 +84,6 @@ class View(Struct, forbid_unknown_fields=True):
     """What is looked at."""
 
     tomogram: Index
-    place: Xyz | None = None
 
 
 class CloseUps(Struct, forbid_unknown_fields=True):

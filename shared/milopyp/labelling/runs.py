@@ -5,24 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from milopyp_inference.batch.reader import candidates_of, read_records
+from milopyp_shared.exporter import missing_package
 from milopyp_shared.lists import ImageEntry, write_image_list
 from milopyp_shared.picks import Picks
 
 from .files import ALL, COORDINATES, IMAGES, REJECTED
+from .jobs import Line
 from .setting import Setting
 from .suggestions import LOWEST, MOST
 
 Method = Literal["train", "learn"]
-Line = tuple[list[str], list[str]]
-"""A command: its words as they are run, and as a person would type them."""
-
 FEATURES = "features"
 MODEL, PICKS = "label-", "picks-"  # beginnings of names
 _OF_MODEL = "-picks"
@@ -36,8 +32,7 @@ _MODULES = {
 
 def methods() -> list[Method]:
     """How a model can be made here, the best first."""
-    can_train = all(find_spec(name) is not None for name in ("torch", "onnx", "onnxscript"))
-    return ["train", "learn"] if can_train else ["learn"]
+    return ["learn"] if missing_package() else ["train", "learn"]
 
 
 def free_name(out: Path, prefix: str, taken: Collection[str] = ()) -> str:
@@ -96,19 +91,17 @@ class Answer:
 
     Attributes
     ----------
-    picks
-        All candidates, best first.
+    candidates
+        Best first.
     score
         Above which they were picked.
+    count
+        How many were.
     """
 
-    picks: Picks
+    candidates: Picks
     score: float
-
-    @property
-    def count(self) -> int:
-        """Of those that were picked."""
-        return int(np.count_nonzero(self.picks.score > self.score))
+    count: int
 
 
 def sources(out: Path) -> list[str]:
@@ -125,11 +118,21 @@ def answers(out: Path, name: str) -> dict[str, Answer]:
     InputError
         Its run is gone, or damaged.
     """
-    run = out / (f"{name}{_OF_MODEL}" if name.startswith(MODEL) else name)
-    return {
-        record.name: Answer(candidates_of(run, record, LOWEST, MOST), record.options.selection.threshold)
-        for record in read_records(run)
-    }
+    run, found = _folder(out, name), {}
+    for record in read_records(run):
+        score = record.options.selection.threshold
+        candidates = candidates_of(run, record, min(LOWEST, score), max(MOST, record.picks))
+        found[record.name] = Answer(candidates, score, record.picks)
+    return found
+
+
+def score_of(out: Path, name: str) -> float:
+    """Above which a source was picked; raises as `answers`."""
+    return read_records(_folder(out, name))[0].options.selection.threshold
+
+
+def _folder(out: Path, name: str) -> Path:
+    return out / (f"{name}{_OF_MODEL}" if name.startswith(MODEL) else name)
 
 
 def _line(words: list[str]) -> Line:

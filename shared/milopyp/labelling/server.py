@@ -114,6 +114,7 @@ class _Pages:
         except MilopypError as error:
             raise _Refused(409, str(error)) from error
         if picture is None:
+            self._session.slices.look_at(index)  # it may have been dropped for others
             return JSONResponse({"loading": slices.share}, 202)
         return _drawn(picture, as_jpeg=request.query_params.get("as") == "jpeg")
 
@@ -172,6 +173,7 @@ class _Pages:
         except MilopypError as error:
             raise _Refused(409, str(error)) from error
         if found is None:
+            self._session.slices.look_at(body.tomogram)
             return JSONResponse({"loading": slices.share}, 202)
         return Response(found.tobytes(), media_type="application/octet-stream")
 

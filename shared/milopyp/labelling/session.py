@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from milopyp_shared.wording import counted
 
 from . import runs
 from .editing import Editing
-from .files import MODELS, write_files
+from .files import MODELS, Contents, write_files
 from .jobs import Jobs
 from .journal import Journal
 from .labels import NOTHING, PARTICLE
@@ -28,7 +28,7 @@ from .runs import Method
 from .setting import Setting
 from .slices import SliceShelf
 from .snap import snap
-from .suggestions import Shown, Suggestions, Wanted
+from .suggestions import NO_PICKS, Shown, Suggestions, Wanted
 from .windows import Windows
 
 _PER_SOURCE = 1_000_000_000  # versions of suggestions
@@ -65,7 +65,7 @@ class Session:
         self.source: str | None = None  # of the suggestions; None: the clicks
         self._switched = 0  # times
         self._answers: dict[str, runs.Answer] = {}  # of the source, by tomogram
-        self._scores: dict[str, float | None] = {}  # that models suggest
+        self._scores: dict[str, float] = {}  # that models suggest
         self._windows = Windows()
         self._lock = threading.RLock()
         self.edits = Editing(journal, setting.tomograms, self._lock, self._edited, self._meant)
@@ -76,29 +76,30 @@ class Session:
             setting.tomograms, setting.contrast, setting.out / runs.FEATURES, self._changed, say
         )
         self.jobs = Jobs(setting.out, self._changed)
+        self._saving = threading.Lock()
+        self._saved: Contents | None = None  # what the files say
         self._dirty, self._ended = threading.Event(), False
         self._dirty.set()  # the journal may know more than the files: it was killed, or labels were brought
         self._writer = threading.Thread(target=self._write_files, name="milopyp-files", daemon=True)
         self._writer.start()
         self._ask()
         self.look_at(0)
-        if model := self._model():
+        if model := self._model(runs.models(setting.out)):
             with suppress(MilopypError):  # what it has found may be gone
                 self.show(model)
 
     def state(self, window: str | None = None) -> dict[str, Any]:
         """All that is small; numbers of the page's contract."""
         count = self._windows.seen(window)
+        models, sources = runs.models(self.setting.out), runs.sources(self.setting.out)
+        picking = self._picking(models, sources)
         with self._lock:
             labels, running = self._journal.labels, self.jobs.all
-            sizes = [tomogram.voxel_size for tomogram in self.setting.tomograms.values() if tomogram.voxel_size]
             return {
                 "number": self.number,
-                "version": version("milopyp"),
                 "out": str(self.setting.out),
                 "revision": self.revision,
                 "diameter": labels.diameter,
-                "angstrom": labels.diameter * sizes[0] if sizes else None,
                 "windows": count,
                 "undo": labels.can_undo,
                 "redo": labels.can_redo,
@@ -111,9 +112,9 @@ class Session:
                     for job in running
                 ],
                 "model": self.source,
-                "models": runs.models(self.setting.out),
-                "sources": runs.sources(self.setting.out),
-                "picking": self._picking(),
+                "models": models,
+                "sources": sources,
+                "picking": picking,
             }
 
     def _tomogram(self, index: int) -> dict[str, Any]:
@@ -129,10 +130,9 @@ class Session:
             "path": str(tomogram.path),
             "labels": [[number, *label.xyz, label.kind] for number, label in self._journal.labels.of(name)],
             "features": shown.features,
-            "copied": self.slices[index].share,
             "suggestions": self._version(shown),
             "current": bool(self.source) or shown.revision == self.revision,
-            "score": answer.score if answer else None if self.source else shown.score,
+            "score": self._score(name),
             "count": answer.count if answer else None,
             "error": shown.error,
         }
@@ -142,14 +142,22 @@ class Session:
         name = self.setting.names[index]
         with self._lock:
             shown, labels, answer = self.suggestions.shown[name], self._journal.labels, self._answers.get(name)
-            picks = shown.picks if self.source is None else answer.picks if answer else shown.picks[:0]
+            picks = shown.picks if self.source is None else answer.candidates if answer else NO_PICKS
             for kind in (PARTICLE, NOTHING):  # labels may be newer than the suggestions
                 picks = exclude_near(picks, labels.xyz(name, kind), labels.diameter / 2)
             return self._version(shown), picks
 
     def _version(self, shown: Shown) -> int:
         """Of the suggestions: another number when others are shown."""
-        return _PER_SOURCE * self._switched + (1 if self.source else shown.version)
+        version = 1 if self.source else shown.version
+        return _PER_SOURCE * self._switched + version if version else 0
+
+    def _score(self, name: str) -> float | None:
+        """Above which suggestions are likely to be right."""
+        if self.source is None:
+            return self.suggestions.shown[name].score
+        answer = self._answers.get(name)
+        return answer.score if answer else None
 
     def look_at(self, index: int) -> None:
         """A tomogram is in view: what it lacks is made first."""
@@ -185,7 +193,7 @@ class Session:
         diameter, tomogram = self._journal.labels.diameter, self.setting.tomograms[name]
         index = self.setting.names.index(name)
         _, picks = self.suggested(index)
-        likely = picks[picks.score > _LIKELY * (self.suggestions.shown[name].score or 0.0)]
+        likely = picks[picks.score > _LIKELY * (self._score(name) or 0.0)]
         if len(likely):
             away = np.linalg.norm(likely.xyz - click, axis=1)
             nearest = int(np.argmin(away))
@@ -205,13 +213,12 @@ class Session:
         UsageError
             There are no labels, it cannot be done here, or another job is at work.
         """
-        if method not in runs.methods():
+        if method not in self._methods:
             raise UsageError(method, where="training", expected="milopyp[export], which is not installed here")
+        labels, out = self._journal.labels, self.setting.out
+        if not self._save().clicked:
+            raise UsageError("no label yet", where="training", expected="a click on a particle")
         with self._lock:
-            labels, out = self._journal.labels, self.setting.out
-            if not any(len(labels.xyz(name)) for name in labels.tomograms()):
-                raise UsageError("no label yet", where="training", expected="a click on a particle")
-            self._save()
             name, scale = self._free_name("label-"), self.suggestions.scale_of(labels.diameter)
             lines = runs.training(self.setting, name, method, labels.diameter, scale)
             return self.jobs.start(method, name, lines, out / f"{name}.onnx", lambda: self.show(name)).number
@@ -224,11 +231,11 @@ class Session:
         UsageError
             There is no model, or another job is at work.
         """
+        out = self.setting.out
+        model = self._model(runs.models(out))
+        if model is None:
+            raise UsageError("no model yet", where="picking", expected="a training before it")
         with self._lock:
-            out = self.setting.out
-            model = self._model()
-            if model is None:
-                raise UsageError("no model yet", where="picking", expected="a training before it")
             name, chosen = self._free_name("picks-"), [self.setting.names[index] for index in indices]
             lines = runs.picking(self.setting, name, model, chosen, score)
             return self.jobs.start("pick", name, lines, out / name, lambda: self.show(name)).number
@@ -255,19 +262,18 @@ class Session:
         self._changed()
         return ", ".join(f"{counted(answer.count, 'pick')} in {own}" for own, answer in answers.items())
 
-    def _model(self) -> str | None:
+    def _model(self, models: Sequence[str]) -> str | None:
         """The one that picks: that whose answers are shown, or the last one."""
-        models = runs.models(self.setting.out)
         return self.source if self.source in models else next(reversed(models), None)
 
-    def _picking(self) -> dict[str, Any] | None:
+    def _picking(self, models: Sequence[str], sources: Sequence[str]) -> dict[str, Any] | None:
         """With which model, and above which score if nobody says another one."""
-        model = self._model()
+        model = self._model(models)
         if model is None:
             return None
-        if model not in self._scores and model in runs.sources(self.setting.out):  # its run may not be ended yet
-            found = runs.answers(self.setting.out, model)
-            self._scores[model] = next((answer.score for answer in found.values()), None)
+        if model not in self._scores and model in sources:
+            with suppress(MilopypError):  # its run is not ended, or was stopped
+                self._scores[model] = runs.score_of(self.setting.out, model)
         return {"model": model, "score": self._scores.get(model)}
 
     def leave(self, window: str, *, keep: bool) -> None:
@@ -281,8 +287,7 @@ class Session:
         self._ended = True
         self._dirty.set()
         self._writer.join()
-        self._journal.close()
-        return None if job is None else f"{job.name} was stopped: {job.line}"
+        return None if job is None else f"{job.name} was stopped: cd {shlex.quote(str(self.setting.out))} && {job.line}"
 
     def _stop_job(self) -> None:
         if (job := self.jobs.running) is not None:
@@ -295,17 +300,22 @@ class Session:
             self._dirty.wait()
             ended = self._ended
             self._dirty.clear()
-            with self._lock:
-                try:
-                    self._save()
-                    self._unsaved = None
-                except MilopypError as error:
-                    self._unsaved = str(error)
-                    self._warn(self._unsaved)
-                    self._changed()
+            try:
+                self._save()
+                self._unsaved = None
+            except MilopypError as error:
+                self._unsaved = str(error)
+                self._warn(self._unsaved)
+                self._changed()
             if not ended:
                 time.sleep(0.3)
 
-    def _save(self) -> None:
+    def _save(self) -> Contents:
+        """Write lists and models; what they say."""
         frames = {name: tomogram.frame for name, tomogram in self.setting.tomograms.items()}
-        write_files(self.setting.out, self._journal.labels, self._journal.paths, frames)
+        with self._saving:  # edits need not wait for the disk
+            with self._lock:
+                contents = Contents.of(self._journal.labels)
+            write_files(self.setting.out, contents, self._saved, self._journal.paths, frames)
+            self._saved = contents
+        return contents

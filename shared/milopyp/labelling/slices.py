@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ from milopyp_shared.errors import MilopypError
 from milopyp_shared.tiles import Shape
 from milopyp_shared.tomogram import Tomogram
 
-from .blocks import Blocks, as_levels, between, limits
+from .blocks import Blocks, around, as_levels, as_shape, limits, quantiles
 
 Axis = Literal["z", "y", "x"]
 AXES: tuple[Axis, ...] = ("z", "y", "x")
@@ -58,9 +59,9 @@ class Slices:
         self.error: MilopypError | None = None
         self._blocks: Blocks | None = None
         self._limits: dict[int, tuple[float, float]] = {}
-        self._low, self._high = limits(tomogram)
         self._file = threading.Lock()  # the reader keeps what it has read last
         self._copying = threading.Lock()
+        self._thread: threading.Thread | None = None
         self._ended = False
 
     @property
@@ -68,20 +69,35 @@ class Slices:
         """Whether XZ and YZ can be had."""
         return self._blocks is not None
 
+    @cached_property
+    def _range(self) -> tuple[float, float]:
+        return limits(self.tomogram)
+
+    def begin(self) -> None:
+        """Have the copy made in the background, unless it is there or being made."""
+        if self._blocks is None and (self._thread is None or not self._thread.is_alive()):
+            self._ended = False
+            self._thread = threading.Thread(target=self.copy, name="milopyp-copy", daemon=True)
+            self._thread.start()
+
     def copy(self) -> None:
         """Make the copy, unless it is there; what goes wrong is kept for those who ask."""
         with self._copying:
-            if self._blocks is None and self.error is None:
-                try:
-                    self._blocks = Blocks(self.tomogram, self._told)
-                except MilopypError as error:
-                    self.error = error
+            if self._blocks is not None:
+                return
+            self.error = None
+            try:
+                self._blocks = Blocks(self.tomogram, self._range, self._told)
+            except _Ended:
+                self.share = 0.0
+            except MilopypError as error:
+                self.error = error
 
     def drop(self) -> None:
         """Let the copy go, or end its making."""
         self._ended = True
         with self._copying:
-            self._blocks, self._ended, self.share, self.error = None, False, 0.0, None
+            self._blocks, self.share, self.error = None, 0.0, None
 
     def get(self, axis: Axis, at: int, thick: int) -> Picture | None:
         """The mean of `thick` slices around slice `at`; None: the copy is being made.
@@ -143,10 +159,8 @@ class Slices:
         centre = xyz[::-1] / blocks.step
         reach /= blocks.step
         sides = np.array([reach * _THICK, reach + 1, reach + 1])
-        size = np.array(blocks.shape)
-        first = np.clip(np.floor(centre - sides), 0, size - 1).astype(int)
-        last = np.clip(np.ceil(centre + sides) + 1, first + 1, size).astype(int)
-        flat = blocks.box(_shape(first), _shape(last)).mean(axis=0, dtype=np.float32)
+        first, last = around(centre, sides, blocks.shape)
+        flat = blocks.box(as_shape(first), as_shape(last)).mean(axis=0, dtype=np.float32)
         flat = gaussian_filter(flat, _SMOOTH * reach)  # noise hides what a glance is to find
         across = (np.arange(pixels) + 0.5) / pixels * 2 * reach - reach
         y, x = centre[1] + across, centre[2] + across
@@ -169,8 +183,9 @@ class Slices:
         first = max((self.tomogram.shape[0] - thick) // 2, 0)
         with self._file:
             some = self.tomogram.sections(first, first + thick).mean(axis=0, dtype=np.float32)[::3, ::3]
-        low, high = between(some, _SHOWN)
-        return max(low, self._low), max(min(high, self._high), low + 1e-6 * max(abs(low), 1e-30))
+        low, high = quantiles(some, _SHOWN)
+        lowest, highest = self._range
+        return max(low, lowest), max(min(high, highest), low + 1e-6 * max(abs(low), 1e-30))
 
     def _told(self, share: float) -> None:
         self.share = share
@@ -202,15 +217,9 @@ class SliceShelf:
             self._recent[index] = None
             self._recent.move_to_end(index)
             dropped = [self._recent.popitem(last=False)[0] for _ in range(len(self._recent) - self._most)]
+            self._slices[index].begin()
         for other in dropped:
             self._slices[other].drop()
-        if not self._slices[index].is_copied:
-            threading.Thread(target=self._copy, args=(index,), name="milopyp-copy", daemon=True).start()
-
-    def _copy(self, index: int) -> None:
-        self._slices[index].copy()
-        if index not in self._recent:  # others were looked at before it had begun
-            self._slices[index].drop()
 
 
 def _slab(blocks: Blocks, axis: int, first: int, last: int) -> NDArray[np.float32]:
@@ -218,10 +227,5 @@ def _slab(blocks: Blocks, axis: int, first: int, last: int) -> NDArray[np.float3
     low, high = [0, 0, 0], list(blocks.shape)
     low[axis] = min(first // blocks.step, high[axis] - 1)
     high[axis] = min(max(-(-last // blocks.step), low[axis] + 1), high[axis])
-    mean: NDArray[np.float32] = blocks.box(_shape(low), _shape(high)).mean(axis=axis, dtype=np.float32)
+    mean: NDArray[np.float32] = blocks.box(as_shape(low), as_shape(high)).mean(axis=axis, dtype=np.float32)
     return mean
-
-
-def _shape(numbers: Sequence[int] | NDArray[np.int64]) -> Shape:
-    z, y, x = (int(number) for number in numbers)
-    return (z, y, x)

@@ -11,6 +11,8 @@ from scipy.ndimage import gaussian_filter
 from milopyp_shared.preprocessing import Contrast
 from milopyp_shared.tiles import Shape
 
+from .blocks import around, as_shape
+
 Box = Callable[[Shape, Shape], NDArray[np.float32]]
 """First voxel and the one behind the last, z, y, x -> their values."""
 
@@ -36,10 +38,8 @@ def snap(xyz: NDArray[np.float64], diameter: float, box: Box, shape: Shape, cont
     ``(3,)``, at most `REACH` diameters away; the click itself where nothing stands out.
     """
     centre, reach = xyz[::-1], REACH * diameter
-    margin = reach + 2 * SIGMA * diameter
-    first = np.clip(np.floor(centre - margin), 0, np.array(shape) - 1).astype(int)
-    last = np.clip(np.ceil(centre + margin) + 1, first + 1, shape).astype(int)
-    values = box(_shape(first), _shape(last)).astype(np.float32)
+    first, last = around(centre, np.full(3, reach + 2 * SIGMA * diameter), shape)
+    values = box(as_shape(first), as_shape(last)).astype(np.float32)
     smooth = gaussian_filter(-values if contrast == "dark" else values, SIGMA * diameter, mode="nearest")
     axes = [np.arange(start, end) - middle for start, end, middle in zip(first, last, centre, strict=True)]
     away = sum(np.square(axis) for axis in np.meshgrid(*axes, indexing="ij", sparse=True))
@@ -64,8 +64,3 @@ def _vertex(values: NDArray[np.float32], at: tuple[np.intp, ...], axis: int) -> 
     low, middle, high = float(values[tuple(below)]), float(values[at]), float(values[tuple(above)])
     curvature = low - 2 * middle + high
     return float(np.clip(0.5 * (low - high) / curvature, -0.5, 0.5)) if curvature < 0 else 0.0
-
-
-def _shape(numbers: NDArray[np.int64]) -> Shape:
-    z, y, x = (int(number) for number in numbers)
-    return (z, y, x)

@@ -24,7 +24,7 @@ from milopyp_shared.errors import MilopypError
 from milopyp_shared.head import Head
 from milopyp_shared.matching import exclude_near
 from milopyp_shared.peaks import warm_up
-from milopyp_shared.picks import Picks
+from milopyp_shared.picks import Picks, as_picks
 from milopyp_shared.preprocessing import Contrast, grey_levels
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.resample import resampled
@@ -35,7 +35,7 @@ from milopyp_training.data.target_map import TargetMap
 from milopyp_training.evaluation.picking import picks_of, scores_of_labels
 from milopyp_training.evaluation.threshold import OF_HEADS, suggested_score
 
-NOTHING = Picks(np.empty((0, 3)), np.empty(0))
+NO_PICKS = as_picks([])
 LOWEST, MOST = 0.02, 5000  # suggestions that the page is told of
 
 
@@ -82,7 +82,7 @@ class Shown:
     features: float | None = None
     version: int = 0
     revision: int = 0
-    picks: Picks = NOTHING
+    picks: Picks = NO_PICKS
     score: float | None = None
     error: str | None = None
 
@@ -147,7 +147,7 @@ class Suggestions:
             self._wanted = wanted
             if not any(map(len, wanted.particles.values())):  # nothing is like no label
                 for name, shown in self.shown.items():
-                    self._show(name, version=shown.version + bool(shown.version), picks=NOTHING, score=None)
+                    self._show(name, version=shown.version + bool(shown.version), picks=NO_PICKS, score=None)
             self._wake.notify()
 
     def look_at(self, name: str) -> None:

@@ -74,7 +74,7 @@ class Hand {
     if (doing.what === "click" && this.#far(doing.from, point, event)) {
       doing.what = doing.sphere?.id !== undefined ? "drag" : "pan";
     }
-    if (doing.what === "ruler") this.#measured(doing.sphere, point, false);
+    if (doing.what === "ruler") this.#measured(doing.sphere, point);
     if (doing.what === "drag") this.viewer.pull(doing.sphere, this.#pulled(doing, point));
     if (doing.what === "pan") this.viewer.pan(this.plane, point[0] - before[0], point[1] - before[1]);
     if (doing.what === "contrast") this.#contrast(point[0] - doing.from[0], point[1] - doing.from[1]);
@@ -88,13 +88,13 @@ class Hand {
   }
 
   // The sphere through this point of the plane.
-  #measured(sphere, point, done) {
+  #measured(sphere, point) {
     const { viewer, plane } = this;
     const [left, top] = plane.screen(sphere, viewer.view);
     const across = Math.hypot(point[0] - left, point[1] - top) / viewer.view.scale;
     const slice = viewer.slice(plane.axis);
     const away = Math.max(Math.abs(sphere[plane.axis] - slice.middle) - slice.thick / 2, 0);
-    viewer.dispatchEvent(new CustomEvent("ruler", { detail: { radius: Math.hypot(across, away), done } }));
+    viewer.dispatchEvent(new CustomEvent("ruler", { detail: { radius: Math.hypot(across, away) } }));
   }
 
   #far(from, to, event) {
@@ -135,7 +135,6 @@ class Hand {
     const point = this.#point(event);
     const { viewer, plane } = this;
     this.#gone(event);
-    if (doing?.what === "ruler") this.#measured(doing.sphere, point, true);
     if (doing?.what === "drag") {
       const detail = { sphere: doing.sphere, ...this.#pulled(doing, point) };
       viewer.dispatchEvent(new CustomEvent("drag", { detail }));
@@ -143,8 +142,7 @@ class Hand {
     if (doing?.what !== "click" && !(doing?.what === "contrast" && !this.#far(doing.from, point, event))) return;
     const place = viewer.placeAt(plane, point);
     if (!viewer.inside(place)) return;
-    const { altKey: alt, shiftKey: shift } = event;
-    const detail = { ...place, axis: plane.axis, sphere: doing.sphere, alt, shift };
+    const detail = { ...place, axis: plane.axis, sphere: doing.sphere, alt: event.altKey };
     viewer.dispatchEvent(new CustomEvent("place", { detail }));
   }
 

@@ -155,9 +155,9 @@ class Server {
   #compressed = false;
 
   // ask(path, {signal, priority}): a promise of a Response, whatever its status.
-  constructor(ask, tomogram, size, megabytes = 192) {
+  constructor(ask, tomogram, size) {
     Object.assign(this, { ask, tomogram, size, loading: () => {} });
-    this.#kept = new Kept(megabytes * 1e6);
+    this.#kept = new Kept(192e6);
   }
 
   step() {

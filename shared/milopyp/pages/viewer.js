@@ -13,14 +13,13 @@
 //
 // Voxels; the centre of the first one at 0; y points up, as in 3dmod. Circles are drawn where spheres are cut, over a
 // slab of `thick` sections. Events:
-//   "place"    a click; detail {x, y, z, axis, sphere: the one clicked on or null, alt, shift}
+//   "place"    a click; detail {x, y, z, axis, sphere: the one clicked on or null, alt}
 //   "drag"     a sphere that has an id was pulled; detail {sphere, x, y, z}
-//   "ruler"    the handle of a sphere that has a `ruler` was pulled; detail {radius, done: let go}
+//   "ruler"    the handle of a sphere that has a `ruler` was pulled; detail {radius}
 //   "slice"    `place` has changed, to which all planes go
 //   "contrast" `black` or `white` has changed, by hand or otherwise
 //   "view"     zoomed or moved
 //   "pointer"  the pointer is elsewhere, see `pointed`
-//   "drawn"    all planes show what they were asked for
 class LinkedViewer extends EventTarget {
   #table = tableOf((value) => [value, value, value]);
   #pulled = null; // a sphere with an id, on its way
@@ -163,8 +162,8 @@ class LinkedViewer extends EventTarget {
     this.paintSoon();
   }
 
-  // So that a share of the pixels of XY is black, and as many are white.
-  spread(share = 0.01) {
+  // So that a hundredth of the pixels of XY is black, and as many are white.
+  spread() {
     const grey = this.planes[0].shown?.grey.grey;
     if (!grey) return;
     this.#unspread = false;
@@ -172,7 +171,7 @@ class LinkedViewer extends EventTarget {
     for (const value of grey) counts[value] += 1;
     const end = (values) => {
       let sum = 0;
-      return values.findIndex((count) => (sum += count) > share * grey.length);
+      return values.findIndex((count) => (sum += count) > 0.01 * grey.length);
     };
     this.contrast(end(counts), 255 - end(counts.toReversed()));
   }
@@ -246,7 +245,6 @@ class LinkedViewer extends EventTarget {
     this.paintSoon(); // the circles and the cross need not wait
     await Promise.all(this.#seen.map((plane) => this.#bring(plane)));
     this.paint();
-    this.dispatchEvent(new Event("drawn"));
   }
 
   // Draw what is there, once per frame of the screen.

@@ -52,11 +52,9 @@ class Gallery {
   async #fill() {
     const number = ++this.#number;
     const { session } = this;
-    const key = ({ x, y, z }) => [x, y, z].map(Math.round).join();
-    const left = session.open.filter((one) => !this.#seen.has(key(one)));
+    const left = session.open.filter((one) => !this.#seen.has(numbersOf(one)));
     const order = element("gallery-order").value;
-    const doubt = ({ score }) => Math.abs(score - session.score);
-    if (order === "doubtful") left.sort((one, other) => doubt(one) - doubt(other));
+    if (order === "doubtful") left.sort((one, other) => session.doubt(one) - session.doubt(other));
     if (order === "weakest") left.splice(0, left.length, ...left.filter(({ score }) => score > session.score).reverse());
     const chosen = left.slice(0, Gallery.SHOWN);
     let pictures;
@@ -66,7 +64,7 @@ class Gallery {
       return session.say(`No close-ups: ${error.message}`);
     }
     if (number !== this.#number) return;
-    for (const one of chosen) this.#seen.add(key(one));
+    for (const one of chosen) this.#seen.add(numbersOf(one));
     this.#page = chosen.map((one, at) => ({ one, picture: pictures[at], tile: this.#tile(one), drawn: 0 }));
     this.tiles.replaceChildren(...this.#page.map(({ tile }) => tile));
     this.tiles.scrollTop = 0;

@@ -5,7 +5,7 @@ const SILENT =
 
 // The page of `milopyp label`: what its parts tell each other.
 class Page {
-  #told = 0; // a timer, until the server is told what is looked at
+  #told = 0; // a timer, until the view is kept
   #typed = null; // the field in which a size is being typed
   showCircles = true;
 
@@ -239,6 +239,7 @@ class Page {
     viewer.thick = before?.thick ?? Math.min(2 * Math.round(session.diameter / 10) + 1, 63); // a fifth of a particle
     element("thick").value = viewer.thick;
     element("z").max = size[2] - 1;
+    link.ask("/api/view", { body: { tomogram: index } }).catch(() => {}); // what it lacks is made first
     const source = new Server((path, options) => link.ask(path, options), index, size);
     this.#layOut(size);
     viewer.show({ size, source, voxel, spread: !before }, before?.place);
@@ -290,11 +291,7 @@ class Page {
     element("z-is").textContent = Math.round(place.z);
     element("place").textContent = numbersOf(place);
     clearTimeout(this.#told);
-    this.#told = setTimeout(() => {
-      this.#keepView();
-      const xyz = [place.x, place.y, place.z];
-      this.link.ask("/api/view", { body: { tomogram: this.session.index, place: xyz } }).catch(() => {});
-    }, 300);
+    this.#told = setTimeout(() => this.#keepView(), 300);
   }
 
   #write() {
@@ -335,16 +332,11 @@ class Page {
     const { session } = this;
     const first = session.state.tomograms.every((own) => !own.labels.length) && !session.labels.length;
     element("hint").hidden = !first || Boolean(session.own.error);
-    element("hint").textContent = "Click the middle of a particle. Turn the wheel for other slices.";
     const { features } = session.own;
     const reading = features !== null && features < 1;
     if (reading) element("reading").textContent = `reading for suggestions, ${Math.round(100 * features)} %`;
     else element("reading").textContent = session.open.length ? "dashed: suggested; click to accept" : "";
   }
-}
-
-function numbersOf({ x, y, z }) {
-  return [x, y, z].map(Math.round).join(", ");
 }
 
 const page = new Page();

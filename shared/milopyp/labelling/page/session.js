@@ -168,6 +168,11 @@ class Session extends EventTarget {
     return this.#score;
   }
 
+  // How far a suggestion is from being decided.
+  doubt({ score }) {
+    return Math.abs(score - this.score);
+  }
+
   get selected() {
     return this.#selected;
   }

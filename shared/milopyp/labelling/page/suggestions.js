@@ -26,12 +26,10 @@ class Suggestions {
 
   next() {
     const { session } = this;
-    const key = ({ x, y, z }) => [x, y, z].map(Math.round).join();
-    const doubt = ({ score }) => Math.abs(score - session.score);
     let [best, least] = [null, Infinity];
     for (const one of session.open) {
-      if (doubt(one) >= least || this.#skipped.has(key(one))) continue;
-      [best, least] = [one, doubt(one)];
+      const doubt = session.doubt(one);
+      if (doubt < least && !this.#skipped.has(numbersOf(one))) [best, least] = [one, doubt];
     }
     if (best) {
       session.select(best);
@@ -56,7 +54,7 @@ class Suggestions {
   skip() {
     const { doubted } = this.session;
     if (!doubted) return;
-    this.#skipped.add([doubted.x, doubted.y, doubted.z].map(Math.round).join());
+    this.#skipped.add(numbersOf(doubted));
     this.next();
   }
 
@@ -73,7 +71,7 @@ class Suggestions {
     if (error) none.textContent = "None: the tomogram cannot be read.";
     else if (features !== null && features < 1) none.textContent = `Reading the tomogram, ${Math.round(100 * features)} %`;
     else if (!clicked) none.textContent = "They appear a moment after your first clicks.";
-    else none.textContent = session.own.suggestions ? "None." : "They are on their way.";
+    else none.textContent = session.own.current ? "None." : "They are on their way.";
   }
 
   #write() {
@@ -144,7 +142,8 @@ function drawCloseUp(canvas, picture, diameter) {
 }
 
 // Pictures of places of the tomogram that is shown: [{w, h, grey, reach: voxels from the middle to an edge}].
-async function closeUps(session, places, pixels = 96) {
+async function closeUps(session, places) {
+  const pixels = 96;
   const body = {
     tomogram: session.index,
     places: places.map(({ x, y, z }) => [x, y, z]),

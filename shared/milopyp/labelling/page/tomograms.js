@@ -2,6 +2,11 @@
 
 const element = (id) => document.getElementById(id);
 
+// A place for people, and as a key: whole voxels.
+function numbersOf({ x, y, z }) {
+  return [x, y, z].map(Math.round).join(", ");
+}
+
 // A sentence for people, at the foot of the page and to screen readers.
 function say(text) {
   element("said").textContent = text;
