@@ -46,6 +46,8 @@ _CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)
 class LoweredNetwork(nn.Module, ABC):
     """A network for export: logits ``(1, z, h, w)`` of grey levels ``(1, z, y, x)`` in 0..1.
 
+    Of several classes ``(1, classes, z, h, w)``.
+
     Attributes
     ----------
     multiple
@@ -107,7 +109,8 @@ class LoweredUNet3d(LoweredNetwork):
 
     def forward(self, grey: Tensor, stream: FullVolume) -> Tensor:
         """Logits of the sections that `stream` has complete."""
-        return stream.leave(self.output(self.features(grey, stream)))
+        logits = self.output(self.features(grey, stream))
+        return stream.leave(logits) if self.output.out_channels == 1 else stream.gather(logits)
 
     def features(self, grey: Tensor, stream: FullVolume) -> Tensor:
         """What the logits are linear functions of, ``(z, features, h, w)``; ``(1, features, z, h, w)`` of a volume."""

@@ -30,7 +30,7 @@ from milopyp_shared.picks import Picks
 from milopyp_shared.preprocessing import PreprocessedVolume
 from milopyp_shared.recipe import Geometry, Recipe, Runnable
 from milopyp_shared.system import allowed_threads
-from milopyp_shared.tiles import Span, Tiling, box_of, cut_stream
+from milopyp_shared.tiles import Span, Tiling, box_of, by_class, cut_stream
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_shared.tta import heat_map
 from milopyp_shared.wording import counted
@@ -163,12 +163,15 @@ class _Compared:
 
     @classmethod
     def of(cls, wanted: NDArray[np.float32], found: NDArray[np.float32], recipe: Recipe) -> _Compared:
-        """Of one tomogram."""
-        difference = np.abs(wanted - found)
-        a, b = (_picks(heat, recipe) for heat in (wanted, found))
-        partners = count_partners(a, b, recipe.diameter / 4)
-        total = float(difference.sum(dtype=np.float64))
-        return cls(float(difference.max()), total, difference.size, partners, len(a) + len(b), len(a))
+        """Of one tomogram, all classes together."""
+        result = cls()
+        for one, *heats in zip(recipe.classes, by_class(wanted), by_class(found), strict=True):
+            difference = np.abs(heats[0] - heats[1])
+            a, b = (_picks(heat, one) for heat in heats)
+            partners = count_partners(a, b, one.diameter / 4)
+            total = float(difference.sum(dtype=np.float64))
+            result += cls(float(difference.max()), total, difference.size, partners, len(a) + len(b), len(a))
+        return result
 
     def __add__(self, other: _Compared) -> _Compared:
         return _Compared(
@@ -298,7 +301,10 @@ def _too_far(found: str, path: Path, limit: float) -> CheckError:
 def _heat_map(run: Runner, grey: PreprocessedVolume, recipe: Recipe) -> NDArray[np.float32]:
     """The heat map that picking would use."""
     levels = np.array(grey.input_range, dtype=np.float32)
-    return heat_map(grey.box, grey.shape, lambda sections: run(sections, levels), recipe.geometry, flips=recipe.flips)
+    return heat_map(
+        grey.box, grey.shape, lambda sections: run(sections, levels), recipe.geometry,
+        flips=recipe.flips, classes=len(recipe.classes),
+    )  # fmt: skip
 
 
 def _picks(heat: NDArray[np.float32], recipe: Recipe) -> Picks:

@@ -13,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 
 from milopyp_inference.engine.features import read_feature_file
-from milopyp_inference.engine.onnx_head import HEAD_BIAS, HEAD_WEIGHT, put_head
+from milopyp_inference.engine.onnx_head import HEAD_BIAS, HEAD_WEIGHT, put_heads
 from milopyp_shared.head import Head
 from milopyp_shared.pretrained_weights import NetworkOptions
 from milopyp_shared.recipe import ALIGNED_KEY, CHUNKS_KEY, VOLUME_KEY, Chunks
@@ -46,7 +46,7 @@ def picking_graphs(
     if not isinstance(network, UNet3d) or not network.projections or graph.clamp:
         return None
     file, shipped = read_feature_file(folder)
-    own = NetworkOptions(**network.architecture_options)
+    own = NetworkOptions(**{name: n for name, n in network.architecture_options.items() if name != "classes"})
     if (own, network.grey_limits) != (shipped.options, shipped.grey.limits):
         return None
     lowered = LoweredGraph(graph, "conv2d_sum").eval()
@@ -57,9 +57,11 @@ def picking_graphs(
 
 
 def _with_weights(content: bytes, weights: Mapping[str, NDArray[np.float32]]) -> onnx.ModelProto:
-    """One of the shipped graphs with other `weights`, and a head."""
-    head = Head(weights[HEAD_WEIGHT].reshape(-1), float(weights[HEAD_BIAS][0]))
-    model = onnx.load_from_string(put_head(content, head))
+    """One of the shipped graphs with other `weights`, and heads."""
+    heads = [
+        Head(own.reshape(-1), float(bias)) for own, bias in zip(weights[HEAD_WEIGHT], weights[HEAD_BIAS], strict=True)
+    ]
+    model = onnx.load_from_string(put_heads(content, heads))
     replace_weights(model, {name: value for name, value in weights.items() if name not in (HEAD_WEIGHT, HEAD_BIAS)})
     onnx.checker.check_model(model, full_check=True)
     return model

@@ -10,19 +10,21 @@ from __future__ import annotations
 import itertools
 import json
 from bisect import bisect_right
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Annotated, Any, Protocol
 
 from msgspec import Meta
 
 from .errors import InputError
 from .grey_statistics import Levels
+from .particles import name_fault
 from .preprocessing import Contrast, Preprocessing
 from .scale import LARGEST, SMALLEST, Factors
 from .typed_json import decode
 
-SCHEMA = 5
+SCHEMA = 6
 _MOMENTS = {"statistics": "moments"}
+_ONE_CLASS: dict[str, Any] = {"particle": "", "others": []}
 #: By schema and part, what a field that is absent there meant when the file was written. Rows are never changed.
 _ABSENT: dict[int, dict[str, dict[str, Any]]] = {
     1: {
@@ -43,13 +45,15 @@ _ABSENT: dict[int, dict[str, dict[str, Any]]] = {
             "scale": 1.0,
             "tile_bytes": None,
             "levels": None,
-        },
+        }
+        | _ONE_CLASS,
         "grey": {"pairing": "mean", "sigma": [0.4, 0.8, 0.8], "limits": [-4.0, 4.0], "stretch": False} | _MOMENTS,
         "threshold": {"calibrated": False},
     },
-    2: {"": {"scale": 1.0, "tile_bytes": None, "levels": None}, "grey": _MOMENTS},
-    3: {"": {"tile_bytes": None, "levels": None}},
-    4: {"": {"levels": None}},
+    2: {"": {"scale": 1.0, "tile_bytes": None, "levels": None} | _ONE_CLASS, "grey": _MOMENTS},
+    3: {"": {"tile_bytes": None, "levels": None} | _ONE_CLASS},
+    4: {"": {"levels": None} | _ONE_CLASS},
+    5: {"": _ONE_CLASS},
 }
 _NotNegative = Annotated[int, Meta(ge=0)]
 _Positive = Annotated[int, Meta(ge=1)]
@@ -193,6 +197,17 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class OtherParticle:
+    """A further class of particles that a network finds; attributes as in a `Recipe`."""
+
+    particle: str
+    diameter: Annotated[float, Meta(gt=0)]
+    threshold: Threshold
+    labels: dict[str, int] = field(default_factory=dict)
+    calibration: Calibration | None = None
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Facts about a trained model.
 
@@ -242,6 +257,11 @@ class Recipe:
         Voxels that the network sees per voxel of the tomogram, along every axis: tomograms are resampled to it.
     levels
         Of the grey levels of the training tomograms, their mean; None: not known, or simulated.
+    particle
+        What its particles are called; empty where it has one class that nobody has named.
+    others
+        Further classes of particles, of which there is a heat map each, behind that of the first one. What is said of
+        the first class stands in `diameter`, `threshold`, `labels` and `calibration`.
     """
 
     architecture: str
@@ -266,6 +286,26 @@ class Recipe:
     tile_bytes: Annotated[int, Meta(ge=1)] | None = None
     scale: Annotated[float, Meta(ge=SMALLEST, le=LARGEST)] = 1.0
     levels: Levels | None = None
+    particle: str = ""
+    others: tuple[OtherParticle, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse names of classes that could not stand in the names of files.
+
+        Raises
+        ------
+        ValueError
+            There is one.
+        """
+        names = [self.particle, *(other.particle for other in self.others)]
+        if names != [""] and (fault := name_fault(names)):
+            raise ValueError(fault)
+
+    @property
+    def classes(self) -> tuple[Recipe, ...]:
+        """What the recipe would be for each class alone, in the order of the heat maps."""
+        own = [{item.name: getattr(other, item.name) for item in fields(other)} for other in self.others]
+        return tuple(replace(self, others=(), **facts) for facts in ({}, *own))
 
     @property
     def voxel_per_output(self) -> Factors:

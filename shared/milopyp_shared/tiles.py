@@ -20,7 +20,8 @@ from .recipe import Geometry
 Shape = tuple[int, int, int]
 #: Grey levels of the voxels ``start <= (z, y, x) < end``, uint8, e.g. `PreprocessedVolume.box`.
 Read = Callable[[Shape, Shape], NDArray[np.uint8]]
-#: ``(z, y, x)`` uint8 grey levels -> float32 heat map, sizes divided by the network's stride and rounded up.
+#: ``(z, y, x)`` uint8 grey levels -> float32 heat map, sizes divided by the network's stride and rounded up; of
+#: several classes ``(classes, z, y, x)``.
 Network = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 #: Part of a heat map, or of features, and where it belongs.
 Piece = tuple[tuple[slice, slice, slice], NDArray[np.float32]]
@@ -209,10 +210,21 @@ def own_piece(tile: Tile, heat: NDArray[np.float32], geometry: Geometry) -> Piec
     return (places[0], places[1], places[2]), heat[..., z, y, x]
 
 
-def heat_map_shape(shape: Shape, geometry: Geometry) -> Shape:
-    """Size of the heat map of a volume."""
+def grid_shape(shape: Shape, geometry: Geometry) -> Shape:
+    """Size ``(z, y, x)`` of the grid on which a network answers of a volume."""
     z, y, x = (-(-size // stride) for size, stride in zip(shape, geometry.stride, strict=True))
     return (z, y, x)
+
+
+def heat_map_shape(shape: Shape, geometry: Geometry, classes: int = 1) -> tuple[int, ...]:
+    """Shape of the heat map of a volume: ``(z, y, x)``, of several classes ``(classes, z, y, x)``."""
+    grid = grid_shape(shape, geometry)
+    return grid if classes == 1 else (classes, *grid)
+
+
+def by_class(heat: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A heat map ``(z, y, x)``, or that of several classes, as ``(classes, z, y, x)``."""
+    return heat if heat.ndim == 4 else heat[None]
 
 
 def box_of(volume: NDArray[np.uint8]) -> Read:

@@ -43,25 +43,34 @@ def averaged_heat_map(
     run
         Gives the heat map of one copy in pieces.
     out
-        The result's place, float32, sizes divided by the stride and rounded up; may be a memory map.
+        The result's place, float32, sizes divided by the stride and rounded up, behind an axis of classes where the
+        network has several; may be a memory map.
     stride
         Of the network.
     """
     for number, axes in enumerate(SETS[flips]):
-        mirrored = np.flip(out, axes)
+        mirrored = np.flip(out, [axis - 3 for axis in axes])
         for place, piece in run(
             mirrored_reader(read, shape, axes, stride), filled_shape(shape, stride) if axes else shape
         ):
+            here = mirrored[..., *place]
             if number == 0:
-                mirrored[place] = piece
+                here[...] = piece
             else:
-                mirrored[place] += piece
+                here += piece
             if number == flips - 1 and flips > 1:
-                mirrored[place] /= np.float32(flips)
+                here /= np.float32(flips)
 
 
 def heat_map(
-    read: Read, shape: Shape, network: Network, geometry: Geometry, *, flips: int = 1, at_once: int = VOXELS_AT_ONCE
+    read: Read,
+    shape: Shape,
+    network: Network,
+    geometry: Geometry,
+    *,
+    flips: int = 1,
+    at_once: int = VOXELS_AT_ONCE,
+    classes: int = 1,
 ) -> NDArray[np.float32]:
     """Heat map of a whole volume, tile by tile, averaged over mirrored copies.
 
@@ -77,16 +86,19 @@ def heat_map(
         Mirrored copies, 1, 2 or 4.
     at_once
         Voxels per tile, halo included.
+    classes
+        That the network has.
 
     Returns
     -------
-    float32, sizes divided by the stride and rounded up; the same for every choice of `at_once` up to rounding.
+    float32, sizes divided by the stride and rounded up, of several classes behind an axis of them; the same for every
+    choice of `at_once` up to rounding.
     """
 
     def run(read: Read, shape: Shape) -> Iterator[Piece]:
         return iter_heat_map(plan_tiles(shape, geometry, at_once), read, network, geometry)
 
-    out = np.empty(heat_map_shape(shape, geometry), np.float32)
+    out = np.empty(heat_map_shape(shape, geometry, classes), np.float32)
     averaged_heat_map(read, shape, run, out, flips, stride=geometry.stride)
     return out
 

@@ -26,7 +26,7 @@ from milopyp_shared.graph_names import SECTION_FEATURES
 from milopyp_shared.preprocessing import Preprocessing
 from milopyp_shared.pretrained_weights import ARRAYS, DESCRIPTION, GRAPH, read_pretrained
 from milopyp_shared.recipe import Recipe, Threshold
-from milopyp_shared.tiles import Piece, Tiling, box_of, cut, cut_stream, heat_map_shape, plan_tiles
+from milopyp_shared.tiles import Piece, Tiling, box_of, cut, cut_stream, grid_shape, plan_tiles
 from milopyp_training.networks.pretrained import build_pretrained
 from milopyp_training.networks.unet3d import UNet3d
 from shipped import ship_small, unsettled
@@ -75,7 +75,7 @@ def test_the_graph_gives_the_features_of_pytorch(
     wanted = pytorch(folder, sections)
     found = joined(network.iter_features(box_of(sections), shape, LEVELS), wanted)
     assert found.dtype == np.float32
-    assert found.shape == (4, *heat_map_shape(shape, network.file.recipe.geometry))
+    assert found.shape == (4, *grid_shape(shape, network.file.recipe.geometry))
     assert found.min() == 0 < 0.02 < wanted.std()
     assert np.abs(found - wanted).max() < 1e-4
 
@@ -120,7 +120,7 @@ def test_memory_is_bounded(folder: Path) -> None:
         found = open_features(folder, Machine(threads=1, memory=room * 10**6))
         pieces[room] = list(found.iter_features(box_of(sections), shape, LEVELS))
     assert len(pieces[400]) > len(pieces[1000])
-    like = np.empty((4, *heat_map_shape(shape, found.file.recipe.geometry)), np.float32)
+    like = np.empty((4, *grid_shape(shape, found.file.recipe.geometry)), np.float32)
     assert np.abs(joined(pieces[400], like) - joined(pieces[1000], like)).max() < 1e-4
     with pytest.raises(UsageError, match="--memory"):
         list(
@@ -204,20 +204,21 @@ def test_altered_arrays_are_not_exported(copy: Path) -> None:
     assert (copy / DESCRIPTION).read_bytes() == before
 
 
-@pytest.mark.parametrize("which", ["begun", "another width", "from scratch"])
+@pytest.mark.parametrize("which", ["begun", "of three classes", "another width", "from scratch"])
 def test_what_began_with_the_shipped_network_is_exported_without_tracing(
     folder: Path, tmp_path: Path, which: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same heat map as PyTorch's, whole and in chunks; other networks are traced."""
     network = {
         "begun": lambda: UNet3d(2, 3, features=4, projected=1),
+        "of three classes": lambda: UNet3d(2, 3, features=4, projected=1, classes=3),
         "another width": lambda: UNet3d(2, 3, features=5, projected=1),
         "from scratch": lambda: UNet3d(2, 3),
     }[which]()
     unsettled(network)
     graph = PickingGraph(network, 0.0).eval()
     made = picking_graphs(graph, folder)
-    if which != "begun":
+    if which not in ("begun", "of three classes"):
         assert made is None
         return
     monkeypatch.setattr(convert, "picking_graphs", lambda graph: picking_graphs(graph, folder))

@@ -25,11 +25,12 @@ SHAPES = [(8, 32, 32), (7, 33, 47), (2, 18, 17), (1, 24, 31)]
         lambda: UNet3d(3, 2),
         lambda: UNet3d(2, 1),
         lambda: UNet3d(4, 3, features=6, projected=1, coarse=10),
+        lambda: UNet3d(4, 3, features=6, projected=1, coarse=10, classes=3),
         lambda: SectionUNet(2),
         lambda: SectionUNet(3, last_k=5),
         lambda: SectionUNet(2, last_k=1),
     ],
-    ids=["unet3d", "two levels", "one level", "features", "sections", "last_k 5", "last_k 1"],
+    ids=["unet3d", "two levels", "one level", "features", "classes", "sections", "last_k 5", "last_k 1"],
 )
 def network(request: pytest.FixtureRequest) -> PickingNetwork:
     torch.manual_seed(1)
@@ -46,7 +47,10 @@ def test_every_layout_gives_the_same_logits(
     with torch.inference_mode():
         wanted = network.picking_logits(grey)
         found = _logits(lower(network, layout), grey, layout)
-    assert found.shape == wanted.shape == (1, shape[0], -(-shape[1] // 2), -(-shape[2] // 2))
+    classes = network.architecture_options.get("classes", 1)
+    assert (
+        found.shape == wanted.shape == (1, *[classes] * (classes > 1), shape[0], -(-shape[1] // 2), -(-shape[2] // 2))
+    )
     assert wanted.std() > 0.01
     torch.testing.assert_close(found, wanted, rtol=1e-5, atol=2e-5)
 
@@ -78,7 +82,7 @@ def test_a_stream_of_chunks_gives_the_whole(network: PickingNetwork, layout: Lay
             stream = Streaming(torch.tensor(position), torch.tensor(depth), states)
             found.append(made(part, stream))
             states, delay = stream.after, stream.delay
-    torch.testing.assert_close(torch.cat(found, dim=1)[:, delay : delay + depth], wanted, rtol=1e-5, atol=2e-5)
+    torch.testing.assert_close(torch.cat(found, dim=-3)[..., delay : delay + depth, :, :], wanted, rtol=1e-5, atol=2e-5)
 
 
 def _logits(made: LoweredNetwork, grey: Tensor, layout: Layout) -> Tensor:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from milopyp_shared.errors import InputError
 from milopyp_shared.preprocessing import Preprocessing
-from milopyp_shared.recipe import SCHEMA, Calibration, Chunks, Geometry, Recipe, Threshold
+from milopyp_shared.recipe import SCHEMA, Calibration, Chunks, Geometry, OtherParticle, Recipe, Threshold
 from milopyp_shared.scale import LARGEST, SMALLEST
 
 RECIPE = Recipe(
@@ -121,6 +121,7 @@ MEANT_BEFORE: dict[str, Any] = {  # of fields that a file of schema 1 may lack
     "scale": 1.0,
     "tile_bytes": None,
     "levels": None,
+    "others": (),
 }
 MEANT_IN_GREY: dict[str, Any] = {
     "pairing": "mean",
@@ -140,6 +141,8 @@ OTHER = replace(
     working_bytes=99,
     tile_bytes=55,
     scale=0.5,
+    particle="ribosome",
+    others=(OtherParticle("proteasome", 20.0, Threshold(0.2, "by hand"), {"TS_01": 3}),),
     grey=Preprocessing("max", (1.0, 1.0, 1.0), (-3.0, 3.0), stretch=True, statistics="quantiles"),
     threshold=replace(RECIPE.threshold, calibrated=True),
 )
@@ -158,6 +161,40 @@ def test_a_field_that_a_part_of_an_old_recipe_lacks(field: str) -> None:
     del content["grey"][field], content["threshold"]["calibrated"]
     grey, threshold = replace(OTHER.grey, **{field: MEANT_IN_GREY[field]}), replace(OTHER.threshold, calibrated=False)
     assert read(content) == replace(OTHER, grey=grey, threshold=threshold)
+
+
+def test_older_recipes_have_one_class_without_a_name() -> None:
+    content = json.loads(OTHER.to_json()) | {"schema": 5}
+    del content["particle"], content["others"]
+    assert read(content) == replace(OTHER, particle="", others=())
+    assert read(content).classes == (read(content),)
+
+
+def test_each_class_is_a_recipe() -> None:
+    first, second = OTHER.classes
+    assert first == replace(OTHER, others=())
+    facts = {"particle": "proteasome", "diameter": 20.0, "threshold": Threshold(0.2, "by hand"), "labels": {"TS_01": 3}}
+    assert second == replace(first, **facts)
+
+
+@pytest.mark.parametrize(
+    ("names", "fault"),
+    [
+        (["ribo", "Ribo"], "the classes 'ribo' and 'Ribo'"),
+        (["ribo", "ribo"], "two classes 'ribo'"),
+        (["", "ribo"], "the class name ''"),
+        (["../ribo"], "the class name '../ribo'"),
+        (["a..b"], "the class name 'a..b'"),
+        (["none"], "the class name 'none'"),
+        (["r" * 61], f"the class name {'r' * 61!r}"),
+    ],
+)
+def test_names_of_classes_that_could_not_stand_in_names_of_files(names: list[str], fault: str) -> None:
+    first, *others = names
+    content = json.loads(OTHER.to_json()) | {"particle": first}
+    content["others"] = [content["others"][0] | {"particle": name} for name in others]
+    with pytest.raises(InputError, match=re.escape(fault)):
+        read(content)
 
 
 def test_grey_levels_of_the_second_schema_are_made_of_moments() -> None:

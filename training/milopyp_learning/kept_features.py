@@ -28,7 +28,7 @@ from milopyp_shared.head import Head
 from milopyp_shared.kernels import compiled
 from milopyp_shared.scratch_array import scratch_array
 from milopyp_shared.system import reserve
-from milopyp_shared.tiles import Piece, Shape, heat_map_shape
+from milopyp_shared.tiles import Piece, Shape, grid_shape
 from milopyp_shared.typed_json import decode
 from milopyp_training.data.dataset import LabelledVolume
 from milopyp_training.data.head_examples import Part
@@ -194,7 +194,7 @@ def keep_features(
     """
     assert network.description.graph is not None
     facts, size = network.description.graph, network.description.options.features
-    grid = heat_map_shape(volume.grey.shape, facts.geometry)
+    grid = grid_shape(volume.grey.shape, facts.geometry)
     count = math.prod(grid)
     if folder is None:
         codes: Codes = scratch_array((count, size), np.uint8)

@@ -19,7 +19,7 @@ from milopyp_shared.errors import CheckError
 from milopyp_shared.head import Head
 from milopyp_shared.pretrained_weights import FEATURE_BYTES
 from milopyp_shared.recipe import Recipe, Threshold
-from milopyp_shared.tiles import Shape, Tiling, box_of, cut, cut_stream, heat_map_shape, plan_tiles
+from milopyp_shared.tiles import Shape, Tiling, box_of, cut, cut_stream, grid_shape, plan_tiles
 from milopyp_training.data.dataset import TrainingSet
 
 PRESET = "learn"
@@ -85,7 +85,7 @@ def largest_difference(path: Path, network: FeatureNetwork, head: Head) -> float
     file, machine = read_model_file(path), Machine(threads=1)
     grey = np.random.default_rng(1).normal(127.5, 40, _SHOWN).clip(0, 255).astype(np.uint8)
     levels = (0.0, 255.0)
-    features = np.empty((len(head.weights), *heat_map_shape(_SHOWN, file.recipe.geometry)), np.float32)
+    features = np.empty((len(head.weights), *grid_shape(_SHOWN, file.recipe.geometry)), np.float32)
     for place, piece in network.iter_features(box_of(grey), _SHOWN, levels):
         features[:, *place] = piece
     wanted = 1 / (1 + np.exp(-(np.tensordot(head.weights, features, 1) + head.bias)))

@@ -1,4 +1,4 @@
-"""A head put into the shipped feature network, without a package for ONNX files: grey levels in, heat map out.
+"""Heads put into the shipped feature network, without a package for ONNX files: grey levels in, heat maps out.
 
 All graphs of the file, the first one and those in its metadata, lose their last steps, which give features out, and get
 a convolution of single voxels and a sigmoid instead.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,39 +27,47 @@ _NODE, _OUTPUT, _VALUE_INFO = 1, 12, 13
 _NODE_INPUT, _NODE_OUTPUT, _NODE_NAME, _OPERATOR, _ATTRIBUTE = 1, 2, 3, 4, 5
 _ATTRIBUTE_NAME, _INTEGERS, _ATTRIBUTE_TYPE, _IS_INTEGERS = 1, 8, 20, 7
 _DIMS, _DATA_TYPE, _TENSOR_NAME, _RAW, _FLOAT, _INTEGER = 1, 2, 8, 9, 1, 7
-_INFO_NAME, _INFO_TYPE, _TENSOR_TYPE, _ELEMENT, _SHAPE, _DIM = 1, 2, 1, 1, 2, 1
+_INFO_NAME, _INFO_TYPE, _TENSOR_TYPE, _ELEMENT, _SHAPE, _DIM, _DIM_VALUE = 1, 2, 1, 1, 2, 1, 1
 
 _GRAPHS = (CHUNKS_KEY, VOLUME_KEY, ALIGNED_KEY)
-_AXES = {"axis_of_channels": 1, "axis_of_sections": 2}  # of ``(1, c, z, h, w)``
+_AXES = {"axis_of_volumes": 0, "axis_of_channels": 1, "axis_of_sections": 2}  # of ``(1, c, z, h, w)``
 HEAD_WEIGHT, HEAD_BIAS = "network.output.weight", "network.output.bias"
 
 
-def picking_file(features: bytes, head: Head, recipe: Recipe) -> bytes:
+def picking_file(features: bytes, heads: Sequence[Head], recipe: Recipe) -> bytes:
     """A whole model file, as ``milopyp-export`` writes it.
 
     Parameters
     ----------
     features
         The file of the shipped network.
+    heads
+        One for each class.
     recipe
         Of the model; its `chunks` are those of that file.
     """
     own = (METADATA_KEY, *_GRAPHS)
     entries = {_text(entry, _KEY): _text(entry, _VALUE) for entry in contents(features, _METADATA)}
-    entries |= {METADATA_KEY: recipe.to_json()} | {key: _with_head(entries[key]) for key in _GRAPHS if key in entries}
-    model = put_head(features, head)
+    entries |= {METADATA_KEY: recipe.to_json()}
+    entries |= {key: _with_heads(entries[key], heads) for key in _GRAPHS if key in entries}
+    model = put_heads(features, heads)
     kept = b"".join(whole for number, whole, _ in fields(model) if number != _METADATA)
     order = sorted(entries, key=lambda key: (key in own, key))
     return kept + message((_METADATA, message([(_KEY, key), (_VALUE, entries[key])])) for key in order)
 
 
-def _with_head(stored: str) -> str:
-    """A graph of the metadata, with a head but for its weights."""
-    return base64.b64encode(zlib.compress(put_head(unpacked(stored), None), 9)).decode("ascii")
+def _with_heads(stored: str, heads: Sequence[Head]) -> str:
+    """A graph of the metadata, with heads but for their weights."""
+    return base64.b64encode(zlib.compress(put_heads(unpacked(stored), heads, with_weights=False), 9)).decode("ascii")
 
 
-def put_head(model: bytes, head: Head | None) -> bytes:
-    """One of the shipped graphs, with a head; None: without its weights, which another graph has.
+def put_heads(model: bytes, heads: Sequence[Head], *, with_weights: bool = True) -> bytes:
+    """One of the shipped graphs, with a head for each class, whose heat maps are its output.
+
+    Parameters
+    ----------
+    with_weights
+        Else another graph has those of the heads.
 
     Raises
     ------
@@ -74,13 +83,13 @@ def put_head(model: bytes, head: Head | None) -> bytes:
     kept = []
     for number, whole, content in fields(graph):
         if number == _OUTPUT and _text(content, _INFO_NAME) == FEATURES:
-            kept.append(field(_OUTPUT, _heat_map_like(content)))
+            kept.append(field(_OUTPUT, _heat_map_like(content, len(heads))))
         elif number != _VALUE_INFO and not (number == _NODE and content in dropped):
             kept.append(bytes(whole))
-    weights = [] if head is None else [_tensor(HEAD_WEIGHT, head.weights.reshape(1, -1, 1, 1))]
-    weights += [] if head is None else [_tensor(HEAD_BIAS, np.array([head.bias], np.float32))]
-    weights += [] if in_sections else [_tensor(name, np.array([axis])) for name, axis in _AXES.items()]
-    nodes = [*(_HEAD_OF_SECTIONS if in_sections else _HEAD_OF_VOLUME), _node("Sigmoid", ["logits"], OUTPUT)]
+    steps, axes = _STEPS[in_sections, len(heads) > 1]
+    nodes = [*steps, _node("Sigmoid", ["logits"], OUTPUT)]
+    weights = _tensors(heads) if with_weights else []
+    weights += [_tensor(name, np.array([_AXES[name]])) for name in axes]
     new = message([*((WEIGHT, tensor) for tensor in weights), *((_NODE, node) for node in nodes)])
     others = b"".join(whole for number, whole, _ in fields(model) if number != GRAPH)
     return others + field(GRAPH, b"".join(kept) + new)
@@ -94,12 +103,18 @@ def _maker(graph: bytes, name: str) -> memoryview:
     return found[0]
 
 
-def _heat_map_like(features: memoryview) -> bytes:
-    """The description of an output of the sizes of `features`, one channel less."""
+def _tensors(heads: Sequence[Head]) -> list[bytes]:
+    weights = np.stack([head.weights for head in heads])[..., None, None]
+    return [_tensor(HEAD_WEIGHT, weights), _tensor(HEAD_BIAS, np.array([head.bias for head in heads], np.float32))]
+
+
+def _heat_map_like(features: memoryview, classes: int) -> bytes:
+    """The description of an output of the sizes of `features`, with a heat map for each class."""
     [kind] = contents(features, _INFO_TYPE)
     [tensor] = contents(kind, _TENSOR_TYPE)
     [shape] = contents(tensor, _SHAPE)
     one, _, *sizes = contents(shape, _DIM)
+    sizes = sizes if classes == 1 else [memoryview(message([(_DIM_VALUE, classes)])), *sizes]
     described = message([(_ELEMENT, _FLOAT), (_SHAPE, message((_DIM, size) for size in (one, *sizes)))])
     return message([(_INFO_NAME, OUTPUT), (_INFO_TYPE, field(_TENSOR_TYPE, described))])
 
@@ -132,12 +147,28 @@ def _text(content: bytes | memoryview, number: int) -> str:
     return next((bytes(found).decode() for found in contents(content, number)), "")
 
 
-_HEAD_OF_SECTIONS = [
-    _node("Conv", [SECTION_FEATURES, HEAD_WEIGHT, HEAD_BIAS], "logits_of_sections", kernel_shape=[1, 1]),
-    _node("Transpose", ["logits_of_sections"], "logits", perm=[1, 0, 2, 3]),
-]
-_HEAD_OF_VOLUME = [
-    _node("Unsqueeze", [HEAD_WEIGHT, "axis_of_sections"], "head_of_volume"),
-    _node("Conv", [FEATURES, "head_of_volume", HEAD_BIAS], "logits_of_volume", kernel_shape=[1, 1, 1]),
-    _node("Squeeze", ["logits_of_volume", "axis_of_channels"], "logits"),
-]
+_OF_SECTIONS = _node("Conv", [SECTION_FEATURES, HEAD_WEIGHT, HEAD_BIAS], "logits_of_sections", kernel_shape=[1, 1])
+_KERNEL = _node("Unsqueeze", [HEAD_WEIGHT, "axis_of_sections"], "head_of_volume")
+
+
+def _of_volume(output: str) -> bytes:
+    return _node("Conv", [FEATURES, "head_of_volume", HEAD_BIAS], output, kernel_shape=[1, 1, 1])
+
+
+#: From features to logits, and the axes that it takes: whether sections are the batch, and whether there are classes.
+_STEPS = {
+    (True, False): ([_OF_SECTIONS, _node("Transpose", ["logits_of_sections"], "logits", perm=[1, 0, 2, 3])], []),
+    (True, True): (
+        [
+            _OF_SECTIONS,
+            _node("Unsqueeze", ["logits_of_sections", "axis_of_volumes"], "logits_of_volumes"),
+            _node("Transpose", ["logits_of_volumes"], "logits", perm=[0, 2, 1, 3, 4]),
+        ],
+        ["axis_of_volumes"],
+    ),
+    (False, False): (
+        [_KERNEL, _of_volume("logits_of_volume"), _node("Squeeze", ["logits_of_volume", "axis_of_channels"], "logits")],
+        ["axis_of_channels", "axis_of_sections"],
+    ),
+    (False, True): ([_KERNEL, _of_volume("logits")], ["axis_of_sections"]),
+}

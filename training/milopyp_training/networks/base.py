@@ -36,8 +36,8 @@ class PickingNetwork(nn.Module, ABC):
         Returns
         -------
         Tensor
-            ``(b, z', y', x')``: sizes divided by the stride of `geometry`, rounded up. What ``forward`` gives, unless
-            a network says otherwise.
+            ``(b, z', y', x')``, of several classes ``(b, classes, z', y', x')``: sizes divided by the stride of
+            `geometry`, rounded up. What ``forward`` gives, unless a network says otherwise.
         """
         logits: Tensor = self(sections)
         return logits

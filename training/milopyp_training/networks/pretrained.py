@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -58,12 +58,13 @@ def build_pretrained(weights: PretrainedWeights) -> UNet3d:
     return network.eval()
 
 
-def set_head(head: nn.Conv3d, fitted: Head) -> None:
-    """Make `head` give the logits of a fitted one."""
+def set_head(head: nn.Conv3d, fitted: Sequence[Head]) -> None:
+    """Make `head` give the logits of fitted ones, of one for each class."""
     assert head.bias is not None
     with torch.no_grad():
-        head.weight.copy_(torch.from_numpy(fitted.weights).reshape(head.weight.shape))
-        head.bias.fill_(fitted.bias)
+        weights = np.stack([one.weights for one in fitted])
+        head.weight.copy_(torch.from_numpy(weights).reshape(head.weight.shape))
+        head.bias.copy_(torch.tensor([one.bias for one in fitted]))
 
 
 def features_of(

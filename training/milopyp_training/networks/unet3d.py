@@ -36,6 +36,8 @@ class UNet3d(PickingNetwork):
         1: coarser levels are projected before they are up-sampled.
     coarse
         Channels of the second level, doubled per level below; 0: twice those of the finest level.
+    classes
+        Of particles, each with a logit of its own.
     grey_limits
         z-scores that inputs 0 and 1 stand for; the network works on z-scores, whose mean of 0 agrees with its zero
         padding.
@@ -49,6 +51,7 @@ class UNet3d(PickingNetwork):
         projected: int = 0,
         coarse: int = 0,
         *,
+        classes: int = 1,
         grey_limits: tuple[float, float] = (-4.0, 4.0),
     ) -> None:
         super().__init__()
@@ -56,6 +59,8 @@ class UNet3d(PickingNetwork):
         self.architecture_options = {"channels": channels, "levels": levels}
         if features or projected or coarse:
             self.architecture_options |= {"features": features, "projected": projected, "coarse": coarse}
+        if classes > 1:  # files of one class stay what they were
+            self.architecture_options |= {"classes": classes}
         widths = [channels, *((coarse or 2 * channels) * 2**level for level in range(levels - 1))]
         # 6 x 6 with stride 2 is a 3 x 3 convolution over blocks of 2 x 2 pixels
         self.stem = nn.Conv3d(1, widths[0], (3, 6, 6), stride=(1, 2, 2), padding=(1, 2, 2), bias=False)
@@ -66,13 +71,16 @@ class UNet3d(PickingNetwork):
         self.projections = nn.ModuleList(_convolution(widths[i + 1], widths[i], 1) for i in finer if projected)
         self.up = nn.ModuleList(_convolution(widths[i] + widths[i + (not projected)], widths[i]) for i in finer)
         self.to_features = _convolution(widths[0], features, 1) if features else nn.Identity()
-        self.head = nn.Conv3d(features or widths[0], 1, 1)
+        self.head = nn.Conv3d(features or widths[0], classes, 1)
         nn.init.constant_(self.head.bias, INITIAL_LOGIT)  # type: ignore[arg-type]
 
     def forward(self, sections: Tensor) -> Tensor:
-        """Logits ``(B, z, ceil(y/2), ceil(x/2))`` of grey levels ``(B, z, y, x)`` in 0..1."""
+        """Logits ``(B, z, ceil(y/2), ceil(x/2))`` of grey levels ``(B, z, y, x)`` in 0..1.
+
+        Of several classes ``(B, classes, z, ceil(y/2), ceil(x/2))``.
+        """
         logits: Tensor = self.head(self.features(sections))
-        return logits.squeeze(1)
+        return logits.squeeze(1) if self.head.out_channels == 1 else logits
 
     def features(self, sections: Tensor) -> Tensor:
         """What the logit is a linear function of, ``(B, features, z, ceil(y/2), ceil(x/2))``."""
