@@ -34,8 +34,9 @@ from milopyp_shared.system import peak_memory_mib
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_simulation.realistic import RealisticSettings
 from milopyp_simulation.realistic_files import write_realistic
-from milopyp_training.data.dataset import LabelledVolume, load_volumes
+from milopyp_training.data.dataset import LabelledVolume
 from milopyp_training.data.head_examples import anywhere, gather
+from milopyp_training.data.loading import load_volumes
 from milopyp_training.data.target_map import TargetMap
 
 DIAMETER, LABELS, SHAPE = 18.0, 15, (96, 256, 256)

@@ -43,7 +43,7 @@ from milopyp_simulation.densities import Density, mirrored
 from milopyp_simulation.maps import read_map
 from milopyp_simulation.spectrum import TiltRange, find_tilt_range
 from milopyp_simulation.subject import Subject
-from milopyp_training.data.dataset import load_volumes
+from milopyp_training.data.loading import load_volumes
 from milopyp_training.evaluation.picking import picks_of
 
 Change = Callable[[Subject], Subject]

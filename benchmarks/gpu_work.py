@@ -102,7 +102,8 @@ def begun(material: Path, device: str) -> tuple[Method, Any]:
     import torch
 
     from milopyp_shared.recipe import Threshold
-    from milopyp_training.data.dataset import TrainingSet, load_volumes
+    from milopyp_training.data.dataset import TrainingSet
+    from milopyp_training.data.loading import load_volumes
     from milopyp_training.methods.presets import pretrained
     from milopyp_training.methods.recipe import recipe_of
     from milopyp_training.methods.registry import make_method
@@ -112,7 +113,7 @@ def begun(material: Path, device: str) -> tuple[Method, Any]:
     lists = material / TRAINING
     images, coordinates = read_image_list(lists / "images.txt"), read_coordinate_list(lists / "coords.txt")
     volumes = load_volumes(images, coordinates, preset.grey, diameter=DIAMETER)
-    method = make_method(preset, volumes, DIAMETER, torch.device(device))
+    method = make_method(preset, volumes, [DIAMETER], torch.device(device))
     recipe = recipe_of(method, TrainingSet(volumes, [], DIAMETER, "dark"))
     return method, replace(recipe, flips=1, threshold=Threshold(0.5, "by hand, for timing"))
 

@@ -20,7 +20,7 @@ import click
 from . import messages
 from .atomic import is_full, write_error
 from .errors import MilopypError, is_out_of_memory, memory_error
-from .lengths import Length
+from .lengths import LARGEST, SMALLEST, Length
 from .streams import attempt, prepare
 from .system import ending_signals
 
@@ -149,6 +149,29 @@ class LengthRange(click.ParamType[Length]):
             self.fail(f"{value!r} is no length: voxels, such as 21, or Angstrom, such as 210A.", param, ctx)
         kind = self._angstrom if angstrom else self._voxels
         return Length(kind.convert(number, param, ctx), angstrom)
+
+
+class DiameterOfEach(click.ParamType[dict[str, Length]]):
+    """A diameter, ``21`` or ``210A``, called ""; or one for each class: ``ribosome=21,proteasome=200A``."""
+
+    name = "DIAMETER"
+
+    def __init__(self) -> None:
+        self._length = LengthRange(min=SMALLEST, max=LARGEST)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Length]:
+        """``"a=21,b=200A"`` -> the lengths of a and b, in this order."""
+        if isinstance(value, dict):
+            return value
+        found: dict[str, Length] = {}
+        for part in str(value).split(","):
+            name, _, length = part.rpartition("=")
+            if name.strip() in found:
+                self.fail(f"{value!r} has two diameters; for each class one: ribosome=21,proteasome=20", param, ctx)
+            found[name.strip()] = self._length.convert(length, param, ctx)
+        if "" in found and len(found) > 1:
+            self.fail(f"{value!r} has a diameter without a class; for each one: ribosome=21,proteasome=20", param, ctx)
+        return found
 
 
 def option(*names: str, **settings: Any) -> Callable[[Decorated], Decorated]:

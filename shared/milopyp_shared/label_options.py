@@ -23,6 +23,11 @@ voxel_size_option = option(
     "--voxel-size", type=Number(min=0, min_open=True), group=DATA,
     help="Angstrom, of all tomograms; overrides their headers.",
 )  # fmt: skip
+may_overlap_option = option(
+    "--may-overlap", is_flag=True, group=PARTICLE,
+    help="Of several classes: a particle of one says nothing of the others at its place. Without it, it is background "
+    "for them.",
+)  # fmt: skip
 contrast_option = option(
     "--contrast", type=click.Choice(["dark", "bright"]), default="dark", group=PARTICLE,
     help="Are particles darker or brighter than their surroundings?",

@@ -12,7 +12,8 @@ inside picks for other programs.
 
 Coordinates are voxels in the inside frame (x, y, z; the centre of the first voxel is 0.0), whatever the axis order of
 the tomogram's file. A row ``TS_02 none none none`` says that TS_02 was looked at and holds no particle; a tomogram
-without a row is not labelled.
+without a row is not labelled. Where there are several classes of particles, a column ``class`` names that of each row,
+and all this is said for each class.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,6 +31,8 @@ from . import stores
 from .atomic import write_text
 from .errors import InputError
 from .files import missing_file_error
+from .names import listed
+from .particles import check_names
 from .picks import Picks, as_picks
 from .textfile import fixed, read_lines, to_number
 from .wording import counted
@@ -36,9 +40,11 @@ from .wording import counted
 IMAGE_COLUMNS = ("image_name", "rec_path")
 TOMO_NAME = "tomo_name"
 COORDINATE_COLUMNS = ("image_name", "x_coord", "y_coord", "z_coord")
-SCORE = "score"
+SCORE, CLASS = "score", "class"
 TOMOGRAMS = "# tomograms:"
 NONE = "none"  # in any case, instead of each coordinate
+Classes: TypeAlias = dict[str, dict[str, NDArray[np.float64]]]
+"""Labels by class and image name: ``(n, 3)`` x, y, z, voxels, inside frame; n = 0: there is none."""
 LONGEST_NAME = 200  # file systems take 255 bytes, of which endings and temporary names need some
 
 
@@ -146,7 +152,7 @@ def read_image_list(path: str | Path, say: Callable[[str], None] = lambda text: 
 def read_coordinate_list(
     path: str | Path, say: Callable[[str], None] = lambda text: None
 ) -> dict[str, NDArray[np.float64]]:
-    """Labels by image name, in the list's order.
+    """Labels by image name, in the list's order, of a list of one class.
 
     Parameters
     ----------
@@ -160,10 +166,47 @@ def read_coordinate_list(
     Raises
     ------
     InputError
-        Unreadable, without the header ``image_name x_coord y_coord z_coord``, or empty; a name that cannot be part of
-        a file name, a coordinate that is no finite number, ``none`` beside numbers (all with the line).
+        As `read_classes`; or there are several classes.
     """
-    return _read_points(path, "", say)
+    classes = read_classes(path, say)
+    if len(classes) > 1:
+        raise InputError(
+            f"has labels of {counted(len(classes), 'class', 'classes')}: {listed(list(classes))}",
+            where=path,
+            expected="those of one",
+            remedy="Take out the rows of the others.",
+        )
+    return next(iter(classes.values()))
+
+
+def read_classes(path: str | Path, say: Callable[[str], None] = lambda text: None) -> Classes:
+    """Labels by class and image name, in the list's order.
+
+    Parameters
+    ----------
+    say
+        As for `find_list`.
+
+    Returns
+    -------
+    For each class, called "" where there is no column ``class``, and name ``(n, 3)`` float64 x, y, z, voxels, inside
+    frame; n = 0 where the list says that there is none.
+
+    Raises
+    ------
+    InputError
+        Unreadable, without the header ``image_name x_coord y_coord z_coord``, or empty; a name that cannot be part of
+        a file name, a coordinate that is no finite number, ``none`` beside numbers (all with the line); classes that
+        differ in case only.
+    """
+    path = find_list(path, say)
+    rows: dict[str, list[tuple[str, list[str]]]] = {}
+    for where, cells in _rows(path, COORDINATE_COLUMNS, CLASS):
+        name = cells.pop() if len(cells) > len(COORDINATE_COLUMNS) else ""
+        rows.setdefault(name, []).append((where, cells))
+    if list(rows) != [""]:
+        check_names(rows, path)
+    return {name: _points(own) for name, own in rows.items()}
 
 
 def read_scored_list(path: str | Path, say: Callable[[str], None] = lambda text: None) -> dict[str, Picks]:
@@ -243,16 +286,22 @@ def write_coordinate_list(
     more = notes or {}
     lines = ["\t".join((*COORDINATE_COLUMNS, *more))]
     for name, xyz in coordinates.items():
-        check_image_name(name, path)
-        points = np.asarray(xyz, dtype=np.float64)
-        points = points.reshape(-1, 3) if points.size == 0 else points
-        if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
-            raise InputError(f"coordinates of {name} of shape {points.shape}", where=path, expected="finite (n, 3)")
-        if not len(points):
-            lines.append("\t".join([name, *[NONE] * (len(COORDINATE_COLUMNS) - 1 + len(more))]))
-        for index, point in enumerate(points.tolist()):
-            numbers = (fixed(value, 0 if value.is_integer() else 2) for value in point)
-            lines.append("\t".join([name, *numbers, *(column[name][index] for column in more.values())]))
+        for index, words in enumerate(_words(name, xyz, path)):
+            own = [NONE if words[0] == NONE else column[name][index] for column in more.values()]
+            lines.append("\t".join([name, *words, *own]))
+    write_text(path, "".join(line + "\n" for line in lines))
+
+
+def write_classes(path: str | Path, classes: Classes) -> None:
+    """Write labels by class and image name, as `read_classes` reads them; parameters and errors are its."""
+    if list(classes) == [""]:
+        write_coordinate_list(path, classes[""])
+        return
+    check_names(classes, path)
+    lines = ["\t".join((*COORDINATE_COLUMNS, CLASS))]
+    for kind, coordinates in classes.items():
+        for name, xyz in coordinates.items():
+            lines += ["\t".join((name, *words, kind)) for words in _words(name, xyz, path)]
     write_text(path, "".join(line + "\n" for line in lines))
 
 
@@ -300,6 +349,18 @@ def check_image_name(name: str, where: object, remedy: str = "Rename the image h
         )  # fmt: skip
 
 
+def _words(name: str, xyz: ArrayLike, path: str | Path) -> list[list[str]]:
+    """The coordinates of an image, row by row; two decimals where a value needs them."""
+    check_image_name(name, path)
+    points = np.asarray(xyz, dtype=np.float64)
+    points = points.reshape(-1, 3) if points.size == 0 else points
+    if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
+        raise InputError(f"coordinates of {name} of shape {points.shape}", where=path, expected="finite (n, 3)")
+    if not len(points):
+        return [[NONE] * 3]
+    return [[fixed(value, 0 if value.is_integer() else 2) for value in point] for point in points.tolist()]
+
+
 def _described(entry: ImageEntry) -> str:
     return f"{entry.path} ({entry.tomo_name})" if entry.tomo_name else str(entry.path)
 
@@ -343,10 +404,14 @@ def _rows(path: str | Path, columns: tuple[str, ...], optional: str = "") -> Ite
 
 def _read_points(path: str | Path, more: str, say: Callable[[str], None]) -> dict[str, NDArray[np.float64]]:
     """Coordinates by image name, and the numbers of another column behind them where there is such a one."""
-    path = find_list(path, say)
+    return _points(_rows(find_list(path, say), COORDINATE_COLUMNS, more))
+
+
+def _points(cells: Iterable[tuple[str, list[str]]]) -> dict[str, NDArray[np.float64]]:
+    """Coordinates by image name, and further numbers, of rows with their places."""
     points: dict[str, list[list[float]]] = {}
     without: dict[str, str] = {}
-    for where, (name, *words) in _rows(path, COORDINATE_COLUMNS, more):
+    for where, (name, *words) in cells:
         if name not in points:
             check_image_name(name, where)
         rows = points.setdefault(name, [])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .errors import InputError
+from .errors import InputError, UsageError
+from .lengths import Length
+from .wording import counted
 
 #: Names stand in lists, options and the names of files.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,59}")
@@ -54,3 +56,70 @@ def check_names(names: Iterable[str], where: object) -> None:
             fault, where=where, expected=f"names of {WORDS}, which differ by more than case",
             remedy="Rename the class everywhere.",
         )  # fmt: skip
+
+
+def particles_of(diameters: Mapping[str, float], names: Sequence[str]) -> tuple[Particle, ...]:
+    """The classes of labels, with the diameters of ``--bbox``.
+
+    Parameters
+    ----------
+    diameters
+        Voxels, by class; or one that is called "".
+    names
+        Of the labels' classes, in their order; "" where they have none.
+
+    Raises
+    ------
+    UsageError
+        A class has no diameter, or there is one of a class without labels.
+    """
+    if list(diameters) == [""] and len(names) == 1:
+        return (Particle(names[0], diameters[""]),)
+    if list(names) == [""]:
+        raise UsageError(
+            f"diameters of {counted(len(diameters), 'class', 'classes')}", where="--bbox",
+            expected="one, since the labels have no column 'class'",
+            remedy="milopyp prepare writes it from several kinds of labels: --labels ribosome=FOLDER.",
+        )  # fmt: skip
+    missing, unknown = (
+        [one for one in these if one not in those] for these, those in ((names, diameters), (diameters, names))
+    )
+    if missing or any(unknown):
+        found = (
+            f"no diameter of {', '.join(missing)}" if missing else f"{', '.join(unknown)}, of which there are no labels"
+        )
+        raise UsageError(
+            found, where="--bbox",
+            expected=f"a diameter for each class of the labels: --bbox {','.join(f'{name}=VOXELS' for name in names)}",
+        )  # fmt: skip
+    return tuple(Particle(name, diameters[name]) for name in names)
+
+
+def refuse_unknown(names: Iterable[str], classes: Sequence[str], where: object) -> None:
+    """Refuse names that are not those of classes.
+
+    Raises
+    ------
+    InputError
+        There is one.
+    """
+    if unknown := [name for name in names if name not in classes]:
+        known = ", ".join(classes) if list(classes) != [""] else "none, since they have no column 'class'"
+        raise InputError(
+            f"no class {', '.join(map(repr, unknown))}", where=where, expected=f"those of the labels: {known}"
+        )
+
+
+def one_diameter(bbox: Mapping[str, Length] | None) -> Length | None:
+    """The diameter where only one can be meant.
+
+    Raises
+    ------
+    UsageError
+        There are several.
+    """
+    if bbox is not None and list(bbox) != [""]:
+        raise UsageError(
+            f"diameters of {counted(len(bbox), 'class', 'classes')}", where="--bbox", expected="one diameter"
+        )
+    return None if bbox is None else bbox[""]

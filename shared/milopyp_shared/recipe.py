@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Annotated, Any, Protocol
 
@@ -306,6 +307,12 @@ class Recipe:
         """What the recipe would be for each class alone, in the order of the heat maps."""
         own = [{item.name: getattr(other, item.name) for item in fields(other)} for other in self.others]
         return tuple(replace(self, others=(), **facts) for facts in ({}, *own))
+
+    def with_classes(self, classes: Sequence[Recipe]) -> Recipe:
+        """The recipe whose `classes` these are, as far as they differ in what is said of each class."""
+        names = [item.name for item in fields(OtherParticle)]
+        first, *others = ({name: getattr(one, name) for name in names} for one in classes)
+        return replace(self, **first, others=tuple(OtherParticle(**facts) for facts in others))
 
     @property
     def voxel_per_output(self) -> Factors:

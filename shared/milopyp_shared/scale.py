@@ -6,7 +6,8 @@ read (`milopyp_shared.resample`): one factor, which the recipe keeps, for traini
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from .errors import UsageError
@@ -59,12 +60,34 @@ def scale_for(diameter: float, known: tuple[float, float]) -> float:
     return scale
 
 
+def scale_for_all(diameters: Sequence[float], known: tuple[float, float]) -> float:
+    """As `scale_for`, of particles that one network is to see: the first one's factor that suits all of them.
+
+    Raises
+    ------
+    UsageError
+        There is none; or as `scale_for`.
+    """
+    low, high = known
+    factors = [scale_for(diameter, known) for diameter in diameters]
+    for factor in sorted(factors, key=lambda factor: abs(math.log(factor))):
+        if all(low <= diameter * factor <= high for diameter in diameters):
+            return factor
+    raise UsageError(
+        f"diameters of {min(diameters):g} to {max(diameters):g} voxels",
+        where="--bbox",
+        expected=f"sizes that a network sees at once: the largest at most {high / low:.2g} times the smallest",
+        remedy="Train a model for the small ones and one for the large ones.",
+    )
+
+
 def describe_scale(scale: float) -> str:
     """``half their size``, ``1.43 times their size``: at which size tomograms are seen."""
     return f"{_WORDS.get(scale, f'{scale:.3g} times their')} size"
 
 
-def say_scale(diameter: float, scale: float, say: Callable[[str], None]) -> None:
-    """Say at which size tomograms with particles of `diameter` voxels are seen, where that is another than theirs."""
+def say_scale(diameters: Sequence[float], scale: float, say: Callable[[str], None]) -> None:
+    """Say at which size tomograms with particles of these voxels are seen, where that is another than theirs."""
     if scale != 1.0:
-        say(f"{diameter:.4g} voxels across: tomograms are seen at {describe_scale(scale)}")
+        across = ", ".join(f"{diameter:.4g}" for diameter in diameters)
+        say(f"{across} voxels across: tomograms are seen at {describe_scale(scale)}")

@@ -49,7 +49,7 @@ def averaged_heat_map(
         Of the network.
     """
     for number, axes in enumerate(SETS[flips]):
-        mirrored = np.flip(out, [axis - 3 for axis in axes])
+        mirrored = np.flip(out, tuple(axis - 3 for axis in axes))
         for place, piece in run(
             mirrored_reader(read, shape, axes, stride), filled_shape(shape, stride) if axes else shape
         ):

@@ -10,7 +10,8 @@ import pytest
 from milopyp_inference.engine.features import FeatureNetwork, open_features
 from milopyp_inference.engine.machine import Machine
 from milopyp_shared.lists import ImageEntry
-from milopyp_training.data.dataset import LabelledVolume, load_volumes
+from milopyp_training.data.dataset import LabelledVolume
+from milopyp_training.data.loading import load_volumes
 from toys import ball_centres, balls, write_tomogram
 
 SHAPE = (24, 70, 90)

@@ -25,7 +25,7 @@ from milopyp_shared.lists import ImageEntry, read_coordinate_list, write_coordin
 from milopyp_shared.mrc import write_mrc
 from milopyp_shared.pretrained_weights import read_pretrained
 from milopyp_shared.recipe import Recipe
-from milopyp_training.data.dataset import load_volumes
+from milopyp_training.data.loading import load_volumes
 from milopyp_training.evaluation.validation import predict
 from milopyp_training.networks.pretrained import build_pretrained, set_head
 from running import Outcome, run_line, tree
@@ -109,7 +109,7 @@ def test_the_model_is_that_of_pytorch_with_the_same_head(folder: Path) -> None:
     model = open_model("m.onnx", Machine(threads=1))
     weights = {t.name: onnx.numpy_helper.to_array(t) for t in onnx.load("m.onnx").graph.initializer}
     network = build_pretrained(read_pretrained())
-    set_head(network.head, Head(np.array(weights[HEAD_WEIGHT]).reshape(-1), float(weights[HEAD_BIAS][0])))
+    set_head(network.head, [Head(np.array(weights[HEAD_WEIGHT]).reshape(-1), float(weights[HEAD_BIAS][0]))])
     labels = read_coordinate_list("labels.txt")
     [volume] = load_volumes(
         [ImageEntry("phantom_1", Path("p/phantom_1.mrc"))], labels, model.recipe.grey, diameter=DIAMETER

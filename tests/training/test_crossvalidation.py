@@ -15,6 +15,7 @@ from milopyp_shared.matching import exclude_near, max_score_within
 from milopyp_shared.picks import Picks
 from milopyp_shared.preprocessing import grey_levels
 from milopyp_shared.tomogram import open_tomogram
+from milopyp_training.data.cross_validated import ignoring
 from milopyp_training.data.dataset import LabelledVolume, TrainingSet
 from milopyp_training.evaluation.crossvalidation import CrossValidation
 from milopyp_training.evaluation.held_out import OutOfFold, folds, ignored_candidates
@@ -45,7 +46,7 @@ OF_NETWORKS = [np.array([0.9, 0.6, 0.51, 0.5]), np.array([0.4])]  # two networks
 
 
 def make(volumes: Sequence[LabelledVolume]) -> Method:
-    return DefaultMethod(PRESET, volumes, DIAMETER, torch.device("cpu"))
+    return DefaultMethod(PRESET, volumes, [DIAMETER], torch.device("cpu"))
 
 
 def crossvalidation(volumes: Sequence[LabelledVolume], seed: int = 3) -> CrossValidation:
@@ -106,9 +107,9 @@ def test_an_empty_tomogram_is_in_every_part_and_never_asked(volumes: list[Labell
     asked = crossvalidation(mixed)
     answers = asked.predict_out_of_fold(mixed)
     assert [len(own.labels) for own in answers] == [4, 1]
-    found = asked.summarise(volumes, answers)
+    [found] = asked.summarise(volumes, answers)
     assert "empty" not in found.ignored_candidates and len(found.label_scores) == 5
-    assert [len(volume.ignored) for volume in found.apply(mixed) if volume.is_empty] == [0]
+    assert [len(volume.ignored) for volume in ignoring([found.ignored_candidates], mixed) if volume.is_empty] == [0]
 
 
 def test_the_same_seed_gives_the_same_answers(volumes: list[LabelledVolume]) -> None:
@@ -123,14 +124,14 @@ def test_places_as_high_as_three_quarters_of_the_labels_are_ignored(volumes: lis
         np.array([0.2, 0.4, 0.6, 0.8]), picks((1, 1, 1, 0.7), (9, 9, 9, 0.38), (20, 20, 9, 0.3)), OF_NETWORKS
     )
     second = OutOfFold(np.array([0.5]), picks((4, 4, 4, 0.9), (9, 9, 9, 0.1)), OF_NETWORKS)
-    found = crossvalidation(volumes).summarise(volumes, [first, second])
+    [found] = crossvalidation(volumes).summarise(volumes, [first, second])
     assert {name: xyz.tolist() for name, xyz in found.ignored_candidates.items()} == {
         "noise1": [[1, 1, 1]],
         "noise2": [[4, 4, 4]],
     }
     assert found.unlabelled == 2 * (2 * 3 + 2 * 0) / 2  # above 0.5, the labels' median
     assert found.label_scores.tolist() == [0.2, 0.4, 0.6, 0.8, 0.5]
-    ignored = found.apply(volumes)
+    ignored = ignoring([found.ignored_candidates], volumes)
     assert [volume.ignored.tolist() for volume in ignored] == [[[1, 1, 1]], [[4, 4, 4]]]
     assert [len(volume.xyz) for volume in ignored] == [4, 1]
 

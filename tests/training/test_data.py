@@ -13,7 +13,8 @@ from milopyp_shared.errors import ContradictionError, InputError
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.preprocessing import Preprocessing
 from milopyp_simulation.phantom import Phantom, PhantomSettings, make_phantom
-from milopyp_training.data.dataset import LabelledVolume, check_diameter, first_voxel_size, load_volumes
+from milopyp_training.data.dataset import LabelledVolume
+from milopyp_training.data.loading import check_diameter, first_voxel_size, load_volumes
 from toys import noise, write_tomogram
 
 DIAMETER = 10.0

@@ -25,7 +25,8 @@ from milopyp_shared.preprocessing import Preprocessing, grey_levels
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_simulation.phantom import PhantomSettings
 from milopyp_simulation.phantom_files import write_phantoms
-from milopyp_training.data.dataset import LabelledVolume, load_volumes
+from milopyp_training.data.dataset import LabelledVolume
+from milopyp_training.data.loading import load_volumes
 from milopyp_training.loop.machine import mixed_precision_pays
 from milopyp_training.loop.state import TrainingState, new_state
 from milopyp_training.methods.base import WorldInfo
@@ -103,7 +104,7 @@ def together(folder: Path) -> list[TrainingState]:
     methods = []
     for _ in worlds:
         torch.manual_seed(SEED)
-        methods.append(DefaultMethod(preset, volumes, DIAMETER, torch.device("cpu")))
+        methods.append(DefaultMethod(preset, volumes, [DIAMETER], torch.device("cpu")))
     states = [new_state(method, EPOCHS, world) for method, world in zip(methods, worlds, strict=True)]
     for epoch in range(EPOCHS):
         drawn = [
@@ -158,8 +159,8 @@ def test_where_bfloat16_is_used_unasked(tmp_path: Path, monkeypatch: pytest.Monk
     }
     cpu_device, gpu_device = torch.device("cpu"), torch.device("cuda", 0)
     deep, shallow = ([LabelledVolume("a", levels, np.full((2, 3), 8.0), None)] for levels in grey.values())
-    whole, cut_down = (DefaultMethod(DefaultPreset(), volumes, 8.0, cpu_device) for volumes in (deep, shallow))
-    small = DefaultMethod(DefaultPreset(patch=(8, 32, 32)), deep, 8.0, cpu_device)
+    whole, cut_down = (DefaultMethod(DefaultPreset(), volumes, [8.0], cpu_device) for volumes in (deep, shallow))
+    small = DefaultMethod(DefaultPreset(patch=(8, 32, 32)), deep, [8.0], cpu_device)
     published = PublishedMethod(PublishedPreset(), deep, 8.0, cpu_device)
     for can in (True, False):
         monkeypatch.setattr(cpu, "bfloat16_pays", lambda can=can: can)

@@ -13,7 +13,8 @@ from experiments import HERE, PUBLISHED_LISTS, SMALL, Experiment
 from milopyp_shared.lists import read_coordinate_list, read_image_list
 from milopyp_shared.masks import Mask
 from milopyp_shared.tomogram import open_tomogram
-from milopyp_training.data.dataset import LabelledVolume, load_volumes
+from milopyp_training.data.dataset import LabelledVolume
+from milopyp_training.data.loading import load_volumes
 from milopyp_training.data.target_map import TargetMap
 from milopyp_training.data.targets import IGNORED
 from milopyp_training.losses.contrastive import debiased_contrastive
@@ -26,7 +27,7 @@ from running import run_line
 from toys import write_tomogram
 
 PLAIN = DefaultPreset(noise=0.0, brightness=0.0, contrast=0.0, patch=(4, 16, 16), batch=60, jitter=0.3)
-SAMPLING = PatchSampling(replace(PLAIN, centred=1.0), TargetMap(8.0, (1, 2, 2)), (4, 16, 16))
+SAMPLING = PatchSampling(replace(PLAIN, centred=1.0), [TargetMap(8.0, (1, 2, 2))], (4, 16, 16))
 
 
 def write_masks(folder: Path, where: Path, below: int) -> Path:
@@ -71,7 +72,7 @@ def test_patches_and_targets(tmp_path: Path) -> None:
     changed = drawn[True].target != drawn[False].target
     assert (drawn[True].target[changed] == 1.0).all() and not drawn[True].positive[changed].any()
     assert 0 < changed.mean() < 0.8
-    method = DefaultMethod(PLAIN, [volume], 8.0, torch.device("cpu"))
+    method = DefaultMethod(PLAIN, [volume], [8.0], torch.device("cpu"))
     target = method.target(volume)
     assert (target[:, :, 15:] == IGNORED).all() and (target[:, :, :15] >= 0).all()
 
@@ -85,7 +86,7 @@ def test_a_label_at_the_edge_stays_one(tmp_path: Path) -> None:
     assert not volume.mask.keeps(np.array([[30.5, 20.0, 6.0]])).all()  # the middle of its voxel of the grid
     batch = draw_batch([edge], SAMPLING, np.random.default_rng(1))
     assert batch.positive.any(axis=(1, 2, 3)).mean() > 0.8
-    assert (DefaultMethod(PLAIN, [edge], 8.0, torch.device("cpu")).target(edge) == 1.0).sum() == 1
+    assert (DefaultMethod(PLAIN, [edge], [8.0], torch.device("cpu")).target(edge) == 1.0).sum() == 1
     published = PublishedPreset()
     [wide, *_] = load_volumes(
         read_image_list("data/sample_train_explore_img.txt"),

@@ -186,23 +186,23 @@ def test_report_without_validation_advises_the_last_epoch() -> None:
 
 def test_a_row_of_the_table_has_auprc_only_where_it_means_something() -> None:
     picks = ranked([LABELS[0], *crowd(1), LABELS[1]], [0.9, 0.8, 0.7])
-    volume: Any = SimpleNamespace(xyz=LABELS[:2])  # all that is asked of it
+    volume: Any = SimpleNamespace(xyz=LABELS[:2], kind=0, is_empty=False)  # all that is asked of it
     half = np.full((1, 1, 2), 0.5, np.float32)
     prediction = Prediction(volume, half, np.array([[[1.0, 0.0]]], np.float32), picks)
-    judged = validate(3, [prediction], RADIUS, fully_labelled=True)
+    judged = validate(3, [prediction], [RADIUS], fully_labelled=True)
     assert judged.epoch == 3
     assert judged.loss == pytest.approx(2 * 0.25 * math.log(2))  # of the positive and of the background
     assert judged.labels == rank_of_labels([picks], [LABELS[:2]], RADIUS)
     assert judged.auprc == pytest.approx((1 + 2 / 3) / 2)
     assert judged.f1 == pytest.approx(2 * (2 / 3) / (2 / 3 + 1))
     # all picks in an empty tomogram are false; its loss counts as if it had as many labels as the others have
-    nothing: Any = SimpleNamespace(xyz=np.empty((0, 3)))
+    nothing: Any = SimpleNamespace(xyz=np.empty((0, 3)), kind=0, is_empty=True)
     empty = Prediction(nothing, half, np.zeros((1, 1, 2), np.float32), ranked(crowd(1), [0.85]))
-    both = validate(3, [prediction, empty], RADIUS, fully_labelled=True)
+    both = validate(3, [prediction, empty], [RADIUS], fully_labelled=True)
     background = 2 * 0.25 * math.log(2) / 2  # two voxels, two labels
     assert both.loss == pytest.approx((judged.loss + background) / 2)
     assert both.labels == rank_of_labels([picks, empty.picks], [LABELS[:2], np.empty((0, 3))], RADIUS) < judged.labels
     assert both.auprc == pytest.approx((1 + 2 / 4) / 2)
-    sparse = validate(3, [prediction], RADIUS, fully_labelled=False)
+    sparse = validate(3, [prediction], [RADIUS], fully_labelled=False)
     assert (sparse.loss, sparse.labels) == (judged.loss, judged.labels)
     assert math.isnan(sparse.auprc) and math.isnan(sparse.f1)

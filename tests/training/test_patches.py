@@ -99,7 +99,7 @@ def batch_of(
     seed: int = 3,
     stride: tuple[int, int, int] = STRIDE,
 ) -> Batch:
-    sampling = PatchSampling(preset, target_map_of(preset, DIAMETER, stride), patch_shape(preset, volumes, stride))
+    sampling = PatchSampling(preset, [target_map_of(preset, DIAMETER, stride)], patch_shape(preset, volumes, stride))
     return draw_batch(volumes, sampling, np.random.default_rng(seed))
 
 

@@ -43,7 +43,7 @@ def volume() -> LabelledVolume:
 
 
 def test_the_head_finds_the_labels(network: UNet3d, volume: LabelledVolume) -> None:
-    set_head(network.head, fit_to_labels(network, [volume], TARGET_MAP))
+    set_head(network.head, fit_to_labels(network, [volume], [TARGET_MAP]))
     heat = predict(network, volume)
     z, y, x = np.rint(volume.grid_zyx((1, 2, 2))).astype(int).T
     assert heat[z, y, x].min() > np.quantile(heat, 0.99)
@@ -55,9 +55,9 @@ def test_how_tomograms_are_cut_does_not_matter(
 ) -> None:
     monkeypatch.setattr(head_examples, "BACKGROUND", 10**9)  # all of it, so that nothing is drawn
     monkeypatch.setattr(pretrained_start, "bfloat16_pays", lambda device: False)
-    whole = fit_to_labels(network, [volume], TARGET_MAP)
+    [whole] = fit_to_labels(network, [volume], [TARGET_MAP])
     monkeypatch.setattr(pretrained_start, "AT_ONCE", 60_000)
-    cut = fit_to_labels(network, [volume], TARGET_MAP)
+    [cut] = fit_to_labels(network, [volume], [TARGET_MAP])
     np.testing.assert_allclose(cut.weights, whole.weights, rtol=1e-3, atol=1e-3)
     assert cut.bias == pytest.approx(whole.bias, rel=1e-3)
 
@@ -68,11 +68,11 @@ def test_tiles_with_labels_are_looked_at_first(
     """Where there is no time for all: of an empty tomogram and one with labels, the latter."""
     empty = replace(volume, name="empty", xyz=np.empty((0, 3)))
     monkeypatch.setattr(pretrained_start, "LOOKED_AT", 1)
-    with_one = fit_to_labels(network, [empty, volume], TARGET_MAP)
+    [with_one] = fit_to_labels(network, [empty, volume], [TARGET_MAP])
     monkeypatch.undo()
-    assert np.array_equal(with_one.weights, fit_to_labels(network, [volume], TARGET_MAP).weights)
+    assert np.array_equal(with_one.weights, fit_to_labels(network, [volume], [TARGET_MAP])[0].weights)
     with pytest.raises(InputError, match="no label lies in"):
-        fit_to_labels(network, [empty], TARGET_MAP)
+        fit_to_labels(network, [empty], [TARGET_MAP])
 
 
 def test_background_far_from_labels_counts(network: UNet3d, volume: LabelledVolume) -> None:
@@ -81,7 +81,7 @@ def test_background_far_from_labels_counts(network: UNet3d, volume: LabelledVolu
     known_empty = replace(volume, name="empty", xyz=np.empty((0, 3)))
     answers = []
     for volumes in ([labelled], [labelled, known_empty]):
-        set_head(network.head, fit_to_labels(network, volumes, TARGET_MAP))
+        set_head(network.head, fit_to_labels(network, volumes, [TARGET_MAP]))
         z, y, x = np.rint(volume.grid_zyx((1, 2, 2))[3:]).astype(int).T
         answers.append(predict(network, volume)[z, y, x].mean())
     assert answers[1] < answers[0]

@@ -31,7 +31,7 @@ from milopyp_shared import axes
 from milopyp_shared.lists import read_coordinate_list, read_image_list
 from milopyp_shared.peaks import find_candidates, nms
 from milopyp_shared.preprocessing import published
-from milopyp_training.data.dataset import load_volumes
+from milopyp_training.data.loading import load_volumes
 from milopyp_training.loop.checkpoint import load_initial_weights
 from milopyp_training.networks.registry import build_network
 from milopyp_training.networks.section_unet import SectionUNet

@@ -54,7 +54,7 @@ def volumes(tmp_path_factory: pytest.TempPathFactory) -> list[LabelledVolume]:
 
 def prepared(volumes: list[LabelledVolume], folder: Path, schedule: Schedule) -> TrainingRun:
     def make(volumes: Sequence[LabelledVolume]) -> Method:
-        return DefaultMethod(PRESET, volumes, DIAMETER, DEVICE)
+        return DefaultMethod(PRESET, volumes, [DIAMETER], DEVICE)
 
     data = TrainingSet(volumes[:1], volumes[1:], DIAMETER, "dark")
     return TrainingRun(make, data, schedule, RunFolder(folder), MACHINE)
@@ -155,7 +155,7 @@ def checked(
     """A run with cross-validation on eight labels; tomograms without particles are trained on and judged, too."""
 
     def make(volumes: Sequence[LabelledVolume]) -> Method:
-        return DefaultMethod(preset, volumes, DIAMETER, DEVICE)
+        return DefaultMethod(preset, volumes, [DIAMETER], DEVICE)
 
     many = [replace(volume, xyz=LABELS + number) for number, volume in enumerate(volumes)]
     data = TrainingSet([*empty, *many], [*empty, *many[:1]] if empty else [], DIAMETER, "dark")
@@ -169,8 +169,9 @@ def test_nothing_is_asked_of_an_empty_tomogram(volumes: list[LabelledVolume], tm
     run = checked(volumes, tmp_path, [empty])
     recipe = run.train()
     assert recipe.labels == {"empty": 0, "noise1": 4, "noise2": 4}
-    found = run.state.cross_validated
-    assert found is not None and set(found.ignored_candidates) == {"noise1", "noise2"}
+    assert run.state.cross_validated is not None
+    [found] = run.state.cross_validated
+    assert set(found.ignored_candidates) == {"noise1", "noise2"}
     assert [volume.name for volume in run.volumes if len(volume.ignored)] == [
         name for name, xyz in found.ignored_candidates.items() if len(xyz)
     ]
@@ -195,8 +196,9 @@ def test_what_knew_particles_before_takes_the_score_of_labels_that_were_left_out
     """Of the networks that missed them, whatever the last network says of its own labels."""
     preset = replace(pretrained(), steps=1, batch=1, patch=(8, 24, 24), epochs=1, folds=2, flips=1)
     run = checked(volumes, tmp_path, preset=preset)
-    recipe, found = run.train(), run.state.cross_validated
-    assert found is not None
+    recipe = run.train()
+    assert run.state.cross_validated is not None
+    [found] = run.state.cross_validated
     assert recipe.threshold == threshold_of_left_out(found.label_scores, OF_NETWORKS, recipe.calibration)
     assert recipe.threshold.score == suggested_score(found.label_scores, OF_NETWORKS)
 
@@ -207,8 +209,9 @@ def test_a_run_with_cross_validation_goes_on_as_if_nothing_had_happened(
     whole = checked(volumes, tmp_path / "whole")
     recipe = whole.train()
     stored = checkpoint.load(whole.folder.last)
-    found = checkpoint.cross_validated(stored, whole.folder.last)
-    assert found is not None
+    stored_found = checkpoint.cross_validated(stored, whole.folder.last)
+    assert stored_found is not None
+    [found] = stored_found
     assert set(found.ignored_candidates) == {volume.name for volume in volumes}
     assert 0 < sum(map(len, found.ignored_candidates.values())) <= CHECKED.ignored_per_label * len(LABELS) * 2
     assert len(found.label_scores) == 8

@@ -18,7 +18,8 @@ from milopyp_shared.matching import evaluate
 from milopyp_shared.peaks import find_candidates
 from milopyp_shared.picks import Picks
 from milopyp_shared.preprocessing import Preprocessing
-from milopyp_training.data.dataset import LabelledVolume, TrainingSet, load_volumes
+from milopyp_training.data.dataset import LabelledVolume, TrainingSet
+from milopyp_training.data.loading import load_volumes
 from milopyp_training.data.targets import IGNORED, gaussian_targets
 from milopyp_training.evaluation import label_suggestions, plots
 from milopyp_training.evaluation.picking import picks_of
@@ -65,7 +66,7 @@ def test_what_is_wanted_lies_where_the_labels_are(tmp_path: Path, scale: float) 
     assert warned == []
     seen = [round(size * scale) for size in SHAPE]
     assert volume.grey.shape == (-(-seen[0] // 2), seen[1], seen[2])
-    method = DefaultMethod(PRESET, [volume], DIAMETER, CPU)
+    method = DefaultMethod(PRESET, [volume], [DIAMETER], CPU)
     recipe = recipe_of(method, TrainingSet([volume], [], DIAMETER, "dark"))
     assert (recipe.scale, recipe.diameter, recipe.voxel_size) == (scale, DIAMETER, 10.0)
     stride = recipe.geometry.stride
@@ -105,7 +106,7 @@ def test_masks_are_those_of_the_tomogram(tmp_path: Path) -> None:
     volume, [warned] = load(tmp_path, 0.5, masks=tmp_path / "masks")
     assert "labels outside the mask" in warned
     assert len(volume.xyz) > 0 and (volume.xyz[:, 0] < 57.5).all()
-    target = DefaultMethod(PRESET, [volume], DIAMETER, CPU).target(volume)
+    target = DefaultMethod(PRESET, [volume], [DIAMETER], CPU).target(volume)
     assert (target[:, :, 15:] == IGNORED).all()  # a voxel of the heat map covers four: 60 and more
     assert (target[:, :, :14] >= 0).all()
 

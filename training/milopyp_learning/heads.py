@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from milopyp_shared.head import Head, fit_head
 from milopyp_shared.recipe import Recipe
 from milopyp_training.data.dataset import LabelledVolume, Triple
-from milopyp_training.data.head_examples import Place, anywhere, gather
+from milopyp_training.data.head_examples import anywhere, gather, joined, rejected_of
 from milopyp_training.data.target_map import TargetMap
 from milopyp_training.evaluation.held_out import Fold, Heat, OutOfFold, ask_out_of_fold, folds
 from milopyp_training.evaluation.label_agreement import PER_LABEL, Agreement, compare, labels_to_compare
@@ -23,7 +22,6 @@ SEED = 0  # of what is drawn; equal labels give equal heads
 HARDEST = 0.1  # of the background that a head is fitted to: the rest has no say in it, and takes the time
 TOLERANCE = 1e-6  # of its loss, behind which no pick moves
 PARTS = 4  # of the labels, each left out once
-REJECTED = 10  # times that a voxel of a rejected place counts: the few of them stand against thousands of others
 
 
 @dataclass(frozen=True)
@@ -50,27 +48,10 @@ def learn_head(known: Sequence[Known], target_map: TargetMap, rejecting: Sequenc
     parts = (part for one in known for part in one.features.parts(one.volume))
     voxels = sum(math.prod(one.features.grid) for one in known)
     examples = gather(parts, target_map, anywhere(voxels, np.random.default_rng(SEED)))
-    features, target, positive = examples.features, examples.target, examples.positive
-    if len(rejected := _rejected([*known, *rejecting], target_map)):
-        features = np.concatenate([features, rejected])
-        target = np.append(target, np.zeros(len(rejected), np.float32))
-        positive = np.append(positive, np.zeros(len(rejected), np.bool_))
-    return fit_head(features, target, positive, hardest=HARDEST, tolerance=TOLERANCE)
-
-
-def _rejected(known: Sequence[Known], target_map: TargetMap) -> NDArray[np.float32]:
-    """Features ``(n, d)`` where a person has said that there is no particle, as of the middle of a label."""
-    found = [np.empty((0, known[0].features.codes.shape[1]), np.float32)]
-    for one in known:
-        if len(one.volume.rejected):
-            there = replace(one.volume, xyz=one.volume.rejected)
-            examples = gather(one.features.parts(there), target_map, _nowhere)
-            found += [examples.features[examples.positive]] * REJECTED
-    return np.concatenate(found)
-
-
-def _nowhere(_: LabelledVolume, place: Place) -> NDArray[np.bool_]:
-    return np.zeros([axis.stop - axis.start for axis in place], np.bool_)
+    said = [one for one in (*known, *rejecting) if len(one.volume.rejected)]
+    rejected = [rejected_of(part, target_map) for one in said for part in one.features.parts(one.volume)]
+    examples = joined([examples, *rejected])
+    return fit_head(examples.features, examples.target, examples.positive, hardest=HARDEST, tolerance=TOLERANCE)
 
 
 def agreement_of(known: Sequence[Known], stride: Triple) -> Agreement | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from milopyp_inference.engine.features import FeatureNetwork
 from milopyp_shared.console import Console
 from milopyp_shared.recipe import Recipe
-from milopyp_training.data.dataset import LabelledVolume, TrainingSet
+from milopyp_training.data.dataset import LabelledVolume, TrainingSet, by_tomogram
 from milopyp_training.data.target_map import TargetMap
 
 from .heads import Known, agreement_of, learn_head
@@ -35,7 +35,7 @@ class Files:
 
 
 def learn(data: TrainingSet, network: FeatureNetwork, files: Files, console: Console) -> Recipe:
-    """Learn a head and write its model.
+    """Learn a head for each class and write their model.
 
     Returns
     -------
@@ -46,25 +46,28 @@ def learn(data: TrainingSet, network: FeatureNetwork, files: Files, console: Con
     MilopypError
         Kept features that cannot be used, no room, or a file that cannot be written.
     """
-    known = list(_known(data.volumes, network, files.features, console))
+    known = _known(data.volumes, network, files.features, console)
     recipe = recipe_of(network, data)
-    agreement = agreement_of(known, recipe.geometry.stride)
-    if agreement is not None and (doubt := agreement.warning()):
-        console.warn(doubt)
-    target_map = TargetMap(data.diameter, recipe.geometry.stride)
-    head = learn_head(known, target_map)
-    promises = find_promises(known, head, target_map, recipe)
-    recipe = replace(recipe, threshold=promises.threshold, calibration=promises.calibration)
-    return write_model(files.model, network, head, recipe)
+    heads, classes = [], []
+    for kind, one in enumerate(recipe.classes):
+        own = [each for each in known if each.volume.kind == kind]
+        agreement = agreement_of(own, recipe.geometry.stride)
+        if agreement is not None and (doubt := agreement.warning()):
+            console.warn(f"{one.particle}: {doubt}" if one.particle else doubt)
+        target_map = TargetMap(one.diameter, recipe.geometry.stride)
+        heads.append(learn_head(own, target_map))
+        promises = find_promises(own, heads[-1], target_map, one)
+        classes.append(replace(one, threshold=promises.threshold, calibration=promises.calibration))
+    return write_model(files.model, network, heads, recipe.with_classes(classes))
 
 
 def _known(
     volumes: Sequence[LabelledVolume], network: FeatureNetwork, folder: Path | None, console: Console
 ) -> list[Known]:
-    known = []
-    with console.progress("features", len(volumes)) as progress:
-        for volume in volumes:
-            features = keep_features(network, volume, folder)
-            known.append(Known(volume, features))
-            progress.step(f"{volume.name}, {features.codes.nbytes / 2**20:.0f} MiB")
+    known, tomograms = [], by_tomogram(volumes)
+    with console.progress("features", len(tomograms)) as progress:
+        for name, views in tomograms.items():
+            features = keep_features(network, next(iter(views.values())), folder)
+            known += [Known(volume, features) for volume in views.values()]
+            progress.step(f"{name}, {features.codes.nbytes / 2**20:.0f} MiB")
     return known

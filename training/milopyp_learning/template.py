@@ -58,4 +58,4 @@ def learn_from_map(
     head = learn_complete(learned, TargetMap(subject.diameter, recipe.geometry.stride))
     heat_maps = [(one.volume, one.features.heat_map(head)) for one in held_out]
     recipe = replace(recipe, threshold=threshold_of_simulated(heat_maps, recipe))
-    return head, write_model(model, network, head, recipe)
+    return head, write_model(model, network, [head], recipe)

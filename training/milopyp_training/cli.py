@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from milopyp_shared.commandline import LengthRange, Number, command, option, run
+from milopyp_shared.commandline import DiameterOfEach, Number, command, option, run
 from milopyp_shared.errors import MissingDependency
 from milopyp_shared.label_options import (
     DATA,
     PARTICLE,
     contrast_option,
     mask_option,
+    may_overlap_option,
     order_option,
     voxel_size_option,
 )
@@ -67,14 +68,18 @@ def options_of(context: click.Context) -> TrainOptions:
     values = {name: context.params[name] for name in OPTIONS}
     on_line = click.core.ParameterSource.COMMANDLINE
     given = frozenset(name for name in values if context.get_parameter_source(name) == on_line)
-    in_angstrom = frozenset({"bbox"} if values["bbox"] is not None and values["bbox"].angstrom else ())
-    return TrainOptions(**values | {"bbox": _diameter(values)}, given=given, in_angstrom=in_angstrom)
+    lengths = values["bbox"] or {}
+    in_angstrom = frozenset({"bbox"} if any(length.angstrom for length in lengths.values()) else ())
+    diameters = _diameters(values)
+    bbox = next(iter(diameters.values()))
+    return TrainOptions(**values | {"bbox": bbox}, given=given, diameters=diameters, in_angstrom=in_angstrom)
 
 
-def _diameter(values: dict[str, Any]) -> float:
-    """``--bbox`` in voxels: of ``--voxel-size``, else of the first labelled tomogram whose header says theirs.
+def _diameters(values: dict[str, Any]) -> dict[str, float]:
+    """``--bbox`` in voxels, by class.
 
-    With a template the first tomogram counts, and the diameter may be missing: its particle's is taken.
+    The voxel size is ``--voxel-size``, else that of the first labelled tomogram whose header says one. With a template
+    the first tomogram counts, and the diameter may be missing: its particle's is taken.
 
     Raises
     ------
@@ -89,17 +94,19 @@ def _diameter(values: dict[str, Any]) -> float:
 
         from .from_template import template_diameter
 
-        return template_diameter(Template.of(values), values["train_img_txt"], values["order"], size)
-    if bbox.angstrom and size is None:
-        from milopyp_shared.lists import read_coordinate_list, read_image_list
+        return {"": template_diameter(Template.of(values), values["train_img_txt"], values["order"], size)}
+    if any(length.angstrom for length in bbox.values()) and size is None:
+        from milopyp_shared.lists import read_classes, read_image_list
 
-        from .data.dataset import first_voxel_size
+        from .data.loading import first_voxel_size
 
         images = read_image_list(values["train_img_txt"])
         simulated = values["template"] is not None  # like the first tomogram
-        of_interest = [images[0].name] if simulated else read_coordinate_list(values["train_coord_txt"])
+        labelled = {} if simulated else read_classes(values["train_coord_txt"])
+        of_interest = [images[0].name] if simulated else {name for own in labelled.values() for name in own}
         size = first_voxel_size(images, of_interest, values["order"])
-    return diameter_in_voxels(bbox, size, "--voxel-size, or a training tomogram whose header says it")
+    expected = "--voxel-size, or a training tomogram whose header says it"
+    return {name: diameter_in_voxels(length, size, expected) for name, length in bbox.items()}
 
 
 @command("milopyp-train", after_interrupt="the same command with --resume goes on after the last finished epoch")
@@ -120,9 +127,11 @@ def _diameter(values: dict[str, Any]) -> float:
 @template_options
 @option("--dataset", type=click.Choice(["semi"]), default="semi", group=DATA, help="Way of sampling; there is one.")
 @option(
-    "--bbox", type=LengthRange(), group=PARTICLE,
-    help="Particle diameter in voxels of the tomograms, or in Angstrom with an A (210A).  [default: the template's]",
+    "--bbox", type=DiameterOfEach(), group=PARTICLE,
+    help="Particle diameter in voxels of the tomograms, or in Angstrom with an A (210A); of several classes of labels "
+    "that of each (ribosome=21,proteasome=200A).  [default: the template's]",
 )  # fmt: skip
+@may_overlap_option
 @contrast_option
 @option(
     "--fiber", is_flag=True, default=None, group=PARTICLE, help="Filaments: binary targets (published preset only)."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +27,10 @@ class TrainOptions:
         Names of the options that stand on the command line.
     in_angstrom
         Names of those whose value was given in Angstrom; it is in voxels all the same.
+    diameters
+        Of the particles, voxels: by class, or that of the only one, which is called "".
     bbox
-        Voxels.
+        That of the first one.
 
     Raises
     ------
@@ -36,6 +39,7 @@ class TrainOptions:
     """
 
     given: frozenset[str]
+    diameters: Mapping[str, float]
     in_angstrom: frozenset[str] = frozenset()
 
     train_img_txt: str
@@ -56,6 +60,7 @@ class TrainOptions:
     tilt_range: tuple[float, float] | None
 
     bbox: float
+    may_overlap: bool
     contrast: Contrast
     fiber: bool | None
     gauss: float | None
@@ -144,7 +149,9 @@ class TrainOptions:
 
     def with_values(self) -> dict[str, Any]:
         """The options that have a value, by name."""
-        return {name: value for name in OPTIONS if (value := getattr(self, name)) is not None}
+        several = {"bbox": ",".join(f"{name}={value:g}" for name, value in self.diameters.items())}
+        values = {name: value for name in OPTIONS if (value := getattr(self, name)) is not None}
+        return values | several if len(self.diameters) > 1 else values
 
 
-OPTIONS = tuple(entry.name for entry in fields(TrainOptions) if entry.name not in ("given", "in_angstrom"))
+OPTIONS = tuple(entry.name for entry in fields(TrainOptions) if entry.name not in ("given", "diameters", "in_angstrom"))

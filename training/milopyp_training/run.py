@@ -17,11 +17,12 @@ from milopyp_shared.matching import exclude_near
 from milopyp_shared.recipe import Calibration, Recipe, Threshold
 from milopyp_shared.wording import counted
 
-from .data.dataset import LabelledVolume, TrainingSet, with_particles
+from .data.cross_validated import ignoring
+from .data.dataset import LabelledVolume, TrainingSet, of_kind, with_particles
 from .evaluation import calibration, label_suggestions, model_selection, plots
 from .evaluation.carried_threshold import count_of_picks, threshold_of_count
 from .evaluation.crossvalidation import CrossValidation, ignore_look_alikes
-from .evaluation.held_out import FEWEST_LABELS
+from .evaluation.held_out import FEWEST_LABELS, asked_of
 from .evaluation.label_features import label_agreement
 from .evaluation.model_selection import rows_of
 from .evaluation.picking import picks_of
@@ -107,9 +108,10 @@ class TrainingRun:
 
     def _look_at_labels(self, preset: DefaultPreset) -> None:
         """What a network that tells particles apart says of the labels before it is trained on them."""
-        agreement = label_agreement(self.method.network, self.volumes)
-        if self._world.rank == 0 and agreement is not None and (doubt := agreement.warning()):
-            self.console.warn(doubt)
+        for kind, one in enumerate(self.recipe.classes):
+            agreement = label_agreement(self.method.network, of_kind(self.volumes, kind))
+            if self._world.rank == 0 and agreement is not None and (doubt := agreement.warning()):
+                self.console.warn(f"{one.particle}: {doubt}" if one.particle else doubt)
         if self.crossvalidation is None:
             found = ignore_look_alikes(
                 self.method.network, self.volumes, self.recipe, preset.ignored_per_label,
@@ -122,9 +124,12 @@ class TrainingRun:
         preset = self.method.preset
         if not isinstance(preset, DefaultPreset) or not preset.folds or self._simulated:
             return None
-        if (labels := sum(len(volume.xyz) for volume in self.volumes)) < FEWEST_LABELS:
+        counts = [sum(one.labels.values()) for one in self.recipe.classes]
+        if (labels := min(counts)) < FEWEST_LABELS:
+            of = self.recipe.classes[counts.index(labels)].particle
             self.console.say(
-                f"{counted(labels, 'label')}: too few to leave some out, so no cross-validation and no expectations"
+                f"{counted(labels, f'{of} label'.strip())}: too few to leave some out, so no cross-validation and no "
+                "expectations"
             )
             return None
         return CrossValidation(self._make, preset, self.recipe, self.schedule.seed, self.machine)
@@ -140,7 +145,7 @@ class TrainingRun:
         stored = checkpoint.load(path)
         resume.refuse_other_run(stored, self.provenance.identity or {}, path)
         if (found := checkpoint.cross_validated(stored, path)) is not None:
-            self._begin(found.apply(self.volumes))
+            self._begin(ignoring([one.ignored_candidates for one in found], self.volumes))
             self.state.cross_validated = found
         resume.restore(self.state, stored, path)
         if self.state.epoch >= self.schedule.epochs:  # nothing is left that would find a threshold
@@ -183,15 +188,19 @@ class TrainingRun:
         asked = with_particles(self.volumes)
         found = crossvalidation.summarise(asked, out_of_fold)
         if self._world.size > 1:
-            found = broadcast_from_rank0(found, self.machine.device)
-        count = sum(map(len, found.ignored_candidates.values()))
-        self.console.say(f"not background, since it looks like particles: {counted(count, 'place')} without a label")
-        if self._world.rank == 0:
-            suggestions = label_suggestions.suggest_labels(asked, out_of_fold, found)
-            label_suggestions.write_suggestions(self.folder.debug, suggestions, self.recipe.diameter)
-            written = self.folder.debug / label_suggestions.MARKDOWN
-            self.suggestions = [*suggestions.lines(), f"pictures of them: {written}"]
-        self._begin(found.apply(self.volumes))
+            found = [broadcast_from_rank0(own, self.machine.device) for own in found]
+        for kind, (one, own) in enumerate(zip(self.recipe.classes, found, strict=True)):
+            of = one.particle and f"{one.particle}: "
+            count = sum(map(len, own.ignored_candidates.values()))
+            alike = f"{of}not background, since it looks like particles"
+            self.console.say(f"{alike}: {counted(count, 'place')} without a label")
+            if self._world.rank == 0:
+                suggestions = label_suggestions.suggest_labels(*asked_of(kind, asked, out_of_fold), own)
+                written = label_suggestions.write_suggestions(
+                    self.folder.debug, suggestions, one.diameter, one.particle
+                )
+                self.suggestions += [*(of + line for line in suggestions.lines()), f"{of}pictures of them: {written}"]
+        self._begin(ignoring([own.ignored_candidates for own in found], self.volumes))
         self.state.cross_validated = found
 
     def _epoch(
@@ -210,12 +219,17 @@ class TrainingRun:
 
     def _validate(self, log: Log) -> str:
         """Judge the epoch; keep it when it is the best so far; returns the figures as text."""
-        state, radius = self.state, self.recipe.diameter / 2
+        state, radii = self.state, [one.diameter / 2 for one in self.recipe.classes]
         predictions = predict_all(self.method, state.ema_network, self.validation, self.recipe)
-        row = validate(state.epoch, predictions, radius, self.schedule.fully_labelled)
+        row = validate(state.epoch, predictions, radii, self.schedule.fully_labelled)
         state.validation.append(asdict(row))
         log.validation(asdict(row))
-        self.recipe = replace(self.recipe, threshold=self._of_judging(predictions))
+        self.recipe = self.recipe.with_classes(
+            [
+                replace(one, threshold=self._of_judging(own, one)) if own else one
+                for one, own in self._by_class(predictions)
+            ]
+        )
         is_best = self._best_epoch() == state.epoch
         if is_best:
             checkpoint.save(self.folder.best, state, self.recipe, self.provenance)
@@ -262,25 +276,46 @@ class TrainingRun:
         # an empty tomogram has no labels to be found, and has taught the network its own background
         used = with_particles(self.volumes)
         if self.state.cross_validated is None:
-            used = with_particles(self.validation or self.volumes)[:TOMOGRAMS_FOR_THRESHOLD]
+            judged = with_particles(self.validation)
+            # a class that the validation tomograms do not have is judged by those of the training
+            used = [
+                volume
+                for kind in range(len(self.recipe.classes))
+                for volume in (of_kind(judged, kind) or of_kind(with_particles(self.volumes), kind))[
+                    :TOMOGRAMS_FOR_THRESHOLD
+                ]
+            ]
+            used.sort(key=lambda volume: volume.name)
         predictions = predict_all(self.method, network, used, self.recipe, self.recipe.flips)
-        threshold, expected = self._threshold(predictions)
-        if self._like is not None:
-            picks = picks_of(predict(network, self._like, self.recipe.flips), self._like, self.recipe)
-            threshold = threshold_of_count(picks, self._found_before, self._like.name) or threshold
-        self.recipe = replace(stored.recipe, threshold=threshold, calibration=expected)
+        classes = []
+        for kind, (one, own) in enumerate(self._by_class(predictions)):
+            threshold, expected = self._threshold(own, one, kind)
+            if self._like is not None:
+                picks = picks_of(predict(network, self._like, self.recipe.flips), self._like, self.recipe)
+                threshold = threshold_of_count(picks, self._found_before, self._like.name) or threshold
+            classes.append(replace(one, threshold=threshold, calibration=expected))
+        self.recipe = stored.recipe.with_classes(classes)
         checkpoint.replace_recipe(path, stored, self.recipe)
         return predictions
 
-    def _threshold(self, predictions: Sequence[Prediction]) -> tuple[Threshold, Calibration | None]:
-        """From a simulated tomogram, from what the cross-validation has found, or else from labels."""
-        radius, found = self.recipe.diameter / 2, self.state.cross_validated
-        if found is None and self.validation:
-            return self._of_judging(predictions), None
-        if found is None:
+    def _by_class(self, predictions: Sequence[Prediction]) -> list[tuple[Recipe, list[Prediction]]]:
+        """Each class with its predictions."""
+        return [
+            (one, [p for p in predictions if p.volume.kind == kind]) for kind, one in enumerate(self.recipe.classes)
+        ]
+
+    def _threshold(
+        self, predictions: Sequence[Prediction], recipe: Recipe, kind: int
+    ) -> tuple[Threshold, Calibration | None]:
+        """From a simulated tomogram, from what the cross-validation has found, or else from labels; of one class."""
+        radius = recipe.diameter / 2
+        if self.state.cross_validated is None and of_kind(self.validation, kind):
+            return self._of_judging(predictions, recipe), None
+        if self.state.cross_validated is None:
             alike = threshold_of_look_alikes(predictions, radius)
             return alike or threshold_of_labels(predictions, radius, "training"), None
-        places = np.concatenate([exclude_near(p.picks, p.volume.xyz, radius).score for p in predictions])
+        found = self.state.cross_validated[kind]
+        places = np.concatenate([exclude_near(p.picks, p.volume.told, radius).score for p in predictions])
         knew = isinstance(preset := self.method.preset, DefaultPreset) and preset.pretrained
         counted = calibration.COUNTED if knew else calibration.FROM_SCRATCH
         expected = calibration.calibrate(found, places, len(predictions), counted)
@@ -288,11 +323,11 @@ class TrainingRun:
             return threshold_of_left_out(found.label_scores, OF_NETWORKS, expected), expected
         return calibrated_threshold(expected, found.label_scores), expected
 
-    def _of_judging(self, predictions: Sequence[Prediction]) -> Threshold:
-        """From the tomograms that judge epochs."""
+    def _of_judging(self, predictions: Sequence[Prediction], recipe: Recipe) -> Threshold:
+        """From the tomograms that judge epochs; of one class."""
         if self._simulated:
-            return threshold_of_simulated(((p.volume, p.heat) for p in predictions), self.recipe)
-        return threshold_of_labels(predictions, self.recipe.diameter / 2, "validation")
+            return threshold_of_simulated(((p.volume, p.heat) for p in predictions), recipe)
+        return threshold_of_labels(predictions, recipe.diameter / 2, "validation")
 
     def _draw(self, predictions: Sequence[Prediction], sections: bool) -> None:
         """Contact sheet and picks of every epoch; a picture per section where the epoch matters."""

@@ -13,13 +13,16 @@ import torch
 from numpy.typing import NDArray
 
 from milopyp_shared.console import Console
+from milopyp_shared.errors import UsageError
 from milopyp_shared.levels import read_images
-from milopyp_shared.lists import ImageEntry, read_coordinate_list
+from milopyp_shared.lists import Classes, ImageEntry, read_classes, read_coordinate_list
+from milopyp_shared.particles import Particle, particles_of, refuse_unknown
 from milopyp_shared.recipe import Recipe
-from milopyp_shared.scale import say_scale, scale_for
+from milopyp_shared.scale import say_scale, scale_for_all
 from milopyp_shared.wording import counted
 
-from .data.dataset import LabelledVolume, TrainingSet, check_diameter, check_listed, load_volumes, with_particles
+from .data.dataset import LabelledVolume, TrainingSet, with_particles
+from .data.loading import check_diameter, check_listed, load_classes
 from .evaluation.template_agreement import compare_with_labels
 from .evaluation.validation import predict
 from .export_onnx import can_export, export_model
@@ -36,7 +39,7 @@ from .run import TrainingRun
 from .run_folder import held, keep_earlier, refuse_earlier, run_folder, write_options
 from .schedule import Schedule
 
-Lists: TypeAlias = "tuple[Sequence[ImageEntry], Mapping[str, NDArray[np.float64]]]"
+Lists: TypeAlias = "tuple[Sequence[ImageEntry], Classes]"
 
 TELLS_NOTHING = 0.02  # a suggested threshold below which hardly any candidate is left out
 
@@ -94,7 +97,13 @@ def _prepared(
         console.say(f"published preset, selected by its options (--preset {DEFAULT} is the other method)")
     folder = run_folder(options.exp_id)
     run = TrainingRun(
-        _maker(options, preset, machine.device, resumed=options.resume and folder.last.is_file()),
+        _maker(
+            options,
+            preset,
+            [one.diameter for one in data.particles],
+            machine.device,
+            resumed=options.resume and folder.last.is_file(),
+        ),
         data,
         _schedule(options, preset.epochs, simulated=bool(data.simulated)),
         folder,
@@ -117,23 +126,35 @@ def _load(
     def read(images: str | None, coordinates: str | None) -> Lists:
         if not (images and coordinates):
             return (), {}
-        return read_images(images, say), read_coordinate_list(coordinates, say)
+        return read_images(images, say), read_classes(coordinates, say)
 
-    training = read(options.train_img_txt, options.train_coord_txt)
-    if isinstance(
-        preset, PublishedPreset
-    ):  # which draws no patch from a tomogram without labels, whatever is said of it
-        training = training[0], {name: xyz for name, xyz in training[1].items() if len(xyz)}
-    validation = read(options.val_img_txt, options.val_coord_txt)
+    images, labels = read(options.train_img_txt, options.train_coord_txt)
+    if isinstance(preset, PublishedPreset):
+        # which draws no patch from a tomogram without labels, whatever is said of it
+        labels = {kind: {name: xyz for name, xyz in own.items() if len(xyz)} for kind, own in labels.items()}
+    validation, truth = read(options.val_img_txt, options.val_coord_txt)
     labelled = [
-        image for images, coordinates in (training, validation) for image in images if image.name in coordinates
+        image
+        for listed, classes in ((images, labels), (validation, truth))
+        for image in listed
+        if any(image.name in own for own in classes.values())
     ]
-    _say_diameter(options, say)
-    check_diameter(options.bbox, labelled, options.order, options.voxel_size, warn, guess=_in_voxels(options))
-    load = _loader(options, preset, _scale(preset, options.bbox, say), say, warn)
-    volumes = load(*training, where=options.train_coord_txt)
-    judged = load(*validation, where=options.val_coord_txt) if options.val_coord_txt else []
-    return TrainingSet(volumes, judged, options.bbox, options.contrast)
+    _say_diameters(options, say)
+    for diameter in options.diameters.values():
+        check_diameter(diameter, labelled, options.order, options.voxel_size, warn, guess=_in_voxels(options))
+    particles = particles_of(options.diameters, list(labels))
+    load = _loader(options, preset, _scale(preset, list(options.diameters.values()), say), say, warn)
+    volumes = load(images, _of_each(labels, particles), particles=particles, where=options.train_coord_txt)
+    judged: list[LabelledVolume] = []
+    if options.val_coord_txt:
+        refuse_unknown(truth, list(labels), options.val_coord_txt)
+        judged = load(validation, _of_each(truth, particles), particles=particles, where=options.val_coord_txt)
+    return TrainingSet.of(volumes, judged, particles, options.contrast)
+
+
+def _of_each(labels: Classes, particles: Sequence[Particle]) -> list[Mapping[str, NDArray[np.float64]]]:
+    """Labels of each class, of which there may be none."""
+    return [labels.get(particle.name, {}) for particle in particles]
 
 
 def _simulated(
@@ -142,15 +163,21 @@ def _simulated(
     """Tomograms that are simulated with the template, and those with labels, which are only compared with."""
     listed = read_images(options.train_img_txt, console.warn, console.say)
     labels = read_coordinate_list(options.train_coord_txt, console.warn) if options.train_coord_txt else {}
-    _say_diameter(options, console.say)
+    _say_diameters(options, console.say)
+    if len(options.diameters) > 1:
+        raise UsageError(
+            f"diameters of {counted(len(options.diameters), 'class', 'classes')}", where="--bbox",
+            expected="that of the template, or none",
+        )  # fmt: skip
     check_listed(
         options.bbox, listed, options.order, options.voxel_size, warn, read=labels, guess=_in_voxels(options)
     )  # fmt: skip
-    scale = _scale(preset, options.bbox, console.say)
+    scale = _scale(preset, [options.bbox], console.say)
     compared: list[LabelledVolume] = []
     if labels and not console.quiet:  # of several processes, only the one that speaks compares
         load = _loader(options, preset, scale, console.say, warn)
-        compared = with_particles(load(listed, labels, where=options.train_coord_txt))
+        particles = [Particle("", options.bbox)]
+        compared = with_particles(load(listed, [labels], particles=particles, where=options.train_coord_txt))
     return simulated_set(options, preset.grey, scale, console), compared
 
 
@@ -161,16 +188,16 @@ def _loader(
     say: Callable[[str], None],
     warn: Callable[[str], None],
 ) -> Callable[..., list[LabelledVolume]]:
-    """`load_volumes` with everything that the options say."""
+    """`load_classes` with everything that the options say."""
     return partial(
-        load_volumes, parameters=preset.grey, diameter=options.bbox, order=options.order, contrast=options.contrast,
-        masks=options.mask, voxel_size=options.voxel_size, scale=scale, say=say, warn=warn,
+        load_classes, parameters=preset.grey, may_overlap=options.may_overlap, order=options.order,
+        contrast=options.contrast, masks=options.mask, voxel_size=options.voxel_size, scale=scale, say=say, warn=warn,
     )  # fmt: skip
 
 
-def _say_diameter(options: TrainOptions, say: Callable[[str], None]) -> None:
-    if "bbox" in options.in_angstrom:
-        say(f"--bbox is {options.bbox:.4g} voxels")
+def _say_diameters(options: TrainOptions, say: Callable[[str], None]) -> None:
+    for name, diameter in options.diameters.items() if "bbox" in options.in_angstrom else ():
+        say(f"--bbox {name and f'of {name} '}is {diameter:.4g} voxels")
 
 
 def _in_voxels(options: TrainOptions) -> bool:
@@ -187,17 +214,19 @@ def _compare(run: TrainingRun, labelled: Sequence[LabelledVolume], recipe: Recip
         run.console.warn(doubt)
 
 
-def _scale(preset: Preset, diameter: float, say: Callable[[str], None]) -> float:
+def _scale(preset: Preset, diameters: Sequence[float], say: Callable[[str], None]) -> float:
     """At which size the network is to see the tomograms; said where it is another than theirs."""
     known = None if isinstance(preset, PublishedPreset) else preset.diameters
-    scale = 1.0 if known is None else scale_for(diameter, known)
-    say_scale(diameter, scale, say)
+    scale = 1.0 if known is None else scale_for_all(diameters, known)
+    say_scale(diameters, scale, say)
     return scale
 
 
-def _maker(options: TrainOptions, preset: Preset, device: torch.device, resumed: bool) -> MakeMethod:
+def _maker(
+    options: TrainOptions, preset: Preset, diameters: Sequence[float], device: torch.device, *, resumed: bool
+) -> MakeMethod:
     """How the run makes a method; it begins with the weights of ``--load-model`` unless it is resumed."""
-    make: MakeMethod = partial(make_method, preset, diameter=options.bbox, device=device)
+    make: MakeMethod = partial(make_method, preset, diameters=diameters, device=device)
     if options.load_model is None or resumed:
         return make
     path: Path = options.load_model
@@ -244,15 +273,17 @@ def _begin(run: TrainingRun, options: TrainOptions, rank: int) -> None:
 
 def _report(run: TrainingRun, recipe: Recipe) -> None:
     """What the model suggests and expects, and what to label next."""
-    score = recipe.threshold.score
-    run.console.say(f"suggested threshold {score:.{2 if score >= TELLS_NOTHING else 4}f} ({recipe.threshold.basis})")
-    if score < TELLS_NOTHING:
-        run.console.warn(
-            "such a score leaves nearly every candidate: the network does not tell the labels from the rest; more "
-            "epochs, more labels, or labels on better places would help"
-        )
-    if recipe.calibration is not None:
-        run.console.say(f"expected: about {counted(round(recipe.calibration.particles), 'particle')} per tomogram")
+    for one in recipe.classes:
+        of, score = one.particle and f"{one.particle}: ", one.threshold.score
+        digits = 2 if score >= TELLS_NOTHING else 4
+        run.console.say(f"{of}suggested threshold {score:.{digits}f} ({one.threshold.basis})")
+        if score < TELLS_NOTHING:
+            run.console.warn(
+                f"{of}such a score leaves nearly every candidate: the network does not tell the labels from the rest; "
+                "more epochs, more labels, or labels on better places would help"
+            )
+        if one.calibration is not None:
+            run.console.say(f"{of}expected: about {counted(round(one.calibration.particles), 'particle')} per tomogram")
     for line in run.suggestions:
         run.console.say(line)
     run.console.say(f"wrote {run.folder.path}; which model to use: {run.folder.model_selection}")

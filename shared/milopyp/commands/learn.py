@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from milopyp_shared.commandline import LengthRange, command, option
+from milopyp_shared.commandline import DiameterOfEach, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.label_options import (
     PARTICLE,
     contrast_option,
     mask_option,
+    may_overlap_option,
     order_option,
     voxel_size_option,
 )
-from milopyp_shared.lengths import LARGEST, SMALLEST, Length, diameter_in_voxels
+from milopyp_shared.lengths import Length
 from milopyp_shared.overwrite import refuse_existing
 from milopyp_shared.template_options import check_template, template_options
 from milopyp_shared.wording import counted
@@ -38,13 +39,15 @@ OF_LABELS = ("mask", "keep_features", "rejected")
 @click.argument("images", type=click.Path(path_type=Path))
 @click.argument("coords", type=click.Path(path_type=Path), required=False)
 @option(
-    "--bbox", type=LengthRange(min=SMALLEST, max=LARGEST), group=PARTICLE,
-    help="Particle diameter in voxels of the tomograms, or in Angstrom with an A (210A).  [default: the template's]",
+    "--bbox", type=DiameterOfEach(), group=PARTICLE,
+    help="Particle diameter in voxels of the tomograms, or in Angstrom with an A (210A); of several classes of labels "
+    "that of each (ribosome=21,proteasome=200A).  [default: the template's]",
 )  # fmt: skip
 @contrast_option
 @order_option
 @mask_option
 @voxel_size_option
+@may_overlap_option
 @option(
     "--rejected", type=click.Path(path_type=Path), metavar="FILE", group=PARTICLE,
     help="Coordinate list of places in labelled tomograms that hold no particle, however much they look like one.",
@@ -90,10 +93,12 @@ def learn(
     if given["template"] is None:
         recipe = _from_labels(output, network, console, **given)
     else:
+        from milopyp_shared.particles import one_diameter
         from milopyp_simulation.subject import Template
 
         from .learn_template import Request, learn_template
 
+        given["bbox"] = one_diameter(given["bbox"])
         request = Request(**{item.name: given[item.name] for item in fields(Request)})
         recipe = learn_template(Template.of(given), request, output, network, console)
     _report(recipe, output, console)
@@ -101,71 +106,86 @@ def learn(
 
 def _from_labels(output: Path, network: FeatureNetwork, console: Console, **given: Any) -> Recipe:
     """Learn from the labels of the lists."""
+    import numpy as np
+
     from milopyp_learning.run import Files, learn
     from milopyp_shared.levels import read_images
-    from milopyp_shared.lists import read_coordinate_list
-    from milopyp_shared.scale import say_scale, scale_for
-    from milopyp_training.data.dataset import TrainingSet, check_diameter, load_volumes
+    from milopyp_shared.lists import read_classes
+    from milopyp_shared.particles import particles_of
+    from milopyp_shared.scale import say_scale, scale_for_all
+    from milopyp_training.data.dataset import TrainingSet
+    from milopyp_training.data.loading import check_diameter, load_classes
 
     listed = read_images(given["images"], console.warn, console.say)
-    labels = read_coordinate_list(given["coords"], console.warn)
-    labelled = [image for image in listed if image.name in labels]
-    diameter = _diameter(given["bbox"], labelled, given["order"], given["voxel_size"], console)
-    check_diameter(
-        diameter, labelled, given["order"], given["voxel_size"], console.warn, guess=not given["bbox"].angstrom
-    )
-    scale = scale_for(diameter, network.description.diameters)
-    say_scale(diameter, scale, console.say)
-    rejected = _rejected(given["rejected"], labelled, given["order"], console)
-    volumes = load_volumes(
-        listed, labels, network.description.grey, diameter=diameter, order=given["order"], contrast=given["contrast"],
-        masks=given["mask"], voxel_size=given["voxel_size"], scale=scale, where=given["coords"], say=console.say,
-        warn=console.warn,
+    labels = read_classes(given["coords"], console.warn)
+    labelled = [image for image in listed if any(image.name in own for own in labels.values())]
+    order, voxel_size = given["order"], given["voxel_size"]
+    diameters = _diameters(given["bbox"], labelled, order, voxel_size, console)
+    particles = particles_of(diameters, list(labels))
+    for name, length in given["bbox"].items():
+        check_diameter(diameters[name], labelled, order, voxel_size, console.warn, guess=not length.angstrom)
+    scale = scale_for_all(list(diameters.values()), network.description.diameters)
+    say_scale(list(diameters.values()), scale, console.say)
+    rejected = _rejected(given["rejected"], list(labels), labelled, order, console)
+    volumes = load_classes(
+        listed, list(labels.values()), network.description.grey, particles=particles,
+        may_overlap=given["may_overlap"], order=order, contrast=given["contrast"], masks=given["mask"],
+        voxel_size=voxel_size, scale=scale, where=given["coords"], say=console.say, warn=console.warn,
     )  # fmt: skip
-    volumes = [replace(one, rejected=rejected[one.name]) if one.name in rejected else one for one in volumes]
+    volumes = [
+        replace(one, rejected=np.concatenate([one.rejected, rejected[one.kind].get(one.name, one.rejected[:0])]))
+        for one in volumes
+    ]
     files = Files(output, given["keep_features"])
-    return learn(TrainingSet(volumes, [], diameter, given["contrast"]), network, files, console)
+    return learn(TrainingSet.of(volumes, [], particles, given["contrast"]), network, files, console)
 
 
 def _rejected(
-    path: Path | None, labelled: list[ImageEntry], order: str, console: Console
-) -> dict[str, NDArray[np.float64]]:
-    """Places by labelled tomogram that a person has rejected."""
+    path: Path | None, classes: list[str], labelled: list[ImageEntry], order: str, console: Console
+) -> list[dict[str, NDArray[np.float64]]]:
+    """For each class, places by labelled tomogram that a person has rejected; without a class, for all of them."""
     from milopyp_shared.labels import check_labels
-    from milopyp_shared.lists import read_coordinate_list
+    from milopyp_shared.lists import read_classes
     from milopyp_shared.names import listed
+    from milopyp_shared.particles import refuse_unknown
     from milopyp_shared.tomogram import read_header
 
     if path is None:
-        return {}
-    rejected = read_coordinate_list(path, console.warn)
-    found = {image.name: rejected.pop(image.name) for image in labelled if image.name in rejected}
-    for image in labelled:
-        if image.name in found:
-            check_labels(found[image.name], read_header(image.path, order), path)
-    if rejected:
-        console.warn(f"{path}: tomograms without labels are left out: {listed(rejected)}")
+        return [{} for _ in classes]
+    rejected = read_classes(path, console.warn)
+    if list(rejected) != [""]:
+        refuse_unknown(rejected, classes, path)
+    known = {image.name: image for image in labelled}
+    for name, xyz in ((name, xyz) for own in rejected.values() for name, xyz in own.items() if name in known):
+        check_labels(xyz, read_header(known[name].path, order), path)
+    if others := dict.fromkeys(name for own in rejected.values() for name in own if name not in known):
+        console.warn(f"{path}: tomograms without labels are left out: {listed(list(others))}")
+    return [rejected.get("", rejected.get(name, {})) for name in classes]
+
+
+def _diameters(
+    bbox: dict[str, Length], labelled: list[ImageEntry], order: str, voxel_size: float | None, console: Console
+) -> dict[str, float]:
+    """Of each class in voxels; said where they were given in Angstrom."""
+    from milopyp_shared.lengths import diameter_in_voxels
+    from milopyp_training.data.loading import first_voxel_size
+
+    size = voxel_size
+    if size is None and any(length.angstrom for length in bbox.values()):
+        size = first_voxel_size(labelled, [image.name for image in labelled], order)
+    expected = "--voxel-size, or a training tomogram whose header says it"
+    found = {name: diameter_in_voxels(length, size, expected) for name, length in bbox.items()}
+    for name in (name for name, length in bbox.items() if length.angstrom):
+        console.say(f"--bbox {name and f'of {name} '}is {found[name]:.4g} voxels")
     return found
-
-
-def _diameter(
-    bbox: Length, labelled: list[ImageEntry], order: str, voxel_size: float | None, console: Console
-) -> float:
-    """Of the particle in voxels; said where it was given in Angstrom."""
-    from milopyp_training.data.dataset import first_voxel_size
-
-    if not bbox.angstrom:
-        return bbox.value
-    size = voxel_size or first_voxel_size(labelled, [image.name for image in labelled], order)
-    diameter = diameter_in_voxels(bbox, size, "--voxel-size, or a training tomogram whose header says it")
-    console.say(f"--bbox is {diameter:.4g} voxels")
-    return diameter
 
 
 def _report(recipe: Recipe, output: Path, console: Console) -> None:
     """What the model suggests and expects."""
-    console.say(f"suggested threshold {recipe.threshold.score:.2f} ({recipe.threshold.basis})")
-    if recipe.calibration is not None:
-        console.say(f"expected: about {counted(round(recipe.calibration.particles), 'particle')} per tomogram")
+    for one in recipe.classes:
+        of = one.particle and f"{one.particle}: "
+        console.say(f"{of}suggested threshold {one.threshold.score:.2f} ({one.threshold.basis})")
+        if one.calibration is not None:
+            console.say(f"{of}expected: about {counted(round(one.calibration.particles), 'particle')} per tomogram")
     console.say(f"wrote {output} ({output.stat().st_size / 2**20:.1f} MiB)")
     console.say(f"next: milopyp-infer TOMOGRAM... --model {output}")

@@ -17,7 +17,8 @@ from milopyp_shared.recipe import Recipe
 from milopyp_shared.scale import say_scale, scale_for
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_simulation.subject import Template, read_subject
-from milopyp_training.data.dataset import check_listed, load_volumes, with_particles
+from milopyp_training.data.dataset import with_particles
+from milopyp_training.data.loading import check_listed, load_volumes
 from milopyp_training.evaluation.template_agreement import compare_with_labels
 
 
@@ -62,7 +63,7 @@ def learn_template(
         subject.diameter, listed, request.order, request.voxel_size, console.warn, read=labels, guess=guess
     )  # fmt: skip
     scale = scale_for(subject.diameter, network.description.diameters)
-    say_scale(subject.diameter, scale, console.say)
+    say_scale([subject.diameter], scale, console.say)
     labelled = load_volumes(
         listed, labels, network.description.grey,
         diameter=subject.diameter, order=request.order, contrast=request.contrast, masks=request.mask,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from .dataset import LabelledVolume
 
 @dataclass(frozen=True)
 class CrossValidated:
-    """What networks that each missed a part of the labels have told.
+    """What networks that each missed a part of the labels have told of one class.
 
     Attributes
     ----------
@@ -29,6 +29,14 @@ class CrossValidated:
     unlabelled: float
     label_scores: NDArray[np.float64]
 
-    def apply(self, volumes: Sequence[LabelledVolume]) -> list[LabelledVolume]:
-        """The tomograms with these candidates ignored."""
-        return [replace(volume, ignored=self.ignored_candidates.get(volume.name, volume.ignored)) for volume in volumes]
+
+def ignoring(
+    candidates: Sequence[Mapping[str, NDArray[np.float64]]], volumes: Sequence[LabelledVolume]
+) -> list[LabelledVolume]:
+    """The tomograms with candidates ignored, ``(m, 3)`` by class and name."""
+    return [
+        replace(volume, ignored=np.concatenate([volume.ignored, own]))
+        if (own := candidates[volume.kind].get(volume.name)) is not None
+        else volume
+        for volume in volumes
+    ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -14,6 +14,7 @@ from milopyp_shared.head import NEAR
 from .dataset import LabelledVolume
 from .target_map import TargetMap
 
+REJECTED = 10  # times that a voxel of a rejected place counts: the few of them stand against thousands of others
 BACKGROUND = 250_000  # places of the grid away from labels that a head is fitted to
 
 Take: TypeAlias = Callable[[NDArray[np.bool_]], NDArray[np.float32]]
@@ -57,12 +58,33 @@ def anywhere(voxels: float, rng: np.random.Generator) -> Choose:
 
 def gather(parts: Iterable[Part], target_map: TargetMap, choose: Choose) -> Examples:
     """All places near labels, and of the others, which are background, those that `choose` chooses."""
-    features, targets, positives = [], [], []
-    for volume, (z, y, x), take in parts:
-        first = np.array([z.start, y.start, x.start], np.int64)
-        target, positive = target_map.in_box(volume, first, (z.stop - z.start, y.stop - y.start, x.stop - x.start))
-        kept = positive | ((target < 1) & (choose(volume, (z, y, x)) | (target > NEAR)))
-        features.append(take(kept))
-        targets.append(target[kept])
-        positives.append(positive[kept])
-    return Examples(np.concatenate(features), np.concatenate(targets), np.concatenate(positives))
+    return joined([examples_of(part, target_map, choose) for part in parts])
+
+
+def examples_of(part: Part, target_map: TargetMap, choose: Choose) -> Examples:
+    """As `gather`, of one part."""
+    volume, (z, y, x), take = part
+    first = np.array([z.start, y.start, x.start], np.int64)
+    target, positive = target_map.in_box(volume, first, (z.stop - z.start, y.stop - y.start, x.stop - x.start))
+    kept = positive | ((target < 1) & (choose(volume, (z, y, x)) | (target > NEAR)))
+    return Examples(take(kept), target[kept], positive[kept])
+
+
+def rejected_of(part: Part, target_map: TargetMap) -> Examples:
+    """As of the middle of labels, where a person has said that there is no particle: background that counts more."""
+    volume, place, take = part
+    there = replace(volume, xyz=volume.rejected)
+    found = examples_of((there, place, take), target_map, nowhere)
+    middle = np.tile(found.features[found.positive], (REJECTED, 1))
+    return Examples(middle, np.zeros(len(middle), np.float32), np.zeros(len(middle), np.bool_))
+
+
+def nowhere(_: LabelledVolume, place: Place) -> NDArray[np.bool_]:
+    """Chooses no background."""
+    return np.zeros([axis.stop - axis.start for axis in place], np.bool_)
+
+
+def joined(examples: Sequence[Examples]) -> Examples:
+    """All of them."""
+    columns = ([getattr(one, item.name) for one in examples] for item in fields(Examples))
+    return Examples(*(np.concatenate(column) for column in columns))

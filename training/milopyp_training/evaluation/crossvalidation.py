@@ -10,7 +10,7 @@ labels are doubtful (`label_suggestions`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -19,7 +19,7 @@ import torch
 from milopyp_shared.matching import exclude_near, max_score_within
 from milopyp_shared.recipe import Recipe
 
-from ..data.cross_validated import CrossValidated
+from ..data.cross_validated import CrossValidated, ignoring
 from ..data.dataset import LabelledVolume, with_particles
 from ..loop.machine import Machine
 from ..loop.state import Losses, new_state
@@ -27,9 +27,9 @@ from ..loop.trainer import train_epoch
 from ..methods.base import MakeMethod
 from ..methods.presets import DefaultPreset
 from ..networks.base import PickingNetwork
-from .held_out import Fold, Heat, OutOfFold, ask_out_of_fold, folds, ignored_candidates, summarise
+from .held_out import Fold, Heat, OutOfFold, ask_out_of_fold, asked_of, folds, ignored_candidates, summarise
 from .picking import picks_of
-from .validation import predict
+from .validation import heat_maps
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,10 @@ class CrossValidation:
         parts = folds(volumes, self.preset.folds, self.seed)
         return ask_out_of_fold(volumes, parts, partial(self._heat_maps, part), self.recipe, step)
 
-    def summarise(self, volumes: Sequence[LabelledVolume], out_of_fold: Sequence[OutOfFold]) -> CrossValidated:
-        """See `held_out.summarise`."""
-        return summarise(volumes, out_of_fold, self.preset.ignored_per_label)
+    def summarise(self, volumes: Sequence[LabelledVolume], out_of_fold: Sequence[OutOfFold]) -> list[CrossValidated]:
+        """What was found of each class, see `held_out.summarise`."""
+        kinds, per_label = range(len(self.recipe.classes)), self.preset.ignored_per_label
+        return [summarise(*asked_of(kind, volumes, out_of_fold), per_label) for kind in kinds]
 
     def _heat_maps(
         self, part: Callable[[float], None], number: int, fold: Fold, volumes: Sequence[LabelledVolume]
@@ -84,10 +85,9 @@ class CrossValidation:
                 part((state.epoch + step / steps) / (epochs + 1))  # asking takes about as long as one epoch more
 
             train_epoch(method, state, seed, self.machine, tell)
-        for volume in volumes:
-            yield predict(
-                state.ema_network, volume, self.preset.flips, mixed_precision=bool(self.machine.mixed_precision)
-            )
+        yield from heat_maps(
+            state.ema_network, volumes, self.preset.flips, mixed_precision=bool(self.machine.mixed_precision)
+        )
 
 
 def ignore_look_alikes(
@@ -108,11 +108,13 @@ def ignore_look_alikes(
     per_label
         Places at most.
     """
-    asked, radius = with_particles(volumes), recipe.diameter / 2
-    picks = [picks_of(predict(network, volume, mixed_precision=mixed_precision), volume, recipe) for volume in asked]
-    labels = [max_score_within(own, volume.xyz, radius) for own, volume in zip(picks, asked, strict=True)]
-    places = [exclude_near(own, volume.xyz, radius) for own, volume in zip(picks, asked, strict=True)]
-    scores = np.concatenate(labels)
-    chosen = ignored_candidates(places, scores, per_label * len(scores))
-    found = {volume.name: own.xyz for volume, own in zip(asked, chosen, strict=True)}
-    return [replace(volume, ignored=found.get(volume.name, volume.ignored)) for volume in volumes]
+    asked = with_particles(volumes)
+    maps = list(zip(asked, heat_maps(network, asked, mixed_precision=mixed_precision), strict=True))
+    found = []
+    for kind, one in enumerate(recipe.classes):
+        own = [(volume, picks_of(heat, volume, one)) for volume, heat in maps if volume.kind == kind]
+        scores = np.concatenate([max_score_within(picks, volume.xyz, one.diameter / 2) for volume, picks in own])
+        places = [exclude_near(picks, volume.told, one.diameter / 2) for volume, picks in own]
+        chosen = ignored_candidates(places, scores, per_label * len(scores))
+        found.append({volume.name: picks.xyz for (volume, _), picks in zip(own, chosen, strict=True)})
+    return ignoring(found, volumes)

@@ -65,10 +65,13 @@ class OutOfFold:
 
 
 def folds(volumes: Sequence[LabelledVolume], count: int, seed: int) -> list[Fold]:
-    """Leave out every label once, in `count` parts of equal size drawn at random."""
+    """Leave out every label once, in `count` parts of equal size drawn at random from each class."""
     labelled, empty = with_particles(volumes), [volume for volume in volumes if volume.is_empty]
-    total = sum(len(volume.xyz) for volume in labelled)
-    part = np.random.default_rng(seed).permutation(np.arange(total) % count)
+    kinds = np.repeat([volume.kind for volume in labelled], [len(volume.xyz) for volume in labelled])
+    rng, part = np.random.default_rng(seed), np.empty(len(kinds), np.int64)
+    for kind in np.unique(kinds):
+        total = int(np.count_nonzero(kinds == kind))
+        part[kinds == kind] = rng.permutation(np.arange(total) % count)
     parts = np.split(part, np.cumsum([len(volume.xyz) for volume in labelled])[:-1])
     made = []
     for number in range(count):
@@ -94,40 +97,48 @@ def ask_out_of_fold(
     parts
         Of the labels, from `folds`.
     heat_maps
-        Learns from a part's number and a part, and gives a heat map of each of the tomograms.
+        Learns from a part's number and a part, and gives a heat map of each of the tomograms, of its class.
     recipe
-        How its heat maps become picks.
+        How heat maps become picks.
     step
         Called after every part, with what has been done.
     """
-    asked, radius = with_particles(volumes), recipe.diameter / 2
+    asked, classes = with_particles(volumes), recipe.classes
     labels = [np.zeros(len(volume.xyz)) for volume in asked]
     scores: list[list[NDArray[np.float64]]] = [[] for _ in asked]
     sums: list[Heat] = []
     for number, fold in enumerate(parts):
         for index, heat in enumerate(heat_maps(number, fold, asked)):
-            out = fold.held_out[index]
-            picks, xyz = picks_of(heat, asked[index], recipe), asked[index].xyz
-            labels[index][out] = max_score_within(picks, xyz[out], radius)
-            scores[index].append(exclude_near(picks, xyz, radius).score)
+            out, volume, one = fold.held_out[index], asked[index], classes[asked[index].kind]
+            picks = picks_of(heat, volume, one)
+            labels[index][out] = max_score_within(picks, volume.xyz[out], one.diameter / 2)
+            scores[index].append(exclude_near(picks, volume.told, one.diameter / 2).score)
             if number == 0:
                 sums.append(np.zeros_like(heat))
             sums[index] += heat / np.float32(len(parts))
         step("asked about the labels it has not seen")
     places = [
-        exclude_near(picks_of(heat, volume, recipe), volume.xyz, radius)
-        for heat, volume in zip(sums, asked, strict=True)
+        exclude_near(picks_of(heat, volume, one), volume.told, one.diameter / 2)
+        for heat, volume, one in zip(sums, asked, (classes[volume.kind] for volume in asked), strict=True)
     ]
     return [OutOfFold(*own) for own in zip(labels, places, scores, strict=True)]
 
 
+def asked_of(
+    kind: int, volumes: Sequence[LabelledVolume], out_of_fold: Sequence[OutOfFold]
+) -> tuple[list[LabelledVolume], list[OutOfFold]]:
+    """The tomograms with labels of a class, and what was said of them."""
+    own = [number for number, volume in enumerate(volumes) if volume.kind == kind]
+    return [volumes[number] for number in own], [out_of_fold[number] for number in own]
+
+
 def summarise(volumes: Sequence[LabelledVolume], out_of_fold: Sequence[OutOfFold], per_label: int) -> CrossValidated:
-    """Which places may be particles, and how many particles have no label.
+    """Which places may be particles of a class, and how many of them have no label.
 
     Parameters
     ----------
     volumes
-        Those that were asked.
+        Those that were asked, of one class.
     per_label
         Places at most.
     """

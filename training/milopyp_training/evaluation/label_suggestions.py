@@ -31,7 +31,7 @@ FEW, ENOUGH = 15, 50  # labels: below the first, more of them help most; from th
 # What more of them have done where it is known (benchmarks/README.md). Of a single training, nothing that labels tell
 # which are left out foretells it (decision 94).
 GAIN = "the default preset, six simulated particles: AUPRC 0.81 with 5, 0.88 with 15, 0.90 with 27 in the mean"
-MARKDOWN, PICTURE, TABLE = "next_labels.md", "next_labels.png", "next_labels.tsv"
+STEM = "next_labels"  # of the files, with the class behind it where there are several
 
 
 @dataclass(frozen=True)
@@ -101,23 +101,28 @@ def suggest_labels(
     return Suggestions(doubtful[:MOST_DOUBTFUL], places[:MOST_CANDIDATES], len(labels), found.unlabelled)
 
 
-def write_suggestions(folder: Path, suggestions: Suggestions, diameter: float) -> None:
-    """``next_labels.md`` with its picture, and the places as a coordinate list (``next_labels.tsv``)."""
+def write_suggestions(folder: Path, suggestions: Suggestions, diameter: float, particle: str = "") -> Path:
+    """``next_labels.md``, which is returned, with its picture and the places as a coordinate list, ``.tsv``.
+
+    The name of a `particle` is a part of theirs: ``next_labels_NAME.md``.
+    """
     make_folder(folder)
+    stem = f"{STEM}_{particle}" if particle else STEM
     table: dict[str, list[NDArray[np.float64]]] = {}
     pictures: dict[str, list[str]] = {}
     for number, spot in enumerate(suggestions.candidates, 1):
         table.setdefault(spot.volume.name, []).append(spot.xyz)
         pictures.setdefault(spot.volume.name, []).append(f"B{number}")
     coordinates = {name: np.array(points) for name, points in table.items()}
-    write_coordinate_list(folder / TABLE, coordinates, {"picture": pictures})
-    _picture(folder / PICTURE, suggestions, diameter)
-    write_text(folder / MARKDOWN, _markdown(suggestions))
+    write_coordinate_list(folder / f"{stem}.tsv", coordinates, {"picture": pictures})
+    _picture(folder / f"{stem}.png", suggestions, diameter)
+    write_text(folder / f"{stem}.md", _markdown(suggestions, stem))
+    return folder / f"{stem}.md"
 
 
-def _markdown(suggestions: Suggestions) -> str:
+def _markdown(suggestions: Suggestions, stem: str) -> str:
     lines = ["# What to label next", "", *(f"- {line[0].upper()}{line[1:]}." for line in suggestions.lines()), ""]
-    lines += [f"![pictures]({PICTURE})", ""]
+    lines += [f"![pictures]({stem}.png)", ""]
     if suggestions.doubtful:
         lines += [
             "## Labels to look at again",
@@ -131,8 +136,8 @@ def _markdown(suggestions: Suggestions) -> str:
         lines += [
             "## Places worth a label",
             "",
-            f"They look most like particles and have no label. Take out of `{TABLE}` what is none, and add the rest to",
-            "the coordinate list. It has the columns and the frame of the coordinate list (voxels, z along the",
+            f"They look most like particles and have no label. Take out of `{stem}.tsv` what is none, and add the rest",
+            "to the coordinate list. It has the columns and the frame of the coordinate list (voxels, z along the",
             "thickness), and one more with the picture's number, which every reader of lists leaves aside.",
             "",
             *_table(suggestions.candidates, "B"),

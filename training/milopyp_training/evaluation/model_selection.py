@@ -39,6 +39,12 @@ class Validation:
     f1: float = math.nan
 
 
+def mean_of(rows: Sequence[Validation]) -> Validation:
+    """The mean of the figures of classes, of one epoch."""
+    names = ("loss", "labels", "auprc", "f1")
+    return Validation(rows[0].epoch, *(float(np.mean([getattr(row, name) for row in rows])) for name in names))
+
+
 def rank_of_labels(found: Sequence[Picks], labels: Sequence[NDArray[np.float64]], radius: float) -> float:
     """The criterion for sparse labels; see `EXPLAINED`.
 

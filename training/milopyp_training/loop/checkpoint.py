@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def save(path: Path, state: TrainingState, recipe: Recipe, provenance: Provenanc
         "identity": None if provenance.identity is None else dict(provenance.identity),
         "history": state.history,
         "validation": state.validation,
-        "cross_validated": None if state.cross_validated is None else _as_tensors(state.cross_validated),
+        "cross_validated": None if state.cross_validated is None else _stored(state.cross_validated),
     }
     write_plain(path, content)
 
@@ -184,8 +184,8 @@ def load_initial_weights(network: nn.Module, path: Path) -> None:
         ) from error
 
 
-def cross_validated(checkpoint: Checkpoint, path: Path) -> CrossValidated | None:
-    """What the stored run had found before its first epoch.
+def cross_validated(checkpoint: Checkpoint, path: Path) -> list[CrossValidated] | None:
+    """What the stored run had found of each class before its first epoch.
 
     Raises
     ------
@@ -196,15 +196,26 @@ def cross_validated(checkpoint: Checkpoint, path: Path) -> CrossValidated | None
     if found is None:
         return None
     try:
-        places = {name: xyz.numpy().astype(float).reshape(-1, 3) for name, xyz in found["lookalikes"].items()}
-        scores = found["label_scores"].numpy().astype(float).ravel()
-        return CrossValidated(places, float(found["unlabelled"]), scores)
+        stored = found if isinstance(found, list) else [found]
+        return [_from_tensors(one) for one in stored]
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(
             f"what its cross-validation found is damaged ({what_differs(error)})",
             where=path,
             expected="a complete checkpoint",
         ) from error
+
+
+def _from_tensors(found: dict[str, Any]) -> CrossValidated:
+    places = {name: xyz.numpy().astype(float).reshape(-1, 3) for name, xyz in found["lookalikes"].items()}
+    scores = found["label_scores"].numpy().astype(float).ravel()
+    return CrossValidated(places, float(found["unlabelled"]), scores)
+
+
+def _stored(found: Sequence[CrossValidated]) -> dict[str, Any] | list[dict[str, Any]]:
+    """That of one class is as earlier versions wrote it."""
+    each = [_as_tensors(one) for one in found]
+    return each[0] if len(each) == 1 else each
 
 
 def _as_tensors(found: CrossValidated) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -32,7 +33,7 @@ class TrainingState:
     validation
         Figures of every validated epoch.
     cross_validated
-        What was found before the first epoch; None without cross-validation.
+        What was found of each class before the first epoch; None without cross-validation.
     """
 
     network: PickingNetwork
@@ -42,7 +43,7 @@ class TrainingState:
     epoch: int = 0
     history: list[Losses] = field(default_factory=list)
     validation: list[Losses] = field(default_factory=list)
-    cross_validated: CrossValidated | None = None
+    cross_validated: Sequence[CrossValidated] | None = None
 
     @property
     def ema_network(self) -> PickingNetwork:

@@ -46,11 +46,27 @@ def soft_focal_loss(logits: Tensor, target: Tensor, positive: Tensor) -> Tensor:
             f"logits {tuple(logits.shape)}, target {tuple(target.shape)}, positives {tuple(positive.shape)}",
             expected="the same shape",
         )
+    return _of_voxels(logits, target, positive).sum() / positive.sum().clamp(min=1)
+
+
+def class_focal_loss(logits: Tensor, target: Tensor, positive: Tensor) -> Tensor:
+    """Mean over classes of their focal losses, as `soft_focal_loss` has them; all of shape ``(b, classes, z, y, x)``.
+
+    A class with few positives in a batch, or none, is divided by half of what the classes have on average: its
+    background would weigh many times as much as anything else.
+    """
+    over = (0, 2, 3, 4)
+    count = positive.sum(over)
+    least = (count.float().mean() / 2).clamp(min=1)
+    return (_of_voxels(logits, target, positive).sum(over) / count.clamp(min=least)).mean()
+
+
+def _of_voxels(logits: Tensor, target: Tensor, positive: Tensor) -> Tensor:
     log_p, log_rest = functional.logsigmoid(logits), functional.logsigmoid(-logits)
     # Powers of p and 1 - p from the logarithms: no 0 * inf in the gradient of saturated voxels.
     hit = (2.0 * log_rest).exp() * log_p
     miss = (1.0 - target) ** 4 * (2.0 * log_p).exp() * log_rest
-    return -torch.where(positive, hit, miss).sum() / positive.sum().clamp(min=1)
+    return -torch.where(positive, hit, miss)
 
 
 def focal_loss(probability: Tensor, target: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 from ..data.dataset import LabelledVolume
 from ..data.targets import IGNORED, gaussian_targets, nearest_voxels
-from ..losses.focal import soft_focal_loss
+from ..losses.focal import class_focal_loss, soft_focal_loss
 from ..networks.base import PickingNetwork
 from ..networks.precision import right_on_cpus
 from ..networks.registry import NETWORKS
@@ -28,18 +28,22 @@ class DefaultMethod:
     """See `milopyp_training.methods.base.Method` and, for every number, `DefaultPreset`."""
 
     def __init__(
-        self, preset: DefaultPreset, volumes: Sequence[LabelledVolume], diameter: float, device: torch.device
+        self,
+        preset: DefaultPreset,
+        volumes: Sequence[LabelledVolume],
+        diameters: Sequence[float],
+        device: torch.device,
     ) -> None:
         self._preset = preset
-        network = NETWORKS[preset.architecture].build(preset.grey, preset.architecture_options)
+        classes = {"classes": len(diameters)} if len(diameters) > 1 else {}
+        network = NETWORKS[preset.architecture].build(preset.grey, dict(preset.architecture_options) | classes)
         stride = network.geometry().stride
-        self._sampling = PatchSampling(
-            preset, target_map_of(preset, diameter, stride), patch_shape(preset, volumes, stride)
-        )
+        maps = [target_map_of(preset, diameter, stride) for diameter in diameters]
+        self._sampling = PatchSampling(preset, maps, patch_shape(preset, volumes, stride))
         if preset.pretrained:
             # several times faster on CPUs that multiply in bfloat16
             network.to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-            begin_pretrained(network, volumes, self._sampling.target_map)
+            begin_pretrained(network, volumes, maps)
         self.network: PickingNetwork = network.to(device)
         self.averaging: float | None = preset.averaging
         self._volumes, self._device = volumes, device
@@ -65,7 +69,7 @@ class DefaultMethod:
         """Gaussians around the labels, 1 at the voxels nearest to them."""
         stride = self._sampling.stride
         centres, shape = volume.grid_zyx(stride), volume.grid_shape(stride)
-        target = gaussian_targets(centres, shape, self._sampling.target_map.sigma_on_grid(volume))
+        target = gaussian_targets(centres, shape, self._sampling.target_maps[volume.kind].sigma_on_grid(volume))
         nearest = nearest_voxels(centres, shape)
         target[nearest] = 1.0
         if (kept := volume.unmasked(stride, (0, 0, 0), shape)) is not None:
@@ -73,11 +77,13 @@ class DefaultMethod:
         return target
 
     def loss_terms(self, network: Callable[..., Any], batch: Batch) -> dict[str, Tensor]:
-        """Focal loss against Gaussians; unlabelled voxels are background."""
+        """Focal loss against Gaussians, the mean of all classes; unlabelled voxels are background."""
         sections, target, positive = (
             torch.from_numpy(part).to(self._device) for part in (batch.sections, batch.target, batch.positive)
         )
-        return {"loss": soft_focal_loss(network(sections), target, positive)}
+        logits = network(sections)
+        focal = soft_focal_loss if self.network.classes == 1 else class_focal_loss
+        return {"loss": focal(logits, target, positive)}
 
     def configure_optimizer(self, steps: int) -> tuple[Optimizer, LRScheduler]:
         """AdamW with a one-cycle schedule."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.dataset import LabelledVolume, Triple
+from ..data.dataset import LabelledVolume, Triple, by_tomogram
 from ..data.target_map import TargetMap
 from .presets import DefaultPreset
 
@@ -28,7 +28,7 @@ class Batch:
         ``(b, z, y, x)`` float32 grey levels in 0..1, augmented.
     target
         ``(b, z', y', x')`` float32 Gaussians around the sub-voxel label positions, sizes divided by the network's
-        stride, see `TargetMap.in_box`.
+        stride, see `TargetMap.in_box`; of several classes ``(b, classes, z', y', x')``.
     positive
         The same shape; True near the labels.
     """
@@ -44,20 +44,20 @@ class PatchSampling:
 
     Attributes
     ----------
-    target_map
-        What they should give.
+    target_maps
+        What they should give, for each class.
     shape
         Of a patch, z, y, x in voxels of the preprocessed volume; from `patch_shape`.
     """
 
     preset: DefaultPreset
-    target_map: TargetMap
+    target_maps: Sequence[TargetMap]
     shape: Triple
 
     @property
     def stride(self) -> Triple:
         """Of the network."""
-        return self.target_map.stride
+        return self.target_maps[0].stride
 
     @property
     def grid(self) -> Triple:
@@ -82,12 +82,15 @@ def patch_shape(preset: DefaultPreset, volumes: Sequence[LabelledVolume], stride
 
 def draw_batch(volumes: Sequence[LabelledVolume], sampling: PatchSampling, rng: np.random.Generator) -> Batch:
     """Draw one batch: patches around labels and anywhere, flipped and with noise."""
-    shares = _shares(volumes, sampling.preset)
+    shares, tomograms = _shares(volumes, sampling.preset), by_tomogram(volumes)
     drawn = []
     for _ in range(sampling.preset.batch):
         volume = volumes[rng.choice(len(volumes), p=shares.volumes)]
-        drawn.append(_draw_patch(volume, 0.0 if volume.is_empty else shares.centred, sampling, rng))
+        start = _start(volume, 0.0 if volume.is_empty else shares.centred, sampling, rng)
+        drawn.append(_cut(tomograms[volume.name], start, sampling, rng))
     sections, target, positive = (np.stack(parts) for parts in zip(*drawn, strict=True))
+    if len(sampling.target_maps) == 1:
+        target, positive = target[:, 0], positive[:, 0]
     return Batch(sections, target, positive)
 
 
@@ -102,22 +105,32 @@ class _Shares:
 def _shares(volumes: Sequence[LabelledVolume], preset: DefaultPreset) -> _Shares:
     """Volumes by their labels; an empty one has as many of the patches drawn anywhere as one with labels on average.
 
-    So the share of all patches that are drawn around a label is that of the preset.
+    So the share of all patches that are drawn around a label is that of the preset. Classes have equal shares,
+    whatever the number of their labels.
     """
-    labels = np.array([len(volume.xyz) for volume in volumes], dtype=float)
+    labels, kinds = (np.array(each) for each in zip(*((len(one.xyz), one.kind) for one in volumes), strict=True))
+    of_kind = np.bincount(kinds, labels)
     empty = labels == 0
     each = (1 - preset.centred) / len(volumes)
     rest = 1 - each * empty.sum()  # 1 without empty volumes
-    return _Shares(np.where(empty, each, rest * (labels / labels.sum())), preset.centred / rest)
+    own = labels / np.maximum(of_kind[kinds], 1) / np.count_nonzero(of_kind)
+    return _Shares(np.where(empty, each, rest * own), preset.centred / rest)
 
 
-def _draw_patch(
-    volume: LabelledVolume, centred: float, sampling: PatchSampling, rng: np.random.Generator
+def _cut(
+    views: Mapping[int, LabelledVolume], start: Voxel, sampling: PatchSampling, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    start = _start(volume, centred, sampling, rng)
-    sections = volume.grey.box(start.tolist(), (start + sampling.shape).tolist())
-    target, positive = sampling.target_map.in_box(volume, start // sampling.stride, sampling.grid)
-    flip = tuple(axis for axis in range(3) if rng.random() < 0.5)
+    """A patch of a tomogram that begins at `start`, and what it should give; `views` is what each class knows of it."""
+    grey = next(iter(views.values())).grey
+    sections = grey.box(start.tolist(), (start + sampling.shape).tolist())
+    # of a class that was not looked for here nothing is known: a target of 1 that is not positive counts nowhere
+    target = np.ones((len(sampling.target_maps), *sampling.grid), np.float32)
+    positive = np.zeros(target.shape, np.bool_)
+    for kind, volume in views.items():
+        target[kind], positive[kind] = sampling.target_maps[kind].in_box(
+            volume, start // sampling.stride, sampling.grid
+        )
+    flip = tuple(axis - 3 for axis in range(3) if rng.random() < 0.5)
     scaled, target, positive = (
         np.flip(part, flip) for part in (sections.astype(np.float32) / np.float32(255), target, positive)
     )

@@ -14,6 +14,7 @@ from .base import Method
 
 def recipe_of(method: Method, data: TrainingSet) -> Recipe:
     """The recipe of a model that is about to be trained; its threshold is not known yet."""
+    threshold = Threshold(0.25, "not determined: training had not ended")
     sizes = [volume.voxel_size for volume in data.volumes if volume.voxel_size]
     return Recipe(
         architecture=method.preset.architecture,
@@ -27,7 +28,9 @@ def recipe_of(method: Method, data: TrainingSet) -> Recipe:
         scale=data.scale,
         voxel_size=sizes[0] if sizes else None,
         levels=data.levels,
-        threshold=Threshold(0.25, "not determined: training had not ended"),
-        labels={volume.name: len(volume.xyz) for volume in data.volumes},
+        threshold=threshold,
+        labels=data.labels(),
+        particle=data.particle,
+        others=data.described_others(threshold),
         versions={"milopyp": version("milopyp"), "torch": torch.__version__},
     )

@@ -21,6 +21,11 @@ class PickingNetwork(nn.Module, ABC):
 
     architecture_options: dict[str, int]
 
+    @property
+    def classes(self) -> int:
+        """Of particles, each with a heat map."""
+        return self.architecture_options.get("classes", 1)
+
     @abstractmethod
     def geometry(self) -> Geometry:
         """Halo, alignment and stride for tiles."""
