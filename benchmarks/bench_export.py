@@ -121,7 +121,7 @@ def judge(path: Path, task: Task, lists: Path) -> tuple[np.ndarray[Any, Any], fl
     [image] = read_image_list(lists / "images_test.tsv")
     truth = read_coordinate_list(lists / "coords_test.tsv")[image.name]
     model = open_model(path)
-    result = run_network(prepare(open_tomogram(image.path), model.recipe), model)
+    [result] = run_network(prepare(open_tomogram(image.path), model.recipe), model)
     found = evaluate(nms(result.candidates, model.recipe.suppression_distance), truth, task.radius)
     return result.heat, found.auprc, found.best.f1
 

@@ -141,7 +141,7 @@ def timed(folder: Path, work: dict[str, Any], opened: Callable[[], Model]) -> di
     window = [0.0, 0.0]
     model = opened()
     while len(totals) <= work["rounds"] and (len(totals) < 2 or time.perf_counter() - begin < work["seconds"]):
-        result = run_network(prepare(open_tomogram(work["tomogram"], work["order"]), model.recipe), model, flips=1)
+        [result] = run_network(prepare(open_tomogram(work["tomogram"], work["order"]), model.recipe), model, flips=1)
         totals.append(time.perf_counter() - start)
         networks.append(result.seconds["network"])
         window = [window[0] or time.time(), time.time()]

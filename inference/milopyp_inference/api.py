@@ -79,6 +79,7 @@ def pick(
     rescale: bool = False,
     flips: int | None = None,
     mask: MaskLike | None = None,
+    particle: str | None = None,
 ) -> Picks:
     """Pick one tomogram; the same picks as those of ``milopyp-infer``.
 
@@ -111,6 +112,8 @@ def pick(
     mask
         MRC file on the tomogram, or an array ``(z, y, x)`` of booleans: nothing is picked where it is not set (not
         above 0.5).
+    particle
+        The class that is wanted, of a model of several (``model.recipe.classes``).
 
     Returns
     -------
@@ -128,9 +131,11 @@ def pick(
     _require("margin", margin, lambda value: 0 <= value < np.inf, "Angstrom, 0 or more")
     _require_seen(contrast, flips)
     opened, volume = _opened(model), _checked(tomogram, order, voxel_size)
+    kind = _kind_of(particle, opened)
+    recipe = opened.recipe.classes[kind]
     selection = Selection(
-        threshold=opened.recipe.threshold.score if threshold is None else threshold,
-        distance=opened.recipe.suppression_distance if distance is None else distance,
+        threshold=recipe.threshold.score if threshold is None else threshold,
+        distance=recipe.suppression_distance if distance is None else distance,
         limit=limit,
         margin=margin,
     )
@@ -139,7 +144,7 @@ def pick(
     prepared = prepare(volume, opened.recipe, contrast, rescale, kept, threads=opened.threads)
     if distance is None:
         selection = replace(selection, distance=selection.distance / prepared.rescaled)
-    return select_picks(run_network(prepared, opened, flips).candidates, selection, volume.frame)
+    return select_picks(run_network(prepared, opened, flips)[kind].candidates, selection, volume.frame)
 
 
 def heat_map(
@@ -156,8 +161,9 @@ def heat_map(
 
     Returns
     -------
-    ``(z, y, x)`` float32, 0..1, on a temporary file. One of its voxels covers ``model.recipe.voxel_per_output``
-    ``(z, y, x)`` voxels of the tomogram; with `rescale`, of the tomogram as it is resampled.
+    ``(z, y, x)`` float32, 0..1, on a temporary file; of several classes ``(classes, z, y, x)``. One of its voxels
+    covers ``model.recipe.voxel_per_output`` ``(z, y, x)`` voxels of the tomogram; with `rescale`, of the tomogram as it
+    is resampled.
     """
     _require_seen(contrast, flips)
     opened = _opened(model)
@@ -170,6 +176,16 @@ def _checked(value: TomogramLike, order: str, voxel_size: float | None) -> Tomog
     tomogram = as_tomogram(value, order, voxel_size)
     refuse_unequal_voxels(tomogram)
     return tomogram
+
+
+def _kind_of(particle: str | None, model: Model) -> int:
+    """The number of a class."""
+    names = [one.particle for one in model.recipe.classes]
+    if particle is None and len(names) == 1:
+        return 0
+    known = f"one of {', '.join(names)}, which {model.path.name} finds"
+    _require("particle", particle, lambda value: value in names, known)
+    return names.index(str(particle))
 
 
 def _opened(model: ModelLike) -> Model:

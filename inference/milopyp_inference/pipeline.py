@@ -1,4 +1,4 @@
-"""One tomogram: grey levels, heat map, candidates."""
+"""One tomogram: grey levels, and heat map and candidates of each class."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from milopyp_shared.preprocessing import Contrast, PreprocessedVolume, grey_leve
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.resample import ResampledTomogram, resampled, scale_to
 from milopyp_shared.scratch_array import scratch_array
-from milopyp_shared.tiles import Piece, Read, Shape, heat_map_shape
+from milopyp_shared.tiles import Piece, Read, Shape, by_class, heat_map_shape
 from milopyp_shared.tomogram import Tomogram, TomogramHeader
 from milopyp_shared.tta import averaged_heat_map
 
@@ -47,7 +47,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Result:
-    """What the network says of one tomogram.
+    """What the network says of one tomogram and one class of particles.
 
     Attributes
     ----------
@@ -113,17 +113,24 @@ def run_network(
     model: Model,
     flips: int | None = None,
     progress: Callable[[float], None] = lambda done: None,
-) -> Result:
-    """Heat map and candidates of one tomogram; parameters and errors are those of `make_heat_map`."""
+) -> list[Result]:
+    """Heat map and candidates of one tomogram for each class; parameters and errors are those of `make_heat_map`."""
     heat, seconds = make_heat_map(prepared, model, flips, progress)
     start = time.perf_counter()
-    candidates = find_candidates(heat, model.recipe.voxel_per_output)
+    heats = by_class(heat)
+    found = [_candidates(own, prepared, model.recipe) for own in heats]
+    seconds |= {"peaks": time.perf_counter() - start}
+    return [Result(own, candidates, seconds) for own, candidates in zip(heats, found, strict=True)]
+
+
+def _candidates(heat: NDArray[np.float32], prepared: Prepared, recipe: Recipe) -> Picks:
+    candidates = find_candidates(heat, recipe.voxel_per_output)
     if prepared.rescaled != 1.0:
         training_like = ResampledTomogram(prepared.tomogram, prepared.rescaled)
         candidates = replace(candidates, xyz=training_like.back(candidates.xyz))
     if prepared.mask is not None:
         candidates = candidates[prepared.mask.keeps(candidates.xyz)]
-    return Result(heat, candidates, seconds | {"peaks": time.perf_counter() - start})
+    return candidates
 
 
 def make_heat_map(
@@ -132,7 +139,7 @@ def make_heat_map(
     flips: int | None = None,
     progress: Callable[[float], None] = lambda done: None,
 ) -> tuple[NDArray[np.float32], dict[str, float]]:
-    """Heat map of one tomogram, and the seconds of each stage until then.
+    """Heat map of one tomogram, of several classes behind an axis of them, and the seconds of each stage until then.
 
     Parameters
     ----------
@@ -151,7 +158,7 @@ def make_heat_map(
     grey = prepared.grey
     flips = flips or model.recipe.flips
     start = time.perf_counter()
-    heat = scratch_array(heat_map_shape(grey.shape, model.recipe.geometry))
+    heat = scratch_array(heat_map_shape(grey.shape, model.recipe.geometry, len(model.recipe.classes)))
     done, in_network = 0, 0.0
 
     def run(read: Read, shape: Shape) -> Iterator[Piece]:

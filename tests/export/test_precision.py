@@ -59,7 +59,8 @@ def files(detector: Path, tomograms: Path, tmp_path_factory: pytest.TempPathFact
 
 def picks_of(path: Path, tomogram: Path) -> Picks:
     model = open_model(path, Machine(threads=1))
-    candidates = run_network(prepare(open_tomogram(tomogram), model.recipe), model).candidates
+    [result] = run_network(prepare(open_tomogram(tomogram), model.recipe), model)
+    candidates = result.candidates
     return above_threshold(nms(candidates, model.recipe.suppression_distance), model.recipe.threshold.score)
 
 

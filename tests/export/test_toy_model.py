@@ -75,7 +75,8 @@ def test_it_finds_the_particles_of_a_clean_phantom_and_nothing_else(seed: int, t
     phantom = clean_phantom(seed)
     tomogram = open_tomogram(write_tomogram(tmp_path / "a.mrc", phantom.volume))
     model = open_model(TOY, Machine(threads=1))
-    candidates = run_network(prepare(tomogram, model.recipe), model).candidates
+    [result] = run_network(prepare(tomogram, model.recipe), model)
+    candidates = result.candidates
     picks = above_threshold(nms(candidates, model.recipe.suppression_distance), model.recipe.threshold.score)
     result = evaluate(picks, phantom.particles_xyz, DIAMETER / 2)
     assert (result.n_hits, result.n_picks) == (10, 10)

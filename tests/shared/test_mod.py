@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from milopyp_shared.errors import InputError
-from milopyp_shared.formats.mod import model_points, model_scores, read_mod, to_voxel_index, write_mod
+from milopyp_shared.formats.mod import (
+    PointObject,
+    model_points,
+    model_scores,
+    read_mod,
+    to_voxel_index,
+    write_mod,
+    write_objects,
+)
 from milopyp_shared.imod_header import Placement
 from toys import placed
 
@@ -334,3 +342,28 @@ def test_values_that_cannot_be_written(tmp_path: Path, xyz, options, message: st
     with pytest.raises(InputError, match=message):
         write_mod(tmp_path / "picks.mod", xyz, radius=5, size_xyz=SIZE, **options)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_model_of_several_classes_has_an_object_for_each(tmp_path: Path) -> None:
+    """Name, colour, size and scores of each, as an independent reader has them."""
+    ribosomes, none = np.array([[1.0, 2.0, 3.0], [4.5, 5.0, 6.0]]), np.empty((0, 3))
+    path = tmp_path / "two.mod"
+    write_objects(
+        path,
+        [
+            PointObject(ribosomes, [0.2, 0.9], 12.0, "ribosome", (0.9, 0.6, 0.0)),
+            PointObject(none, none[:, 0], 8.0, "proteasome", (0.3, 0.7, 0.9)),
+        ],
+        size_xyz=(20, 20, 20),
+        name="classes",
+    )
+    model = imodmodel.ImodModel.from_file(path)
+    assert [item.header.name for item in model.objects] == ["ribosome", "proteasome"]
+    assert [item.header.pdrawsize for item in model.objects] == [12, 8]
+    colours = [(item.header.red, item.header.green, item.header.blue) for item in model.objects]
+    np.testing.assert_allclose(colours, [(0.9, 0.6, 0.0), (0.3, 0.7, 0.9)], atol=1e-6)
+    first = np.concatenate([contour.points for contour in model.objects[0].contours])
+    np.testing.assert_allclose(first - [0.5, 0.5, 0], ribosomes[::-1])
+    again = read_mod(path)
+    assert [len(item.contours) for item in again.objects] == [2, 0]
+    np.testing.assert_allclose(model_scores(again, 0), [0.9, 0.2], atol=1e-6)

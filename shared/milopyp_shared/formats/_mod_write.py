@@ -1,9 +1,10 @@
-"""Writing picks as an IMOD model; public as `milopyp_shared.formats.mod.write_mod`."""
+"""Writing picks as an IMOD model; public in `milopyp_shared.formats.mod`."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,32 @@ from ._mod_layout import (
 )
 
 
+GREEN = (0.0, 1.0, 0.0)
+
+
+@dataclass(frozen=True)
+class PointObject:
+    """An object of a model, for one class of particles.
+
+    Attributes
+    ----------
+    points
+        ``(n, 3)`` voxel indices in the volume file's axis order, fastest axis first; n can be 0.
+    scores
+        ``(n,)`` or None.
+    radius
+        Of its spheres, voxels; rounded, at least 1 (the format holds whole numbers).
+    colour
+        Red, green and blue, 0..1.
+    """
+
+    points: ArrayLike
+    scores: ArrayLike | None
+    radius: float
+    name: str = "milopyp"
+    colour: tuple[float, float, float] = GREEN
+
+
 def write_mod(
     path: str | Path,
     points_ijk: ArrayLike,
@@ -47,20 +74,27 @@ def write_mod(
     placement: Placement | None = None,
     name: str = "milopyp",
 ) -> None:
-    """Write picks as an IMOD model: one point per contour, best score first.
+    """`write_objects` of one object, that has the model's name."""
+    one = PointObject(points_ijk, scores, radius, name)
+    write_objects(path, [one], size_xyz=size_xyz, placement=placement, name=name)
 
-    With `scores` 3dmod hides points below its *Black level* slider, and Bead Fixer can delete them (stored values:
-    IMOD's istore.h and imodfindbeads). The same arguments give the same bytes.
+
+def write_objects(
+    path: str | Path,
+    objects: Sequence[PointObject],
+    *,
+    size_xyz: Sequence[int],
+    placement: Placement | None = None,
+    name: str = "milopyp",
+) -> None:
+    """Write picks as an IMOD model: an object for each class, one point per contour, best score first.
+
+    With scores 3dmod hides points of the object below its *Black level* slider, and Bead Fixer can delete them (stored
+    values: IMOD's istore.h and imodfindbeads). The same arguments give the same bytes. Rows of the points are the
+    file's, whatever IMOD takes as the first one.
 
     Parameters
     ----------
-    points_ijk
-        ``(n, 3)`` voxel indices in the volume file's axis order, fastest axis first; n can be 0. Its rows are the
-        file's, whatever IMOD takes as the first one.
-    scores
-        ``(n,)`` or None.
-    radius
-        Sphere radius, voxels; rounded, at least 1 (the format holds whole numbers).
     size_xyz
         Size of the volume, voxels, file-axis order.
     placement
@@ -68,55 +102,62 @@ def write_mod(
         says no voxel size or no usable origin, the transform is left out: then 3dmod takes the model as drawn on
         whatever volume is open.
     name
-        Name of the model and its object.
+        Name of the model.
 
     Raises
     ------
     InputError
         Points or scores are not finite or do not fit together, or the file cannot be written.
     """
-    points = np.asarray(points_ijk, dtype=np.float64)
-    points = points.reshape(-1, 3) if points.size == 0 else points
-    if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
-        raise InputError(f"points of shape {points.shape} cannot be written", where=path, expected="finite (n, 3)")
-    values = None if scores is None else np.asarray(scores, dtype=np.float64)
-    if values is not None:
-        if values.shape != (len(points),) or not np.isfinite(values).all():
-            raise InputError(f"scores of shape {values.shape} cannot be written", where=path, expected="finite (n,)")
-        best_first = np.argsort(-values, kind="stable")
-        points, values = points[best_first], values[best_first]
     sizes = [int(size) for size in size_xyz]
     placement = placement or UNSAID
+    written = b"".join(_object(one, placement, sizes, path) for one in objects)
     pixel, reference = placement.voxel_size, _reference(placement, path)
-    points = in_rows_of(points, placement, sizes)
-
-    has_scores = values is not None and len(values) > 0
     nm, units = (1.0, 0) if pixel is None else (pixel[0] / 10, UNIT_NM)
-    label = name.encode("ascii", "replace")
     with atomic_write(path) as part, part.open("wb") as file:
         file.write(MAGIC)
         # drawn, movie mode, contrast 0..255, no offset, scale 1, object 0, no current contour or point, resolution 3
         view = (1, 2, 0, 255, 0, 0, 0, 1, 1, 1, 0, -1, -1, 3, 128, nm, units, 0, 0, 0, 0)
         model_flags = WRITTEN | (FILE_TRANSLATION_STORED if reference else 0)
         model_flags |= ROTATION_STORED if reference and placement.rotation else 0
-        file.write(HEADER.pack(label[:127], *sizes, 1, model_flags, *view))
-        flags = OPEN | (USE_VALUE if has_scores else 0)
-        # drawn, green, radius; symbol none of size 3, lines of width 1, opaque; no mesh, no surface
-        looks = (0, 1, 0.0, 1.0, 0.0, max(1, round(radius)), 1, 3, 1, 1, 0, 0, 0, 0, 0, 0)
-        file.write(b"OBJT" + OBJECT.pack(label[:63], bytes(64), len(points), flags, *looks))
-        contours = np.zeros(len(points), CONTOURS)
-        contours["id"], contours["psize"] = b"CONT", 1
-        contours["xyz"] = points + CENTRE
-        file.write(contours.tobytes())
-        # IMOD's default material, then the levels between which scores are shown
-        material = (102, 255, 127, 4, 0, 0, 0, 0, 0, 0, 255, SKIP_LOW | CONSTANT_COLOUR if has_scores else 0, 0)
-        file.write(b"IMAT" + LENGTH.pack(IMAT.size) + IMAT.pack(*material))
-        if values is not None and has_scores:
-            store = _stored_scores(values)
-            file.write(b"OBST" + LENGTH.pack(len(store)) + store)
+        file.write(HEADER.pack(_label(name)[:127], *sizes, len(objects), model_flags, *view))
+        file.write(written)
         if reference:
             file.write(b"MINX" + LENGTH.pack(MINX.size) + MINX.pack(*reference, *reference))
         file.write(b"IEOF")
+
+
+def _label(name: str) -> bytes:
+    return name.encode("ascii", "replace")
+
+
+def _object(one: PointObject, placement: Placement, sizes: list[int], path: str | Path) -> bytes:
+    """The chunks of an object."""
+    points = np.asarray(one.points, dtype=np.float64)
+    points = points.reshape(-1, 3) if points.size == 0 else points
+    if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
+        raise InputError(f"points of shape {points.shape} cannot be written", where=path, expected="finite (n, 3)")
+    values = None if one.scores is None else np.asarray(one.scores, dtype=np.float64)
+    if values is not None:
+        if values.shape != (len(points),) or not np.isfinite(values).all():
+            raise InputError(f"scores of shape {values.shape} cannot be written", where=path, expected="finite (n,)")
+        best_first = np.argsort(-values, kind="stable")
+        points, values = points[best_first], values[best_first]
+    has_scores = values is not None and len(values) > 0
+    flags = OPEN | (USE_VALUE if has_scores else 0)
+    # drawn, colour, radius; symbol none of size 3, lines of width 1, opaque; no mesh, no surface
+    looks = (0, 1, *one.colour, max(1, round(one.radius)), 1, 3, 1, 1, 0, 0, 0, 0, 0, 0)
+    head = b"OBJT" + OBJECT.pack(_label(one.name)[:63], bytes(64), len(points), flags, *looks)
+    contours = np.zeros(len(points), CONTOURS)
+    contours["id"], contours["psize"] = b"CONT", 1
+    contours["xyz"] = in_rows_of(points, placement, sizes) + CENTRE
+    # IMOD's default material, then the levels between which scores are shown
+    material = (102, 255, 127, 4, 0, 0, 0, 0, 0, 0, 255, SKIP_LOW | CONSTANT_COLOUR if has_scores else 0, 0)
+    chunks = head + contours.tobytes() + b"IMAT" + LENGTH.pack(IMAT.size) + IMAT.pack(*material)
+    if values is None or not has_scores:
+        return chunks
+    store = _stored_scores(values)
+    return chunks + b"OBST" + LENGTH.pack(len(store)) + store
 
 
 def _reference(placement: Placement, path: str | Path) -> tuple[float, ...] | None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ._mod_frame import CENTRE, from_model, to_model, to_voxel_index
 from ._mod_read import ImodContour, ImodModel, ImodObject, Minx, read_mod
-from ._mod_write import write_mod
+from ._mod_write import PointObject, write_mod, write_objects
 
 __all__ = [
     "CENTRE",
@@ -24,6 +24,7 @@ __all__ = [
     "ImodModel",
     "ImodObject",
     "Minx",
+    "PointObject",
     "from_model",
     "model_points",
     "model_scores",
@@ -31,6 +32,7 @@ __all__ = [
     "to_model",
     "to_voxel_index",
     "write_mod",
+    "write_objects",
 ]
 
 Floats = NDArray[np.float64]
