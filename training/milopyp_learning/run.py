@@ -50,7 +50,8 @@ def learn(data: TrainingSet, network: FeatureNetwork, files: Files, console: Con
     recipe = recipe_of(network, data)
     heads, classes = [], []
     for kind, one in enumerate(recipe.classes):
-        own = [each for each in known if each.volume.kind == kind]
+        # each class is learned as if it were the only one
+        own = [Known(replace(each.volume, kind=0), each.features) for each in known if each.volume.kind == kind]
         agreement = agreement_of(own, recipe.geometry.stride)
         if agreement is not None and (doubt := agreement.warning()):
             console.warn(f"{one.particle}: {doubt}" if one.particle else doubt)
