@@ -105,6 +105,16 @@ PUBLISHED = "As the published program picks (with --published only)"
     help="MRC mask of all tomograms, or a folder of NAME_mask.mrc: nothing is picked outside (0).",
 )  # fmt: skip
 @option(
+    "--mask-distance", metavar="FROM:TO", group="Picks",
+    help="Angstrom from the surface of --mask, a membrane or an organelle, that picks lie at (0:150), below 0 inside "
+    "it; in place of picks inside it. Written into NAME.candidates.csv.",
+)  # fmt: skip
+@option(
+    "--normals", is_flag=True, group="Picks",
+    help="With --mask-distance: orient picks along the normal of that surface, pointing from it to them, turned about "
+    "it at random. Written as Euler angles where a format has them.",
+)  # fmt: skip
+@option(
     "--contrast",
     type=click.Choice(["dark", "bright"]),
     group="Tomograms",
@@ -171,6 +181,7 @@ def infer_command(inputs: tuple[str, ...], **given: Any) -> int:
       milopyp-infer tomograms/*.mrc --model ribosome.onnx --out picks
       milopyp-infer test_imgs.txt --model ribosome.onnx --out picks --out-thresh 0.3 --with-score
       milopyp-infer series/*/tomogram.mrc --model ribosome.onnx --out picks --name-from parent
+      milopyp-infer tomograms/*.mrc --model ribosome.onnx --mask membranes --mask-distance 0:150 --normals
       milopyp-infer test_imgs.txt --model ribosome.onnx --out picks --workers 2 --summary picks.csv
       milopyp-infer tomograms/*.mrc --model ribosome.onnx --out picks --dry-run
       milopyp-infer test_imgs.txt --model ribosome.onnx --out picks --slurm --slurm-cpus 4 --dry-run

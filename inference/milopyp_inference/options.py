@@ -47,6 +47,8 @@ class InferOptions:
     level: int | None = None
     rescale: bool = False
     mask: Path | None = None
+    mask_distance: str | None = None
+    normals: bool = False
     contrast: Contrast | None = None
     # picks
     out_thresh: str | None = None

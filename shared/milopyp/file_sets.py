@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from milopyp_shared.atomic import write_text
 from milopyp_shared.errors import InputError
 from milopyp_shared.formats import conventions, star
+from milopyp_shared.formats.candidates import measured_cells
 from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.dynamo import write_doc
 from milopyp_shared.formats.registry import check_names
@@ -168,12 +169,16 @@ def _copick(of: FileSet) -> Plan:
 def _csv(of: FileSet) -> Plan:
     """One table for spreadsheets and programs of one's own."""
     text = io.StringIO()
+    measured = list(dict.fromkeys(name for picks, _ in of.tomograms for name in measured_cells(picks)))
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["tomogram", "x", "y", "z", "score", *(["class"] if of.classes else [])])
+    rows.writerow(["tomogram", "x", "y", "z", "score", *measured, *(["class"] if of.classes else [])])
     for picks, own in of.tomograms:
         more = [of.classes[(own.class_number or 1) - 1]] if of.classes else []
-        for point, score in zip(picks.xyz.tolist(), picks.score.tolist(), strict=True):
-            rows.writerow([own.label, *(fixed(value, 3) for value in point), fixed(score, _DECIMALS), *more])
+        cells = measured_cells(picks)
+        columns = [cells.get(name, [""] * len(picks)) for name in measured]
+        for index, (point, score) in enumerate(zip(picks.xyz.tolist(), picks.score.tolist(), strict=True)):
+            found = [column[index] for column in columns]
+            rows.writerow([own.label, *(fixed(value, 3) for value in point), fixed(score, _DECIMALS), *found, *more])
     return {"particles.csv": partial(write_text, text=text.getvalue())}
 
 

@@ -18,14 +18,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-RELION, DYNAMO = "ZYZ", "zxz"  # of the inverse of R; capitals are turns about the turned axes
+Convention: TypeAlias = Literal["ZYZ", "zxz"]  # of the inverse of R; capitals are turns about the turned axes
+RELION: Convention = "ZYZ"
+DYNAMO: Convention = "zxz"
 
 
 def matrices(angles: Floats) -> Floats:
@@ -39,7 +41,7 @@ def matrices(angles: Floats) -> Floats:
     return result
 
 
-def angles_of(rotations: Floats, convention: str) -> Floats:
+def angles_of(rotations: Floats, convention: Convention) -> Floats:
     """Matrices R, ``(n, 3, 3)``, as angles ``(n, 3)`` of `RELION` or `DYNAMO`; tilt is 0..180."""
     from scipy.spatial.transform import Rotation
 
@@ -65,12 +67,13 @@ def in_axes(angles: Floats, places: Sequence[int], signs: Sequence[float] = (1.0
 
     Axes that mirror make no rotation of one: then the particle's z axis is as mirrored, and its x axis the other way.
     """
-    turned = matrices(angles)[:, list(places)] * np.array(signs)[:, None]
-    turned[..., 0] *= np.where(np.linalg.det(turned) < 0, -1.0, 1.0)[:, None]
+    turned: Floats = matrices(angles)[:, list(places)] * np.array(signs)[:, None]
+    mirrored = np.asarray(np.linalg.det(turned) < 0)
+    turned[mirrored, :, 0] *= -1
     return turned
 
 
-def filled(rotations: NDArray[Any]) -> Floats:
+def filled(rotations: Floats) -> Floats:
     """Matrices with no turn where there is no orientation, for files that have no other way to say so."""
     none = np.isnan(rotations).any(axis=(1, 2))
     return np.where(none[:, None, None], np.eye(3), rotations)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,6 @@ from ..textfile import read_lines
 from ._json import location, number, parse, read_json
 
 ANGSTROM = "angstrom"
-_IDENTITY = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
-
 Floats = NDArray[np.float64]
 
 
@@ -77,18 +76,30 @@ def read_by_run(path: str | Path) -> dict[str | None, CopickPicks]:
     return {picks.run_name if len(picks.angstrom) else None: picks}
 
 
-def write_copick(
-    path: str | Path, angstrom: Floats, score: Floats, voxel_spacing: float, *, run_name: str, object_name: str
-) -> None:
-    """Write ``(n, 3)`` Angstrom and ``(n,)`` scores as picks of ``milopyp``, session ``1``, without orientations."""
+@dataclass(frozen=True, eq=False)
+class Written:
+    """What a file has: ``(n, 3)`` Angstrom, ``(n,)`` scores, and ``(n, 3, 3)`` matrices from particle to tomogram."""
+
+    angstrom: Floats
+    score: Floats
+    rotations: Floats | None = None
+
+
+def write_copick(path: str | Path, picks: Written, voxel_spacing: float, *, run_name: str, object_name: str) -> None:
+    """Write picks of ``milopyp``, session ``1``; `transformation_` turns and does not shift."""
+    turned = np.tile(np.eye(4), (len(picks.score), 1, 1))
+    if picks.rotations is not None:
+        turned[:, :3, :3] = picks.rotations.round(6)
     points = [
         {
             "location": dict(zip("xyz", point, strict=True)),
-            "transformation_": _IDENTITY,
+            "transformation_": matrix,
             "instance_id": 0,
             "score": value,
         }
-        for point, value in zip(angstrom.round(4).tolist(), score.tolist(), strict=True)
+        for point, matrix, value in zip(
+            picks.angstrom.round(4).tolist(), turned.tolist(), picks.score.tolist(), strict=True
+        )
     ]
     content = {
         "pickable_object_name": object_name,
@@ -98,7 +109,7 @@ def write_copick(
         "voxel_spacing": voxel_spacing,
         "unit": ANGSTROM,
         "points": points,
-        "trust_orientation": False,
+        "trust_orientation": picks.rotations is not None,
     }
     write_text(path, json.dumps(content, indent=1) + "\n")
 
@@ -119,7 +130,14 @@ def read_ndjson(path: str | Path) -> Floats:
     return np.array(rows, dtype=np.float64).reshape(-1, 3)
 
 
-def write_ndjson(path: str | Path, voxels: Floats) -> None:
-    """Write ``(n, 3)`` voxels as points, four decimals; the format has no place for scores."""
-    points = [{"type": "point", "location": dict(zip("xyz", row, strict=True))} for row in voxels.round(4).tolist()]
+def write_ndjson(path: str | Path, voxels: Floats, rotations: Floats | None = None) -> None:
+    """Write ``(n, 3)`` voxels as points, with `rotations` as oriented ones; the format has no place for scores."""
+    places = [{"location": dict(zip("xyz", row, strict=True))} for row in voxels.round(4).tolist()]
+    points: list[dict[str, Any]] = [{"type": "point", **own} for own in places]
+    if rotations is not None:
+        matrices = rotations.round(6).tolist()
+        points = [
+            {"type": "orientedPoint", **own, "xyz_rotation_matrix": matrix}
+            for own, matrix in zip(places, matrices, strict=True)
+        ]
     write_text(path, "".join(json.dumps(point) + "\n" for point in points))
