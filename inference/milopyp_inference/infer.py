@@ -12,6 +12,7 @@ from milopyp_shared.formats.registry import DYNAMO
 from milopyp_shared.levels import at_levels
 from milopyp_shared.lists import ImageEntry, check_image_name
 from milopyp_shared.masks import find_masks
+from milopyp_shared.names import listed
 from milopyp_shared.overwrite import refuse_others
 from milopyp_shared.wording import counted
 from milopyp_shared.written_names import Naming
@@ -199,7 +200,9 @@ def _at_levels(request: Request, images: Images, voxel_size: float | None) -> Im
 def _check_whole_list(run: PickingRun, request: Request, images: Images) -> None:
     options = request.options
     if options.mask is not None:
-        find_masks(options.mask, images.everything, request.console.say)
+        masks = find_masks(options.mask, images.everything, request.console.say)
+        if options.mask_distance is not None and (without := {own.name for own in images.everything} - masks.keys()):
+            request.console.say(f"without distances from a mask: {listed(sorted(without))}")
     check_names(run, images.everything)
     if not options.overwrite:
         refuse_foreign_picks(run, images.own)

@@ -68,12 +68,11 @@ def in_axes(angles: Floats, places: Sequence[int], signs: Sequence[float] = (1.0
     Axes that mirror make no rotation of one: then the particle's z axis is as mirrored, and its x axis the other way.
     """
     turned: Floats = matrices(angles)[:, list(places)] * np.array(signs)[:, None]
-    mirrored = np.asarray(np.linalg.det(turned) < 0)
-    turned[mirrored, :, 0] *= -1
+    if np.linalg.det(np.eye(3)[list(places)] * np.array(signs)[:, None]) < 0:
+        turned[..., 0] *= -1
     return turned
 
 
 def filled(rotations: Floats) -> Floats:
     """Matrices with no turn where there is no orientation, for files that have no other way to say so."""
-    none = np.isnan(rotations).any(axis=(1, 2))
-    return np.where(none[:, None, None], np.eye(3), rotations)
+    return np.where(np.isnan(rotations).any(axis=(1, 2), keepdims=True), np.eye(3), rotations)

@@ -60,7 +60,8 @@ def signed_distances(mask: Mask, xyz: Floats, reach: float) -> Floats:
         high = np.maximum(np.ceil(zyx[chosen].max(axis=0) + limit).astype(int) + 1, 0)
         points = _surface(np.asarray(mask.zyx[tuple(map(slice, low, high))]))
         if len(points):
-            found[chosen] = cKDTree(points + low).query(zyx[chosen], distance_upper_bound=limit)[0]
+            tree = cKDTree(points + low, balanced_tree=False, compact_nodes=False)  # built once, asked a little
+            found[chosen] = tree.query(zyx[chosen], distance_upper_bound=limit)[0]
     return found * mask.binning * np.where(mask.keeps(xyz), -1.0, 1.0)
 
 

@@ -23,7 +23,6 @@ from ..lists import SCORE, read_pick_list, read_scored_list, write_coordinate_li
 from ..names import bare, only
 from ..picks import NO_SCORE, Picks
 from ..textfile import fixed
-from ..wording import counted
 from . import copick, dynamo, eman, mod, spreadsheet, star, text
 from .candidates import write_candidates
 from .classes import of_class
@@ -62,27 +61,24 @@ def _columns(picks: Picks, context: FormatContext) -> Floats:
     return axes.xyz_to_columns(picks.xyz, context.order or "xyz")
 
 
-def _rotations(tomograms: Tomograms, path: Path) -> list[Floats | None]:
+def _rotations(tomograms: Tomograms) -> list[Floats | None]:
     """Of each tomogram matrices ``(n, 3, 3)`` along the axes of its file; all None where no pick has an orientation.
 
-    Those without one among others are not turned, and said.
+    Those without one among others are not turned.
     """
     if all(picks.angles is None for picks, _ in tomograms):
         return [None] * len(tomograms)
-    found, without = [], 0
+    found: list[Floats | None] = []
     for picks, context in tomograms:
         angles = np.full((len(picks), 3), np.nan) if picks.angles is None else picks.angles
-        without += int(np.isnan(angles).any(axis=1).sum())
         places = ["xyz".index(letter) for letter in context.order or "xyz"]
         found.append(orientations.filled(orientations.in_axes(angles, places)))
-    if without:
-        _warn(f"{path.name}: {counted(without, 'pick')} without an orientation: angles of 0 stand for none")
-    return list(found)
+    return found
 
 
-def _angles(tomograms: Tomograms, path: Path, convention: orientations.Convention) -> list[Floats | None]:
+def _angles(tomograms: Tomograms, convention: orientations.Convention) -> list[Floats | None]:
     """As `_rotations`, in Euler angles ``(n, 3)``."""
-    return [None if own is None else orientations.angles_of(own, convention) for own in _rotations(tomograms, path)]
+    return [None if own is None else orientations.angles_of(own, convention) for own in _rotations(tomograms)]
 
 
 def _centre(context: FormatContext, where: Path) -> Floats:
@@ -218,7 +214,7 @@ def _write_star(
     path: Path, tomograms: Tomograms, numbers: Callable[[Picks, FormatContext, Path], Floats], **table: Any
 ) -> None:
     rows = []
-    for (picks, context), angles in zip(tomograms, _angles(tomograms, path, orientations.RELION), strict=True):
+    for (picks, context), angles in zip(tomograms, _angles(tomograms, orientations.RELION), strict=True):
         said = {star.CLASS: context.class_number, star.OPTICS_GROUP: context.optics_group}
         known = {label: number for label, number in said.items() if number is not None}
         rows.append(star.Written(context.label, numbers(picks, context, path), picks.score, known, angles))
@@ -276,7 +272,7 @@ def write_tbl(path: Path, picks: Picks, context: FormatContext) -> None:
 def write_tables(path: Path, tomograms: Tomograms) -> None:
     """As `write_tbl`, of several tomograms: the number of each is in its context."""
     rows = []
-    for (picks, context), angles in zip(tomograms, _angles(tomograms, path, orientations.DYNAMO), strict=True):
+    for (picks, context), angles in zip(tomograms, _angles(tomograms, orientations.DYNAMO), strict=True):
         voxels = _binned(picks, context, path) + context.dynamo_zero
         number = 1 if context.dynamo_tomogram is None else context.dynamo_tomogram
         rows.append(dynamo.Written(voxels, picks.score, number, context.class_number or 0, angles))
@@ -302,7 +298,7 @@ def write_copick(path: Path, picks: Picks, context: FormatContext) -> None:
     voxel_size = context.voxel_sizes(path)
     angstrom = _columns(picks, context) * voxel_size
     spacing = float(np.median(voxel_size))  # the format holds one, which says which volume is meant
-    (rotations,) = _rotations([(picks, context)], path)
+    (rotations,) = _rotations([(picks, context)])
     copick.write_copick(
         path, copick.Written(angstrom, picks.score, rotations), spacing,
         run_name=context.label, object_name=context.particle,
@@ -316,7 +312,7 @@ def read_ndjson(path: Path, context: FormatContext) -> Picks:
 
 def write_ndjson(path: Path, picks: Picks, context: FormatContext) -> None:
     """As `read_ndjson`; scores are lost."""
-    (rotations,) = _rotations([(picks, context)], path)
+    (rotations,) = _rotations([(picks, context)])
     copick.write_ndjson(path, _columns(picks, context) * context.binning, rotations)
 
 
