@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 BLOCK = 128  # voxels of the mask: places that are looked at together
 FEWEST_VOXELS = 2.0  # of the mask, over which a normal is taken: its surface is made of steps
-UNSURE = 0.3  # of the slope that a distance has: below it, either side is as near
+UNSURE = 0.1  # of the slope that a distance has: below it, either side is as near
 _AROUND = np.array([step for step in product((-1.0, 0.0, 1.0), repeat=3) if any(step)])
 _AROUND /= np.linalg.norm(_AROUND, axis=1, keepdims=True)  # 26 directions, of which the mean of u u' is a third
 

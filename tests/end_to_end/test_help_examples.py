@@ -34,6 +34,7 @@ from running import PROGRAMS, run_line
 from specimens import lopsided
 from toy_checkpoint import save_toy
 from toys import TOY, clean_phantom, write_tomogram
+from vesicles import vesicle
 
 NEEDS_A_GPU = {"engines build"}
 QUICKER = {
@@ -202,6 +203,7 @@ def for_picking() -> None:
     for path in ("tomograms/a.mrc", "series/TS_01/tomogram.mrc"):
         tomogram(path)
     Path("test_imgs.txt").write_text("image_name rec_path\na tomograms/a.mrc\n")
+    write_tomogram(Path("membranes/a_mask.mrc"), vesicle((24, 80, 96), np.array([48.0, 40.0, 12.0]), 20.0, 2.0))
     shutil.copy(TOY, "ribosome.onnx")
 
 
