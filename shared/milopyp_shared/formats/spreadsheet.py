@@ -133,7 +133,13 @@ def _coordinates(names: Sequence[str], path: str | Path) -> tuple[str, str, str]
             expected="axis-0, axis-1 and axis-2: a layer of points in three dimensions",
         )  # fmt: skip
     strange = [] if axes else [name for name in names if name not in {*_XYZ, *_MEASURED, *_IDLE}]
-    if strange or any(names.count(name) != 1 for name in wanted) or any(names.count(own) > 1 for own in _MEASURED):
+    some_angles = {*_ANGLES} & {*names}
+    if (
+        strange
+        or some_angles not in (set(), {*_ANGLES})
+        or any(names.count(name) != 1 for name in wanted)
+        or any(names.count(own) > 1 for own in _MEASURED)
+    ):
         raise _no_points(f"columns {', '.join(names)}"[:200], path)
     return wanted
 
