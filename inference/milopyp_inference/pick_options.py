@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from milopyp_shared.axes import NO_TURN
-from milopyp_shared.commandline import spelled
+from milopyp_shared.commandline import ANGSTROM, spelled
 from milopyp_shared.errors import UsageError
 
 if TYPE_CHECKING:  # the help must not pay for what these modules load
@@ -74,8 +75,6 @@ def mask_distance(options: InferOptions) -> tuple[float, float] | None:
                 remedy="Say how far from the mask's surface picks may lie, such as --mask-distance 0:150.",
             )  # fmt: skip
         return None
-    from .decode.membrane import parse_range
-
     found = parse_range(options.mask_distance)
     if options.mask is None:
         raise UsageError(
@@ -101,6 +100,26 @@ def parse_threshold(text: str) -> float | None:
     if not 0.0 <= value <= 1.0:
         raise UsageError(f"{text}", where="--out-thresh", expected="a score from 0 to 1, or auto")
     return value
+
+
+def parse_range(text: str) -> tuple[float, float]:
+    """Angstrom from a surface: ``0:150`` or ``-40A:150A``.
+
+    Raises
+    ------
+    UsageError
+        Not two numbers with a colon between them, the smaller one first.
+    """
+    try:
+        nearest, farthest = (float(part.strip().rstrip("".join(ANGSTROM))) for part in text.split(":"))
+    except ValueError:
+        nearest, farthest = math.inf, -math.inf
+    if not (-math.inf < nearest < farthest < math.inf):
+        raise UsageError(
+            f"{text!r}", where="--mask-distance",
+            expected="two distances in Angstrom, the smaller one first, such as 0:150; below 0 is inside the mask",
+        )  # fmt: skip
+    return nearest, farthest
 
 
 def parse_formats(text: str | None, published: bool) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from milopyp_shared.errors import InputError, UsageError
+from milopyp_shared.errors import InputError
 from milopyp_shared.masks import Mask
 from milopyp_shared.orientations import of_normals
 from milopyp_shared.picks import Picks
@@ -16,7 +16,6 @@ from milopyp_shared.tomogram import Frame
 from milopyp_shared.wording import counted
 
 OPTION = "--mask-distance"
-ANGSTROM_SIGNS = "AaÅå\u212b"
 
 
 @dataclass(frozen=True)
@@ -41,26 +40,6 @@ class Surface:
     voxel_size: float
     facing: float | None = None
     seed: int = 0
-
-
-def parse_range(text: str) -> tuple[float, float]:
-    """Angstrom from a surface: ``0:150`` or ``-40A:150A``.
-
-    Raises
-    ------
-    UsageError
-        Not two numbers with a colon between them, the smaller one first.
-    """
-    try:
-        nearest, farthest = (float(part.strip().rstrip(ANGSTROM_SIGNS)) for part in text.split(":"))
-    except ValueError:
-        nearest, farthest = np.inf, -np.inf
-    if not (np.isfinite([nearest, farthest]).all() and nearest < farthest):
-        raise UsageError(
-            f"{text!r}", where=OPTION,
-            expected="two distances in Angstrom, the smaller one first, such as 0:150; below 0 is inside the mask",
-        )  # fmt: skip
-    return nearest, farthest
 
 
 def voxel_size_of(frame: Frame) -> float:
