@@ -275,10 +275,14 @@ def place_copick(picks: copick.CopickPicks, context: FormatContext, path: Path) 
 
 def write_copick(path: Path, picks: Picks, context: FormatContext) -> None:
     """As `read_copick`."""
-    voxel_size = context.voxel_sizes(path)
-    angstrom = _columns(picks, context) * voxel_size
-    spacing = float(np.median(voxel_size))  # the format holds one, which says which volume is meant
-    copick.write_copick(path, angstrom, picks.score, spacing, run_name=context.label, object_name=context.particle)
+    spacing = float(np.median(context.voxel_sizes(path)))  # the format holds one, which says which volume is meant
+    angstrom, whose = angstrom_of(picks, context, path), copick.Whose(context.particle)
+    copick.write_copick(path, angstrom, picks.score, spacing, run_name=context.label, whose=whose)
+
+
+def angstrom_of(picks: Picks, context: FormatContext, where: Path) -> Floats:
+    """``(n, 3)`` Angstrom from the centre of the first voxel, along the axes of the file."""
+    return _columns(picks, context) * context.voxel_sizes(where)
 
 
 def read_ndjson(path: Path, context: FormatContext) -> Picks:
