@@ -230,6 +230,8 @@ def show_plan(request: Request, run: PickingRun, images: Images) -> int:
         if run.numbers:  # which its jobs must know
             run.begin()
         request.console.say(f"wrote {script}; submit it with sbatch")
+        if images.target is not None:
+            request.console.say("then give this command without --slurm: it writes the picks into the project")
     return 1 if fail else 0
 
 
