@@ -178,7 +178,7 @@ def _of_project(
     if len(without) == len(entries):
         raise InputError(
             f"holds no pick of {wanted.object}, in {counted(len(entries), 'run')}", where=wanted.project.path,
-            expected="picks in one run at least", remedy="Pick some there, or give --object, --user or --session otherwise.",
+            expected="picks in one run at least", remedy="Pick some, or give --object, --user or --session otherwise.",
         )  # fmt: skip
     if without:
         console.warn(f"without picks of {wanted.object}, and left out: {listed(without)}")
