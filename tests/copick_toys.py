@@ -17,8 +17,10 @@ OBJECTS = (
 )
 
 
-def write_project(volumes: dict[str, np.ndarray[Any, Any]], folder: Path = Path(), **entries: Any) -> Path:
-    """``project.json`` beside ``static``, with a tomogram of 10 Angstrom in each run, and an empty ``overlay``.
+def write_project(
+    volumes: dict[str, np.ndarray[Any, Any]], folder: Path = Path(), root: str = "static", **entries: Any
+) -> Path:
+    """``project.json`` of the roots ``static`` and ``overlay``; `root` has a tomogram of 10 Angstrom in each run.
 
     `entries` are further ones of the configuration; None takes one out.
     """
@@ -30,7 +32,7 @@ def write_project(volumes: dict[str, np.ndarray[Any, Any]], folder: Path = Path(
         json.dumps({key: value for key, value in (config | entries).items() if value is not None})
     )
     for run, volume in volumes.items():
-        write_store(folder / "static/ExperimentRuns" / run / "VoxelSpacing10.000/wbp.zarr", volume)
+        write_store(folder / root / "ExperimentRuns" / run / "VoxelSpacing10.000/wbp.zarr", volume)
     return folder / "project.json"
 
 

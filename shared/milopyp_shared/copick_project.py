@@ -223,7 +223,7 @@ def _root(said: str, name: str, path: Path) -> Path:
             f"{name} is {said[:60]!r}", where=path, expected="a folder of this machine, or local:// before it",
             remedy="Mount it, or copy the project first: copick sync tomograms, copick sync picks.",
         )  # fmt: skip
-    return Path(local).expanduser().absolute()
+    return Path(local).expanduser()
 
 
 def _radius(own: _Object, path: Path) -> float | None:
