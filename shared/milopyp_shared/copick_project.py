@@ -7,6 +7,7 @@ can be picked. Source: ``impl/filesystem.py`` and ``models.py`` of copick 1.31.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +92,7 @@ class Project:
     @property
     def roots(self) -> list[Path]:
         """The static one first, as copick has them."""
-        if self.static is None or self.static.resolve() == self.overlay.resolve():
+        if self.static is None or os.path.realpath(self.static) == os.path.realpath(self.overlay):
             return [self.overlay]
         return [self.static, self.overlay]
 
@@ -102,19 +103,13 @@ class Project:
         Raises
         ------
         InputError
-            There are none, or one cannot name files.
+            One cannot name files.
         """
         found = self.listed
         if found is None:
             found = tuple({own.name for root in self.roots for own in _folders(root / RUNS)})
         for name in found:
             check_image_name(name, self.path, remedy=_RUN)
-        if not found:
-            raise InputError(
-                f"its project has no runs ({listed(str(root / RUNS) for root in self.roots)})", where=self.path,
-                expected=f"folders with {RUNS}/RUN/{SPACING}10.000/TYPE{VOLUME}",
-                remedy="Check overlay_root and static_root.",
-            )  # fmt: skip
         return sorted(found)
 
     def object_called(self, name: str | None) -> str:
@@ -145,6 +140,12 @@ class Project:
             There are none, or a run has two.
         """
         everything = [own for run in self.runs for root in self.roots for own in _volumes(root, run)]
+        if not everything:
+            raise InputError(
+                f"its project holds no tomograms ({listed(str(root / RUNS) for root in self.roots)})", where=self.path,
+                expected=f"{RUNS}/RUN/{SPACING}10.000/TYPE{VOLUME} in one of its roots",
+                remedy="Check overlay_root and static_root.",
+            )  # fmt: skip
         sizes = sorted({own.spacing for own in everything})
         size = _only(self.path, "--voxel-spacing", spacing, {f"{own:g}": own for own in sizes})
         there = [own for own in everything if own.spacing == size]
@@ -165,10 +166,9 @@ class Project:
         """The files of picks of an object in a run, with whose they are."""
         found = []
         for root in self.roots:
-            folder = root / RUNS / run / PICKS
-            for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            for path in _entries(root / RUNS / run / PICKS):
                 words = path.stem.split("_")
-                if path.suffix == ".json" and len(words) == 3 and words[2] == object_ and not path.name.startswith("."):
+                if path.suffix == ".json" and len(words) == 3 and words[2] == object_:
                     found.append((Whose(object_, words[0], words[1]), path))
         return found
 
@@ -223,7 +223,7 @@ def _root(said: str, name: str, path: Path) -> Path:
             f"{name} is {said[:60]!r}", where=path, expected="a folder of this machine, or local:// before it",
             remedy="Mount it, or copy the project first: copick sync tomograms, copick sync picks.",
         )  # fmt: skip
-    return Path(local).expanduser()
+    return Path(os.path.expanduser(local))  # noqa: PTH111 - leaves a user that there is not as it is
 
 
 def _radius(own: _Object, path: Path) -> float | None:
@@ -239,12 +239,20 @@ def _radius(own: _Object, path: Path) -> float | None:
     return own.radius
 
 
-def _folders(place: Path) -> Iterable[Path]:
-    """Folders that are not hidden; none where there is no such place."""
+def _entries(place: Path) -> list[Path]:
+    """What is in a folder and not hidden; nothing where there is no such folder."""
     try:
-        return sorted(own for own in place.iterdir() if own.is_dir() and not own.name.startswith("."))
-    except OSError:
+        return sorted(own for own in place.iterdir() if not own.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        raise InputError(
+            f"cannot be read ({error.strerror or error})", where=place, expected="a folder of a copick project"
+        ) from error
+
+
+def _folders(place: Path) -> list[Path]:
+    return [own for own in _entries(place) if own.is_dir()]
 
 
 def _volumes(root: Path, run: str) -> Iterable[Volume]:
@@ -267,7 +275,7 @@ def _only(path: Path, option: str, given: Any, there: dict[str, Any]) -> Any:
     """What is asked for, or the only one that there is."""
     if given is None and len(there) == 1:
         return next(iter(there.values()))
-    some = ", ".join(there) or f"those of {RUNS}/RUN/{SPACING}10.000/TYPE{VOLUME}, of which there are none"
+    some = ", ".join(there)
     if given is None:
         raise UsageError("is missing", where=option, expected=f"one of {some}")
     if given not in there.values():

@@ -18,6 +18,7 @@ PREPARE = "milopyp prepare --copick project.json -o run --no-pictures"
 CONFIGURATION = "the configuration of a copick project"
 FOLDER = "a folder of this machine, or local:// before it"
 HERE = "'filesystem', with folders here"
+NO_TOMOGRAMS = "ExperimentRuns/RUN/VoxelSpacing10.000/TYPE.zarr in one of its roots"
 PART = "a word without spaces, _ and /"
 STORE = "overlay/ExperimentRuns/a/VoxelSpacing10.000/wbp.zarr"
 PICKS = "overlay/ExperimentRuns/a/Picks/bob_1_ribosome.json"
@@ -84,7 +85,8 @@ CASES = [
     Case("a run that is an absolute path", f"{PREPARE} --object ribosome", InputError, "project.json", IMAGE_NAME,
          project(runs=["/etc"])),
     Case("a project without runs", INFER, InputError, "project.json",
-         "folders with ExperimentRuns/RUN/VoxelSpacing10.000/TYPE.zarr", project(overlay_root="elsewhere")),
+         NO_TOMOGRAMS, project(overlay_root="elsewhere")),
+    Case("the home of nobody", INFER, InputError, "project.json", NO_TOMOGRAMS, project(overlay_root="~nobody/x/y")),
     # what is asked of them
     Case("a voxel spacing that a project lacks", f"{INFER} --voxel-spacing 7.84", InputError, "project.json",
          "one of 10, 20", both(project(), copied(spacing="20.000")), facts=("--voxel-spacing 7.84",)),
@@ -96,8 +98,7 @@ CASES = [
          "one of denoised, wbp", both(project(), copied("denoised"))),
     Case("no word of which voxels", INFER, UsageError, "--voxel-spacing", "one of 10, 20",
          both(project(), copied(spacing="20.000"))),
-    Case("a project without tomograms", INFER, UsageError, "--voxel-spacing",
-         "one of those of ExperimentRuns/RUN/VoxelSpacing10.000/TYPE.zarr, of which there are none",
+    Case("a project without tomograms", INFER, InputError, "project.json", NO_TOMOGRAMS,
          both(project(), lambda folder: shutil.rmtree(folder / STORE))),
     Case("two tomograms of a run", INFER, InputError, STORE,
          "one tomogram of a kind and voxel spacing in each run",
