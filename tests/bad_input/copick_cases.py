@@ -86,7 +86,7 @@ CASES = [
          project(runs=["/etc"])),
     Case("a project without runs", INFER, InputError, "project.json",
          NO_TOMOGRAMS, project(overlay_root="elsewhere")),
-    Case("the home of nobody", INFER, InputError, "project.json", NO_TOMOGRAMS, project(overlay_root="~nobody/x/y")),
+    Case("the home of nobody", INFER, InputError, "project.json", NO_TOMOGRAMS, project(overlay_root="~nosuchone/x")),
     # what is asked of them
     Case("a voxel spacing that a project lacks", f"{INFER} --voxel-spacing 7.84", InputError, "project.json",
          "one of 10, 20", both(project(), copied(spacing="20.000")), facts=("--voxel-spacing 7.84",)),

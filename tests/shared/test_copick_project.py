@@ -133,6 +133,15 @@ def test_a_project_that_cannot_be_written_is_said_and_the_run_is_whole() -> None
     check_project(0.1)
 
 
+def test_voxels_that_are_not_those_of_the_folder_are_said() -> None:
+    shutil.move("static/ExperimentRuns/TS_02/VoxelSpacing10.000", "static/ExperimentRuns/TS_02/VoxelSpacing7.840")
+    outcome = done(f"{INFER} --voxel-spacing 7.84 --out picks")
+    assert "TS_02: voxels of 10 A, and of 7.84 A by the name of its folder" in outcome.err
+    assert stored("TS_02")["voxel_spacing"] == 7.84
+    outcome = done(f"{INFER} --voxel-spacing 7.84 --voxel-size 15.68 --out level")  # as of a level of half the size
+    assert "by the name of its folder" not in outcome.err
+
+
 @pytest.mark.parametrize("same", [True, False])
 def test_one_root_is_enough(same: bool) -> None:
     write_project({}, overlay_root=str(Path("static").absolute()), static_root="static" if same else None)

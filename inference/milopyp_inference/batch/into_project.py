@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterable
@@ -28,6 +29,7 @@ from .reader import picks_of
 from .records import Picked
 
 MARK = "made_by"
+_ROUNDED = 0.05  # of a doubling
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ class IntoProject:
         picks = picks_of(folder, record, context)
         if picks is None:
             raise InputError(f"lacks {record.name}.mod", where=folder, remedy="Give the command again.")
+        if (doubt := _voxel_doubt(context.one_voxel_size, self.spacing)) is not None:
+            warn(f"{record.name}: {doubt}")
         text = _text(picks, context, self, record.name)
         if place.is_file() and not _is_ours(place):
             warn(f"{place} was not as milopyp-infer had written it: kept as {_keep(place, folder, record.name)}")
@@ -134,6 +138,19 @@ def hand_over(
         except MilopypError as error:
             problems[record.name] = f"its picks are not in the project: {error}"
     return problems
+
+
+def _voxel_doubt(voxel_size: float | None, spacing: float) -> str | None:
+    """One sentence where voxels are neither those of the folder's name nor 2, 4, ... times as large, as levels are."""
+    if voxel_size is None:
+        return None
+    levels = math.log2(voxel_size / spacing)
+    if levels > -_ROUNDED and abs(levels - round(levels)) <= _ROUNDED:
+        return None
+    return (
+        f"voxels of {voxel_size:.4g} A, and of {spacing:.4g} A by the name of its folder: positions in the project are "
+        "made with the former (--voxel-size says another)"
+    )
 
 
 def _text(picks: Picks, context: FormatContext, target: IntoProject, run: str) -> str:
