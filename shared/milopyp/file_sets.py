@@ -18,6 +18,7 @@ from milopyp_shared.errors import InputError
 from milopyp_shared.formats import conventions, star
 from milopyp_shared.formats.candidates import measured_cells
 from milopyp_shared.formats.context import FormatContext
+from milopyp_shared.formats.copick import Whose, can_name
 from milopyp_shared.formats.dynamo import write_doc
 from milopyp_shared.formats.registry import check_names
 from milopyp_shared.lists import SCORE, check_image_name, write_coordinate_list
@@ -29,7 +30,6 @@ from milopyp_shared.written_names import OPTICS, PIXEL, KnownTomogram
 Plan = dict[str, Callable[[Path], object]]
 
 COORDINATES = "coordinates"  # folder of the files that RELION imports
-COPICK_SEPARATOR = "_"  # between the parts of a file's name, which therefore no part holds
 _DECIMALS = 6
 
 
@@ -144,7 +144,7 @@ def _dynamo(of: FileSet) -> Plan:
 def _copick(of: FileSet) -> Plan:
     """A project of its own: picks where copick looks for them, and its configuration."""
     names = of.classes or [of.tomograms[0][1].particle]
-    if bad := [name for name in names if COPICK_SEPARATOR in name or any(sign.isspace() for sign in name)]:
+    if bad := [name for name in names if not can_name(name)]:
         raise InputError(
             listed(bad), where="--class-names", expected="names without spaces and _, which copick's files cannot hold"
         )
@@ -158,7 +158,7 @@ def _copick(of: FileSet) -> Plan:
         "overlay_root": f"local://{of.folder.absolute()}", "overlay_fs_args": {"auto_mkdir": True},
     }  # fmt: skip
     picks: Plan = {
-        f"ExperimentRuns/{own.label}/Picks/milopyp_1_{own.particle}.json": partial(
+        str(PurePosixPath(Whose(own.particle).place(Path(), own.label))): partial(
             conventions.write_copick, picks=picks, context=own
         )
         for picks, own in of.tomograms

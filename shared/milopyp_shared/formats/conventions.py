@@ -295,14 +295,15 @@ def place_copick(picks: copick.CopickPicks, context: FormatContext, path: Path) 
 
 def write_copick(path: Path, picks: Picks, context: FormatContext) -> None:
     """As `read_copick`, with orientations where there are some."""
-    voxel_size = context.voxel_sizes(path)
-    angstrom = _columns(picks, context) * voxel_size
-    spacing = float(np.median(voxel_size))  # the format holds one, which says which volume is meant
+    spacing = float(np.median(context.voxel_sizes(path)))  # the format holds one, which says which volume is meant
+    copick.write_copick(path, copick_points(picks, context, path), spacing, copick.Whose(context.particle))
+
+
+def copick_points(picks: Picks, context: FormatContext, where: Path) -> copick.Written:
+    """Picks in Angstrom from the centre of the first voxel, along the axes of the file."""
     (rotations,) = _rotations([(picks, context)])
-    copick.write_copick(
-        path, copick.Written(angstrom, picks.score, rotations), spacing,
-        run_name=context.label, object_name=context.particle,
-    )  # fmt: skip
+    angstrom = _columns(picks, context) * context.voxel_sizes(where)
+    return copick.Written(context.label, angstrom, picks.score, rotations)
 
 
 def read_ndjson(path: Path, context: FormatContext) -> Picks:
