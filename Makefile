@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 EXTRAS := cpu,openvino,train,export,formats,report,label,zarr,docs,dev
 
-.PHONY: setup demo test test-browser test-cluster test-install test-minima faults fuzz check bench clean
+.PHONY: setup demo test test-browser test-cluster test-copick test-install test-minima faults fuzz check bench clean
 
 setup: $(VENV)/.ready
 
@@ -26,12 +26,15 @@ test-browser: setup
 test-cluster: setup
 	tests/cluster/run.sh
 
+test-copick: setup
+	PYTHON=$(PYTHON) tests/copick/run.sh
+
 faults: setup
 	MILOPYP_KILLS=20 $(BIN)/pytest tests/faults
 
 fuzz: setup
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt atheris
-	for reader in mod mrc "image list" "coordinate list" recipe relion5 tbl copick "OME-Zarr image" "OME-Zarr array"; do \
+	for reader in mod mrc "image list" "coordinate list" recipe relion5 tbl copick ndjson "copick project" "OME-Zarr image" "OME-Zarr array"; do \
 		$(BIN)/python tests/fuzz/fuzz.py "$$reader" 60 || exit 1; done
 
 test-install:

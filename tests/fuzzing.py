@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from copick_toys import write_project
+from milopyp_shared.copick_project import read_project
 from milopyp_shared.errors import MilopypError
 from milopyp_shared.formats.candidates import read_candidates, write_candidates
 from milopyp_shared.formats.context import FormatContext
@@ -91,6 +93,10 @@ def _toy_recipe(path: Path) -> None:
     path.write_text(read_recipe(TOY).to_json())
 
 
+def _project(path: Path) -> None:
+    shutil.move(write_project({}, path.parent, runs=["a"]), path)
+
+
 def _tomograms_star(path: Path) -> None:
     labels = ("TomoName", "TomoTiltSeriesPixelSize", "TomoTomogramBinning", "TomoSizeX", "TomoSizeY", "TomoSizeZ")
     columns = "".join(f"_rln{label} #{number}\n" for number, label in enumerate(labels, start=1))
@@ -141,6 +147,7 @@ READERS: dict[str, Reader] = {word: _format(word) for word in FORMATS if word !=
     "list of tomograms": Reader(".star", _tomograms_star, _names_and_doubts),
     "OME-Zarr image": _in_store(2, ".zattrs"),
     "OME-Zarr array": _in_store(3, "0/zarr.json"),
+    "copick project": Reader(".json", _project, lambda path: read_project(path).objects),
     "recipe": Reader(".json", _toy_recipe, _recipe),
 }
 

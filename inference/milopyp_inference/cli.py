@@ -19,6 +19,7 @@ from .launch.options import launch_options
 from .options import InferOptions
 
 CHECKED = "As in training (the model file knows; a contradiction is refused)"
+PROJECT = "A copick project"
 PUBLISHED = "As the published program picks (with --published only)"
 
 
@@ -105,6 +106,16 @@ PUBLISHED = "As the published program picks (with --published only)"
     help="MRC mask of all tomograms, or a folder of NAME_mask.mrc: nothing is picked outside (0).",
 )  # fmt: skip
 @option(
+    "--mask-distance", metavar="FROM:TO", group="Picks",
+    help="Angstrom from the surface of --mask, a membrane or an organelle, that picks lie at (0:150), below 0 inside "
+    "it; in place of picks inside it. Written into NAME.candidates.csv.",
+)  # fmt: skip
+@option(
+    "--normals", is_flag=True, group="Picks",
+    help="With --mask-distance: orient picks along the normal of that surface, pointing from it to them, turned about "
+    "it at random. Written as Euler angles where a format has them.",
+)  # fmt: skip
+@option(
     "--contrast",
     type=click.Choice(["dark", "bright"]),
     group="Tomograms",
@@ -116,6 +127,23 @@ PUBLISHED = "As the published program picks (with --published only)"
     group="Picks",
     help="Mirrored copies to average over.  [default: the model's]",
 )
+@option(
+    "--copick", type=click.Path(path_type=Path), metavar="CONFIG.json", group=PROJECT,
+    help="Pick the tomograms of a project in folders, in place of INPUT, and write the picks into its overlay, too.",
+)  # fmt: skip
+@option("--tomo-type", metavar="TYPE", group=PROJECT, help="Kind of its tomograms: wbp.  [default: the only one]")
+@option(
+    "--voxel-spacing", type=Number(min=0, min_open=True), metavar="ANGSTROM", group=PROJECT,
+    help="Of its tomograms, as their folders say.  [default: the only one]",
+)  # fmt: skip
+@option(
+    "--object",
+    metavar="NAME",
+    group=PROJECT,
+    help="What is picked, as the project calls it.  [default: the only particle]",
+)
+@option("--user", metavar="NAME", group=PROJECT, help="Whose picks they are.  [default: milopyp]")
+@option("--session", metavar="NAME", group=PROJECT, help="Of the user.  [default: 0, a tool's]")
 @option("--arch", metavar="NAME", group=CHECKED, help="Network.")
 @option("--gauss", type=Number(min=0), group=CHECKED, help="Sigma of the Gaussian filter in voxels.")
 @option("--compress/--no-compress", default=None, group=CHECKED, help="One section of every two.")
@@ -161,7 +189,7 @@ PUBLISHED = "As the published program picks (with --published only)"
 def infer_command(inputs: tuple[str, ...], **given: Any) -> int:
     """Pick particles in tomograms.
 
-    INPUT: paths, globs or an image list.
+    INPUT: paths, globs or an image list; or, with --copick, none: the tomograms of a project, called as its runs.
 
     For every tomogram: NAME.txt, NAME.mod, NAME_hm.mrc, NAME.candidates.csv; run.json sums up. A tomogram that is
     already done with the same model and options is skipped.
@@ -171,7 +199,9 @@ def infer_command(inputs: tuple[str, ...], **given: Any) -> int:
       milopyp-infer tomograms/*.mrc --model ribosome.onnx --out picks
       milopyp-infer test_imgs.txt --model ribosome.onnx --out picks --out-thresh 0.3 --with-score
       milopyp-infer series/*/tomogram.mrc --model ribosome.onnx --out picks --name-from parent
+      milopyp-infer tomograms/*.mrc --model ribosome.onnx --mask membranes --mask-distance 0:150 --normals
       milopyp-infer test_imgs.txt --model ribosome.onnx --out picks --workers 2 --summary picks.csv
+      milopyp-infer --copick project.json --tomo-type wbp --voxel-spacing 10 --object ribosome --model ribosome.onnx
       milopyp-infer tomograms/*.mrc --model ribosome.onnx --out picks --dry-run
       milopyp-infer test_imgs.txt --model ribosome.onnx --out picks --slurm --slurm-cpus 4 --dry-run
     """

@@ -12,6 +12,7 @@ from milopyp_shared.formats.registry import DYNAMO
 from milopyp_shared.levels import at_levels
 from milopyp_shared.lists import ImageEntry, check_image_name
 from milopyp_shared.masks import find_masks
+from milopyp_shared.names import listed
 from milopyp_shared.overwrite import refuse_others
 from milopyp_shared.wording import counted
 from milopyp_shared.written_names import Naming
@@ -23,6 +24,7 @@ from .batch.dynamo_map import plan_numbers
 from .batch.folder_doubts import folder_doubts
 from .batch.identity import absolute
 from .batch.inputs import gather
+from .batch.into_project import IntoProject, hand_over
 from .batch.picking_run import PickingRun
 from .batch.prechecks import (
     check_headers,
@@ -45,6 +47,7 @@ from .launch.local import EXIT_DISK_FULL, LocalWorkers
 from .launch.options import choose_launcher
 from .launch.shards import Shard, parse_shard, part_of
 from .launch.slurm import SlurmArray
+from .of_project import of_project, refuse_idle
 from .options import InferOptions, check_against_recipe, output_folder, parse_machine
 from .pick_options import Decoding, decoding, pick_options, threshold_note, typed_options
 
@@ -86,12 +89,15 @@ class Images:
         How they are called.
     before
         What the folder of the outputs says of itself, if it does.
+    target
+        The copick project that they are of.
     """
 
     everything: list[ImageEntry]
     own: list[ImageEntry]
     naming: Naming
     before: RunSummary | None
+    target: IntoProject | None = None
 
 
 def parse(options: InferOptions, console: Console) -> Request:
@@ -122,7 +128,11 @@ def find_tomograms(request: Request) -> Images:
     """
     options, words = request.options, request.options.inputs
     words = words[1:] if words[:1] == ("semi",) else words
-    everything = gather(words, options.test_img_txt, request.console.warn, options.name_from)
+    refuse_idle(options, words)
+    if options.copick is None:
+        target, everything = None, gather(words, options.test_img_txt, request.console.warn, options.name_from)
+    else:
+        target, everything = of_project(options, options.copick, request.console.say)
     refuse_beside_tomograms(everything, request.folder)
     before = find_summary(request.folder)
     naming = _naming(request, everything, before)
@@ -131,7 +141,7 @@ def find_tomograms(request: Request) -> Images:
         check_image_name(name, options.tomograms or "milopyp-infer", remedy="Name it otherwise there.")
     everything = [replace(image, tomo_name=called[image.name]) for image in everything]
     own = everything if request.shard is None else part_of(everything, request.shard)
-    return Images(everything, own, naming, before)
+    return Images(everything, own, naming, before, target)
 
 
 def _naming(request: Request, images: list[ImageEntry], before: RunSummary | None) -> Naming:
@@ -199,10 +209,14 @@ def _at_levels(request: Request, images: Images, voxel_size: float | None) -> Im
 def _check_whole_list(run: PickingRun, request: Request, images: Images) -> None:
     options = request.options
     if options.mask is not None:
-        find_masks(options.mask, images.everything, request.console.say)
+        masks = find_masks(options.mask, images.everything, request.console.say)
+        if options.mask_distance is not None and (without := {own.name for own in images.everything} - masks.keys()):
+            request.console.say(f"without distances from a mask: {listed(sorted(without))}")
     check_names(run, images.everything)
     if not options.overwrite:
         refuse_foreign_picks(run, images.own)
+    if images.target is not None:
+        images.target.refuse_others([image.name for image in images.own], overwrite=options.overwrite)
     check_headers(run, images.everything)
     check_naming(run, images.everything, images.naming)
     if note := images.naming.note({image.name: image.label for image in images.everything}, run.options.formats):
@@ -219,6 +233,8 @@ def show_plan(request: Request, run: PickingRun, images: Images) -> int:
         if run.numbers:  # which its jobs must know
             run.begin()
         request.console.say(f"wrote {script}; submit it with sbatch")
+        if images.target is not None:
+            request.console.say("then give this command without --slurm: it writes the picks into the project")
     return 1 if fail else 0
 
 
@@ -249,7 +265,8 @@ def pick(request: Request, run: PickingRun, images: Images) -> int:
             raise
         return EXIT_DISK_FULL
     _write_table(request, images, summary)
-    return _conclude(run, images, summary)
+    left = {} if images.target is None else _hand_over(images.target, run, images, summary)
+    return max(_conclude(run, images, summary), bool(left))
 
 
 def _write_table(request: Request, images: Images, summary: RunSummary | None) -> None:
@@ -272,6 +289,19 @@ def _pick(request: Request, run: PickingRun, images: Images) -> RunSummary:
     begun = len(to_pick) < len(images.own) or options.as_worker or request.shard is not None
     opened = {} if begun else open_first(run, images.own)
     return pick_all(run, images.own, states, overwrite=options.overwrite, opened=opened)
+
+
+def _hand_over(target: IntoProject, run: PickingRun, images: Images, summary: RunSummary) -> dict[str, str]:
+    """Write the picks into a copick project, and say so; what could not be written, and why."""
+    asked = {image.name for image in images.own}
+    here = [own for own in summary.tomograms if isinstance(own, Picked) and own.name in asked]
+    here = [own for own in here if run.is_of_this_call(own)]
+    problems = hand_over(target, run.folder, here, run.console.warn)
+    for name, why in problems.items():
+        run.console.fail(name, why)
+    if done := len(here) - len(problems):
+        run.console.say(f"the picks of {counted(done, 'run')} are in the project: {target.words}")
+    return problems
 
 
 def _conclude(run: PickingRun, images: Images, summary: RunSummary) -> int:

@@ -47,7 +47,16 @@ class InferOptions:
     level: int | None = None
     rescale: bool = False
     mask: Path | None = None
+    mask_distance: str | None = None
+    normals: bool = False
     contrast: Contrast | None = None
+    # a copick project
+    copick: Path | None = None
+    tomo_type: str | None = None
+    voxel_spacing: float | None = None
+    object: str | None = None
+    user: str | None = None
+    session: str | None = None
     # picks
     out_thresh: str | None = None
     limit: int | None = None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from milopyp_shared.axes import NO_TURN
-from milopyp_shared.commandline import spelled
+from milopyp_shared.commandline import ANGSTROM, spelled
 from milopyp_shared.errors import UsageError
 
 if TYPE_CHECKING:  # the help must not pay for what these modules load
@@ -36,11 +37,14 @@ class Decoding:
         Other formats that the picks are written in, too.
     published
         Decode as the published program does.
+    mask_distance
+        Angstrom from the mask's surface, from and to.
     """
 
     threshold: float | None
     formats: tuple[str, ...]
     published: PublishedOptions | None
+    mask_distance: tuple[float, float] | None = None
 
 
 def decoding(options: InferOptions) -> Decoding:
@@ -52,7 +56,31 @@ def decoding(options: InferOptions) -> Decoding:
         One that is wrong, or has no effect beside the others.
     """
     threshold, published = parse_threshold(options.out_thresh or "auto"), published_options(options)
-    return Decoding(threshold, parse_formats(options.formats, published is not None), published)
+    formats = parse_formats(options.formats, published is not None)
+    return Decoding(threshold, formats, published, mask_distance(options))
+
+
+def mask_distance(options: InferOptions) -> tuple[float, float] | None:
+    """What ``--mask-distance`` gives.
+
+    Raises
+    ------
+    UsageError
+        It is no range, or it or ``--normals`` stands without what it is measured from.
+    """
+    if options.mask_distance is None:
+        if options.normals:
+            raise UsageError(
+                "has no effect", where="--normals", expected="--mask and --mask-distance beside it",
+                remedy="Say how far from the mask's surface picks may lie, such as --mask-distance 0:150.",
+            )  # fmt: skip
+        return None
+    found = parse_range(options.mask_distance)
+    if options.mask is None:
+        raise UsageError(
+            "has no effect", where="--mask-distance", expected="--mask beside it: a membrane, or an organelle"
+        )
+    return found
 
 
 def parse_threshold(text: str) -> float | None:
@@ -72,6 +100,26 @@ def parse_threshold(text: str) -> float | None:
     if not 0.0 <= value <= 1.0:
         raise UsageError(f"{text}", where="--out-thresh", expected="a score from 0 to 1, or auto")
     return value
+
+
+def parse_range(text: str) -> tuple[float, float]:
+    """Angstrom from a surface: ``0:150`` or ``-40A:150A``.
+
+    Raises
+    ------
+    UsageError
+        Not two numbers with a colon between them, the smaller one first.
+    """
+    try:
+        nearest, farthest = (float(part.strip().rstrip("".join(ANGSTROM))) for part in text.split(":"))
+    except ValueError:
+        nearest, farthest = math.inf, -math.inf
+    if not (-math.inf < nearest < farthest < math.inf):
+        raise UsageError(
+            f"{text!r}", where="--mask-distance",
+            expected="two distances in Angstrom, the smaller one first, such as 0:150; below 0 is inside the mask",
+        )  # fmt: skip
+    return nearest, farthest
 
 
 def parse_formats(text: str | None, published: bool) -> tuple[str, ...]:
@@ -144,6 +192,11 @@ def _refuse_beside_published(options: InferOptions) -> None:
         raise UsageError(
             "given beside --published", where=spelled(*named), expected="one of them: the published text has no names"
         )
+    if measured := options.given("mask_distance", "normals"):
+        raise UsageError(
+            "given beside --published", where=spelled(*measured),
+            expected="one of them: the published program knows no distances", remedy="Leave --published out.",
+        )  # fmt: skip
     if options.rescale:
         raise UsageError(
             "given beside --published",
@@ -179,6 +232,8 @@ def pick_options(options: InferOptions, decoding: Decoding, recipe: Recipe) -> P
         formats=decoding.formats,
         turn=options.turn,
         mask=None if options.mask is None else str(options.mask),
+        mask_distance=decoding.mask_distance,
+        normals=options.normals,
         precision=options.precision,
         published=decoding.published,
     )

@@ -16,7 +16,9 @@ from pathlib import Path, PurePosixPath
 from milopyp_shared.atomic import write_text
 from milopyp_shared.errors import InputError
 from milopyp_shared.formats import conventions, star
+from milopyp_shared.formats.candidates import measured_cells
 from milopyp_shared.formats.context import FormatContext
+from milopyp_shared.formats.copick import Whose, can_name
 from milopyp_shared.formats.dynamo import write_doc
 from milopyp_shared.formats.registry import check_names
 from milopyp_shared.lists import SCORE, check_image_name, write_coordinate_list
@@ -28,7 +30,6 @@ from milopyp_shared.written_names import OPTICS, PIXEL, KnownTomogram
 Plan = dict[str, Callable[[Path], object]]
 
 COORDINATES = "coordinates"  # folder of the files that RELION imports
-COPICK_SEPARATOR = "_"  # between the parts of a file's name, which therefore no part holds
 _DECIMALS = 6
 
 
@@ -143,7 +144,7 @@ def _dynamo(of: FileSet) -> Plan:
 def _copick(of: FileSet) -> Plan:
     """A project of its own: picks where copick looks for them, and its configuration."""
     names = of.classes or [of.tomograms[0][1].particle]
-    if bad := [name for name in names if COPICK_SEPARATOR in name or any(sign.isspace() for sign in name)]:
+    if bad := [name for name in names if not can_name(name)]:
         raise InputError(
             listed(bad), where="--class-names", expected="names without spaces and _, which copick's files cannot hold"
         )
@@ -157,7 +158,7 @@ def _copick(of: FileSet) -> Plan:
         "overlay_root": f"local://{of.folder.absolute()}", "overlay_fs_args": {"auto_mkdir": True},
     }  # fmt: skip
     picks: Plan = {
-        f"ExperimentRuns/{own.label}/Picks/milopyp_1_{own.particle}.json": partial(
+        str(PurePosixPath(Whose(own.particle).place(Path(), own.label))): partial(
             conventions.write_copick, picks=picks, context=own
         )
         for picks, own in of.tomograms
@@ -168,12 +169,16 @@ def _copick(of: FileSet) -> Plan:
 def _csv(of: FileSet) -> Plan:
     """One table for spreadsheets and programs of one's own."""
     text = io.StringIO()
+    measured = list(dict.fromkeys(name for picks, _ in of.tomograms for name in measured_cells(picks)))
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["tomogram", "x", "y", "z", "score", *(["class"] if of.classes else [])])
+    rows.writerow(["tomogram", "x", "y", "z", "score", *measured, *(["class"] if of.classes else [])])
     for picks, own in of.tomograms:
         more = [of.classes[(own.class_number or 1) - 1]] if of.classes else []
-        for point, score in zip(picks.xyz.tolist(), picks.score.tolist(), strict=True):
-            rows.writerow([own.label, *(fixed(value, 3) for value in point), fixed(score, _DECIMALS), *more])
+        cells = measured_cells(picks)
+        columns = [cells.get(name, [""] * len(picks)) for name in measured]
+        for index, (point, score) in enumerate(zip(picks.xyz.tolist(), picks.score.tolist(), strict=True)):
+            found = [column[index] for column in columns]
+            rows.writerow([own.label, *(fixed(value, 3) for value in point), fixed(score, _DECIMALS), *found, *more])
     return {"particles.csv": partial(write_text, text=text.getvalue())}
 
 

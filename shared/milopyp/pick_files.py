@@ -22,7 +22,15 @@ from milopyp_shared.files import as_path
 from milopyp_shared.formats.candidates import CANDIDATES
 from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.dynamo import docs_of, number_of
-from milopyp_shared.formats.registry import DYNAMO, FORMATS, axes_warning, check_names, check_needs, format_of
+from milopyp_shared.formats.registry import (
+    DYNAMO,
+    FORMATS,
+    axes_warning,
+    check_names,
+    check_needs,
+    format_of,
+    orientations_warning,
+)
 from milopyp_shared.header_checks import header_warnings
 from milopyp_shared.imod_header import Three
 from milopyp_shared.lists import check_image_name
@@ -197,7 +205,7 @@ def write_picks(
     refuse_outside(found, context, "picks")
     found, context = turned(found, context, options.get("turn", axes.NO_TURN), path)
     context = called({context.label: context}, word, naming, path)[context.label]
-    if doubt := axes_warning([word], context.order):
+    for doubt in filter(None, [axes_warning([word], context.order), orientations_warning([word], [found])]):
         _warn(doubt)
     writer = FORMATS[word].write
     assert writer is not None  # format_of

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .formats.context import FormatContext
     from .formats.positions import Positions
     from .lists import ImageEntry
+    from .project_labels import Wanted
     from .tomogram import TomogramHeader
 
 TEXTS = (".txt", ".coords")
@@ -43,6 +44,7 @@ class How:
     picks: Path | None = None
     name_map: Path | None = None
     double_z: bool = False
+    project: Wanted | None = None
 
     def context_of(self, header: TomogramHeader, name: str) -> FormatContext:
         """What is known of the picks of a tomogram."""
@@ -52,7 +54,7 @@ class How:
         return FormatContext.of(header.frame, name, as_labels=True, **known)
 
 
-HOW = tuple(How.__dataclass_fields__)
+HOW = tuple(name for name in How.__dataclass_fields__ if name != "project")
 
 
 def read_labels(
@@ -68,7 +70,9 @@ def read_labels(
         Labels outside their volume, or particles that are larger than it.
     """
     _refuse_idle(how)
-    if how.picks is None:
+    if how.project is not None:
+        found = _of_project(entries, order, how.project, how, console)
+    elif how.picks is None:
         found = _beside_tomograms(entries, order, how, console)
     else:
         found = _of_one_file(entries, order, how.picks, how, console)
@@ -149,6 +153,37 @@ def _of_one_file(
         xyz, header = found.picks[entry.name].xyz, headers[entry.name]
         check_labels(xyz, header, path)
         yield _Labels(entry, header, xyz, path)
+
+
+def _of_project(
+    entries: Sequence[ImageEntry], order: str, wanted: Wanted, how: How, console: Console
+) -> Iterator[_Labels]:
+    """The labels of a copick project, those of several people merged."""
+    from .labels import check_labels
+    from .project_labels import merge, read_sets
+
+    saved, without, files = 0, [], wanted.files(entry.name for entry in entries)
+    for entry in entries:
+        header = _header(entry, order, console)
+        sets = read_sets(files[entry.name], how.context_of(header, entry.name))
+        if not sets:
+            without.append(entry.name)
+            continue
+        for own in sets:
+            check_labels(own.xyz, header, own.path)
+        xyz, twice = merge([own.xyz for own in sets], diameter_of(header, how.bbox) / 2)
+        saved += twice
+        console.say(f"{entry.name}: {', '.join(map(str, sets))}")
+        yield _Labels(entry, header, xyz, sets[0].path.parent)
+    if len(without) == len(entries):
+        raise InputError(
+            f"holds no pick of {wanted.object}, in {counted(len(entries), 'run')}", where=wanted.project.path,
+            expected="picks in one run at least", remedy="Pick some, or give --object, --user or --session otherwise.",
+        )  # fmt: skip
+    if without:
+        console.warn(f"without picks of {wanted.object}, and left out: {listed(without)}")
+    if saved:
+        console.say(f"{counted(saved, 'pick')} within half a particle of somebody else's: merged, at the mean of both")
 
 
 def diameter_of(tomogram: TomogramHeader, bbox: Length | None) -> float:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from . import axes
+from . import axes, stores
 from .errors import ContradictionError, InputError
 from .formats import mod, text
 from .grey_statistics import ONE_SIGMA
@@ -200,8 +200,9 @@ def _outside(xyz: NDArray[np.float64], tomogram: TomogramHeader, where: object, 
     outside = ~axes.inside(xyz, tomogram.shape)
     z, y, x = tomogram.shape
     first = ", ".join(f"{value:g}" for value in xyz[outside][0])
+    name = stores.outer(tomogram.path).name
     return ContradictionError(
-        f"{outside.sum()} of {counted(len(xyz), 'label')} outside {tomogram.path.name}, the first at x, y, z = {first}",
+        f"{outside.sum()} of {counted(len(xyz), 'label')} outside {name}, the first at x, y, z = {first}",
         where=where,
         expected=f"coordinates inside {x} x {y} x {z} voxels (order {tomogram.order})",
         remedy=remedy or "Check the labels' binning and order.",

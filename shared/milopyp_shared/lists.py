@@ -61,9 +61,12 @@ class ImageEntry:
 
     @property
     def file(self) -> str:
-        """What its file is called in messages: with the folder, where it is not named after the file."""
+        """What its file is called in messages: with its name or the folder, where it is not named after the file."""
         path = stores.outer(self.path)
-        return path.name if path.name.startswith(self.name) else f"{path.parent.name}/{path.name}"
+        if path.name.startswith(self.name):
+            return path.name
+        whole = f"{path.parent.name}/{path.name}"
+        return whole if path.parent.name in self.name else f"{self.name} ({whole})"
 
     @property
     def folder(self) -> Path:

@@ -23,10 +23,17 @@ class Picks:
         (the centre of the first voxel is 0.0).
     score
         ``(n,)`` float64 heat-map values at the peaks, 0..1.
+    distance
+        ``(n,)`` Angstrom from the surface of a mask, negative inside, NaN where nothing is known; None: not measured.
+    angles
+        ``(n, 3)`` RELION's rot, tilt and psi in the inside frame, see `milopyp_shared.orientations`; NaN for those
+        without an orientation, None: none has one.
     """
 
     xyz: NDArray[np.float64]
     score: NDArray[np.float64]
+    distance: NDArray[np.float64] | None = None
+    angles: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         if self.xyz.shape != (len(self.score), 3):
@@ -36,7 +43,8 @@ class Picks:
         return len(self.score)
 
     def __getitem__(self, index: slice | NDArray[np.generic]) -> Picks:
-        return Picks(self.xyz[index], self.score[index])
+        distance, angles = (None if own is None else own[index] for own in (self.distance, self.angles))
+        return Picks(self.xyz[index], self.score[index], distance, angles)
 
 
 def as_picks(points: Picks | ArrayLike, what: str = "picks") -> Picks:

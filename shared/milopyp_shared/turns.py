@@ -76,4 +76,9 @@ def _mirrored(picks: Picks, order: str, rows: int | None) -> Picks:
         return picks
     xyz, axis = picks.xyz.copy(), "xyz".index(order[1])
     xyz[:, axis] = rows - 1 - xyz[:, axis]
-    return Picks(xyz, picks.score)
+    angles = picks.angles
+    if angles is not None:
+        from .orientations import RELION, angles_of, in_axes
+
+        angles = angles_of(in_axes(angles, range(3), [-1.0 if own == axis else 1.0 for own in range(3)]), RELION)
+    return replace(picks, xyz=xyz, angles=angles)

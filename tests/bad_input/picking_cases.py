@@ -47,6 +47,9 @@ from milopyp_shared.errors import CheckError, ContradictionError, InputError, Us
 from milopyp_shared.recipe import SCHEMA
 from toys import noise
 
+MEMBRANE = volume("m.mrc", np.repeat(np.eye(16, 32, 4, np.int8)[:, :, None], 32, axis=2))
+RANGE = "two distances in Angstrom, the smaller one first, such as 0:150; below 0 is inside the mask"
+
 MODELS = [
     Case("text as a checkpoint for picking", "milopyp-infer a.mrc --model toy.pth", InputError, "toy.pth",
          "a checkpoint that can be exported", picking(volume("a.mrc"), text("toy.pth", "no weights"))),
@@ -282,6 +285,29 @@ OPTIONS = [
          "files such as a_mask.mrc", picking(volume("a.mrc"), volume("masks/b.mrc"))),
     Case("two masks of one tomogram", f"{INFER} a.mrc --mask masks", InputError, "masks", "one each",
          picking(volume("a.mrc"), volume("masks/a_mask.mrc"), volume("masks/a_mask.rec"))),
+    *[Case(f"distance from a mask, {what}", f"{INFER} a.mrc --mask m.mrc --mask-distance={range_}", UsageError,
+           "--mask-distance", RANGE, picking(volume("a.mrc"), MEMBRANE), facts=(repr(range_),))
+      for what, range_ in (("one number", "150"), ("three numbers", "0:50:150"), ("words", "near:far"),
+                           ("no end", "0:"), ("not finite", "0:inf"), ("the wrong way round", "150:0"),
+                           ("nothing between", "20:20"), ("voxels", "0:15vx"))],
+    Case("distance without a mask", f"{INFER} a.mrc --mask-distance 0:150", UsageError, "--mask-distance",
+         "--mask beside it: a membrane, or an organelle", picking(volume("a.mrc"))),
+    Case("normals without a mask", f"{INFER} a.mrc --normals", UsageError, "--normals",
+         "--mask and --mask-distance beside it", picking(volume("a.mrc"))),
+    Case("normals of a mask without a distance", f"{INFER} a.mrc --mask m.mrc --normals", UsageError, "--normals",
+         "--mask and --mask-distance beside it", picking(volume("a.mrc"), MEMBRANE), facts=("0:150",)),
+    Case("distance for the published program", f"{INFER} a.mrc --mask m.mrc --mask-distance 0:9 --published",
+         UsageError, "--mask-distance", "one of them: the published program knows no distances",
+         picking(volume("a.mrc"), MEMBRANE)),
+    Case("distance from a mask of ones", f"{INFER} a.mrc --mask m.mrc --mask-distance 0:150 --voxel-size 10",
+         InputError, "m.mrc", "1 in a membrane or an organelle, 0 elsewhere",
+         picking(volume("a.mrc"), volume("m.mrc", np.ones((16, 32, 32), np.int8)))),
+    Case("distance from a mask of zeros", f"{INFER} a.mrc --mask m.mrc --mask-distance 0:150 --voxel-size 10",
+         InputError, "m.mrc", "1 where particles may be, 0 elsewhere",
+         picking(volume("a.mrc"), volume("m.mrc", np.zeros((16, 32, 32), np.int8)))),
+    Case("distance without a voxel size", f"{INFER} a.mrc --mask m.mrc --mask-distance 0:150", InputError,
+         "--mask-distance", "a voxel size in the tomogram's header", picking(volume("a.mrc"), MEMBRANE),
+         facts=("--voxel-size",)),
     Case("two output folders", f"{INFER} a.mrc --exp-id x --out-id y", UsageError, "--out", "one place for the outputs",
          picking(volume("a.mrc")), facts=("--exp-id", "--out-id")),
     Case("experiment without a folder", "milopyp-infer a.mrc --model toy.onnx --exp-id x", UsageError, "--out-id",

@@ -29,6 +29,7 @@ LINE = (
 )
 RECORDS = ("run/records/a.json", "run/records/b.json", "run/run.json")
 WRITTEN = 1_700_000_000  # when the tomogram and the mask were, for the records
+NOT_THERE = {"turn": "none", "precision": None, "mask_distance": None, "normals": False}  # options, then
 
 
 @pytest.fixture(autouse=True)
@@ -65,9 +66,8 @@ def test_the_same_command_skips_what_an_old_record_says_is_done() -> None:
     assert now[2].pop("suggested")["score"] == 0.4  # of the model, which summaries did not say
     for each in (now[1], *now[2]["tomograms"]):
         assert each.pop("outputs") == {}
-    for each in (now[1], now[2], *now[2]["tomograms"]):  # and with an option that there was not
-        assert each["options"].pop("turn") == "none"
-        assert each["options"].pop("precision") is None
+    for each in (now[1], now[2], *now[2]["tomograms"]):  # and with options that there were not
+        assert {name: each["options"].pop(name) for name in NOT_THERE} == NOT_THERE
     for each in (now[1], *now[2]["tomograms"]):  # and with what the tomogram is called
         called = {"a": 1, "b": 2}
         assert each.pop("tomo_name") == each["name"] == each.pop("called")
@@ -76,10 +76,7 @@ def test_the_same_command_skips_what_an_old_record_says_is_done() -> None:
         assert each.pop("model") == ("model.onnx" if each["name"] == "b" else "")  # b was tried again today
     assert now[2].pop("named") == ""
     assert set(now[2].pop("typed")) <= {"threshold", "margin", "with_score", "formats"}
-    assert now[2].pop("call") == now[2]["options"] | {
-        "turn": "none",
-        "precision": None,
-    }  # nothing has been chosen since
+    assert now[2].pop("call") == now[2]["options"] | NOT_THERE  # nothing has been chosen since
     assert now == records
 
 
@@ -104,7 +101,7 @@ def test_old_candidates_are_cut_again() -> None:
     record, summary = content("run/records/a.json"), content("run/run.json")
     assert record["options"]["selection"] == {"threshold": 0.6, "distance": 6.0, "limit": 2, "margin": 5.0}
     assert (record["picks"], summary["picks"], summary["failed"]["b"][:16]) == (2, 2, "tomograms/b.mrc:")
-    for option, value in {"turn": "none", "precision": None}.items():  # which there were not
+    for option, value in NOT_THERE.items():
         assert summary["tomograms"][1]["options"].pop(option) == value
     assert (summary["tomograms"][1].pop("tomo_name"), summary["tomograms"][1].pop("dynamo_tomogram")) == ("b", 1)
     assert summary["tomograms"][1].pop("outputs") == {}

@@ -18,6 +18,7 @@ import pytest
 import torch
 import uvicorn
 
+from copick_toys import write_picks, write_project
 from experiments import lists
 from milopyp_shared.formats.candidates import read_candidates
 from milopyp_shared.formats.context import FormatContext
@@ -34,6 +35,7 @@ from running import PROGRAMS, run_line
 from specimens import lopsided
 from toy_checkpoint import save_toy
 from toys import TOY, clean_phantom, write_tomogram
+from vesicles import vesicle
 
 NEEDS_A_GPU = {"engines build"}
 QUICKER = {
@@ -111,7 +113,15 @@ def run_of(names: list[str], suffix: str = ".mrc") -> dict[str, np.ndarray]:
     return truth
 
 
+def project() -> None:
+    """A copick project with a ribosome that somebody has picked."""
+    phantom = clean_phantom(1, (24, 80, 96), particles=6)
+    write_project({"TS_01": phantom.volume})
+    write_picks("TS_01", "alice", (phantom.particles_xyz * 10).tolist())
+
+
 def for_prepare() -> None:
+    project()
     xyz = {name: tomogram(f"sample_data/{name}.mrc", seed) for seed, name in enumerate(("a", "b"), 1)}
     shutil.copy("sample_data/a.mrc", "sample_data/c.rec")
     shutil.copytree("sample_data", "new_tomograms")
@@ -201,7 +211,9 @@ def for_export() -> None:
 def for_picking() -> None:
     for path in ("tomograms/a.mrc", "series/TS_01/tomogram.mrc"):
         tomogram(path)
+    project()
     Path("test_imgs.txt").write_text("image_name rec_path\na tomograms/a.mrc\n")
+    write_tomogram(Path("membranes/a_mask.mrc"), vesicle((24, 80, 96), np.array([48.0, 40.0, 12.0]), 20.0, 2.0))
     shutil.copy(TOY, "ribosome.onnx")
 
 

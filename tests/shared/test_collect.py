@@ -220,7 +220,7 @@ def test_copick_gets_a_project() -> None:
     assert project["overlay_root"] == f"local://{Path('out').absolute()}"
     assert [(own["name"], own["label"]) for own in project["pickable_objects"]] == [("ribosome", 1)]
     for name in SIZES:
-        stored = json.loads(Path(f"out/ExperimentRuns/{name}/Picks/milopyp_1_ribosome.json").read_text())
+        stored = json.loads(Path(f"out/ExperimentRuns/{name}/Picks/milopyp_0_ribosome.json").read_text())
         assert (stored["run_name"], stored["pickable_object_name"], stored["unit"]) == (name, "ribosome", "angstrom")
         same([[*own["location"].values()] for own in stored["points"]], in_file(name, wanted(name).xyz) * 10, 0.1)
 
@@ -344,7 +344,7 @@ def test_files_of_before_that_the_next_program_would_read_are_said() -> None:
     collect("picks --to copick")
     run_line("milopyp threshold picks --value 1")  # what was put in by hand stays
     warned = collect("picks --to copick --overwrite").err
-    assert "out also holds ExperimentRuns/xzy/Picks/milopyp_1_particle.json: of an earlier call" in warned
+    assert "out also holds ExperimentRuns/xzy/Picks/milopyp_0_particle.json: of an earlier call" in warned
 
 
 def test_the_records_of_the_run_stay_as_they_are() -> None:

@@ -154,17 +154,18 @@ def test_text_counts_along_the_file(coords: str, wanted: list[list[float]], tmp_
 
 
 def test_copick_is_in_angstrom(tmp_path: Path) -> None:
-    """The location alone counts, although the matrix repeats it; the file's spacing where no other is known."""
+    """A location that the matrix repeats counts once, a shift in it is added; the file's spacing where no other is."""
     matrix = [[1, 0, 0, 20], [0, 1, 0, 40], [0, 0, 1, 60], [0, 0, 0, 1]]
     points = [
         {"location": {"x": 20, "y": 40, "z": 60}, "transformation_": matrix},
         {"location": {"x": 0, "y": 5.0, "z": 10}, "score": 0.5},
+        {"location": {"x": 10, "y": 0, "z": 0}, "transformation_": matrix, "score": 0.25},
     ]
     content = json.dumps({"points": points, "voxel_spacing": 10, "unit": "angstrom"})
     path = file(tmp_path / "a.json", content)
     picks = FORMATS["copick"].read(path, setting(voxel_size=None))
-    assert picks.xyz.tolist() == [[2, 4, 6], [0, 0.5, 1]]
-    assert picks.score.tolist() == [1, 0.5]
+    assert picks.xyz.tolist() == [[2, 4, 6], [0, 0.5, 1], [3, 4, 6]]
+    assert picks.score.tolist() == [1, 0.5, 0.25]
     assert FORMATS["copick"].read(path, setting(voxel_size=20.0)).xyz[0].tolist() == [1, 2, 3]
 
 

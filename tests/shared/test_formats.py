@@ -122,7 +122,7 @@ def test_copick_has_its_documented_keys(tmp_path: Path) -> None:
     assert content == {
         "pickable_object_name": "ribosome",
         "user_id": "milopyp",
-        "session_id": "1",
+        "session_id": "0",
         "run_name": "TS_01",
         "voxel_spacing": 10.52,
         "unit": "angstrom",

@@ -25,6 +25,7 @@ from milopyp_shared.system import peak_memory_mib
 from milopyp_shared.turns import turned_frame
 from milopyp_shared.wording import counted
 
+from ..decode.membrane import Surface, doubts, near_surface, seed_of, voxel_size_of
 from ..decode.published import MARGIN, pick
 from ..decode.published import ORDER as PUBLISHED_ORDER
 from ..decode.select import margin_in_voxels, select_picks
@@ -173,10 +174,11 @@ class _Work:
 
 @dataclass(frozen=True)
 class _Ready:
-    """A prepared tomogram, and what it was before it was opened."""
+    """A prepared tomogram, what it was before it was opened, and the surface that distances are measured from."""
 
     prepared: Prepared
     asked: TomogramRecord
+    surface: Surface | None
 
 
 def _acquire_and_prepare(work: _Work, image: ImageEntry) -> _Ready | Done | Cut | Failed | None:
@@ -194,11 +196,23 @@ def _acquire_and_prepare(work: _Work, image: ImageEntry) -> _Ready | Done | Cut 
         margin_in_voxels(run.options.selection, found.tomogram.frame)  # known to be impossible before the work is done
         check_formats(run, image, found.tomogram)
         recipe, options, threads = run.model.recipe, run.options, next(work.threads)
-        prepared = prepare(found.tomogram, recipe, options.contrast, options.rescale, found.mask, threads=threads)
+        inside = found.mask if options.mask_distance is None else None
+        prepared = prepare(found.tomogram, recipe, options.contrast, options.rescale, inside, threads=threads)
         work.warm_up.begin()
-        return _Ready(prepared, found.asked)
+        return _Ready(prepared, found.asked, _surface(run, image.name, found, prepared.rescaled))
     except (MilopypError, MemoryError) as error:
         return _failed(run, image, error)
+
+
+def _surface(run: PickingRun, name: str, found: Opened, rescaled: float) -> Surface | None:
+    """What distances are measured from, if they are asked for and the tomogram has a mask."""
+    options = run.options
+    if options.mask_distance is None or found.mask is None:
+        return None
+    size = voxel_size_of(found.tomogram.frame)
+    nearest, farthest = (each / size for each in options.mask_distance)
+    facing = run.model.recipe.diameter / 2 / rescaled if options.normals else None
+    return Surface(found.mask, nearest, farthest, size, facing, seed_of(name))
 
 
 def _conclude(
@@ -227,6 +241,8 @@ def _pick_one(run: PickingRun, image: ImageEntry, ready: _Ready, progress: Calla
     tomogram, model = prepared.tomogram, run.model
     warnings = _warn(image.name, prepared, run)
     result = run_network(prepared, model, run.options.flips, progress)
+    if ready.surface is not None:
+        result = replace(result, candidates=near_surface(result.candidates, ready.surface))
     written = time.perf_counter()
     known, before = run.given_up(image), run.recorded_outputs(image)
     with Stage(run.files(image), stage_of(run.record_path(image))) as stage:
@@ -271,6 +287,8 @@ def _write(files: OutputFiles, asked: TomogramRecord, result: Result, prepared: 
     if options.published is None:
         selection = replace(options.selection, distance=options.selection.distance / scale)
         picks = select_picks(candidates, selection, frame)
+        for doubt in doubts(picks):
+            run.console.say(f"{asked.name}: {doubt}")
         z, y, x = recipe.voxel_per_output
         write_heat_map(files.heat, result.heat, frame, (z / scale, y / scale, x / scale))
         write_all_picks(files, picks, frame, asked, recipe.diameter / 2 / scale)

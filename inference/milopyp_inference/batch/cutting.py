@@ -10,6 +10,7 @@ from msgspec import structs
 
 from milopyp_shared.atomic import write_error
 from milopyp_shared.errors import InputError
+from milopyp_shared.formats.registry import orientations_warning
 
 from .outputs import OutputFiles, write_all_picks
 from .reader import chosen_picks
@@ -66,6 +67,8 @@ def cut_picks(
     before = record.outputs if folder == run else {}
     with Stage(files, stage_of(record_path(folder, record.name))) as stage:
         new, picks = stage.new, chosen_picks(run, record)
+        if doubt := orientations_warning(record.options.formats, [picks]):
+            warn(f"{record.name}: {doubt}")
         write_all_picks(new, picks, record.frame, record, record.diameter / 2)
         if folder != run:
             try:

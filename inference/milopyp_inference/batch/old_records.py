@@ -25,9 +25,14 @@ def in_todays_words(stored: Any) -> Any:
 
 
 def _complete_options(each: dict[str, Any], options: dict[str, Any]) -> None:
-    """Nothing was turned or known by its digest; what had been chosen since a call was not told apart from it."""
+    """Nothing was turned, measured from a mask's surface or known by its digest.
+
+    What had been chosen since a call was not told apart from it.
+    """
     options.setdefault("turn", axes.NO_TURN)
     options.setdefault("precision", None)
+    options.setdefault("mask_distance", None)
+    options.setdefault("normals", False)
     if "tomograms" in each:
         each.setdefault("call", options)
         each.setdefault("typed", [])

@@ -16,10 +16,12 @@ from milopyp_shared.lists import ImageEntry
 from milopyp_shared.masks import Mask, check_mask_header, open_mask
 from milopyp_shared.names import listed
 from milopyp_shared.resample import resampled_shape
+from milopyp_shared.surface import refuse_without_surface
 from milopyp_shared.tomogram import Tomogram, TomogramHeader, open_tomogram, read_header
 from milopyp_shared.turns import turned_frame
 from milopyp_shared.written_names import Naming
 
+from ..decode.membrane import voxel_size_of
 from ..pipeline import rescaling
 from .outputs import format_context
 from .picking_run import PickingRun
@@ -93,6 +95,8 @@ def check_headers(run: PickingRun, images: Sequence[ImageEntry]) -> None:
         check_formats(run, image, header)
         if (mask := run.mask(image)) is not None:
             check_mask_header(mask, header)
+            if run.options.mask_distance is not None:
+                voxel_size_of(header.frame)
 
     _first_good(images, look_at)
 
@@ -163,7 +167,11 @@ def open_input(run: PickingRun, image: ImageEntry) -> Opened:
     tomogram = open_tomogram(image.path, run.options.order, run.options.voxel_size)
     refuse_unequal_voxels(tomogram)
     path = run.mask(image)
-    return Opened(asked, tomogram, None if path is None else open_mask(path, tomogram))
+    mask = None if path is None else open_mask(path, tomogram)
+    if mask is not None and run.options.mask_distance is not None:
+        voxel_size_of(tomogram.frame)
+        refuse_without_surface(mask, path)
+    return Opened(asked, tomogram, mask)
 
 
 def check_memory(run: PickingRun, images: Sequence[ImageEntry]) -> None:

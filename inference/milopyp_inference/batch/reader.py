@@ -92,9 +92,16 @@ def candidates_of(folder: Path, record: Picked, lowest: float = 0.0, most: int |
 
 def chosen_picks(folder: Path, record: Picked) -> Picks:
     """What the record's options choose of the candidates, with what a person has changed; best first."""
+    from milopyp_shared.formats.candidates import CANDIDATES, read_candidates
+
+    from ..decode.edits import NO_EDITS, measured_as
+
     selection = record.options.selection
     picks = candidates_of(folder, record, selection.threshold, selection.limit)
-    return record.edits.mended(picks, record.suppression_distance)
+    mended = record.edits.mended(picks, record.suppression_distance)
+    if record.edits == NO_EDITS or picks.distance is None:
+        return mended
+    return measured_as(read_candidates(folder / f"{record.name}{CANDIDATES}"), mended)
 
 
 def scores_of(folder: Path, record: Picked, most: int | None) -> NDArray[np.float64]:

@@ -54,6 +54,10 @@ class PickOptions:
         The picks are written as of the tomogram turned so; see `milopyp_shared.turns`.
     mask
         Where picks may be; see `milopyp_shared.masks.find_mask`.
+    mask_distance
+        Angstrom from the mask's surface, negative inside it, that picks may lie at instead; None: inside it.
+    normals
+        Whether picks are oriented along the surface's normals.
     precision
         Of the arithmetic, another one than the model file's; None: that.
     published
@@ -71,6 +75,8 @@ class PickOptions:
     formats: tuple[str, ...] = ()
     turn: str = axes.NO_TURN
     mask: str | None = None
+    mask_distance: tuple[float, float] | None = None
+    normals: bool = False
     precision: str | None = None
     published: PublishedOptions | None = None
 

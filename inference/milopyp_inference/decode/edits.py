@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -55,8 +55,13 @@ class Edits:
         return exclude_near(picks, self.kept.xyz, distance * _CLOSER)
 
     def mended(self, picks: Picks, distance: float) -> Picks:
-        """What is left of picks that were chosen by their scores, and what is kept; best first."""
+        """What is left of picks that were chosen by their scores, and what is kept; best first.
+
+        What was measured of them is left out where something is kept: `measured_as` gives it back.
+        """
         left, kept = self.left_to_scores(picks, distance), self.kept
+        if not len(kept):
+            return left
         score = np.concatenate([left.score, kept.score])
         return Picks(np.concatenate([left.xyz, kept.xyz]), score)[np.argsort(-score, kind="stable")]
 
@@ -78,6 +83,20 @@ def candidates_at(table: Picks, xyz: NDArray[np.float64]) -> NDArray[np.int64]:
 
     distance, index = cKDTree(table.xyz).query(xyz, p=np.inf)
     return np.where(distance <= ROUNDED, index, -1)
+
+
+def measured_as(table: Picks, picks: Picks) -> Picks:
+    """Picks with the distances and orientations that the table has of them; NaN for those by hand."""
+    at = candidates_at(table, picks.xyz)
+
+    def of_them(values: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+        if values is None:
+            return None
+        found = np.full((len(picks), *values.shape[1:]), np.nan)
+        found[at >= 0] = values[at[at >= 0]]
+        return found
+
+    return replace(picks, distance=of_them(table.distance), angles=of_them(table.angles))
 
 
 def edits_for(table: Picks, chosen: Picks, wanted: Picks, before: Edits, distance: float) -> Edits:

@@ -38,6 +38,12 @@ LEADER_ONLY = {
     "tomograms",
     "summary",
     "level",
+    "copick",
+    "tomo_type",
+    "voxel_spacing",
+    "object",
+    "user",
+    "session",
 }
 WORKERS_OWN = {"provider", "gpus", "threads", "workers"}  # each has a value of its own
 

@@ -131,11 +131,13 @@ def _refuse_idle(program: Program, to: str, naming: Mapping[str, object], binnin
 
 def _say_doubts(found: Sequence[Collected], program: Program, console: Console) -> None:
     """Say once what holds for many tomograms."""
-    from milopyp_shared.formats.registry import axes_warning
+    from milopyp_shared.formats.registry import axes_warning, orientations_warning
 
     for doubt in dict.fromkeys(axes_warning([program.word], own.context.order) for own in found):
         if doubt:
             console.warn(doubt)
+    if doubt := orientations_warning([program.word], [own.picks for own in found]):
+        console.warn(doubt)
     if empty := [f"{own.label} ({own.run})" for own in found if not len(own.picks)]:
         console.say(f"without picks, and left out: {listed(empty)}")
     if (binnings := {own.context.binning for own in found}) != {1.0}:

@@ -165,7 +165,7 @@ def _convert_one(
 ) -> None:
     """Convert the picks of one tomogram, which is called as the file says if there is no `name`."""
     from milopyp_shared.formats.conventions import NamedPicks
-    from milopyp_shared.formats.registry import DYNAMO, FORMATS, axes_warning
+    from milopyp_shared.formats.registry import DYNAMO, FORMATS, axes_warning, orientations_warning
     from milopyp_shared.turns import turned
 
     from ..pick_files import called, refuse_outside
@@ -185,6 +185,8 @@ def _convert_one(
     for word, order in ((old, read_order), (new, context.order)):
         if doubt := axes_warning([word], order):
             console.warn(doubt)
+    if doubt := orientations_warning([new], [picks]):
+        console.warn(doubt)
     wanted.write(target, picks, context)
     if new == DYNAMO and context.dynamo_tomogram is None:
         console.say("column 20, the number of the tomogram, is 1: --dynamo-tomogram says another one")

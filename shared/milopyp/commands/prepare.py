@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +22,13 @@ from milopyp_shared.pick_choice import LIST_ENDINGS
 from milopyp_shared.wording import counted
 
 from .convert import FORMAT_WORDS
+from .prepare_copick import copick_options, project_tomograms, refuse_idle, wanted_labels
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from milopyp_shared.copick_project import Project
     from milopyp_shared.lists import ImageEntry
     from milopyp_shared.tomogram import Tomogram
 
@@ -35,14 +38,14 @@ if TYPE_CHECKING:
     "-d",
     "--dir",
     "folder",
-    required=True,
     type=click.Path(path_type=Path),
     help="Folder with the tomograms and their picks.",
 )
 @option("-e", "--ext", default=".rec", help="Ending of the tomograms.")
 @option(
     "-o", "--out", required=True,
-    help="Beginning of the lists' names: a name, for lists in --dir, or one with its folder (data/ribo).",
+    help="Beginning of the lists' names: a name, for lists in --dir (with --copick, in the working directory), or one "
+    "with its folder (data/ribo).",
 )  # fmt: skip
 @option(
     "-r",
@@ -70,7 +73,10 @@ if TYPE_CHECKING:
     "-contour), or those of object and contour (model2point -object). It is left out.  [default: seen where whole "
     "numbers stand before others, else refused]",
 )  # fmt: skip
-@option("--object", "object_", type=click.IntRange(min=1), help="Object of the models.  [default: all]")
+@option(
+    "--object", "object_", metavar="NUMBER|NAME",
+    help="Object of the models, by its number; with --copick a particle, by its name.  [default: all; the only one]",
+)  # fmt: skip
 @option(
     "--picks", type=click.Path(path_type=Path), metavar="FILE",
     help="The picks of all tomograms: a STAR file, a Dynamo table with its .doc, a coordinate list, a parquet table of "
@@ -109,9 +115,10 @@ if TYPE_CHECKING:
     "--level", type=click.IntRange(min=0), metavar="N",
     help="Of tomograms in OME-Zarr, from 0, the largest; their labels are voxels of it.  [default: 0]",
 )  # fmt: skip
+@copick_options
 @option("--overwrite", is_flag=True, help="Replace lists that are there; they may have been changed by hand.")
 @click.version_option(package_name="milopyp")
-def prepare(folder: Path, out: str, order: str, **given: Any) -> None:
+def prepare(folder: Path | None, out: str, order: str, **given: Any) -> None:
     """Make the lists for training from tomograms and their picks.
 
     The picks of tomo.rec are tomo_coord.txt, tomo.txt (three columns in the file's axis order, as model2point
@@ -128,18 +135,20 @@ def prepare(folder: Path, out: str, order: str, **given: Any) -> None:
       milopyp prepare -d sample_data -e .mrc -o sample_run --picks particles.star --from relion5
       milopyp prepare -d new_tomograms -e .mrc -o sample_run --inference
       milopyp prepare -d series -e .mrc -o sample_run --name-from parent
+      milopyp prepare --copick project.json --tomo-type wbp --voxel-spacing 10 --object ribosome -o sample_run
     """
     from milopyp_shared.levels import at_levels
 
     console = Console()
-    entries = _named(find_tomograms(folder, given["ext"], given["name_from"]), given["ext"], given["name_from"])
+    refuse_idle({**given, "folder": folder})
+    project, entries = _tomograms(folder, given, console)
     entries = at_levels(entries, console.say, level=given["level"])
-    images, coordinates, to_pick = list_paths(folder, out)
+    images, coordinates, to_pick = list_paths(folder or Path(), out)
     written = [to_pick] if given["inference"] else [images] if given["img_only"] else [images, coordinates]
     for target in written:
         refuse_existing(target, overwrite=given["overwrite"])
     if not (given["inference"] or given["img_only"]):
-        how = How(**{name: given[name] for name in HOW})
+        how = _how(project, given, console)
         _list_labels((images, coordinates), entries, order, how, pictures=given["pictures"], console=console)
         return
     if given["inference"] and given["img_only"]:
@@ -151,6 +160,43 @@ def prepare(folder: Path, out: str, order: str, **given: Any) -> None:
         alone = "--inference" if given["inference"] else "--img-only"
         raise UsageError(f"given beside {alone}", where="--picks", expected=f"one of them: {alone} lists no labels")
     _list_tomograms(to_pick if given["inference"] else images, entries, console)
+
+
+def _tomograms(
+    folder: Path | None, given: Mapping[str, Any], console: Console
+) -> tuple[Project | None, list[ImageEntry]]:
+    """The tomograms of a folder, or those of a project, and that."""
+    if given["copick"] is not None:
+        return project_tomograms(given["copick"], given, console)
+    if folder is None:
+        raise UsageError("is missing", where="--dir", expected="a folder with tomograms, or --copick")
+    return None, _named(find_tomograms(folder, given["ext"], given["name_from"]), given["ext"], given["name_from"])
+
+
+def _how(project: Project | None, given: Mapping[str, Any], console: Console) -> How:
+    """How labels are read; of a project, with the particle's diameter as it says."""
+    how = How(**{name: given[name] for name in HOW})
+    if project is None:
+        return replace(how, object_=_number(given["object_"]))
+    wanted = wanted_labels(project, given["object_"], given["user"], given["session"])
+    if how.bbox is None:
+        if wanted.bbox is None:
+            raise UsageError(
+                "is missing", where="--bbox", expected=f"a diameter: {project.path} says no radius of {wanted.object}"
+            )
+        console.say(
+            f"--bbox {wanted.bbox}, twice the radius of {wanted.object} in {project.path}; give it to training, too"
+        )
+    return replace(how, object_=None, bbox=how.bbox or wanted.bbox, project=wanted)
+
+
+def _number(object_: str | None) -> int | None:
+    """The object of a model that is asked for."""
+    if object_ is None:
+        return None
+    if not object_.isdecimal() or int(object_) < 1:
+        raise UsageError(f"{object_!r}", where="--object", expected="a whole number from 1, or a name beside --copick")
+    return int(object_)
 
 
 def list_paths(folder: Path, out: str) -> tuple[Path, Path, Path]:
@@ -240,7 +286,8 @@ def _list_labels(
     from milopyp_shared.lists import write_coordinate_list, write_image_list
     from milopyp_shared.tomogram import open_tomogram
 
-    overlays = {entry.name: entry.folder / f"{entry.name}_labels.png" for entry in entries}
+    folders = {entry.name: entry.folder if how.project is None else lists[0].parent for entry in entries}
+    overlays = {name: place / f"{name}_labels.png" for name, place in folders.items()}
     inputs = [*(entry.path for entry in entries), *(path for path in (how.picks, how.name_map) if path is not None)]
     for target in lists:
         refuse_irreplaceable(target, inputs)
@@ -252,8 +299,8 @@ def _list_labels(
         for entry in labelled:
             tomogram = open_tomogram(entry.path, order)
             draw(overlays[entry.name], tomogram, labels[entry.name], diameter_of(tomogram, how.bbox))
-        folders = {entry.folder for entry in labelled}
-        some = labelled[0].folder if len(folders) == 1 else labelled[0].folder.parent / "*"
+        first, *others = {overlays[entry.name].parent: None for entry in labelled}
+        some = first.parent / "*" if others else first
         console.say(f"look at the labels on their tomograms: {some}/*_labels.png")
     write_image_list(lists[0], labelled, absolute=True)
     write_coordinate_list(lists[1], labels)

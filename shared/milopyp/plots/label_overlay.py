@@ -46,7 +46,7 @@ def draw_overlay(path: Path, tomogram: Tomogram, xyz: Floats, diameter: float) -
         panel.set(xlabel="xyz"[across], ylabel="xyz"[down], title=f"{'xyz'[depth]} = {through[depth]:.0f}")
     if below is not None:
         _montage(below, volume, xyz, diameter, rows)
-    figure.suptitle(f"{tomogram.path.name}: {counted(len(xyz), 'label')}, order {tomogram.order}")
+    figure.suptitle(f"{path.stem.removesuffix('_labels')}: {counted(len(xyz), 'label')}, order {tomogram.order}")
     save(figure, path)
 
 

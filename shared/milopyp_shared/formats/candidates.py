@@ -1,23 +1,31 @@
-"""The table of all candidates that picking leaves: x, y, z and score in the inside frame."""
+"""The table of all candidates that picking leaves: x, y, z and score in the inside frame.
+
+Where they were measured, there follow the distance from a mask's surface in Angstrom, and RELION's angles rot, tilt and
+psi; their cells are empty where nothing is known.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..atomic import atomic_write
 from ..errors import InputError
 from ..picks import Picks
-from ..textfile import read_lines, to_number
+from ..textfile import fixed, read_lines, to_number
 from ..wording import counted
 
 CANDIDATES = ".candidates.csv"
-_PLACES, _SCORES = 3, 6  # digits
+DISTANCE, ANGLES = "distance", ("rot", "tilt", "psi")
+_ALWAYS = ("x", "y", "z", "score")
+_PLACES, _SCORES, _DISTANCES, _ANGLES = 3, 6, 2, 3  # digits
 
 
 def read_candidates(path: Path) -> Picks:
-    """Read a table of ``milopyp-infer``: x, y, z, score in the inside frame.
+    """Read a table of ``milopyp-infer``: x, y, z, score in the inside frame, and what was measured beside them.
 
     Raises
     ------
@@ -25,32 +33,63 @@ def read_candidates(path: Path) -> Picks:
         Not such a table.
     """
     lines = [(number, line) for number, line in read_lines(path) if line.strip() and not line.startswith("#")]
-    if not lines or "".join(lines[0][1].split()) != "x,y,z,score":
+    names = tuple("".join(lines[0][1].split()).split(",")) if lines else ()
+    measured = names[4:]
+    if names[:4] != _ALWAYS or measured not in ((), (DISTANCE,), (DISTANCE, *ANGLES)):
         raise InputError("has no line 'x,y,z,score'", where=path, expected="a table written by milopyp-infer")
     rows = []
     for number, line in lines[1:]:
         cells = line.split(",")
-        if len(cells) != 4:
-            raise InputError(counted(len(cells), "column"), where=f"{path}, line {number}", expected="x,y,z,score")
-        rows.append([to_number(cell, f"{path}, line {number}") for cell in cells])
-    table = np.array(rows, dtype=np.float64).reshape(-1, 4)
-    return Picks(table[:, :3].copy(), table[:, 3].copy())
+        if len(cells) != len(names):
+            expected = ",".join(names)
+            raise InputError(counted(len(cells), "column"), where=f"{path}, line {number}", expected=expected)
+        where = f"{path}, line {number}"
+        known = [to_number(cell, where) for cell in cells[:4]]
+        rows.append(known + [to_number(cell, where) if cell.strip() else np.nan for cell in cells[4:]])
+    table = np.array(rows, dtype=np.float64).reshape(-1, len(names))
+    distance, angles = table[:, 4].copy() if measured else None, table[:, 5:].copy() if len(measured) > 1 else None
+    return Picks(table[:, :3].copy(), table[:, 3].copy(), distance, angles)
 
 
 def as_written(picks: Picks) -> Picks:
     """Picks with the digits that a table of them has."""
-    return Picks(np.round(picks.xyz, _PLACES), np.round(picks.score, _SCORES))
+    distance = None if picks.distance is None else np.round(picks.distance, _DISTANCES)
+    angles = None if picks.angles is None else np.round(picks.angles, _ANGLES)
+    return replace(
+        picks, xyz=np.round(picks.xyz, _PLACES), score=np.round(picks.score, _SCORES), distance=distance, angles=angles
+    )
+
+
+def measured_cells(picks: Picks) -> dict[str, list[str]]:
+    """Columns of what was measured of picks, by name, as text; those of angles only beside that of distances."""
+    columns: dict[str, tuple[NDArray[np.float64], int]] = {}
+    if picks.distance is not None or picks.angles is not None:
+        unknown = np.full(len(picks), np.nan)
+        columns[DISTANCE] = (unknown if picks.distance is None else picks.distance, _DISTANCES)
+    if picks.angles is not None:
+        columns |= {name: (picks.angles[:, axis], _ANGLES) for axis, name in enumerate(ANGLES)}
+    return {
+        name: ["" if np.isnan(value) else fixed(value, digits) for value in values.tolist()]
+        for name, (values, digits) in columns.items()
+    }
 
 
 def write_candidates(
     path: Path, picks: Picks, what: str = "every local maximum of the heat map above the floor, best first"
 ) -> None:
     """Write such a table; `what` is said in its first line."""
+    measured = measured_cells(picks)
     with atomic_write(path) as part, part.open("w", encoding="utf-8") as stream:
         stream.write(
             f"# {what}; x, y, z in voxels of the full-resolution\n"
             "# tomogram (z = thickness), centre of the first voxel at 0, whatever the file's axis order\n"
-            "x,y,z,score\n"
         )
-        for (x, y, z), s in zip(picks.xyz, picks.score, strict=True):
-            stream.write(f"{x:.{_PLACES}f},{y:.{_PLACES}f},{z:.{_PLACES}f},{s:.{_SCORES}f}\n")
+        if measured:
+            stream.write(
+                "# distance from the mask's surface in Angstrom, negative inside it"
+                + ("; rot, tilt, psi as RELION's, along x, y, z\n" if len(measured) > 1 else "\n")
+            )
+        stream.write(",".join((*_ALWAYS, *measured)) + "\n")
+        for index, ((x, y, z), s) in enumerate(zip(picks.xyz, picks.score, strict=True)):
+            more = "".join(f",{cells[index]}" for cells in measured.values())
+            stream.write(f"{x:.{_PLACES}f},{y:.{_PLACES}f},{z:.{_PLACES}f},{s:.{_SCORES}f}{more}\n")

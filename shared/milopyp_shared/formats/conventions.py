@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import axes
+from .. import axes, orientations
 from ..lists import SCORE, read_pick_list, read_scored_list, write_coordinate_list
 from ..names import bare, only
 from ..picks import NO_SCORE, Picks
@@ -44,21 +44,41 @@ class NamedPicks(Picks):
 
 
 def _named(picks: Picks, name: str | None) -> NamedPicks:
-    return NamedPicks(picks.xyz, picks.score, name)
+    return NamedPicks(picks.xyz, picks.score, name=name)
 
 
-def _inside(columns: Floats, score: Floats | None, context: FormatContext) -> Picks:
+def _inside(columns: Floats, score: Floats | None, context: FormatContext, **measured: Floats | None) -> Picks:
     """Picks, best first, from voxel indices in file axes; NaN, all zeros and no scores at all become `NO_SCORE`."""
     values = np.full(len(columns), NO_SCORE)
     if score is not None and np.nan_to_num(score).any():
         values = np.where(np.isnan(score), NO_SCORE, score)
     best_first = np.argsort(-values, kind="stable")
-    return Picks(axes.columns_to_xyz(columns, context.order or "xyz"), values)[best_first]
+    return Picks(axes.columns_to_xyz(columns, context.order or "xyz"), values, **measured)[best_first]
 
 
 def _columns(picks: Picks, context: FormatContext) -> Floats:
     """Voxel indices in file axes."""
     return axes.xyz_to_columns(picks.xyz, context.order or "xyz")
+
+
+def _rotations(tomograms: Tomograms) -> list[Floats | None]:
+    """Of each tomogram matrices ``(n, 3, 3)`` along the axes of its file; all None where no pick has an orientation.
+
+    Those without one among others are not turned.
+    """
+    if all(picks.angles is None for picks, _ in tomograms):
+        return [None] * len(tomograms)
+    found: list[Floats | None] = []
+    for picks, context in tomograms:
+        angles = np.full((len(picks), 3), np.nan) if picks.angles is None else picks.angles
+        places = ["xyz".index(letter) for letter in context.order or "xyz"]
+        found.append(orientations.filled(orientations.in_axes(angles, places)))
+    return found
+
+
+def _angles(tomograms: Tomograms, convention: orientations.Convention) -> list[Floats | None]:
+    """As `_rotations`, in Euler angles ``(n, 3)``."""
+    return [None if own is None else orientations.angles_of(own, convention) for own in _rotations(tomograms)]
 
 
 def _centre(context: FormatContext, where: Path) -> Floats:
@@ -113,7 +133,7 @@ def read_csv(path: Path, context: FormatContext) -> Picks:
         context.require("order", path)
     else:
         context = replace(context, order="xyz")
-    return _inside(points.columns, points.score, context)
+    return _inside(points.columns, points.score, context, distance=points.distance, angles=points.angles)
 
 
 def write_csv(path: Path, picks: Picks, context: FormatContext) -> None:
@@ -194,10 +214,10 @@ def _write_star(
     path: Path, tomograms: Tomograms, numbers: Callable[[Picks, FormatContext, Path], Floats], **table: Any
 ) -> None:
     rows = []
-    for picks, context in tomograms:
+    for (picks, context), angles in zip(tomograms, _angles(tomograms, orientations.RELION), strict=True):
         said = {star.CLASS: context.class_number, star.OPTICS_GROUP: context.optics_group}
         known = {label: number for label, number in said.items() if number is not None}
-        rows.append(star.Written(context.label, numbers(picks, context, path), picks.score, known))
+        rows.append(star.Written(context.label, numbers(picks, context, path), picks.score, known, angles))
     star.write_particles(path, rows, **table)
 
 
@@ -245,17 +265,17 @@ def place_table(table: dynamo.DynamoTable, context: FormatContext, path: Path) -
 
 
 def write_tbl(path: Path, picks: Picks, context: FormatContext) -> None:
-    """As `read_tbl`, without shifts."""
+    """As `read_tbl`, without shifts, with orientations where there are some."""
     write_tables(path, [(picks, context)])
 
 
 def write_tables(path: Path, tomograms: Tomograms) -> None:
     """As `write_tbl`, of several tomograms: the number of each is in its context."""
     rows = []
-    for picks, context in tomograms:
+    for (picks, context), angles in zip(tomograms, _angles(tomograms, orientations.DYNAMO), strict=True):
         voxels = _binned(picks, context, path) + context.dynamo_zero
         number = 1 if context.dynamo_tomogram is None else context.dynamo_tomogram
-        rows.append(dynamo.Written(voxels, picks.score, number, context.class_number or 0))
+        rows.append(dynamo.Written(voxels, picks.score, number, context.class_number or 0, angles))
     dynamo.write_table(path, rows)
 
 
@@ -274,11 +294,16 @@ def place_copick(picks: copick.CopickPicks, context: FormatContext, path: Path) 
 
 
 def write_copick(path: Path, picks: Picks, context: FormatContext) -> None:
-    """As `read_copick`."""
-    voxel_size = context.voxel_sizes(path)
-    angstrom = _columns(picks, context) * voxel_size
-    spacing = float(np.median(voxel_size))  # the format holds one, which says which volume is meant
-    copick.write_copick(path, angstrom, picks.score, spacing, run_name=context.label, object_name=context.particle)
+    """As `read_copick`, with orientations where there are some."""
+    spacing = float(np.median(context.voxel_sizes(path)))  # the format holds one, which says which volume is meant
+    copick.write_copick(path, copick_points(picks, context, path), spacing, copick.Whose(context.particle))
+
+
+def copick_points(picks: Picks, context: FormatContext, where: Path) -> copick.Written:
+    """Picks in Angstrom from the centre of the first voxel, along the axes of the file."""
+    (rotations,) = _rotations([(picks, context)])
+    angstrom = _columns(picks, context) * context.voxel_sizes(where)
+    return copick.Written(context.label, angstrom, picks.score, rotations)
 
 
 def read_ndjson(path: Path, context: FormatContext) -> Picks:
@@ -288,7 +313,8 @@ def read_ndjson(path: Path, context: FormatContext) -> Picks:
 
 def write_ndjson(path: Path, picks: Picks, context: FormatContext) -> None:
     """As `read_ndjson`; scores are lost."""
-    copick.write_ndjson(path, _columns(picks, context) * context.binning)
+    (rotations,) = _rotations([(picks, context)])
+    copick.write_ndjson(path, _columns(picks, context) * context.binning, rotations)
 
 
 def read_eman(path: Path, context: FormatContext) -> Picks:

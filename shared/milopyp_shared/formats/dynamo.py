@@ -1,9 +1,9 @@
 """Dynamo tables (``.tbl``): one particle per line, columns by number; and the map of their tomograms (``.doc``).
 
-Column numbers are those of Dynamo's table convention: 4-6 refined shift, 10 cross-correlation, 20 tomogram, 22 class,
-24-26 position. Columns are separated by spaces, tabs or commas. Numbers are kept as the file has them; whether the
-first voxel is 0 or 1 is the caller's to know. The map has a number and the file of a tomogram in each line; Dynamo
-writes it beside the table of a data folder and calls it ``indices_column20.doc``.
+Column numbers are those of Dynamo's table convention: 4-6 refined shift, 7-9 angles tdrot, tilt, narot, 10 cross-
+correlation, 20 tomogram, 22 class, 24-26 position. Columns are separated by spaces, tabs or commas. Numbers are kept as
+the file has them; whether the first voxel is 0 or 1 is the caller's to know. The map has a number and the file of a
+tomogram in each line; Dynamo writes it beside the table of a data folder and calls it ``indices_column20.doc``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ..wording import counted
 COLUMNS = 35  # written
 DOC, DOC_OF_FOLDER = ".doc", "indices_column20.doc"
 _NEEDED = 26
-_SHIFT, _CC, _TOMOGRAM, _CLASS, _POSITION = (3, 4, 5), 9, 19, 21, (23, 24, 25)
+_SHIFT, _ANGLES, _CC, _TOMOGRAM, _CLASS, _POSITION = (3, 4, 5), (6, 7, 8), 9, 19, 21, (23, 24, 25)
 _USED = (*_SHIFT, _CC, _TOMOGRAM, *_POSITION)
 _NEGLIGIBLE = 1e-3  # imaginary parts that MATLAB's rounding leaves
 _SOME = 8  # numbers that a message lists
@@ -193,24 +193,31 @@ def read_doc(path: str | Path) -> dict[int, str]:
 
 @dataclass(frozen=True)
 class Written:
-    """What a table has of one tomogram: ``(n, 3)`` positions, ``(n,)`` cc, and the numbers that stand in its rows."""
+    """What a table has of one tomogram: ``(n, 3)`` positions, ``(n,)`` cc, and the numbers that stand in its rows.
+
+    `angles` are ``(n, 3)`` tdrot, tilt, narot.
+    """
 
     xyz: Floats
     cc: Floats
     tomogram: int = 1
     class_number: int = 0
+    angles: Floats | None = None
 
 
 def write_table(path: str | Path, tomograms: Sequence[Written]) -> None:
-    """Write positions, three decimals, without orientations and shifts; tags count through the table."""
-    rows = [(own, *row) for own in tomograms for row in zip(own.xyz.tolist(), own.cc.tolist(), strict=True)]
+    """Write positions, angles where there are some, three decimals, without shifts; tags count through the table."""
+    rows = []
+    for own in tomograms:
+        angles = np.zeros((len(own.xyz), 3)) if own.angles is None else own.angles
+        rows += [(own, *row) for row in zip(own.xyz.tolist(), angles.tolist(), own.cc.tolist(), strict=True)]
     lines = []
-    for tag, (own, point, score) in enumerate(rows, start=1):
+    for tag, (own, point, turns, score) in enumerate(rows, start=1):
         words = ["0"] * COLUMNS
         words[0], words[1], words[_TOMOGRAM], words[_CLASS] = str(tag), "1", str(own.tomogram), str(own.class_number)
         words[_CC] = fixed(score, 6)
-        for index, value in zip(_POSITION, point, strict=True):
-            words[index] = fixed(value, 3)
+        for index, value in zip((*_ANGLES, *_POSITION), (*turns, *point), strict=True):
+            words[index] = fixed(value, 3) if index in _POSITION or own.angles is not None else "0"
         lines.append(" ".join(words) + "\n")
     write_text(path, "".join(lines))
 

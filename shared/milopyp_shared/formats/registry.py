@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..errors import InputError, UsageError
 from ..names import listed
 from ..picks import Picks
+from ..wording import counted
 from . import conventions, copick, dynamo, star
 from ._json import read_json
 from .context import FormatContext
@@ -69,6 +72,8 @@ class Format:
         Whether a file may say of which class each particle is.
     can_name
         Whether it can hold a tomogram's name; None: it has no place for names.
+    angles
+        Whether an orientation is written of every particle where some have one.
     """
 
     suffixes: tuple[str, ...]
@@ -81,6 +86,7 @@ class Format:
     thickness_is_z: bool = False
     classes: bool = False
     can_name: Callable[[str], bool] | None = None
+    angles: bool = False
 
 
 def _of_one(many: ManyTomograms) -> Writer:
@@ -107,6 +113,7 @@ FORMATS: dict[str, Format] = {
         thickness_is_z=True,
         classes=True,
         can_name=star.can_name,
+        angles=True,
     ),
     "relion5": Format(
         (".star",),
@@ -117,6 +124,7 @@ FORMATS: dict[str, Format] = {
         thickness_is_z=True,
         classes=True,
         can_name=star.can_name,
+        angles=True,
     ),
     "warp": Format(
         (".star",),
@@ -127,8 +135,9 @@ FORMATS: dict[str, Format] = {
         thickness_is_z=True,
         classes=True,
         can_name=star.can_name,
+        angles=True,
     ),
-    DYNAMO: Format((".tbl",), conventions.read_tbl, conventions.write_tbl, binned=True, names=TABLE),
+    DYNAMO: Format((".tbl",), conventions.read_tbl, conventions.write_tbl, binned=True, names=TABLE, angles=True),
     "copick": Format(
         (".json",),
         conventions.read_copick,
@@ -137,8 +146,11 @@ FORMATS: dict[str, Format] = {
         names=COPICK,
         thickness_is_z=True,
         can_name=bool,
+        angles=True,
     ),
-    "ndjson": Format((".ndjson",), conventions.read_ndjson, conventions.write_ndjson, binned=True, thickness_is_z=True),
+    "ndjson": Format(
+        (".ndjson",), conventions.read_ndjson, conventions.write_ndjson, binned=True, thickness_is_z=True, angles=True
+    ),
     "eman": Format((".json",), conventions.read_eman, None, classes=True),
 }
 
@@ -211,6 +223,15 @@ def axes_warning(words: Iterable[str], order: str | None) -> str | None:
         f"the tomograms of these programs have z as the thickness: {swapped} would be swapped (--turn rotx writes "
         "coordinates as of the tomogram after IMOD's trimvol -rx; yz, as of trimvol -yz, is its mirror image)"
     )
+
+
+def orientations_warning(words: Iterable[str], tomograms: Iterable[Picks]) -> str | None:
+    """One sentence where picks without an orientation go beside others into a file that has angles of every one."""
+    angled, found = [word for word in words if FORMATS[word].angles], list(tomograms)
+    if not angled or all(picks.angles is None for picks in found):
+        return None
+    number = sum(len(own) if own.angles is None else int(np.isnan(own.angles).any(axis=1).sum()) for own in found)
+    return f"{counted(number, 'pick')} without an orientation: angles of 0 stand for none" if number else None
 
 
 def format_of(path: Path, word: str | None, option: str) -> str:

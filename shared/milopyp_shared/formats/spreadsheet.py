@@ -21,7 +21,9 @@ from ..wording import counted
 
 _SEPARATORS = ";\t,"
 _SCORE = "score"
+_DISTANCE, _ANGLES = "distance", ("rot", "tilt", "psi")  # as `candidates` writes them
 _XYZ = ("x", "y", "z")
+_MEASURED = (_SCORE, _DISTANCE, *_ANGLES)
 _ARRAY = ("axis-2", "axis-1", "axis-0")  # of napari, fastest first: axis-0 is the array's first, the slowest
 _IDLE = {"", "index", "unnamed: 0"}  # row numbers of napari, spreadsheets and pandas
 _SHAPES = {"shape-type", "vertex-index"}
@@ -41,11 +43,15 @@ class SheetPoints:
         ``(n,)``, NaN for an empty cell; None without such a column.
     of_array
         Whether `columns` are indices of an array, as napari has them.
+    distance, angles
+        ``(n,)`` and ``(n, 3)`` of a table of candidates, NaN for an empty cell; None without such columns.
     """
 
     columns: Floats
     score: Floats | None
     of_array: bool
+    distance: Floats | None = None
+    angles: Floats | None = None
 
 
 def read_points(path: str | Path) -> SheetPoints:
@@ -58,10 +64,14 @@ def read_points(path: str | Path) -> SheetPoints:
     """
     sheet = _read_sheet(path)
     wanted = _coordinates(sheet.names, path)
-    has_score = _SCORE in sheet.names
-    sheet = _with_decimal_points(sheet, [*wanted, _SCORE] if has_score else wanted)
+    more = [name for name in _MEASURED if name in sheet.names]
+    if wanted == _ARRAY:
+        more = [name for name in more if name == _SCORE]
+    sheet = _with_decimal_points(sheet, [*wanted, *more])
     columns = np.array([sheet.numbers(name) for name in wanted]).reshape(3, len(sheet.rows)).T
-    return SheetPoints(columns, sheet.numbers(_SCORE, may_lack=True) if has_score else None, wanted == _ARRAY)
+    known = {name: sheet.numbers(name, may_lack=True) for name in more}
+    angles = np.column_stack([known[name] for name in _ANGLES]) if known.keys() >= {*_ANGLES} else None
+    return SheetPoints(columns, known.get(_SCORE), wanted == _ARRAY, known.get(_DISTANCE), angles)
 
 
 @dataclass(frozen=True)
@@ -122,8 +132,14 @@ def _coordinates(names: Sequence[str], path: str | Path) -> tuple[str, str, str]
             f"points with {len(axes)} axes ({', '.join(axes)})", where=path,
             expected="axis-0, axis-1 and axis-2: a layer of points in three dimensions",
         )  # fmt: skip
-    strange = [] if axes else [name for name in names if name not in {*_XYZ, _SCORE, *_IDLE}]
-    if strange or any(names.count(name) != 1 for name in wanted) or names.count(_SCORE) > 1:
+    strange = [] if axes else [name for name in names if name not in {*_XYZ, *_MEASURED, *_IDLE}]
+    some_angles = {*_ANGLES} & {*names}
+    if (
+        strange
+        or some_angles not in (set(), {*_ANGLES})
+        or any(names.count(name) != 1 for name in wanted)
+        or any(names.count(own) > 1 for own in _MEASURED)
+    ):
         raise _no_points(f"columns {', '.join(names)}"[:200], path)
     return wanted
 

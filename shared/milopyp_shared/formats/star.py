@@ -36,6 +36,7 @@ _BEYOND = 1.0  # the size of the tomogram, that normalised coordinates may lie o
 
 _ORIGIN_VOXELS = ("rlnOriginX", "rlnOriginY", "rlnOriginZ")
 _ORIGIN_ANGSTROM = ("rlnOriginXAngst", "rlnOriginYAngst", "rlnOriginZAngst")
+ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 _SUBTOMOGRAM_ANGLES = ("rlnTomoSubtomogramRot", "rlnTomoSubtomogramTilt", "rlnTomoSubtomogramPsi")
 
 _WORD = re.compile(r"""'[^']*'(?=\s|$)|"[^"]*"(?=\s|$)|\S+""")
@@ -222,12 +223,20 @@ class Written:
         ``(n, 3)`` coordinates and ``(n,)``.
     numbers
         Further labels, and what stands there for each of the particles; the same labels for all tomograms.
+    angles
+        ``(n, 3)`` of `ANGLES`, for all tomograms or for none.
     """
 
     name: str
     xyz: Floats
     score: Floats
     numbers: Mapping[str, int] = field(default_factory=dict)
+    angles: Floats | None = None
+
+    @property
+    def columns(self) -> Floats:
+        """Coordinates, angles and scores side by side."""
+        return np.column_stack([self.xyz, *([] if self.angles is None else [self.angles]), self.score])
 
 
 def write_particles(
@@ -256,13 +265,14 @@ def write_particles(
         The file cannot be written.
     """
     more = list(tomograms[0].numbers) if tomograms else []
+    angles = ANGLES if any(own.angles is not None for own in tomograms) else ()
     rows = [
         [own.name, *(fixed(value, 6) for value in row), *(str(own.numbers[label]) for label in more)]
         for own in tomograms
-        for row in np.column_stack([own.xyz, own.score]).tolist()
+        for row in own.columns.tolist()
     ]
     tables = {"optics": (list(optics[0]), [list(own.values()) for own in optics])} if optics else {}
-    write_tables(path, {**tables, block: ([name_label, *coordinates, SCORE, *more], rows)})
+    write_tables(path, {**tables, block: ([name_label, *coordinates, *angles, SCORE, *more], rows)})
 
 
 def write_tables(path: str | Path, tables: Mapping[str, tuple[Sequence[str], Sequence[Sequence[str]]]]) -> None:
