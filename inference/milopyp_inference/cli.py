@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from milopyp_shared.axes import NO_TURN, ORDER_WORDS, TURNS
-from milopyp_shared.commandline import Angstrom, Number, command, option, run
+from milopyp_shared.commandline import Angstrom, Number, OfEach, command, option, run
 from milopyp_shared.console import Console
 from milopyp_shared.names import NAME_FROM, NAMES
 from milopyp_shared.wording import counted
@@ -67,9 +67,18 @@ PUBLISHED = "As the published program picks (with --published only)"
     "--summary", type=click.Path(path_type=Path), metavar="FILE.csv", group="Output",
     help="One row per tomogram at the end: status, picks, axes, voxel size, seconds, warnings, errors.",
 )  # fmt: skip
-@option("--out-thresh", group="Picks", help="Score threshold 0..1; auto takes the model's suggestion.  [default: auto]")
 @option(
-    "--K", "limit", type=click.IntRange(min=1), group="Picks",
+    "--out-thresh", group="Picks",
+    help="Score threshold 0..1; auto takes the model's suggestion. This option, --K and --margin may say something of "
+    "each class of a model: ribosome=0.3,proteasome=auto.  [default: auto]",
+)  # fmt: skip
+@option(
+    "--exclusive/--no-exclusive", default=True, group="Picks",
+    help="Of a model of several classes: nothing is picked where a pick of another class scores higher.  "
+    "[default: exclusive]",
+)  # fmt: skip
+@option(
+    "--K", "limit", type=OfEach(click.IntRange(min=1)), group="Picks",
     help="Picks per tomogram at most; with --published, candidates before all filters.  [default: no limit; 900]",
 )  # fmt: skip
 @option("--test-img-txt", metavar="LIST", group="Tomograms", help="Image list, beside or instead of INPUT.")
@@ -166,7 +175,7 @@ PUBLISHED = "As the published program picks (with --published only)"
     "--distance-scale", type=Number(min=0.01), group=PUBLISHED, help="Voxels in x from point to point.  [default: 2]"
 )
 @option(
-    "--margin", type=Angstrom(min=0), group="Picks", metavar="ANGSTROM",
+    "--margin", type=OfEach(Angstrom(min=0)), group="Picks", metavar="ANGSTROM",
     help="Nothing is picked closer to a face than this: 150, or 150A.  [default: 0, particles at the border count]",
 )  # fmt: skip
 @option(

@@ -35,11 +35,11 @@ from .batch.prechecks import (
     refuse_beside_tomograms,
     refuse_foreign_picks,
 )
-from .batch.records import Picked, RunSummary, find_summary
+from .batch.records import Picked, RunSummary, find_summary, read_summary
 from .batch.states import Pick, State, why_again
 from .batch.table import COLUMNS, write_table
 from .engine.machine import Machine
-from .engine.model import open_model, precision_of
+from .engine.model import Model, open_model, precision_of
 from .engine.providers.registry import choose
 from .engine.runtime import import_onnxruntime
 from .launch.launcher import pick_with
@@ -49,7 +49,7 @@ from .launch.shards import Shard, parse_shard, part_of
 from .launch.slurm import SlurmArray
 from .of_project import of_project, refuse_idle
 from .options import InferOptions, check_against_recipe, output_folder, parse_machine
-from .pick_options import Decoding, decoding, pick_options, threshold_note, typed_options
+from .pick_options import Decoding, check_classes, decoding, of_class, pick_options, threshold_note, typed_options
 
 ONLY_THE_RECIPE = Machine("cpu", threads=1)  # of a process that leads others
 
@@ -178,23 +178,39 @@ def open_run(request: Request, images: Images) -> tuple[PickingRun, Images]:
     if model.path != options.model:
         console.say(f"{model.path} is the export of {options.model}: picking with it")
     check_against_recipe(options, model.recipe, model.path)
+    check_classes(options, request.decoding, model.recipe, model.path)
     if options.fiber and options.with_score:
         console.say("points of fibres have no score: --with-score changes nothing")
     images = _at_levels(request, images, model.recipe.voxel_size)
-    call = pick_options(options, request.decoding, model.recipe)
-    typed = typed_options(options)
-    chosen = as_chosen(call, typed, images.before, model.sha256)
-    numbers = {}
-    if DYNAMO in chosen.options.formats:
-        numbers = plan_numbers(request.folder, [absolute(image.path) for image in images.everything])
-    run = PickingRun(model, call, chosen.options, request.folder, console, typed, numbers, images.naming.said)
-    if not options.as_worker:  # who has called it has looked at the whole list, and said what counts
-        threshold = chosen.options.selection.threshold
-        own = threshold != call.selection.threshold or request.decoding.threshold is not None
-        for note in filter(None, [threshold_note(threshold if own else None, model.recipe), *chosen.notes]):
-            console.say(note)
+    first, *others = [_run_of(kind, model, request, images) for kind in range(len(model.recipe.classes))]
+    run = replace(first, others=tuple(others))
+    if not options.as_worker:  # who has called it has looked at the whole list
         _check_whole_list(run, request, images)
     return run, images
+
+
+def _run_of(kind: int, model: Model, request: Request, images: Images) -> PickingRun:
+    """What the call works with for a class; what counts is said.
+
+    Each of several classes has a folder of its own in that of the outputs, which is a run like any other.
+    """
+    options, recipe = request.options, model.recipe.classes[kind]
+    several = len(model.recipe.classes) > 1
+    folder = request.folder / recipe.particle if several else request.folder
+    call, typed = pick_options(options, request.decoding, recipe), typed_options(options)
+    chosen = as_chosen(call, typed, find_summary(folder) if several else images.before, model.sha256)
+    numbers = {}
+    if DYNAMO in chosen.options.formats:
+        numbers = plan_numbers(folder, [absolute(image.path) for image in images.everything])
+    if not options.as_worker:
+        threshold = chosen.options.selection.threshold
+        asked = of_class(request.decoding.thresholds, recipe.particle, None) is not None
+        own = asked or threshold != call.selection.threshold
+        for note in filter(None, [threshold_note(threshold if own else None, recipe), *chosen.notes]):
+            request.console.say(note)
+    return PickingRun(
+        model, call, chosen.options, folder, request.console, typed, numbers, images.naming.said, kind=kind
+    )
 
 
 def _at_levels(request: Request, images: Images, voxel_size: float | None) -> Images:
@@ -212,9 +228,10 @@ def _check_whole_list(run: PickingRun, request: Request, images: Images) -> None
         masks = find_masks(options.mask, images.everything, request.console.say)
         if options.mask_distance is not None and (without := {own.name for own in images.everything} - masks.keys()):
             request.console.say(f"without distances from a mask: {listed(sorted(without))}")
-    check_names(run, images.everything)
-    if not options.overwrite:
-        refuse_foreign_picks(run, images.own)
+    for one in run.classes:
+        check_names(one, images.everything)
+        if not options.overwrite:
+            refuse_foreign_picks(one, images.own)
     if images.target is not None:
         images.target.refuse_others([image.name for image in images.own], overwrite=options.overwrite)
     check_headers(run, images.everything)
@@ -304,8 +321,8 @@ def _hand_over(target: IntoProject, run: PickingRun, images: Images, summary: Ru
     return problems
 
 
-def _conclude(run: PickingRun, images: Images, summary: RunSummary) -> int:
-    """Say what came of it; returns the exit code, 1 when some tomograms failed."""
+def _say_picks(run: PickingRun, images: Images, summary: RunSummary) -> None:
+    """Say what is in the folder of a class."""
     asked = {image.name for image in images.everything}
     picked_here = [own for own in summary.tomograms if isinstance(own, Picked) and own.name in asked]
     here = [own for own in picked_here if run.is_of_this_call(own)]
@@ -317,6 +334,13 @@ def _conclude(run: PickingRun, images: Images, summary: RunSummary) -> int:
         run.console.say(f"written: {written_words(run.options)}")
     for doubt in folder_doubts(run.folder, summary, [own.name for own in picked_here if own not in here]):
         run.console.warn(doubt)
+
+
+def _conclude(run: PickingRun, images: Images, summary: RunSummary) -> int:
+    """Say what came of it; returns the exit code, 1 when some tomograms failed."""
+    _say_picks(run, images, summary)
+    for one in run.others:
+        _say_picks(one, images, read_summary(one.folder))
     failed = {image.name: summary.failed[image.name] for image in images.own if image.name in summary.failed}
     for name, error in failed.items():
         run.console.fail(name, error)

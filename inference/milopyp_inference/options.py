@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -59,8 +60,9 @@ class InferOptions:
     session: str | None = None
     # picks
     out_thresh: str | None = None
-    limit: int | None = None
-    margin: float | None = None
+    limit: Mapping[str, int] | None = None
+    margin: Mapping[str, float] | None = None
+    exclusive: bool = True
     flips: Literal["1", "2", "4"] | None = None
     # as in training
     arch: str | None = None

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from milopyp_shared.axes import NO_TURN
 from milopyp_shared.commandline import ANGSTROM, spelled
 from milopyp_shared.errors import UsageError
 
 if TYPE_CHECKING:  # the help must not pay for what these modules load
+    from pathlib import Path
+
     from milopyp_shared.recipe import Recipe
 
     from .batch.records import PickOptions
     from .decode.published import PublishedOptions
     from .options import InferOptions
 
+T = TypeVar("T")
+
 FIBRE_OPTIONS = ("distance_cutoff", "r2_cutoff", "curvature_cutoff", "distance_scale")
 TYPED = {
-    "threshold": "out_thresh", "limit": "limit", "margin": "margin", "with_score": "with_score", "coords": "coords",
-    "formats": "formats", "turn": "turn",
+    "threshold": "out_thresh", "limit": "limit", "margin": "margin", "exclusive": "exclusive",
+    "with_score": "with_score", "coords": "coords", "formats": "formats", "turn": "turn",
 }  # fmt: skip
 PUBLISHED_OPTIONS = ("nms", "cutoff_z", "fiber", *FIBRE_OPTIONS)
 
@@ -31,8 +36,8 @@ class Decoding:
 
     Attributes
     ----------
-    threshold
-        Picks score above it; None: the model's suggestion.
+    thresholds
+        Picks score above them, by class or called "" for all; None, or absent: the model's suggestion.
     formats
         Other formats that the picks are written in, too.
     published
@@ -41,7 +46,7 @@ class Decoding:
         Angstrom from the mask's surface, from and to.
     """
 
-    threshold: float | None
+    thresholds: Mapping[str, float | None]
     formats: tuple[str, ...]
     published: PublishedOptions | None
     mask_distance: tuple[float, float] | None = None
@@ -55,9 +60,9 @@ def decoding(options: InferOptions) -> Decoding:
     UsageError
         One that is wrong, or has no effect beside the others.
     """
-    threshold, published = parse_threshold(options.out_thresh or "auto"), published_options(options)
+    thresholds, published = parse_thresholds(options.out_thresh or "auto"), published_options(options)
     formats = parse_formats(options.formats, published is not None)
-    return Decoding(threshold, formats, published, mask_distance(options))
+    return Decoding(thresholds, formats, published, mask_distance(options))
 
 
 def mask_distance(options: InferOptions) -> tuple[float, float] | None:
@@ -83,8 +88,22 @@ def mask_distance(options: InferOptions) -> tuple[float, float] | None:
     return found
 
 
+def parse_thresholds(text: str) -> dict[str, float | None]:
+    """What ``--out-thresh`` gives, by class, "" where there is none.
+
+    Raises
+    ------
+    UsageError
+        As `parse_threshold`, or one class twice.
+    """
+    parts = [part.rpartition("=") for part in text.split(",")]
+    if len({name.strip() for name, _, _ in parts}) < len(parts):
+        raise UsageError(f"{text}", where="--out-thresh", expected="one score, or one for each class: ribosome=0.3")
+    return {name.strip(): parse_threshold(score.strip()) for name, _, score in parts}
+
+
 def parse_threshold(text: str) -> float | None:
-    """The number that ``--out-thresh`` gives; None for ``auto``.
+    """A number; None for ``auto``.
 
     Raises
     ------
@@ -171,7 +190,8 @@ def published_options(options: InferOptions) -> PublishedOptions | None:
     from .decode.published import PublishedOptions
 
     fibre = FibreOptions(**options.given(*FIBRE_OPTIONS)) if options.fiber else None
-    return PublishedOptions(**options.given("limit", "nms", "cutoff_z"), fibre=fibre)
+    limit = {} if options.limit is None else {"limit": options.limit[""]}
+    return PublishedOptions(**limit, **options.given("nms", "cutoff_z"), fibre=fibre)
 
 
 def _refuse_beside_published(options: InferOptions) -> None:
@@ -210,17 +230,51 @@ def _refuse_beside_published(options: InferOptions) -> None:
         raise UsageError(f"{options.nms}", where="--nms", expected="an odd number: a window is centred on a voxel")
 
 
+def check_classes(options: InferOptions, decoding: Decoding, recipe: Recipe, where: Path) -> None:
+    """Refuse what is asked of a class that the model does not find, or of several where there is one.
+
+    Raises
+    ------
+    UsageError
+        There is something.
+    """
+    names = [one.particle for one in recipe.classes]
+    said = {"--out-thresh": decoding.thresholds, "--K": options.limit, "--margin": options.margin}
+    for option, values in said.items():
+        if unknown := [name for name in values or () if name and name not in names]:
+            found = f"one of {', '.join(names)}" if names[0] else "a value without a class"
+            raise UsageError(
+                f"class {', '.join(unknown)}", where=option, expected=f"{found}, as {where.name} finds them"
+            )
+    if len(names) > 1 and decoding.published is not None:
+        raise UsageError(
+            "the published program picks one class", where="--published",
+            expected=f"a model of one; {where.name} finds {', '.join(names)}",
+        )  # fmt: skip
+    if len(names) == 1 and not options.exclusive:
+        raise UsageError(
+            "changes nothing", where="--no-exclusive", expected="a model of several classes", remedy="Leave it out."
+        )
+
+
+def of_class(values: Mapping[str, T] | None, name: str, otherwise: T) -> T:
+    """What is said of a class: by its name, or of all."""
+    return (values or {}).get(name, (values or {}).get("", otherwise))
+
+
 def pick_options(options: InferOptions, decoding: Decoding, recipe: Recipe) -> PickOptions:
-    """All that changes results, with what the model suggests where the command line says nothing."""
+    """All that changes results, with what the model suggests where the command line says nothing; of one class."""
     from .batch.records import PickOptions
     from .decode.select import Selection
 
+    threshold = of_class(decoding.thresholds, recipe.particle, None)
     return PickOptions(
         selection=Selection(
-            threshold=recipe.threshold.score if decoding.threshold is None else decoding.threshold,
+            threshold=recipe.threshold.score if threshold is None else threshold,
             distance=recipe.suppression_distance,
-            limit=None if decoding.published else options.limit,
-            margin=options.margin or 0.0,
+            limit=None if decoding.published else of_class(options.limit, recipe.particle, None),
+            margin=of_class(options.margin, recipe.particle, 0.0),
+            exclusive=options.exclusive,
         ),
         order=options.order,
         voxel_size=options.voxel_size,
@@ -241,15 +295,21 @@ def pick_options(options: InferOptions, decoding: Decoding, recipe: Recipe) -> P
 
 def typed_options(options: InferOptions) -> tuple[str, ...]:
     """Names, as `batch.chosen` has them, of the options that need no network and stand on the command line."""
-    return tuple(name for name, given in TYPED.items() if options.given(given) and getattr(options, given) != NO_TURN)
+    return tuple(name for name, given in TYPED.items() if _is_typed(options, given))
+
+
+def _is_typed(options: InferOptions, name: str) -> bool:
+    value = getattr(options, name)
+    return not value if name == "exclusive" else bool(options.given(name)) and value != NO_TURN
 
 
 def threshold_note(threshold: float | None, recipe: Recipe) -> str:
     """What there is to say of the threshold: the model's suggestion, or what it expects of another one."""
     suggestion, expected = recipe.threshold, recipe.calibration
+    of = recipe.particle and f"{recipe.particle}: "
     if threshold is None:
-        return f"threshold {suggestion.score:.2f} ({suggestion.basis})"
+        return f"{of}threshold {suggestion.score:.2f} ({suggestion.basis})"
     if expected is None:
         return ""
     precision, recall = expected.at(threshold)
-    return f"threshold {threshold:.2f}: expected precision {precision:.2f}, recall {recall:.2f}"
+    return f"{of}threshold {threshold:.2f}: expected precision {precision:.2f}, recall {recall:.2f}"

@@ -151,24 +151,35 @@ class LengthRange(click.ParamType[Length]):
         return Length(kind.convert(number, param, ctx), angstrom)
 
 
-class DiameterOfEach(click.ParamType[dict[str, Length]]):
+class OfEach(click.ParamType[dict[str, Any]]):
+    """A value, called ""; or one for each of some classes of a model: ``ribosome=150,proteasome=80``."""
+
+    def __init__(self, kind: click.ParamType[Any]) -> None:
+        self._kind, self.name = kind, kind.name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
+        """``"a=150,b=80"`` -> the values of a and b."""
+        if isinstance(value, dict):
+            return value
+        found: dict[str, Any] = {}
+        for part in str(value).split(","):
+            name, _, text = part.rpartition("=")
+            if name.strip() in found:
+                self.fail(f"{value!r} says two things of one; for classes: ribosome=A,proteasome=B", param, ctx)
+            found[name.strip()] = self._kind.convert(text.strip(), param, ctx)
+        return found
+
+
+class DiameterOfEach(OfEach):
     """A diameter, ``21`` or ``210A``, called ""; or one for each class: ``ribosome=21,proteasome=200A``."""
 
-    name = "DIAMETER"
-
     def __init__(self) -> None:
-        self._length = LengthRange(min=SMALLEST, max=LARGEST)
+        super().__init__(LengthRange(min=SMALLEST, max=LARGEST))
+        self.name = "DIAMETER"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Length]:
         """``"a=21,b=200A"`` -> the lengths of a and b, in this order."""
-        if isinstance(value, dict):
-            return value
-        found: dict[str, Length] = {}
-        for part in str(value).split(","):
-            name, _, length = part.rpartition("=")
-            if name.strip() in found:
-                self.fail(f"{value!r} has two diameters; for each class one: ribosome=21,proteasome=20", param, ctx)
-            found[name.strip()] = self._length.convert(length, param, ctx)
+        found: dict[str, Length] = super().convert(value, param, ctx)
         if "" in found and len(found) > 1:
             self.fail(f"{value!r} has a diameter without a class; for each one: ribosome=21,proteasome=20", param, ctx)
         return found

@@ -25,6 +25,8 @@ class Picks:
         ``(n,)`` float64 heat-map values at the peaks, 0..1.
     distance
         ``(n,)`` Angstrom from the surface of a mask, negative inside, NaN where nothing is known; None: not measured.
+    rival
+        ``(n,)`` best score that a pick of another class has at this place, NaN where there is none; None: not known.
     angles
         ``(n, 3)`` RELION's rot, tilt and psi in the inside frame, see `milopyp_shared.orientations`; NaN for those
         without an orientation, None: none has one.
@@ -34,6 +36,7 @@ class Picks:
     score: NDArray[np.float64]
     distance: NDArray[np.float64] | None = None
     angles: NDArray[np.float64] | None = None
+    rival: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         if self.xyz.shape != (len(self.score), 3):
@@ -43,8 +46,8 @@ class Picks:
         return len(self.score)
 
     def __getitem__(self, index: slice | NDArray[np.generic]) -> Picks:
-        distance, angles = (None if own is None else own[index] for own in (self.distance, self.angles))
-        return Picks(self.xyz[index], self.score[index], distance, angles)
+        measured = (None if own is None else own[index] for own in (self.distance, self.angles, self.rival))
+        return Picks(self.xyz[index], self.score[index], *measured)
 
 
 def as_picks(points: Picks | ArrayLike, what: str = "picks") -> Picks:

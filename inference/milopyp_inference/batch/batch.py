@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, repeat
-from pathlib import Path
 
 from msgspec import structs
 
@@ -28,7 +27,8 @@ from milopyp_shared.wording import counted
 from ..decode.membrane import Surface, doubts, near_surface, seed_of, voxel_size_of
 from ..decode.published import MARGIN, pick
 from ..decode.published import ORDER as PUBLISHED_ORDER
-from ..decode.select import margin_in_voxels, select_picks
+from ..decode.rivals import with_rivals
+from ..decode.select import Selection, margin_in_voxels, select_picks
 from ..pipeline import Prepared, Result, prepare, run_network
 from .cutting import cut_picks
 from .leases import SUFFIX as LEASE
@@ -93,14 +93,14 @@ def pick_all(
                 progress.skip(f"{image.name} is left to the process that is at it", work[image.name])
                 continue
             if isinstance(found, Cut):
-                said = _cut(run, image, found, not_cut)
+                said = "; ".join(_cut(one, image, not_cut) for one in reversed(run.classes))
             else:
                 said = _conclude(run, image, found, partial(progress.part, work=work[image.name]))
             leases.release(image.name)
             count = progress.step if isinstance(found, _Ready) else progress.skip
             count(f"{image.name} {said}", work[image.name])
     warm_up.end()
-    summary = summarise(run)
+    *_, summary = [summarise(one) for one in reversed(run.classes)]
     return structs.replace(summary, failed=summary.failed | not_cut)
 
 
@@ -110,17 +110,21 @@ def _threads(run: PickingRun) -> Iterator[int]:
     return chain([everything], repeat(everything if run.model.provider.gpu else 1))
 
 
-def _has_candidates(run: PickingRun, state: Cut) -> bool:
+def _has_candidates(run: PickingRun, image: ImageEntry) -> bool:
     """Whether its candidates can be read: where they are damaged, the tomogram is picked again."""
     try:
-        read_candidates(run.files(ImageEntry(state.record.name, Path())).candidates)
+        for one in run.classes:
+            read_candidates(one.files(image).candidates)
     except InputError:
         return False
     return True
 
 
-def _cut(run: PickingRun, image: ImageEntry, found: Cut, failures: dict[str, str]) -> str:
-    """Cut a tomogram's picks anew, and say so; where that cannot be done its record stays, and `failures` says why."""
+def _cut(run: PickingRun, image: ImageEntry, failures: dict[str, str]) -> str:
+    """Cut a class's picks of a tomogram anew, and say so; if that fails its record stays, and `failures` says why."""
+    found = run.own_state(image)
+    if not isinstance(found, Cut):
+        return "as it was"
     try:
         record = cut_picks(found.record, run.folder, run.folder, run.written(image), run.console.warn)
     except FullDiskError:
@@ -134,16 +138,18 @@ def _cut(run: PickingRun, image: ImageEntry, found: Cut, failures: dict[str, str
 def summarise_what_there_is(run: PickingRun) -> None:
     """After an interruption: ``run.json`` says what the records say, if it can be written."""
     with contextlib.suppress(MilopypError, OSError):
-        summarise(run)
+        for one in run.classes:
+            summarise(one)
 
 
 def keep_up(run: PickingRun, leases: Leases, image: ImageEntry) -> None:
     """Let the record of a tomogram that is done say where its file lies now, and remove what is left of a stage."""
     if not leases.acquire(image.name):
         return
-    if isinstance(state := run.state(image), Done):
-        write_record(run.folder, state.record)
-        clear_stage(stage_of(run.record_path(image)))
+    for one in run.classes:
+        if isinstance(state := one.own_state(image), Done):
+            write_record(one.folder, state.record)
+            clear_stage(stage_of(one.record_path(image)))
     leases.release(image.name)
 
 
@@ -174,11 +180,23 @@ class _Work:
 
 @dataclass(frozen=True)
 class _Ready:
-    """A prepared tomogram, what it was before it was opened, and the surface that distances are measured from."""
+    """A prepared tomogram.
+
+    Attributes
+    ----------
+    asked
+        What it was before it was opened.
+    surfaces
+        That the distances of each class are from.
+    warnings, start
+        That were said of it, and when picking it began.
+    """
 
     prepared: Prepared
     asked: TomogramRecord
-    surface: Surface | None
+    surfaces: Sequence[Surface | None]
+    warnings: tuple[str, ...] = ()
+    start: float = 0.0
 
 
 def _acquire_and_prepare(work: _Work, image: ImageEntry) -> _Ready | Done | Cut | Failed | None:
@@ -188,18 +206,21 @@ def _acquire_and_prepare(work: _Work, image: ImageEntry) -> _Ready | Done | Cut 
         if not leases.acquire(image.name):
             return None
         state = run.state(image)
-        if not work.overwrite and (isinstance(state, Done) or (isinstance(state, Cut) and _has_candidates(run, state))):
+        if not work.overwrite and (isinstance(state, Done) or (isinstance(state, Cut) and _has_candidates(run, image))):
             return state  # done by another process meanwhile, or with candidates that hold
         if leases.taken_over(image.name) or any(part.startswith(f".{image.name}") for part in work.parts):
-            _remove_leftovers(run, image)
+            for one in run.classes:
+                _remove_leftovers(one, image)
         found = opened or open_input(run, image)
-        margin_in_voxels(run.options.selection, found.tomogram.frame)  # known to be impossible before the work is done
+        for one in run.classes:  # known to be impossible before the work is done
+            margin_in_voxels(one.options.selection, found.tomogram.frame)
         check_formats(run, image, found.tomogram)
         recipe, options, threads = run.model.recipe, run.options, next(work.threads)
         inside = found.mask if options.mask_distance is None else None
         prepared = prepare(found.tomogram, recipe, options.contrast, options.rescale, inside, threads=threads)
         work.warm_up.begin()
-        return _Ready(prepared, found.asked, _surface(run, image.name, found, prepared.rescaled))
+        surfaces = [_surface(one, image.name, found, prepared.rescaled) for one in run.classes]
+        return _Ready(prepared, found.asked, surfaces)
     except (MilopypError, MemoryError) as error:
         return _failed(run, image, error)
 
@@ -211,7 +232,7 @@ def _surface(run: PickingRun, name: str, found: Opened, rescaled: float) -> Surf
         return None
     size = voxel_size_of(found.tomogram.frame)
     nearest, farthest = (each / size for each in options.mask_distance)
-    facing = run.model.recipe.diameter / 2 / rescaled if options.normals else None
+    facing = run.recipe.diameter / 2 / rescaled if options.normals else None
     return Surface(found.mask, nearest, farthest, size, facing, seed_of(name))
 
 
@@ -223,10 +244,12 @@ def _conclude(
         return _done_already(found.record)
     try:
         if isinstance(found, _Ready):
-            return status_line(_pick_one(run, image, found, progress))
+            return _pick_one(run, image, found, progress)
         failed = found
     except (MilopypError, MemoryError) as error:
         failed = _failed(run, image, error)
+    for one in run.others:
+        write_record(one.folder, one.failed(image, failed.error))
     write_record(run.folder, failed)
     return status_line(failed)
 
@@ -235,29 +258,63 @@ def _done_already(record: Picked) -> str:
     return f"is already done: {counted(record.picks, 'pick')}"
 
 
-def _pick_one(run: PickingRun, image: ImageEntry, ready: _Ready, progress: Callable[[float], None]) -> Picked:
-    """Pick a tomogram, write its outputs and its record."""
-    start, prepared = time.perf_counter(), ready.prepared
-    tomogram, model = prepared.tomogram, run.model
-    warnings = _warn(image.name, prepared, run)
-    result = run_network(prepared, model, run.options.flips, progress)
-    if ready.surface is not None:
-        result = replace(result, candidates=near_surface(result.candidates, ready.surface))
-    written = time.perf_counter()
+def _pick_one(run: PickingRun, image: ImageEntry, ready: _Ready, progress: Callable[[float], None]) -> str:
+    """Pick a tomogram, write outputs and record of each class; returns it in words."""
+    prepared = ready.prepared
+    ready = replace(ready, start=time.perf_counter(), warnings=tuple(_warn(image.name, prepared, run)))
+    results = run_network(prepared, run.model, run.options.flips, progress)
+    results = [
+        result if surface is None else replace(result, candidates=near_surface(result.candidates, surface))
+        for result, surface in zip(results, ready.surfaces, strict=True)
+    ]
+    if run.others:
+        results = _with_rivals(run, results, prepared)
+    records = []
+    for one, result in reversed(list(zip(run.classes, results, strict=True))):
+        records.append(_keep(one, image, ready, result))
+    *_, record = records
+    steps = ", ".join(f"{step} {value:.2f} s" for step, value in record.seconds.items())
+    run.console.detail(f"{image.name} on {run.model.provider.runtime_name}: {steps}")
+    if not run.others:
+        return status_line(record)
+    found = zip(run.classes, reversed(records), strict=True)
+    picks = ", ".join(f"{own.picks} {one.recipe.particle}" for one, own in found)
+    return f"(order {record.frame.order}): {picks} in {record.seconds['total']:.1f} s"
+
+
+def _with_rivals(run: PickingRun, results: Sequence[Result], prepared: Prepared) -> list[Result]:
+    """The results of the classes, each with what the others have at its places."""
+    candidates = with_rivals(
+        [as_written(result.candidates) for result in results],
+        [_in_its_voxels(one.options.selection, prepared) for one in run.classes],
+        [one.recipe.diameter / prepared.rescaled for one in run.classes],
+        prepared.tomogram.frame,
+    )
+    return [replace(result, candidates=own) for result, own in zip(results, candidates, strict=True)]
+
+
+def _in_its_voxels(selection: Selection, prepared: Prepared) -> Selection:
+    return replace(selection, distance=selection.distance / prepared.rescaled)
+
+
+def _keep(run: PickingRun, image: ImageEntry, ready: _Ready, result: Result) -> Picked:
+    """Write outputs and record of a class."""
+    written, prepared = time.perf_counter(), ready.prepared
     known, before = run.given_up(image), run.recorded_outputs(image)
+    asked = structs.replace(ready.asked, options=run.options, dynamo_tomogram=run.number_of(image))
     with Stage(run.files(image), stage_of(run.record_path(image))) as stage:
-        picks = _write(stage.new, ready.asked, result, prepared, run)
+        picks = _write(stage.new, asked, result, prepared, run)
         outputs = stage.place(known, run.console.warn)
         end = time.perf_counter()
-        seconds = result.seconds | {"write": end - written, "total": end - start + prepared.seconds}
-        record = ready.asked.picked(
-            shape_zyx=tomogram.shape,
-            frame=tomogram.frame,
-            diameter=model.recipe.diameter / prepared.rescaled,
+        seconds = result.seconds | {"write": end - written, "total": end - ready.start + prepared.seconds}
+        record = asked.picked(
+            shape_zyx=prepared.tomogram.shape,
+            frame=prepared.tomogram.frame,
+            diameter=run.recipe.diameter / prepared.rescaled,
             suppression_distance=run.options.selection.distance / prepared.rescaled,
-            provider=model.provider.runtime_name,
-            operators=model.engine.operators(),
-            warnings=tuple(warnings),
+            provider=run.model.provider.runtime_name,
+            operators=run.model.engine.operators(),
+            warnings=ready.warnings,
             levels=prepared.grey.levels,
             candidates=len(result.candidates),
             picks=picks,
@@ -266,8 +323,6 @@ def _pick_one(run: PickingRun, image: ImageEntry, ready: _Ready, progress: Calla
             outputs=before | outputs,
         )
         write_record(run.folder, record)
-    steps = ", ".join(f"{step} {value:.2f} s" for step, value in seconds.items())
-    run.console.detail(f"{image.name} on {model.provider.runtime_name}: {steps}")
     return record
 
 
@@ -280,13 +335,12 @@ def _failed(run: PickingRun, image: ImageEntry, error: MilopypError | MemoryErro
 
 def _write(files: OutputFiles, asked: TomogramRecord, result: Result, prepared: Prepared, run: PickingRun) -> int:
     """Write one tomogram's outputs; returns the number of picks."""
-    recipe, options, frame = run.model.recipe, run.options, prepared.tomogram.frame
+    recipe, options, frame = run.recipe, run.options, prepared.tomogram.frame
     scale = prepared.rescaled
     candidates = as_written(result.candidates)  # picks are the same when they are cut anew from the table
     write_candidates(files.candidates, candidates)
     if options.published is None:
-        selection = replace(options.selection, distance=options.selection.distance / scale)
-        picks = select_picks(candidates, selection, frame)
+        picks = select_picks(candidates, _in_its_voxels(options.selection, prepared), frame)
         for doubt in doubts(picks):
             run.console.say(f"{asked.name}: {doubt}")
         z, y, x = recipe.voxel_per_output

@@ -17,7 +17,7 @@ from milopyp_shared.commandline import spelled
 from .outputs import suffixes
 from .records import PickOptions, RunSummary
 
-OF_SELECTION = ("threshold", "limit", "margin", "distance")
+OF_SELECTION = ("threshold", "limit", "margin", "exclusive", "distance")
 OF_FILES = ("with_score", "coords", "formats", "turn")
 
 
@@ -127,6 +127,8 @@ def _words(name: str, value: Any) -> str:
         return f"formats {','.join(value)}" if value else "no other formats"
     if name == "with_score":
         return "scores in the text" if value else "no scores in the text"
+    if name == "exclusive":
+        return "one class at a place" if value else "several classes at a place"
     if name == "limit":
         return "no limit" if value is None else f"the best {value}"
     units = {"margin": " Angstrom", "distance": " voxels"}

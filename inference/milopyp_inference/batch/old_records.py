@@ -25,7 +25,7 @@ def in_todays_words(stored: Any) -> Any:
 
 
 def _complete_options(each: dict[str, Any], options: dict[str, Any]) -> None:
-    """Nothing was turned, measured from a mask's surface or known by its digest.
+    """Nothing was turned, measured from a mask's surface, claimed by two classes or known by its digest.
 
     What had been chosen since a call was not told apart from it.
     """
@@ -33,6 +33,8 @@ def _complete_options(each: dict[str, Any], options: dict[str, Any]) -> None:
     options.setdefault("precision", None)
     options.setdefault("mask_distance", None)
     options.setdefault("normals", False)
+    if isinstance(selection := options.get("selection"), dict):
+        selection.setdefault("exclusive", True)
     if "tomograms" in each:
         each.setdefault("call", options)
         each.setdefault("typed", [])

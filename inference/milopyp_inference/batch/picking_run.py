@@ -12,6 +12,7 @@ from milopyp_shared.console import Console
 from milopyp_shared.errors import InputError
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.masks import find_mask
+from milopyp_shared.recipe import Recipe
 from milopyp_shared.wording import counted
 
 from ..engine.model import Model
@@ -34,7 +35,7 @@ from .records import (
     write_summary,
 )
 from .stage import written_digests
-from .states import Done, Pick, State, state_of
+from .states import Cut, Done, Pick, State, state_of
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ class PickingRun:
         Names of the options of `call` that stand on the command line, as `chosen.as_chosen` takes them.
     named
         See `RunSummary`.
+    kind
+        The number of the class whose picks these are.
+    others
+        What the call works with for the other classes of the network, each with a folder of its own.
     numbers
         In Dynamo's tables, by path of the tomogram; empty where there are none.
     """
@@ -61,9 +66,21 @@ class PickingRun:
     typed: tuple[str, ...] = ()
     numbers: Mapping[str, int] = field(default_factory=dict)
     named: str = ""
+    kind: int = 0
+    others: tuple[PickingRun, ...] = ()
+
+    @property
+    def classes(self) -> tuple[PickingRun, ...]:
+        """That of each class. The records of the first one are written last, and say that all is done."""
+        return (self, *self.others)
+
+    @property
+    def recipe(self) -> Recipe:
+        """What the model says of the class."""
+        return self.model.recipe.classes[self.kind]
 
     def begin(self) -> None:
-        """Make the folder, and write what must be known before the first tomogram is.
+        """Make the folders, and write what must be known before the first tomogram is.
 
         Raises
         ------
@@ -72,8 +89,9 @@ class PickingRun:
         ContradictionError
             Another process has given the numbers to other tomograms meanwhile.
         """
-        make_folder(self.folder / RECORDS)
-        keep_numbers(self.folder, self.numbers)
+        for one in self.classes:
+            make_folder(one.folder / RECORDS)
+            keep_numbers(one.folder, one.numbers)
 
     def record_path(self, image: ImageEntry) -> Path:
         """Where the record of a tomogram lies."""
@@ -99,8 +117,12 @@ class PickingRun:
             mask=None if mask is None else FileIdentity.of(mask, sampled=sampled, whole=True),
             called=image.label,
             tomo_name=image.label,
-            dynamo_tomogram=self.numbers.get(absolute(image.path)),
+            dynamo_tomogram=self.number_of(image),
         )
+
+    def number_of(self, image: ImageEntry) -> int | None:
+        """Of a tomogram in Dynamo's tables; None where there are none."""
+        return self.numbers.get(absolute(image.path))
 
     def is_of_this_call(self, record: TomogramRecord) -> bool:
         """Whether a record was written with this model and these options."""
@@ -109,7 +131,12 @@ class PickingRun:
         return cut_as(record.options, self.options) == record.options
 
     def state(self, image: ImageEntry) -> State:
-        """What is to be done with a tomogram, after what earlier calls have left of it."""
+        """What is to be done with a tomogram, after what earlier calls have left of it: the most that a class asks."""
+        states = [one.own_state(image) for one in self.classes]
+        return next((state for kind in (Pick, Cut) for state in states if isinstance(state, kind)), states[0])
+
+    def own_state(self, image: ImageEntry) -> State:
+        """The same of this class."""
         path = self.record_path(image)
         record = read_record(path)
         if record is None:
@@ -191,7 +218,7 @@ def _options_of_now(run: PickingRun) -> PickOptions:
 
 
 def _nothing_yet(run: PickingRun) -> RunSummary:
-    recipe = run.model.recipe
+    recipe = run.recipe
     return RunSummary(
         model=str(run.model.path),
         model_sha256=run.model.sha256,

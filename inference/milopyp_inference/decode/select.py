@@ -28,12 +28,15 @@ class Selection:
         The best so many; None for all.
     margin
         Angstrom from the faces of the tomogram within which nothing is picked.
+    exclusive
+        Nothing is picked where a pick of another class has a higher score.
     """
 
     threshold: float
     distance: float
     limit: int | None = None
     margin: float = 0.0
+    exclusive: bool = True
 
 
 def select_picks(candidates: Picks, selection: Selection, frame: Frame) -> Picks:
@@ -49,6 +52,8 @@ def select_picks(candidates: Picks, selection: Selection, frame: Frame) -> Picks
     InputError
         A margin is wanted and the voxel size is unknown.
     """
+    if selection.exclusive and candidates.rival is not None:
+        candidates = candidates[~(candidates.rival > candidates.score)]
     if selection.margin > 0:
         margin = margin_in_voxels(selection, frame)
         z, y, x = np.array(frame.stored_shape)[list(axes.to_zyx(frame.order))]

@@ -37,7 +37,6 @@ from ._mod_layout import (
     WRITTEN,
 )
 
-
 GREEN = (0.0, 1.0, 0.0)
 
 

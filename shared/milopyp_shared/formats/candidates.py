@@ -1,7 +1,8 @@
 """The table of all candidates that picking leaves: x, y, z and score in the inside frame.
 
 Where they were measured, there follow the distance from a mask's surface in Angstrom, and RELION's angles rot, tilt and
-psi; their cells are empty where nothing is known.
+psi; in a run of several classes, last, the best score that a pick of another class has at the place. Cells are empty
+where nothing is known.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ..textfile import fixed, read_lines, to_number
 from ..wording import counted
 
 CANDIDATES = ".candidates.csv"
-DISTANCE, ANGLES = "distance", ("rot", "tilt", "psi")
+DISTANCE, ANGLES, RIVAL = "distance", ("rot", "tilt", "psi"), "rival"
 _ALWAYS = ("x", "y", "z", "score")
 _PLACES, _SCORES, _DISTANCES, _ANGLES = 3, 6, 2, 3  # digits
 
@@ -34,7 +35,8 @@ def read_candidates(path: Path) -> Picks:
     """
     lines = [(number, line) for number, line in read_lines(path) if line.strip() and not line.startswith("#")]
     names = tuple("".join(lines[0][1].split()).split(",")) if lines else ()
-    measured = names[4:]
+    rivals = names[-1:] == (RIVAL,)
+    measured = names[4 : len(names) - rivals]
     if names[:4] != _ALWAYS or measured not in ((), (DISTANCE,), (DISTANCE, *ANGLES)):
         raise InputError("has no line 'x,y,z,score'", where=path, expected="a table written by milopyp-infer")
     rows = []
@@ -47,17 +49,24 @@ def read_candidates(path: Path) -> Picks:
         known = [to_number(cell, where) for cell in cells[:4]]
         rows.append(known + [to_number(cell, where) if cell.strip() else np.nan for cell in cells[4:]])
     table = np.array(rows, dtype=np.float64).reshape(-1, len(names))
-    distance, angles = table[:, 4].copy() if measured else None, table[:, 5:].copy() if len(measured) > 1 else None
-    return Picks(table[:, :3].copy(), table[:, 3].copy(), distance, angles)
+    return Picks(
+        table[:, :3].copy(),
+        table[:, 3].copy(),
+        table[:, 4].copy() if measured else None,
+        table[:, 5:8].copy() if len(measured) > 1 else None,
+        table[:, -1].copy() if rivals else None,
+    )
 
 
 def as_written(picks: Picks) -> Picks:
     """Picks with the digits that a table of them has."""
     distance = None if picks.distance is None else np.round(picks.distance, _DISTANCES)
     angles = None if picks.angles is None else np.round(picks.angles, _ANGLES)
+    rival = None if picks.rival is None else np.round(picks.rival, _SCORES)
     return replace(
-        picks, xyz=np.round(picks.xyz, _PLACES), score=np.round(picks.score, _SCORES), distance=distance, angles=angles
-    )
+        picks, xyz=np.round(picks.xyz, _PLACES), score=np.round(picks.score, _SCORES), distance=distance, angles=angles,
+        rival=rival,
+    )  # fmt: skip
 
 
 def measured_cells(picks: Picks) -> dict[str, list[str]]:
@@ -68,10 +77,11 @@ def measured_cells(picks: Picks) -> dict[str, list[str]]:
         columns[DISTANCE] = (unknown if picks.distance is None else picks.distance, _DISTANCES)
     if picks.angles is not None:
         columns |= {name: (picks.angles[:, axis], _ANGLES) for axis, name in enumerate(ANGLES)}
-    return {
-        name: ["" if np.isnan(value) else fixed(value, digits) for value in values.tolist()]
-        for name, (values, digits) in columns.items()
-    }
+    return {name: _cells(values, digits) for name, (values, digits) in columns.items()}
+
+
+def _cells(values: NDArray[np.float64], digits: int) -> list[str]:
+    return ["" if np.isnan(value) else fixed(value, digits) for value in values.tolist()]
 
 
 def write_candidates(
@@ -79,6 +89,7 @@ def write_candidates(
 ) -> None:
     """Write such a table; `what` is said in its first line."""
     measured = measured_cells(picks)
+    columns = measured | ({} if picks.rival is None else {RIVAL: _cells(picks.rival, _SCORES)})
     with atomic_write(path) as part, part.open("w", encoding="utf-8") as stream:
         stream.write(
             f"# {what}; x, y, z in voxels of the full-resolution\n"
@@ -89,7 +100,9 @@ def write_candidates(
                 "# distance from the mask's surface in Angstrom, negative inside it"
                 + ("; rot, tilt, psi as RELION's, along x, y, z\n" if len(measured) > 1 else "\n")
             )
-        stream.write(",".join((*_ALWAYS, *measured)) + "\n")
+        if RIVAL in columns:
+            stream.write("# rival: the best score that a pick of another class has at this place\n")
+        stream.write(",".join((*_ALWAYS, *columns)) + "\n")
         for index, ((x, y, z), s) in enumerate(zip(picks.xyz, picks.score, strict=True)):
-            more = "".join(f",{cells[index]}" for cells in measured.values())
+            more = "".join(f",{cells[index]}" for cells in columns.values())
             stream.write(f"{x:.{_PLACES}f},{y:.{_PLACES}f},{z:.{_PLACES}f},{s:.{_SCORES}f}{more}\n")
