@@ -18,6 +18,7 @@ from milopyp_shared.names import listed
 from milopyp_shared.resample import resampled_shape
 from milopyp_shared.tomogram import Tomogram, TomogramHeader, open_tomogram, read_header
 from milopyp_shared.turns import turned_frame
+from milopyp_shared.urls import Url
 from milopyp_shared.written_names import Naming
 
 from ..pipeline import rescaling
@@ -45,7 +46,7 @@ def refuse_beside_tomograms(images: Sequence[ImageEntry], out: Path) -> None:
     UsageError
         They would.
     """
-    for image in images:
+    for image in (image for image in images if not isinstance(image.path, Url)):
         if os.path.realpath(image.folder) == os.path.realpath(out):  # Path.resolve raises where links go round
             raise UsageError(
                 f"holds the tomogram {image.file}",

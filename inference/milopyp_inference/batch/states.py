@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from milopyp_shared.names import listed
 
@@ -107,6 +107,8 @@ def _why_again(record: Picked, asked: TomogramRecord, file: Path, mask: Path | N
 
 def _with_sample(now: FileIdentity, before: FileIdentity) -> FileIdentity:
     """The file where it is today, which is the one of before."""
+    if now.size is UNSET:  # of a URL, which was not asked again
+        return structs.replace(before, path=now.path)
     return structs.replace(now, sample=before.sample)
 
 
