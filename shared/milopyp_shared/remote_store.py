@@ -1,7 +1,8 @@
 """Stores on the web or in S3, read with fsspec; zarr and fsspec are loaded here, so that others must load this late.
 
 Objects are read whole, several at a time. Whatever may go away by itself (no connection, nothing for some time, 429, an
-answer of 500 and above) is tried again, after each of `WAITS`; then it is a `RemoteError`.
+answer of 500 and above) is tried again, after each of `WAITS`; then it is a `RemoteError`, and the host is asked once
+only until it answers.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ CONNECT, SILENT = 10.0, 60.0  # seconds for a connection, and without a byte
 _BUSY = (408, 425, 429)  # beside 500 and above
 _METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
 
+_given_up: set[str] = set()  # hosts
+
 Found = TypeVar("Found")
 
 
@@ -43,8 +46,9 @@ class RemoteStore(WrapperStore[FsspecStore]):
         Whether metadata may not be read: that is what some buckets say of what is not there, too.
     """
 
-    def __init__(self, store: FsspecStore) -> None:
+    def __init__(self, store: FsspecStore, host: str = "") -> None:
         super().__init__(store)
+        self._host = host
         self.metadata: dict[str, str] = {}
         self.absent: set[str] = set()
         self.refused = False
@@ -58,7 +62,7 @@ class RemoteStore(WrapperStore[FsspecStore]):
         """An object, or some bytes of it; None where there is none."""
         about = key.endswith(_METADATA)
         try:
-            found = await _patiently(lambda: self._store.get(key, prototype, byte_range))
+            found = await _patiently(self._host, lambda: self._store.get(key, prototype, byte_range))
         except PermissionError as error:
             if not about:
                 raise RemoteError(str(error)) from error
@@ -76,7 +80,7 @@ class RemoteStore(WrapperStore[FsspecStore]):
         async def ask() -> list[str]:
             return [key async for key in self._store.list_prefix(prefix)]
 
-        for key in await _patiently(ask):
+        for key in await _patiently(self._host, ask):
             yield key
 
     def facts_of(self, keys: list[str]) -> list[tuple[int, str]]:
@@ -91,19 +95,17 @@ class RemoteStore(WrapperStore[FsspecStore]):
         fs, path = self._store.fs, f"{self._store.path}/{key}"
         try:
             if self.supports_listing:
-                info = await _patiently(lambda: fs._info(path))
+                info = await _patiently(self._host, lambda: fs._info(path))
                 return int(info.get("size") or 0), str(info.get("ETag"))
-            return await _patiently(lambda: _head(fs, path))
+            return await _patiently(self._host, lambda: _head(fs, path))
         except (FileNotFoundError, PermissionError):
             return 0, ""
 
 
 def open_remote(url: Url) -> RemoteStore:
     """The store at a URL, which nobody has contacted yet."""
-    place = "/".join(url.parts[1:])
-    return RemoteStore(
-        FsspecStore(_filesystem(url.scheme), read_only=True, path=place if url.scheme == "s3" else str(url))
-    )
+    path = "/".join(url.parts[1:]) if url.scheme == "s3" else str(url)
+    return RemoteStore(FsspecStore(_filesystem(url.scheme), read_only=True, path=path), url.host)
 
 
 @cache
@@ -152,7 +154,7 @@ async def _head(fs: Any, url: str) -> tuple[int, str]:
         return int(says.get("Content-Length", 0)), says.get("ETag") or says.get("Last-Modified") or "unsaid"
 
 
-async def _patiently(ask: Callable[[], Awaitable[Found]]) -> Found:
+async def _patiently(host: str, ask: Callable[[], Awaitable[Found]]) -> Found:
     """What `ask` finds, which is tried again where that may help.
 
     Raises
@@ -164,9 +166,12 @@ async def _patiently(ask: Callable[[], Awaitable[Found]]) -> Found:
     RemoteError
         It cannot be read, with the reason in words.
     """
-    for wait in (*WAITS, None):
+    waits: tuple[float, ...] = () if host in _given_up else WAITS
+    for wait in (*waits, None):
         try:
-            return await ask()
+            found = await ask()
+            _given_up.discard(host)
+            return found
         except FileNotFoundError:
             raise
         except Exception as error:
@@ -175,7 +180,9 @@ async def _patiently(ask: Callable[[], Awaitable[Found]]) -> Found:
             if not _may_pass(error):
                 raise RemoteError(_reason(error)) from error
             if wait is None:
-                raise RemoteError(f"{_reason(error)}, {len(WAITS) + 1} times") from error
+                _given_up.add(host)
+                times = f", {len(waits) + 1} times" if waits else ""
+                raise RemoteError(f"{_reason(error)}{times}") from error
             await asyncio.sleep(wait)
     raise AssertionError  # the last attempt has returned or raised
 

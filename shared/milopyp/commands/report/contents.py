@@ -23,7 +23,7 @@ from milopyp_shared.formats.registry import FORMATS
 from milopyp_shared.matching import match_greedy
 from milopyp_shared.picks import Picks
 from milopyp_shared.tomogram import Tomogram, open_tomogram
-from milopyp_shared.urls import to_path
+from milopyp_shared.urls import Url, to_path
 
 from .slices import HEAT_SHARE, Slices, grey_slices, heat_slices, thickness_of
 
@@ -32,6 +32,12 @@ LOWEST = 0.02  # score that the page knows of, or the run's threshold if that is
 DIGITS = 6  # of scores, as in the table of candidates
 
 Known = NDArray[np.float64]
+
+
+def hosts_of(records: Sequence[Picked]) -> list[str]:
+    """Where picked tomograms lie that are not on disk."""
+    paths = (to_path(record.input.path) for record in records)
+    return list(dict.fromkeys(path.host for path in paths if isinstance(path, Url)))
 
 
 def tomogram_of(record: Picked, folder: Path | None) -> Tomogram:
