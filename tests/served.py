@@ -1,4 +1,4 @@
-"""A real server of a folder: plain answers to GET and HEAD, as a web server or as S3 gives them, and failures on wish."""
+"""A real server of a folder: plain answers to GET and HEAD, as of a web server or of S3, and failures on wish."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from milopyp_shared.lengths import LARGEST, SMALLEST
 from milopyp_shared.names import NAME_FROM, from_folders
 from milopyp_shared.overwrite import MARKS, refuse_existing, refuse_irreplaceable, refuse_others
 from milopyp_shared.pick_choice import LIST_ENDINGS
+from milopyp_shared.urls import is_url
 from milopyp_shared.wording import counted
 
 from .convert import FORMAT_WORDS
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
     "--dir",
     "folder",
     required=True,
-    type=click.Path(path_type=Path),
-    help="Folder with the tomograms and their picks.",
+    help="Folder with the tomograms and their picks; or an image list (.txt, .tsv), or the URL of a tomogram in "
+    "OME-Zarr, whose picks are looked for in the working directory.",
 )
 @option("-e", "--ext", default=".rec", help="Ending of the tomograms.")
 @option(
@@ -111,7 +112,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @option("--overwrite", is_flag=True, help="Replace lists that are there; they may have been changed by hand.")
 @click.version_option(package_name="milopyp")
-def prepare(folder: Path, out: str, order: str, **given: Any) -> None:
+def prepare(folder: str, out: str, order: str, **given: Any) -> None:
     """Make the lists for training from tomograms and their picks.
 
     The picks of tomo.rec are tomo_coord.txt, tomo.txt (three columns in the file's axis order, as model2point
@@ -132,9 +133,9 @@ def prepare(folder: Path, out: str, order: str, **given: Any) -> None:
     from milopyp_shared.levels import at_levels
 
     console = Console()
-    entries = _named(find_tomograms(folder, given["ext"], given["name_from"]), given["ext"], given["name_from"])
+    entries, place = _entries(folder, given["ext"], given["name_from"], console)
     entries = at_levels(entries, console.say, level=given["level"])
-    images, coordinates, to_pick = list_paths(folder, out)
+    images, coordinates, to_pick = list_paths(place, out)
     written = [to_pick] if given["inference"] else [images] if given["img_only"] else [images, coordinates]
     for target in written:
         refuse_existing(target, overwrite=given["overwrite"])
@@ -151,6 +152,16 @@ def prepare(folder: Path, out: str, order: str, **given: Any) -> None:
         alone = "--inference" if given["inference"] else "--img-only"
         raise UsageError(f"given beside {alone}", where="--picks", expected=f"one of them: {alone} lists no labels")
     _list_tomograms(to_pick if given["inference"] else images, entries, console)
+
+
+def _entries(folder: str, ext: str, name_from: str, console: Console) -> tuple[list[ImageEntry], Path]:
+    """The tomograms that ``--dir`` means, and where their lists go that are given by a name."""
+    from milopyp_inference.batch.inputs import LIST_SUFFIXES, gather
+
+    if is_url(folder) or (folder.endswith(LIST_SUFFIXES) and not Path(folder).is_dir()):
+        found = gather([folder], say=console.warn, name_from="parent" if name_from == "parent" else None)
+        return found, Path() if is_url(folder) else Path(folder).parent
+    return _named(find_tomograms(Path(folder), ext, name_from), ext, name_from), Path(folder)
 
 
 def list_paths(folder: Path, out: str) -> tuple[Path, Path, Path]:
