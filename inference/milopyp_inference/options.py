@@ -36,6 +36,7 @@ class InferOptions:
     coords: Literal["model2point", "voxel"] | None = None
     formats: str | None = None
     turn: str = axes.NO_TURN
+    heat_map: Literal["mrc", "zarr"] | None = None
     names: Literal["file", "series"] | None = None
     tomograms: Path | None = None
     overwrite: bool = False
