@@ -146,8 +146,8 @@ METADATA = [
     Case("OME-Zarr with two scales", f"{INFER} a.zarr", ContradictionError, "a.zarr", TRANSFORMATIONS,
          changed(one("coordinateTransformations", [{"type": "scale", "scale": [1.0] * 3}] * 2, "datasets")),
          facts=("scale and scale",)),
-    Case("OME-Zarr with a translation before the scale", f"{INFER} a.zarr", ContradictionError, "a.zarr", TRANSFORMATIONS,
-         changed(reversed_transformations, origin=(1.0, 1.0, 1.0)), facts=("translation and scale",)),
+    Case("OME-Zarr with a translation before the scale", f"{INFER} a.zarr", ContradictionError, "a.zarr",
+         TRANSFORMATIONS, changed(reversed_transformations, origin=(1.0, 1.0, 1.0)), facts=("translation and scale",)),
     Case("OME-Zarr with a translation of other axes", f"{INFER} a.zarr", ContradictionError, "a.zarr", TRANSFORMATIONS,
          changed(moved([1.0, 2.0]), origin=(1.0, 1.0, 1.0)), facts=("2 numbers for 3 axes",)),
     Case("OME-Zarr with a translation that is no number", f"{INFER} a.zarr", ContradictionError, "a.zarr",
@@ -194,11 +194,13 @@ NO_SECRETS = "one without, since it is written into lists, records and logs"
 ON_DISK = "a file or folder on disk: nothing is written elsewhere"
 
 URLS = [
-    Case("URL with a password", f"{INFER} https://me:secret@h/a.zarr", InputError, "https://h/a.zarr", NO_SECRETS, model()),
+    Case("URL with a password", f"{INFER} https://me:secret@h/a.zarr", InputError, "https://h/a.zarr", NO_SECRETS,
+         model()),
     Case("URL with a query", f"{INFER} 's3://b/a.zarr?key=secret'", InputError, "s3://b/a.zarr", NO_SECRETS, model()),
     Case("URL of another kind", f"{INFER} gs://b/a.zarr", InputError, "gs://b/a.zarr", URL, model()),
     Case("URL of no store", f"{INFER} https://h/a.mrc", InputError, "https://h/a.mrc", A_STORE, model()),
-    Case("URL of a zipped store", f"{INFER} https://h/a.zarr.zip", InputError, "https://h/a.zarr.zip", A_STORE, model()),
+    Case("URL of a zipped store", f"{INFER} https://h/a.zarr.zip", InputError, "https://h/a.zarr.zip", A_STORE,
+         model()),
     Case("URL without a host", f"{INFER} https:///a.zarr", InputError, "https:///a.zarr", A_STORE, model()),
     Case("URL of a port that is none", f"{INFER} http://h:port/a.zarr", InputError, "http://h:port/a.zarr", A_STORE,
          model()),
