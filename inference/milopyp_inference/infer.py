@@ -16,6 +16,7 @@ from milopyp_shared.names import listed
 from milopyp_shared.overwrite import refuse_others
 from milopyp_shared.wording import counted
 from milopyp_shared.written_names import Naming
+from milopyp_shared.zarr_writing import refuse_missing
 
 from .batch.batch import pick_all, summarise_what_there_is
 from .batch.chosen import as_chosen, written_words
@@ -110,6 +111,8 @@ def parse(options: InferOptions, console: Console) -> Request:
     """
     shard = None if options.shard is None else parse_shard(options.shard)
     folder = output_folder(options)
+    if options.heat_map == "zarr":
+        refuse_missing("--heat-map zarr")
     if options.summary is not None:
         refuse_others(options.summary, ",".join(COLUMNS).encode() + b"\n")
     launcher = choose_launcher(options, folder, console)
@@ -187,7 +190,8 @@ def open_run(request: Request, images: Images) -> tuple[PickingRun, Images]:
     numbers = {}
     if DYNAMO in chosen.options.formats:
         numbers = plan_numbers(request.folder, [absolute(image.path) for image in images.everything])
-    run = PickingRun(model, call, chosen.options, request.folder, console, typed, numbers, images.naming.said)
+    named, heat_map = images.naming.said, options.heat_map
+    run = PickingRun(model, call, chosen.options, request.folder, console, typed, numbers, named, heat_map)
     if not options.as_worker:  # who has called it has looked at the whole list, and said what counts
         threshold = chosen.options.selection.threshold
         own = threshold != call.selection.threshold or request.decoding.threshold is not None
