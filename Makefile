@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-EXTRAS := cpu,openvino,train,export,formats,report,label,zarr,docs,dev
+EXTRAS := cpu,openvino,train,export,formats,report,label,remote,docs,dev
 
 .PHONY: setup demo test test-browser test-cluster test-copick test-install test-minima faults fuzz check bench clean
 

@@ -2,10 +2,11 @@
 
     python benchmarks/bench_zarr.py
 
-One tomogram of smoothed noise in float32, as MRC and in stores of several chunkings, picked by milopyp-infer with the
-shipped network and a random head. The ways take turns, each in a process of its own; medians. Memory is without pages
-of files, which the system can take back. Reading alone is a pass over all sections, four at a time, after one over
-sixteen single ones, as for grey levels.
+One tomogram of smoothed noise in float32, as MRC and in stores of several chunkings, on disk and from a web server on
+the same machine, picked by milopyp-infer with the shipped network and a random head. The ways take turns, each in a
+process of its own; medians, and of the ratios to the MRC file of the same turn. Memory is without pages of files, which
+the system can take back. Reading alone is a pass over all sections, four at a time, after one over sixteen single ones,
+as for grey levels.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ import shutil
 import statistics
 import sys
 import tempfile
+import threading
 import time
+from functools import cache, partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +46,7 @@ WAYS: dict[str, tuple[str, tuple[int, int, int], Any]] = {
     "single sections, zstd": ("e.zarr", (1, 4096, 4096), ZSTD),
     "chunks of 64, not compressed": ("f.zarr", (64, 64, 64), None),
 }
+OVER_HTTP = ("chunks of 64, zstd", "chunks of 128, blosc")
 
 
 def main() -> None:
@@ -49,20 +54,24 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--size", default="464x480x192", help="x by y by z")
     parser.add_argument("--threads", default="2")
+    parser.add_argument("--only", nargs="*", help="these ways, beside MRC")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="milopyp-bench-") as name:
         folder = Path(name)
         model = make_models(folder)["pretrained fp32"]
         files = write_files(folder, options.size)
-        seconds: dict[str, list[float]] = {way: [] for way in files}
-        memory: dict[str, list[float]] = {way: [] for way in files}
-        reading: dict[str, list[float]] = {way: [] for way in files}
+        places: dict[str, str] = {way: str(path) for way, path in files.items()}
+        places |= {f"{way}, over HTTP": f"{serve(folder)}/{files[way].name}" for way in OVER_HTTP}
+        places = {way: place for way, place in places.items() if way == "MRC" or way in (options.only or places)}
+        seconds: dict[str, list[float]] = {way: [] for way in places}
+        memory: dict[str, list[float]] = {way: [] for way in places}
+        reading: dict[str, list[float]] = {way: [] for way in places}
         for _ in range(options.rounds):
-            for way, path in files.items():
+            for way, path in places.items():
                 reading[way].append(read(path))
                 out = folder / "picks"
                 shutil.rmtree(out, ignore_errors=True)
-                line = [INFER, str(path), "--model", str(model), "--out", str(out), "--threads", options.threads]
+                line = [INFER, path, "--model", str(model), "--out", str(out), "--threads", options.threads]
                 start = time.perf_counter()
                 watched = watch(line, LIMIT, None)
                 if watched.problem:
@@ -76,12 +85,12 @@ def main() -> None:
         print(
             "| way | MiB on disk | reading alone, s | s | of MRC | peak MiB | of MRC |\n|---|---|---|---|---|---|---|"
         )
-        whole, most = statistics.median(seconds["MRC"]), statistics.median(memory["MRC"])
-        for way, path in files.items():
+        for way in places:
+            path = files[way.removesuffix(", over HTTP")]
             taken, held = statistics.median(seconds[way]), statistics.median(memory[way])
             print(
                 f"| {way} | {size_of(path):.0f} | {statistics.median(reading[way]):.2f} | {taken:.1f} | "
-                f"{taken / whole:.2f} | {held:.0f} | {held / most:.2f} |"
+                f"{ratio(seconds[way], seconds['MRC']):.2f} | {held:.0f} | {ratio(memory[way], memory['MRC']):.2f} |"
             )
 
 
@@ -105,7 +114,29 @@ def write_files(folder: Path, size: str) -> dict[str, Path]:
     return files
 
 
-def read(path: Path) -> float:
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *words: object) -> None:
+        """Nothing."""
+
+
+@cache
+def serve(folder: Path) -> str:
+    server = Server(("127.0.0.1", 0), partial(Quiet, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_port}"
+
+
+def ratio(own: list[float], others: list[float]) -> float:
+    return statistics.median(one / other for one, other in zip(own, others, strict=True))
+
+
+def read(path: str) -> float:
     start = time.perf_counter()
     tomogram = open_tomogram(path)
     depth = tomogram.shape[0]

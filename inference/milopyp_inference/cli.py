@@ -53,6 +53,10 @@ PUBLISHED = "As the published program picks (with --published only)"
     "-rx, yz for trimvol -yz.",
 )  # fmt: skip
 @option(
+    "--heat-map", type=click.Choice(["mrc", "zarr"]), group="Output",
+    help="As NAME_hm.mrc, or as NAME_hm.zarr (OME-Zarr 0.4).  [default: as it is there already, else mrc]",
+)  # fmt: skip
+@option(
     "--names", type=click.Choice(NAMES), group="Output",
     help="What tomograms are called inside files for other programs: as their files, or as the tilt series, without "
     "what programs add (TS_01 for TS_01_10.00Apx.mrc).  [default: the column tomo_name of an image list, else file]",
@@ -198,7 +202,8 @@ PUBLISHED = "As the published program picks (with --published only)"
 def infer_command(inputs: tuple[str, ...], **given: Any) -> int:
     """Pick particles in tomograms.
 
-    INPUT: paths, globs or an image list; or, with --copick, none: the tomograms of a project, called as its runs.
+    INPUT: paths, globs, URLs of OME-Zarr stores (https, http, s3), or an image list; or, with --copick, none: the
+    tomograms of a project, called as its runs.
 
     For every tomogram: NAME.txt, NAME.mod, NAME_hm.mrc, NAME.candidates.csv; run.json sums up. A tomogram that is
     already done with the same model and options is skipped.
@@ -211,6 +216,7 @@ def infer_command(inputs: tuple[str, ...], **given: Any) -> int:
       milopyp-infer tomograms/*.mrc --model ribosome.onnx --mask membranes --mask-distance 0:150 --normals
       milopyp-infer test_imgs.txt --model ribosome.onnx --out picks --workers 2 --summary picks.csv
       milopyp-infer --copick project.json --tomo-type wbp --voxel-spacing 10 --object ribosome --model ribosome.onnx
+      milopyp-infer tomograms/*.mrc --model ribosome.onnx --out picks --heat-map zarr
       milopyp-infer tomograms/*.mrc --model ribosome.onnx --out picks --dry-run
       milopyp-infer test_imgs.txt --model ribosome.onnx --out picks --slurm --slurm-cpus 4 --dry-run
     """

@@ -16,6 +16,7 @@ from milopyp_shared.names import listed
 from milopyp_shared.overwrite import refuse_others
 from milopyp_shared.wording import counted
 from milopyp_shared.written_names import Naming
+from milopyp_shared.zarr_writing import refuse_missing
 
 from .batch.batch import pick_all, summarise_what_there_is
 from .batch.chosen import as_chosen, written_words
@@ -110,6 +111,8 @@ def parse(options: InferOptions, console: Console) -> Request:
     """
     shard = None if options.shard is None else parse_shard(options.shard)
     folder = output_folder(options)
+    if options.heat_map == "zarr":
+        refuse_missing("--heat-map zarr")
     if options.summary is not None:
         refuse_others(options.summary, ",".join(COLUMNS).encode() + b"\n")
     launcher = choose_launcher(options, folder, console)
@@ -208,9 +211,8 @@ def _run_of(kind: int, model: Model, request: Request, images: Images) -> Pickin
         own = asked or threshold != call.selection.threshold
         for note in filter(None, [threshold_note(threshold if own else None, recipe), *chosen.notes]):
             request.console.say(note)
-    return PickingRun(
-        model, call, chosen.options, folder, request.console, typed, numbers, images.naming.said, kind=kind
-    )
+    named, heat_map = images.naming.said, options.heat_map
+    return PickingRun(model, call, chosen.options, folder, request.console, typed, numbers, named, heat_map, kind=kind)
 
 
 def _at_levels(request: Request, images: Images, voxel_size: float | None) -> Images:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from milopyp_shared import axes
 from milopyp_shared.errors import ContradictionError, UsageError
 from milopyp_shared.scale import describe_scale
+from milopyp_shared.urls import refuse_writing
 
 if TYPE_CHECKING:  # the help must not pay for what these modules load
     from milopyp_shared.preprocessing import Contrast
@@ -36,6 +37,7 @@ class InferOptions:
     coords: Literal["model2point", "voxel"] | None = None
     formats: str | None = None
     turn: str = axes.NO_TURN
+    heat_map: Literal["mrc", "zarr"] | None = None
     names: Literal["file", "series"] | None = None
     tomograms: Path | None = None
     overwrite: bool = False
@@ -148,10 +150,11 @@ def output_folder(options: InferOptions) -> Path:
     Raises
     ------
     UsageError
-        Both ways, half of the second, or a name that is more than a folder's name.
+        Both ways, half of the second, a name that is more than a folder's name, or a URL.
     """
     given = {"--exp-id": options.exp_id, "--out-id": options.out_id}
     if set(given.values()) == {None}:
+        refuse_writing(options.out or DEFAULT_OUT)
         return options.out or DEFAULT_OUT
     if options.out is not None:
         named = " and ".join(name for name, value in given.items() if value is not None)

@@ -316,7 +316,7 @@ def header_of(tomogram: TomogramLike, order: str | None = None, voxel_size: floa
         As `milopyp_shared.arrays.as_tomogram`.
     """
     if isinstance(tomogram, (str, os.PathLike)):
-        return read_header(Path(tomogram), order or axes.AUTO, voxel_size)
+        return read_header(tomogram, order or axes.AUTO, voxel_size)
     return as_tomogram(tomogram, order or axes.AUTO, voxel_size)
 
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import FullDiskError, InputError, MilopypError
+from .urls import refuse_writing
 
 SUFFIX = ".part"
 
@@ -52,7 +53,8 @@ def write_text(target: str | Path, text: str) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make `folder` and its parents; an `InputError` says why it cannot be made."""
+    """Make `folder` and its parents; an `InputError` says why it cannot be made, a `UsageError` that it is a URL."""
+    refuse_writing(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -23,6 +23,7 @@ from .errors import MilopypError, is_out_of_memory, memory_error
 from .lengths import LARGEST, SMALLEST, Length
 from .streams import attempt, prepare
 from .system import ending_signals
+from .urls import without_secrets
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -233,7 +234,8 @@ def _say_what_runs() -> None:
     context = click.get_current_context()
     given = [context.params[own.name or ""] for own in context.command.params if isinstance(own, click.Argument)]
     words = [str(word) for value in given if value for word in (value if isinstance(value, tuple) else [value])]
-    line = shlex.join([*context.command_path.split(), *words, *explicit_args(context, ())])
+    words = [without_secrets(word) for word in (*words, *explicit_args(context, ()))]
+    line = shlex.join([*context.command_path.split(), *words])
     try:
         installed = version("milopyp")
     except PackageNotFoundError:

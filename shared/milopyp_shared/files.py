@@ -7,12 +7,15 @@ from pathlib import Path
 
 from . import stores
 from .errors import InputError, UsageError
+from .urls import Url, to_path
+
+_UNKNOWN = 1 << 28  # bytes: what a tomogram may have whose store is not asked
 
 
 def as_path(value: str | os.PathLike[str], what: str, expected: str = "the name of a file") -> Path:
-    """The path that `value` names; a `UsageError` about `what` for anything that names none."""
+    """The path that `value` names, see `to_path`; a `UsageError` about `what` for anything that names none."""
     try:
-        return Path(value)
+        return to_path(value)
     except TypeError:
         raise UsageError(f"a value of type {type(value).__name__}", where=what, expected=expected) from None
 
@@ -29,7 +32,9 @@ def missing_file_error(path: Path, expected: str, remedy: str = "") -> InputErro
 
 
 def file_size(path: Path) -> int:
-    """Bytes of a file or store; 0 where there is none, which somebody else is to say."""
+    """Bytes of a file or store; 0 where there is none, which somebody else is to say. No host is asked."""
+    if isinstance(path, Url):
+        return _UNKNOWN
     try:
         return sum(facts.st_size for _, facts in stores.files(path))
     except OSError:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from .errors import ContradictionError
 from .imod_header import FURTHEST, ROUNDING, Three, middle
-from .tomogram import TomogramHeader
-from .zarr_volume import store_doubts
+from .store_facts import store_doubts
+from .tomogram import Tomogram, TomogramHeader
 
 DIFFERENT = 0.05  # particles that are longer along one axis by more are not what a network has seen
 
@@ -31,7 +31,8 @@ def header_warnings(header: TomogramHeader, *, one_size: bool = True) -> list[st
             f"W11 the header announces {header.mrc.absent} bytes before the voxels that are not there: the file is as "
             "long as its voxels alone"
         )
-    return warnings + store_doubts(header.path)
+    missed = getattr(header.stored, "missed", 0) if isinstance(header, Tomogram) else 0
+    return warnings + store_doubts(header.path, missed)
 
 
 def refuse_unequal_voxels(header: TomogramHeader, option: str = "--voxel-size") -> None:

@@ -15,7 +15,7 @@ from .lists import ImageEntry, read_image_list
 from .names import listed
 
 if TYPE_CHECKING:
-    from .zarr_volume import OpenImage
+    from .zarr_image import OpenImage
 
 
 def at_levels(
@@ -45,7 +45,7 @@ def at_levels(
     ContradictionError
         A path names another level.
     """
-    from .zarr_volume import open_image
+    from .zarr_image import open_image
 
     found: dict[str, OpenImage] = {}
     for image in images:

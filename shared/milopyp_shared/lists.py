@@ -7,8 +7,8 @@ blank lines, a byte order mark and CRLF are accepted:
     TS_01       tomograms/TS_01.rec             TS_01       146      163      26
 
 Paths are relative to the list's folder, then to the working directory; an absolute path that is no longer there is
-looked for by its end in both. A third column of an image list, ``tomo_name``, may say what the tomogram is called
-inside picks for other programs.
+looked for by its end in both. URLs of stores are paths, too. A third column of an image list, ``tomo_name``, may say
+what the tomogram is called inside picks for other programs.
 
 Coordinates are voxels in the inside frame (x, y, z; the centre of the first voxel is 0.0), whatever the axis order of
 the tomogram's file. A row ``TS_02 none none none`` says that TS_02 was looked at and holds no particle; a tomogram
@@ -35,6 +35,7 @@ from .names import listed
 from .particles import check_names
 from .picks import Picks, as_picks
 from .textfile import fixed, read_lines, to_number
+from .urls import Url, to_path
 from .wording import counted
 
 IMAGE_COLUMNS = ("image_name", "rec_path")
@@ -70,8 +71,8 @@ class ImageEntry:
 
     @property
     def folder(self) -> Path:
-        """Where its file lies."""
-        return stores.outer(self.path).parent
+        """Where its file lies; of a URL the working directory, where what belongs to it is looked for and written."""
+        return Path() if isinstance(self.path, Url) else stores.outer(self.path).parent
 
     @property
     def label(self) -> str:
@@ -135,8 +136,8 @@ def read_image_list(path: str | Path, say: Callable[[str], None] = lambda text: 
     for where, (name, rec_path, *more) in _rows(path, IMAGE_COLUMNS, TOMO_NAME):
         for each in (name, *more):
             check_image_name(each, where)
-        said = Path(rec_path)
-        found[said] = _find_tomogram(said, path.parent, where)
+        said = _path(rec_path, where)
+        found[said] = said if isinstance(said, Url) else _find_tomogram(said, path.parent, where)
         entry = ImageEntry(name, found[said], *more)
         known = images.setdefault(name, entry)
         if not stores.is_same(known.path, entry.path) or known.label != entry.label:
@@ -450,6 +451,15 @@ def _cells(line: str, with_tabs: bool) -> list[str]:
     return [cell.strip() for cell in line.split("\t")] if with_tabs else line.split()
 
 
+def _path(text: str, where: str) -> Path:
+    try:
+        return to_path(text)
+    except InputError as error:
+        raise InputError(
+            f"{error.where} {error.found}", where=where, expected=error.expected, remedy=error.remedy
+        ) from error
+
+
 def _find_tomogram(path: Path, folder: Path, where: str) -> Path:
     """The file that a list in `folder` calls `path`."""
     places = [folder / path, path]  # for an absolute path both are itself
@@ -500,6 +510,8 @@ def _moved(path: Path, found: Mapping[Path, Path]) -> str:
 def _ambiguous(path: Path, found: Mapping[Path, Path]) -> str:
     """What to say where a tomogram of a list could be another file as well."""
     for said, place in found.items():
+        if isinstance(said, Url):
+            continue
         other = path.parent / said.name if said.is_absolute() else said
         if stores.is_there(other) and not stores.is_same(other, place):
             return f"{path}: {place.absolute()} is read, and not {other.absolute()}"

@@ -16,6 +16,7 @@ from pathlib import Path
 from . import stores
 from .errors import InputError, MilopypError, UsageError
 from .names import PACKED
+from .urls import refuse_writing
 
 TOMOGRAMS = (".mrc", ".mrcs", ".rec", ".st", ".ali", ".map")
 MODELS = (".onnx", ".pth", ".pt")
@@ -101,10 +102,11 @@ def refuse_irreplaceable(target: str | Path, inputs: Iterable[str | Path] = (), 
     Raises
     ------
     UsageError
-        It is one of them, or no ordinary file (``/dev/null``).
+        It is one of them, a URL, or no ordinary file (``/dev/null``).
     InputError
         It cannot be looked at.
     """
+    refuse_writing(target)
     found = _stat(target)
     if found is None or stat.S_ISDIR(found.st_mode):
         return

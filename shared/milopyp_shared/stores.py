@@ -1,7 +1,7 @@
 """Stores: tomograms that are a folder, or a zip file, of chunks, and how what is in them is named.
 
-``TS_01.zarr`` is a store, and so are ``TS_01.ome.zarr`` and ``TS_01.zarr.zip``. What follows says what is meant inside
-it: ``TS_01.zarr/1`` is its array called 1. Nothing here opens one.
+``TS_01.zarr`` is a store, and so are ``TS_01.ome.zarr``, ``TS_01.zarr.zip`` and ``https://HOST/TS_01.zarr``. What
+follows says what is meant inside it: ``TS_01.zarr/1`` is its array called 1. Nothing here opens one.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import errno
 import os
 from pathlib import Path
 from typing import NamedTuple
+
+from .urls import Url
 
 ENDINGS = (".ome.zarr.zip", ".zarr.zip", ".ome.zarr", ".zarr")  # of stores, in any case of letters; the longest first
 _ZIP, _FOLDER = ".zarr.zip", ".zarr"
@@ -35,7 +37,7 @@ def split(path: Path) -> StorePath | None:
     if not zips and (not folders or path.is_file()):
         return None
     end = (zips[0] if zips else folders[-1]) + 1
-    return StorePath(Path(*path.parts[:end]), "/".join(path.parts[end:]))
+    return StorePath(type(path)(*path.parts[:end]), "/".join(path.parts[end:]))
 
 
 def outer(path: Path) -> Path:
@@ -45,7 +47,9 @@ def outer(path: Path) -> Path:
 
 
 def is_there(path: Path) -> bool:
-    """Whether a tomogram can be at a path: a file, or a store, whatever is in it."""
+    """Whether a tomogram can be at a path: a file, or a store, whatever is in it; no host is asked."""
+    if isinstance(path, Url):
+        return True
     try:
         found = split(path)
         return path.is_file() if found is None else found.store.exists()
@@ -55,6 +59,8 @@ def is_there(path: Path) -> bool:
 
 def is_same(path: Path, other: Path) -> bool:
     """Whether two paths lead to one tomogram."""
+    if isinstance(path, Url) or isinstance(other, Url):
+        return path == other
     one, another = split(path), split(other)
     if one is None or another is None:
         return one is another and path.samefile(other)
@@ -62,7 +68,7 @@ def is_same(path: Path, other: Path) -> bool:
 
 
 def files(path: Path) -> list[tuple[str, os.stat_result]]:
-    """The files that make up a tomogram, by their names below it, in a fixed order: itself, but for a folder.
+    """The files that make up a tomogram on disk, by their names below it, in a fixed order: itself, but for a folder.
 
     Raises
     ------

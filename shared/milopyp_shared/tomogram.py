@@ -145,7 +145,11 @@ class Tomogram(TomogramHeader):
 
 
 def read_header(
-    path: str | Path, order: str = axes.AUTO, voxel_size: float | None = None, *, shortest: int = SHORTEST_AXIS
+    path: str | os.PathLike[str],
+    order: str = axes.AUTO,
+    voxel_size: float | None = None,
+    *,
+    shortest: int = SHORTEST_AXIS,
 ) -> TomogramHeader:
     """Read and check the header of a tomogram, and nothing else.
 

@@ -1,12 +1,9 @@
-"""The voxels of a tomogram in OME-Zarr, read by whole chunks with the zarr library, which is loaded only here."""
+"""The voxels of a tomogram in OME-Zarr, read by whole chunks."""
 
 from __future__ import annotations
 
 import math
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,91 +11,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import stores
-from .errors import InputError, MilopypError, MissingDependency, is_out_of_memory
-from .files import missing_file_error
+from .errors import InputError, MilopypError, is_out_of_memory
 from .imod_header import FURTHEST, Placement, Three
 from .mrc import MrcHeader
-from .names import listed
-from .ome_zarr import METADATA, Image, Level, is_image, read_image
+from .ome_zarr import Level
 from .scratch_array import scratch_array
+from .store_facts import facts_of
+from .urls import RemoteError
+from .zarr_image import array_of, open_image, reading, words_of
 
 if TYPE_CHECKING:
-    from zarr import Array, Group
+    from zarr import Array
     from zarr.abc.store import Store
 
 _IN_MEMORY = 32 << 20  # bytes of decoded chunks; more are kept on a temporary file
 _AT_ONCE = 8 << 20  # bytes that are decoded in one go
-_MOST = 10**12  # voxels: more is no size of a tomogram, whatever the metadata say
-_SOME = 3  # names that a message lists
-# Codecs of numbers. Others are refused before a chunk is decoded, whatever is installed: one of them, called pickle,
-# runs what a file says.
-_CODECS = {
-    *("bytes", "endian", "transpose", "sharding_indexed", "blosc", "gzip", "zstd", "zlib", "bz2", "lzma", "lz4"),
-    *("crc32", "crc32c", "adler32", "fletcher32", "jenkins_lookup3"),
-    *("delta", "shuffle", "bitround", "fixedscaleoffset", "quantize", "packbits", "astype", "zfpy", "pcodec"),
-}
-
-
-@dataclass(frozen=True)
-class OpenImage:
-    """The metadata of a tomogram in a store.
-
-    Attributes
-    ----------
-    path
-        As it was given.
-    group
-        That of the image.
-    named
-        Number of the level that the path names; None where it names the image.
-    """
-
-    path: Path
-    group: Group
-    image: Image
-    named: int | None
-
-    @property
-    def level(self) -> Level:
-        """That is read."""
-        return self.image.levels[self.named or 0]
-
-    def path_of(self, level: int) -> Path:
-        """The path that names a level, where there are several."""
-        several = self.named is None and len(self.image.levels) > 1
-        return self.path / self.image.levels[level].path if several else self.path
-
-
-def open_image(path: Path, store: Store | None = None) -> OpenImage:
-    """The metadata of a tomogram.
-
-    Parameters
-    ----------
-    path
-        A store, or what is meant inside it: an image's group, or the array of one of its levels.
-    store
-        Where to read what `path` says; None: it is on disk.
-
-    Raises
-    ------
-    MissingDependency
-        zarr is not installed.
-    InputError, ContradictionError
-        It cannot be read, or is no image of OME-Zarr; see `milopyp_shared.ome_zarr`.
-    """
-    with _reading(path):
-        inside = _inside(path)
-        group, level = _find_group(store or _local(path), inside, path)
-        image = read_image(dict(group.attrs), path)
-        if not level:
-            return OpenImage(path, group, image, None)
-        paths = [one.path for one in image.levels]
-        if level not in paths:
-            raise InputError(
-                f"has no level {level!r}", where=path, expected=f"one of {', '.join(paths)} behind the image's path"
-            )
-        return OpenImage(path, group, image, paths.index(level))
 
 
 class ZarrVolume:
@@ -118,13 +45,13 @@ class ZarrVolume:
         Parameters
         ----------
         facts
-            What is another once somebody has written to it; None: the files on disk.
+            What is another once somebody has written to it; None: see `milopyp_shared.store_facts.facts_of`.
         """
-        self._path, self._ask = path, facts or partial(_files, path)
-        with _reading(path):
+        self._path, self._ask = path, facts or partial(facts_of, path)
+        with reading(path):
             self._facts = self._ask()
             opened = open_image(path, store)
-            self._array, self._zyx = _array(opened), opened.image.zyx
+            self._array, self._zyx = array_of(opened), opened.image.zyx
         self.header = _header(opened.level, self._array, self._zyx)
         self._kept: tuple[int, int, NDArray[Any]] | None = None  # axis, first slice, slices
 
@@ -155,9 +82,14 @@ class ZarrVolume:
             copy[first : first + thick] = self.read_slices(0, first, first + thick)
         return copy
 
+    @property
+    def missed(self) -> int:
+        """Chunks that were looked for and are not there, where the store counts them."""
+        return len(getattr(self._array.store_path.store, "absent", ()))
+
     def raise_if_modified(self) -> None:
         """Raise an `InputError` when the store has been written to since it was opened."""
-        with _reading(self._path):
+        with reading(self._path):
             now = self._ask()
         if now != self._facts:
             raise InputError(
@@ -200,6 +132,9 @@ class ZarrVolume:
         except Exception as error:  # every codec has errors of its own
             if isinstance(error, MilopypError) or is_out_of_memory(error):
                 raise
+            if isinstance(error, RemoteError):
+                with reading(self._path):
+                    raise
             self.raise_if_modified()
             raise self._damaged(axis, first, block.shape, error) from error
 
@@ -225,168 +160,9 @@ class ZarrVolume:
                 error, place = own_error, ", ".join(map(str, start))
                 break
         return InputError(
-            f"the chunk that begins at z, y, x = {place} cannot be decoded ({_words(error)})",
+            f"the chunk that begins at z, y, x = {place} cannot be decoded ({words_of(error)})",
             where=self._path, expected="whole chunks, of a compressor that zarr knows", remedy="Copy it again.",
         )  # fmt: skip
-
-
-def store_doubts(path: Path) -> list[str]:
-    """One sentence, with its W number, for everything in a store that is not taken as it stands; none of files.
-
-    Raises
-    ------
-    MilopypError
-        As `open_image`.
-    """
-    if stores.split(path) is None:
-        return []
-    with _reading(path):
-        opened = open_image(path)
-        array = _array(opened)
-        absent, doubts = array.nchunks - array.nchunks_initialized, []
-    if absent > 0:
-        doubts.append(
-            f"W16 {absent} of {array.nchunks} chunks are not in the store: their voxels are read as its fill value, "
-            f"{array.fill_value!s} (is the copy complete?)"
-        )
-    if opened.level.voxel_size is None and set(opened.level.scale) != {1.0}:
-        doubts.append(
-            "W17 the axes have no unit: the scales of the store are left aside (--voxel-size says the voxel size)"
-        )
-    return doubts
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """What goes wrong with a store inside the block is an `InputError`."""
-    try:
-        yield
-    except (MilopypError, MemoryError):
-        raise
-    except OSError as error:
-        if not stores.is_there(path):
-            raise missing_file_error(stores.outer(path), "a tomogram (.zarr, .zarr.zip)", "Check the path.") from error
-        raise InputError(
-            f"cannot be read ({error.strerror or error})", where=path, expected="a store that is there",
-            remedy="Check the path and its permissions.",
-        ) from error  # fmt: skip
-    except zipfile.BadZipFile as error:
-        raise InputError(
-            f"cannot be read ({error})", where=path, expected="a whole zip file", remedy="Copy it again."
-        ) from error
-    except Exception as error:  # zarr has no class for what is wrong with metadata
-        raise InputError(
-            f"has metadata that zarr cannot use ({_words(error)})", where=path, expected=METADATA,
-            remedy="Write it with a compressor and a number type that zarr has.",
-        ) from error  # fmt: skip
-
-
-def _local(path: Path) -> Store:
-    try:
-        from zarr.storage import LocalStore, ZipStore
-    except ImportError as error:
-        raise MissingDependency(
-            f"{(error.name or 'zarr').split('.')[0]} is not installed",
-            where=path, expected="the package zarr, for OME-Zarr",
-            remedy="Run: pip install 'milopyp[zarr]'.",
-        ) from error  # fmt: skip
-    store = stores.outer(path)
-    store.stat()
-    return ZipStore(store, mode="r") if store.is_file() else LocalStore(store, read_only=True)
-
-
-def _inside(path: Path) -> str:
-    found = stores.split(path)
-    return "" if found is None else found.inside
-
-
-def _files(path: Path) -> object:
-    return [(name, facts.st_size, facts.st_mtime_ns) for name, facts in stores.files(path)]
-
-
-def _find_group(store: Store, inside: str, path: Path) -> tuple[Group, str]:
-    """The group of an image at or above `inside`, and what follows it."""
-    words = inside.split("/") if inside else []
-    nearest: Group | None = None
-    for count in range(len(words), -1, -1):
-        group = _group(store, "/".join(words[:count]))
-        if group is not None and is_image(dict(group.attrs)):
-            return group, "/".join(words[count:])
-        nearest = nearest or group
-    raise InputError(f"holds no multiscales{_instead(nearest)}", where=path, expected=METADATA)
-
-
-def _group(store: Store, inside: str) -> Group | None:
-    import zarr
-    from zarr.errors import ContainsArrayError, NodeTypeValidationError
-
-    for zarr_format in (3, 2):
-        try:
-            return zarr.open_group(store, path=inside, mode="r", zarr_format=zarr_format, use_consolidated=False)
-        except (FileNotFoundError, ContainsArrayError, NodeTypeValidationError):
-            continue
-    return None
-
-
-def _instead(group: Group | None) -> str:
-    """What a group holds, where it is no image."""
-    if group is None:
-        return ", and is no group of Zarr"
-    found = [
-        *(f"the array {name}" for name in group.array_keys()),
-        *(f"the group {name}" for name in group.group_keys()),
-    ]
-    some = ", ".join(sorted(found)[:_SOME]) + (" ..." if len(found) > _SOME else "")
-    return f", but {some}" if found else ""
-
-
-def _array(opened: OpenImage) -> Array[Any]:
-    """The array of the level that is read.
-
-    Raises
-    ------
-    InputError
-        There is none, or one that cannot be a tomogram.
-    """
-    from zarr import Array
-
-    array = opened.group.get(opened.level.path)
-    if not isinstance(array, Array):
-        raise InputError(
-            f"has no array {opened.level.path!r}", where=opened.path, expected="all that its multiscales name"
-        )
-    if foreign := sorted(set(_codecs(array.metadata.to_dict())) - _CODECS):
-        raise InputError(
-            f"is written with {listed(foreign)}",
-            where=opened.path, expected="codecs of numbers, such as blosc or zstd", remedy="Write it with another one.",
-        )  # fmt: skip
-    if array.ndim != opened.image.dimensions:
-        raise InputError(
-            f"the array {opened.level.path} has {array.ndim} axes",
-            where=opened.path, expected=f"the {opened.image.dimensions} that its multiscales name",
-        )  # fmt: skip
-    if any(size > 1 for axis, size in enumerate(array.shape) if axis not in opened.image.zyx):
-        sizes = " x ".join(map(str, array.shape))
-        raise InputError(
-            f"{sizes} voxels, of several times or channels", where=opened.path, expected="one time and one channel"
-        )
-    if math.prod(array.shape) >= _MOST:
-        sizes = " x ".join(map(str, array.shape))
-        raise InputError(f"{sizes} voxels", where=opened.path, expected="a tomogram, fewer than 10^12 voxels")
-    if array.dtype.kind not in "iuf":
-        raise InputError(
-            f"numbers of type {array.dtype}", where=opened.path, expected="integers or floating-point numbers"
-        )
-    return array
-
-
-def _codecs(metadata: Mapping[str, Any]) -> Iterator[str]:
-    """Names of all codecs in an array's metadata, those inside of others, too."""
-    lists = [metadata.get(key) or () for key in ("filters", "codecs", "index_codecs")]
-    for codec in (*lists[0], metadata.get("compressor"), *lists[1], *lists[2]):
-        if codec is not None:
-            yield str(codec.get("id", codec.get("name"))).removeprefix("numcodecs.")
-            yield from _codecs(codec.get("configuration") or {})
 
 
 def _header(level: Level, array: Array[Any], zyx: tuple[int, int, int]) -> MrcHeader:
@@ -402,7 +178,3 @@ def _origin(level: Level, size: tuple[int, int, int]) -> Three | None:
 
 def _along(block: NDArray[Any], axis: int, first: int, count: int) -> NDArray[Any]:
     return block[(slice(None),) * axis + (slice(first, first + count),)]
-
-
-def _words(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

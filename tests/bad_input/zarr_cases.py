@@ -50,6 +50,19 @@ def scaled(*scales: list[float]) -> Build:
     return changed(edit, levels=len(scales))
 
 
+def reversed_transformations(image: Any) -> None:
+    image["datasets"][0]["coordinateTransformations"].reverse()
+
+
+def moved(translation: list[float]) -> Callable[[Any], None]:
+    """Put another translation into the first level."""
+
+    def edit(image: Any) -> None:
+        image["datasets"][0]["coordinateTransformations"][1]["translation"] = translation
+
+    return edit
+
+
 def one(key: str, value: Any, place: str = "") -> Callable[[Any], None]:
     """Put a value into the metadata, or into its first axis or dataset."""
 
@@ -133,6 +146,18 @@ METADATA = [
     Case("OME-Zarr with two scales", f"{INFER} a.zarr", ContradictionError, "a.zarr", TRANSFORMATIONS,
          changed(one("coordinateTransformations", [{"type": "scale", "scale": [1.0] * 3}] * 2, "datasets")),
          facts=("scale and scale",)),
+    Case("OME-Zarr with a translation before the scale", f"{INFER} a.zarr", ContradictionError, "a.zarr",
+         TRANSFORMATIONS, changed(reversed_transformations, origin=(1.0, 1.0, 1.0)), facts=("translation and scale",)),
+    Case("OME-Zarr with a translation of other axes", f"{INFER} a.zarr", ContradictionError, "a.zarr", TRANSFORMATIONS,
+         changed(moved([1.0, 2.0]), origin=(1.0, 1.0, 1.0)), facts=("2 numbers for 3 axes",)),
+    Case("OME-Zarr with a translation that is no number", f"{INFER} a.zarr", ContradictionError, "a.zarr",
+         TRANSFORMATIONS, changed(moved([1.0, 2.0, float("inf")]), origin=(1.0, 1.0, 1.0))),
+    Case("OME-Zarr with a level without transformations", f"{INFER} a.zarr", ContradictionError, "a.zarr",
+         TRANSFORMATIONS, changed(one("coordinateTransformations", [], "datasets")), facts=("level 0",)),
+    Case("OME-Zarr 0.5 whose array is no JSON", f"{INFER} a.zarr", InputError, "a.zarr", IMAGE,
+         picking(store(zarr_format=3), text("a.zarr/0/zarr.json", "{"))),
+    Case("OME-Zarr 0.5 of an unknown codec", f"{INFER} a.zarr", InputError, "a.zarr", IMAGE,
+         changed(one("codecs", [{"name": "squeeze"}]), "a.zarr/0/zarr.json", zarr_format=3), facts=("squeeze",)),
     Case("OME-Zarr of an unknown compressor", f"{INFER} a.zarr", InputError, "a.zarr", IMAGE,
          changed(one("compressor", {"id": "squeeze"}), "a.zarr/0/.zarray"), facts=("squeeze",)),
     Case("OME-Zarr of complex numbers", f"{INFER} a.zarr", InputError, "a.zarr", "integers or floating-point numbers",
@@ -163,4 +188,34 @@ CHUNKS = [
     failing("chunk cut short", both(store(compressors=None), text("a.zarr/0/0.1.1", "short")), facts=("0, 16, 16",)),
 ]  # fmt: skip
 
-CASES = METADATA + LEVELS + CHUNKS
+URL = "https://HOST/PATH.zarr, http://HOST/PATH.zarr or s3://BUCKET/PATH.zarr"
+A_STORE = f"OME-Zarr in chunks that can be read one by one: {URL}"
+NO_SECRETS = "one without, since it is written into lists, records and logs"
+ON_DISK = "a file or folder on disk: nothing is written elsewhere"
+
+URLS = [
+    Case("URL with a password", f"{INFER} https://me:secret@h/a.zarr", InputError, "https://h/a.zarr", NO_SECRETS,
+         model()),
+    Case("URL with a query", f"{INFER} 's3://b/a.zarr?key=secret'", InputError, "s3://b/a.zarr", NO_SECRETS, model()),
+    Case("URL of another kind", f"{INFER} gs://b/a.zarr", InputError, "gs://b/a.zarr", URL, model()),
+    Case("URL of no store", f"{INFER} https://h/a.mrc", InputError, "https://h/a.mrc", A_STORE, model()),
+    Case("URL of a zipped store", f"{INFER} https://h/a.zarr.zip", InputError, "https://h/a.zarr.zip", A_STORE,
+         model()),
+    Case("URL without a host", f"{INFER} https:///a.zarr", InputError, "https:///a.zarr", A_STORE, model()),
+    Case("URL of a port that is none", f"{INFER} http://h:port/a.zarr", InputError, "http://h:port/a.zarr", A_STORE,
+         model()),
+    Case("URL of no store in a list", f"{INFER} images.txt", InputError, "images.txt, line 2", A_STORE,
+         picking(lists("a https://h/a.mrc\n")), facts=("https://h/a.mrc",)),
+    Case("URL of a list", f"{INFER} https://h/images.txt", InputError, "https://h/images.txt", A_STORE, model()),
+    Case("picks at a URL", f"{INFER} a.mrc --out https://h/picks", UsageError, "https://h/picks", ON_DISK,
+         picking(volume("a.mrc"))),
+    Case("picks in a bucket", f"{INFER} a.mrc --out s3://b/picks", UsageError, "s3://b/picks", ON_DISK,
+         picking(volume("a.mrc"))),
+    Case("converted picks at a URL", "milopyp convert a.csv https://h/a.mod", UsageError, "https://h/a.mod", ON_DISK,
+         text("a.csv", "1,2,3\n")),
+    Case("labels at a URL", "milopyp prepare -d . -e .mrc -o https://h/run --inference", UsageError,
+         "https://h/run_test_imgs.txt", ON_DISK, picking(volume("a.mrc"))),
+    Case("phantoms at a URL", "milopyp phantom --out s3://b/p", UsageError, "s3://b/p/phantom_1.mrc", ON_DISK),
+]  # fmt: skip
+
+CASES = METADATA + LEVELS + CHUNKS + URLS

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from milopyp_inference.batch.outputs import write_heat_map
+from milopyp_inference.batch.heat_maps import write_heat_map
 from milopyp_shared.errors import ContradictionError
 from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.registry import FORMATS

@@ -280,6 +280,16 @@ def test_without_zarr(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(outcome.error, MissingDependency) and outcome.code == 2
 
 
+def test_urls_without_the_packages_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith(("milopyp_shared.remote", "fsspec"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    with pytest.raises(
+        MissingDependency, match=r"https://h/a\.zarr: aiohttp is not .* pip install 'milopyp\[remote\]'"
+    ):
+        open_tomogram("https://h/a.zarr")
+
+
 def test_programs_start_without_zarr() -> None:
     names = "milopyp_inference.infer, milopyp_shared.header_checks, milopyp.commands.prepare, milopyp_shared.levels"
     code = f"import sys, {names}; print({{'zarr', 'numcodecs'}} & set(sys.modules))"

@@ -31,9 +31,10 @@ from ..decode.rivals import with_rivals
 from ..decode.select import Selection, margin_in_voxels, select_picks
 from ..pipeline import Prepared, Result, prepare, run_network
 from .cutting import cut_picks
+from .heat_maps import write_heat_map
 from .leases import SUFFIX as LEASE
 from .leases import Leases
-from .outputs import OutputFiles, write_all_picks, write_heat_map, write_published_picks
+from .outputs import OutputFiles, write_all_picks, write_published_picks
 from .picking_run import PickingRun, status_line, summarise
 from .prechecks import Opened, check_formats, open_input
 from .records import RECORDS, Failed, Picked, RunSummary, TomogramRecord, write_record

@@ -10,6 +10,9 @@ from pathlib import Path
 from msgspec import UNSET, Struct, UnsetType
 
 from milopyp_shared import stores
+from milopyp_shared.errors import MilopypError
+from milopyp_shared.store_facts import remote_facts
+from milopyp_shared.urls import Url
 
 SAMPLES, SAMPLE = 16, 1 << 14  # blocks, evenly over the file, and bytes of each
 HEADER = 1 << 12  # bytes
@@ -24,10 +27,11 @@ class FileIdentity(Struct, frozen=True):
     path
         Absolute; links stay as they are.
     size, mtime_ns
-        Bytes, and when it, or one of the files of a store, was changed last.
+        Bytes, and when it, or one of the files of a store, was changed last. Of a URL, bytes of the chunks that are
+        looked at, and no time.
     sample
         SHA-256 of its header and of blocks all over it, or of all of it; records of earlier versions have none. Of a
-        store, of the names and sizes of its files, and of the beginnings of some.
+        store, of the names and sizes of its files, and of the beginnings of some; of a URL see `remote_facts`.
     """
 
     path: str
@@ -37,8 +41,16 @@ class FileIdentity(Struct, frozen=True):
 
     @classmethod
     def of(cls, path: Path, *, sampled: bool = False, whole: bool = False) -> FileIdentity:
-        """The file at `path`; `sampled` reads it as far as `sample` needs, of a `whole` file everything."""
+        """The file at `path`; `sampled` reads it as far as `sample` needs, of a `whole` file everything.
+
+        Raises
+        ------
+        MilopypError
+            A URL, `sampled`, that cannot be read; without `sampled` no host is asked.
+        """
         place = absolute(path)
+        if isinstance(path, Url):
+            return _of_url(path) if sampled else cls(place)
         try:
             files = stores.files(path)
             size, changed = sum(own.st_size for _, own in files), max(own.st_mtime_ns for _, own in files)
@@ -57,6 +69,8 @@ class FileIdentity(Struct, frozen=True):
         whole
             As it was for `of`: of files that are small and changed in places, such as masks.
         """
+        if isinstance(path, Url):
+            return self._is_at_url(path)
         now = FileIdentity.of(path)
         if now.size is UNSET or now.size != self.size:
             return False
@@ -64,10 +78,22 @@ class FileIdentity(Struct, frozen=True):
             return True
         return self.sample is not UNSET and self.sample == FileIdentity.of(path, sampled=True, whole=whole).sample
 
+    def _is_at_url(self, url: Url) -> bool:
+        try:
+            now = _of_url(url)
+        except MilopypError:  # said when it is to be read
+            return False
+        return (now.size, now.sample) == (self.size, self.sample)
+
 
 def absolute(path: Path) -> str:
     """As `FileIdentity.path` has it, without a look at the file; links stay as they are."""
-    return os.path.abspath(path)  # noqa: PTH100
+    return str(path) if isinstance(path, Url) else os.path.abspath(path)  # noqa: PTH100
+
+
+def _of_url(url: Url) -> FileIdentity:
+    size, sample = remote_facts(url)
+    return FileIdentity(str(url), size, sample=sample)
 
 
 def _sample(path: Path, files: Sequence[tuple[str, os.stat_result]], whole: bool) -> str:

@@ -10,6 +10,7 @@ from typing import Literal
 from milopyp_shared.errors import UsageError
 from milopyp_shared.lists import ImageEntry, check_image_name, read_image_list, refuse_namesakes
 from milopyp_shared.names import from_folders, of_file
+from milopyp_shared.urls import is_url, to_path
 
 LIST_SUFFIXES = (".txt", ".tsv")
 
@@ -25,7 +26,7 @@ def gather(
     Parameters
     ----------
     inputs
-        Paths or globs of tomograms, or image lists (``.txt``, ``.tsv``).
+        Paths, globs or URLs of tomograms, or image lists (``.txt``, ``.tsv``).
     image_list
         One more image list, of any name.
     say
@@ -58,6 +59,8 @@ def gather(
 
 def _named_by(text: str, say: Callable[[str], None]) -> Sequence[ImageEntry | Path]:
     """The tomograms that one word of the command line names."""
+    if is_url(text):
+        return [to_path(text)]
     if text.endswith(LIST_SUFFIXES):
         return read_image_list(text, say)
     if Path(text).exists() or not glob.has_magic(text):

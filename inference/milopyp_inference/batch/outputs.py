@@ -11,25 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milopyp_shared import axes
-from milopyp_shared.atomic import atomic_write, write_text
+from milopyp_shared.atomic import write_text
 from milopyp_shared.formats.candidates import CANDIDATES
 from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.mod import to_model, write_mod
 from milopyp_shared.formats.registry import FORMATS, check_needs
 from milopyp_shared.formats.text import write_points
-from milopyp_shared.imod_header import Three
-from milopyp_shared.mrc import write_mrc
 from milopyp_shared.picks import Picks
-from milopyp_shared.scale import Factors
 from milopyp_shared.tomogram import Frame
 from milopyp_shared.turns import turned_frame, turned_picks
 
 from .records import TomogramRecord
 
+HEAT_MAPS = {"mrc": "_hm.mrc", "zarr": "_hm.zarr"}  # what follows a tomogram's name, by kind
+
 
 @dataclass(frozen=True)
 class OutputFiles:
-    """Names of one tomogram's files in a run folder."""
+    """Names of one tomogram's files in a run folder; the heat map may be a folder, an OME-Zarr store."""
 
     text: Path
     model: Path
@@ -38,10 +37,18 @@ class OutputFiles:
     more: dict[str, Path] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, folder: Path, name: str, formats: Sequence[str] = ()) -> OutputFiles:
-        """The files of the tomogram called `name`, with its picks in other `formats`, too."""
+    def of(cls, folder: Path, name: str, formats: Sequence[str] = (), heat: str | None = None) -> OutputFiles:
+        """The files of the tomogram called `name`, with its picks in other `formats`, too.
+
+        Parameters
+        ----------
+        heat
+            Kind of its heat map; None: that which is there, or else the first.
+        """
+        maps = {kind: folder / f"{name}{ending}" for kind, ending in HEAT_MAPS.items()}
+        kind = heat or next((kind for kind, path in maps.items() if path.exists()), next(iter(maps)))
         return cls(
-            folder / f"{name}.txt", folder / f"{name}.mod", folder / f"{name}_hm.mrc", folder / f"{name}{CANDIDATES}",
+            folder / f"{name}.txt", folder / f"{name}.mod", maps[kind], folder / f"{name}{CANDIDATES}",
             {word: folder / f"{name}{suffix}" for word, suffix in suffixes(formats).items()},
         )  # fmt: skip
 
@@ -55,6 +62,12 @@ class OutputFiles:
     def all(self) -> tuple[Path, ...]:
         """Every file."""
         return (self.text, self.model, self.heat, self.candidates, *self.more.values())
+
+    @property
+    def other_heat_maps(self) -> tuple[Path, ...]:
+        """Where heat maps of other kinds would be."""
+        [stem] = {self.heat.name.removesuffix(end) for end in HEAT_MAPS.values() if self.heat.name.endswith(end)}
+        return tuple(path for end in HEAT_MAPS.values() if (path := self.heat.with_name(stem + end)) != self.heat)
 
     @property
     def picks(self) -> tuple[Path, ...]:
@@ -182,31 +195,3 @@ def _write_model(
     path: Path, columns: NDArray[np.float64], score: NDArray[np.float64] | None, frame: Frame, radius: float
 ) -> None:
     write_mod(path, columns, scores=score, radius=radius, size_xyz=frame.size, placement=frame.placement)
-
-
-def write_heat_map(
-    path: Path,
-    heat: NDArray[np.float32],
-    frame: Frame,
-    voxel_per_output: Factors,
-    order: str | None = None,
-) -> None:
-    """Write the heat map with its axes in `order`, with voxel size and origin in the tomogram's frame.
-
-    Without `order` it has the tomogram's own, and lies on the tomogram in viewers: the sizes of its voxels are those of
-    the tomogram's header where that says them.
-    """
-    order, placement = order or frame.order, frame.placement
-    factor = axes.xyz_to_columns(np.array([voxel_per_output[::-1]], dtype=float), order)[0]
-    size = _along(order, placement.voxel_size or frame.voxel_size or (0.0, 0.0, 0.0), frame)
-    origin = _along(order, placement.origin or (0.0, 0.0, 0.0), frame) + (factor - 1) / 2 * size
-    like = placement if order == frame.order else None
-    with atomic_write(path) as part:
-        write_mrc(part, heat.transpose(axes.from_zyx(order)), size * factor, origin, like=like)
-
-
-def _along(order: str, values: Three, frame: Frame) -> NDArray[np.float64]:
-    """What a header says along the file's axes, along those of another order."""
-    xyz = axes.columns_to_xyz(np.array([values], dtype=float), frame.order)
-    along: NDArray[np.float64] = axes.xyz_to_columns(xyz, order)[0]
-    return along

@@ -56,6 +56,8 @@ class PickingRun:
         What the call works with for the other classes of the network, each with a folder of its own.
     numbers
         In Dynamo's tables, by path of the tomogram; empty where there are none.
+    heat_map
+        Kind of the heat maps, as `OutputFiles.of` takes it.
     """
 
     model: Model
@@ -66,6 +68,7 @@ class PickingRun:
     typed: tuple[str, ...] = ()
     numbers: Mapping[str, int] = field(default_factory=dict)
     named: str = ""
+    heat_map: str | None = None
     kind: int = 0
     others: tuple[PickingRun, ...] = ()
 
@@ -99,7 +102,7 @@ class PickingRun:
 
     def files(self, image: ImageEntry) -> OutputFiles:
         """What is written for a tomogram."""
-        return OutputFiles.of(self.folder, image.name, self.options.formats)
+        return OutputFiles.of(self.folder, image.name, self.options.formats, self.heat_map)
 
     def mask(self, image: ImageEntry) -> Path | None:
         """The mask of a tomogram, if it has one."""
@@ -141,7 +144,7 @@ class PickingRun:
         record = read_record(path)
         if record is None:
             return Pick("its record is damaged" if path.exists() else "")
-        return state_of(record, self.asked(image), image.path, self.mask(image), self.folder)
+        return state_of(record, self.asked(image), image.path, self.mask(image), self.files(image))
 
     def failed(self, image: ImageEntry, why: object) -> Failed:
         """The record of a tomogram that cannot be picked."""

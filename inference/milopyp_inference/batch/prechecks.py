@@ -19,6 +19,7 @@ from milopyp_shared.resample import resampled_shape
 from milopyp_shared.surface import refuse_without_surface
 from milopyp_shared.tomogram import Tomogram, TomogramHeader, open_tomogram, read_header
 from milopyp_shared.turns import turned_frame
+from milopyp_shared.urls import Url
 from milopyp_shared.written_names import Naming
 
 from ..decode.membrane import voxel_size_of
@@ -47,7 +48,7 @@ def refuse_beside_tomograms(images: Sequence[ImageEntry], out: Path) -> None:
     UsageError
         They would.
     """
-    for image in images:
+    for image in (image for image in images if not isinstance(image.path, Url)):
         if os.path.realpath(image.folder) == os.path.realpath(out):  # Path.resolve raises where links go round
             raise UsageError(
                 f"holds the tomogram {image.file}",

@@ -86,12 +86,20 @@ class Stage:
             _remember(self._folder, _joined(known, self._left), self.new.candidates.exists() or self._has_left_all)
             self._placing = True
             keep_changed(self._files, written, warn)
+            for old in self._files.other_heat_maps if self.new.heat.exists() else ():
+                self._put_away(old)
             for new, target in zip(self.new.all, self._files.all, strict=True):
                 if new.exists() or target in self._files.picks:
+                    self._put_away(target)
                     new.replace(target)
         except OSError as error:
             raise write_error(self._files.text, error) from error
         return found
+
+    def _put_away(self, old: Path) -> None:
+        """Make room where a folder would have to be replaced, or is of no use any more; it goes with the stage."""
+        if old.is_dir() or (old in self._files.other_heat_maps and old.exists()):
+            old.rename(self._folder / f"{old.name}.before")
 
     @property
     def _has_left_all(self) -> bool:
@@ -103,7 +111,9 @@ class Stage:
             clear_stage(self._folder)
             return
         for path in self._folder.iterdir():
-            if path.name != DIGESTS:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name != DIGESTS:
                 path.unlink(missing_ok=True)
 
 

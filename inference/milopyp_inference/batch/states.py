@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from milopyp_shared.names import listed
 
@@ -49,7 +49,9 @@ class Pick:
 State: TypeAlias = "Done | Cut | Pick"
 
 
-def state_of(record: Picked | Failed, asked: TomogramRecord, file: Path, mask: Path | None, folder: Path) -> State:
+def state_of(
+    record: Picked | Failed, asked: TomogramRecord, file: Path, mask: Path | None, files: OutputFiles
+) -> State:
     """What is to be done with a tomogram.
 
     Parameters
@@ -60,14 +62,14 @@ def state_of(record: Picked | Failed, asked: TomogramRecord, file: Path, mask: P
         What is asked for today.
     file, mask
         Where tomogram and mask are today.
-    folder
-        Of the run.
+    files
+        Its outputs as they are to be.
     """
     if isinstance(record, Failed):
         return Pick("failed before")
-    if why := _why_again(record, asked, file, mask, folder):
+    if why := _why_again(record, asked, file, mask, files):
         return Pick(f"{why}; without what milopyp apply has changed" if record.applied else why)
-    left = left_of(stage_of(record_path(folder, record.name)))
+    left = left_of(stage_of(record_path(files.text.parent, record.name)))
     if left is not None and left.with_candidates:
         return Pick("a process that was picking it has died")
     now = structs.replace(
@@ -81,16 +83,14 @@ def state_of(record: Picked | Failed, asked: TomogramRecord, file: Path, mask: P
     )
     if record.options.published is not None:  # which are no choice among candidates
         return Done(now, moved=now != record)
-    picks = OutputFiles.of(folder, record.name, now.options.formats).picks
-    same = left is None and _in_files(now) == _in_files(record) and all(path.is_file() for path in picks)
+    same = left is None and _in_files(now) == _in_files(record) and all(path.is_file() for path in files.picks)
     return Done(now, moved=now != record) if same else Cut(now)
 
 
-def _why_again(record: Picked, asked: TomogramRecord, file: Path, mask: Path | None, folder: Path) -> str:
+def _why_again(record: Picked, asked: TomogramRecord, file: Path, mask: Path | None, files: OutputFiles) -> str:
     """Why candidates of before do not count any more; nothing where they do."""
-    files = OutputFiles.of(folder, record.name)
     needed = (files.heat, files.candidates) if record.options.published is None else files.all
-    gone = [path.name for path in needed if not path.is_file()]
+    gone = [path.name for path in needed if not path.exists()]
     options = of_the_network(record.options, asked.options)
     masks = (record.mask is None, mask is None)
     reasons = {
@@ -107,6 +107,8 @@ def _why_again(record: Picked, asked: TomogramRecord, file: Path, mask: Path | N
 
 def _with_sample(now: FileIdentity, before: FileIdentity) -> FileIdentity:
     """The file where it is today, which is the one of before."""
+    if now.size is UNSET:  # of a URL, which was not asked again
+        return structs.replace(before, path=now.path)
     return structs.replace(now, sample=before.sample)
 
 

@@ -14,6 +14,7 @@ from milopyp_shared.console import Console
 from milopyp_shared.errors import UsageError
 from milopyp_shared.lengths import Length
 from milopyp_shared.names import NAMES
+from milopyp_shared.urls import to_path
 from milopyp_shared.wording import counted
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def convert(
     old, new = format_of(source, given.pop("from_"), "--from"), format_of(target, given.pop("to"), "--to")
     if given["binning"] is not None:
         _refuse_idle_binning(old, new)
-    inputs = [source, *map(Path, tomogram), *filter(None, [given["tomograms"]])]
+    inputs = [source, *map(to_path, tomogram), *filter(None, [given["tomograms"]])]
     inputs += docs_of(path for path, word in ((source, old), (target, new)) if word == DYNAMO)
     refuse_existing(target, overwrite=overwrite, inputs=inputs)
     wanted = Wanted(target, new, naming_of(new, given), turn, radius, overwrite, inputs)
@@ -141,7 +142,7 @@ def convert(
         raise UsageError(
             f"{len(tomogram)} tomograms", where="--tomogram", expected=f"the one that {source} has the picks of"
         )
-    context = format_context(source, Path(tomogram[0]) if tomogram else None, given, console.warn)
+    context = format_context(source, to_path(tomogram[0]) if tomogram else None, given, console.warn)
     size = context.one_voxel_size
     context = replace(context, radius=radius.voxels(size, "--radius", "--voxel-size, or --tomogram that says it"))
     check_needs(old, context, source)

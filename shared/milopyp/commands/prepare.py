@@ -19,6 +19,7 @@ from milopyp_shared.lengths import LARGEST, SMALLEST
 from milopyp_shared.names import NAME_FROM, from_folders
 from milopyp_shared.overwrite import MARKS, refuse_existing, refuse_irreplaceable, refuse_others
 from milopyp_shared.pick_choice import LIST_ENDINGS
+from milopyp_shared.urls import is_url
 from milopyp_shared.wording import counted
 
 from .convert import FORMAT_WORDS
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
     "-d",
     "--dir",
     "folder",
-    type=click.Path(path_type=Path),
-    help="Folder with the tomograms and their picks.",
+    help="Folder with the tomograms and their picks; or an image list (.txt, .tsv), or the URL of a tomogram in "
+    "OME-Zarr, whose picks are looked for in the working directory.",
 )
 @option("-e", "--ext", default=".rec", help="Ending of the tomograms.")
 @option(
@@ -118,7 +119,7 @@ if TYPE_CHECKING:
 @copick_options
 @option("--overwrite", is_flag=True, help="Replace lists that are there; they may have been changed by hand.")
 @click.version_option(package_name="milopyp")
-def prepare(folder: Path | None, out: str, order: str, **given: Any) -> None:
+def prepare(folder: str | None, out: str, order: str, **given: Any) -> None:
     """Make the lists for training from tomograms and their picks.
 
     The picks of tomo.rec are tomo_coord.txt, tomo.txt (three columns in the file's axis order, as model2point
@@ -141,9 +142,9 @@ def prepare(folder: Path | None, out: str, order: str, **given: Any) -> None:
 
     console = Console()
     refuse_idle({**given, "folder": folder})
-    project, entries = _tomograms(folder, given, console)
+    project, entries, place = _tomograms(folder, given, console)
     entries = at_levels(entries, console.say, level=given["level"])
-    images, coordinates, to_pick = list_paths(folder or Path(), out)
+    images, coordinates, to_pick = list_paths(place, out)
     written = [to_pick] if given["inference"] else [images] if given["img_only"] else [images, coordinates]
     for target in written:
         refuse_existing(target, overwrite=given["overwrite"])
@@ -163,14 +164,14 @@ def prepare(folder: Path | None, out: str, order: str, **given: Any) -> None:
 
 
 def _tomograms(
-    folder: Path | None, given: Mapping[str, Any], console: Console
-) -> tuple[Project | None, list[ImageEntry]]:
-    """The tomograms of a folder, or those of a project, and that."""
+    folder: str | None, given: Mapping[str, Any], console: Console
+) -> tuple[Project | None, list[ImageEntry], Path]:
+    """The tomograms of a folder, or those of a project, and that; and where lists go that are given by a name."""
     if given["copick"] is not None:
-        return project_tomograms(given["copick"], given, console)
+        return *project_tomograms(given["copick"], given, console), Path()
     if folder is None:
         raise UsageError("is missing", where="--dir", expected="a folder with tomograms, or --copick")
-    return None, _named(find_tomograms(folder, given["ext"], given["name_from"]), given["ext"], given["name_from"])
+    return None, *_entries(folder, given["ext"], given["name_from"], console)
 
 
 def _how(project: Project | None, given: Mapping[str, Any], console: Console) -> How:
@@ -197,6 +198,16 @@ def _number(object_: str | None) -> int | None:
     if not object_.isdecimal() or int(object_) < 1:
         raise UsageError(f"{object_!r}", where="--object", expected="a whole number from 1, or a name beside --copick")
     return int(object_)
+
+
+def _entries(folder: str, ext: str, name_from: str, console: Console) -> tuple[list[ImageEntry], Path]:
+    """The tomograms that ``--dir`` means, and where their lists go that are given by a name."""
+    from milopyp_inference.batch.inputs import LIST_SUFFIXES, gather
+
+    if is_url(folder) or (folder.endswith(LIST_SUFFIXES) and not Path(folder).is_dir()):
+        found = gather([folder], say=console.warn, name_from="parent" if name_from == "parent" else None)
+        return found, Path() if is_url(folder) else Path(folder).parent
+    return _named(find_tomograms(Path(folder), ext, name_from), ext, name_from), Path(folder)
 
 
 def list_paths(folder: Path, out: str) -> tuple[Path, Path, Path]:

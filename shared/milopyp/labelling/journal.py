@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from milopyp_shared.atomic import make_folder, write_error
 from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.typed_json import decode
+from milopyp_shared.urls import to_path
 
 from .labels import Label, Labels, Step
 
@@ -164,7 +165,7 @@ class Journal:
             case "begin":
                 self.labels.diameter = record.diameter or self.labels.diameter
             case "open":
-                self.paths[record.name] = Path(record.path)
+                self.paths[record.name] = to_path(record.path)
             case "step":
                 self._refuse_strangers(record, where)
                 self.labels.take(Step(record.what, dict(record.labels), record.diameter))

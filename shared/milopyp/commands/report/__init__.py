@@ -90,6 +90,8 @@ def report(
     known = {record.name: known[record.name] for record in records if record.name in known}
     target = out or run / REPORT
     _refuse_loss(target, run, records, [path for path in (truth, of_the_truth["name_map"]) if path is not None])
+    if hosts := contents.hosts_of(records if tomograms is None else ()):
+        console.say(f"tomograms are read from {', '.join(hosts)}, as the run says")
     opened = {record.name: contents.tomogram_of(record, tomograms) for record in records}
     facts = [contents.facts_of(run, record, opened[record.name], known.get(record.name)) for record in records]
     about = contents.about(run, summary, records, facts, known)

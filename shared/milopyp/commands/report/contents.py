@@ -16,12 +16,14 @@ from milopyp_inference.batch.outputs import OutputFiles
 from milopyp_inference.batch.reader import candidates_of
 from milopyp_inference.batch.records import Picked, RunSummary
 from milopyp_inference.decode.published import ORDER as PUBLISHED_ORDER
+from milopyp_shared import stores
 from milopyp_shared.errors import InputError
 from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.registry import FORMATS
 from milopyp_shared.matching import match_greedy
 from milopyp_shared.picks import Picks
 from milopyp_shared.tomogram import Tomogram, open_tomogram
+from milopyp_shared.urls import Url, to_path
 
 from .slices import HEAT_SHARE, Slices, grey_slices, heat_slices, thickness_of
 
@@ -32,6 +34,12 @@ DIGITS = 6  # of scores, as in the table of candidates
 Known = NDArray[np.float64]
 
 
+def hosts_of(records: Sequence[Picked]) -> list[str]:
+    """Where picked tomograms lie that are not on disk."""
+    paths = (to_path(record.input.path) for record in records)
+    return list(dict.fromkeys(path.host for path in paths if isinstance(path, Url)))
+
+
 def tomogram_of(record: Picked, folder: Path | None) -> Tomogram:
     """The picked file, which may lie in another folder by now.
 
@@ -40,10 +48,11 @@ def tomogram_of(record: Picked, folder: Path | None) -> Tomogram:
     InputError
         It is not there, or of another size.
     """
-    frame, path = record.frame, Path(record.input.path)
+    frame, path = record.frame, to_path(record.input.path)
     if folder is not None:
-        path = folder / path.name
-    if not path.exists():
+        found = stores.split(path)
+        path = folder / path.name if found is None else folder / found.store.name / found.inside
+    if not stores.is_there(path):
         raise InputError(
             "no such file", where=path, expected=f"the tomogram that {record.name} was picked in",
             remedy="Say with --tomograms in which folder it is now.",
