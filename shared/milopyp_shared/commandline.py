@@ -152,17 +152,25 @@ class LengthRange(click.ParamType[Length]):
         return Length(kind.convert(number, param, ctx), angstrom)
 
 
-class OfEach(click.ParamType[dict[str, Any]]):
+class ByClass(dict[str, Any]):
+    """Values by class of particles, or one that is called ""."""
+
+    def __str__(self) -> str:
+        """As it is written: ``150``, ``ribosome=150,proteasome=80``."""
+        return ",".join(f"{name}={value}" if name else f"{value}" for name, value in self.items())
+
+
+class OfEach(click.ParamType[ByClass]):
     """A value, called ""; or one for each of some classes of a model: ``ribosome=150,proteasome=80``."""
 
     def __init__(self, kind: click.ParamType[Any]) -> None:
         self._kind, self.name = kind, kind.name
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> ByClass:
         """``"a=150,b=80"`` -> the values of a and b."""
-        if isinstance(value, dict):
+        if isinstance(value, ByClass):
             return value
-        found: dict[str, Any] = {}
+        found = ByClass()
         for part in str(value).split(","):
             name, _, text = part.rpartition("=")
             if name.strip() in found:
@@ -178,9 +186,9 @@ class DiameterOfEach(OfEach):
         super().__init__(LengthRange(min=SMALLEST, max=LARGEST))
         self.name = "DIAMETER"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Length]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> ByClass:
         """``"a=21,b=200A"`` -> the lengths of a and b, in this order."""
-        found: dict[str, Length] = super().convert(value, param, ctx)
+        found = super().convert(value, param, ctx)
         if "" in found and len(found) > 1:
             self.fail(f"{value!r} has a diameter without a class; for each one: ribosome=21,proteasome=20", param, ctx)
         return found

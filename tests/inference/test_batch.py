@@ -48,7 +48,9 @@ def test_records_say_what_was_done(folder: Path) -> None:
     assert (b["name"], b["status"], b["picks"], b["provider"]) == ("b", "done", 5, "OpenVINO")
     assert (b["frame"]["order"], b["frame"]["stored_shape"]) == ("xyz", [24, 48, 64])
     assert (b["frame"]["voxel_size"], b["warnings"]) == ([10.0] * 3, [])
-    assert b["options"]["selection"] == {"threshold": 0.5, "distance": 6.0, "limit": None, "margin": 0.0}
+    assert b["options"]["selection"] == {
+        "threshold": 0.5, "distance": 6.0, "limit": None, "margin": 0.0, "exclusive": True,
+    }  # fmt: skip
     assert b["operators"] == {"OpenVINO": sum(b["operators"].values())}
     assert b["candidates"] >= b["picks"]
     assert (

@@ -202,9 +202,9 @@ def test_a_model_without_pairs_or_last_k(recipes: tuple[Recipe, Recipe]) -> None
 def test_published_options() -> None:
     published = replace(NOTHING, published=True)
     assert published_options(NOTHING) is None
-    assert published_options(replace(NOTHING, limit=5, coords="voxel")) is None
+    assert published_options(replace(NOTHING, limit={"": 5}, coords="voxel")) is None
     assert published_options(published) == PublishedOptions(900, 3, 10, None)
-    assert published_options(replace(published, limit=5, nms=1, cutoff_z=0)) == PublishedOptions(5, 1, 0)
+    assert published_options(replace(published, limit={"": 5}, nms=1, cutoff_z=0)) == PublishedOptions(5, 1, 0)
     fibre = published_options(replace(published, fiber=True, r2_cutoff=0.0))
     assert fibre == PublishedOptions(fibre=FibreOptions(15, 0, 0.003, 2))
 
