@@ -113,17 +113,17 @@ class StatusFile:
 
     def _content(self, state: str, code: int | None, error: str | None) -> dict[str, object]:
         facts, now = asdict(self._facts()), datetime.now(UTC)
-        left = facts.pop("seconds_left") if code is None else None
+        left = facts.pop("seconds_left")
         return {
             "schema": SCHEMA, "state": state, "exit_code": code, "error": error, **facts,
             "started": _spelled(self._started), "updated": _spelled(now),
-            "eta": None if left is None else _spelled(now + timedelta(seconds=left)),
+            "eta": None if left is None or code is not None else _spelled(now + timedelta(seconds=left)),
             "host": socket.gethostname(), "pid": os.getpid(), "version": _version(),
         }  # fmt: skip
 
 
 def _spelled(moment: datetime | None) -> str | None:
-    return moment and moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _version() -> str | None:

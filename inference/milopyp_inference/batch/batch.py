@@ -73,8 +73,7 @@ def pick_all(
     work = {image.name: file_size(image.path) for image in images}
     not_cut: dict[str, str] = {}
     warm_up = WarmUp()
-    for state in done.values():
-        run.counting.saw(state.record)
+    run.counting.saw(*(state.record for state in done.values()))
     with run.console.progress("tomogram", len(images), sum(work.values())) as progress, Leases(folder) as leases:
         run.counting.seconds_left = progress.seconds_left
         # looked for once: folders of thousands of files take long to list

@@ -28,15 +28,13 @@ class Counting:
         self.seconds_left: Callable[[], float | None] = lambda: None
         self._seen: dict[str, Picked | Failed] = {}
 
-    def saw(self, record: Picked | Failed) -> None:
-        """Count a tomogram as its newest record says."""
-        self._seen[record.name] = record
+    def saw(self, *records: Picked | Failed) -> None:
+        """Count tomograms as their newest records say."""
+        self._seen.update({record.name: record for record in records})
 
     def end(self, summary: RunSummary, names: Collection[str]) -> None:
         """Count the tomograms called `names` as the whole run's records say in the end."""
-        for record in summary.tomograms:
-            if record.name in names:
-                self.saw(record)
+        self.saw(*(record for record in summary.tomograms if record.name in names))
         self.current = tuple
 
     def facts(self) -> Facts:

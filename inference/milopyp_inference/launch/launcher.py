@@ -70,9 +70,7 @@ def pick_with(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry],
         _forget(launcher, run, images)
     states = {image.name: run.state(image) for image in images}
     waiting = [image for image in images if not isinstance(states[image.name], Done)]
-    for state in states.values():
-        if isinstance(state, Done):
-            run.counting.saw(state.record)
+    run.counting.saw(*(state.record for state in states.values() if isinstance(state, Done)))
     if done := len(images) - len(waiting):
         run.console.say(f"done already: {done} of {counted(len(images), 'tomogram')}")
     there = []
