@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 EXTRAS := cpu,openvino,train,export,formats,report,label,zarr,docs,dev
 
-.PHONY: setup demo test test-browser test-cluster test-install test-minima faults fuzz check bench clean
+.PHONY: setup demo test test-browser test-cluster test-pipelines test-install test-minima faults fuzz check bench clean
 
 setup: $(VENV)/.ready
 
@@ -25,6 +25,9 @@ test-browser: setup
 
 test-cluster: setup
 	tests/cluster/run.sh
+
+test-pipelines: setup
+	PYTHON=$(PYTHON) tests/pipelines/run.sh
 
 faults: setup
 	MILOPYP_KILLS=20 $(BIN)/pytest tests/faults
