@@ -14,12 +14,15 @@ from milopyp_shared.lists import ImageEntry, check_image_name
 from milopyp_shared.masks import find_masks
 from milopyp_shared.names import listed
 from milopyp_shared.overwrite import refuse_others
+from milopyp_shared.status import NAME as STATUS
+from milopyp_shared.status import StatusFile
 from milopyp_shared.wording import counted
 from milopyp_shared.written_names import Naming
 from milopyp_shared.zarr_writing import refuse_missing
 
 from .batch.batch import pick_all, summarise_what_there_is
 from .batch.chosen import as_chosen, written_words
+from .batch.counting import Counting
 from .batch.dry_run import what_would_be_done
 from .batch.dynamo_map import plan_numbers
 from .batch.folder_doubts import folder_doubts
@@ -190,8 +193,12 @@ def open_run(request: Request, images: Images) -> tuple[PickingRun, Images]:
     numbers = {}
     if DYNAMO in chosen.options.formats:
         numbers = plan_numbers(request.folder, [absolute(image.path) for image in images.everything])
+    counting = Counting(len(images.own))
+    status = StatusFile(_status_path(request), counting.facts, console.warn)
     named, heat_map = images.naming.said, options.heat_map
-    run = PickingRun(model, call, chosen.options, request.folder, console, typed, numbers, named, heat_map)
+    run = PickingRun(
+        model, call, chosen.options, request.folder, console, typed, numbers, named, counting, status, heat_map
+    )
     if not options.as_worker:  # who has called it has looked at the whole list, and said what counts
         threshold = chosen.options.selection.threshold
         own = threshold != call.selection.threshold or request.decoding.threshold is not None
@@ -199,6 +206,13 @@ def open_run(request: Request, images: Images) -> tuple[PickingRun, Images]:
             console.say(note)
         _check_whole_list(run, request, images)
     return run, images
+
+
+def _status_path(request: Request) -> Path | None:
+    """Of this process's status; of those of one machine, only who leads them has one."""
+    if request.shard is not None:
+        return request.folder / f"status.{request.shard.number}-of-{request.shard.count}.json"
+    return None if request.options.as_worker else request.folder / STATUS
 
 
 def _at_levels(request: Request, images: Images, voxel_size: float | None) -> Images:
@@ -257,6 +271,12 @@ def pick(request: Request, run: PickingRun, images: Images) -> int:
     CheckError
         Every tomogram failed, or no space is left.
     """
+    with run.status as status:
+        status.code = _pick_and_conclude(request, run, images)
+        return status.code
+
+
+def _pick_and_conclude(request: Request, run: PickingRun, images: Images) -> int:
     _write_table(request, images, None)  # one of an earlier call must not be taken for this one's, should it die
     try:
         summary = _pick(request, run, images)
@@ -310,6 +330,7 @@ def _hand_over(target: IntoProject, run: PickingRun, images: Images, summary: Ru
 
 def _conclude(run: PickingRun, images: Images, summary: RunSummary) -> int:
     """Say what came of it; returns the exit code, 1 when some tomograms failed."""
+    run.counting.end(summary, {image.name for image in images.own})
     asked = {image.name for image in images.everything}
     picked_here = [own for own in summary.tomograms if isinstance(own, Picked) and own.name in asked]
     here = [own for own in picked_here if run.is_of_this_call(own)]

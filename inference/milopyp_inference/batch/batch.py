@@ -37,7 +37,7 @@ from .leases import Leases
 from .outputs import OutputFiles, write_all_picks, write_published_picks
 from .picking_run import PickingRun, status_line, summarise
 from .prechecks import Opened, check_formats, open_input
-from .records import RECORDS, Failed, Picked, RunSummary, TomogramRecord, write_record
+from .records import RECORDS, Failed, Picked, RunSummary, TomogramRecord
 from .stage import SUFFIX as STAGE
 from .stage import Stage, clear_stage, stage_of
 from .states import Cut, Done, State
@@ -75,7 +75,9 @@ def pick_all(
     work = {image.name: file_size(image.path) for image in images}
     not_cut: dict[str, str] = {}
     warm_up = WarmUp()
+    run.counting.saw(*(state.record for state in done.values()))
     with run.console.progress("tomogram", len(images), sum(work.values())) as progress, Leases(folder) as leases:
+        run.counting.seconds_left = progress.seconds_left
         # looked for once: folders of thousands of files take long to list
         beside = [path.name for path in folder.iterdir() if path.suffix != ".json"]
         for name, state in done.items():
@@ -90,6 +92,7 @@ def pick_all(
         with_what = _Work(run, leases, overwrite, parts, {} if opened is None else opened, _threads(run), warm_up)
         prepared = ((image, _acquire_and_prepare(with_what, image)) for image in waiting)
         for image, found in prefetch(prepared):
+            run.counting.current = partial(tuple, [image.name])
             if found is None:
                 progress.skip(f"{image.name} is left to the process that is at it", work[image.name])
                 continue
@@ -129,6 +132,7 @@ def _cut(run: PickingRun, image: ImageEntry, found: Cut, failures: dict[str, str
     except MilopypError as error:
         failures[image.name] = f"{error} Its picks are as they were."
         return f"FAILED: {failures[image.name]}"
+    run.counting.saw(record)
     return f"cut anew: {record.picks} of {counted(record.candidates, 'candidate')}"
 
 
@@ -143,7 +147,7 @@ def keep_up(run: PickingRun, leases: Leases, image: ImageEntry) -> None:
     if not leases.acquire(image.name):
         return
     if isinstance(state := run.state(image), Done):
-        write_record(run.folder, state.record)
+        run.write(state.record)
         clear_stage(stage_of(run.record_path(image)))
     leases.release(image.name)
 
@@ -221,6 +225,7 @@ def _conclude(
 ) -> str:
     """Pick what is ready and write what has become of the tomogram; returns it in words."""
     if isinstance(found, Done):
+        run.counting.saw(found.record)
         return _done_already(found.record)
     try:
         if isinstance(found, _Ready):
@@ -228,7 +233,7 @@ def _conclude(
         failed = found
     except (MilopypError, MemoryError) as error:
         failed = _failed(run, image, error)
-    write_record(run.folder, failed)
+    run.write(failed)
     return status_line(failed)
 
 
@@ -266,7 +271,7 @@ def _pick_one(run: PickingRun, image: ImageEntry, ready: _Ready, progress: Calla
             peak_memory_mib=peak_memory_mib(),
             outputs=before | outputs,
         )
-        write_record(run.folder, record)
+        run.write(record)
     steps = ", ".join(f"{step} {value:.2f} s" for step, value in seconds.items())
     run.console.detail(f"{image.name} on {model.provider.runtime_name}: {steps}")
     return record

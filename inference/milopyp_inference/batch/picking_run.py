@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from milopyp_shared.atomic import make_folder, remove_leftovers
@@ -12,10 +12,12 @@ from milopyp_shared.console import Console
 from milopyp_shared.errors import InputError
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.masks import find_mask
+from milopyp_shared.status import StatusFile
 from milopyp_shared.wording import counted
 
 from ..engine.model import Model
 from .chosen import cut_as, of_the_network
+from .counting import Counting
 from .dynamo_map import keep_numbers
 from .identity import FileIdentity, absolute
 from .outputs import OutputFiles
@@ -31,6 +33,7 @@ from .records import (
     load_record,
     read_record,
     record_path,
+    write_record,
     write_summary,
 )
 from .stage import written_digests
@@ -51,6 +54,8 @@ class PickingRun:
         See `RunSummary`.
     numbers
         In Dynamo's tables, by path of the tomogram; empty where there are none.
+    counting, status
+        What is known of the tomograms while they are picked, and the file that says so.
     heat_map
         Kind of the heat maps, as `OutputFiles.of` takes it.
     """
@@ -60,9 +65,11 @@ class PickingRun:
     options: PickOptions
     folder: Path
     console: Console
-    typed: tuple[str, ...] = ()
-    numbers: Mapping[str, int] = field(default_factory=dict)
-    named: str = ""
+    typed: tuple[str, ...]
+    numbers: Mapping[str, int]
+    named: str
+    counting: Counting
+    status: StatusFile
     heat_map: str | None = None
 
     def begin(self) -> None:
@@ -77,6 +84,12 @@ class PickingRun:
         """
         make_folder(self.folder / RECORDS)
         keep_numbers(self.folder, self.numbers)
+        self.status.begin()
+
+    def write(self, record: Picked | Failed) -> None:
+        """Write the record of a tomogram, and count it; raises as `write_record`."""
+        write_record(self.folder, record)
+        self.counting.saw(record)
 
     def record_path(self, image: ImageEntry) -> Path:
         """Where the record of a tomogram lies."""
