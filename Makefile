@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 EXTRAS := cpu,openvino,train,export,formats,report,label,remote,docs,dev
 
-.PHONY: setup demo test test-browser test-cluster test-copick test-install test-minima faults fuzz check bench clean
+.PHONY: setup demo test test-browser test-cluster test-copick test-pipelines test-install test-minima faults fuzz check bench clean
 
 setup: $(VENV)/.ready
 
@@ -28,6 +28,9 @@ test-cluster: setup
 
 test-copick: setup
 	PYTHON=$(PYTHON) tests/copick/run.sh
+
+test-pipelines: setup
+	PYTHON=$(PYTHON) tests/pipelines/run.sh
 
 faults: setup
 	MILOPYP_KILLS=20 $(BIN)/pytest tests/faults

@@ -14,12 +14,15 @@ from milopyp_shared.lists import ImageEntry, check_image_name
 from milopyp_shared.masks import find_masks
 from milopyp_shared.names import listed
 from milopyp_shared.overwrite import refuse_others
+from milopyp_shared.status import NAME as STATUS
+from milopyp_shared.status import StatusFile
 from milopyp_shared.wording import counted
 from milopyp_shared.written_names import Naming
 from milopyp_shared.zarr_writing import refuse_missing
 
 from .batch.batch import pick_all, summarise_what_there_is
 from .batch.chosen import as_chosen, written_words
+from .batch.counting import Counting
 from .batch.dry_run import what_would_be_done
 from .batch.dynamo_map import plan_numbers
 from .batch.folder_doubts import folder_doubts
@@ -185,7 +188,10 @@ def open_run(request: Request, images: Images) -> tuple[PickingRun, Images]:
     if options.fiber and options.with_score:
         console.say("points of fibres have no score: --with-score changes nothing")
     images = _at_levels(request, images, model.recipe.voxel_size)
-    first, *others = [_run_of(kind, model, request, images) for kind in range(len(model.recipe.classes))]
+    counting = Counting(len(images.own))
+    status = StatusFile(_status_path(request), counting.facts, console.warn)
+    classes = [_run_of(kind, model, request, images) for kind in range(len(model.recipe.classes))]
+    first, *others = (replace(one, counting=counting, status=status) for one in classes)
     run = replace(first, others=tuple(others))
     if not options.as_worker:  # who has called it has looked at the whole list
         _check_whole_list(run, request, images)
@@ -212,7 +218,14 @@ def _run_of(kind: int, model: Model, request: Request, images: Images) -> Pickin
         for note in filter(None, [threshold_note(threshold if own else None, recipe), *chosen.notes]):
             request.console.say(note)
     named, heat_map = images.naming.said, options.heat_map
-    return PickingRun(model, call, chosen.options, folder, request.console, typed, numbers, named, heat_map, kind=kind)
+    return PickingRun(model, call, chosen.options, folder, request.console, typed, numbers, named, heat_map, kind)
+
+
+def _status_path(request: Request) -> Path | None:
+    """Of this process's status; of those of one machine, only who leads them has one."""
+    if request.shard is not None:
+        return request.folder / f"status.{request.shard.number}-of-{request.shard.count}.json"
+    return None if request.options.as_worker else request.folder / STATUS
 
 
 def _at_levels(request: Request, images: Images, voxel_size: float | None) -> Images:
@@ -272,6 +285,12 @@ def pick(request: Request, run: PickingRun, images: Images) -> int:
     CheckError
         Every tomogram failed, or no space is left.
     """
+    with run.status as status:
+        status.code = _pick_and_conclude(request, run, images)
+        return status.code
+
+
+def _pick_and_conclude(request: Request, run: PickingRun, images: Images) -> int:
     _write_table(request, images, None)  # one of an earlier call must not be taken for this one's, should it die
     try:
         summary = _pick(request, run, images)
@@ -340,6 +359,7 @@ def _say_picks(run: PickingRun, images: Images, summary: RunSummary) -> None:
 
 def _conclude(run: PickingRun, images: Images, summary: RunSummary) -> int:
     """Say what came of it; returns the exit code, 1 when some tomograms failed."""
+    run.counting.end(summary, {image.name for image in images.own})
     _say_picks(run, images, summary)
     for one in run.others:
         _say_picks(one, images, read_summary(one.folder))

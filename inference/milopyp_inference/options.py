@@ -102,6 +102,7 @@ class InferOptions:
     slurm_memory: str | None = None
     slurm_partition: str | None = None
     slurm_option: tuple[str, ...] = ()
+    slurm_template: str | None = None
 
     def given(self, *names: str) -> dict[str, Any]:
         """Those of these options that the command line gives, with their values."""

@@ -20,6 +20,7 @@ COMMANDS = (
     "evaluate",
     "convert",
     "collect",
+    "relion",
     "threshold",
     "report",
     "apply",

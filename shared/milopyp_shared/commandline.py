@@ -304,6 +304,14 @@ def run(program: click.Command, arguments: list[str] | None = None) -> NoReturn:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def exit_code_of(error: BaseException) -> int:
+    """The code that a command which an error ends leaves with."""
+    meant = _meant(error)
+    if isinstance(meant, (click.Abort, KeyboardInterrupt)):
+        return INTERRUPTED
+    return meant.exit_code if isinstance(meant, MilopypError) else INTERNAL_ERROR
+
+
 def _meant(raised: BaseException) -> BaseException:
     """What an error is, where its class does not say so."""
     if isinstance(raised, click.Abort) and isinstance(raised.__cause__, EOFError):

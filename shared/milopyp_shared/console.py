@@ -122,11 +122,19 @@ class Progress:
             self._show(self._done, f"{self._title}: {text}", left)
         self._console.say(f"{self._title} {self._done}/{self._total}: {text}{left}", shown=self._show is not None)
 
-    def _left(self, now: float, worked: float) -> str:
-        """How long the rest will take, in words; nothing where no work is done yet, or left."""
+    def seconds_left(self) -> float | None:
+        """How long the rest will take; None where no work is done yet, or left."""
+        return self._seconds_left(time.monotonic(), self._worked)
+
+    def _seconds_left(self, now: float, worked: float) -> float | None:
         if self._done == self._total or worked <= 0:
-            return ""
-        return f", {_duration((now - self._start) / worked * max(self._work - worked, 0.0))} left"
+            return None
+        return (now - self._start) / worked * max(self._work - worked, 0.0)
+
+    def _left(self, now: float, worked: float) -> str:
+        """As `seconds_left`, in words."""
+        left = self._seconds_left(now, worked)
+        return "" if left is None else f", {_duration(left)} left"
 
 
 def _duration(seconds: float) -> str:

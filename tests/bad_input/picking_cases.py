@@ -41,6 +41,7 @@ from bad_input.expected import (
     ONE_PICKED,
     RUN,
     STAR_NAMES,
+    TEXT,
     WRITABLE,
 )
 from milopyp_shared.errors import CheckError, ContradictionError, InputError, UsageError
@@ -79,6 +80,7 @@ MODELS = [
          recipe_with('"diameter": 10.0', '"diameter": "large"'), facts=("diameter", "'large'")),
 ]  # fmt: skip
 
+TEMPLATED = f"{INFER} a.mrc --slurm --slurm-template"
 OPTIONS = [
     Case("threshold 7", f"{INFER} a.mrc --out-thresh 7", UsageError, "--out-thresh", "a score from 0 to 1, or auto",
          picking(volume("a.mrc"))),
@@ -268,6 +270,29 @@ OPTIONS = [
          "--slurm-option", "one word", picking(volume("a.mrc")), facts=("--mem",)),
     Case("what is no option of SLURM", f"{INFER} a.mrc --slurm --slurm-option account", UsageError, "--slurm-option",
          "an option of sbatch such as --account=NAME", picking(volume("a.mrc"))),
+    Case("template for SLURM that is not there", f"{TEMPLATED} gone.sbatch", InputError, "gone.sbatch", TEXT,
+         picking(volume("a.mrc"))),
+    Case("template with an unknown gap", f"{TEMPLATED} t.sbatch", InputError, "t.sbatch, line 2",
+         "one of {{options}}, {{command}}, {{work}}, {{out}}",
+         picking(volume("a.mrc"), text("t.sbatch", "#!/bin/bash\n# {{queue}}\n{{options}}\n{{command}}\n")),
+         facts=("{{queue}}", "--slurm-template print")),
+    Case("template that picks nothing", f"{TEMPLATED} t.sbatch", InputError, "t.sbatch", "it once",
+         picking(volume("a.mrc"), text("t.sbatch", "#!/bin/bash\n{{options}}\nmilopyp-infer\n")),
+         facts=("{{command}}", "not at all")),
+    Case("template with options after its commands", f"{TEMPLATED} t.sbatch", InputError, "t.sbatch, line 2",
+         "commands below it: sbatch reads no options after the first one",
+         picking(volume("a.mrc"), text("t.sbatch", "#!/bin/bash\nmodule load x\n{{options}}\n{{command}}\n")),
+         facts=("'module load x'",)),
+    Case("template with options in the middle of a line", f"{TEMPLATED} t.sbatch", InputError, "t.sbatch, line 2",
+         "{{options}} on a line of its own",
+         picking(volume("a.mrc"), text("t.sbatch", "#!/bin/bash\n#SBATCH {{options}}\n{{command}}\n"))),
+    Case("template that is no script", f"{TEMPLATED} t.sbatch", InputError, "t.sbatch, line 1",
+         "a script that sbatch takes, from #!/bin/bash on",
+         picking(volume("a.mrc"), text("t.sbatch", "{{options}}\n{{command}}\n"))),
+    Case("template with a name of its own", f"{TEMPLATED} t.sbatch", UsageError, "t.sbatch, line 2",
+         "none by which the array is found again",
+         picking(volume("a.mrc"), text("t.sbatch", "#!/bin/bash\n#SBATCH -J mine\n{{options}}\n{{command}}\n")),
+         facts=("'-J'",)),
     Case("workers on GPUs", f"{INFER} a.mrc --workers 2 --gpus 0", UsageError, "--workers",
          "one of them: with several --gpus there is one process for each", picking(volume("a.mrc"))),
     Case("one GPU twice", f"{INFER} a.mrc --gpus 0,0", UsageError, "--gpus",

@@ -119,6 +119,24 @@ def test_the_documented_script_by_hand() -> None:
     assert json.loads(Path("by_hand/run.json").read_text())["done"] == COUNT
 
 
+def test_a_template_of_one_s_own_on_the_cluster() -> None:
+    """What it says before the command is done by every job, and its own options of sbatch count."""
+    printed = subprocess.run([PROGRAM, "--slurm-template", "print"], capture_output=True, text=True, check=True).stdout
+    more = "scontrol show job $SLURM_JOB_ID | grep Comment\nOURS=1; echo OURS=$OURS\n"
+    ours = printed.replace("{{options}}", "#SBATCH --comment=facility\n{{options}}")
+    Path("ours.sbatch").write_text(ours.replace("\nexec ", f"\n{more}exec "))
+    Path("four.txt").write_text("".join(Path("tomograms.txt").read_text().splitlines(keepends=True)[:5]))
+    words = [PROGRAM, "four.txt", *PICK[2:], "--out", "templated", "--slurm", "--slurm-jobs", "2", "--slurm-template"]
+    subprocess.run([*words, "ours.sbatch"], check=True, timeout=300)
+    assert outputs(Path("templated")).items() <= outputs(Path("local")).items()
+    jobs = [path.read_text() for path in Path("templated/slurm").glob("*.out")]
+    assert len(jobs) == 2 and all("OURS=1" in text and "Comment=facility" in text for text in jobs)
+    status = json.loads(Path("templated/status.json").read_text())
+    assert (status["state"], status["total"], status["done"]) == ("finished", 4, 4)
+    parts = [json.loads(path.read_text()) for path in Path("templated").glob("status.*-of-2.json")]
+    assert [(part["state"], part["total"]) for part in parts] == [("finished", 2)] * 2
+
+
 def test_names_of_slurm_s_variables_are_those_that_shards_read() -> None:
     Path("env.sh").write_text("#!/bin/bash\n#SBATCH --array=3-4\n#SBATCH --output=env_%a.txt\nenv\n")
     subprocess.run(["sbatch", "--wait", "env.sh"], check=True, capture_output=True)

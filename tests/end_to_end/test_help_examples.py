@@ -174,6 +174,16 @@ def for_collect() -> None:
     Path("tomograms.star").write_text(f"data_global\nloop_\n{head}TS_01 2.5 384 320 96\nTS_02 2.5 384 320 96\n")
 
 
+def for_relion() -> None:
+    for_collect()
+    shutil.copy(TOY, "ribosome.onnx")
+    Path("Denoise/job005").mkdir(parents=True)
+    text = Path("tomograms.star").read_text().replace("SizeZ\n", "SizeZ\n_rlnTomoReconstructedTomogram\n")
+    Path("Denoise/job005/tomograms.star").write_text(
+        text.replace("TS_02 2.5 384 320 96\n", "").replace(" 96\n", " 96 TS_01.mrc\n")
+    )
+
+
 def for_report() -> None:
     write_coordinate_list("coords_test.txt", run_of(["tomo_3"]))
 
@@ -237,7 +247,7 @@ def for_labelling() -> None:
 SCENES: dict[str, Callable[[], object]] = {
     "prepare": for_prepare, "show": for_show, "evaluate": for_evaluate, "convert": for_convert,
     "learn": for_learning, "threshold": for_threshold, "report": for_report, "apply": for_apply,
-    "collect": for_collect, "phantom": for_phantoms, "label": for_labelling,
+    "collect": for_collect, "relion": for_relion, "phantom": for_phantoms, "label": for_labelling,
     "milopyp-train": for_training, "milopyp-export": for_export, "milopyp-infer": for_picking,
 }  # fmt: skip
 

@@ -31,7 +31,8 @@ def test_a_second_run_leaves_everything_as_it_is() -> None:
     before, times = tree(Path("picks")), written()
     again = pick("--threads", "2")  # how fast, not what
     assert skipped(again) == list(NAMES)
-    assert tree(Path("picks")) == before
+    changed = {name for name, content in tree(Path("picks")).items() if before[name] != content}
+    assert changed <= {"status.json"}  # which says when, and who
     assert written() == times
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from batch_toys import LINE, pick, skipped, write_three
 from milopyp_inference import pipeline
-from milopyp_inference.batch import batch, cutting
+from milopyp_inference.batch import batch, cutting, picking_run
 from milopyp_inference.batch.leases import Leases
 from running import run_line, tree
 
@@ -55,7 +55,7 @@ def test_a_command_that_died_before_its_record_is_not_taken_for_done(monkeypatch
 
     pick()
     whole = tree(Path("picks"))
-    for module, more in ((cutting, ("--K", "1")), (batch, ("--contrast", "bright"))):
+    for module, more in ((cutting, ("--K", "1")), (picking_run, ("--contrast", "bright"))):
         with monkeypatch.context() as patched:
             patched.setattr(module, "write_record", dies)
             assert run_line(LINE, *more).code == 130
@@ -75,7 +75,7 @@ def test_what_died_twice_is_still_known_as_ours(monkeypatch: pytest.MonkeyPatch)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(batch, "write_record", dies)
+        patched.setattr(picking_run, "write_record", dies)
         assert run_line(LINE).code == 130
     with monkeypatch.context() as patched:  # and the next one before it has anything to put in place
         patched.setattr(batch, "write_all_picks", dies)

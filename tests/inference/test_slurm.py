@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from milopyp_inference.launch.slurm import SlurmResources, script_of
+from milopyp_inference.launch.slurm_template import BUILT_IN, read_template
 from milopyp_shared.lists import read_image_list
 from running import run_line
 from toys import TOY, noise, write_tomogram
@@ -35,8 +36,12 @@ def script(words: str, out: str = "picks") -> tuple[dict[str, str], list[str]]:
     path = Path(out) / "slurm/milopyp-infer.sbatch"
     assert f"wrote {path.resolve()}; submit it with sbatch" in outcome.out
     text = path.read_text()
-    options = dict(re.findall(r"^#SBATCH --([a-z-]+)=(.*)$", text, re.M))
-    return options, shlex.split(text[text.index("\nexec ") :].replace("\\\n", " "))
+    return options_in(text), shlex.split(text[text.index("\nexec ") :].replace("\\\n", " "))
+
+
+def options_in(text: str) -> dict[str, str]:
+    """What a script says to sbatch."""
+    return dict(re.findall(r"^#SBATCH --([a-z-]+)=(.*)$", text, re.M))
 
 
 def test_what_the_jobs_ask_for(folder: Path) -> None:
@@ -94,12 +99,52 @@ def test_options_by_which_the_array_would_be_lost(option: str) -> None:
 
 def test_a_script_in_whole() -> None:
     command = ["/env/bin/milopyp-infer", "list.tsv", "--model", "m.onnx", "--flips", "1"]
-    text = script_of(SlurmResources(jobs=4, cpus=2), command, 12, Path("/run/slurm"), "milopyp-1")
+    text = script_of(
+        SlurmResources(read_template(BUILT_IN), jobs=4, cpus=2), command, 12, Path("/run/slurm"), "milopyp-1"
+    )
     assert text.splitlines()[0] == "#!/bin/bash"
     assert text.endswith(
         "exec /env/bin/milopyp-infer \\\n    list.tsv \\\n    --model m.onnx \\\n    --flips 1 \\\n"
         "    --shard auto \\\n    --as-worker \\\n    --threads 2\n"
     )
+
+
+OWN = """#!/bin/bash -l
+#SBATCH --mail-type=FAIL
+{{options}}
+#SBATCH --qos=low
+module load milopyp  # ${USER} and {this} are the shell's
+cd {{out}} && cp {{out}}/slurm/tomograms.tsv "$TMPDIR"  # {{work}}
+srun {{command}}
+"""
+
+
+def test_a_template_of_one_s_own() -> None:
+    """What it says stands in the script, and the gaps are filled."""
+    Path("ours.sbatch").write_text(OWN)
+    line = "milopyp-infer a.mrc b.mrc c.mrc --model toy.onnx --slurm --dry-run --slurm-template ours.sbatch"
+    assert run_line(line, "--out", "picks", "--slurm-jobs", "2", "--slurm-time", "1:00:00").code == 0
+    options = options_in(Path("picks/slurm/milopyp-infer.sbatch").read_text())
+    assert (options["mail-type"], options["qos"], options["time"], options["array"]) == (
+        "FAIL",
+        "low",
+        "1:00:00",
+        "1-2",
+    )
+    text = Path("picks/slurm/milopyp-infer.sbatch").read_text()
+    assert "module load milopyp  # ${USER} and {this} are the shell's\n" in text and "{{" not in text
+    assert f"cd {Path('picks').resolve()} && " in text and "# 3 tomograms in 2 jobs\nsrun " in text
+
+
+def test_the_printed_template_is_the_built_in_one(folder: Path) -> None:
+    """It needs neither tomograms nor a model, and gives the same script."""
+    printed = run_line("milopyp-infer --slurm-template print")
+    assert printed.code == 0 and printed.out == BUILT_IN.read_text()
+    Path("same.sbatch").write_text(printed.out)
+    script("--slurm-cpus 2")
+    built_in = Path("picks/slurm/milopyp-infer.sbatch").read_text()
+    script("--slurm-cpus 2 --slurm-template same.sbatch")
+    assert Path("picks/slurm/milopyp-infer.sbatch").read_text() == built_in
 
 
 def test_without_slurm(monkeypatch: pytest.MonkeyPatch) -> None:

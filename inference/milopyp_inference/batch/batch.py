@@ -37,7 +37,7 @@ from .leases import Leases
 from .outputs import OutputFiles, write_all_picks, write_published_picks
 from .picking_run import PickingRun, status_line, summarise
 from .prechecks import Opened, check_formats, open_input
-from .records import RECORDS, Failed, Picked, RunSummary, TomogramRecord, write_record
+from .records import RECORDS, Failed, Picked, RunSummary, TomogramRecord
 from .stage import SUFFIX as STAGE
 from .stage import Stage, clear_stage, stage_of
 from .states import Cut, Done, State
@@ -75,7 +75,9 @@ def pick_all(
     work = {image.name: file_size(image.path) for image in images}
     not_cut: dict[str, str] = {}
     warm_up = WarmUp()
+    run.counting.saw(*(state.record for state in done.values()))
     with run.console.progress("tomogram", len(images), sum(work.values())) as progress, Leases(folder) as leases:
+        run.counting.seconds_left = progress.seconds_left
         # looked for once: folders of thousands of files take long to list
         beside = [path.name for path in folder.iterdir() if path.suffix != ".json"]
         for name, state in done.items():
@@ -90,6 +92,7 @@ def pick_all(
         with_what = _Work(run, leases, overwrite, parts, {} if opened is None else opened, _threads(run), warm_up)
         prepared = ((image, _acquire_and_prepare(with_what, image)) for image in waiting)
         for image, found in prefetch(prepared):
+            run.counting.current = partial(tuple, [image.name])
             if found is None:
                 progress.skip(f"{image.name} is left to the process that is at it", work[image.name])
                 continue
@@ -133,6 +136,7 @@ def _cut(run: PickingRun, image: ImageEntry, failures: dict[str, str]) -> str:
     except MilopypError as error:
         failures[image.name] = f"{error} Its picks are as they were."
         return f"FAILED: {failures[image.name]}"
+    run.counting.saw(record)
     return f"cut anew: {record.picks} of {counted(record.candidates, 'candidate')}"
 
 
@@ -149,7 +153,7 @@ def keep_up(run: PickingRun, leases: Leases, image: ImageEntry) -> None:
         return
     for one in run.classes:
         if isinstance(state := one.own_state(image), Done):
-            write_record(one.folder, state.record)
+            one.write(state.record)
             clear_stage(stage_of(one.record_path(image)))
     leases.release(image.name)
 
@@ -242,6 +246,7 @@ def _conclude(
 ) -> str:
     """Pick what is ready and write what has become of the tomogram; returns it in words."""
     if isinstance(found, Done):
+        run.counting.saw(found.record)
         return _done_already(found.record)
     try:
         if isinstance(found, _Ready):
@@ -250,8 +255,8 @@ def _conclude(
     except (MilopypError, MemoryError) as error:
         failed = _failed(run, image, error)
     for one in run.others:
-        write_record(one.folder, one.failed(image, failed.error))
-    write_record(run.folder, failed)
+        one.write(one.failed(image, failed.error))
+    run.write(failed)
     return status_line(failed)
 
 
@@ -323,7 +328,7 @@ def _keep(run: PickingRun, image: ImageEntry, ready: _Ready, result: Result) -> 
             peak_memory_mib=peak_memory_mib(),
             outputs=before | outputs,
         )
-        write_record(run.folder, record)
+        run.write(record)
     return record
 
 

@@ -13,10 +13,12 @@ from milopyp_shared.errors import InputError
 from milopyp_shared.lists import ImageEntry
 from milopyp_shared.masks import find_mask
 from milopyp_shared.recipe import Recipe
+from milopyp_shared.status import StatusFile
 from milopyp_shared.wording import counted
 
 from ..engine.model import Model
 from .chosen import cut_as, of_the_network
+from .counting import Counting
 from .dynamo_map import keep_numbers
 from .identity import FileIdentity, absolute
 from .outputs import OutputFiles
@@ -32,6 +34,7 @@ from .records import (
     load_record,
     read_record,
     record_path,
+    write_record,
     write_summary,
 )
 from .stage import written_digests
@@ -56,6 +59,8 @@ class PickingRun:
         What the call works with for the other classes of the network, each with a folder of its own.
     numbers
         In Dynamo's tables, by path of the tomogram; empty where there are none.
+    counting, status
+        What is known of the tomograms while they are picked, and the file that says so.
     heat_map
         Kind of the heat maps, as `OutputFiles.of` takes it.
     """
@@ -65,12 +70,14 @@ class PickingRun:
     options: PickOptions
     folder: Path
     console: Console
-    typed: tuple[str, ...] = ()
-    numbers: Mapping[str, int] = field(default_factory=dict)
-    named: str = ""
+    typed: tuple[str, ...]
+    numbers: Mapping[str, int]
+    named: str
     heat_map: str | None = None
     kind: int = 0
     others: tuple[PickingRun, ...] = ()
+    counting: Counting = field(default_factory=Counting)
+    status: StatusFile = field(default_factory=StatusFile.none)
 
     @property
     def classes(self) -> tuple[PickingRun, ...]:
@@ -95,6 +102,12 @@ class PickingRun:
         for one in self.classes:
             make_folder(one.folder / RECORDS)
             keep_numbers(one.folder, one.numbers)
+        self.status.begin()
+
+    def write(self, record: Picked | Failed) -> None:
+        """Write the record of a tomogram, and count it; raises as `write_record`."""
+        write_record(self.folder, record)
+        self.counting.saw(record, kind=self.kind)
 
     def record_path(self, image: ImageEntry) -> Path:
         """Where the record of a tomogram lies."""

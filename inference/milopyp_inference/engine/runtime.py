@@ -45,8 +45,12 @@ def load_onnxruntime() -> Any:
         package = import_onnxruntime()
         package.InferenceSession  # noqa: B018 - missing when one of two that shared a folder was removed
     except (ImportError, AttributeError) as error:
+        if util.find_spec("onnxruntime") is None:
+            raise MissingDependency(
+                "onnxruntime is not installed", remedy="Run: pip install 'milopyp[cpu]' (or [gpu])."
+            ) from error
         raise MissingDependency(
-            "onnxruntime is not installed, or in part only",
+            "onnxruntime is installed in part only",
             remedy="Run: pip install --force-reinstall 'milopyp[cpu]' (or [gpu]).",
         ) from error
     if release(package) < MINIMUM:

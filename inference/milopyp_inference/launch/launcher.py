@@ -21,7 +21,7 @@ from milopyp_shared.wording import counted
 from ..batch.batch import keep_up
 from ..batch.leases import Leases
 from ..batch.picking_run import PickingRun, stamps, status_line, summarise
-from ..batch.records import RECORDS, Failed, Picked, RunSummary, read_record, write_record
+from ..batch.records import RECORDS, Failed, Picked, RunSummary, read_record
 from ..batch.stage import keep_changed, remember, stage_of
 from ..batch.states import Cut, Done, State
 
@@ -70,6 +70,7 @@ def pick_with(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry],
         _forget(launcher, run, images)
     states = {image.name: run.state(image) for image in images}
     waiting = [image for image in images if not isinstance(states[image.name], Done)]
+    run.counting.saw(*(state.record for state in states.values() if isinstance(state, Done)))
     if done := len(images) - len(waiting):
         run.console.say(f"done already: {done} of {counted(len(images), 'tomogram')}")
     there = []
@@ -77,7 +78,7 @@ def pick_with(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry],
         if stores.is_there(image.path):
             there.append(image)
         else:  # a list that names it would be refused
-            write_record(run.folder, run.failed(image, f"{image.path}: no such file"))
+            run.write(run.failed(image, f"{image.path}: no such file"))
     with Leases(run.folder / RECORDS) as leases:
         for image in [own for own in images if _has_moved(states[own.name])]:
             keep_up(run, leases, image)
@@ -130,7 +131,7 @@ def _record_failure(launcher: Launcher, run: PickingRun, image: ImageEntry, leas
     record = read_record(run.record_path(image))
     said_why = isinstance(record, Failed) and run.is_of_this_call(record)
     if not said_why and run.finished(image) is None:
-        write_record(run.folder, run.failed(image, launcher.failure_reason()))
+        run.write(run.failed(image, launcher.failure_reason()))
     leases.release(image.name)
 
 
@@ -139,7 +140,9 @@ def _watch(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry], le
     seen, unfinished = stamps(run.folder), {image.name: image for image in images}
     started = launcher.start(images)
     work = {image.name: file_size(image.path) for image in images}
+    run.counting.current = lambda: tuple(leases.all_taken())
     with run.console.progress("tomogram", len(images), sum(work.values())) as progress:
+        run.counting.seconds_left = progress.seconds_left
         at_work = True
         while at_work:
             at_work = launcher.running() or any(leases.is_taken(name) for name in unfinished)
@@ -147,6 +150,7 @@ def _watch(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry], le
             for name, image in list(unfinished.items()):
                 if now.get(name) not in (None, seen.get(name)) and (record := read_record(run.record_path(image))):
                     seen[name] = now[name]
+                    run.counting.saw(record)
                     if isinstance(record, Picked):
                         del unfinished[name]
                     progress.step(f"{name} {status_line(record)}", work[name])

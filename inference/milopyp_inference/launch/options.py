@@ -24,7 +24,9 @@ if TYPE_CHECKING:  # the help must not pay for what these modules load
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 GROUP = "Several processes"
-SLURM = tuple(f"slurm_{word}" for word in ("jobs", "at_once", "cpus", "gpus", "time", "memory", "partition", "option"))
+SLURM = tuple(
+    f"slurm_{word}" for word in ("jobs", "at_once", "cpus", "gpus", "time", "memory", "partition", "option", "template")
+)
 LEADER_ONLY = {
     "shard",
     "slurm",
@@ -45,7 +47,19 @@ LEADER_ONLY = {
     "user",
     "session",
 }
+PRINT = "print"  # a file of that name is ./print
 WORKERS_OWN = {"provider", "gpus", "threads", "workers"}  # each has a value of its own
+
+
+def _print_template(context: click.Context, _: click.Parameter, value: str | None) -> str | None:
+    """Print the built-in template where that is all that is asked for."""
+    if value == PRINT and not context.resilient_parsing:
+        from .slurm_template import BUILT_IN
+
+        click.echo(BUILT_IN.read_text(encoding="utf-8"), nl=False)
+        context.exit()
+    return value
+
 
 _OPTIONS = (
     option("--workers", type=click.IntRange(min=1), group=GROUP, help="Processes on the CPU of this machine."),
@@ -70,6 +84,10 @@ _OPTIONS = (
     option(
         "--slurm-option", multiple=True, metavar="OPTION", group=GROUP,
         help="Another option of sbatch, such as --account=NAME; may be given several times.",
+    ),
+    option(
+        "--slurm-template", metavar="FILE", group=GROUP, callback=_print_template, is_eager=True,
+        help="The batch script to fill in, instead of the built-in one, which the word print prints.",
     ),
 )  # fmt: skip
 
@@ -135,6 +153,7 @@ def slurm_resources(options: InferOptions) -> SlurmResources | None:
         An option of SLURM without it, or ``--shard`` beside it.
     """
     from .slurm import SlurmResources
+    from .slurm_template import BUILT_IN, read_template
 
     if options.dry_run and options.summary is not None:
         raise UsageError(
@@ -163,6 +182,7 @@ def slurm_resources(options: InferOptions) -> SlurmResources | None:
         memory=options.slurm_memory,
         partition=options.slurm_partition,
         more=options.slurm_option,
+        template=read_template(BUILT_IN if options.slurm_template is None else Path(options.slurm_template)),
     )
 
 

@@ -23,9 +23,10 @@ from milopyp_shared.lists import ImageEntry, write_image_list
 from milopyp_shared.overwrite import keep_as_before
 from milopyp_shared.wording import counted
 
+from .slurm_template import COMMAND, OPTIONS, fill, refuse_ours
+
 FOLDER, SCRIPT, LIST = "slurm", "milopyp-infer.sbatch", "tomograms.tsv"
 MOST_JOBS = 20
-OURS = ("--job-name", "-J", "--array", "-a", "--clusters", "-M", "--output", "-o", "--chdir", "-D", "--wait", "-W")
 ASK_EVERY = 10.0  # seconds between questions to SLURM
 PATIENCE = 300.0  # seconds that SLURM may be out of reach
 
@@ -46,7 +47,11 @@ class SlurmResources:
         As sbatch takes them.
     more
         Further options of sbatch.
+    template
+        Text of the script, see `slurm_template`.
     """
+
+    template: str
 
     jobs: int | None = None
     at_once: int | None = None
@@ -77,11 +82,7 @@ class SlurmResources:
                 raise UsageError(
                     f"{option!r}", where="--slurm-option", expected="an option of sbatch such as --account=NAME"
                 )
-            if option.split("=")[0] in OURS or option[:2] in OURS:
-                raise UsageError(
-                    f"{option!r}", where="--slurm-option", expected="none by which the array is found again",
-                    remedy="Leave it out; --dry-run writes a script that you can change.",
-                )  # fmt: skip
+            refuse_ours(option, "--slurm-option")
 
 
 def script_of(cluster: SlurmResources, command: Sequence[str], count: int, folder: Path, name: str) -> str:
@@ -115,15 +116,13 @@ def script_of(cluster: SlurmResources, command: Sequence[str], count: int, folde
         words += ["--threads", str(cluster.cpus)]
     if cluster.gpus and cluster.gpus > 1:
         words += ["--gpus", ",".join(map(str, range(cluster.gpus)))]
-    lines = [
-        "#!/bin/bash",
-        f"# {counted(count, 'tomogram')} in {counted(tasks, 'job')}. Written by milopyp-infer --slurm; what is done",
-        "# already is skipped, so that it can be submitted again: sbatch, and the name of this file.",
-        *(f"#SBATCH {option}" for option in (*options, *cluster.more)),
-        "",
-        "exec " + " \\\n    ".join(_in_lines(words)),
-    ]
-    return "".join(f"{line}\n" for line in lines)
+    values = {
+        OPTIONS: "\n".join(f"#SBATCH {option}" for option in (*options, *cluster.more)),
+        COMMAND: " \\\n    ".join(_in_lines(words)),
+        "work": f"{counted(count, 'tomogram')} in {counted(tasks, 'job')}",
+        "out": shlex.quote(str(folder.parent)),
+    }
+    return fill(cluster.template, values)
 
 
 @dataclass
