@@ -166,6 +166,13 @@ def _copick(of: FileSet) -> Plan:
     return {**picks, "copick_config.json": partial(write_text, text=json.dumps(project, indent=1) + "\n")}
 
 
+def _imod(of: FileSet) -> Plan:
+    """A model for each tomogram, with an object for each class."""
+    return {
+        f"{name}.mod": partial(conventions.write_models, tomograms=own) for name, own in of.by_name.items()
+    }  # fmt: skip
+
+
 def _csv(of: FileSet) -> Plan:
     """One table for spreadsheets and programs of one's own."""
     text = io.StringIO()
@@ -216,6 +223,7 @@ PROGRAMS: dict[str, Program] = {
         "dtcrop('{folder}/particles.doc', '{folder}/particles.tbl', 'data', BOX)",
     ),
     "copick": Program("copick", "copick", _copick, "copick.from_file('{folder}/copick_config.json')"),
+    "imod": Program("IMOD", "mod", _imod, "3dmod TOMOGRAM {folder}/NAME.mod"),
     "csv": Program("spreadsheets", "csv", _csv),
     "list": Program("milopyp", "list", _list, "milopyp convert and evaluate read {folder}/particles.tsv"),
 }  # fmt: skip

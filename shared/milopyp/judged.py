@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from milopyp_inference.batch.class_runs import refuse_several
 from milopyp_inference.batch.reader import picks_of, read_run
 from milopyp_inference.batch.records import RECORDS, SUMMARY, Picked, load_record, record_path
 from milopyp_inference.decode.select import Selection
@@ -114,6 +115,7 @@ def is_run(path: Path) -> bool:
     """Whether it is a folder of milopyp-infer, or one of its tables of candidates."""
     if not path.is_dir():
         return path.name.endswith(CANDIDATES)
+    refuse_several(path)
     return (path / RECORDS).is_dir() or (path / SUMMARY).is_file() or any(path.glob(f"*{CANDIDATES}"))
 
 

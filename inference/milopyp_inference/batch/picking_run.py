@@ -18,6 +18,7 @@ from milopyp_shared.wording import counted
 
 from ..engine.model import Model
 from .chosen import cut_as, of_the_network
+from .class_runs import write_class_names
 from .counting import Counting
 from .dynamo_map import keep_numbers
 from .identity import FileIdentity, absolute
@@ -99,6 +100,9 @@ class PickingRun:
         ContradictionError
             Another process has given the numbers to other tomograms meanwhile.
         """
+        if self.others:
+            make_folder(self.folder.parent)
+            write_class_names(self.folder.parent, [one.recipe.particle for one in self.classes])
         for one in self.classes:
             make_folder(one.folder / RECORDS)
             keep_numbers(one.folder, one.numbers)

@@ -27,7 +27,10 @@ def read_run(path: Path) -> tuple[dict[str, Picks], float | None]:
     """
     from milopyp_shared.formats.candidates import CANDIDATES, read_candidates
 
+    from .class_runs import refuse_several
+
     if path.is_dir():
+        refuse_several(path)
         files = sorted(path.glob(f"*{CANDIDATES}"))
         if not files:
             raise InputError(f"no *{CANDIDATES} in it", where=path, expected="a folder written by milopyp-infer")
@@ -58,10 +61,12 @@ def read_records(folder: Path) -> list[Picked]:
     InputError
         There are none, or one is damaged.
     """
+    from .class_runs import refuse_several
     from .records import RECORDS, Picked, load_record
 
     if not folder.is_dir():
         raise InputError("no such folder", where=folder, expected="a folder written by milopyp-infer")
+    refuse_several(folder)
     records = [load_record(path) for path in sorted((folder / RECORDS).glob("*.json"))]
     picked = [record for record in records if isinstance(record, Picked)]
     if not picked:

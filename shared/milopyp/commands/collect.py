@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..file_sets import Program
 
 # The names of file_sets.PROGRAMS, which is imported only when the command runs.
-PROGRAM_WORDS = ("relion5", "relion4", "warp", "dynamo", "copick", "csv", "list")
+PROGRAM_WORDS = ("relion5", "relion4", "warp", "dynamo", "copick", "imod", "csv", "list")
 
 
 @command("collect")
@@ -65,9 +65,10 @@ def collect(
 ) -> None:  # fmt: skip
     """Write the picks of runs as the next program takes them.
 
-    RUN is a folder of milopyp-infer; its picks are taken as they are: of the threshold that was chosen, and with what
-    milopyp apply has changed. Several runs are joined: of different tomograms, or, with --class-names, of different
-    particles in the same ones. What each program gets, and what to do with it there, is in docs/handing_over.md.
+    RUN is a folder of milopyp-infer, of one class or of several; its picks are taken as they are: of the threshold
+    that was chosen, and with what milopyp apply has changed. Several runs are joined: of different tomograms, or, with
+    --class-names, of different particles in the same ones. What each program gets, and what to do with it there, is in
+    docs/handing_over.md.
 
     \b
     Examples:
@@ -77,6 +78,7 @@ def collect(
       milopyp collect picks --to dynamo -o for_dynamo
       milopyp collect picks picks_b --class-names ribosome,proteasome --to copick -o for_copick
       milopyp collect picks --to csv -o tables
+      milopyp collect picks --to imod -o models
     """
     from milopyp_shared.written_names import Naming
 
@@ -86,8 +88,9 @@ def collect(
     console, program = Console(), PROGRAMS[to]
     _refuse_idle(program, to, {"--names": names, "--tomograms": tomograms}, binning)
     naming = Naming.read(names, tomograms, ["list"])
-    asked = Asked(program.word, program.unbinned, naming, turn, binning, voxel_size, _classes(class_names))
-    found = collect_runs(runs, asked, console.warn)
+    folders, classes = _of_classes(runs, _classes(class_names))
+    asked = Asked(program.word, program.unbinned, naming, turn, binning, voxel_size, classes)
+    found = collect_runs(folders, asked, console.warn)
     _say_doubts(found, program, console)
     if note := naming.note({own.record.name: own.label for own in found}, [program.word]):
         console.say(note)
@@ -100,6 +103,30 @@ def collect(
         sizes = {(own.context.one_voxel_size or 0) / own.context.binning for own in found}
         unit = " or ".join(f"{size:g}" for size in sorted(sizes)) if all(sizes) else "ANGSTROM"
         console.say(f"next: {program.next.format(folder=out, voxel_size=unit)}")
+
+
+def _of_classes(runs: Sequence[Path], said: list[str]) -> tuple[list[Path], list[str]]:
+    """The runs with those of each class in the place of a run of several, and the classes of all.
+
+    Raises
+    ------
+    UsageError
+        Names are given to a run that has its own.
+    InputError
+        As `milopyp_inference.batch.class_runs.class_folders`.
+    """
+    from milopyp_inference.batch.class_runs import class_folders
+
+    inside = [class_folders(run) for run in runs]
+    if not any(inside):
+        return list(runs), said
+    if said or not all(inside):
+        raise UsageError(
+            "one of the runs has classes of its own", where="--class-names" if said else "RUN",
+            expected="runs of one class with names, or runs of several", remedy="Give folders of single classes.",
+        )  # fmt: skip
+    pairs = [(folder, name) for folders in inside for name, folder in folders.items()]
+    return [folder for folder, _ in pairs], [name for _, name in pairs]
 
 
 def _classes(said: str | None) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,18 +12,19 @@ import click
 
 from milopyp_shared import stores
 from milopyp_shared.axes import ORDER_WORDS, ORDERS
-from milopyp_shared.commandline import LengthRange, Number, command, option
+from milopyp_shared.commandline import DiameterOfEach, Number, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import InputError, MissingDependency, UsageError
 from milopyp_shared.label_files import HOW, How, diameter_of, read_labels
-from milopyp_shared.lengths import LARGEST, SMALLEST
 from milopyp_shared.names import NAME_FROM, from_folders
 from milopyp_shared.overwrite import MARKS, refuse_existing, refuse_irreplaceable, refuse_others
+from milopyp_shared.particles import one_diameter
 from milopyp_shared.pick_choice import LIST_ENDINGS
 from milopyp_shared.urls import is_url
 from milopyp_shared.wording import counted
 
 from .convert import FORMAT_WORDS
+from .prepare_classes import object_number, of_classes
 from .prepare_copick import copick_options, project_tomograms, refuse_idle, wanted_labels
 
 if TYPE_CHECKING:
@@ -100,9 +102,15 @@ if TYPE_CHECKING:
     "file.  [default: all of a STAR file, the only one of an EMAN2 file]",
 )  # fmt: skip
 @option(
-    "--bbox", type=LengthRange(min=SMALLEST, max=LARGEST),
+    "--bbox", type=DiameterOfEach(),
     help="Particle diameter in voxels, or in Angstrom with an A (210A): for the pictures, double labels, and the "
-    "density under labels.  [default: 20]",
+    "density under labels; of several classes that of each (ribosome=21,proteasome=200A).  [default: 20]",
+)  # fmt: skip
+@option(
+    "--labels", multiple=True, metavar="CLASS=WHERE",
+    help="Once for each of several classes of particles, their labels: an ending of files beside the tomograms "
+    "(ribosome=_ribo.mod), a file as for --picks, one of the classes in it (ribosome=particles.star#2), or an object "
+    "of the models (ribosome=#1).",
 )  # fmt: skip
 @option("--pictures/--no-pictures", default=None, help="NAME_labels.png.  [default: where matplotlib is installed]")
 @option("--img-only", is_flag=True, help="Only list the tomograms, for training.")
@@ -136,6 +144,7 @@ def prepare(folder: str | None, out: str, order: str, **given: Any) -> None:
       milopyp prepare -d sample_data -e .mrc -o sample_run --picks particles.star --from relion5
       milopyp prepare -d new_tomograms -e .mrc -o sample_run --inference
       milopyp prepare -d series -e .mrc -o sample_run --name-from parent
+      milopyp prepare -d sample_data -e .mrc -o all --labels a=_a.mod --labels b=_b.mod --bbox a=21,b=200A
       milopyp prepare --copick project.json --tomo-type wbp --voxel-spacing 10 --object ribosome -o sample_run
     """
     from milopyp_shared.levels import at_levels
@@ -149,8 +158,8 @@ def prepare(folder: str | None, out: str, order: str, **given: Any) -> None:
     for target in written:
         refuse_existing(target, overwrite=given["overwrite"])
     if not (given["inference"] or given["img_only"]):
-        how = _how(project, given, console)
-        _list_labels((images, coordinates), entries, order, how, pictures=given["pictures"], console=console)
+        hows = of_classes(_how(project, given, console), given, folder)
+        _list_labels((images, coordinates), entries, order, hows, pictures=given["pictures"], console=console)
         return
     if given["inference"] and given["img_only"]:
         raise UsageError(
@@ -176,9 +185,10 @@ def _tomograms(
 
 def _how(project: Project | None, given: Mapping[str, Any], console: Console) -> How:
     """How labels are read; of a project, with the particle's diameter as it says."""
-    how = How(**{name: given[name] for name in HOW})
+    how = replace(How(**{name: given[name] for name in HOW}), bbox=None)
     if project is None:
-        return replace(how, object_=_number(given["object_"]))
+        return replace(how, object_=object_number(given["object_"]))
+    how = replace(how, bbox=one_diameter(given["bbox"]))
     wanted = wanted_labels(project, given["object_"], given["user"], given["session"])
     if how.bbox is None:
         if wanted.bbox is None:
@@ -189,15 +199,6 @@ def _how(project: Project | None, given: Mapping[str, Any], console: Console) ->
             f"--bbox {wanted.bbox}, twice the radius of {wanted.object} in {project.path}; give it to training, too"
         )
     return replace(how, object_=None, bbox=how.bbox or wanted.bbox, project=wanted)
-
-
-def _number(object_: str | None) -> int | None:
-    """The object of a model that is asked for."""
-    if object_ is None:
-        return None
-    if not object_.isdecimal() or int(object_) < 1:
-        raise UsageError(f"{object_!r}", where="--object", expected="a whole number from 1, or a name beside --copick")
-    return int(object_)
 
 
 def _entries(folder: str, ext: str, name_from: str, console: Console) -> tuple[list[ImageEntry], Path]:
@@ -288,37 +289,50 @@ def _list_labels(
     lists: tuple[Path, Path],
     entries: Sequence[ImageEntry],
     order: str,
-    how: How,
+    hows: Mapping[str, How],
     *,
     pictures: bool | None,
     console: Console,
 ) -> None:
-    """Read and check the labels, draw them, and write the lists of tomograms and of coordinates."""
-    from milopyp_shared.lists import write_coordinate_list, write_image_list
+    """Read and check the labels of each class, draw them, and write the lists of tomograms and of coordinates."""
+    from milopyp_shared.lists import write_classes, write_image_list
     from milopyp_shared.tomogram import open_tomogram
 
-    folders = {entry.name: entry.folder if how.project is None else lists[0].parent for entry in entries}
-    overlays = {name: place / f"{name}_labels.png" for name, place in folders.items()}
-    inputs = [*(entry.path for entry in entries), *(path for path in (how.picks, how.name_map) if path is not None)]
+    of_project = any(how.project is not None for how in hows.values())
+    folders = {entry.name: lists[0].parent if of_project else entry.folder for entry in entries}
+    overlays = {
+        (kind, name): place / "_".join(filter(None, [name, kind, "labels.png"]))
+        for kind in hows
+        for name, place in folders.items()
+    }
+    said = [path for how in hows.values() for path in (how.picks, how.name_map) if path is not None]
+    inputs = [*(entry.path for entry in entries), *said]
     for target in lists:
         refuse_irreplaceable(target, inputs)
     for target in overlays.values():
         refuse_others(target, MARKS[".png"], inputs)
-    labels = read_labels(entries, order, how, console)
-    labelled = [entry for entry in entries if entry.name in labels]
+    classes = {kind: read_labels(entries, order, how, console) for kind, how in hows.items()}
+    labelled = [entry for entry in entries if any(entry.name in labels for labels in classes.values())]
     if (draw := _drawing(pictures)) is not None:
-        for entry in labelled:
-            tomogram = open_tomogram(entry.path, order)
-            draw(overlays[entry.name], tomogram, labels[entry.name], diameter_of(tomogram, how.bbox))
-        first, *others = {overlays[entry.name].parent: None for entry in labelled}
+        for entry, (kind, labels) in product(labelled, classes.items()):
+            if entry.name in labels:
+                tomogram = open_tomogram(entry.path, order)
+                diameter = diameter_of(tomogram, hows[kind].bbox)
+                draw(overlays[kind, entry.name], tomogram, labels[entry.name], diameter)
+        first, *others = {folders[entry.name]: None for entry in labelled}
         some = first.parent / "*" if others else first
         console.say(f"look at the labels on their tomograms: {some}/*_labels.png")
     write_image_list(lists[0], labelled, absolute=True)
-    write_coordinate_list(lists[1], labels)
+    write_classes(lists[1], classes)
+    inside = "; ".join(_counts(kind, labels) for kind, labels in classes.items())
+    console.say(f"wrote {lists[0]} and {lists[1]}: {inside}")
+
+
+def _counts(kind: str, labels: Mapping[str, NDArray[np.float64]]) -> str:
+    """How many labels of a class there are, in how many tomograms."""
     counts = [len(xyz) for xyz in labels.values() if len(xyz)]
     without = f", none in {len(labels) - len(counts)}" if len(labels) > len(counts) else ""
-    inside = f"{counted(sum(counts), 'label')} in {counted(len(counts), 'tomogram')}{without}"
-    console.say(f"wrote {lists[0]} and {lists[1]}: {inside}")
+    return f"{counted(sum(counts), f'{kind} label'.strip())} in {counted(len(counts), 'tomogram')}{without}"
 
 
 def _drawing(wanted: bool | None) -> Callable[[Path, Tomogram, NDArray[np.float64], float], None] | None:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import axes, orientations
+from ..colours import colour_of
 from ..lists import SCORE, read_pick_list, read_scored_list, write_coordinate_list
 from ..names import bare, only
 from ..picks import NO_SCORE, Picks
@@ -124,6 +125,17 @@ def write_mod(path: Path, picks: Picks, context: FormatContext) -> None:
         size_xyz=context.require("size", path),
         placement=context.placement,
     )
+
+
+def write_models(path: Path, tomograms: Tomograms) -> None:
+    """As `write_mod`, of several classes of one tomogram: an object for each, with its name, size and colour."""
+    objects = []
+    for picks, context in tomograms:
+        red, green, blue = (level / 255 for level in colour_of((context.class_number or 1) - 1))
+        columns = _columns(picks, context)
+        objects.append(mod.PointObject(columns, picks.score, context.radius, context.particle, (red, green, blue)))
+    first = tomograms[0][1]
+    mod.write_objects(path, objects, size_xyz=first.require("size", path), placement=first.placement)
 
 
 def read_csv(path: Path, context: FormatContext) -> Picks:
