@@ -306,7 +306,7 @@ def _list_labels(
         refuse_others(target, MARKS[".png"], inputs)
     labels = read_labels(entries, order, how, console)
     labelled = [entry for entry in entries if entry.name in labels]
-    if (draw := _drawing(pictures)) is not None:
+    if (draw := _drawing(pictures, console)) is not None:
         for entry in labelled:
             tomogram = open_tomogram(entry.path, order)
             draw(overlays[entry.name], tomogram, labels[entry.name], diameter_of(tomogram, how.bbox))
@@ -321,8 +321,10 @@ def _list_labels(
     console.say(f"wrote {lists[0]} and {lists[1]}: {inside}")
 
 
-def _drawing(wanted: bool | None) -> Callable[[Path, Tomogram, NDArray[np.float64], float], None] | None:
-    """What draws ``NAME_labels.png``; None where that is not wanted, or matplotlib is absent and nothing is said.
+def _drawing(
+    wanted: bool | None, console: Console
+) -> Callable[[Path, Tomogram, NDArray[np.float64], float], None] | None:
+    """What draws ``NAME_labels.png``; None where that is not wanted, or matplotlib is absent and neither option given.
 
     Raises
     ------
@@ -336,7 +338,8 @@ def _drawing(wanted: bool | None) -> Callable[[Path, Tomogram, NDArray[np.float6
     except ImportError as error:
         if wanted:
             raise MissingDependency(
-                f"{error.name} is not installed", where="--pictures", remedy="Run: pip install matplotlib."
+                f"{error.name} is not installed", where="--pictures", remedy="Run: pip install 'milopyp[plots]'."
             ) from error
+        console.say(f"no pictures of the labels, which need {error.name}: pip install 'milopyp[plots]'")
         return None
     return draw_overlay
