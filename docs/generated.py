@@ -1,12 +1,15 @@
-"""Hook of mkdocs: what the source says itself, put where a page has a mark for it."""
+"""Hook of mkdocs: the version on every page, and what the source says itself where a page has a mark for it."""
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
+from mkdocs.config.defaults import MkDocsConfig
 
 from milopyp_inference.engine.machine import AUTO
 from milopyp_inference.engine.providers.registry import PRECISIONS, PROVIDERS
@@ -18,6 +21,13 @@ PROGRAMS = {
     "milopyp": ("milopyp.cli", "milopyp"),
 }
 WIDTH = 82
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Put the version into the site's name, which stands in the head and the title of every page."""
+    project = Path(config.config_file_path).with_name("pyproject.toml")
+    config.site_name += f" {tomllib.loads(project.read_text(encoding='utf-8'))['project']['version']}"
+    return config
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
