@@ -6,13 +6,15 @@ import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from mkdocs.config.defaults import MkDocsConfig
 
 from milopyp_inference.engine.machine import AUTO
 from milopyp_inference.engine.providers.registry import PRECISIONS, PROVIDERS
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
 
 PROGRAMS = {
     "milopyp-train": ("milopyp_training.cli", "train_command"),
@@ -25,8 +27,11 @@ WIDTH = 82
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Put the version into the site's name, which stands in the head and the title of every page."""
-    project = Path(config.config_file_path).with_name("pyproject.toml")
-    config.site_name += f" {tomllib.loads(project.read_text(encoding='utf-8'))['project']['version']}"
+    root = Path(config.config_file_path).parent
+    version = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    unreleased = f"{version} (unreleased)"
+    changes = (root / "CHANGELOG.md").read_text(encoding="utf-8")
+    config.site_name += f" {unreleased if f'## {unreleased}' in changes else version}"
     return config
 
 
