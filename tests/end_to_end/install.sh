@@ -81,6 +81,8 @@ venv/bin/milopyp-infer phantoms/phantom_1.mrc --model "$toy" --out picks --out-t
 for file in phantom_1.txt phantom_1.mod phantom_1_hm.mrc phantom_1.candidates.csv run.json records/phantom_1.json; do
     test -s "picks/$file" || { echo "FAILED: picks/$file is missing or empty"; exit 1; }
 done
+wants plots milopyp threshold picks --plot refused.png
+wants plots milopyp evaluate picks --truth phantoms/coords.txt --radius 9 --out refused
 venv/bin/milopyp learn phantoms/images.txt phantoms/coords.txt --bbox 18 -o learned.onnx
 venv/bin/milopyp-infer phantoms/phantom_1.mrc --model learned.onnx --out learned
 test -s learned/phantom_1.txt || { echo "FAILED: what was learned picks nothing"; exit 1; }
