@@ -40,7 +40,7 @@ def test_the_manuals_command_leaves_what_the_manual_names(manual: Experiment) ->
     made_from = read_recipe(manual.folder / exported).checkpoint_sha256
     assert made_from == hashlib.sha256((manual.folder / LAST).read_bytes()).hexdigest()
     models = {"model_1.pth", BEST, LAST}
-    assert manual.names == models | {exported, "opt.txt", "debug", "summary.png", "model_selection.md"}
+    assert manual.names == models | {exported, "opt.txt", "status.json", "debug", "summary.png", "model_selection.md"}
     assert {path.name.split(".")[0] for path in manual.logs.iterdir()} == {"events", "losses", "validation", "log"}
     # one epoch: all three are the same network
     weights = [manual.checkpoint(name)["state_dict"] for name in sorted(models)]

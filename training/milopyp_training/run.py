@@ -15,6 +15,7 @@ from milopyp_shared.atomic import atomic_write, make_folder, remove_leftovers, w
 from milopyp_shared.console import Console
 from milopyp_shared.matching import exclude_near
 from milopyp_shared.recipe import Calibration, Recipe, Threshold
+from milopyp_shared.status import Facts, StatusFile
 from milopyp_shared.wording import counted
 
 from .data.dataset import LabelledVolume, TrainingSet, with_particles
@@ -84,6 +85,9 @@ class TrainingRun:
     ) -> None:
         self.validation, self.schedule, self.folder = data.validation, schedule, folder
         self.console = console or Console(quiet=True)
+        self.status = StatusFile(folder.status if machine.world.rank == 0 else None, self._facts, self.console.warn)
+        self._doing = ""
+        self._seconds_left: Callable[[], float | None] = lambda: None
         self.figure = model_selection.criterion(schedule.metric, schedule.fully_labelled)
         self.suggestions: list[str] = []
         self._make, self._world, self._simulated = make, machine.world, bool(data.simulated)
@@ -154,6 +158,15 @@ class TrainingRun:
 
     def train(self) -> Recipe:
         """Train to the last epoch; returns the recipe of the last checkpoint."""
+        with self.status:
+            return self._train()
+
+    def _facts(self) -> Facts:
+        """What the status file says."""
+        doing = (self._doing,) if self._doing else ()
+        return Facts("epoch", self.schedule.epochs, self.state.epoch, current=doing, seconds_left=self._seconds_left())
+
+    def _train(self) -> Recipe:
         if self.crossvalidation is not None and self.state.epoch == 0:
             self._cross_validate(self.crossvalidation)
         if self._world.rank:
@@ -162,8 +175,10 @@ class TrainingRun:
             return self.recipe
         make_folder(self.folder.path)
         remove_leftovers(self.folder.path)
+        self.status.begin()
         epochs, before = self.schedule.epochs, self.state.epoch
         with Log(self.folder.path) as log, self.console.progress("epoch", epochs, done=before) as progress:
+            self._doing, self._seconds_left = "training", progress.seconds_left
             log.earlier(self.state.history, self.state.validation)
             while self.is_unfinished:
                 terms = self._epoch(log.line, progress.part)
@@ -174,10 +189,13 @@ class TrainingRun:
                 self._save()
                 progress.step(text)
         self._finish()
+        self._doing = ""
         return self.recipe
 
     def _cross_validate(self, crossvalidation: CrossValidation) -> None:
         """Find the unlabelled places that look like particles, and begin anew without them."""
+        self._doing = "cross-validation"
+        self.status.begin()
         with self.console.progress("cross-validation", crossvalidation.preset.folds) as progress:
             out_of_fold = crossvalidation.predict_out_of_fold(self.volumes, progress.step, progress.part)
         asked = with_particles(self.volumes)
@@ -240,6 +258,7 @@ class TrainingRun:
     def _finish(self) -> None:
         """Thresholds of the two checkpoints that people use, and the summary."""
         state, folder = self.state, self.folder
+        self._doing = "threshold"
         self.console.say("looking for the threshold: what the network says of the tomograms")
         other = bool(state.validation) and self._best_epoch() != state.epoch
         if other:

@@ -10,6 +10,7 @@ from pathlib import Path
 from milopyp_shared.atomic import make_folder, write_error, write_text
 from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.overwrite import free_numbered
+from milopyp_shared.status import NAME as STATUS
 from milopyp_shared.system import lock
 
 from .methods.presets import Preset
@@ -37,6 +38,11 @@ class RunFolder:
     def model(self, epoch: int) -> Path:
         """Checkpoint of one epoch, kept with ``--save-all``."""
         return self.path / f"model_{epoch}.pth"
+
+    @property
+    def status(self) -> Path:
+        """How far the training is, for those who poll it."""
+        return self.path / STATUS
 
     @property
     def options(self) -> Path:
