@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.metadata import version
 from typing import Any
 
 import click
@@ -18,6 +19,12 @@ PROGRAMS = {
     "milopyp": ("milopyp.cli", "milopyp"),
 }
 WIDTH = 82
+
+
+def on_config(config: Any) -> Any:
+    """Say in the header of every page of which version it is."""
+    config["site_name"] = f"{config['site_name']} {version('milopyp')}"
+    return config
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:

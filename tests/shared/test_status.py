@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,12 +80,12 @@ def test_a_run_that_ends_by_itself_or_not(monkeypatch: pytest.MonkeyPatch) -> No
     assert some(found, "state", "exit_code", "total", "pid") == ["running", None, 6, process.pid]
     assert found["current"] and found["started"] <= found["updated"]
 
-    def dies(*_: Any) -> None:
-        raise how
+    def dies(error: BaseException, *_: object) -> None:
+        raise error
 
     for how, code, state in ((KeyboardInterrupt(), 130, "interrupted"), (FullDiskError("no room"), 3, "failed")):
         with monkeypatch.context() as patched:
-            patched.setattr(picking_run, "write_record", dies)
+            patched.setattr(picking_run, "write_record", partial(dies, how))
             assert run_line(LINE).code == code
         assert some(read(), "state", "exit_code") == [state, code]
     assert "no room" in read()["error"]
