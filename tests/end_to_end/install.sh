@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs milopyp as a deployment machine does, pip install '.[cpu]', into a fresh environment: no PyTorch may come
-# along, and milopyp-infer must pick a tomogram there with the committed toy model, then the same with '.[cpu,openvino]'.
+# Installs milopyp into a fresh environment: without any extra, where every program must say what it wants; as a deployment
+# machine does, pip install '.[cpu]', where no PyTorch may come along and milopyp-infer must pick a tomogram with the
+# committed toy model; then the same with '.[cpu,openvino]'.
 # Needs a package index.
 set -euo pipefail
 root="$(cd "$(dirname "$0")/../.." && pwd)"
@@ -8,6 +9,30 @@ work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 
 "${PYTHON:-python3}" -m venv "$work/venv"
+"$work/venv/bin/pip" install --quiet --disable-pip-version-check -c "$root/constraints.txt" "$root"
+
+# says EXTRAS COMMAND...: without any extra, the command says in one line which it wants, and leaves with 2
+says() {
+    extras="$1"; shift
+    code=0
+    said="$("$work/venv/bin/$1" "${@:2}" 2>&1 > /dev/null)" || code=$?
+    if [ "$code" != 2 ] || [ "$(echo "$said" | wc -l)" != 1 ] || ! echo "$said" | grep -qF "pip install 'milopyp[$extras]'"; then
+        echo "FAILED: $* left with $code and said: $said"
+        exit 1
+    fi
+}
+"$work/venv/bin/milopyp" phantom --out "$work/phantoms" --count 1 --size 32,64,64 --particles 4 --distractors 0 --noise 0
+(
+    cd "$work"
+    says cpu milopyp-infer phantoms/phantom_1.mrc --model "$root/tests/data/toy.onnx"
+    says cpu milopyp learn phantoms/images.txt phantoms/coords.txt --bbox 18 -o learned.onnx
+    says cpu milopyp show "$root/tests/data/toy.onnx"
+    says train milopyp-train --train-img-txt phantoms/images.txt --train-coord-txt phantoms/coords.txt --bbox 18 --exp-id a
+    says export,cpu milopyp-export model.pth -o model.onnx
+    says label,cpu milopyp label phantoms/phantom_1.mrc
+    says report milopyp report picks
+)
+rm -rf "$work/phantoms"
 "$work/venv/bin/pip" install --quiet --disable-pip-version-check -c "$root/constraints.txt" "$root[cpu]"
 for package in torch onnx matplotlib pandas; do
     if "$work/venv/bin/python" -c "import $package" 2>/dev/null; then
