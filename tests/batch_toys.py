@@ -40,4 +40,8 @@ def skipped(outcome: Outcome) -> list[str]:
 
 def written() -> dict[str, int]:
     """Time of writing of every output."""
-    return {path.name: path.stat().st_mtime_ns for path in Path("picks").glob("*.*") if path.name != "run.json"}
+    return {
+        path.name: path.stat().st_mtime_ns
+        for path in Path("picks").glob("*.*")
+        if path.name not in ("run.json", "status.json")
+    }
