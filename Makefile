@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 EXTRAS := cpu,openvino,train,export,formats,report,label,remote,docs,dev
 
-.PHONY: setup demo test test-browser test-cluster test-copick test-pipelines test-install test-minima faults fuzz check bench clean
+.PHONY: setup demo docs test test-browser test-cluster test-copick test-pipelines test-install test-minima faults fuzz check bench clean
 
 setup: $(VENV)/.ready
 
@@ -46,12 +47,16 @@ test-install:
 test-minima:
 	tests/end_to_end/minima.sh
 
-check: setup
+# The pages of this version, beside those of others; a server of files is all that they need.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir site/$(VERSION)
+	ln -sfn $(VERSION) site/latest
+
+check: setup docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: setup
 	$(BIN)/python benchmarks/bench_startup.py

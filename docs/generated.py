@@ -1,15 +1,20 @@
-"""Hook of mkdocs: what the source says itself, put where a page has a mark for it."""
+"""Hook of mkdocs: the version on every page, and what the source says itself where a page has a mark for it."""
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator
 from importlib import import_module
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from milopyp_inference.engine.machine import AUTO
 from milopyp_inference.engine.providers.registry import PRECISIONS, PROVIDERS
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
 
 PROGRAMS = {
     "milopyp-train": ("milopyp_training.cli", "train_command"),
@@ -18,6 +23,16 @@ PROGRAMS = {
     "milopyp": ("milopyp.cli", "milopyp"),
 }
 WIDTH = 82
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Put the version into the site's name, which stands in the head and the title of every page."""
+    root = Path(config.config_file_path).parent
+    version = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    unreleased = f"{version} (unreleased)"
+    changes = (root / "CHANGELOG.md").read_text(encoding="utf-8")
+    config.site_name += f" {unreleased if f'## {unreleased}' in changes else version}"
+    return config
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:

@@ -126,7 +126,7 @@ def _store(path: Path) -> Store:
 
             return open_remote(store)
         except ImportError as error:
-            raise _missing(error, path, "remote", "the packages zarr and fsspec, for URLs") from error
+            raise _missing(error, path, "remote", "zarr and fsspec with aiohttp and s3fs, for URLs") from error
     try:
         from zarr.storage import LocalStore, ZipStore
     except ImportError as error:

@@ -270,6 +270,8 @@ OPTIONS = [
          "--slurm-option", "one word", picking(volume("a.mrc")), facts=("--mem",)),
     Case("what is no option of SLURM", f"{INFER} a.mrc --slurm --slurm-option account", UsageError, "--slurm-option",
          "an option of sbatch such as --account=NAME", picking(volume("a.mrc"))),
+    Case("tomogram with the name of the run's own file", f"{INFER} run.mrc --format copick", InputError, "--format",
+         "tomograms of other names", picking(volume("run.mrc")), facts=("run.json", "image_name")),
     Case("template for SLURM that is not there", f"{TEMPLATED} gone.sbatch", InputError, "gone.sbatch", TEXT,
          picking(volume("a.mrc"))),
     Case("template with an unknown gap", f"{TEMPLATED} t.sbatch", InputError, "t.sbatch, line 2",

@@ -154,7 +154,7 @@ def test_one_bad_tomogram_among_good_ones(folder: Path) -> None:
     assert [line.split(": ")[1:3] for line in bad] == [["2", "2.mrc"], ["3", "3.mrc"]]
     assert "in 2 of 4 tomograms" in outcome.out
     whole = {f"{name}{ending}" for name in "14" for ending in (".txt", ".mod", "_hm.mrc", ".candidates.csv")}
-    assert {path.name for path in (folder / "picks").iterdir()} == whole | {"records", "run.json"}
+    assert {path.name for path in (folder / "picks").iterdir()} == whole | {"records", "run.json", "status.json"}
     status = {path.stem: json.loads(path.read_text())["status"] for path in (folder / "picks/records").iterdir()}
     assert status == {"1": "done", "2": "failed", "3": "failed", "4": "done"}
 

@@ -1,4 +1,4 @@
-"""`status.json`: what others may rely on, of pickings and trainings, and that it is never in the way."""
+"""`status.json`: what others may rely on, of pickings, and that it is never in the way."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,13 +80,12 @@ def test_a_run_that_ends_by_itself_or_not(monkeypatch: pytest.MonkeyPatch) -> No
     assert some(found, "state", "exit_code", "total", "pid") == ["running", None, 6, process.pid]
     assert found["current"] and found["started"] <= found["updated"]
 
-    for error, code, state in ((KeyboardInterrupt(), 130, "interrupted"), (FullDiskError("no room"), 3, "failed")):
+    def dies(error: BaseException, *_: object) -> None:
+        raise error
 
-        def dies(*_: Any, why: BaseException = error) -> None:
-            raise why
-
+    for how, code, state in ((KeyboardInterrupt(), 130, "interrupted"), (FullDiskError("no room"), 3, "failed")):
         with monkeypatch.context() as patched:
-            patched.setattr(picking_run, "write_record", dies)
+            patched.setattr(picking_run, "write_record", partial(dies, how))
             assert run_line(LINE).code == code
         assert some(read(), "state", "exit_code") == [state, code]
     assert "no room" in read()["error"]
@@ -109,13 +109,3 @@ def test_what_cannot_be_written_is_said_once(monkeypatch: pytest.MonkeyPatch, tm
         wait_for(lambda: len(asked) > 3)
     assert said == ["status.json says no more how far the work is, which goes on: cannot be written"]
     assert not list(tmp_path.iterdir())
-
-
-def test_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = run_line("milopyp phantom --out data --count 2 --size 24,64,64 --particles 3 --distractors 0 --diameter 8")
-    assert made.code == 0, made.err
-    line = "milopyp-train --train-img-txt data/images.txt --train-coord-txt data/coords.txt --bbox 8 --exp-id a"
-    done = run_line(f"{line} --quick --num-epochs 1 --batch-size 2")
-    assert done.code == 0, done.err
-    found = read("exp/semi/a/status.json")
-    assert some(found, "state", "exit_code", "unit", "total", "done", "current") == ["finished", 0, "epoch", 1, 1, []]

@@ -87,7 +87,7 @@ def test_two_processes_finish_and_leave_one_set_of_files(ended: subprocess.Compl
     )
     assert {path.name for path in experiment.iterdir()} - {logs.name} == {
         LAST, LAST.replace(".pth", ".onnx"), "model_best_contrastive.pth", "model_selection.md", "opt.txt",
-        "summary.png",
+        "status.json", "summary.png",
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,7 +45,9 @@ def train(words: str) -> Outcome:
 
 def test_a_second_training_is_refused_or_keeps_the_first() -> None:
     assert train("--num-epochs 1 --no-export").code == 0
-    first = LAST.read_bytes()
+    first, status = LAST.read_bytes(), json.loads((RUN / "status.json").read_text())
+    told = [status[name] for name in ("state", "exit_code", "unit", "total", "done", "current", "picks")]
+    assert told == ["finished", 0, "epoch", 1, 1, [], None]
     refused = train("--num-epochs 1 --no-export --seed 2")
     assert refused.code == 2
     assert "exp/semi/a: holds the models of an earlier training" in refused.err

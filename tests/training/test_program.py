@@ -51,7 +51,7 @@ def default() -> Experiment:
 
 def test_the_default_preset_leaves_the_same_files(default: Experiment) -> None:
     models = {BEST, LAST, "model_2.pth", "model_3.pth"}  # the validated epochs
-    assert default.names == models | {"opt.txt", "debug", "summary.png", "model_selection.md"}
+    assert default.names == models | {"opt.txt", "status.json", "debug", "summary.png", "model_selection.md"}
     assert [row["epoch"] for row in default.table("losses.csv")] == [1, 2, 3]
     assert [row["epoch"] for row in default.table("validation.csv")] == [2, 3]
     assert default.events().keys() == {"loss", *(f"validation/{name}" for name in ("loss", "labels", "auprc", "f1"))}
@@ -146,7 +146,7 @@ def test_a_run_may_be_resumed_by_a_command_that_means_the_same() -> None:
 def test_without_validation(work: Path) -> None:
     run = trained(f"{SMALL} --exp-id alone --num-epochs 1 --debug 4 --quiet")
     assert run.outcome.out == ""
-    assert run.names == {BEST, LAST, "opt.txt", "debug", "summary.png", "model_selection.md"}
+    assert run.names == {BEST, LAST, "opt.txt", "status.json", "debug", "summary.png", "model_selection.md"}
     assert not (run.logs / "validation.csv").exists() and run.events().keys() == {"loss"}
     text = (run.folder / "model_selection.md").read_text()
     assert f"Use `{LAST}` (epoch 1)." in text and "no validation tomograms" in text

@@ -16,6 +16,7 @@ from milopyp_shared.lists import ImageEntry
 from milopyp_shared.masks import Mask, check_mask_header, open_mask
 from milopyp_shared.names import listed
 from milopyp_shared.resample import resampled_shape
+from milopyp_shared.status import NAME as STATUS
 from milopyp_shared.surface import refuse_without_surface
 from milopyp_shared.tomogram import Tomogram, TomogramHeader, open_tomogram, read_header
 from milopyp_shared.turns import turned_frame
@@ -26,7 +27,7 @@ from ..decode.membrane import voxel_size_of
 from ..pipeline import rescaling
 from .outputs import format_context
 from .picking_run import PickingRun
-from .records import TomogramRecord
+from .records import SUMMARY, TomogramRecord
 
 Found = TypeVar("Found")
 
@@ -115,7 +116,8 @@ def check_formats(run: PickingRun, image: ImageEntry, header: TomogramHeader) ->
 
 
 def check_names(run: PickingRun, images: Sequence[ImageEntry]) -> None:
-    """Refuse names that a format cannot hold, of all tomograms at once: they are the command line's.
+    """Refuse names that a format cannot hold, or that are the run's own, of all tomograms at once: they are the command
+    line's.
 
     Raises
     ------
@@ -124,6 +126,12 @@ def check_names(run: PickingRun, images: Sequence[ImageEntry]) -> None:
     """
     for word in run.options.formats:
         refuse_names(word, [image.label for image in images], "--format")
+    for image in images:
+        if taken := {SUMMARY, STATUS} & {path.name for path in run.files(image).all}:
+            raise InputError(
+                f"the picks of {image.name} would be {', '.join(taken)}, which is the run's own", where="--format",
+                expected="tomograms of other names", remedy="Call it otherwise in an image list (image_name).",
+            )  # fmt: skip
 
 
 def check_naming(run: PickingRun, images: Sequence[ImageEntry], naming: Naming) -> None:

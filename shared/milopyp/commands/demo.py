@@ -44,22 +44,21 @@ def demo(out: Path, seed: int, num_epochs: int | None, quick: bool) -> None:
     Example:
       milopyp demo --quick --out milopyp_demo
     """
-    try:
-        import onnx  # noqa: F401 - only to see that it is there
-
-        from milopyp_export.cli import export_command
-        from milopyp_inference.cli import infer_command
-        from milopyp_training.cli import train_command
-    except ImportError as error:
-        raise MissingDependency(
-            f"the package {error.name} is not installed", remedy="Run: pip install 'milopyp[export,cpu]'."
-        ) from error
+    from milopyp_export.cli import export_command
+    from milopyp_inference.cli import infer_command
     from milopyp_shared.atomic import make_folder
+    from milopyp_shared.exporter import missing_package
     from milopyp_shared.overwrite import refuse_irreplaceable
+    from milopyp_training.cli import train_command
 
     from .evaluate import evaluate
     from .report import report
 
+    if missing := missing_package():  # which would be missed after minutes
+        raise MissingDependency(
+            f"the package {missing} is not installed", where="milopyp demo",
+            remedy="Run: pip install 'milopyp[export,report,cpu]'.",
+        )  # fmt: skip
     start = time.monotonic()
     if not (out / CHECKPOINT).exists():  # then the model is not the demo's either
         refuse_irreplaceable(out / MODEL)
@@ -78,6 +77,8 @@ def demo(out: Path, seed: int, num_epochs: int | None, quick: bool) -> None:
         )
         if find_spec("jinja2") and find_spec("PIL"):
             _run("milopyp report", report, "picks --truth test_coords.txt --quiet")
+        else:
+            Console().say("no page to look at picks, which is made by milopyp report: pip install 'milopyp[report]'")
         figures = json.loads(Path("figures.json").read_text(encoding="utf-8"))
         picture = _overview(files.tomograms[2])
     best = figures["best"]

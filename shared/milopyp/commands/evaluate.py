@@ -267,7 +267,7 @@ def _tell(
         raise MissingDependency(
             f"the picture needs {error.name}, which is not installed",
             where="--out",
-            remedy="Run: pip install matplotlib, or give --json instead.",
+            remedy="Run: pip install 'milopyp[plots]', or give --json instead.",
         ) from error
     make_folder(out)
     write_text(out / REPORT[0], content)

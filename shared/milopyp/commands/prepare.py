@@ -313,7 +313,7 @@ def _list_labels(
         refuse_others(target, MARKS[".png"], inputs)
     classes = {kind: read_labels(entries, order, how, console) for kind, how in hows.items()}
     labelled = [entry for entry in entries if any(entry.name in labels for labels in classes.values())]
-    if (draw := _drawing(pictures)) is not None:
+    if (draw := _drawing(pictures, console)) is not None:
         for entry, (kind, labels) in product(labelled, classes.items()):
             if entry.name in labels:
                 tomogram = open_tomogram(entry.path, order)
@@ -335,8 +335,10 @@ def _counts(kind: str, labels: Mapping[str, NDArray[np.float64]]) -> str:
     return f"{counted(sum(counts), f'{kind} label'.strip())} in {counted(len(counts), 'tomogram')}{without}"
 
 
-def _drawing(wanted: bool | None) -> Callable[[Path, Tomogram, NDArray[np.float64], float], None] | None:
-    """What draws ``NAME_labels.png``; None where that is not wanted, or matplotlib is absent and nothing is said.
+def _drawing(
+    wanted: bool | None, console: Console
+) -> Callable[[Path, Tomogram, NDArray[np.float64], float], None] | None:
+    """What draws ``NAME_labels.png``; None where that is not wanted, or matplotlib is absent and neither option given.
 
     Raises
     ------
@@ -350,7 +352,8 @@ def _drawing(wanted: bool | None) -> Callable[[Path, Tomogram, NDArray[np.float6
     except ImportError as error:
         if wanted:
             raise MissingDependency(
-                f"{error.name} is not installed", where="--pictures", remedy="Run: pip install matplotlib."
+                f"{error.name} is not installed", where="--pictures", remedy="Run: pip install 'milopyp[plots]'."
             ) from error
+        console.say(f"no pictures of the labels, which need {error.name}: pip install 'milopyp[plots]'")
         return None
     return draw_overlay

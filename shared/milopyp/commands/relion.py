@@ -36,12 +36,13 @@ def relion(
     more: tuple[str, ...], *, out: Path, tomograms: Path, model: Path, column: str | None, threads: int | None,
     pipeline_control: str | None,
 ) -> int:  # fmt: skip
-    """Pick all tomograms of a RELION 5 project, as a job of its type External.
+    """Pick all tomograms of a RELION 5 project.
 
-    RELION gives --o, --in_mics and --j; the other options are parameters of the job, without their dashes. What
-    milopyp relion does not know goes to milopyp-infer. Paths count from RELION's project folder, where it must be
-    started. The job's folder then holds the run in picks/, particles.star and optimisation_set.star for the next job,
-    and RELION's files about jobs. How to set the job up is in docs/pipelines.md.
+    This is for a job of RELION's type External, which gives --o, --in_mics and --j; the other options are parameters of
+    the job, without their dashes. What milopyp relion does not know goes to milopyp-infer. Paths count from RELION's
+    project folder, where it must be started. The job's folder then holds the run in picks/, particles.star and
+    optimisation_set.star for the next job, and RELION's files about jobs. How to set the job up is in
+    docs/pipelines.md.
 
     \b
     Examples:

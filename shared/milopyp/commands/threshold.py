@@ -248,7 +248,7 @@ def _draw(path: Path, run: Path, records: Sequence[Picked]) -> None:
         raise MissingDependency(
             f"the picture needs {error.name}, which is not installed",
             where="--plot",
-            remedy="Run: pip install matplotlib.",
+            remedy="Run: pip install 'milopyp[plots]'.",
         ) from error
     selection = records[0].options.selection
     scores = [scores_of(run, record, selection.limit) for record in records]

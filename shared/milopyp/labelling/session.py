@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milopyp_shared.atomic import remove_leftovers
-from milopyp_shared.errors import MilopypError, UsageError
+from milopyp_shared.errors import MilopypError, MissingDependency, UsageError
 from milopyp_shared.matching import exclude_near
 from milopyp_shared.picks import Picks
 from milopyp_shared.wording import counted
@@ -210,11 +210,16 @@ class Session:
 
         Raises
         ------
+        MissingDependency
+            The method's packages were not there when the page began.
         UsageError
-            There are no labels, it cannot be done here, or another job is at work.
+            There are no labels, or another job is at work.
         """
         if method not in self._methods:
-            raise UsageError(method, where="training", expected="milopyp[export], which is not installed here")
+            raise MissingDependency(
+                "the packages for it are not installed", where=f"method {method}",
+                remedy="Run: pip install 'milopyp[export,cpu]', then milopyp label again.",
+            )  # fmt: skip
         labels, out = self._journal.labels, self.setting.out
         if not self._save().clicked:
             raise UsageError("no label yet", where="training", expected="a click on a particle")
