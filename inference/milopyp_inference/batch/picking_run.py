@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -113,6 +113,14 @@ class PickingRun:
         write_record(self.folder, record)
         self.counting.saw(record, kind=self.kind)
 
+    def count(self, done: Iterable[Done]) -> None:
+        """Count tomograms that are done: those of the first class, and what the others' records say of them."""
+        records = [state.record for state in done]
+        self.counting.saw(*records)
+        for one in self.others:
+            found = (read_record(record_path(one.folder, record.name)) for record in records)
+            self.counting.saw(*filter(None, found), kind=one.kind)
+
     def record_path(self, image: ImageEntry) -> Path:
         """Where the record of a tomogram lies."""
         return record_path(self.folder, image.name)
@@ -166,6 +174,11 @@ class PickingRun:
     def failed(self, image: ImageEntry, why: object) -> Failed:
         """The record of a tomogram that cannot be picked."""
         return self.asked(image).failed(why, self.recorded_outputs(image))
+
+    def fail(self, image: ImageEntry, why: object) -> None:
+        """Write, for each class, that a tomogram cannot be picked; raises as `write_record`."""
+        for one in reversed(self.classes):
+            one.write(one.failed(image, why))
 
     def finished(self, image: ImageEntry) -> Picked | None:
         """The record of an earlier run that still holds, else None."""
