@@ -18,7 +18,7 @@ from milopyp_shared.wording import counted
 
 from ..engine.model import Model
 from .chosen import cut_as, of_the_network
-from .class_runs import write_class_names
+from .class_runs import refuse_other_classes, write_class_names
 from .counting import Counting
 from .dynamo_map import keep_numbers
 from .identity import FileIdentity, absolute
@@ -98,11 +98,13 @@ class PickingRun:
         InputError, FullDiskError
             The folder cannot be written.
         ContradictionError
-            Another process has given the numbers to other tomograms meanwhile.
+            It has runs of other classes, or another process has given the numbers to other tomograms meanwhile.
         """
         if self.others:
             make_folder(self.folder.parent)
             write_class_names(self.folder.parent, [one.recipe.particle for one in self.classes])
+        else:
+            refuse_other_classes(self.folder, [])
         for one in self.classes:
             make_folder(one.folder / RECORDS)
             keep_numbers(one.folder, one.numbers)
@@ -118,8 +120,8 @@ class PickingRun:
         records = [state.record for state in done]
         self.counting.saw(*records)
         for one in self.others:
-            found = (read_record(record_path(one.folder, record.name)) for record in records)
-            self.counting.saw(*filter(None, found), kind=one.kind)
+            found = [own for record in records if (own := read_record(record_path(one.folder, record.name)))]
+            self.counting.saw(*found, kind=one.kind)
 
     def record_path(self, image: ImageEntry) -> Path:
         """Where the record of a tomogram lies."""
