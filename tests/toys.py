@@ -18,6 +18,7 @@ from milopyp_shared.voxel_reader import VoxelReader
 from milopyp_simulation.phantom import Phantom, PhantomSettings, make_phantom
 
 TOY = Path(__file__).parent / "data" / "toy.onnx"
+TOY_OF_TWO = TOY.with_name("toy_of_two.onnx")  # ribosome and proteasome, of a logit one lower
 DIAMETER = 10.0  # of the particles that it finds
 VOXEL_SIZE = 10.0
 

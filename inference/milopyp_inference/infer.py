@@ -359,10 +359,10 @@ def _say_picks(run: PickingRun, images: Images, summary: RunSummary) -> None:
 
 def _conclude(run: PickingRun, images: Images, summary: RunSummary) -> int:
     """Say what came of it; returns the exit code, 1 when some tomograms failed."""
-    run.counting.end(summary, {image.name for image in images.own})
-    _say_picks(run, images, summary)
-    for one in run.others:
-        _say_picks(one, images, read_summary(one.folder))
+    own = {image.name for image in images.own}
+    for one, said in [(run, summary), *((one, read_summary(one.folder)) for one in run.others)]:
+        run.counting.end(said, own, kind=one.kind)
+        _say_picks(one, images, said)
     failed = {image.name: summary.failed[image.name] for image in images.own if image.name in summary.failed}
     for name, error in failed.items():
         run.console.fail(name, error)

@@ -251,6 +251,12 @@ def check_classes(options: InferOptions, decoding: Decoding, recipe: Recipe, whe
             "the published program picks one class", where="--published",
             expected=f"a model of one; {where.name} finds {', '.join(names)}",
         )  # fmt: skip
+    if len(names) > 1 and options.copick is not None:
+        raise UsageError(
+            "takes the picks of one class", where="--copick",
+            expected=f"a model of one; {where.name} finds {', '.join(names)}",
+            remedy="Pick the tomograms' files, and hand all over with milopyp collect --to copick.",
+        )  # fmt: skip
     if len(names) == 1 and not options.exclusive:
         raise UsageError(
             "changes nothing", where="--no-exclusive", expected="a model of several classes", remedy="Leave it out."

@@ -11,7 +11,7 @@ from bad_input.builders import Build, Case, both, edited, model, picking, text, 
 from bad_input.expected import IMAGE_NAME, INSIDE, JSON, TEXT
 from copick_toys import OBJECTS, write_project
 from milopyp_shared.errors import ContradictionError, InputError, UsageError
-from toys import noise
+from toys import TOY_OF_TWO, noise
 
 INFER = "milopyp-infer --copick project.json --model toy.onnx --out picks --threads 1"
 PREPARE = "milopyp prepare --copick project.json -o run --no-pictures"
@@ -60,6 +60,10 @@ def link_for_picks(folder: Path) -> None:
 
 CASES = [
     # configurations
+    Case("classes into a project", f"{INFER} --tomo-type wbp --voxel-spacing 10 --object ribosome", UsageError,
+         "--copick", "a model of one; toy.onnx finds ribosome, proteasome",
+         both(project(), lambda folder: void(shutil.copy(TOY_OF_TWO, folder / "toy.onnx"))),
+         facts=("milopyp collect --to copick",)),
     Case("a project that is not there", INFER, InputError, "project.json", TEXT, model()),
     Case("a configuration that is no JSON", INFER, InputError, "project.json", JSON,
          both(project(), text("project.json", "overlay_root: here"))),

@@ -17,6 +17,7 @@ import torch
 from bad_input import (
     apply_cases,
     builders,
+    class_cases,
     collect_cases,
     convert_cases,
     copick_cases,
@@ -56,6 +57,7 @@ CASES = [
         collect_cases,
         copick_cases,
         apply_cases,
+        class_cases,
         relion_cases,
         every_file_cases,
         hostile_cases,

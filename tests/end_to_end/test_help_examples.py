@@ -23,7 +23,7 @@ from experiments import lists
 from milopyp_shared.formats.candidates import read_candidates
 from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.registry import FORMATS
-from milopyp_shared.lists import write_coordinate_list
+from milopyp_shared.lists import read_coordinate_list, write_classes, write_coordinate_list
 from milopyp_shared.picks import Picks
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_simulation import among_others
@@ -128,6 +128,8 @@ def for_prepare() -> None:
     write("txt", "sample_data/c.txt", xyz["a"], "sample_data/c.rec")
     for name in xyz:
         write("relion5", f"sample_data/{name}.star", xyz[name], f"sample_data/{name}.mrc", name)
+        write("mod", f"sample_data/{name}_a.mod", xyz[name][::2], f"sample_data/{name}.mrc")
+        write("mod", f"sample_data/{name}_b.mod", xyz[name][1::2], f"sample_data/{name}.mrc")
     shutil.copy("sample_data/a.star", "particles.star")
     for name in xyz:
         Path(f"series/{name}").mkdir(parents=True)
@@ -199,6 +201,9 @@ def for_training() -> None:
     common = {"n_distractors": 0, "diameter": 8, "noise": 0.3, "background": 0.0}
     wide = write_phantoms("data", 2, PhantomSettings((24, 68, 72), n_particles=4, **common))
     lists(Path("data"), wide, ("ribo_train_imgs.txt", "ribo_train_coords.txt", "v.txt", "vc.txt"))
+    shutil.copy("data/ribo_train_imgs.txt", "data/both_train_imgs.txt")
+    [(name, xyz)] = read_coordinate_list("data/ribo_train_coords.txt").items()
+    write_classes("data/both_train_coords.txt", {"ribosome": {name: xyz[::2]}, "proteasome": {name: xyz[1::2]}})
     write_tomogram(Path("ribosome.mrc"), lopsided().array, voxel_size=15.0)
 
 

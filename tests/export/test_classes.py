@@ -15,7 +15,7 @@ from milopyp_inference.engine.openvino_runtime import obstacle_to_openvino
 from milopyp_shared.lists import read_image_list
 from milopyp_shared.tiles import box_of, heat_map_shape
 from toy_checkpoint import save_toy_of_two
-from toys import TOY, clean_phantom
+from toys import TOY, TOY_OF_TWO, clean_phantom
 
 PROVIDERS = ["cpu", pytest.param("openvino", marks=pytest.mark.skipif(bool(obstacle_to_openvino()), reason="absent"))]
 
@@ -40,11 +40,12 @@ def test_each_class_has_a_heat_map(two: Path, provider: str, memory: int | None)
     sections = clean_phantom(1).volume.astype(np.float32)
     grey = np.clip(127 + 32 * (sections - sections.mean()) / sections.std(), 0, 255).astype(np.uint8)
     heat = {}
-    for path in (TOY, two):
+    for path in (TOY, two, TOY_OF_TWO):
         model = open_model(path, Machine(provider=provider, memory=memory))
         heat[path] = np.full(heat_map_shape(grey.shape, model.recipe.geometry, len(model.recipe.classes)), np.nan)
         for place, piece in model.iter_heat_map(box_of(grey), grey.shape, (0.0, 255.0)):
             heat[path][..., *place] = piece
+    np.testing.assert_allclose(heat[TOY_OF_TWO], heat[two], atol=1e-5)
     first, second = heat[two]
     np.testing.assert_allclose(first, heat[TOY], atol=1e-5)
     np.testing.assert_allclose(logit(second), logit(heat[TOY]) - 1, atol=1e-3)

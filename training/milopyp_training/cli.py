@@ -287,6 +287,8 @@ def train_command(**_: Any) -> None:
       milopyp-train --train-img-txt ribo_train_imgs.txt --template ribosome.mrc --exp-id ribosome
       milopyp-train --train-img-txt ribo_train_imgs.txt --train-coord-txt ribo_train_coords.txt \\
           --bbox 240A --exp-id old --preset published --num-epochs 5
+      milopyp-train --train-img-txt both_train_imgs.txt --train-coord-txt both_train_coords.txt \\
+          --bbox ribosome=21,proteasome=20 --exp-id both
     """  # fmt: skip
     options = options_of(click.get_current_context())
     try:

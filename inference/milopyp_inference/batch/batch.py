@@ -75,7 +75,7 @@ def pick_all(
     work = {image.name: file_size(image.path) for image in images}
     not_cut: dict[str, str] = {}
     warm_up = WarmUp()
-    run.counting.saw(*(state.record for state in done.values()))
+    run.count(done.values())
     with run.console.progress("tomogram", len(images), sum(work.values())) as progress, Leases(folder) as leases:
         run.counting.seconds_left = progress.seconds_left
         # looked for once: folders of thousands of files take long to list
@@ -136,7 +136,7 @@ def _cut(run: PickingRun, image: ImageEntry, failures: dict[str, str]) -> str:
     except MilopypError as error:
         failures[image.name] = f"{error} Its picks are as they were."
         return f"FAILED: {failures[image.name]}"
-    run.counting.saw(record)
+    run.counting.saw(record, kind=run.kind)
     return f"cut anew: {record.picks} of {counted(record.candidates, 'candidate')}"
 
 
@@ -246,7 +246,7 @@ def _conclude(
 ) -> str:
     """Pick what is ready and write what has become of the tomogram; returns it in words."""
     if isinstance(found, Done):
-        run.counting.saw(found.record)
+        run.count([found])
         return _done_already(found.record)
     try:
         if isinstance(found, _Ready):

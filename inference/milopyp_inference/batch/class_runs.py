@@ -12,29 +12,42 @@ from milopyp_shared.errors import ContradictionError, InputError
 from milopyp_shared.particles import check_names
 from milopyp_shared.typed_json import decode
 
+from .records import RECORDS
+
 CLASSES = "classes.json"
 _LARGEST = 100_000  # bytes
 
 
 def write_class_names(folder: Path, names: Sequence[str]) -> None:
-    """Say which classes a folder has runs of.
+    """Say which classes a folder has runs of; raises as `refuse_other_classes`, or as `write_text`."""
+    refuse_other_classes(folder, names)
+    if not class_names(folder):
+        write_text(folder / CLASSES, json.dumps({"classes": list(names)}) + "\n")
+
+
+def refuse_other_classes(folder: Path, names: Sequence[str]) -> None:
+    """Refuse a folder with runs of other classes, which would lie beside these as if they were of one network.
+
+    Parameters
+    ----------
+    names
+        Of the network's classes; none of a network of one.
 
     Raises
     ------
     ContradictionError
-        It has those of other classes: their runs would lie beside these as if they were of one network.
-    InputError, FullDiskError
-        It cannot be written.
+        It is such a folder.
+    InputError
+        As `class_names`.
     """
     before = class_names(folder)
-    if before == list(names):
+    if before == list(names) and not (names and (folder / RECORDS).is_dir()):
         return
-    if before:
+    if before or (folder / RECORDS).is_dir():
         raise ContradictionError(
-            f"holds runs of the classes {', '.join(before)}", where=folder, expected=f"{', '.join(names)}, or nothing",
-            remedy="Give another --out.",
+            f"holds runs of the classes {', '.join(before)}" if before else "holds a run of one class", where=folder,
+            expected=f"{', '.join(names) or 'a run of one class'}, or nothing", remedy="Give another --out.",
         )  # fmt: skip
-    write_text(folder / CLASSES, json.dumps({"classes": list(names)}) + "\n")
 
 
 def class_names(folder: Path) -> list[str]:

@@ -32,9 +32,9 @@ class Counting:
         """Count tomograms as their newest records say; `kind` is the number of the class, whose picks are added."""
         self._seen.update({(kind, record.name): record for record in records})
 
-    def end(self, summary: RunSummary, names: Collection[str]) -> None:
-        """Count the tomograms called `names` as the whole run's records say in the end."""
-        self.saw(*(record for record in summary.tomograms if record.name in names))
+    def end(self, summary: RunSummary, names: Collection[str], *, kind: int = 0) -> None:
+        """Count the tomograms called `names` as the whole run of a class says in the end."""
+        self.saw(*(record for record in summary.tomograms if record.name in names), kind=kind)
         self.current = tuple
 
     def facts(self) -> Facts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from milopyp_shared.wording import counted
 
 from ..engine.model import Model
 from .chosen import cut_as, of_the_network
-from .class_runs import write_class_names
+from .class_runs import refuse_other_classes, write_class_names
 from .counting import Counting
 from .dynamo_map import keep_numbers
 from .identity import FileIdentity, absolute
@@ -98,11 +98,13 @@ class PickingRun:
         InputError, FullDiskError
             The folder cannot be written.
         ContradictionError
-            Another process has given the numbers to other tomograms meanwhile.
+            It has runs of other classes, or another process has given the numbers to other tomograms meanwhile.
         """
         if self.others:
             make_folder(self.folder.parent)
             write_class_names(self.folder.parent, [one.recipe.particle for one in self.classes])
+        else:
+            refuse_other_classes(self.folder, [])
         for one in self.classes:
             make_folder(one.folder / RECORDS)
             keep_numbers(one.folder, one.numbers)
@@ -112,6 +114,14 @@ class PickingRun:
         """Write the record of a tomogram, and count it; raises as `write_record`."""
         write_record(self.folder, record)
         self.counting.saw(record, kind=self.kind)
+
+    def count(self, done: Iterable[Done]) -> None:
+        """Count tomograms that are done: those of the first class, and what the others' records say of them."""
+        records = [state.record for state in done]
+        self.counting.saw(*records)
+        for one in self.others:
+            found = [own for record in records if (own := read_record(record_path(one.folder, record.name)))]
+            self.counting.saw(*found, kind=one.kind)
 
     def record_path(self, image: ImageEntry) -> Path:
         """Where the record of a tomogram lies."""
@@ -166,6 +176,11 @@ class PickingRun:
     def failed(self, image: ImageEntry, why: object) -> Failed:
         """The record of a tomogram that cannot be picked."""
         return self.asked(image).failed(why, self.recorded_outputs(image))
+
+    def fail(self, image: ImageEntry, why: object) -> None:
+        """Write, for each class, that a tomogram cannot be picked; raises as `write_record`."""
+        for one in reversed(self.classes):
+            one.write(one.failed(image, why))
 
     def finished(self, image: ImageEntry) -> Picked | None:
         """The record of an earlier run that still holds, else None."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from itertools import product
 from typing import Protocol
 
 from msgspec import structs
@@ -70,7 +71,7 @@ def pick_with(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry],
         _forget(launcher, run, images)
     states = {image.name: run.state(image) for image in images}
     waiting = [image for image in images if not isinstance(states[image.name], Done)]
-    run.counting.saw(*(state.record for state in states.values() if isinstance(state, Done)))
+    run.count(state for state in states.values() if isinstance(state, Done))
     if done := len(images) - len(waiting):
         run.console.say(f"done already: {done} of {counted(len(images), 'tomogram')}")
     there = []
@@ -78,7 +79,7 @@ def pick_with(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry],
         if stores.is_there(image.path):
             there.append(image)
         else:  # a list that names it would be refused
-            run.write(run.failed(image, f"{image.path}: no such file"))
+            run.fail(image, f"{image.path}: no such file")
     with Leases(run.folder / RECORDS) as leases:
         for image in [own for own in images if _has_moved(states[own.name])]:
             keep_up(run, leases, image)
@@ -89,7 +90,8 @@ def pick_with(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry],
         not_cut = [image.name for image in left if isinstance(run.state(image), Cut)]
         for image in [own for own in left if own.name not in not_cut]:
             _record_failure(launcher, run, image, leases)
-    summary, why = summarise(run), "cannot be cut anew, or nobody has come to it; its picks are as they were"
+    *_, summary = [summarise(one) for one in reversed(run.classes)]
+    why = "cannot be cut anew, or nobody has come to it; its picks are as they were"
     return structs.replace(summary, failed=summary.failed | dict.fromkeys(not_cut, why))
 
 
@@ -104,10 +106,10 @@ def _forget(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry]) -
             "jobs are at work there", where=run.folder, expected="--overwrite only when none is",
             remedy="Leave it out to follow them, or end them first.",
         )  # fmt: skip
-    for image in images:
-        keep_changed(run.files(image), run.given_up(image), run.console.warn)
-        remember(stage_of(run.record_path(image)), run.files(image))
-        run.record_path(image).unlink(missing_ok=True)
+    for image, one in product(images, run.classes):
+        keep_changed(one.files(image), one.given_up(image), run.console.warn)
+        remember(stage_of(one.record_path(image)), one.files(image))
+        one.record_path(image).unlink(missing_ok=True)
 
 
 def _try(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry], leases: Leases) -> list[ImageEntry]:
@@ -131,7 +133,7 @@ def _record_failure(launcher: Launcher, run: PickingRun, image: ImageEntry, leas
     record = read_record(run.record_path(image))
     said_why = isinstance(record, Failed) and run.is_of_this_call(record)
     if not said_why and run.finished(image) is None:
-        run.write(run.failed(image, launcher.failure_reason()))
+        run.fail(image, launcher.failure_reason())
     leases.release(image.name)
 
 

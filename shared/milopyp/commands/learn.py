@@ -78,6 +78,7 @@ def learn(
     Examples:
       milopyp learn ribo_train_imgs.txt ribo_train_coords.txt --bbox 21 -o ribo.onnx
       milopyp learn imgs.txt coords.txt --bbox 210A -o ribo.onnx --keep-features features
+      milopyp learn both_train_imgs.txt both_train_coords.txt --bbox ribosome=21,proteasome=20 -o both.onnx
       milopyp learn imgs.txt --template ribosome.mrc -o ribo.onnx
     """
     check_template(ctx, "coords", required=("coords", "bbox"), of_labels=OF_LABELS)

@@ -12,7 +12,7 @@ import click
 
 from milopyp_shared import stores
 from milopyp_shared.axes import ORDER_WORDS, ORDERS
-from milopyp_shared.commandline import DiameterOfEach, Number, command, option
+from milopyp_shared.commandline import DiameterOfEach, Number, command, option, spelled
 from milopyp_shared.console import Console
 from milopyp_shared.errors import InputError, MissingDependency, UsageError
 from milopyp_shared.label_files import HOW, How, diameter_of, read_labels
@@ -166,9 +166,11 @@ def prepare(folder: str | None, out: str, order: str, **given: Any) -> None:
             "given together", where="--inference and --img-only",
             expected="one of them: they differ in the list's name",
         )  # fmt: skip
-    if given["picks"] is not None:
+    if idle := [name for name in ("picks", "labels") if given[name]]:
         alone = "--inference" if given["inference"] else "--img-only"
-        raise UsageError(f"given beside {alone}", where="--picks", expected=f"one of them: {alone} lists no labels")
+        raise UsageError(
+            f"given beside {alone}", where=spelled(*idle), expected=f"one of them: {alone} lists no labels"
+        )
     _list_tomograms(to_pick if given["inference"] else images, entries, console)
 
 

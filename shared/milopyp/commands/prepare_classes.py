@@ -49,7 +49,7 @@ def _class_labels(text: str, how: How, folder: str | None) -> tuple[str, How]:
     """A class, and where its labels are: ``ribosome=_ribo.mod``, ``ribosome=particles.star#2``, ``ribosome=#1``."""
     name, equals, place = text.partition("=")
     path, _, part = place.partition("#")
-    if not equals or not (path or part):
+    if not equals or not (path or part.isdecimal()):
         raise UsageError(
             f"{text!r}", where="--labels",
             expected="NAME=ENDING (_ribo.mod), NAME=FILE, NAME=FILE#CLASS, or NAME=#OBJECT of the models",

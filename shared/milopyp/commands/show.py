@@ -199,10 +199,12 @@ def _comparison(figures: dict[str, float]) -> list[str]:
 
 
 def _of_run(folder: Path, as_json: bool) -> str:
+    from milopyp_inference.batch.class_runs import refuse_several
     from milopyp_inference.batch.records import SUMMARY, read_summary
 
     from .show_run import describe_run
 
+    refuse_several(folder)
     summary = read_summary(folder)
     return (folder / SUMMARY).read_text(encoding="utf-8") if as_json else describe_run(summary, folder)
 

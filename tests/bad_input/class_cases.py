@@ -1,0 +1,159 @@
+"""Rows of the bad-input table: several classes of particles, in labels, options and runs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from click import BadParameter
+
+from bad_input.builders import (
+    COORDINATES,
+    EVALUATE,
+    INFER,
+    PREPARE,
+    TRAIN,
+    Build,
+    Case,
+    both,
+    density_map,
+    lists,
+    picked,
+    picking,
+    text,
+    volume,
+    wide,
+)
+from bad_input.expected import FROM_INFER
+from milopyp_shared.errors import ContradictionError, InputError, UsageError
+from milopyp_shared.particles import WORDS
+from toys import TOY_OF_TWO
+
+LEARN = "milopyp learn images.txt coords.txt -o m.onnx --threads 1 --bbox"
+TWO = f"{LEARN} big=10,small=8"
+TRAIN_TWO = TRAIN.replace("--bbox 10", "--bbox big=10,small=8")
+VALIDATED = f"{TRAIN_TWO} --val-img-txt images.txt --val-coord-txt v.txt"
+HEAD = "\t".join([*COORDINATES.split(), "class"]) + "\n"
+NAMES = f"names of {WORDS}, which differ by more than case"
+OF_EACH = "a diameter for each class of the labels: --bbox big=VOXELS,small=VOXELS"
+WHERE = "NAME=ENDING (_ribo.mod), NAME=FILE, NAME=FILE#CLASS, or NAME=#OBJECT of the models"
+FOUND = "one of ribosome, proteasome, as toy.onnx finds them"
+THEIRS = "one of them: picks/x, picks/y"
+OF_LABELS = "those of the labels: big, small"
+OWN = f"{PREPARE} --labels b=_b.txt"
+
+
+def rows(name: str, *lines: str) -> Build:
+    """A coordinate list with a column of classes."""
+    return text(name, HEAD + "".join("\t".join(line.split()) + "\n" for line in lines))
+
+
+def labelled(*lines: str) -> Build:
+    """Lists with a column of classes, and the tomogram."""
+    return both(lists(), rows("coords.txt", *(lines or ("a 10 12 8 big", "a 20 20 8 small"))))
+
+
+def several(names: str = '["x", "y"]') -> Build:
+    """The folder of runs of these classes."""
+    return text("picks/classes.json", f'{{"classes": {names}}}')
+
+
+def two(folder: Path) -> None:
+    """A model of two classes, and a tomogram."""
+    volume("a.mrc")(folder)
+    shutil.copy(TOY_OF_TWO, folder / "toy.onnx")
+
+
+FILES = both(volume("data/a.rec"), text("data/a_b.txt", "5 5 5\n"), text("data/a_s.txt", "9 9 9\n"))
+ONE = picking(volume("a.mrc"))
+
+CASES = [
+    Case("classes that differ in case", f"{LEARN} big=10,Big=8", InputError, "coords.txt", NAMES,
+         labelled("a 10 12 8 big", "a 20 20 8 Big"), facts=("'big'", "'Big'")),
+    Case("class outside the folder", TWO, InputError, "coords.txt", NAMES,
+         labelled("a 10 12 8 ../x", "a 20 20 8 small"), facts=("'../x'",)),
+    Case("class called none", TWO, InputError, "coords.txt", NAMES, labelled("a 10 12 8 big", "a 20 20 8 none"),
+         facts=("'none'",)),
+    Case("class without a diameter", f"{LEARN} big=10", UsageError, "--bbox", OF_EACH, labelled(), facts=("small",)),
+    Case("one diameter for two classes", f"{LEARN} 10", UsageError, "--bbox", OF_EACH, labelled()),
+    Case("diameter of a class without labels", f"{TWO},tiny=5", UsageError, "--bbox", OF_EACH, labelled(),
+         facts=("tiny",)),
+    Case("diameters of classes where labels have none", TWO, UsageError, "--bbox",
+         "one, since the labels have no column 'class'", lists(), facts=("2 classes", "--labels ribosome=FOLDER")),
+    Case("two diameters of one class", f"{LEARN} big=10,big=8", BadParameter, "--bbox", build=labelled(),
+         facts=("'big=10,big=8'",)),
+    Case("diameter without a class among others", f"{LEARN} big=10,8", BadParameter, "--bbox", build=labelled(),
+         facts=("'big=10,8'",)),
+    *(
+        Case(f"class without a label, {name}", line, InputError, "coords.txt", "at least one labelled tomogram",
+             labelled("a 10 12 8 big", "a none none none small"), facts=("small",))
+        for name, line in (("learned", TWO), ("trained", TRAIN_TWO))
+    ),
+    Case("training a class without a diameter", TRAIN.replace("--bbox 10", "--bbox big=10"), UsageError, "--bbox",
+         OF_EACH, labelled(), facts=("small",)),
+    Case("validation of another class", VALIDATED, InputError, "v.txt", OF_LABELS,
+         both(labelled(), rows("v.txt", "a 10 12 8 other")), facts=("'other'",)),
+    Case("published method for two classes", f"{TRAIN_TWO} --preset published", UsageError, "--preset",
+         "pretrained or scratch", both(wide("a 10 12 8\n"), rows("coords.txt", "a 40 40 8 big", "a 20 20 8 small")),
+         facts=("2",)),
+    Case("diameters of classes beside a template",
+         "milopyp learn images.txt --template map.mrc --bbox a=10,b=8 -o m.onnx", UsageError, "--bbox", "one diameter",
+         both(lists(), density_map()), facts=("2 classes",)),
+    Case("rejected places of an unknown class", f"{TWO} --rejected r.txt", InputError, "r.txt", OF_LABELS,
+         both(labelled(), rows("r.txt", "a 10 12 8 other")), facts=("'other'",)),
+    Case("rejected places of a class where labels have none", f"{LEARN} 10 --rejected r.txt", InputError, "r.txt",
+         "those of the labels: none, since they have no column 'class'",
+         both(lists(), rows("r.txt", "a 10 12 8 other")), facts=("'other'",)),
+    *(
+        Case(f"labels {name}", f"{PREPARE} --labels {word}", UsageError, "--labels", WHERE, FILES, facts=(f"'{word}'",))
+        for name, word in (("without a place", "big"), ("at an empty place", "big="), ("of no object", "big=#x"))
+    ),
+    Case("labels of one class twice", f"{OWN} --labels b=_s.txt --bbox 10", UsageError, "--labels", "each once", FILES),
+    Case("labels of classes beside picks", f"{OWN} --labels s=_s.txt --picks x.star", UsageError, "--labels",
+         "it alone", FILES, facts=("--picks",)),
+    Case("labels of classes, only to pick", f"{OWN} --labels s=_s.txt --inference", UsageError, "--labels",
+         "one of them: --inference lists no labels", FILES),
+    Case("labels of a class outside the folder", f"{OWN} --labels a/b=_s.txt", InputError, "--labels", NAMES, FILES,
+         facts=("'a/b'",)),
+    Case("labels of a class without a diameter", f"{OWN} --labels s=_s.txt --bbox b=10", UsageError, "--bbox",
+         "a diameter for each class of the labels: --bbox b=VOXELS,s=VOXELS", FILES),
+    Case("diameters of classes without their labels", f"{PREPARE} --bbox b=10,s=8", UsageError, "--bbox",
+         "one diameter", both(volume("data/a.rec"), text("data/a.txt", "5 5 5\n")), facts=("2 classes",)),
+    *(
+        Case(f"{option} of a class that the model has not", f"{INFER} a.mrc {option} other={value}", UsageError,
+             option, FOUND, two, facts=("other",))
+        for option, value in (("--out-thresh", 0.5), ("--K", 5), ("--margin", 50))
+    ),
+    Case("threshold of a class for a model of one", f"{INFER} a.mrc --out-thresh other=0.5", UsageError, "--out-thresh",
+         "a value without a class, as toy.onnx finds them", ONE, facts=("other",)),
+    Case("two thresholds of one class", f"{INFER} a.mrc --out-thresh ribosome=0.5,ribosome=0.4", UsageError,
+         "--out-thresh", "one score, or one for each class: ribosome=0.3", two),
+    Case("two limits of one class", f"{INFER} a.mrc --K ribosome=5,ribosome=4", BadParameter, "--K", build=two,
+         facts=("'ribosome=5,ribosome=4'",)),
+    Case("classes for themselves by a model of one", f"{INFER} a.mrc --no-exclusive", UsageError, "--no-exclusive",
+         "a model of several classes", ONE),
+    Case("published decoding of two classes", f"{INFER} a.mrc --published", UsageError, "--published",
+         "a model of one; toy.onnx finds ribosome, proteasome", two),
+    Case("classes into runs of others", f"{INFER} a.mrc", ContradictionError, "picks",
+         "ribosome, proteasome, or nothing", both(two, several()), facts=("x, y",)),
+    Case("classes into a run of one", f"{INFER} a.mrc", ContradictionError, "picks",
+         "ribosome, proteasome, or nothing", both(two, picked("a.mrc"))),
+    Case("one class into runs of several", f"{INFER} a.mrc", ContradictionError, "picks",
+         "a run of one class, or nothing", both(ONE, several()), facts=("x, y",)),
+    Case("cut list of classes", f"{INFER} a.mrc", InputError, "picks/classes.json", FROM_INFER,
+         both(two, text("picks/classes.json", '{"classes": '))),
+    Case("classes outside the folder of runs", "milopyp collect picks --to list -o out", InputError,
+         "picks/classes.json", NAMES, several('["..", "y"]'), facts=("'..'",)),
+    Case("list of classes that is no object", "milopyp report picks", InputError, "picks/classes.json", "object",
+         text("picks/classes.json", '["x"]')),
+    *(
+        Case(f"{line.split()[1]} of runs of several classes", line, InputError, "picks", THEIRS,
+             both(lists(), several()))
+        for line in (
+            EVALUATE, "milopyp report picks", "milopyp threshold picks --value 0.5", "milopyp apply picks coords.txt",
+            "milopyp show picks",
+        )
+    ),
+    Case("names for classes that have their own", "milopyp collect picks -o out --to list --class-names a,b",
+         UsageError, "--class-names", "runs of one class with names, or runs of several", several()),
+]  # fmt: skip
