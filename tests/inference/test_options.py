@@ -87,7 +87,7 @@ def test_the_command_of_the_manual(manual: Path) -> None:
     said = f"{manual}/model_4.onnx is the export of {manual}/model_4.pth: picking with it"
     assert outcome.out.splitlines().count(said) == 1
     assert {path.name for path in (manual / "all_out").iterdir()} == {
-        "a.txt", "a.mod", "a_hm.mrc", "a.candidates.csv", "run.json", "records",
+        "a.txt", "a.mod", "a_hm.mrc", "a.candidates.csv", "run.json", "status.json", "records",
     }  # fmt: skip
     # x z y, as the file's axes; sub-voxel, unlike what --published writes
     picks = np.loadtxt(manual / "all_out" / "a.txt", ndmin=2)
