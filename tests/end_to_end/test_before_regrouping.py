@@ -68,7 +68,8 @@ def test_the_same_command_skips_what_an_old_record_says_is_done() -> None:
         assert each.pop("outputs") == {}
     for each in (now[1], now[2], *now[2]["tomograms"]):  # and with options that there were not
         assert {name: each["options"].pop(name) for name in NOT_THERE} == NOT_THERE
-        assert each["options"]["selection"].pop("exclusive") is True
+    for options in (now[2]["call"], *(each["options"] for each in (now[1], now[2], *now[2]["tomograms"]))):
+        assert options["selection"].pop("exclusive") is True
     for each in (now[1], *now[2]["tomograms"]):  # and with what the tomogram is called
         called = {"a": 1, "b": 2}
         assert each.pop("tomo_name") == each["name"] == each.pop("called")
@@ -101,8 +102,9 @@ def test_old_candidates_are_cut_again() -> None:
     outcome = run_line("milopyp threshold run --precision 0.8 --count 2")
     assert "picks above 0.60: expected precision 0.80" in outcome.out
     record, summary = content("run/records/a.json"), content("run/run.json")
-    chosen = {"threshold": 0.6, "distance": 6.0, "limit": 2, "margin": 5.0, "exclusive": True}
-    assert record["options"]["selection"] == chosen
+    assert record["options"]["selection"] == {
+        "threshold": 0.6, "distance": 6.0, "limit": 2, "margin": 5.0, "exclusive": True,
+    }  # fmt: skip
     assert (record["picks"], summary["picks"], summary["failed"]["b"][:16]) == (2, 2, "tomograms/b.mrc:")
     for option, value in NOT_THERE.items():
         assert summary["tomograms"][1]["options"].pop(option) == value
