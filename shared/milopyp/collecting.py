@@ -103,8 +103,17 @@ def collect_runs(runs: Sequence[Path], asked: Asked, warn: Callable[[str], None]
     for index, run in enumerate(runs):
         number = asked.kinds.index(asked.classes[index]) + 1 if asked.classes else None
         found += _of_run(run, asked, number, warn)
+    if not any(len(own.picks) for own in found):
+        raise _nothing(runs[0], len(found))
     _refuse_twice(found)
     return _numbered(found, runs) if asked.word == DYNAMO else found
+
+
+def _nothing(run: Path, tomograms: int) -> InputError:
+    return InputError(
+        f"holds no picks, in {counted(tomograms, 'tomogram')}", where=run, expected="a run with picks",
+        remedy="Choose a lower threshold: milopyp threshold, or --out-thresh of milopyp-infer.",
+    )  # fmt: skip
 
 
 def _of_run(run: Path, asked: Asked, number: int | None, warn: Callable[[str], None]) -> list[Collected]:
@@ -119,10 +128,9 @@ def _of_run(run: Path, asked: Asked, number: int | None, warn: Callable[[str], N
     sizes = {own.record.name: (_size(own.context), own.context.one_voxel_size) for own in found}
     asked.naming.check(called, sizes)
     if not any(len(own.picks) for own in found):
-        raise InputError(
-            f"holds no picks, in {counted(len(found), 'tomogram')}", where=run, expected="a run with picks",
-            remedy="Choose a lower threshold: milopyp threshold, or --out-thresh of milopyp-infer.",
-        )  # fmt: skip
+        if not asked.classes:
+            raise _nothing(run, len(found))
+        warn(f"{run} holds no picks, in {counted(len(found), 'tomogram')}")
     particle = asked.kinds[number - 1] if number else "particle"
     return [replace(own, context=_counted(own.context, asked, particle)) for own in found]
 
