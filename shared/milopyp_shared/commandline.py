@@ -182,8 +182,8 @@ class OfEach(click.ParamType[ByClass]):
 class DiameterOfEach(OfEach):
     """A diameter, ``21`` or ``210A``, called ""; or one for each class: ``ribosome=21,proteasome=200A``."""
 
-    def __init__(self) -> None:
-        super().__init__(LengthRange(min=SMALLEST, max=LARGEST))
+    def __init__(self, kind: LengthRange | None = None) -> None:
+        super().__init__(kind or LengthRange(min=SMALLEST, max=LARGEST))
         self.name = "DIAMETER"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> ByClass:

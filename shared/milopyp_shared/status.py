@@ -71,7 +71,8 @@ class StatusFile:
     """
 
     def __init__(self, path: Path | None, facts: Callable[[], Facts], warn: Callable[[str], None]) -> None:
-        self._path, self._facts, self._warn = path, facts, warn
+        self._path = None if path is None else path.absolute()  # wherever the process goes meanwhile
+        self._facts, self._warn = facts, warn
         self._stop, self._warned = threading.Event(), False
         self._started: datetime | None = None
         self._thread = threading.Thread(target=self._keep, name="milopyp-status", daemon=True)

@@ -20,6 +20,7 @@ from milopyp_inference.engine.model import Model
 from milopyp_inference.engine.model_file import read_model_file
 from milopyp_inference.engine.providers.cpu import CpuEngine
 from milopyp_shared.recipe import METADATA_KEY
+from milopyp_shared.system import peak_memory_mib
 from milopyp_shared.tomogram import Tomogram
 from running import run_line, tree
 from toys import TOY, clean_phantom, write_tomogram
@@ -57,7 +58,7 @@ def test_records_say_what_was_done(folder: Path) -> None:
         sum(b["seconds"][stage] for stage in ("preprocess", "network", "heat_map", "peaks", "write"))
         <= b["seconds"]["total"] + 1e-3  # both are rounded
     )
-    assert 20 < b["peak_memory_mib"] < 4000
+    assert 20 < b["peak_memory_mib"] <= peak_memory_mib()  # of this process, whatever has run in it before
     run = json.loads(Path("picks/run.json").read_text())
     assert run["tomograms"] == [record(name) for name in NAMES]
     assert (run["done"], run["failed"], run["picks"], run["diameter"]) == (3, {}, 15, 10.0)

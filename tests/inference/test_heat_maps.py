@@ -87,7 +87,7 @@ def test_one_kind_at_a_time(folder: Path) -> None:
     assert [one.code for one in said] == [0] * 4
     assert "picked again (missing: t_hm.zarr)" in said[1].out and "is already done" in said[2].out
     names = {path.name for path in Path("picks").iterdir()}
-    assert names == {"t.txt", "t.mod", "t_hm.zarr", "t.candidates.csv", "records", "run.json"}
+    assert names == {"t.txt", "t.mod", "t_hm.zarr", "t.candidates.csv", "records", "run.json", "status.json"}
     assert [path.name for path in Path("picks/records").iterdir()] == ["t.json"]
     whole = tree(Path("picks/t_hm.zarr"))
     assert run_line("milopyp threshold picks --value 0.3").code == 0  # needs none

@@ -65,7 +65,7 @@ def default_method(folder: Path, **numbers: Any) -> Remembering:
     torch.manual_seed(5)
     preset = DefaultPreset(steps=3, batch=2, patch=(4, 16, 16), **numbers)
     labelled = volume(folder / "small.mrc", preset.grey, [[8.2, 9.1, 3.3], [15.0, 14.6, 4.9]])
-    method = Remembering(preset, [labelled], DIAMETER, DEVICE)
+    method = Remembering(preset, [labelled], [DIAMETER], DEVICE)
     method.seen = []
     return method
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from milopyp_shared.commandline import DiameterOfEach, Number, command, option, run
+from milopyp_shared.commandline import DiameterOfEach, LengthRange, Number, command, option, run
 from milopyp_shared.errors import MissingDependency
 from milopyp_shared.label_options import (
     DATA,
@@ -127,7 +127,7 @@ def _diameters(values: dict[str, Any]) -> dict[str, float]:
 @template_options
 @option("--dataset", type=click.Choice(["semi"]), default="semi", group=DATA, help="Way of sampling; there is one.")
 @option(
-    "--bbox", type=DiameterOfEach(), group=PARTICLE,
+    "--bbox", type=DiameterOfEach(LengthRange()), group=PARTICLE,
     help="Particle diameter in voxels of the tomograms, or in Angstrom with an A (210A); of several classes of labels "
     "that of each (ribosome=21,proteasome=200A).  [default: the template's]",
 )  # fmt: skip

@@ -70,6 +70,7 @@ def pick_all(
     """
     folder = run.folder / RECORDS
     run.begin()
+    run.status.begin()
     done = {name: state for name, state in states.items() if isinstance(state, Done)}
     named = {image.name: image for image in images}
     work = {image.name: file_size(image.path) for image in images}

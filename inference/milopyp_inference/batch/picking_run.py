@@ -108,7 +108,6 @@ class PickingRun:
         for one in self.classes:
             make_folder(one.folder / RECORDS)
             keep_numbers(one.folder, one.numbers)
-        self.status.begin()
 
     def write(self, record: Picked | Failed) -> None:
         """Write the record of a tomogram, and count it; raises as `write_record`."""

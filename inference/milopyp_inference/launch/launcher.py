@@ -67,6 +67,7 @@ def pick_with(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry],
         Everything is to be picked anew, and others are at it; or they have given Dynamo's numbers to other tomograms.
     """
     run.begin()
+    run.status.begin()
     if overwrite:
         _forget(launcher, run, images)
     states = {image.name: run.state(image) for image in images}
