@@ -28,7 +28,7 @@ from tasks import PHANTOM, TASKS, Draw, Task, draws, phantom_data, reference_dat
 from milopyp_inference.batch.reader import read_run
 from milopyp_inference.engine.model import read_recipe
 from milopyp_shared import matching
-from milopyp_shared.lists import read_coordinate_list, write_coordinate_list
+from milopyp_shared.coordinate_lists import read_coordinate_list, write_coordinate_list
 from milopyp_shared.matching import evaluate
 from milopyp_shared.peaks import nms
 from milopyp_shared.picks import Picks

@@ -24,7 +24,7 @@ from machine import describe_machine
 from tasks import TASKS, Draw, Task, draws, reference_data
 
 from milopyp_inference.batch.reader import chosen_picks, read_records
-from milopyp_shared.lists import read_coordinate_list, write_classes
+from milopyp_shared.coordinate_lists import read_coordinate_list, write_classes
 from milopyp_shared.matching import evaluate
 
 TOGETHER = "together"

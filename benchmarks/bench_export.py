@@ -32,7 +32,8 @@ from milopyp_export.precision import Precision, quantise
 from milopyp_inference.engine.model import open_model
 from milopyp_inference.engine.runtime import import_onnxruntime
 from milopyp_inference.pipeline import prepare, run_network
-from milopyp_shared.lists import read_coordinate_list, read_image_list
+from milopyp_shared.coordinate_lists import read_coordinate_list
+from milopyp_shared.lists import read_image_list
 from milopyp_shared.matching import evaluate
 from milopyp_shared.peaks import nms
 from milopyp_shared.tomogram import open_tomogram

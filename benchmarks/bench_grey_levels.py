@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from tasks import PHANTOM, TASKS, Draw, Task, phantom_data, reference_data
 
 from milopyp_inference.batch.reader import read_run
-from milopyp_shared.lists import read_coordinate_list, read_image_list, write_coordinate_list
+from milopyp_shared.coordinate_lists import read_coordinate_list, write_coordinate_list
+from milopyp_shared.lists import read_image_list
 from milopyp_shared.matching import evaluate
 from milopyp_shared.mrc import write_mrc
 from milopyp_shared.peaks import nms

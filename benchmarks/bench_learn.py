@@ -26,8 +26,9 @@ from milopyp_inference.engine.features import open_features
 from milopyp_inference.engine.machine import Machine
 from milopyp_learning.heads import HARDEST, SEED, TOLERANCE
 from milopyp_learning.kept_features import keep_features
+from milopyp_shared.coordinate_lists import read_coordinate_list
 from milopyp_shared.head import fit_head
-from milopyp_shared.lists import ImageEntry, read_coordinate_list
+from milopyp_shared.lists import ImageEntry
 from milopyp_shared.mrc import write_mrc
 from milopyp_shared.peaks import find_candidates, nms
 from milopyp_shared.system import peak_memory_mib

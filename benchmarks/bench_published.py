@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from tasks import reference_data
 
 from milopyp_inference.decode.published import above_threshold, decode
-from milopyp_shared.lists import read_coordinate_list
+from milopyp_shared.coordinate_lists import read_coordinate_list
 from milopyp_shared.matching import evaluate
 from milopyp_shared.peaks import nms
 from milopyp_shared.picks import Picks

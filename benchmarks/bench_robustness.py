@@ -21,13 +21,8 @@ from numpy.typing import NDArray
 from scipy import fft
 from tasks import TASKS, Task, reference_data
 
-from milopyp_shared.lists import (
-    ImageEntry,
-    read_coordinate_list,
-    read_image_list,
-    write_coordinate_list,
-    write_image_list,
-)
+from milopyp_shared.coordinate_lists import read_coordinate_list, write_coordinate_list
+from milopyp_shared.lists import ImageEntry, read_image_list, write_image_list
 from milopyp_shared.mrc import write_mrc
 from milopyp_shared.tomogram import open_tomogram
 

@@ -26,13 +26,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from tasks import PHANTOM, TASKS, Draw, Task, draws, phantom_data, reference_data
 
+from milopyp_shared.coordinate_lists import write_coordinate_list
 from milopyp_shared.labels import density_contrast
-from milopyp_shared.lists import (
-    ImageEntry,
-    read_image_list,
-    write_coordinate_list,
-    write_image_list,
-)
+from milopyp_shared.lists import ImageEntry, read_image_list, write_image_list
 from milopyp_shared.mrc import write_mrc
 from milopyp_shared.tomogram import open_tomogram
 

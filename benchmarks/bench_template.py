@@ -32,7 +32,8 @@ from milopyp_learning.heads import Known
 from milopyp_learning.kept_features import keep_features
 from milopyp_learning.template import learn_from_map
 from milopyp_shared.console import Console
-from milopyp_shared.lists import read_coordinate_list, read_image_list
+from milopyp_shared.coordinate_lists import read_coordinate_list
+from milopyp_shared.lists import read_image_list
 from milopyp_shared.matching import evaluate
 from milopyp_shared.mrc import write_mrc
 from milopyp_shared.picks import Picks

@@ -24,8 +24,9 @@ from milopyp_inference.engine.planning import parse_memory, plan_for_gpu
 from milopyp_inference.engine.providers.base import Engine
 from milopyp_inference.engine.providers.registry import PROVIDERS
 from milopyp_inference.pipeline import prepare, run_network
+from milopyp_shared.coordinate_lists import read_coordinate_list
 from milopyp_shared.errors import MilopypError
-from milopyp_shared.lists import ImageEntry, read_coordinate_list, read_image_list
+from milopyp_shared.lists import ImageEntry, read_image_list
 from milopyp_shared.peaks import above_threshold, nms
 from milopyp_shared.tiles import Piece, Read, Shape, Tiling, iter_heat_map
 from milopyp_shared.tomogram import open_tomogram

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from milopyp_shared.lists import ImageEntry, read_coordinate_list, write_coordinate_list, write_image_list
+from milopyp_shared.coordinate_lists import read_coordinate_list, write_coordinate_list
+from milopyp_shared.lists import ImageEntry, write_image_list
 from milopyp_simulation.phantom import PhantomSettings, draw_labels
 from milopyp_simulation.phantom_files import write_phantoms
 

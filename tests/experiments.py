@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from milopyp_shared.lists import ImageEntry, read_coordinate_list, write_coordinate_list, write_image_list
+from milopyp_shared.coordinate_lists import read_coordinate_list, write_coordinate_list
+from milopyp_shared.lists import ImageEntry, write_image_list
 from milopyp_shared.preprocessing import grey_levels
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.tomogram import open_tomogram

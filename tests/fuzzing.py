@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from copick_toys import write_project
+from milopyp_shared.coordinate_lists import read_coordinate_list, write_coordinate_list
 from milopyp_shared.copick_project import read_project
 from milopyp_shared.errors import MilopypError
 from milopyp_shared.formats.candidates import read_candidates, write_candidates
@@ -18,13 +19,7 @@ from milopyp_shared.formats.dynamo import read_doc
 from milopyp_shared.formats.mod import model_points, read_mod, to_voxel_index
 from milopyp_shared.formats.registry import FORMATS
 from milopyp_shared.formats.star import VOXELS, read_all_particles
-from milopyp_shared.lists import (
-    ImageEntry,
-    read_coordinate_list,
-    read_image_list,
-    write_coordinate_list,
-    write_image_list,
-)
+from milopyp_shared.lists import ImageEntry, read_image_list, write_image_list
 from milopyp_shared.picks import Picks
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.tomogram import open_tomogram

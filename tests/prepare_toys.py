@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 
-from milopyp_shared.lists import read_coordinate_list
+from milopyp_shared.coordinate_lists import read_coordinate_list
 from running import Outcome, run_line
 
 SHAPE = (16, 24, 40)  # z, y, x

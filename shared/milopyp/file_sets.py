@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from milopyp_shared.atomic import write_text
+from milopyp_shared.coordinate_lists import SCORE, write_coordinate_list
 from milopyp_shared.errors import InputError
 from milopyp_shared.formats import conventions, star
 from milopyp_shared.formats.candidates import measured_cells
@@ -21,7 +22,7 @@ from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.copick import Whose, can_name
 from milopyp_shared.formats.dynamo import write_doc
 from milopyp_shared.formats.registry import check_names
-from milopyp_shared.lists import SCORE, check_image_name, write_coordinate_list
+from milopyp_shared.lists import check_image_name
 from milopyp_shared.names import listed
 from milopyp_shared.picks import Picks
 from milopyp_shared.textfile import fixed

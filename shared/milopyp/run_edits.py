@@ -15,9 +15,9 @@ from milopyp_inference.batch.outputs import OutputFiles
 from milopyp_inference.batch.reader import candidates_of
 from milopyp_inference.batch.records import Applied, Picked
 from milopyp_inference.decode.edits import candidates_at, edits_for
+from milopyp_shared.coordinate_lists import read_pick_list
 from milopyp_shared.errors import InputError
 from milopyp_shared.formats.candidates import read_candidates
-from milopyp_shared.lists import read_pick_list
 from milopyp_shared.names import listed
 from milopyp_shared.picks import NO_SCORE, Picks
 from milopyp_shared.textfile import read_lines

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milopyp_shared import atomic, axes
+from milopyp_shared.coordinate_lists import write_coordinate_list
 from milopyp_shared.errors import UsageError
-from milopyp_shared.lists import ImageEntry, write_coordinate_list, write_image_list
+from milopyp_shared.lists import ImageEntry, write_image_list
 from milopyp_shared.mrc import HEADER_BYTES, write_mrc
 from milopyp_shared.overwrite import refuse_existing, refuse_irreplaceable
 

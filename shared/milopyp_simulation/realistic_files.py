@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milopyp_shared import atomic
-from milopyp_shared.lists import write_coordinate_list
+from milopyp_shared.coordinate_lists import write_coordinate_list
 
 from .phantom import GREY_SD
 from .phantom_files import PhantomFiles, free_paths, write_lists, write_tomograms

@@ -14,8 +14,9 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
 from browser.report_page import ORDERS, SIZE, WEAK, Page
+from milopyp_shared.coordinate_lists import write_coordinate_list
 from milopyp_shared.formats.candidates import read_candidates, write_candidates
-from milopyp_shared.lists import ImageEntry, write_coordinate_list, write_image_list
+from milopyp_shared.lists import ImageEntry, write_image_list
 from milopyp_shared.picks import Picks
 from running import run_line
 from toys import TOY, clean_phantom, write_tomogram

@@ -18,7 +18,7 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from labelling.asking import Page as Server
 from labelling.asking import labelling
-from milopyp_shared.lists import read_coordinate_list, write_coordinate_list
+from milopyp_shared.coordinate_lists import read_coordinate_list, write_coordinate_list
 from milopyp_shared.matching import match_greedy
 from milopyp_simulation.phantom import PhantomSettings
 from milopyp_simulation.phantom_files import write_phantoms

@@ -12,8 +12,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from browser.report_page import HOSTILE, ORDERS, SIZE, Page, above, count
+from milopyp_shared.coordinate_lists import read_coordinate_list
 from milopyp_shared.formats.candidates import read_candidates
-from milopyp_shared.lists import read_coordinate_list
 from running import run_line, wait_for
 
 

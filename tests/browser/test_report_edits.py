@@ -11,7 +11,7 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from browser.report_page import ORDERS, SIZE, Page, above, count, tomograms_of
-from milopyp_shared.lists import read_coordinate_list
+from milopyp_shared.coordinate_lists import read_coordinate_list
 from running import run_line, wait_for
 
 

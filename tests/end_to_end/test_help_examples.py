@@ -20,10 +20,10 @@ import uvicorn
 
 from copick_toys import write_picks, write_project
 from experiments import lists
+from milopyp_shared.coordinate_lists import read_coordinate_list, write_classes, write_coordinate_list
 from milopyp_shared.formats.candidates import read_candidates
 from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.registry import FORMATS
-from milopyp_shared.lists import read_coordinate_list, write_classes, write_coordinate_list
 from milopyp_shared.picks import Picks
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_simulation import among_others

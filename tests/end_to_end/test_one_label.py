@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from milopyp_shared.lists import read_coordinate_list, write_coordinate_list
+from milopyp_shared.coordinate_lists import read_coordinate_list, write_coordinate_list
 from running import Outcome, run_line
 
 DIAMETER = 18

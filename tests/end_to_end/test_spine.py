@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
+from milopyp_shared.coordinate_lists import read_coordinate_list
 from milopyp_shared.formats.mod import write_mod
-from milopyp_shared.lists import read_coordinate_list
 from milopyp_shared.recipe import Recipe
 from milopyp_training import run as training_run
 from milopyp_training.loop import trainer

@@ -9,7 +9,8 @@ import pytest
 
 from milopyp_inference.batch.reader import read_run
 from milopyp_inference.cli import infer_command
-from milopyp_shared.lists import ImageEntry, read_coordinate_list, write_coordinate_list, write_image_list
+from milopyp_shared.coordinate_lists import read_coordinate_list, write_coordinate_list
+from milopyp_shared.lists import ImageEntry, write_image_list
 from milopyp_shared.matching import evaluate_many
 from milopyp_shared.peaks import above_threshold, nms
 from milopyp_simulation.phantom import PhantomSettings

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from milopyp_shared.commandline import INTERRUPTED
+from milopyp_shared.coordinate_lists import read_classes, read_coordinate_list
 from milopyp_shared.formats.mod import write_mod
-from milopyp_shared.lists import read_classes, read_coordinate_list
 from milopyp_shared.recipe import Recipe
 from milopyp_training import run
 from running import Outcome, run_line

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import starfile
 
+from milopyp_shared.coordinate_lists import write_coordinate_list
 from milopyp_shared.formats.candidates import read_candidates
-from milopyp_shared.lists import write_coordinate_list
 from milopyp_shared.picks import Picks
 from running import run_line
 from toys import TOY, noise, write_tomogram

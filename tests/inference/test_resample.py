@@ -9,7 +9,7 @@ import mrcfile
 import numpy as np
 import pytest
 
-from milopyp_shared.lists import read_coordinate_list
+from milopyp_shared.coordinate_lists import read_coordinate_list
 from milopyp_shared.matching import evaluate
 from milopyp_shared.picks import Picks
 from milopyp_simulation.phantom import PhantomSettings

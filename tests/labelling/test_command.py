@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from labelling.asking import Page, labelling
-from milopyp_shared.lists import read_coordinate_list, read_image_list
+from milopyp_shared.coordinate_lists import read_coordinate_list
+from milopyp_shared.lists import read_image_list
 from running import run_line, wait_for
 from toys import TOY, VOXEL_SIZE, ball_centres, balls, write_tomogram
 

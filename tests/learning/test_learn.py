@@ -20,8 +20,9 @@ from milopyp_export.convert import build, picking_graph
 from milopyp_inference.engine.machine import Machine
 from milopyp_inference.engine.model import open_model
 from milopyp_inference.engine.onnx_head import HEAD_BIAS, HEAD_WEIGHT
+from milopyp_shared.coordinate_lists import read_coordinate_list, write_coordinate_list
 from milopyp_shared.head import Head
-from milopyp_shared.lists import ImageEntry, read_coordinate_list, write_coordinate_list
+from milopyp_shared.lists import ImageEntry
 from milopyp_shared.mrc import write_mrc
 from milopyp_shared.pretrained_weights import read_pretrained
 from milopyp_shared.recipe import Recipe

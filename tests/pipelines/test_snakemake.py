@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import starfile
 
-from milopyp_shared.lists import read_coordinate_list
+from milopyp_shared.coordinate_lists import read_coordinate_list
 from running import run_line
 
 EXAMPLE = Path(__file__).parents[2] / "examples/snakemake"

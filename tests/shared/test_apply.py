@@ -12,8 +12,8 @@ import pytest
 import starfile
 
 from milopyp.run_edits import threshold_said
+from milopyp_shared.coordinate_lists import read_coordinate_list
 from milopyp_shared.formats.candidates import read_candidates, write_candidates
-from milopyp_shared.lists import read_coordinate_list
 from milopyp_shared.picks import Picks
 from running import Outcome, outputs, run_line, tree
 from threshold_toys import INFER, change, cut, infer, record, write_run, write_tomograms

@@ -18,8 +18,8 @@ from milopyp.commands.collect import PROGRAM_WORDS
 from milopyp.file_sets import PROGRAMS
 from milopyp_inference.batch.leases import Leases
 from milopyp_inference.batch.reader import read_records
+from milopyp_shared.coordinate_lists import read_pick_list
 from milopyp_shared.formats.candidates import read_candidates
-from milopyp_shared.lists import read_pick_list
 from milopyp_shared.picks import Picks
 from running import Outcome, run_line, tree
 from threshold_toys import change, cut, write_run, write_tomograms

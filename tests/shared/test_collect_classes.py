@@ -13,8 +13,8 @@ import pandas
 import pytest
 import starfile
 
+from milopyp_shared.coordinate_lists import read_classes
 from milopyp_shared.errors import InputError
-from milopyp_shared.lists import read_classes
 from running import run_line, tree
 from toys import TOY_OF_TWO, clean_phantom, write_tomogram
 

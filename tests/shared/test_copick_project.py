@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from copick_toys import write_picks, write_project
+from milopyp_shared.coordinate_lists import read_coordinate_list
 from milopyp_shared.formats.candidates import read_candidates
-from milopyp_shared.lists import read_coordinate_list, read_image_list
+from milopyp_shared.lists import read_image_list
 from milopyp_shared.project_labels import merge
 from running import Outcome, run_line, tree
 from toys import TOY, clean_phantom

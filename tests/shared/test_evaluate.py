@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from bad_input.builders import record_of, run_summary
-from milopyp_shared.lists import write_coordinate_list
+from milopyp_shared.coordinate_lists import write_coordinate_list
 from running import Outcome, run_line
 from toys import TOY, clean_phantom, write_tomogram
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from bad_input.builders import record_of
 from milopyp import write_picks
-from milopyp_shared.lists import write_coordinate_list
+from milopyp_shared.coordinate_lists import write_coordinate_list
 from running import Outcome, run_line
 from toys import write_tomogram
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from milopyp_shared import lists
+from milopyp_shared import coordinate_lists, lists
 from milopyp_shared.errors import InputError
 from milopyp_shared.lists import ImageEntry
 
@@ -34,9 +34,9 @@ def test_reference_lists(reference: Path) -> None:
     assert [(image.name, image.path.resolve()) for image in images] == [
         (name, (reference / "data" / "dev" / f"{name}.rec").resolve()) for name in ("dev01", "dev02")
     ]
-    labels = lists.read_coordinate_list(folder / "coords_train_all.tsv")
+    labels = coordinate_lists.read_coordinate_list(folder / "coords_train_all.tsv")
     assert {name: len(xyz) for name, xyz in labels.items()} == {"dev01": 43, "dev02": 46}
-    test = lists.read_coordinate_list(folder / "coords_test.tsv")["dev04"]
+    test = coordinate_lists.read_coordinate_list(folder / "coords_test.tsv")["dev04"]
     assert test.dtype == np.float64
     assert test[:2].tolist() == [[146, 163, 26], [147, 253, 64]]
 
@@ -99,7 +99,7 @@ def test_other_files_that_could_be_meant_are_named(folder: Path) -> None:
     ],
 )
 def test_coordinate_list_layouts(tmp_path: Path, content: str) -> None:
-    labels = lists.read_coordinate_list(write(tmp_path / "coords.txt", content))
+    labels = coordinate_lists.read_coordinate_list(write(tmp_path / "coords.txt", content))
     assert list(labels) == ["A", "B"]
     assert labels["A"].tolist() == [[1, 2, 3], [4, 5, 6]]
     assert labels["B"].tolist() == [[1.5, -2, 100]]
@@ -114,7 +114,7 @@ def test_coordinate_list_layouts(tmp_path: Path, content: str) -> None:
     ],
 )
 def test_a_list_may_say_that_a_tomogram_holds_no_particle(tmp_path: Path, content: str) -> None:
-    labels = lists.read_coordinate_list(write(tmp_path / "coords.txt", content))
+    labels = coordinate_lists.read_coordinate_list(write(tmp_path / "coords.txt", content))
     assert {name: xyz.tolist() for name, xyz in labels.items()} == {"A": [], "B": [[1, 2, 3]], "none": []}
     assert list(labels) == ["A", "B", "none"] and {xyz.shape[1] for xyz in labels.values()} == {3}
 
@@ -174,7 +174,7 @@ def test_bad_image_lists(folder: Path, content: str | bytes, message: str) -> No
 def test_bad_coordinate_rows(tmp_path: Path, row: str, message: str) -> None:
     path = write(tmp_path / "coords.txt", f"# labels\nimage_name x_coord y_coord z_coord\n{row}\n")
     with pytest.raises(InputError, match=message):
-        lists.read_coordinate_list(path)
+        coordinate_lists.read_coordinate_list(path)
 
 
 def test_find_list_looks_in_data_as_the_manual_does(folder: Path) -> None:
@@ -203,12 +203,12 @@ labels = st.dictionaries(names, st.lists(st.tuples(numbers, numbers, numbers), m
 def test_coordinates_read_back_or_are_refused(tmp_path: Path, coordinates: dict[str, list[tuple[float, ...]]]) -> None:
     path = tmp_path / "coords.txt"
     try:
-        lists.write_coordinate_list(path, coordinates)
+        coordinate_lists.write_coordinate_list(path, coordinates)
     except InputError as error:
         assert "image name" in str(error)
         return
     if coordinates:
-        back = lists.read_coordinate_list(path)
+        back = coordinate_lists.read_coordinate_list(path)
         assert list(back) == list(coordinates)
         for name, xyz in coordinates.items():
             table = np.array(xyz).reshape(-1, 3)
@@ -228,7 +228,9 @@ def test_written_lists(folder: Path) -> None:
         f"image_name\trec_path\nA\ta.rec\nB b\tmy tomograms/b 2.rec\nC\t{absolute}\n"
     )
     assert lists.read_image_list(folder / "images.txt") == [*entries, ImageEntry("C", absolute)]
-    lists.write_coordinate_list(folder / "coords.txt", {"A": np.array([[1, 2.5, -0.001]]), "B": np.empty((0, 3))})
+    coordinate_lists.write_coordinate_list(
+        folder / "coords.txt", {"A": np.array([[1, 2.5, -0.001]]), "B": np.empty((0, 3))}
+    )
     assert (folder / "coords.txt").read_text() == (
         "image_name\tx_coord\ty_coord\tz_coord\nA\t1\t2.50\t0.00\nB\tnone\tnone\tnone\n"
     )
@@ -237,7 +239,7 @@ def test_written_lists(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["", " A", "A\tB", "A\nB", "#A", "a/b", "..", "x..y"])
 def test_names_that_would_not_read_back_are_not_written(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="image name"):
-        lists.write_coordinate_list(tmp_path / "coords.txt", {name: np.zeros((1, 3))})
+        coordinate_lists.write_coordinate_list(tmp_path / "coords.txt", {name: np.zeros((1, 3))})
     with pytest.raises(InputError, match="image name"):
         lists.write_image_list(tmp_path / "images.txt", [ImageEntry(name, tmp_path)])
     assert not list(tmp_path.iterdir())
@@ -245,7 +247,7 @@ def test_names_that_would_not_read_back_are_not_written(tmp_path: Path, name: st
 
 def test_values_that_would_not_read_back_are_not_written(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="finite"):
-        lists.write_coordinate_list(tmp_path / "coords.txt", {"A": [[1, 2, np.inf]]})
+        coordinate_lists.write_coordinate_list(tmp_path / "coords.txt", {"A": [[1, 2, np.inf]]})
     with pytest.raises(InputError, match="path"):
         lists.write_image_list(tmp_path / "images.txt", [ImageEntry("A", tmp_path / "tab\t.rec")])
     assert not list(tmp_path.iterdir())

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from milopyp import write_picks
+from milopyp_shared.coordinate_lists import read_coordinate_list
 from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.formats.mod import write_mod
-from milopyp_shared.lists import read_coordinate_list
 from milopyp_shared.overwrite import refuse_existing, refuse_irreplaceable
 from running import run_line, tree
 from toys import TOY, clean_phantom, noise, write_tomogram

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from milopyp_shared.lists import read_coordinate_list
+from milopyp_shared.coordinate_lists import read_coordinate_list
 from running import run_line
 from toys import TOY, clean_phantom, write_tomogram
 from zarr_toys import write_store

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from milopyp_shared import axes
+from milopyp_shared.coordinate_lists import read_coordinate_list
 from milopyp_shared.formats.mod import write_mod
-from milopyp_shared.lists import read_coordinate_list, read_image_list
+from milopyp_shared.lists import read_image_list
 from prepare_toys import HALF, POINTS, SHAPE, columns, labels, prepare, save_text, table
 from running import run_line, tree
 from toys import clean_phantom, noise, placed, write_tomogram

@@ -15,9 +15,9 @@ import pytest
 import milopyp
 from bad_input.builders import record_of
 from milopyp import Evaluation, MilopypError, Picks, evaluate, open_tomogram, read_picks, write_picks
+from milopyp_shared.coordinate_lists import write_coordinate_list
 from milopyp_shared.errors import ContradictionError, InputError, UsageError
 from milopyp_shared.formats.registry import FORMATS
-from milopyp_shared.lists import write_coordinate_list
 from running import run_line, tree
 from toys import TOY, clean_phantom, noise, write_tomogram
 

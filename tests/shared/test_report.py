@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 
 from milopyp.commands.report.slices import grey_slices, heat_slices, thickness_of
+from milopyp_shared.coordinate_lists import write_coordinate_list
 from milopyp_shared.formats.candidates import read_candidates, write_candidates
-from milopyp_shared.lists import write_coordinate_list
 from milopyp_shared.picks import Picks
 from milopyp_shared.tomogram import open_tomogram
 from running import Outcome, run_line

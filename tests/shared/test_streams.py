@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from milopyp_shared.lists import write_coordinate_list
+from milopyp_shared.coordinate_lists import write_coordinate_list
 from running import outputs
 from toys import TOY, clean_phantom, write_tomogram
 

@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from milopyp.commands.phantom import phantom as command
-from milopyp_shared.lists import read_coordinate_list, read_image_list
+from milopyp_shared.coordinate_lists import read_coordinate_list
+from milopyp_shared.lists import read_image_list
 from milopyp_shared.mrc import write_mrc
 from milopyp_simulation.maps import read_map
 from specimens import lopsided

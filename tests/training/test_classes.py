@@ -11,15 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from milopyp_shared.coordinate_lists import read_classes, read_coordinate_list, write_classes
 from milopyp_shared.errors import InputError, UsageError
-from milopyp_shared.lists import (
-    ImageEntry,
-    read_classes,
-    read_coordinate_list,
-    read_image_list,
-    write_classes,
-    write_image_list,
-)
+from milopyp_shared.lists import ImageEntry, read_image_list, write_image_list
 from milopyp_shared.particles import Particle, particles_of
 from milopyp_shared.preprocessing import Preprocessing
 from milopyp_shared.scale import scale_for_all

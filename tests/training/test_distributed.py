@@ -14,13 +14,8 @@ import pytest
 import torch
 
 from milopyp_shared import cpu
-from milopyp_shared.lists import (
-    ImageEntry,
-    read_coordinate_list,
-    read_image_list,
-    write_coordinate_list,
-    write_image_list,
-)
+from milopyp_shared.coordinate_lists import read_coordinate_list, write_coordinate_list
+from milopyp_shared.lists import ImageEntry, read_image_list, write_image_list
 from milopyp_shared.preprocessing import Preprocessing, grey_levels
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_simulation.phantom import PhantomSettings

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from milopyp_shared.lists import read_coordinate_list
+from milopyp_shared.coordinate_lists import read_coordinate_list
 from milopyp_shared.picks import Picks
 from milopyp_shared.preprocessing import Preprocessing, grey_levels
 from milopyp_shared.tomogram import open_tomogram

@@ -21,7 +21,7 @@ from experiments import (
     trained,
 )
 from milopyp_inference.engine.model import read_recipe
-from milopyp_shared.lists import read_coordinate_list
+from milopyp_shared.coordinate_lists import read_coordinate_list
 from milopyp_shared.preprocessing import published
 from milopyp_training.data.targets import published_grid_centres, published_targets
 

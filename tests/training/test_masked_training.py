@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from experiments import HERE, PUBLISHED_LISTS, SMALL, Experiment
-from milopyp_shared.lists import read_coordinate_list, read_image_list
+from milopyp_shared.coordinate_lists import read_coordinate_list
+from milopyp_shared.lists import read_image_list
 from milopyp_shared.masks import Mask
 from milopyp_shared.tomogram import open_tomogram
 from milopyp_training.data.dataset import LabelledVolume

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from milopyp_shared.coordinate_lists import write_coordinate_list
 from milopyp_shared.errors import UsageError
-from milopyp_shared.lists import ImageEntry, write_coordinate_list, write_image_list
+from milopyp_shared.lists import ImageEntry, write_image_list
 from milopyp_training import export_onnx
 from milopyp_training.methods.presets import DefaultPreset
 from milopyp_training.run_folder import RunFolder, held

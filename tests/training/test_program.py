@@ -28,7 +28,8 @@ from experiments import (
 )
 from formula_weights import fill_by_formula
 from milopyp_shared import axes
-from milopyp_shared.lists import read_coordinate_list, read_image_list
+from milopyp_shared.coordinate_lists import read_coordinate_list
+from milopyp_shared.lists import read_image_list
 from milopyp_shared.peaks import find_candidates, nms
 from milopyp_shared.preprocessing import published
 from milopyp_training.data.loading import load_volumes

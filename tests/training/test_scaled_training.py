@@ -13,7 +13,8 @@ import torch
 
 from milopyp_inference import heat_map, pick
 from milopyp_inference.engine.model import read_recipe
-from milopyp_shared.lists import ImageEntry, read_coordinate_list, write_coordinate_list, write_image_list
+from milopyp_shared.coordinate_lists import read_coordinate_list, write_coordinate_list
+from milopyp_shared.lists import ImageEntry, write_image_list
 from milopyp_shared.matching import evaluate
 from milopyp_shared.peaks import find_candidates
 from milopyp_shared.picks import Picks

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from milopyp_shared.lists import ImageEntry, write_coordinate_list, write_image_list
+from milopyp_shared.coordinate_lists import write_coordinate_list
+from milopyp_shared.lists import ImageEntry, write_image_list
 from milopyp_shared.mrc import write_mrc
 from milopyp_shared.picks import Picks
 from milopyp_shared.recipe import Threshold

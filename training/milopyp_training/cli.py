@@ -96,7 +96,8 @@ def _diameters(values: dict[str, Any]) -> dict[str, float]:
 
         return {"": template_diameter(Template.of(values), values["train_img_txt"], values["order"], size)}
     if any(length.angstrom for length in bbox.values()) and size is None:
-        from milopyp_shared.lists import read_classes, read_image_list
+        from milopyp_shared.coordinate_lists import read_classes
+        from milopyp_shared.lists import read_image_list
 
         from .data.loading import first_voxel_size
 

@@ -13,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from milopyp_shared.console import Console
+from milopyp_shared.coordinate_lists import Classes, read_classes, read_coordinate_list
 from milopyp_shared.errors import UsageError
 from milopyp_shared.levels import read_images
-from milopyp_shared.lists import Classes, ImageEntry, read_classes, read_coordinate_list
+from milopyp_shared.lists import ImageEntry
 from milopyp_shared.particles import Particle, particles_of, refuse_unknown
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.scale import say_scale, scale_for_all

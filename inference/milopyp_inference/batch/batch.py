@@ -255,9 +255,7 @@ def _conclude(
         failed = found
     except (MilopypError, MemoryError) as error:
         failed = _failed(run, image, error)
-    for one in run.others:
-        one.write(one.failed(image, failed.error))
-    run.write(failed)
+    run.fail(image, failed.error)
     return status_line(failed)
 
 

@@ -94,7 +94,8 @@ def _phantoms(seed: int) -> PhantomFiles:
     """Three tomograms; the clicks in two of them, the truth of the third."""
     import numpy as np
 
-    from milopyp_shared.lists import ImageEntry, read_coordinate_list, write_coordinate_list, write_image_list
+    from milopyp_shared.coordinate_lists import read_coordinate_list, write_coordinate_list
+    from milopyp_shared.lists import ImageEntry, write_image_list
     from milopyp_simulation.phantom import draw_labels
     from milopyp_simulation.realistic import RealisticSettings
     from milopyp_simulation.realistic_files import write_realistic
@@ -129,7 +130,7 @@ def _overview(tomogram: Path) -> Path:
     """Draw the unseen tomogram, its heat map, and the picks above the suggested threshold beside the truth."""
     from milopyp_inference.batch.reader import read_run
     from milopyp_inference.batch.records import read_summary
-    from milopyp_shared.lists import read_coordinate_list
+    from milopyp_shared.coordinate_lists import read_coordinate_list
     from milopyp_shared.peaks import above_threshold, nms
     from milopyp_shared.tomogram import open_tomogram
 

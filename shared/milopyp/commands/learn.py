@@ -110,8 +110,8 @@ def _from_labels(output: Path, network: FeatureNetwork, console: Console, **give
     import numpy as np
 
     from milopyp_learning.run import Files, learn
+    from milopyp_shared.coordinate_lists import read_classes
     from milopyp_shared.levels import read_images
-    from milopyp_shared.lists import read_classes
     from milopyp_shared.particles import particles_of
     from milopyp_shared.scale import say_scale, scale_for_all
     from milopyp_training.data.dataset import TrainingSet
@@ -145,8 +145,8 @@ def _rejected(
     path: Path | None, classes: list[str], labelled: list[ImageEntry], order: str, console: Console
 ) -> list[dict[str, NDArray[np.float64]]]:
     """For each class, places by labelled tomogram that a person has rejected; without a class, for all of them."""
+    from milopyp_shared.coordinate_lists import read_classes
     from milopyp_shared.labels import check_labels
-    from milopyp_shared.lists import read_classes
     from milopyp_shared.names import listed
     from milopyp_shared.particles import refuse_unknown
     from milopyp_shared.tomogram import read_header

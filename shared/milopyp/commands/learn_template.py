@@ -9,9 +9,9 @@ from milopyp_inference.engine.features import FeatureNetwork
 from milopyp_learning.kept_features import keep_features
 from milopyp_learning.template import learn_from_map
 from milopyp_shared.console import Console
+from milopyp_shared.coordinate_lists import read_coordinate_list
 from milopyp_shared.lengths import Length
 from milopyp_shared.levels import read_images
-from milopyp_shared.lists import read_coordinate_list
 from milopyp_shared.preprocessing import Contrast
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.scale import say_scale, scale_for

@@ -297,7 +297,8 @@ def _list_labels(
     console: Console,
 ) -> None:
     """Read and check the labels of each class, draw them, and write the lists of tomograms and of coordinates."""
-    from milopyp_shared.lists import write_classes, write_image_list
+    from milopyp_shared.coordinate_lists import write_classes
+    from milopyp_shared.lists import write_image_list
     from milopyp_shared.tomogram import open_tomogram
 
     of_project = any(how.project is not None for how in hows.values())

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milopyp_shared.atomic import write_error
+from milopyp_shared.coordinate_lists import write_coordinate_list
 from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.registry import FORMATS
-from milopyp_shared.lists import ImageEntry, write_coordinate_list, write_image_list
+from milopyp_shared.lists import ImageEntry, write_image_list
 from milopyp_shared.picks import as_picks
 from milopyp_shared.tomogram import Frame
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from .. import axes, orientations
 from ..colours import colour_of
-from ..lists import SCORE, read_pick_list, read_scored_list, write_coordinate_list
+from ..coordinate_lists import SCORE, read_pick_list, read_scored_list, write_coordinate_list
 from ..names import bare, only
 from ..picks import NO_SCORE, Picks
 from ..textfile import fixed

@@ -124,7 +124,7 @@ def load_volumes(
     say: Callable[[str], None] = lambda text: None,
     warn: Callable[[str], None] = lambda text: None,
 ) -> list[LabelledVolume]:
-    """`load_classes` of one class; `coordinates` as `milopyp_shared.lists.read_coordinate_list` reads them."""
+    """`load_classes` of one class; `coordinates` are as `coordinate_lists.read_coordinate_list` reads them."""
     return load_classes(
         images, [coordinates], parameters, particles=[Particle("", diameter)], order=order, contrast=contrast,
         masks=masks, voxel_size=voxel_size, scale=scale, where=where, say=say, warn=warn,

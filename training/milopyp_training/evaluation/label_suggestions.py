@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milopyp_shared.atomic import make_folder, write_text
-from milopyp_shared.lists import write_coordinate_list
+from milopyp_shared.coordinate_lists import write_coordinate_list
 from milopyp_shared.plotting import PICK, circles, new_figure, save, show_grey, show_window
 from milopyp_shared.wording import counted
 

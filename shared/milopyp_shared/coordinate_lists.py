@@ -1,0 +1,215 @@
+"""Coordinate lists: where the particles in tomograms are, by the names of an image list.
+
+    image_name  x_coord  y_coord  z_coord
+    TS_01       146      163      26
+
+Coordinates are voxels in the inside frame (x, y, z; the centre of the first voxel is 0.0), whatever the axis order of
+the tomogram's file. A row ``TS_02 none none none`` says that TS_02 was looked at and holds no particle; a tomogram
+without a row is not labelled. Where there are several classes of particles, a column ``class`` names that of each row,
+and all this is said for each class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .atomic import write_text
+from .errors import InputError
+from .lists import check_image_name, find_list, read_rows
+from .names import listed
+from .particles import check_names
+from .picks import Picks, as_picks
+from .textfile import fixed, read_lines, to_number
+from .wording import counted
+
+COORDINATE_COLUMNS = ("image_name", "x_coord", "y_coord", "z_coord")
+SCORE, CLASS = "score", "class"
+TOMOGRAMS = "# tomograms:"
+NONE = "none"  # in any case, instead of each coordinate
+Classes: TypeAlias = dict[str, dict[str, NDArray[np.float64]]]
+"""Labels by class and image name: ``(n, 3)`` x, y, z, voxels, inside frame; n = 0: there is none."""
+
+
+def read_coordinate_list(
+    path: str | Path, say: Callable[[str], None] = lambda text: None
+) -> dict[str, NDArray[np.float64]]:
+    """Labels by image name, in the list's order, of a list of one class.
+
+    Parameters
+    ----------
+    say
+        As for `find_list`.
+
+    Returns
+    -------
+    For each name ``(n, 3)`` float64 x, y, z, voxels, inside frame; n = 0 where the list says that there is none.
+
+    Raises
+    ------
+    InputError
+        As `read_classes`; or there are several classes.
+    """
+    classes = read_classes(path, say)
+    if len(classes) > 1:
+        raise InputError(
+            f"has labels of {counted(len(classes), 'class', 'classes')}: {listed(list(classes))}",
+            where=path,
+            expected="those of one",
+            remedy="Take out the rows of the others.",
+        )
+    return next(iter(classes.values()))
+
+
+def read_classes(path: str | Path, say: Callable[[str], None] = lambda text: None) -> Classes:
+    """Labels by class and image name, in the list's order.
+
+    Parameters
+    ----------
+    say
+        As for `find_list`.
+
+    Returns
+    -------
+    For each class, called "" where there is no column ``class``, and name ``(n, 3)`` float64 x, y, z, voxels, inside
+    frame; n = 0 where the list says that there is none.
+
+    Raises
+    ------
+    InputError
+        Unreadable, without the header ``image_name x_coord y_coord z_coord``, or empty; a name that cannot be part of
+        a file name, a coordinate that is no finite number, ``none`` beside numbers (all with the line); classes that
+        differ in case only.
+    """
+    path = find_list(path, say)
+    rows: dict[str, list[tuple[str, list[str]]]] = {}
+    for where, cells in read_rows(path, COORDINATE_COLUMNS, CLASS):
+        name = cells.pop() if len(cells) > len(COORDINATE_COLUMNS) else ""
+        rows.setdefault(name, []).append((where, cells))
+    if list(rows) != [""]:
+        check_names(rows, path)
+    return {name: _points(own) for name, own in rows.items()}
+
+
+def read_scored_list(path: str | Path, say: Callable[[str], None] = lambda text: None) -> dict[str, Picks]:
+    """As `read_coordinate_list`, with the scores of a column ``score`` where there is one; best first.
+
+    Raises
+    ------
+    InputError
+        As `read_coordinate_list`, or a score that is no finite number.
+    """
+    return {name: as_picks(table) for name, table in _read_points(path, SCORE, say).items()}
+
+
+def read_pick_list(path: str | Path, say: Callable[[str], None] = lambda text: None) -> dict[str, Picks]:
+    """As `read_scored_list`, with the tomograms that its head names: one without a row has no picks.
+
+    The head is a comment, ``# tomograms:``, with tabs between the names. Labels leave it aside, because a tomogram in
+    which nothing was picked may hold particles.
+    """
+    path = find_list(path, say)
+    found = read_scored_list(path, say)
+    said = next((line for _, line in read_lines(path) if line.startswith(TOMOGRAMS)), TOMOGRAMS)
+    names = [name.strip() for name in said.removeprefix(TOMOGRAMS).split("\t") if name.strip()]
+    for name in names:
+        check_image_name(name, path)
+    return {name: found.get(name, as_picks([])) for name in (*names, *found)}
+
+
+def write_coordinate_list(
+    path: str | Path,
+    coordinates: Mapping[str, ArrayLike],
+    notes: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+) -> None:
+    """Write labels by image name: ``(n, 3)`` x, y, z, voxels, inside frame; two decimals where a value needs them.
+
+    Of a tomogram with n = 0 the list says that it holds no particle.
+
+    Parameters
+    ----------
+    notes
+        More columns, which `read_coordinate_list` leaves aside: by their name, and by image name, a word per label.
+
+    Raises
+    ------
+    InputError
+        A name that would not read back, coordinates that are not finite (n, 3), or the file cannot be written.
+    """
+    more = notes or {}
+    lines = ["\t".join((*COORDINATE_COLUMNS, *more))]
+    for name, xyz in coordinates.items():
+        for index, words in enumerate(_words(name, xyz, path)):
+            own = [NONE if words[0] == NONE else column[name][index] for column in more.values()]
+            lines.append("\t".join([name, *words, *own]))
+    write_text(path, "".join(line + "\n" for line in lines))
+
+
+def write_classes(path: str | Path, classes: Classes) -> None:
+    """Write labels by class and image name, as `read_classes` reads them; parameters and errors are its."""
+    if list(classes) == [""]:
+        write_coordinate_list(path, classes[""])
+        return
+    check_names(classes, path)
+    lines = ["\t".join((*COORDINATE_COLUMNS, CLASS))]
+    for kind, coordinates in classes.items():
+        for name, xyz in coordinates.items():
+            lines += ["\t".join((name, *words, kind)) for words in _words(name, xyz, path)]
+    write_text(path, "".join(line + "\n" for line in lines))
+
+
+def _words(name: str, xyz: ArrayLike, path: str | Path) -> list[list[str]]:
+    """The coordinates of an image, row by row; two decimals where a value needs them."""
+    check_image_name(name, path)
+    points = np.asarray(xyz, dtype=np.float64)
+    points = points.reshape(-1, 3) if points.size == 0 else points
+    if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
+        raise InputError(f"coordinates of {name} of shape {points.shape}", where=path, expected="finite (n, 3)")
+    if not len(points):
+        return [[NONE] * 3]
+    return [[fixed(value, 0 if value.is_integer() else 2) for value in point] for point in points.tolist()]
+
+
+def _read_points(path: str | Path, more: str, say: Callable[[str], None]) -> dict[str, NDArray[np.float64]]:
+    """Coordinates by image name, and the numbers of another column behind them where there is such a one."""
+    return _points(read_rows(find_list(path, say), COORDINATE_COLUMNS, more))
+
+
+def _points(cells: Iterable[tuple[str, list[str]]]) -> dict[str, NDArray[np.float64]]:
+    """Coordinates by image name, and further numbers, of rows with their places."""
+    points: dict[str, list[list[float]]] = {}
+    without: dict[str, str] = {}
+    for where, (name, *words) in cells:
+        if name not in points:
+            check_image_name(name, where)
+        rows = points.setdefault(name, [])
+        if _says_none(words[:3], where):
+            without[name] = where
+        else:
+            rows.append([to_number(word, where) for word in words])
+    for name, where in without.items():
+        if points[name]:
+            raise InputError(
+                f"{name} holds no particle by this row, and {len(points[name])} by others",
+                where=where,
+                expected=f"coordinates, or one row of {NONE}",
+                remedy="Take out what is wrong.",
+            )
+    return {
+        name: np.array(rows, dtype=np.float64).reshape(len(rows), -1 if rows else 3) for name, rows in points.items()
+    }
+
+
+def _says_none(words: list[str], where: str) -> bool:
+    """Whether the coordinates of a row say that there is no particle."""
+    said = [word.lower() == NONE for word in words]
+    if any(said) and not all(said):
+        raise InputError(
+            f"{' '.join(words)!r}", where=where, expected=f"three numbers, or {NONE} in place of each",
+            remedy=f"{NONE.capitalize()} says that the whole tomogram holds no particle.",
+        )  # fmt: skip
+    return all(said)
