@@ -13,6 +13,7 @@ from scipy.spatial.distance import pdist
 
 from milopyp.commands.phantom import phantom as command
 from milopyp_shared import axes, lists
+from milopyp_shared.coordinate_lists import read_coordinate_list
 from milopyp_shared.errors import UsageError
 from milopyp_simulation.phantom import PhantomSettings, draw_labels, make_phantom, missing_wedge, numbered
 from milopyp_simulation.phantom_files import write_phantoms
@@ -169,7 +170,7 @@ def test_written_files(order: str, tmp_path: Path) -> None:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
     images = lists.read_image_list(files.images)
-    labels = lists.read_coordinate_list(files.coordinates)
+    labels = read_coordinate_list(files.coordinates)
     assert [image.name for image in images] == list(labels) == ["phantom_1", "phantom_2"]
     assert files.images.read_text().splitlines()[1] == "phantom_1\tphantom_1.mrc"
     for number, image in enumerate(images, start=1):
@@ -217,7 +218,7 @@ def test_command(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     with mrcfile.open(tmp_path / "toy" / "phantom_1.mrc") as file:
         assert file.data.shape == (64, 32, 48)
-    assert len(lists.read_coordinate_list(tmp_path / "toy" / "coords.txt")["phantom_1"]) == 4
+    assert len(read_coordinate_list(tmp_path / "toy" / "coords.txt")["phantom_1"]) == 4
     assert "4 particles, 2 look-alikes" in result.output
     assert "coords.txt" in result.output
 
