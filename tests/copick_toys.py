@@ -37,10 +37,17 @@ def write_project(
 
 
 def write_picks(
-    run: str, user: str, xyz: Sequence[Sequence[float]], *, root: str = "overlay", session: str = "1", **entries: Any
+    run: str,
+    user: str,
+    xyz: Sequence[Sequence[float]],
+    *,
+    root: str = "overlay",
+    session: str = "1",
+    object_: str = "ribosome",
+    **entries: Any,
 ) -> Path:
     """The picks of somebody, Angstrom, as copick stores them."""
-    path = Path(root, "ExperimentRuns", run, "Picks", f"{user}_{session}_ribosome.json")
+    path = Path(root, "ExperimentRuns", run, "Picks", f"{user}_{session}_{object_}.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     points = [
         {"location": dict(zip("xyz", map(float, each), strict=True)), "transformation_": np.eye(4).tolist(),
@@ -48,7 +55,7 @@ def write_picks(
         for each in xyz
     ]  # fmt: skip
     content = {
-        "pickable_object_name": "ribosome", "user_id": user, "session_id": session, "run_name": run,
+        "pickable_object_name": object_, "user_id": user, "session_id": session, "run_name": run,
         "voxel_spacing": None, "unit": "angstrom", "points": points, "trust_orientation": True,
     }  # fmt: skip
     path.write_text(json.dumps(content | entries, indent=4))

@@ -150,11 +150,10 @@ PUBLISHED = "As the published program picks (with --published only)"
     help="Of its tomograms, as their folders say.  [default: the only one]",
 )  # fmt: skip
 @option(
-    "--object",
-    metavar="NAME",
-    group=PROJECT,
-    help="What is picked, as the project calls it.  [default: the only particle]",
-)
+    "--object", type=OfEach(click.STRING), metavar="NAME", group=PROJECT,
+    help="What is picked, as the project calls it; of several classes that of each (ribosome=ribosome80S).  [default: "
+    "the only particle, or those that are called as the classes]",
+)  # fmt: skip
 @option("--user", metavar="NAME", group=PROJECT, help="Whose picks they are.  [default: milopyp]")
 @option("--session", metavar="NAME", group=PROJECT, help="Of the user.  [default: 0, a tool's]")
 @option("--arch", metavar="NAME", group=CHECKED, help="Network.")

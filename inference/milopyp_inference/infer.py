@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,7 +52,7 @@ from .launch.local import EXIT_DISK_FULL, LocalWorkers
 from .launch.options import choose_launcher
 from .launch.shards import Shard, parse_shard, part_of
 from .launch.slurm import SlurmArray
-from .of_project import of_project, refuse_idle
+from .of_project import ProjectTomograms, of_project, refuse_idle
 from .options import InferOptions, check_against_recipe, output_folder, parse_machine
 from .pick_options import Decoding, check_classes, decoding, of_class, pick_options, threshold_note, typed_options
 
@@ -93,15 +94,18 @@ class Images:
         How they are called.
     before
         What the folder of the outputs says of itself, if it does.
-    target
+    of_project
         The copick project that they are of.
+    targets
+        Where the picks of each class go in that, once the model is known.
     """
 
     everything: list[ImageEntry]
     own: list[ImageEntry]
     naming: Naming
     before: RunSummary | None
-    target: IntoProject | None = None
+    of_project: ProjectTomograms | None = None
+    targets: Sequence[IntoProject] = ()
 
 
 def parse(options: InferOptions, console: Console) -> Request:
@@ -135,10 +139,11 @@ def find_tomograms(request: Request) -> Images:
     options, words = request.options, request.options.inputs
     words = words[1:] if words[:1] == ("semi",) else words
     refuse_idle(options, words)
-    if options.copick is None:
-        target, everything = None, gather(words, options.test_img_txt, request.console.warn, options.name_from)
+    project = None if options.copick is None else of_project(options, options.copick, request.console.say)
+    if project is None:
+        everything = gather(words, options.test_img_txt, request.console.warn, options.name_from)
     else:
-        target, everything = of_project(options, options.copick, request.console.say)
+        everything = project.volumes.images
     refuse_beside_tomograms(everything, request.folder)
     before = find_summary(request.folder)
     naming = _naming(request, everything, before)
@@ -147,7 +152,7 @@ def find_tomograms(request: Request) -> Images:
         check_image_name(name, options.tomograms or "milopyp-infer", remedy="Name it otherwise there.")
     everything = [replace(image, tomo_name=called[image.name]) for image in everything]
     own = everything if request.shard is None else part_of(everything, request.shard)
-    return Images(everything, own, naming, before, target)
+    return Images(everything, own, naming, before, project)
 
 
 def _naming(request: Request, images: list[ImageEntry], before: RunSummary | None) -> Naming:
@@ -188,6 +193,9 @@ def open_run(request: Request, images: Images) -> tuple[PickingRun, Images]:
     if options.fiber and options.with_score:
         console.say("points of fibres have no score: --with-score changes nothing")
     images = _at_levels(request, images, model.recipe.voxel_size)
+    if images.of_project is not None:
+        names = [one.particle for one in model.recipe.classes]
+        images = replace(images, targets=images.of_project.targets(options, names, console.say))
     counting = Counting(len(images.own))
     status = StatusFile(_status_path(request), counting.facts, console.warn)
     classes = [_run_of(kind, model, request, images) for kind in range(len(model.recipe.classes))]
@@ -247,8 +255,8 @@ def _check_whole_list(run: PickingRun, request: Request, images: Images) -> None
         check_names(one, images.everything)
         if not options.overwrite:
             refuse_foreign_picks(one, images.own)
-    if images.target is not None:
-        images.target.refuse_others([image.name for image in images.own], overwrite=options.overwrite)
+    for target in images.targets:
+        target.refuse_others([image.name for image in images.own], overwrite=options.overwrite)
     check_headers(run, images.everything)
     check_naming(run, images.everything, images.naming)
     if note := images.naming.note({image.name: image.label for image in images.everything}, run.options.formats):
@@ -265,7 +273,7 @@ def show_plan(request: Request, run: PickingRun, images: Images) -> int:
         if run.numbers:  # which its jobs must know
             run.begin()
         request.console.say(f"wrote {script}; submit it with sbatch")
-        if images.target is not None:
+        if images.targets:
             request.console.say("then give this command without --slurm: it writes the picks into the project")
     return 1 if fail else 0
 
@@ -303,8 +311,8 @@ def _pick_and_conclude(request: Request, run: PickingRun, images: Images) -> int
             raise
         return EXIT_DISK_FULL
     _write_table(request, images, summary)
-    left = {} if images.target is None else _hand_over(images.target, run, images, summary)
-    return max(_conclude(run, images, summary), bool(left))
+    left = _hand_over(run, images, summary)
+    return max(_conclude(run, images, summary), left)
 
 
 def _write_table(request: Request, images: Images, summary: RunSummary | None) -> None:
@@ -329,17 +337,26 @@ def _pick(request: Request, run: PickingRun, images: Images) -> RunSummary:
     return pick_all(run, images.own, states, overwrite=options.overwrite, opened=opened)
 
 
-def _hand_over(target: IntoProject, run: PickingRun, images: Images, summary: RunSummary) -> dict[str, str]:
-    """Write the picks into a copick project, and say so; what could not be written, and why."""
-    asked = {image.name for image in images.own}
-    here = [own for own in summary.tomograms if isinstance(own, Picked) and own.name in asked]
-    here = [own for own in here if run.is_of_this_call(own)]
-    problems = hand_over(target, run.folder, here, run.console.warn)
-    for name, why in problems.items():
-        run.console.fail(name, why)
-    if done := len(here) - len(problems):
-        run.console.say(f"the picks of {counted(done, 'run')} are in the project: {target.words}")
-    return problems
+def _hand_over(run: PickingRun, images: Images, summary: RunSummary) -> bool:
+    """Write the picks of each class into the copick project, if there is one, and say so; whether some could not be."""
+    asked, failed = {image.name for image in images.own}, False
+    for target, (one, said) in zip(images.targets, _of_each(run, summary), strict=False):
+        here = [own for own in said.tomograms if isinstance(own, Picked) and own.name in asked]
+        here = [own for own in here if one.is_of_this_call(own)]
+        problems = hand_over(target, one.folder, here, run.console.warn)
+        for name, why in problems.items():
+            run.console.fail(name, why)
+        if done := len(here) - len(problems):
+            run.console.say(f"the picks of {counted(done, 'run')} are in the project: {target.words}")
+        failed = failed or bool(problems)
+    return failed
+
+
+def _of_each(run: PickingRun, summary: RunSummary) -> Iterator[tuple[PickingRun, RunSummary]]:
+    """The runs of all classes, with what their folders say of themselves; `summary` is that of the first."""
+    yield run, summary
+    for one in run.others:
+        yield one, read_summary(one.folder)
 
 
 def _say_picks(run: PickingRun, images: Images, summary: RunSummary) -> None:
@@ -360,7 +377,7 @@ def _say_picks(run: PickingRun, images: Images, summary: RunSummary) -> None:
 def _conclude(run: PickingRun, images: Images, summary: RunSummary) -> int:
     """Say what came of it; returns the exit code, 1 when some tomograms failed."""
     own = {image.name for image in images.own}
-    for one, said in [(run, summary), *((one, read_summary(one.folder)) for one in run.others)]:
+    for one, said in _of_each(run, summary):
         run.counting.end(said, own, kind=one.kind)
         _say_picks(one, images, said)
     failed = {image.name: summary.failed[image.name] for image in images.own if image.name in summary.failed}

@@ -57,7 +57,7 @@ class InferOptions:
     copick: Path | None = None
     tomo_type: str | None = None
     voxel_spacing: float | None = None
-    object: str | None = None
+    object: Mapping[str, str] | None = None
     user: str | None = None
     session: str | None = None
     # picks

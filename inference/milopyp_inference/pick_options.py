@@ -239,7 +239,10 @@ def check_classes(options: InferOptions, decoding: Decoding, recipe: Recipe, whe
         There is something.
     """
     names = [one.particle for one in recipe.classes]
-    said = {"--out-thresh": decoding.thresholds, "--K": options.limit, "--margin": options.margin}
+    said = {
+        "--out-thresh": decoding.thresholds, "--K": options.limit, "--margin": options.margin,
+        "--object": options.object,
+    }  # fmt: skip
     for option, values in said.items():
         if unknown := [name for name in values or () if name and name not in names]:
             found = f"one of {', '.join(names)}" if names[0] else "a value without a class"
@@ -250,12 +253,6 @@ def check_classes(options: InferOptions, decoding: Decoding, recipe: Recipe, whe
         raise UsageError(
             "the published program picks one class", where="--published",
             expected=f"a model of one; {where.name} finds {', '.join(names)}",
-        )  # fmt: skip
-    if len(names) > 1 and options.copick is not None:
-        raise UsageError(
-            "takes the picks of one class", where="--copick",
-            expected=f"a model of one; {where.name} finds {', '.join(names)}",
-            remedy="Pick the tomograms' files, and hand all over with milopyp collect --to copick.",
         )  # fmt: skip
     if len(names) == 1 and not options.exclusive:
         raise UsageError(

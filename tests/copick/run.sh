@@ -15,8 +15,9 @@ pip --no-deps copick==1.31.0 2> "$work/missing" || { cat "$work/missing"; exit 1
 
 cd "$work"
 copick() { env -u PYTHONPATH "$work/venv/bin/python" "$root/tests/copick/with_copick.py" "$@"; }
-infer() { "$bin/milopyp-infer" --copick project.json --tomo-type wbp --voxel-spacing 10 --object ribosome --quiet "$@"; }
-toy=("--model" "$root/tests/data/toy.onnx" "--out-thresh" 0.1 "--threads" 1)
+infer() { "$bin/milopyp-infer" --copick project.json --tomo-type wbp --voxel-spacing 10 --threads 1 --quiet "$@"; }
+toy=("--model" "$root/tests/data/toy.onnx" "--out-thresh" 0.1 "--object" ribosome)
+of_two=("--model" "$root/tests/data/toy_of_two.onnx" "--out-thresh" 0.1 "--no-exclusive" "--session" two)
 
 "$bin/milopyp" phantom --out phantoms --count 2 --size 32,64,64 --particles 4 --distractors 0 --noise 0 --quiet
 copick build phantoms/phantom_1.mrc phantoms/phantom_2.mrc
@@ -40,4 +41,9 @@ copick compare picks
 copick labels labels_train_coords.txt phantoms/coords.txt
 "$bin/milopyp" collect picks --to copick --class-names ribosome -o collected --quiet
 copick collected picks
+infer "${of_two[@]}" --out two
+"$bin/milopyp" collect two --to copick -o of_two --quiet
+copick classes two
+"$bin/milopyp" prepare --copick project.json --object ribosome,proteasome --user milopyp --session two -o two --no-pictures --quiet
+copick labels_of_classes two_train_coords.txt
 echo "1 passed, 0 failed"

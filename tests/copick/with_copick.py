@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from copick.impl.filesystem import CopickRootFSSpec
 OBJECTS = [
     {"name": "ribosome", "is_particle": True, "label": 1, "radius": 90.0},
     {"name": "membrane", "is_particle": False, "label": 2},
+    {"name": "proteasome", "is_particle": True, "label": 3, "radius": 80.0},
 ]
 MADE = {"config_type": "filesystem", "name": "toy", "version": "1.0.0", "pickable_objects": OBJECTS}
 SIZE = 10.0  # of a voxel, Angstrom
@@ -59,12 +61,12 @@ def fill(group: zarr.Group, volume: np.ndarray) -> None:
     group.attrs["multiscales"] = [{"version": "0.4", "name": "/", "axes": axes, "datasets": datasets}]
 
 
-def compare(run: str, config: str = "project.json") -> None:
+def compare(run: str, config: str = "project.json", name: str = "ribosome", session: str = "0") -> None:
     """What copick reads is what the run has picked."""
     for own in CopickRootFSSpec.from_file(config).runs:
-        [picks] = own.get_picks(object_name="ribosome", user_id="milopyp")
+        [picks] = own.get_picks(object_name=name, user_id="milopyp", session_id=session)
         picks.load()
-        assert picks.from_tool and picks.session_id == "0" and picks.meta.unit == "angstrom"
+        assert picks.from_tool == (session == "0") and picks.meta.unit == "angstrom"
         assert picks.meta.voxel_spacing == SIZE and picks.meta.run_name == own.name
         with Path(run, f"{own.name}.candidates.csv").open() as stream:
             rows = list(csv.DictReader(line for line in stream if not line.startswith("#")))
@@ -99,6 +101,26 @@ def labels(found: str, truth: str) -> None:
         assert len(own[name]) == len(xyz), name
         distance = np.linalg.norm(own[name][:, None] - xyz, axis=2)
         assert distance.min(axis=0).max() < 1.0, name
+
+
+def classes(folder: str) -> None:
+    """As `compare`, of each class of a run, in the project and in the one that milopyp collect has made."""
+    for name in ("ribosome", "proteasome"):
+        compare(f"{folder}/{name}", name=name, session="two")
+        compare(f"{folder}/{name}", "of_two/copick_config.json", name)
+
+
+def labels_of_classes(found: str) -> None:
+    """Each class has the picks of its object as labels, in every run."""
+    rows = [line.split() for line in Path(found).read_text().splitlines()[1:]]
+    for run, name in itertools.product(CopickRootFSSpec.from_file("project.json").runs, ("ribosome", "proteasome")):
+        [picks] = run.get_picks(object_name=name, user_id="milopyp", session_id="two")
+        own = np.array([row[1:4] for row in rows if row[0] == run.name and row[4] == name], dtype=float)
+        np.testing.assert_allclose(sort_rows(own) * SIZE, sort_rows(picks.full_positions()), atol=0.01 * SIZE)
+
+
+def sort_rows(points: np.ndarray) -> np.ndarray:
+    return points[np.lexsort(points.T)]
 
 
 def collected(run: str) -> None:

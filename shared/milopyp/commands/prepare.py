@@ -18,14 +18,13 @@ from milopyp_shared.errors import InputError, MissingDependency, UsageError
 from milopyp_shared.label_files import HOW, How, diameter_of, read_labels
 from milopyp_shared.names import NAME_FROM, from_folders
 from milopyp_shared.overwrite import MARKS, refuse_existing, refuse_irreplaceable, refuse_others
-from milopyp_shared.particles import one_diameter
 from milopyp_shared.pick_choice import LIST_ENDINGS
 from milopyp_shared.urls import is_url
 from milopyp_shared.wording import counted
 
 from .convert import FORMAT_WORDS
 from .prepare_classes import object_number, of_classes
-from .prepare_copick import copick_options, project_tomograms, refuse_idle, wanted_labels
+from .prepare_copick import copick_options, of_objects, project_tomograms, refuse_idle
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,7 +77,8 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @option(
     "--object", "object_", metavar="NUMBER|NAME",
-    help="Object of the models, by its number; with --copick a particle, by its name.  [default: all; the only one]",
+    help="Object of the models, by its number; with --copick a particle, by its name, or several, which are classes "
+    "(ribosome,proteasome).  [default: all; the only one]",
 )  # fmt: skip
 @option(
     "--picks", type=click.Path(path_type=Path), metavar="FILE",
@@ -158,7 +158,11 @@ def prepare(folder: str | None, out: str, order: str, **given: Any) -> None:
     for target in written:
         refuse_existing(target, overwrite=given["overwrite"])
     if not (given["inference"] or given["img_only"]):
-        hows = of_classes(_how(project, given, console), given, folder)
+        how = replace(How(**{name: given[name] for name in HOW}), bbox=None)
+        if project is None:
+            hows = of_classes(replace(how, object_=object_number(given["object_"])), given, folder)
+        else:
+            hows = of_objects(project, replace(how, object_=None), given, console)
         _list_labels((images, coordinates), entries, order, hows, pictures=given["pictures"], console=console)
         return
     if given["inference"] and given["img_only"]:
@@ -183,24 +187,6 @@ def _tomograms(
     if folder is None:
         raise UsageError("is missing", where="--dir", expected="a folder with tomograms, or --copick")
     return None, *_entries(folder, given["ext"], given["name_from"], console)
-
-
-def _how(project: Project | None, given: Mapping[str, Any], console: Console) -> How:
-    """How labels are read; of a project, with the particle's diameter as it says."""
-    how = replace(How(**{name: given[name] for name in HOW}), bbox=None)
-    if project is None:
-        return replace(how, object_=object_number(given["object_"]))
-    how = replace(how, bbox=one_diameter(given["bbox"]))
-    wanted = wanted_labels(project, given["object_"], given["user"], given["session"])
-    if how.bbox is None:
-        if wanted.bbox is None:
-            raise UsageError(
-                "is missing", where="--bbox", expected=f"a diameter: {project.path} says no radius of {wanted.object}"
-            )
-        console.say(
-            f"--bbox {wanted.bbox}, twice the radius of {wanted.object} in {project.path}; give it to training, too"
-        )
-    return replace(how, object_=None, bbox=how.bbox or wanted.bbox, project=wanted)
 
 
 def _entries(folder: str, ext: str, name_from: str, console: Console) -> tuple[list[ImageEntry], Path]:

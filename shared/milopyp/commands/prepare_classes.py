@@ -24,9 +24,9 @@ def of_classes(how: How, given: Mapping[str, Any], folder: str | None) -> dict[s
     bbox, said = given["bbox"], given["labels"]
     if not said:
         return {"": replace(how, bbox=how.bbox or one_diameter(bbox))}
-    if how.project is not None or given["picks"] is not None or given["object_"] or given["class_"]:
+    if given["picks"] is not None or given["object_"] or given["class_"]:
         raise UsageError(
-            "given beside --copick, --picks, --object or --class", where="--labels", expected="it alone",
+            "given beside --picks, --object or --class", where="--labels", expected="it alone",
             remedy="Say it for each class: --labels NAME=FILE#CLASS.",
         )  # fmt: skip
     classes = dict(_class_labels(text, how, folder) for text in said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,12 @@ from milopyp_shared.commandline import Number, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import UsageError
 from milopyp_shared.names import listed
+from milopyp_shared.particles import check_names, one_diameter
 
 if TYPE_CHECKING:
     from milopyp_shared.copick_project import Project
+    from milopyp_shared.label_files import How
+    from milopyp_shared.lengths import Length
     from milopyp_shared.lists import ImageEntry
     from milopyp_shared.project_labels import Wanted
 
@@ -22,7 +26,7 @@ GROUP = "A copick project"
 OF_PROJECT = ("tomo_type", "voxel_spacing", "user", "session")
 OF_FOLDERS = (
     "folder", "ext", "columns", "coords", "fourth_column", "picks", "name_map", "double_z", "from_", "binning",
-    "class_", "name_from",
+    "class_", "labels", "name_from",
 )  # fmt: skip
 OPTIONS = (
     option(
@@ -89,14 +93,41 @@ def project_tomograms(path: Path, given: Mapping[str, Any], console: Console) ->
     return project, volumes.images
 
 
-def wanted_labels(project: Project, object_: str | None, user: str | None, session: str | None) -> Wanted:
-    """Whose picks of what are labels.
+def of_objects(project: Project, how: How, given: Mapping[str, Any], console: Console) -> dict[str, How]:
+    """How the labels of a project are read: "" of one object, or by name of several, which are classes.
 
     Raises
     ------
     UsageError
-        No such object, or a user without a name.
+        No such object, one twice, or one whose diameter neither ``--bbox`` nor the project says; a user without a name.
     """
+    said = given["object_"]
+    names = [None] if said is None else [name.strip() for name in said.split(",")]
+    if len(set(names)) < len(names):
+        raise UsageError(f"{said!r}", where="--object", expected="each particle once")
+    wanted = [_wanted(project, name, given["user"], given["session"]) for name in names]
+    if len(wanted) == 1:
+        return {"": _sized(how, wanted[0], one_diameter(given["bbox"]), console)}
+    classes = [own.object for own in wanted]
+    check_names(classes, "--object")
+    bbox = given["bbox"] or {}
+    if unknown := [name for name in bbox if name and name not in classes]:
+        raise UsageError(f"class {', '.join(unknown)}", where="--bbox", expected=f"some of {', '.join(classes)}")
+    return {own.object: _sized(how, own, bbox.get(own.object, bbox.get("")), console) for own in wanted}
+
+
+def _sized(how: How, wanted: Wanted, bbox: Length | None, console: Console) -> How:
+    """How the labels of an object are read, with its diameter: that of ``--bbox``, else the project's."""
+    path = wanted.project.path
+    if bbox is None and wanted.bbox is None:
+        raise UsageError("is missing", where="--bbox", expected=f"a diameter: {path} says no radius of {wanted.object}")
+    if bbox is None:
+        console.say(f"--bbox {wanted.bbox}, twice the radius of {wanted.object} in {path}; give it to training, too")
+    return replace(how, bbox=bbox or wanted.bbox, project=wanted)
+
+
+def _wanted(project: Project, object_: str | None, user: str | None, session: str | None) -> Wanted:
+    """Whose picks of what are labels."""
     from milopyp_shared.project_labels import Wanted
 
     users = () if user is None else tuple(name.strip() for name in user.split(","))
