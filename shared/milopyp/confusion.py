@@ -44,12 +44,14 @@ class Confusion:
     @property
     def on_none(self) -> Counts:
         """``(picks,)``: picks that lie on no particle, or on one that a better pick of their class has."""
-        return self.n_picks - self.on.sum(axis=1)
+        none: Counts = self.n_picks - self.on.sum(axis=1)
+        return none
 
     @property
     def picked_again(self) -> Counts:
         """``(particles,)``: by how many picks of a second class, or a third, particles were picked, too."""
-        return self.on.sum(axis=0) + self.not_picked - self.n_particles
+        again: Counts = self.on.sum(axis=0) + self.not_picked - self.n_particles
+        return again
 
     def __add__(self, other: Confusion) -> Confusion:
         """Both together, of the same classes."""
@@ -78,9 +80,7 @@ class Confusion:
         return {"picks": picks, "particles": particles}
 
 
-def confuse(
-    picks: Mapping[str, Picks], particles: Mapping[str, ArrayLike], radius: Mapping[str, float]
-) -> Confusion:
+def confuse(picks: Mapping[str, Picks], particles: Mapping[str, ArrayLike], radius: Mapping[str, float]) -> Confusion:
     """Match the picks of one tomogram with its particles.
 
     The picks of each class are matched by themselves, one to one and best score first: at first with the particles of

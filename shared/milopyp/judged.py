@@ -197,7 +197,7 @@ def classes_of(path: Path, word: str | None) -> dict[str, Path]:
         return class_folders(path)
     if not path.is_file() or path.name.endswith(CANDIDATES) or (word or _format_of(path) or LIST) != LIST:
         return {}
-    return {name: path for name in list_classes(path, LIST)}
+    return dict.fromkeys(list_classes(path, LIST), path)
 
 
 def _kind_of(sources: Iterable[Source]) -> str | None:
@@ -275,8 +275,7 @@ def run_contexts(run: Path, names: Iterable[str], **of_the_truth: Any) -> dict[s
     """
     names = list(names)
     return {
-        name: replace(context, **of_the_truth)
-        for name, context in _contexts(run, names, _records(run, names)).items()
+        name: replace(context, **of_the_truth) for name, context in _contexts(run, names, _records(run, names)).items()
     }
 
 
