@@ -108,9 +108,9 @@ def confuse(picks: Mapping[str, Picks], particles: Mapping[str, ArrayLike], radi
     xyz = np.concatenate([np.empty((0, 3)), *places.values()])
     claimed = np.zeros((len(picks), len(xyz)), dtype=bool)
     for row, (name, own) in enumerate(picks.items()):
-        limits = np.repeat([radius.get(each, radius.get(name, 0.0)) for each in places], sizes)
+        limits = np.array([radius.get(each, radius.get(name, 0.0)) for each in places], dtype=np.float64)[kind]
+        is_own = np.array([each == name for each in places], dtype=bool)[kind]
         left = np.ones(len(own), dtype=bool)
-        is_own = np.repeat([each == name for each in places], sizes)
         for these in (np.flatnonzero(is_own), np.flatnonzero(~is_own)):
             if not len(these):
                 continue
