@@ -65,13 +65,19 @@ def test_the_list_has_a_column_of_classes() -> None:
 
 
 def assert_picks(model: str) -> None:
-    """What the classes of a model pick, each in its folder."""
+    """What the classes of a model pick, each in its folder, and are judged by the labels of all."""
     done(f"milopyp-infer data/phantom_1.mrc --model {model} --out {model}_picks --threads 1 --out-thresh 0.01")
     assert json.loads(Path(f"{model}_picks/classes.json").read_text()) == {"classes": list(CLASSES)}
     for kind, diameter in CLASSES.items():
         summary = json.loads(Path(f"{model}_picks/{kind}/run.json").read_text())
         assert (summary["done"], summary["diameter"]) == (1, diameter)
         assert Path(f"{model}_picks/{kind}/phantom_1.mod").is_file()
+    done(f"milopyp evaluate {model}_picks --truth both_train_coords.txt --json judged.json")
+    judged = json.loads(Path("judged.json").read_text())
+    for kind, diameter in CLASSES.items():
+        assert judged["classes"][kind]["radius"] == diameter / 2 and judged["classes"][kind]["n_truth"] == 4
+        row, own = judged["confusion"]["picks"][kind], judged["classes"][kind]["picks"]
+        assert (row["all"], row["on"][kind]) == (own["n_picks"], own["n_hits"])
 
 
 def test_learned() -> None:

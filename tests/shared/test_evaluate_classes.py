@@ -119,7 +119,7 @@ def test_another_name_of_the_class() -> None:
 
 def test_the_radius_of_a_class_that_nothing_was_picked_of() -> None:
     own = read_classes(TRUTH)
-    far = {name: xyz + [0, 0, 3.0] for name, xyz in own["ribosome"].items()}
+    far = {name: xyz + np.array([0, 0, 3.0]) for name, xyz in own["ribosome"].items()}
     write_classes(TRUTH, {"gold": far, "proteasome": own["proteasome"]})
     assert judge()[0]["confusion"]["picks"]["ribosome"]["on"]["gold"] == 5  # within the 5 voxels of a ribosome
     assert judge(more="--radius gold=2")[0]["confusion"]["picks"]["ribosome"]["on"]["gold"] == 0
