@@ -206,15 +206,15 @@ CASES = [
         )
     ),
     *(
-        Case(f"class of a list that it has not, for {line.split()[1]}", line, InputError, "coords.txt",
+        Case(f"class of a list that it has not, for {name}", line, InputError, "coords.txt",
              "one of big, small", both(files, labelled()), facts=("'other'",))
-        for line, files in (
-            ("milopyp convert coords.txt b.csv --from list --name a --class other", nothing),
-            ("milopyp evaluate a.csv --truth coords.txt --radius 5 --class other",
+        for name, line, files in (
+            ("convert", "milopyp convert coords.txt b.csv --from list --name a --class other", nothing),
+            ("evaluate", "milopyp evaluate a.csv --truth coords.txt --radius 5 --class other",
              text("a.csv", "x,y,z,score\n1,2,3,0.5\n")),
-            (f"{PREPARE} --picks coords.txt --class other", volume("data/a.rec")),
-            (f"{PREPARE} --labels other=coords.txt", volume("data/a.rec")),
-            ("milopyp report picks --truth coords.txt --class other", picked("a.mrc")),
+            ("prepare", f"{PREPARE} --picks coords.txt --class other", volume("data/a.rec")),
+            ("labels of one class", f"{PREPARE} --labels other=coords.txt", volume("data/a.rec")),
+            ("report", "milopyp report picks --truth coords.txt --class other", picked("a.mrc")),
         )
     ),
     Case("class of a list without classes", "milopyp convert coords.txt b.csv --from list --class big", InputError,

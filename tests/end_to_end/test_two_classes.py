@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from milopyp_shared.commandline import INTERRUPTED
-from milopyp_shared.coordinate_lists import read_classes, read_coordinate_list
+from milopyp_shared.coordinate_lists import read_classes, read_coordinate_list, write_classes
 from milopyp_shared.formats.mod import write_mod
 from milopyp_shared.recipe import Recipe
 from milopyp_training import run
@@ -106,3 +106,18 @@ def test_trained_resumed_and_exported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [(one.particle, one.diameter) for one in recipe.classes] == list(CLASSES.items())
     done(f"milopyp-export {last} -o trained.onnx")
     assert_picks("trained.onnx")
+
+
+@pytest.mark.filterwarnings("ignore:.*:UserWarning:torch.*")
+def test_a_validation_list_of_the_only_class_needs_no_column() -> None:
+    classes = read_classes("both_train_coords.txt")
+    write_classes("of_a.txt", {"a": classes["a"]})
+    write_classes("plain.txt", {"": classes["a"]})
+    lists = "--train-img-txt both_train_imgs.txt --train-coord-txt of_a.txt --bbox a=8"
+    validation = "--val-img-txt both_train_imgs.txt --val-coord-txt plain.txt"
+    options = f"--preset scratch --quick --batch-size 2 --num-epochs 1 {HERE}"
+    done(f"milopyp-train {lists} {validation} --exp-id of_a {options}")
+    recipe = Recipe.from_json(
+        torch.load("exp/semi/of_a/model_last_contrastive.pth", weights_only=True)["recipe"], Path("of_a")
+    )
+    assert recipe.particle == "a"

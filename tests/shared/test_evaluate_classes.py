@@ -162,7 +162,7 @@ def test_a_tomogram_without_particles_of_a_class_is_said() -> None:
     write_classes(TRUTH, own)
     found, outcome = judge()
     assert found["classes"]["proteasome"]["n_truth"] == 2
-    assert outcome.err.count("no proteasome is known of b: all its picks there count as false") == 1
+    assert outcome.err.count("no proteasome is known of b: all picks of proteasome there count as false") == 1
     del own["ribosome"]["b"]
     write_classes(TRUTH, own)
     _, outcome = judge()
