@@ -52,13 +52,16 @@ def soft_focal_loss(logits: Tensor, target: Tensor, positive: Tensor) -> Tensor:
 def class_focal_loss(logits: Tensor, target: Tensor, positive: Tensor) -> Tensor:
     """Mean over classes of their focal losses, as `soft_focal_loss` has them; all of shape ``(b, classes, z, y, x)``.
 
-    A class with few positives in a batch, or none, is divided by half of what the classes have on average: its
-    background would weigh many times as much as anything else.
+    The background of a class is divided by the number of classes: each is seen with the patches that were drawn for the
+    others as well, and unlabelled particles are in all of them. A class with few positives in a batch, or none, is
+    divided by half of what the classes have on average: its background would weigh many times as much as anything else.
     """
-    over = (0, 2, 3, 4)
+    over, classes = (0, 2, 3, 4), logits.shape[1]
     count = positive.sum(over)
     least = (count.float().mean() / 2).clamp(min=1)
-    return (_of_voxels(logits, target, positive).sum(over) / count.clamp(min=least)).mean()
+    loss = _of_voxels(logits, target, positive)
+    loss = torch.where(positive, loss, loss / classes)
+    return (loss.sum(over) / count.clamp(min=least)).mean()
 
 
 def _of_voxels(logits: Tensor, target: Tensor, positive: Tensor) -> Tensor:
