@@ -63,9 +63,8 @@ def main() -> None:
                 memory[number].append(watched.memory)
                 picks[number] = sum(own.picks for run in runs for own in read_records(run))
     print(f"{describe_machine()}; {options.threads} threads, medians of {options.rounds} interleaved runs\n")
-    print(
-        "| classes | picks | network, s | all, s | of one class | peak MiB | of one class |\n|---|---|---|---|---|---|---|"
-    )
+    print("| classes | picks | network, s | all, s | of one class | peak MiB | of one class |")
+    print("|---|---|---|---|---|---|---|")
     for number in NUMBERS:
         network, total = (statistics.median(run[key] for run in seconds[number]) for key in ("network", "total"))
         ratio = statistics.median(
