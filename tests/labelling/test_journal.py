@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from milopyp.labelling.journal import Journal
 from milopyp.labelling.labels import NOTHING, PARTICLE, Label, Step
 from milopyp_shared.errors import FullDiskError, InputError, MilopypError, UsageError
+from milopyp_shared.particles import Particle
 from running import tree
 
 NAMES = ("a", "tomo ü")
@@ -34,7 +35,7 @@ action = st.one_of(
 def opened(folder: Path, diameter: float = 20.0) -> Iterator[Journal]:
     """The journal of a folder that has nothing to say."""
     warnings: list[str] = []
-    with closing(Journal(folder, diameter, warnings.append)) as journal:
+    with closing(Journal(folder, Particle("", diameter), warnings.append)) as journal:
         for name in NAMES:
             journal.open(name, Path(f"/data/{name}.mrc"))
         yield journal
@@ -44,7 +45,7 @@ def opened(folder: Path, diameter: float = 20.0) -> Iterator[Journal]:
 def seen(journal: Journal) -> Any:
     """All that a person sees of it."""
     labels = journal.labels
-    return dict(labels.by_number), labels.diameter, labels.can_undo, labels.can_redo, labels.next_number
+    return dict(labels.by_number), labels.particles[0].diameter, labels.can_undo, labels.can_redo, labels.next_number
 
 
 def act(journal: Journal, do: str, *more: Any) -> None:
@@ -134,7 +135,7 @@ def test_cut_at_any_byte(tmp_path: Path) -> None:
     for length in range(len(data)):
         path.write_bytes(data[:length])
         warnings: list[str] = []
-        with closing(Journal(folder, 20.0, warnings.append)) as journal:
+        with closing(Journal(folder, Particle("", 20.0), warnings.append)) as journal:
             whole = data[:length].count(b"\n")
             assert seen(journal) == (states[whole - 1] if whole else states[0])
             assert bool(warnings) == (not data[:length].endswith(b"\n") and length > 0)
@@ -154,7 +155,7 @@ def test_zeros_at_the_end(tmp_path: Path) -> None:
     data = path.read_bytes()
     path.write_bytes(data + bytes(300))
     warnings: list[str] = []
-    with closing(Journal(tmp_path, 20.0, warnings.append)) as journal:
+    with closing(Journal(tmp_path, Particle("", 20.0), warnings.append)) as journal:
         assert seen(journal) == states[-1]
     assert len(warnings) == 1
     assert path.read_bytes() == data
@@ -176,7 +177,7 @@ def test_a_damaged_line_in_the_middle(tmp_path: Path, line: bytes) -> None:
     path.write_bytes(b"\n".join([*lines[:4], line, *lines[4:]]))
     before = tree(tmp_path)
     with pytest.raises(InputError, match=r"journal\.jsonl, line 5: [^\n]*$") as raised:
-        Journal(tmp_path, 20.0, print)
+        Journal(tmp_path, Particle("", 20.0), print)
     assert raised.value.expected
     assert tree(tmp_path) == before
 
@@ -185,7 +186,7 @@ def test_a_damaged_line_in_the_middle(tmp_path: Path, line: bytes) -> None:
 def test_another_kind_of_journal(tmp_path: Path, first: bytes) -> None:
     (tmp_path / "journal.jsonl").write_bytes(first + b"\n")
     with pytest.raises(InputError, match="line 1"):
-        Journal(tmp_path, 20.0, print)
+        Journal(tmp_path, Particle("", 20.0), print)
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:
@@ -193,7 +194,7 @@ def test_one_at_a_time(tmp_path: Path) -> None:
         act(journal, "add", [Label("a", (1, 2, 3))])
         before = tree(tmp_path)
         with pytest.raises(UsageError, match="another milopyp label"):
-            Journal(tmp_path, 30.0, print)
+            Journal(tmp_path, Particle("", 30.0), print)
         assert tree(tmp_path) == before
         act(journal, "add", [Label("a", (1, 2, 3))])
     with opened(tmp_path) as journal:
@@ -205,7 +206,7 @@ def test_a_folder_of_other_things(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir() if name == "models" else (tmp_path / name).write_text("mine")
     before = tree(tmp_path)
     with pytest.raises(UsageError, match="holds files"):
-        Journal(tmp_path, 20.0, print)
+        Journal(tmp_path, Particle("", 20.0), print)
     assert tree(tmp_path) == before
 
 
@@ -244,7 +245,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file/labels"):
         with pytest.raises(MilopypError, match="cannot be written"):
-            Journal(folder, 20.0, print)
+            Journal(folder, Particle("", 20.0), print)
     (tmp_path / "labels/journal.jsonl").mkdir(parents=True)
     with pytest.raises(MilopypError, match="cannot be written"):
-        Journal(tmp_path / "labels", 20.0, print)
+        Journal(tmp_path / "labels", Particle("", 20.0), print)

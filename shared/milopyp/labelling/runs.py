@@ -98,17 +98,16 @@ def picking(
     images = f"{name}.txt"
     entries = [ImageEntry(each, setting.tomograms[each].path) for each in chosen]
     write_image_list(setting.out / images, entries, absolute=True)
-    above = _above(setting.out / f"{model}.onnx", {own: score for own, score in scores.items() if score is not None})
+    above = _above(setting.out / f"{model}.onnx", scores)
     return [_line(["milopyp-infer", images, "--model", f"{model}.onnx", "--out", name, *above, *setting.options()])]
 
 
-def _above(model: Path, scores: Mapping[str, float]) -> list[str]:
+def _above(model: Path, scores: Mapping[str, float | None]) -> list[str]:
     """The option that says scores, of the classes that a model has."""
-    names = _particles_of(model) if scores else []
-    if names == [""]:  # made before the classes had names: it is the first
-        return ["--out-thresh", f"{next(iter(scores.values())):g}"]
-    said = ByClass({own: f"{score:g}" for own, score in scores.items() if own in names})
-    return ["--out-thresh", str(said)] if said else []
+    names = _particles_of(model)
+    first = dict(zip(names, scores.values(), strict=False)) if names == [""] else {}  # older than the classes' names
+    said = {own: f"{score:g}" for own, score in (first or scores).items() if score is not None and own in names}
+    return ["--out-thresh", str(ByClass(said))] if said else []
 
 
 def _particles_of(model: Path) -> list[str]:

@@ -33,10 +33,11 @@ class Clicks {
   }
 
   #write() {
-    const { labels } = this.session;
-    const particles = labels.filter(({ kind }) => kind).length;
-    const none = labels.length - particles;
-    this.count.textContent = labels.length ? `${particles}${none ? ` · ${none} none` : ""}` : "";
+    const { labels, classes, several } = this.session;
+    const none = labels.filter(({ kind }) => !kind).length;
+    const count = (_, species) => labels.filter((label) => label.kind && label.species === species).length;
+    const particles = classes.map(count).map((number, species) => (several ? `${species + 1}: ${number}` : number));
+    this.count.textContent = labels.length ? `${particles.join(" · ")}${none ? ` · ${none} none` : ""}` : "";
     this.room.style.height = `${labels.length * Clicks.HIGH}px`;
     this.#lines();
   }
@@ -64,7 +65,8 @@ class Clicks {
   }
 
   #line(at, chosen, length) {
-    const { id, x, y, z, kind } = this.#label(at);
+    const { id, x, y, z, kind, species } = this.#label(at);
+    const { several, classes } = this.session;
     const line = document.createElement("div");
     line.id = `label-at-${at}`;
     line.className = kind ? "particle" : "none";
@@ -73,8 +75,10 @@ class Clicks {
     const facts = { role: "option", "aria-selected": chosen, "aria-setsize": length, "aria-posinset": at + 1 };
     for (const [name, value] of Object.entries(facts)) line.setAttribute(name, value);
     const place = [x, y, z].map((value) => value.toFixed(0)).join("  ");
-    line.setAttribute("aria-label", `label ${id ?? "new"}, ${kind ? "particle" : "no particle"}, at ${place}`);
-    for (const text of [kind ? "○" : "⊗", id ?? "…", place]) {
+    const what = several ? classes[species].name : "particle";
+    line.setAttribute("aria-label", `label ${id ?? "new"}, ${kind ? what : `no ${what}`}, at ${place}`);
+    if (several) line.style.setProperty("--of", classes[species].colour);
+    for (const text of [`${kind ? "○" : "⊗"}${several ? ` ${species + 1}` : ""}`, id ?? "…", place]) {
       line.append(Object.assign(document.createElement("span"), { textContent: text }));
     }
     return line;
