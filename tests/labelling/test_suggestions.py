@@ -132,7 +132,7 @@ def test_a_tomogram_that_cannot_be_read(tmp_path: Path) -> None:
         assert "\n" not in str(made.shown["b"].error)
         assert made.shown["a"].error is None
         assert made.shown["b"].features is None
-        assert len(made.shown["c"].picks)
+        assert len(made.shown["c"].of(0).picks)
         assert not list((tmp_path / "features").rglob("b*"))
         assert not list((tmp_path / "features").rglob("*.part"))
         with (tmp_path / "b.mrc").open("r+b") as stream:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -131,10 +131,10 @@ class Labels:
         """A class, the next one or one that is known, is called so and has this size."""
         self.particles[species : species + 1] = [particle]
 
-    @property
-    def labelled(self) -> list[int]:
-        """The numbers of the classes that have particles."""
-        return sorted({label.species for label in self.by_number.values() if label.kind == PARTICLE})
+    def labelled(self, tomograms: Container[str]) -> list[int]:
+        """The numbers of the classes that have particles in some of these."""
+        found = {one.species for one in self.by_number.values() if one.kind == PARTICLE and one.tomogram in tomograms}
+        return sorted(found)
 
     def tomograms(self) -> list[str]:
         """Names of those with labels of any kind, in the order of their first ones."""

@@ -96,6 +96,7 @@ class Session:
         picking = self._picking(models, sources)
         with self._lock:
             labels, running = self._journal.labels, self.jobs.all
+            labelled = labels.labelled(self.setting.tomograms)
             return {
                 "number": self.number,
                 "out": str(self.setting.out),
@@ -114,7 +115,7 @@ class Session:
                 "problem": self.edits.problem or self._unsaved,
                 "method": self._methods[0],
                 "methods": self._methods,
-                "tomograms": [self._tomogram(index) for index in range(len(self.setting.names))],
+                "tomograms": [self._tomogram(index, labelled) for index in range(len(self.setting.names))],
                 "jobs": [
                     {**{key: value for key, value in vars(job).items() if key != "log"}, "log": "\n".join(job.log)}
                     for job in running
@@ -125,7 +126,7 @@ class Session:
                 "picking": picking,
             }
 
-    def _tomogram(self, index: int) -> dict[str, Any]:
+    def _tomogram(self, index: int, labelled: Sequence[int]) -> dict[str, Any]:
         name = self.setting.names[index]
         tomogram, shown = self.setting.tomograms[name], self.suggestions.shown[name]
         species = range(len(self._journal.labels.particles))
@@ -141,15 +142,14 @@ class Session:
             ],
             "features": shown.features,
             "suggestions": self._version(shown),
-            "current": bool(self.source) or self._is_current(shown),
+            "current": bool(self.source) or self._is_current(shown, labelled),
             "scores": [self._score(name, number) for number in species],
             "count": sum(one.count for one in self._answers[name].values()) if name in self._answers else None,
             "error": shown.error,
         }
 
-    def _is_current(self, shown: Shown) -> bool:
-        """Whether all is suggested that the labels say; where they say nothing, nothing is."""
-        labelled = self._journal.labels.labelled
+    def _is_current(self, shown: Shown, labelled: Sequence[int]) -> bool:
+        """Whether all is suggested that the labels of these classes say; where there are none, nothing is."""
         return bool(labelled) and all(shown.of(species).revision == self.revision for species in labelled)
 
     def suggested(self, index: int) -> tuple[int, list[Picks]]:
@@ -252,10 +252,10 @@ class Session:
                 remedy="Run: pip install 'milopyp[export,cpu]', then milopyp label again.",
             )  # fmt: skip
         labels, out = self._journal.labels, self.setting.out
-        if not self._save().clicked:
+        if not self._save().tomograms:
             raise UsageError("no label yet", where="training", expected="a click on a particle")
         with self._lock:
-            particles = [labels.particles[species] for species in labels.labelled]
+            particles = [labels.particles[species] for species in labels.labelled(labels.tomograms())]
             name, scale = self._free_name("label-"), self.suggestions.scale_of([one.diameter for one in particles])
             lines = runs.training(self.setting, name, method, particles, scale)
             return self.jobs.start(method, name, lines, out / f"{name}.onnx", lambda: self.show(name)).number
