@@ -33,11 +33,10 @@ class Clicks {
   }
 
   #write() {
-    const { labels, classes, several } = this.session;
-    const none = labels.filter(({ kind }) => !kind).length;
-    const count = (_, species) => labels.filter((label) => label.kind && label.species === species).length;
-    const particles = classes.map(count).map((number, species) => (several ? `${species + 1}: ${number}` : number));
-    this.count.textContent = labels.length ? `${particles.join(" · ")}${none ? ` · ${none} none` : ""}` : "";
+    const { labels } = this.session;
+    const particles = labels.filter(({ kind }) => kind).length;
+    const none = labels.length - particles;
+    this.count.textContent = labels.length ? `${particles}${none ? ` · ${none} none` : ""}` : "";
     this.room.style.height = `${labels.length * Clicks.HIGH}px`;
     this.#lines();
   }

@@ -82,8 +82,8 @@ class Suggestions {
     element("score").value = score;
     element("score-is").textContent = score.toFixed(2);
     element("score-reset").hidden = session.chosenScores[session.species] === null;
-    const name = session.several ? `${session.classes[session.species].name} ` : "";
-    element("suggestion-count").textContent = `${name}${open.length ? `${above} here` : ""}`;
+    const whose = session.several ? `${session.species + 1}: ` : "";
+    element("suggestion-count").textContent = open.length ? `${whose}${above} here` : "";
     this.#progress();
     this.#histogram();
     this.#selected();
