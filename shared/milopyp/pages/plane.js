@@ -104,10 +104,10 @@ class Plane {
       if (!radius) continue;
       const [left, top] = this.screen(sphere, view);
       if (left + radius < 0 || top + radius < 0 || left - radius > this.width || top - radius > this.height) continue;
-      const { colour, dashed, mark, wide, thin, ruler } = sphere;
-      const key = `${colour}/${dashed}/${wide}/${thin}/${mark}`;
+      const { colour, dashed, dashes, tag, mark, wide, thin, ruler } = sphere;
+      const key = `${colour}/${dashed}/${dashes}/${tag}/${wide}/${thin}/${mark}`;
       let look = looks.get(key);
-      if (!look) looks.set(key, (look = { key, colour, dashed, wide, thin, mark, circles: [] }));
+      if (!look) looks.set(key, (look = { key, colour, dashed, dashes, tag, wide, thin, mark, circles: [] }));
       look.circles.push([left, top, radius]);
       if (ruler) handles.push([left + radius, top, colour]);
       count += 1;
@@ -175,12 +175,12 @@ const CROWD = 500; // circles
 
 // The circles of one look, with a dark rim, so that they are seen on white as well. Each is a path of its own: one of
 // thousands takes longer.
-function stroke(context, { colour, dashed, wide, thin, mark, circles }) {
+function stroke(context, { colour, dashed, dashes = dashed ? [5, 4] : [], tag, mark, wide, thin, circles }) {
   const width = wide ? 3 : thin ? 1 : dashed ? 1.5 : 2;
-  for (const [style, own, dashes] of [["rgb(0 0 0 / 0.45)", width + 1.5, []], [colour, width, dashed ? [5, 4] : []]]) {
+  for (const [style, own, line] of [["rgb(0 0 0 / 0.45)", width + 1.5, []], [colour, width, dashes]]) {
     context.strokeStyle = style;
     context.lineWidth = own;
-    context.setLineDash(dashes);
+    context.setLineDash(line);
     for (const [left, top, radius] of circles) {
       context.beginPath();
       context.arc(left, top, radius, 0, 2 * Math.PI);
@@ -193,6 +193,23 @@ function stroke(context, { colour, dashed, wide, thin, mark, circles }) {
       context.stroke();
     }
   }
+  if (tag) writeTags(context, tag, colour, circles);
+}
+
+const TAG = 11; // pixels of its letters
+
+// A letter or two at the upper right of each circle.
+function writeTags(context, tag, colour, circles) {
+  context.font = `bold ${TAG}px system-ui, sans-serif`;
+  context.lineJoin = "round";
+  context.lineWidth = 3;
+  context.strokeStyle = "rgb(0 0 0 / 0.7)";
+  context.fillStyle = colour;
+  for (const [left, top, radius] of circles) {
+    const place = [left + radius * Math.SQRT1_2 + 2, top - radius * Math.SQRT1_2];
+    context.strokeText(tag, ...place);
+    context.fillText(tag, ...place);
+  }
 }
 
 const stamps = new Map(); // pictures of circles, by look and radius
@@ -203,7 +220,7 @@ function stamp(context, look) {
   if (stamps.size > 2000) stamps.clear();
   for (const [left, top, exact] of look.circles) {
     const radius = Math.max(Math.round(exact), 1);
-    const half = radius + 3;
+    const half = radius + 3 + (look.tag ? TAG * look.tag.length : 0);
     const key = `${look.key}/${radius}/${dots}`;
     let picture = stamps.get(key);
     if (!picture) {

@@ -5,7 +5,7 @@
 //
 //   const viewer = new LinkedViewer({ z: canvas, y: canvas, x: canvas }); // or { z: canvas } alone
 //   viewer.spheres = () => [{x, y, z, radius, colour, dashed, mark: "cross" | "dot" | undefined, wide, id, ruler}];
-//     // a `mark` may be a "plus" as well; one that is `passive` is not clicked on
+//     // a `mark` may be a "plus" as well; one that is `passive` is not clicked on; looks.js has `dashes` and `tag`
 //   await viewer.show({ size: [x, y, z], source, heat: another source or null, voxel: Angstrom, null or undefined (no
 //     scale bar), spread: whether its first slice sets the contrast });
 //   viewer.ghost = () => one more sphere or null, that the plane `axis` alone shows and nobody can click on; a `thin` line
@@ -238,6 +238,14 @@ class LinkedViewer extends EventTarget {
   }
 
   // ---- drawing
+
+  // Another heat map of the same volume, or none.
+  changeHeat(heat) {
+    if (this.volume.heat === heat) return;
+    this.volume.heat = heat;
+    for (const { shown } of this.planes) if (shown) shown.key = "";
+    this.draw();
+  }
 
   // Bring the slices and draw; a promise that all planes show them, unless others have been asked for meanwhile.
   async draw() {
