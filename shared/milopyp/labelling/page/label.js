@@ -261,7 +261,7 @@ class Page {
     const { pointed } = this.viewer;
     if (!this.showCircles || pointed?.axis !== "z" || pointed.sphere || pointed.ruler) return null;
     const radius = this.session.diameter / 2;
-    return { ...placeOf(pointed), axis: "z", radius, colour: "rgb(255 255 255 / 0.75)", dashed: false, thin: true };
+    return { ...placeOf(pointed), axis: "z", radius, colour: "rgb(255 255 255 / 0.75)", dashed: false, width: 1 };
   }
 
   #pointed() {
