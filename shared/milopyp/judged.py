@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from milopyp_inference.batch.class_runs import refuse_several
+from milopyp_inference.batch.class_runs import class_folders, class_of, refuse_several
 from milopyp_inference.batch.reader import picks_of, read_run
 from milopyp_inference.batch.records import RECORDS, SUMMARY, Picked, load_record, record_path
 from milopyp_inference.decode.select import Selection
 from milopyp_shared.errors import InputError
 from milopyp_shared.formats.candidates import CANDIDATES
 from milopyp_shared.formats.context import FormatContext
-from milopyp_shared.formats.positions import LISTS, read_all_positions, read_positions
-from milopyp_shared.formats.registry import axes_warning, format_of
+from milopyp_shared.formats.positions import LISTS, list_classes, read_all_positions, read_positions
+from milopyp_shared.formats.registry import LIST, axes_warning, format_of
 from milopyp_shared.names import WHOSE, assign_some, listed, reduced
 from milopyp_shared.pick_choice import has_points
 from milopyp_shared.picks import Picks
@@ -28,6 +28,7 @@ from .pick_files import refuse_outside
 
 EXPECTED = f"a run folder, NAME{CANDIDATES}, or a file or folder of picks"
 OPTION = "--picks-from"
+SAID = ("coords", "binning", "with_score", "known_class", "all_listed")  # of files, beside what is known of tomograms
 
 _warn = logging.getLogger("milopyp").warning
 
@@ -107,8 +108,10 @@ class Judged:
 
     @property
     def contexts(self) -> dict[str, FormatContext]:
-        """What is known of each tomogram, by a run if there is one."""
-        return dict(next((own for own in self.sources if own.candidates), self.sources[0]).contexts)
+        """What is known of each tomogram, by a run if there is one; and of the class, where all runs are of one."""
+        first = next((own for own in self.sources if own.candidates), self.sources[0])
+        kind = _kind_of(self.sources)
+        return {name: replace(own, known_class=kind) for name, own in first.contexts.items()}
 
 
 def is_run(path: Path) -> bool:
@@ -130,8 +133,7 @@ def read_run_source(path: Path) -> Source:
     found, distance = read_run(path)
     folder = path if path.is_dir() else path.parent
     records = _records(folder, found)
-    contexts = {name: FormatContext(label=name) for name in found}
-    contexts |= {record.name: context_of(record) for record in records}
+    contexts = _contexts(folder, found, records)
     chosen = {}
     for record in records:
         if (picks := picks_of(folder, record, contexts[record.name])) is not None:
@@ -169,12 +171,39 @@ def read_sources(
         Picks outside their tomogram.
     """
     runs = {path: read_run_source(path) for path in paths if is_run(path)}
+    context = replace(context, known_class=context.known_class or _kind_of(runs.values()), all_listed=True)
     known: dict[str, FormatContext] = {}
     for own in (*(run.contexts for run in runs.values()), tomograms):
         theirs = {there: name for name, there in assign_some(list(known), list(own), "picks", WHOSE).items()}
         known = {theirs.get(name, name): what for name, what in own.items()} | known
     files = {path: _read_file(path, known, context, word) for path in paths if path not in runs}
-    return _on_the_same([(runs | files)[path] for path in paths])
+    return on_the_same([(runs | files)[path] for path in paths])
+
+
+def classes_of(path: Path, word: str | None) -> dict[str, Path]:
+    """Where the picks of each class are, of the folder of a run of several, or of a list that names them; else none.
+
+    Parameters
+    ----------
+    word
+        Format of the file; None: as it says.
+
+    Raises
+    ------
+    InputError
+        It cannot be read.
+    """
+    if path.is_dir():
+        return class_folders(path)
+    if not path.is_file() or path.name.endswith(CANDIDATES) or (word or _format_of(path) or LIST) != LIST:
+        return {}
+    return {name: path for name in list_classes(path, LIST)}
+
+
+def _kind_of(sources: Iterable[Source]) -> str | None:
+    """The class of particles that all are of, as far as they know it; None: nobody knows, or there are several."""
+    known = {own.known_class for source in sources for own in source.contexts.values()} - {None}
+    return known.pop() if len(known) == 1 else None
 
 
 def _read_file(path: Path, known: Mapping[str, FormatContext], context: FormatContext, word: str | None) -> Source:
@@ -184,7 +213,7 @@ def _read_file(path: Path, known: Mapping[str, FormatContext], context: FormatCo
     if word is None and path.is_file():
         word = _format_of(path)
     if known:
-        said = {name: getattr(context, name) for name in ("coords", "binning", "with_score")}
+        said = {name: getattr(context, name) for name in SAID}
         contexts = {name: replace(own, **said) for name, own in known.items()}
         found = read_positions(path, word, contexts, option=OPTION)
     else:
@@ -205,7 +234,7 @@ def _format_of(path: Path) -> str | None:
     return None if is_list else "txt" if path.suffix.lower() in LISTS else format_of(path, None, OPTION)
 
 
-def _on_the_same(sources: Sequence[Source]) -> Judged:
+def on_the_same(sources: Sequence[Source]) -> Judged:
     """Sources with the tomograms that are in all, called as in the first.
 
     Raises
@@ -244,9 +273,18 @@ def run_contexts(run: Path, names: Iterable[str], **of_the_truth: Any) -> dict[s
 
     `of_the_truth` says how the known positions are written: fields of `FormatContext`.
     """
-    contexts = {name: FormatContext(label=name) for name in names}
-    contexts |= {record.name: context_of(record) for record in _records(run, contexts)}
-    return {name: replace(context, **of_the_truth) for name, context in contexts.items()}
+    names = list(names)
+    return {
+        name: replace(context, **of_the_truth)
+        for name, context in _contexts(run, names, _records(run, names)).items()
+    }
+
+
+def _contexts(run: Path, names: Iterable[str], records: Iterable[Picked]) -> dict[str, FormatContext]:
+    """What a run says of its tomograms, of which there may be records, and of the class that it is of."""
+    kind = class_of(run)
+    known = {name: FormatContext(label=name) for name in names} | {own.name: context_of(own) for own in records}
+    return {name: replace(own, known_class=kind) for name, own in known.items()}
 
 
 def _records(folder: Path, names: Iterable[str]) -> list[Picked]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from msgspec import structs
 
+from milopyp_inference.batch.class_runs import class_of
 from milopyp_inference.batch.cutting import refuse_published
 from milopyp_inference.batch.outputs import OutputFiles
 from milopyp_inference.batch.reader import candidates_of
@@ -39,7 +40,7 @@ def read_edits(path: Path, run: Path, records: Sequence[Picked]) -> dict[str, Pi
     ContradictionError
         Picks outside their tomogram.
     """
-    wanted = read_pick_list(path)
+    wanted = read_pick_list(path, class_of(run))
     known = {record.name: record for record in records}
     if unknown := [name for name in wanted if name not in known]:
         raise InputError(

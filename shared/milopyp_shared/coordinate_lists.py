@@ -21,11 +21,9 @@ from numpy.typing import ArrayLike, NDArray
 from .atomic import write_text
 from .errors import InputError
 from .lists import check_image_name, find_list, read_rows
-from .names import listed
-from .particles import check_names
+from .particles import check_names, the_class
 from .picks import Picks, as_picks
 from .textfile import fixed, read_lines, to_number
-from .wording import counted
 
 COORDINATE_COLUMNS = ("image_name", "x_coord", "y_coord", "z_coord")
 SCORE, CLASS = "score", "class"
@@ -54,15 +52,7 @@ def read_coordinate_list(
     InputError
         As `read_classes`; or there are several classes.
     """
-    classes = read_classes(path, say)
-    if len(classes) > 1:
-        raise InputError(
-            f"has labels of {counted(len(classes), 'class', 'classes')}: {listed(list(classes))}",
-            where=path,
-            expected="those of one",
-            remedy="Take out the rows of the others.",
-        )
-    return next(iter(classes.values()))
+    return the_class(read_classes(path, say), path)
 
 
 def read_classes(path: str | Path, say: Callable[[str], None] = lambda text: None) -> Classes:
@@ -85,39 +75,52 @@ def read_classes(path: str | Path, say: Callable[[str], None] = lambda text: Non
         a file name, a coordinate that is no finite number, ``none`` beside numbers (all with the line); classes that
         differ in case only.
     """
-    path = find_list(path, say)
-    rows: dict[str, list[tuple[str, list[str]]]] = {}
-    for where, cells in read_rows(path, COORDINATE_COLUMNS, CLASS):
-        name = cells.pop() if len(cells) > len(COORDINATE_COLUMNS) else ""
-        rows.setdefault(name, []).append((where, cells))
-    if list(rows) != [""]:
-        check_names(rows, path)
-    return {name: _points(own) for name, own in rows.items()}
+    return _read(find_list(path, say))
 
 
-def read_scored_list(path: str | Path, say: Callable[[str], None] = lambda text: None) -> dict[str, Picks]:
-    """As `read_coordinate_list`, with the scores of a column ``score`` where there is one; best first.
+def read_scored_classes(path: str | Path) -> dict[str, dict[str, Picks]]:
+    """As `read_classes`, with the scores of a column ``score`` where there is one; best first.
 
     Raises
     ------
     InputError
-        As `read_coordinate_list`, or a score that is no finite number.
+        As `read_classes`, or a score that is no finite number.
     """
-    return {name: as_picks(table) for name, table in _read_points(path, SCORE, say).items()}
+    found = _read(find_list(path), SCORE)
+    return {kind: {name: as_picks(table) for name, table in own.items()} for kind, own in found.items()}
 
 
-def read_pick_list(path: str | Path, say: Callable[[str], None] = lambda text: None) -> dict[str, Picks]:
-    """As `read_scored_list`, with the tomograms that its head names: one without a row has no picks.
+def read_pick_list(path: str | Path, kind: str | None = None) -> dict[str, Picks]:
+    """Picks by image name, with the tomograms that the list's head names: one without a row has no picks.
 
-    The head is a comment, ``# tomograms:``, with tabs between the names. Labels leave it aside, because a tomogram in
-    which nothing was picked may hold particles.
+    Parameters
+    ----------
+    kind
+        The class that they are of, where that is known; as for `milopyp_shared.particles.the_class`.
+
+    Raises
+    ------
+    InputError
+        As `read_scored_classes` and `milopyp_shared.particles.the_class`.
     """
-    path = find_list(path, say)
-    found = read_scored_list(path, say)
+    return with_named(the_class(read_scored_classes(path), path, kind), tomograms_named(path))
+
+
+def tomograms_named(path: str | Path) -> list[str]:
+    """The tomograms that a list's head names: a comment, ``# tomograms:``, with tabs between the names.
+
+    Labels leave it aside, because a tomogram in which nothing was picked may hold particles.
+    """
+    path = find_list(path)
     said = next((line for _, line in read_lines(path) if line.startswith(TOMOGRAMS)), TOMOGRAMS)
     names = [name.strip() for name in said.removeprefix(TOMOGRAMS).split("\t") if name.strip()]
     for name in names:
         check_image_name(name, path)
+    return names
+
+
+def with_named(found: Mapping[str, Picks], names: Iterable[str]) -> dict[str, Picks]:
+    """Picks by image name, with none of further tomograms that were picked."""
     return {name: found.get(name, as_picks([])) for name in (*names, *found)}
 
 
@@ -174,9 +177,14 @@ def _words(name: str, xyz: ArrayLike, path: str | Path) -> list[list[str]]:
     return [[fixed(value, 0 if value.is_integer() else 2) for value in point] for point in points.tolist()]
 
 
-def _read_points(path: str | Path, more: str, say: Callable[[str], None]) -> dict[str, NDArray[np.float64]]:
-    """Coordinates by image name, and the numbers of another column behind them where there is such a one."""
-    return _points(read_rows(find_list(path, say), COORDINATE_COLUMNS, more))
+def _read(path: Path, *more: str) -> Classes:
+    """Coordinates by class and image name, and the numbers of further columns behind them where there are such."""
+    rows: dict[str, list[tuple[str, list[str]]]] = {}
+    for where, (*cells, kind) in read_rows(path, COORDINATE_COLUMNS, *more, CLASS):
+        rows.setdefault(kind, []).append((where, [cell for cell in cells if cell]))
+    if list(rows) != [""]:
+        check_names(rows, path)
+    return {kind: _points(own) for kind, own in rows.items()}
 
 
 def _points(cells: Iterable[tuple[str, list[str]]]) -> dict[str, NDArray[np.float64]]:

@@ -31,7 +31,7 @@ DIAMETER = 20.0  # of the particle, voxels, where nothing is said
 
 @dataclass(frozen=True)
 class How:
-    """How picks are read; see the options of the same names."""
+    """How picks are read, and of which class, if that is known; see the options of the same names."""
 
     coords: Literal["model2point", "voxel"] = "model2point"
     columns: str | None = None
@@ -45,16 +45,17 @@ class How:
     name_map: Path | None = None
     double_z: bool = False
     project: Wanted | None = None
+    kind: str | None = None
 
     def context_of(self, header: TomogramHeader, name: str) -> FormatContext:
         """What is known of the picks of a tomogram."""
         from .formats.context import FormatContext
 
-        known = {"coords": self.coords, "binning": self.binning, "class_": self.class_}
+        known = {"coords": self.coords, "binning": self.binning, "class_": self.class_, "known_class": self.kind}
         return FormatContext.of(header.frame, name, as_labels=True, **known)
 
 
-HOW = tuple(name for name in How.__dataclass_fields__ if name != "project")
+HOW = tuple(name for name in How.__dataclass_fields__ if name not in ("project", "kind"))
 
 
 def read_labels(

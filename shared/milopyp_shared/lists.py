@@ -115,12 +115,12 @@ def read_image_list(path: str | Path, say: Callable[[str], None] = lambda text: 
     path = find_list(path, say)
     images: dict[str, ImageEntry] = {}
     found: dict[Path, Path] = {}
-    for where, (name, rec_path, *more) in read_rows(path, IMAGE_COLUMNS, TOMO_NAME):
-        for each in (name, *more):
+    for where, (name, rec_path, tomo_name) in read_rows(path, IMAGE_COLUMNS, TOMO_NAME):
+        for each in (name, *filter(None, [tomo_name])):
             check_image_name(each, where)
         said = _path(rec_path, where)
         found[said] = said if isinstance(said, Url) else _find_tomogram(said, path.parent, where)
-        entry = ImageEntry(name, found[said], *more)
+        entry = ImageEntry(name, found[said], tomo_name or None)
         known = images.setdefault(name, entry)
         if not stores.is_same(known.path, entry.path) or known.label != entry.label:
             raise InputError(
@@ -212,10 +212,10 @@ def _described(entry: ImageEntry) -> str:
     return f"{entry.path} ({entry.tomo_name})" if entry.tomo_name else str(entry.path)
 
 
-def read_rows(path: str | Path, columns: tuple[str, ...], optional: str = "") -> Iterator[tuple[str, list[str]]]:
+def read_rows(path: str | Path, columns: tuple[str, ...], *optional: str) -> Iterator[tuple[str, list[str]]]:
     """Place ("list, line n") and the cells of `columns` for each row below the header; never none at all.
 
-    Those of the column `optional` follow, where there is one.
+    Those of the columns `optional` follow, empty where there is no such column.
     """
     lines = [(number, line) for number, line in read_lines(path) if line.strip() and not line.lstrip().startswith("#")]
     if not lines:
@@ -233,7 +233,8 @@ def read_rows(path: str | Path, columns: tuple[str, ...], optional: str = "") ->
         )
     if len(lines) == 1:
         raise InputError("has a header and no rows", where=path, expected="at least one row")
-    indices = [names.index(column) for column in (*columns, optional) if column in names]
+    places = [names.index(column) if column in names else None for column in (*columns, *optional)]
+    indices = [place for place in places if place is not None]
     for number, line in lines[1:]:
         where = f"{path}, line {number}"
         cells = _cells(line, with_tabs and "\t" in line)
@@ -246,7 +247,7 @@ def read_rows(path: str | Path, columns: tuple[str, ...], optional: str = "") ->
                 expected=f"values for {' '.join(columns)}",
                 remedy="Separate columns by tabs where names or paths hold spaces.",
             )
-        yield where, [cells[index] for index in indices]
+        yield where, ["" if place is None else cells[place] for place in places]
 
 
 def _cells(line: str, with_tabs: bool) -> list[str]:

@@ -116,7 +116,7 @@ class Evaluation:
         return {item.name: _plain(getattr(self, item.name)) for item in fields(self)}
 
 
-def match_greedy(picks_xyz: ArrayLike, scores: ArrayLike, truth_xyz: ArrayLike, radius: float) -> Matches:
+def match_greedy(picks_xyz: ArrayLike, scores: ArrayLike, truth_xyz: ArrayLike, radius: ArrayLike) -> Matches:
     """Match picks one to one with particles, best score first (of equal scores the one given first).
 
     Parameters
@@ -126,7 +126,7 @@ def match_greedy(picks_xyz: ArrayLike, scores: ArrayLike, truth_xyz: ArrayLike, 
     scores
         ``(n,)``.
     radius
-        Largest distance of a pair, voxels; the limit itself counts.
+        Largest distance of a pair, voxels, one number or ``(m,)``; the limit itself counts.
 
     Raises
     ------
@@ -135,9 +135,10 @@ def match_greedy(picks_xyz: ArrayLike, scores: ArrayLike, truth_xyz: ArrayLike, 
     UsageError
         The radius is not above 0.
     """
-    if not (math.isfinite(radius) and radius > 0):
-        raise UsageError(f"matching radius {radius}", expected="a number of voxels above 0")
     picks, truth, values = _points(picks_xyz, "picks"), _points(truth_xyz, "truth"), np.asarray(scores, np.float64)
+    limits = np.broadcast_to(np.asarray(radius, np.float64), (len(truth),))
+    if not (np.isfinite(radius).all() and np.greater(radius, 0).all()):
+        raise UsageError(f"matching radius {radius}", expected="a number of voxels above 0")
     if values.shape != (len(picks),) or not np.isfinite(values).all():
         raise InputError(f"scores of shape {values.shape} for {len(picks)} picks", expected="one finite score per pick")
     truth_of_pick = np.full(len(picks), -1, dtype=np.int64)
@@ -145,13 +146,15 @@ def match_greedy(picks_xyz: ArrayLike, scores: ArrayLike, truth_xyz: ArrayLike, 
         from scipy.spatial import cKDTree  # not needed by what only imports this module for its dataclasses
 
         # a hair wider, because the tree's rounding must not decide on the limit
-        near = cKDTree(truth).query_ball_point(picks, radius * (1 + 1e-9), return_sorted=True)
+        near = cKDTree(truth).query_ball_point(picks, limits.max() * (1 + 1e-9), return_sorted=True)
         free = np.ones(len(truth), dtype=bool)
         for pick in np.argsort(-values, kind="stable"):
             candidates = np.array(near[pick], dtype=np.int64)
             candidates = candidates[free[candidates]]
             distances = np.linalg.norm(truth[candidates] - picks[pick], axis=1)
-            if len(candidates) and distances.min() <= radius:
+            within = distances <= limits[candidates]
+            candidates, distances = candidates[within], distances[within]
+            if len(candidates):
                 truth_of_pick[pick] = candidates[distances.argmin()]
                 free[truth_of_pick[pick]] = False
     return Matches(truth_of_pick, len(truth))

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from .errors import InputError, UsageError
 from .lengths import Length
+from .names import listed
 from .wording import counted
 
 #: Names stand in lists, options and the names of files.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,59}")
+CHOOSE = "--class of milopyp convert or of this command"
+Of = TypeVar("Of")
 WORDS = "letters, digits, '_', '-', '+' and '.', 60 at most, the first one a letter or digit"
 
 
@@ -105,9 +109,44 @@ def refuse_unknown(names: Iterable[str], classes: Sequence[str], where: object) 
     """
     if unknown := [name for name in names if name not in classes]:
         known = ", ".join(classes) if list(classes) != [""] else "none, since they have no column 'class'"
+        found = "has no column 'class'" if unknown == [""] else f"no class {', '.join(map(repr, unknown))}"
+        raise InputError(found, where=where, expected=f"those of the labels: {known}")
+
+
+def the_class(classes: Mapping[str, Of], where: object, name: str | None = None, *, asked: bool = False) -> Of:
+    """What a file has of the only class that can be meant.
+
+    Parameters
+    ----------
+    classes
+        All that it has, by class; "" where it says nothing of classes.
+    where
+        The file, for messages.
+    name
+        The class that is meant, where that is known; a file that says nothing of classes is of it.
+    asked
+        Whether a person has asked the file for the class, so that it has to say something of classes.
+
+    Raises
+    ------
+    InputError
+        There are several, and it is not known which one is meant; or the file has not the one that is.
+    """
+    if list(classes) == [""] and not asked:
+        return classes[""]
+    if list(classes) == [""]:
+        raise InputError("has no column 'class'", where=where, expected=f"one, to take the class {name!r}")
+    if name is None and len(classes) == 1:
+        return next(iter(classes.values()))
+    if name is None:
         raise InputError(
-            f"no class {', '.join(map(repr, unknown))}", where=where, expected=f"those of the labels: {known}"
-        )
+            f"has particles of {counted(len(classes), 'class', 'classes')}: {listed(list(classes))}", where=where,
+            expected="those of one", remedy=f"Choose with {CHOOSE}.",
+        )  # fmt: skip
+    if name not in classes:
+        remedy = "" if asked else f"Another name of it: {CHOOSE}."
+        raise InputError(f"no class {name!r}", where=where, expected=f"one of {', '.join(classes)}", remedy=remedy)
+    return classes[name]
 
 
 def one_diameter(bbox: Mapping[str, Length] | None) -> Length | None:

@@ -77,6 +77,18 @@ def class_folders(folder: Path) -> dict[str, Path]:
     return {name: folder / name for name in class_names(folder)}
 
 
+def class_of(run: Path) -> str | None:
+    """The class that the run in a folder is of; None where the model has one that nobody has named.
+
+    Raises
+    ------
+    InputError
+        As `class_names`.
+    """
+    run = run.resolve()
+    return run.name if run.name in class_names(run.parent) else None
+
+
 def refuse_several(folder: Path) -> None:
     """Refuse the folder of several runs where one is meant.
 

@@ -76,7 +76,8 @@ OF_FILES = ("picks_from", "picks_binning", "with_score")  # and those of files t
 )  # fmt: skip
 @option(
     "--class", "class_", metavar="CLASS", group="Truth",
-    help="Only the particles of a class (eman, relion4, relion5, warp): its number, or its name in an EMAN2 file.",
+    help="Only the particles of a class (eman, list, relion4, relion5, warp): its number, or its name in a list or an "
+    "EMAN2 file; of lists among PICKS, too.  [default: of a list, the run's]",
 )  # fmt: skip
 @option(
     "--picks-from", type=click.Choice(FORMAT_WORDS), group="PICKS that are no run",

@@ -55,10 +55,10 @@ def _class_labels(text: str, how: How, folder: str | None) -> tuple[str, How]:
             expected="NAME=ENDING (_ribo.mod), NAME=FILE, NAME=FILE#CLASS, or NAME=#OBJECT of the models",
         )  # fmt: skip
     if not path:
-        return name, replace(how, object_=object_number(part))
+        return name, replace(how, object_=object_number(part), kind=name)
     beside = folder is not None and "/" not in path and path[0] in "_.-"
     picks = Path(folder or ".", f"*{path}") if beside else Path(path)
-    return name, replace(how, picks=picks, class_=part or None)
+    return name, replace(how, picks=picks, class_=part or None, kind=name)
 
 
 def object_number(object_: str | None) -> int | None:

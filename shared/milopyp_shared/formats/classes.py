@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..particles import CHOOSE
 from .star import CLASS, Particles
 
-CHOOSE = "--class of milopyp convert or of this command"
 _SOME = 8  # classes that a message lists
 
 

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from .. import axes, orientations
 from ..colours import colour_of
-from ..coordinate_lists import SCORE, read_pick_list, read_scored_list, write_coordinate_list
+from ..coordinate_lists import SCORE, read_scored_classes, tomograms_named, with_named, write_coordinate_list
 from ..names import bare, only
+from ..particles import the_class
 from ..picks import NO_SCORE, Picks
 from ..textfile import fixed
 from . import copick, dynamo, eman, mod, spreadsheet, star, text
@@ -162,9 +163,14 @@ def read_list(path: Path, context: FormatContext) -> NamedPicks:
 
 
 def read_lists(path: Path, context: FormatContext) -> Mapping[str | None, NamedPicks]:
-    """As `read_list`, of all tomograms."""
-    found = read_scored_list(path) if context.as_labels else read_pick_list(path)
-    return {name: _named(picks, name) for name, picks in found.items()}
+    """As `read_list`, of all tomograms; of a list with classes those of the one that is asked for, or known."""
+    classes = read_scored_classes(path)
+    asked = context.class_ is not None
+    found = the_class(classes, path, context.class_ if asked else context.known_class, asked=asked)
+    named = [] if context.as_labels else tomograms_named(path)
+    if context.all_listed:
+        named += [name for own in classes.values() for name in own]
+    return {name: _named(picks, name) for name, picks in with_named(found, named).items()}
 
 
 def place_listed(picks: NamedPicks, context: FormatContext, path: Path) -> NamedPicks:

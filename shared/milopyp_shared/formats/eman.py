@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..particles import CHOOSE
 from ._json import number, read_json
-from .classes import CHOOSE, Classes
+from .classes import Classes
 
 
 @dataclass(frozen=True, eq=False)

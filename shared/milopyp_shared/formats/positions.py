@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..coordinate_lists import read_classes
 from ..errors import InputError
 from ..lists import list_places
 from ..names import assign, listed, reduced
@@ -124,6 +125,15 @@ def read_all_positions(path: Path, word: str | None, context: FormatContext, opt
             inside = many.read(path, context)
             return Positions({name or path.stem: many.place(own, context, path) for name, own in inside.items()})
     return read_positions(path, word, {name: replace(context, label=name) for name in names}, option=option)
+
+
+def list_classes(path: Path, word: str | None) -> list[str]:
+    """The classes that a coordinate list names; none of other files; parameters and errors as `read_positions`."""
+    path = _in_data(path)
+    if _is_of_several_files(path) or (word or (LIST if path.suffix.lower() in LISTS else None)) != LIST:
+        return []
+    _refuse_missing(path)
+    return [name for name in read_classes(path) if name]
 
 
 def by_names(

@@ -103,7 +103,7 @@ FORMATS: dict[str, Format] = {
     "txt": Format((".txt", ".coords"), conventions.read_txt, conventions.write_txt, ("order", "coords")),
     "mod": Format((".mod",), conventions.read_mod, conventions.write_mod, ("order",), ("size",)),
     "csv": Format((".csv",), conventions.read_csv, conventions.write_csv),
-    LIST: Format((".tsv",), conventions.read_list, _of_one(LISTED), names=LISTED, can_name=bool),
+    LIST: Format((".tsv",), conventions.read_list, _of_one(LISTED), names=LISTED, classes=True, can_name=bool),
     "relion4": Format(
         (".star",),
         conventions.read_star,
