@@ -78,9 +78,7 @@ class Confusion:
         return {"picks": picks, "particles": particles}
 
 
-def confuse(
-    picks: Mapping[str, Picks], particles: Mapping[str, ArrayLike], radius: Mapping[str, float]
-) -> Confusion:
+def confuse(picks: Mapping[str, Picks], particles: Mapping[str, ArrayLike], radius: Mapping[str, float]) -> Confusion:
     """Match the picks of one tomogram with its particles.
 
     The picks of each class are matched by themselves, one to one and best score first: at first with the particles of

@@ -275,8 +275,7 @@ def run_contexts(run: Path, names: Iterable[str], **of_the_truth: Any) -> dict[s
     """
     names = list(names)
     return {
-        name: replace(context, **of_the_truth)
-        for name, context in _contexts(run, names, _records(run, names)).items()
+        name: replace(context, **of_the_truth) for name, context in _contexts(run, names, _records(run, names)).items()
     }
 
 

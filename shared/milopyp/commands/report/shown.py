@@ -8,11 +8,9 @@ from pathlib import Path
 from milopyp_inference.batch.class_runs import class_folders
 from milopyp_inference.batch.reader import read_records
 from milopyp_inference.batch.records import Picked, read_summary
-from milopyp_shared.coordinate_lists import CLASS, read_classes
 from milopyp_shared.errors import InputError, UsageError
-from milopyp_shared.formats.positions import by_names, read_positions
+from milopyp_shared.formats.positions import list_classes, read_positions
 from milopyp_shared.names import listed, read_name_map
-from milopyp_shared.picks import as_picks
 
 from ...judged import run_contexts
 from ..convert import FORMAT_WORDS
@@ -47,26 +45,22 @@ def read_shown(
     InputError
         Not all classes have finished a tomogram that is asked for, or something cannot be read.
     """
+    _refuse_unused(truth, from_, name_map, class_)
     folders = class_folders(run) or {"": run}
     records = _common({kind: read_records(folder) for kind, folder in folders.items()}, run, warn)
-    _refuse_unused(truth, from_, name_map, class_)
-    names = {} if name_map is None else read_name_map(name_map)
-    if truth is None:
-        known: dict[str, dict[str, Known]] = {}
-    elif len(folders) > 1:
-        known = _known_classes(truth, records, names, class_ or from_)
-    else:
-        contexts = run_contexts(run, [record.name for record in records[""]], class_=class_)
-        positions = read_positions(truth, from_, contexts, names)
-        known = {"": {name: picks.xyz for name, picks in positions.with_empty.items()}}
+    judged = _judged(truth, from_, class_, list(folders))
     chosen = {kind: _chosen(own, only, run) for kind, own in records.items()}
+    names = {} if name_map is None else read_name_map(name_map)
+    known: dict[str, dict[str, Known]] = {kind: {} for kind in folders}
+    if truth is not None:
+        for kind in judged:
+            contexts = run_contexts(folders[kind], [record.name for record in records[kind]], class_=class_)
+            positions = read_positions(truth, from_, contexts, names).with_empty
+            known[kind] = {record.name: positions[record.name].xyz for record in chosen[kind]}
     return [
-        Shown(
-            kind, number, folders[kind], read_summary(folders[kind]), own,
-            {record.name: known[kind][record.name] for record in own} if kind in known else {},
-        )
+        Shown(kind, number, folders[kind], read_summary(folders[kind]), own, known[kind])
         for number, (kind, own) in enumerate(chosen.items())
-    ]  # fmt: skip
+    ]
 
 
 def _common(records: Mapping[str, list[Picked]], run: Path, warn: Callable[[str], None]) -> dict[str, list[Picked]]:
@@ -101,25 +95,19 @@ def _refuse_unused(truth: Path | None, from_: str | None, name_map: Path | None,
         raise UsageError("given without --truth", where=" and ".join(said), expected="--truth beside it")
 
 
-def _known_classes(
-    truth: Path, records: Mapping[str, list[Picked]], names: Mapping[str, str], said: str | None
-) -> dict[str, dict[str, Known]]:
-    """The true positions by class and tomogram, of a coordinate list that has classes."""
-    if said is not None:
+def _judged(truth: Path | None, from_: str | None, class_: str | None, kinds: list[str]) -> list[str]:
+    """The classes of a run that the truth knows; that of a run of one is asked for when it is read."""
+    if truth is None or len(kinds) == 1:
+        return kinds
+    if class_ is not None:
         raise UsageError(
-            "given for several classes", where="--from or --class",
-            expected=f"--truth LIST, a coordinate list with a column {CLASS}",
-            remedy="Leave it out, or make the page of one class.",
-        )  # fmt: skip
-    found = read_classes(truth)
-    if not (there := [kind for kind in records if kind in found]):
+            "given for several classes", where="--class", expected="none: each class has its own of a list"
+        )
+    found = list_classes(truth, from_)
+    if not (judged := [kind for kind in kinds if kind in found]):
         raise InputError(
-            f"has labels of {listed([kind for kind in found if kind]) or 'no named class'}", where=truth,
-            expected=f"a column {CLASS} with {listed(list(records))}",
+            f"no class {', '.join(found)} in the run" if found else "says nothing of classes", where=truth,
+            expected=f"a coordinate list with a column class: {', '.join(kinds)}",
+            remedy="Or make the page of one class.",
         )  # fmt: skip
-    known = {}
-    for kind in there:
-        picks = {name: as_picks(xyz) for name, xyz in found[kind].items()}
-        positions = by_names(truth, picks, [record.name for record in records[kind]], names)
-        known[kind] = {name: own.xyz for name, own in positions.with_empty.items()}
-    return known
+    return judged
