@@ -44,12 +44,14 @@ class Confusion:
     @property
     def on_none(self) -> Counts:
         """``(picks,)``: picks that lie on no particle, or on one that a better pick of their class has."""
-        return self.n_picks - self.on.sum(axis=1)
+        none: Counts = self.n_picks - self.on.sum(axis=1)
+        return none
 
     @property
     def picked_again(self) -> Counts:
         """``(particles,)``: by how many picks of a second class, or a third, particles were picked, too."""
-        return self.on.sum(axis=0) + self.not_picked - self.n_particles
+        again: Counts = self.on.sum(axis=0) + self.not_picked - self.n_particles
+        return again
 
     def __add__(self, other: Confusion) -> Confusion:
         """Both together, of the same classes."""
@@ -106,9 +108,9 @@ def confuse(picks: Mapping[str, Picks], particles: Mapping[str, ArrayLike], radi
     xyz = np.concatenate([np.empty((0, 3)), *places.values()])
     claimed = np.zeros((len(picks), len(xyz)), dtype=bool)
     for row, (name, own) in enumerate(picks.items()):
-        limits = np.repeat([radius.get(each, radius.get(name, 0.0)) for each in places], sizes)
+        limits = np.array([radius.get(each, radius.get(name, 0.0)) for each in places], dtype=np.float64)[kind]
+        is_own = np.array([each == name for each in places], dtype=bool)[kind]
         left = np.ones(len(own), dtype=bool)
-        is_own = np.repeat([each == name for each in places], sizes)
         for these in (np.flatnonzero(is_own), np.flatnonzero(~is_own)):
             if not len(these):
                 continue

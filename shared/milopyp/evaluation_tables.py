@@ -27,6 +27,7 @@ F4 = (
     "challenge"
 )
 TITLE = "<!-- milopyp evaluate -->\n# Evaluation"
+NOT_RANKED_BY = "Precision, recall and F1 are those of the picks."
 LISTS_END = "AUPRC and best F1 are of all candidates of a run; those of a file end where its list ends."
 
 Table = Sequence[Sequence[str]]
@@ -126,7 +127,7 @@ def markdown_of_several(named: Mapping[str, Comparison], truth: str) -> str:
         "",
         *in_markdown(by_source(named)),
         "",
-        "Precision, recall and F1 are those of the picks.",
+        NOT_RANKED_BY,
         *notes(named),
     ]
     return "\n".join(lines) + "\n"
@@ -145,12 +146,14 @@ def by_tomogram(compared: Comparison) -> Table:
     return [("tomogram", *PICKED, *RANKED), *rows, _row("all", compared.total, compared.picks, compared)]
 
 
-def by_source(named: Mapping[str, Comparison]) -> Table:
+def by_source(named: Mapping[str, Comparison], title: str = "") -> Table:
     """A row for each source, all tomograms together."""
     rows = [(*_row(name, own.total, own.picks, own), own.picks.cut if own.picks else "") for name, own in named.items()]
     said = any(row[-1] for row in rows)
     return (
-        [("", *PICKED, *RANKED, "picks are"), *rows] if said else [("", *PICKED, *RANKED), *(row[:-1] for row in rows)]
+        [(title, *PICKED, *RANKED, "picks are"), *rows]
+        if said
+        else [(title, *PICKED, *RANKED), *(row[:-1] for row in rows)]
     )
 
 

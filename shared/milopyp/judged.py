@@ -197,7 +197,7 @@ def classes_of(path: Path, word: str | None) -> dict[str, Path]:
         return class_folders(path)
     if not path.is_file() or path.name.endswith(CANDIDATES) or (word or _format_of(path) or LIST) != LIST:
         return {}
-    return {name: path for name in list_classes(path, LIST)}
+    return dict.fromkeys(list_classes(path, LIST), path)
 
 
 def _kind_of(sources: Iterable[Source]) -> str | None:

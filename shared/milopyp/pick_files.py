@@ -67,7 +67,7 @@ class ReadOptions(TypedDict, total=False):
     dynamo_zero, dynamo_tomogram
         Number of the first voxel, and of the tomogram, in a Dynamo table.
     class_
-        Number of the class to take from a STAR file, or number or name of that in an EMAN2 file.
+        The class to take: its number in a STAR file, its name in a coordinate list, either in an EMAN2 file.
     """
 
     order: str | None

@@ -116,7 +116,7 @@ class Evaluation:
         return {item.name: _plain(getattr(self, item.name)) for item in fields(self)}
 
 
-def match_greedy(picks_xyz: ArrayLike, scores: ArrayLike, truth_xyz: ArrayLike, radius: ArrayLike) -> Matches:
+def match_greedy(picks_xyz: ArrayLike, scores: ArrayLike, truth_xyz: ArrayLike, radius: float | Floats) -> Matches:
     """Match picks one to one with particles, best score first (of equal scores the one given first).
 
     Parameters

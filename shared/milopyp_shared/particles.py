@@ -135,7 +135,10 @@ def the_class(classes: Mapping[str, Of], where: object, name: str | None = None,
     if list(classes) == [""] and not asked:
         return classes[""]
     if list(classes) == [""]:
-        raise InputError("has no column 'class'", where=where, expected=f"one, to take the class {name!r}")
+        raise InputError(
+            "has no column 'class'", where=where, expected=f"one, to take those of class {name!r}",
+            remedy="Leave --class out if all are of it.",
+        )  # fmt: skip
     if name is None and len(classes) == 1:
         return next(iter(classes.values()))
     if name is None:

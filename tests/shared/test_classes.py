@@ -120,7 +120,7 @@ def test_one_class_is_not_worth_a_word(rows: list[list[Any]]) -> None:
         ("all.star a.csv --from warp --name a --class 2", InputError, "no class 2; expected one of 1 (1), 3 (3)"),
         ("all.star a.csv --from warp --name a --class ribosome", InputError, "no class ribosome"),
         ("none.star a.csv --from warp --class 1", InputError, "none.star: has no rlnClassNumber"),
-        ("a.tbl a.csv --class 1", UsageError, "--class: given for a.tbl; expected a file of list, relion4, relion5, warp"),
+        ("a.tbl a.csv --class 1", UsageError, "--class: given for a.tbl; expected a file of list, relion4, relion5"),
     ],
 )  # fmt: skip
 def test_classes_that_there_are_not(words: str, error: type, message: str) -> None:
@@ -165,7 +165,7 @@ def test_labels_of_files_without_classes(name: str, tomograms: Path) -> None:
     assert isinstance(outcome.error, UsageError) and f"--class: given for data/{name}" in outcome.err
 
 
-@pytest.mark.parametrize("name", ["list.txt", "list.parquet", "a.ndjson"])
+@pytest.mark.parametrize("name", ["list.parquet", "a.ndjson"])
 def test_labels_of_one_file_without_classes(name: str, tomograms: Path) -> None:
     Path(name).write_text("image_name x_coord y_coord z_coord\na 1 2 3\n")
     outcome = run_line(f"milopyp prepare -d data -e .rec -o run --overwrite --no-pictures --class 1 --picks {name}")

@@ -66,7 +66,7 @@ def test_a_list_of_classes_and_back(tmp_path_factory: pytest.TempPathFactory, na
     assert list(again) == names
     for name, own in classes.items():
         assert {image: xyz.tolist() for image, xyz in again[name].items()} == {i: x.tolist() for i, x in own.items()}
-    with pytest.raises(InputError, match=rf"coords\.txt: has labels of {len(names)} classes"):
+    with pytest.raises(InputError, match=rf"coords\.txt: has particles of {len(names)} classes"):
         read_coordinate_list(path)
 
 

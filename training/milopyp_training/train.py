@@ -148,6 +148,8 @@ def _load(
     volumes = load(images, _of_each(labels, particles), particles=particles, where=options.train_coord_txt)
     judged: list[LabelledVolume] = []
     if options.val_coord_txt:
+        if list(truth) == [""] and len(labels) == 1:  # of the only class that there is
+            truth = dict(zip(labels, truth.values(), strict=True))
         refuse_unknown(truth, list(labels), options.val_coord_txt)
         judged = load(validation, _of_each(truth, particles), particles=particles, where=options.val_coord_txt)
     return TrainingSet.of(volumes, judged, particles, options.contrast)

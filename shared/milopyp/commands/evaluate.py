@@ -4,34 +4,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from milopyp_inference.batch.inputs import gather
-from milopyp_inference.batch.reader import run_files
 from milopyp_shared.atomic import make_folder, write_text
 from milopyp_shared.axes import ORDER_WORDS
-from milopyp_shared.commandline import LengthRange, Number, command, option, spelled
+from milopyp_shared.commandline import LengthRange, Number, OfEach, command, option
 from milopyp_shared.console import Console
-from milopyp_shared.errors import MissingDependency, UsageError
-from milopyp_shared.lengths import Length
-from milopyp_shared.wording import counted
+from milopyp_shared.errors import MissingDependency
 
 from .convert import FORMAT_WORDS
 
 if TYPE_CHECKING:
-    from milopyp_shared.formats.context import FormatContext
-
-    from ..comparison import Comparison
-    from ..evaluation import Scale
     from ..judged import Judged
+    from .evaluate_inputs import Lengths
 
 REPORT = ("evaluation.json", "evaluation.md", "evaluation.png")  # of --out
-OF_TOMOGRAMS = ("tomogram", "order", "size", "voxel_size")  # options that say what a run knows
-OF_FILES = ("picks_from", "picks_binning", "with_score")  # and those of files that are no run
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What there is to tell: for a terminal, as JSON, as Markdown, and what draws the picture with its `plots`."""
+
+    text: str
+    figures: Mapping[str, Any]
+    markdown: str
+    draw: Callable[[Any, Path], None]
 
 
 @command("evaluate")
@@ -44,15 +45,15 @@ OF_FILES = ("picks_from", "picks_binning", "with_score")  # and those of files t
 )
 @option(
     "--radius",
-    type=LengthRange(min=0, min_open=True),
-    help="Largest distance of a match, in voxels, or in Angstrom with an A (105A).  [default: half the particle of the "
-    "run]",
+    type=OfEach(LengthRange(min=0, min_open=True)),
+    help="Largest distance of a match, in voxels, or in Angstrom with an A (105A); of several classes also that of "
+    "each (ribosome=105A,proteasome=75A).  [default: half the particle of the run]",
 )
 @option(
     "--distance",
-    type=LengthRange(min=0),
-    help="Drop candidates, or what is ranked in a file, closer than this to a better one, in voxels, or in Angstrom "
-    "with an A.  [default: of candidates the run's, else 1.2 radii; nothing of a file]",
+    type=OfEach(LengthRange(min=0)),
+    help="Drop candidates, or what is ranked in a file, closer than this to a better one; as --radius.  [default: of "
+    "candidates the run's, else 1.2 radii; nothing of a file]",
 )
 @option("--json", "json_file", type=click.Path(path_type=Path), help="Write all figures and the curve as JSON.")
 @option(
@@ -114,6 +115,9 @@ def evaluate(picks: tuple[Path, ...], truth: Path, json_file: Path | None, out: 
     one of milopyp convert's formats, a folder of NAME.suffix, or a pattern in quotes. What is known of a run's
     tomograms serves the other files. Several are judged on the tomograms that all have picks of.
 
+    Of a run of several classes, or a coordinate list with a column class, each class is judged by the rows of the truth
+    that are of it, and a table says which class was picked on which.
+
     Precision, recall and F1 are those of the picks that a run has written, or that a file holds. AUPRC (the average
     precision over all particles) and best F1 look at all candidates of the run, or at the scores in the file. Matching
     is one to one, best score first, within --radius; errors of position are those above the score of the best F1.
@@ -124,127 +128,85 @@ def evaluate(picks: tuple[Path, ...], truth: Path, json_file: Path | None, out: 
       milopyp evaluate picks --truth particles.star --radius 105A --out judged
       milopyp evaluate picks picks_b template_matching.star --truth coords_test.tsv --out compared
       milopyp evaluate template_matching.star --truth coords_test.tsv --tomogram TS_01.mrc --radius 105A
+      milopyp evaluate picks_of_classes --truth coords_of_classes.tsv --out judged_classes
     """
-    from milopyp_shared.formats.positions import read_positions
-    from milopyp_shared.names import read_name_map
-
-    from ..comparison import compare, doubts
-    from ..evaluation import SEPARATION, scale_of
-    from ..evaluation_tables import shortest
+    from .evaluate_inputs import Lengths, kinds_of, read_judged, refuse_loss
 
     console = Console()
-    judged = _read(picks, console, given)
-    _refuse_loss(judged, [json_file, *([out / name for name in REPORT] if out else [])], truth, given)
-    scale = scale_of(judged.sources, judged.contexts)
-    voxels = _lengths(judged, scale)
-    radius = _radius(given["radius"], voxels, judged, scale, console)
-    wanted = voxels(given["distance"], "--distance")
-    said = {"coords": given["coords"], "binning": given["binning"], "class_": given["class_"], "with_score": False}
-    contexts = {name: replace(context, **said) for name, context in judged.contexts.items()}
-    names = {} if given["name_map"] is None else read_name_map(given["name_map"])
-    known = read_positions(truth, given["from_"], contexts, names)
-    compared = []
-    for source in judged.sources:
-        own = SEPARATION * radius if source.candidates and source.distance is None else source.distance
-        compared.append(compare(source, known, radius, own if wanted is None else wanted, truth))
+    kinds = kinds_of(picks, given)
+    judged = read_judged(picks, kinds, console, given)
+    refuse_loss(judged, [json_file, *([out / name for name in REPORT] if out else [])], truth, given)
+    lengths = Lengths(given["radius"], given["distance"], console)
+    judge = _of_classes if len(kinds) > 1 else _of_one_class
+    answer = judge(picks, list(kinds), judged, truth, lengths=lengths, given=given, console=console)
     for source in judged.sources:
         if source.published:
             console.warn(
                 f"{source.path} was picked with milopyp-infer --published: AUPRC, best F1 and errors of position are "
                 "those of its candidates, and its whole-voxel picks have others; its NAME.mod, judged alone, has them"
             )
+    _tell(answer, json_file, out, console)
+
+
+def _of_one_class(
+    picks: Sequence[Path], kinds: Sequence[str], judged: Judged, truth: Path, *, lengths: Lengths,
+    given: Mapping[str, Any], console: Console,
+) -> Answer:  # fmt: skip
+    """The figures of one source, or of several on the same tomograms."""
+    from .. import evaluation_tables as tables
+    from ..comparison import compare, doubts
+    from .evaluate_inputs import read_known
+
+    lengths.refuse_others(kinds)
+    asked = lengths.of(judged.sources, judged.contexts, "".join(kinds))
+    known = read_known(truth, given, judged.contexts)
+    compared = [
+        compare(source, known, own.radius, own.distance, truth)
+        for source, own in zip(judged.sources, asked, strict=True)
+    ]
     for doubt in doubts(compared, judged.left_out):
         console.warn(doubt)
-    _tell(dict(zip(shortest(picks), compared, strict=True)), str(truth), json_file, out, console)
-
-
-def _read(picks: Sequence[Path], console: Console, given: Mapping[str, Any]) -> Judged:
-    """What is to be judged.
-
-    Raises
-    ------
-    UsageError
-        Something is given twice, or says nothing of PICKS.
-    """
-    from milopyp_inference.batch.records import RECORDS
-
-    from ..judged import is_run, read_sources
-    from ..pick_files import format_context
-
-    if len({path.resolve() for path in picks}) < len(picks):
-        raise UsageError("given twice", where="PICKS", expected="each once")
-    said = [name for name in (*OF_TOMOGRAMS, *OF_FILES) if given[name]]
-    runs = [path for path in picks if is_run(path)]
-    knowing = [path for path in runs if ((path if path.is_dir() else path.parent) / RECORDS).is_dir()]
-    if knowing and (idle := [name for name in said if name in OF_TOMOGRAMS]):
-        raise _idle(idle, f"the records of {knowing[0]} say all that is known of its tomograms")
-    if len(runs) == len(picks) and (idle := [name for name in said if name in OF_FILES]):
-        raise _idle(idle, "all PICKS are runs")
-    said_of_all = {name: given[name] for name in ("order", "size", "voxel_size")}
-    tomograms: dict[str, FormatContext] = {}
-    for entry in gather(given["tomogram"]) if given["tomogram"] else ():
-        tomograms[entry.name] = replace(
-            format_context(entry.path, entry.path, said_of_all, console.warn), label=entry.name
+    named = dict(zip(tables.shortest(picks), compared, strict=True))
+    [(name, first), *others] = named.items()
+    if others:
+        return Answer(
+            tables.describe_several(named),
+            tables.figures_of_several(named, str(truth)),
+            tables.markdown_of_several(named, str(truth)),
+            lambda plots, path: plots.draw_comparison(path, named),
         )
-    more = {"coords": given["coords"], "with_score": given["with_score"], "binning": given["picks_binning"]}
-    context = format_context(picks[0], None, more if tomograms else said_of_all | more, console.warn)
-    judged = read_sources(picks, tomograms, context, given["picks_from"])
-    for source in judged.sources:
-        if not source.candidates:
-            count = sum(map(len, source.ranked.values()))
-            how_read = source.format or ("a coordinate list" if source.path.is_file() else "one file for each tomogram")
-            console.say(f"{source.path}: {counted(count, 'pick')}, read as {how_read}")
-    return judged
+    return Answer(
+        tables.describe(first), first.to_dict(), tables.markdown(first, name, str(truth)),
+        lambda plots, path: plots.draw_curves(path, first),
+    )  # fmt: skip
 
 
-def _idle(names: Sequence[str], why: str) -> UsageError:
-    called = spelled(*("shape" if name == "size" else name for name in names))
-    return UsageError("changes nothing", where=called, expected=f"nothing: {why}", remedy="Leave it out.")
+def _of_classes(
+    picks: Sequence[Path], kinds: Sequence[str], judged: Judged, truth: Path, *, lengths: Lengths,
+    given: Mapping[str, Any], console: Console,
+) -> Answer:  # fmt: skip
+    """The figures of each class, and which was taken for which."""
+    from ..class_comparison import compare_classes
+    from ..class_tables import describe_classes, markdown_of_classes
+    from .evaluate_inputs import read_known_classes
+
+    sources = dict(zip(kinds, judged.sources, strict=True))
+    known = read_known_classes(truth, given, sources)
+    lengths.refuse_others([*kinds, *(name for name in known if name not in kinds)])
+    asked = {kind: lengths.of([source], source.contexts, kind)[0] for kind, source in sources.items()}
+    radius = lengths.radii([name for name in known if name not in kinds], sources[kinds[0]].contexts)
+    compared = compare_classes(sources, known, asked, radius, truth)
+    for doubt in compared.doubts(judged.left_out, truth):
+        console.warn(doubt)
+    return Answer(
+        describe_classes(compared),
+        compared.to_dict(str(truth)),
+        markdown_of_classes(compared, str(picks[0]), str(truth)),
+        lambda plots, path: plots.draw_comparison(path, compared.named),
+    )
 
 
-def _refuse_loss(judged: Judged, targets: Sequence[Path | None], truth: Path, given: Mapping[str, Any]) -> None:
-    """Refuse to write over what is read, and what is no answer of milopyp."""
-    from milopyp_shared.formats.positions import position_files
-    from milopyp_shared.overwrite import MARKS, refuse_others
-
-    inputs = [*position_files(truth, judged.names), *filter(None, [given["name_map"]])]
-    for source in judged.sources:
-        inputs += run_files(source.path) if source.candidates else position_files(source.path, judged.names)
-    for target in targets:
-        if target is not None:
-            refuse_others(target, MARKS.get(target.suffix, MARKS[".json"]), inputs)
-
-
-def _lengths(judged: Judged, scale: Scale) -> Callable[[Length | None, str], float | None]:
-    """What turns lengths into voxels; it raises as `Length.voxels`."""
-    expected = f"one voxel size of all tomograms in {_paths(judged)}"
-    if not any(source.candidates for source in judged.sources):
-        expected = "--voxel-size, or --tomogram that says it"
-    return lambda length, where: None if length is None else length.voxels(scale.voxel_size, where, expected)
-
-
-def _radius(
-    given: Length | None, voxels: Callable[..., float | None], judged: Judged, scale: Scale, console: Console
-) -> float:
-    """The radius in voxels; see `milopyp.evaluation.matching_radius`."""
-    from ..evaluation import matching_radius
-
-    guess = given is not None and not given.angstrom
-    radius = matching_radius(voxels(given, "--radius"), scale, _paths(judged), "--radius", guess=guess)
-    if given is None:
-        console.say(f"radius {radius:g} voxels: half the particle of the run")
-    return radius
-
-
-def _paths(judged: Judged) -> str:
-    """The runs, or what there is."""
-    runs = [str(source.path) for source in judged.sources if source.candidates]
-    return ", ".join(runs or [str(source.path) for source in judged.sources])
-
-
-def _tell(
-    named: Mapping[str, Comparison], truth: str, json_file: Path | None, out: Path | None, console: Console
-) -> None:
+def _tell(answer: Answer, json_file: Path | None, out: Path | None, console: Console) -> None:
     """Print the figures, and write them where that is wanted.
 
     Raises
@@ -252,18 +214,14 @@ def _tell(
     MissingDependency
         No matplotlib.
     """
-    from .. import evaluation_tables as tables
-
-    [(name, first), *others] = named.items()
-    console.answer(tables.describe_several(named) if others else tables.describe(first))
-    figures = tables.figures_of_several(named, truth) if others else first.to_dict()
-    content = json.dumps({"made_by": "milopyp evaluate"} | figures, indent=1) + "\n"
+    console.answer(answer.text)
+    content = json.dumps({"made_by": "milopyp evaluate", **answer.figures}, indent=1) + "\n"
     if json_file is not None:
         write_text(json_file, content)
     if out is None:
         return
     try:
-        from ..plots.evaluation_curves import draw_comparison, draw_curves
+        from ..plots import evaluation_curves as plots
     except ImportError as error:
         raise MissingDependency(
             f"the picture needs {error.name}, which is not installed",
@@ -272,10 +230,6 @@ def _tell(
         ) from error
     make_folder(out)
     write_text(out / REPORT[0], content)
-    if others:
-        draw_comparison(out / REPORT[2], named)
-    else:
-        draw_curves(out / REPORT[2], first)
-    text = tables.markdown_of_several(named, truth) if others else tables.markdown(first, name, truth)
-    write_text(out / REPORT[1], text)
+    answer.draw(plots, out / REPORT[2])
+    write_text(out / REPORT[1], answer.markdown)
     console.say(f"wrote {out / 'evaluation.md'}, .json and .png")

@@ -41,7 +41,7 @@ def draw_curves(path: Path, compared: Comparison) -> None:
 
 
 def draw_comparison(path: Path, named: Mapping[str, Comparison]) -> None:
-    """Of several sources precision over recall, and F1 over the number of picks; their own picks are points."""
+    """Of several sources or classes precision over recall, and F1 over the number of picks; their picks are points."""
     figure = new_figure(11, 4.6)
     panels: Any = figure.subplots(1, 2)
     for number, (name, compared) in enumerate(named.items()):
@@ -56,9 +56,14 @@ def draw_comparison(path: Path, named: Mapping[str, Comparison]) -> None:
             label = f"{name}: {counted(own.n_picks, 'pick')}, F1 {own.f1:.3f}"
             panels[1].plot([own.n_picks], [own.f1], "D", color=color, markeredgecolor="k", label=label)
     _finish(panels[0])
-    particles = next(iter(named.values())).total.n_truth
-    widest = max([WIDEST * particles, *(1.05 * own.picks.n_picks for own in named.values() if own.picks)], default=1.0)
-    panels[1].axvline(particles, color="0.6", linewidth=0.8, linestyle="--", label=counted(particles, "particle"))
+    particles = {name: own.total.n_truth for name, own in named.items()}
+    one = len(set(particles.values())) == 1
+    for number, (name, count) in enumerate(list(particles.items())[: 1 if one else None]):
+        color, label = ("0.6", "") if one else (f"C{number % 10}", f"{name}: ")
+        label += counted(count, "particle")
+        panels[1].axvline(count, color=color, linewidth=0.8, linestyle="--", label=label)
+    most = max(particles.values())
+    widest = max([WIDEST * most, *(1.05 * own.picks.n_picks for own in named.values() if own.picks)])
     panels[1].set(xlabel="number of picks, best first", ylabel="F1", xlim=(0, max(widest, 1)), ylim=(0, 1.02))
     panels[1].legend(loc="lower right", fontsize=8)
     save(figure, path)
