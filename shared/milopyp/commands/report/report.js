@@ -103,6 +103,7 @@ function choose(number) {
   state.looked = null;
   document.body.classList.toggle("without-expected", !run.expected);
   document.body.classList.toggle("without-judged", !run.judged);
+  for (const own of document.querySelectorAll("[data-run]")) own.hidden = Number(own.dataset.run) !== number;
   for (const canvas of document.querySelectorAll("[data-look]")) drawSwatch(canvas, run.looks[canvas.dataset.look]);
   writeTomogram(current());
   viewer.changeHeat(current().heat);
