@@ -270,3 +270,13 @@ def test_without_jinja(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delattr(name, raising=False)
     outcome = run_line("milopyp report picks")
     assert outcome.code == 2 and "pip install 'milopyp[report]'" in outcome.err
+
+
+def test_a_truth_of_some_of_the_tomograms(truth: dict[str, np.ndarray]) -> None:
+    """A folder with a file for one: of the other nothing is known."""
+    line = "milopyp convert truth.txt known/flat.csv --from list --name flat"
+    Path("known").mkdir()
+    assert run_line(line).code == 0
+    report("--truth known")
+    known = {own["name"]: own.get("truth") for own in page().data["runs"][0]["tomograms"]}
+    assert known["turned"] is None and len(known["flat"]) == 6

@@ -53,6 +53,14 @@ class Tomogram {
     return kept.concat(this.added.map((place) => [...place, 1]));
   }
 
+  // How many these are.
+  count(threshold) {
+    const above = this.above(threshold);
+    let count = above + this.added.length;
+    for (const [candidate, pick] of this.forced) count += Number(pick) - Number(candidate < above);
+    return count;
+  }
+
   get edits() {
     return this.forced.size + this.added.length;
   }

@@ -82,7 +82,7 @@ function show(index, place = {}, looked = null) {
   element("slice").max = own.source.encoded.length - 1;
   writeTomogram(own);
   writeCounts(run.threshold, own);
-  writeClasses();
+  writeLegend();
   arrange();
   return viewer.show({ size: own.size, source: own.source, heat: own.heat, voxel: own.voxel }, place);
 }
@@ -95,31 +95,6 @@ function writeTomogram(own) {
   element("said").replaceChildren(...said);
   for (const id of ["heat-label", "heat-key"]) element(id).hidden = !own.heat;
   for (const id of ["truth-label", "truth-key"]) element(id).hidden = !own.truth;
-}
-
-// Another class: threshold, scores, close-ups, heat map and clicks are its own.
-function choose(number) {
-  run = runs[number];
-  state.looked = null;
-  document.body.classList.toggle("without-expected", !run.expected);
-  document.body.classList.toggle("without-judged", !run.judged);
-  for (const own of document.querySelectorAll("[data-run]")) own.hidden = Number(own.dataset.run) !== number;
-  for (const canvas of document.querySelectorAll("[data-look]")) drawSwatch(canvas, run.looks[canvas.dataset.look]);
-  writeTomogram(current());
-  viewer.changeHeat(current().heat);
-  setThreshold(run.threshold);
-  if (run.name) say(`${run.count} picks, ${current().chosen(run.threshold).length} here.`);
-}
-
-// The legend of a page of several classes.
-function writeClasses() {
-  for (const [number, row] of [...document.querySelectorAll("#classes tr")].entries()) {
-    const own = runs[number];
-    drawSwatch(row.querySelector("canvas"), own.looks.pick);
-    row.querySelector("input").checked = own === run;
-    const cells = [own.tomograms[state.shown].chosen(own.threshold).length, own.count, own.threshold.toFixed(2)];
-    row.querySelectorAll(".number").forEach((cell, index) => (cell.textContent = cells[index]));
-  }
 }
 
 // To a candidate or a place that was added, marked by a ring.
@@ -179,7 +154,7 @@ function setThreshold(value) {
 // After edits or another threshold.
 function refresh() {
   writeCounts(run.threshold, current());
-  writeClasses();
+  writeLegend();
   writeLooked();
   writeEdits();
   viewer.paintSoon();
@@ -225,7 +200,7 @@ function change(what) {
   run.edits.do(what);
   if (what.place && state.looked?.place) state.looked = null; // it may be gone
   refresh();
-  say(`${told(what)} ${current().chosen(run.threshold).length} picks here.`);
+  say(`${told(what)} ${current().count(run.threshold)} picks here.`);
 }
 
 // In words, after it was done.
@@ -249,7 +224,7 @@ function travel(what, word) {
   }
   refresh();
   const own = what.forget ? "Forgetting all edits" : `Edit at ${placeOf(current(), what).slice(0, 3).map(Math.round).join(", ")}`;
-  return say(`${own} ${word === "undo" ? "undone" : "done again"}. ${current().chosen(run.threshold).length} picks here.`);
+  return say(`${own} ${word === "undo" ? "undone" : "done again"}. ${current().count(run.threshold)} picks here.`);
 }
 
 const undo = () => travel(run.edits.undo(), "undo");
@@ -312,8 +287,8 @@ window.addEventListener("storage", ({ key }) => {
 });
 
 element("all")?.addEventListener("change", () => viewer.paintSoon());
-document.querySelectorAll("#classes tr").forEach((row, number) => row.addEventListener("change", () => choose(number)));
 
+makeLegend();
 makeTable((index) => show(index));
 show(0);
 choose(0);

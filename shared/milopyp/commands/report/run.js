@@ -13,7 +13,7 @@ class Run {
 
   // Picks of all tomograms.
   get count() {
-    return this.tomograms.reduce((sum, own) => sum + own.chosen(this.threshold).length, 0);
+    return this.tomograms.reduce((sum, own) => sum + own.count(this.threshold), 0);
   }
 }
 
@@ -35,4 +35,38 @@ function picturesOf({ index, size, thickness }) {
     pictures[index] = { grey: embedded(grey), heats: heats.map(embedded) };
   }
   return pictures[index];
+}
+
+// Another class: threshold, scores, close-ups, heat map and clicks are its own.
+function choose(number) {
+  run = runs[number];
+  state.looked = null;
+  document.body.classList.toggle("without-expected", !run.expected);
+  document.body.classList.toggle("without-judged", !run.judged);
+  for (const own of document.querySelectorAll("[data-run]")) own.hidden = Number(own.dataset.run) !== number;
+  for (const canvas of document.querySelectorAll("[data-look]")) drawSwatch(canvas, run.looks[canvas.dataset.look]);
+  writeTomogram(current());
+  viewer.changeHeat(current().heat);
+  setThreshold(run.threshold);
+  if (run.name) say(`${run.count} picks, ${current().count(run.threshold)} here.`);
+}
+
+// ---- the legend of a page of several classes; there is none on that of one
+
+const legend = () => [...document.querySelectorAll("#classes tr")].entries();
+
+function makeLegend() {
+  for (const [number, row] of legend()) {
+    drawSwatch(row.querySelector("canvas"), runs[number].looks.pick);
+    row.addEventListener("change", () => choose(number));
+  }
+}
+
+function writeLegend() {
+  for (const [number, row] of legend()) {
+    const own = runs[number];
+    row.querySelector("input").checked = own === run;
+    const cells = [own.tomograms[state.shown].count(own.threshold), own.count, own.threshold.toFixed(2)];
+    row.querySelectorAll(".number").forEach((cell, index) => (cell.textContent = cells[index]));
+  }
 }

@@ -56,7 +56,7 @@ def read_shown(
         for kind in judged:
             contexts = run_contexts(folders[kind], [record.name for record in records[kind]], class_=class_)
             positions = read_positions(truth, from_, contexts, names).with_empty
-            known[kind] = {record.name: positions[record.name].xyz for record in chosen[kind]}
+            known[kind] = {own.name: positions[own.name].xyz for own in chosen[kind] if own.name in positions}
     return [
         Shown(kind, number, folders[kind], read_summary(folders[kind]), own, known[kind])
         for number, (kind, own) in enumerate(chosen.items())
