@@ -74,7 +74,7 @@ class ClassComparison:
             )
         for name, own in self.named.items():
             if empty := [tomogram for tomogram, result in own.each.items() if not result.n_truth]:
-                said.append(f"no {name} is known of {listed(empty)}: all its picks there count as false")
+                said.append(f"no {name} is known of {listed(empty)}: all picks of {name} there count as false")
         of_each = {name: doubts([replace(own, empty=())], left_out) for name, own in self.named.items()}
         for sentence in dict.fromkeys(one for own in of_each.values() for one in own):
             names = [name for name, own in of_each.items() if sentence in own]

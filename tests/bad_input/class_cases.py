@@ -18,6 +18,7 @@ from bad_input.builders import (
     both,
     density_map,
     lists,
+    nothing,
     picked,
     picking,
     text,
@@ -63,6 +64,15 @@ def two(folder: Path) -> None:
     """A model of two classes, and a tomogram."""
     volume("a.mrc")(folder)
     shutil.copy(TOY_OF_TWO, folder / "toy.onnx")
+
+
+ALL_PICKS = EVALUATE.replace("picks", "all.tsv")
+OF_BOTH = "a coordinate list with a column 'class': PICKS are of ribosome, proteasome"
+LISTED = rows("all.tsv", "a 1 2 3 ribosome", "a 9 9 9 proteasome")
+JUDGED_TWO = both(
+    lists(), several('["ribosome", "proteasome"]'),
+    *(text(f"picks/{kind}/a.candidates.csv", "x,y,z,score\n1,2,3,0.5\n") for kind in ("ribosome", "proteasome")),
+)  # fmt: skip
 
 
 def run_of_both(folder: Path) -> None:
@@ -163,10 +173,11 @@ CASES = [
     Case("list of classes that is no object", "milopyp report picks", InputError, "picks/classes.json", "object",
          text("picks/classes.json", '["x"]')),
     *(
-        Case(f"{line.split()[1]} of runs of several classes", line, InputError, "picks", THEIRS,
-             both(lists(), several()))
-        for line in (
-            EVALUATE, "milopyp threshold picks --value 0.5",
+        Case(f"{name} of runs of several classes", line, InputError, "picks", THEIRS, both(lists(), several()))
+        for name, line in (
+            ("evaluation, beside others,", EVALUATE.replace("picks", "picks other")),
+            ("evaluation by one class", f"{EVALUATE} --class x"),
+            ("threshold", "milopyp threshold picks --value 0.5"),
         )
     ),
     Case("report of a class without a run", "milopyp report picks", InputError, "picks/x", RUN, several()),
@@ -192,6 +203,62 @@ CASES = [
          "a run that milopyp apply has changed", run_of_both),
     Case("summary of a class that is damaged", "milopyp show picks", InputError, "picks/y/run.json", FROM_INFER,
          both(run_of_both, text("picks/y/run.json", "{"))),
+    Case("truth without classes for runs of several", EVALUATE, InputError, "coords.txt", OF_BOTH, JUDGED_TWO,
+         facts=("Or judge one by itself: picks/ribosome",)),
+    Case("truth without classes for a list of several", ALL_PICKS, InputError, "coords.txt", OF_BOTH,
+         both(text("coords.txt", f"{COORDINATES}a 1 2 3\n"), LISTED)),
+    Case("truth of several classes that is a star file", f"{ALL_PICKS} --from relion4", InputError, "coords.txt",
+         OF_BOTH, both(text("coords.txt", "data_\n"), LISTED)),
+    Case("truth of other classes than the picks", ALL_PICKS, InputError, "coords.txt",
+         "those of a class that was picked: ribosome, proteasome", both(labelled(), LISTED),
+         facts=("particles of big, small",)),
+    Case("truth that is not there, for classes", ALL_PICKS, InputError, "coords.txt", "positions of particles", LISTED),
+    *(
+        Case(f"{option[2:]} of a class that there is not", f"{ALL_PICKS} {option} other=5", UsageError, option,
+             "one of ribosome, proteasome, big, small", both(labelled(), LISTED), facts=("class other",))
+        for option in ("--radius", "--distance")
+    ),
+    Case("radius of a class for picks that name none", "milopyp evaluate a.csv --truth coords.txt --radius big=5",
+         UsageError, "--radius", "a length without a class: PICKS name none",
+         both(text("a.csv", "x,y,z,score\n1,2,3,0.5\n"), lists())),
+    Case("no radius of one class of a list", ALL_PICKS.replace("--radius 5", "--radius ribosome=5"), UsageError,
+         "--radius", "a number: all.tsv is no run with particles of one size, to take half of it",
+         both(rows("coords.txt", "a 1 2 3 ribosome", "a 9 9 9 proteasome"), LISTED)),
+    *(
+        Case(f"coordinate list of several classes for {name}", line, InputError, where, "those of one",
+             both(files, labelled("a 10 12 8 big", "a 20 20 8 small")),
+             facts=("2 classes: big, small", "--class of milopyp convert"))
+        for name, line, where, files in (
+            ("a run without a class", "milopyp evaluate picks --truth coords.txt --radius 5", "coords.txt",
+             text("picks/a.candidates.csv", "x,y,z,score\n1,2,3,0.5\n")),
+            ("one of several programs", "milopyp evaluate a.csv coords.txt --truth coords.txt --radius 5", "coords.txt",
+             text("a.csv", "x,y,z,score\n1,2,3,0.5\n")),
+            ("convert", "milopyp convert coords.txt b.csv --from list --name a", "coords.txt", nothing),
+            ("prepare", f"{PREPARE} --picks coords.txt", "coords.txt", volume("data/a.rec")),
+            ("the page of labels", "milopyp label a.mrc --labels coords.txt --no-browser", "coords.txt", nothing),
+            ("the page of a run", "milopyp report picks --truth coords.txt", "coords.txt", picked("a.mrc")),
+            ("edits of a run", "milopyp apply picks coords.txt", "coords.txt", picked("a.mrc")),
+            ("a template", "milopyp learn images.txt coords.txt --template map.mrc -o m.onnx", "coords.txt",
+             density_map()),
+            ("a simulated training", f"{TRAIN} --template map.mrc --exp-id x", "coords.txt", density_map()),
+        )
+    ),
+    *(
+        Case(f"class of a list that it has not, for {name}", line, InputError, "coords.txt",
+             "one of big, small", both(files, labelled()), facts=("'other'",))
+        for name, line, files in (
+            ("convert", "milopyp convert coords.txt b.csv --from list --name a --class other", nothing),
+            ("evaluate", "milopyp evaluate a.csv --truth coords.txt --radius 5 --class other",
+             text("a.csv", "x,y,z,score\n1,2,3,0.5\n")),
+            ("prepare", f"{PREPARE} --picks coords.txt --class other", volume("data/a.rec")),
+            ("labels of one class", f"{PREPARE} --labels other=coords.txt", volume("data/a.rec")),
+            ("report", "milopyp report picks --truth coords.txt --class other", picked("a.mrc")),
+        )
+    ),
+    Case("class of a list without classes", "milopyp convert coords.txt b.csv --from list --class big", InputError,
+         "coords.txt", "one, to take those of class 'big'", lists()),
+    Case("validation without classes", VALIDATED, InputError, "v.txt", OF_LABELS,
+         both(labelled(), text("v.txt", f"{COORDINATES}a 10 12 8\n")), facts=("no column 'class'",)),
     Case("names for classes that have their own", "milopyp collect picks -o out --to list --class-names a,b",
          UsageError, "--class-names", "runs of one class with names, or runs of several", several()),
 ]  # fmt: skip

@@ -34,7 +34,7 @@ from published_checkpoints import save_published, state_dict
 from running import PROGRAMS, run_line
 from specimens import lopsided
 from toy_checkpoint import save_toy
-from toys import TOY, clean_phantom, write_tomogram
+from toys import TOY, TOY_OF_TWO, clean_phantom, write_tomogram
 from vesicles import vesicle
 
 NEEDS_A_GPU = {"engines build"}
@@ -152,6 +152,11 @@ def for_evaluate() -> None:
     for path in ("particles.star", "template_matching.star"):
         write("relion5", path, truth["TS_01"], "TS_01.mrc", "TS_01")
     shutil.copytree("picks", "picks_b")
+    line = f"milopyp-infer TS_01.mrc --model {TOY_OF_TWO} --out picks_of_classes --threads 1 --no-exclusive"
+    assert run_line(line).code == 0
+    xyz = truth["TS_01"]
+    classes = {"ribosome": {"TS_01": xyz[::2]}, "proteasome": {"TS_01": xyz[1::2]}}
+    write_classes("coords_of_classes.tsv", classes)
 
 
 def for_threshold() -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from milopyp_shared.commandline import INTERRUPTED
-from milopyp_shared.coordinate_lists import read_classes, read_coordinate_list
+from milopyp_shared.coordinate_lists import read_classes, read_coordinate_list, write_classes
 from milopyp_shared.formats.mod import write_mod
 from milopyp_shared.recipe import Recipe
 from milopyp_training import run
@@ -65,13 +65,19 @@ def test_the_list_has_a_column_of_classes() -> None:
 
 
 def assert_picks(model: str) -> None:
-    """What the classes of a model pick, each in its folder."""
+    """What the classes of a model pick, each in its folder, and are judged by the labels of all."""
     done(f"milopyp-infer data/phantom_1.mrc --model {model} --out {model}_picks --threads 1 --out-thresh 0.01")
     assert json.loads(Path(f"{model}_picks/classes.json").read_text()) == {"classes": list(CLASSES)}
     for kind, diameter in CLASSES.items():
         summary = json.loads(Path(f"{model}_picks/{kind}/run.json").read_text())
         assert (summary["done"], summary["diameter"]) == (1, diameter)
         assert Path(f"{model}_picks/{kind}/phantom_1.mod").is_file()
+    done(f"milopyp evaluate {model}_picks --truth both_train_coords.txt --json judged.json")
+    judged = json.loads(Path("judged.json").read_text())
+    for kind, diameter in CLASSES.items():
+        assert judged["classes"][kind]["radius"] == diameter / 2 and judged["classes"][kind]["n_truth"] == 4
+        row, own = judged["confusion"]["picks"][kind], judged["classes"][kind]["picks"]
+        assert (row["all"], row["on"][kind]) == (own["n_picks"], own["n_hits"])
 
 
 def test_learned() -> None:
@@ -100,3 +106,18 @@ def test_trained_resumed_and_exported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [(one.particle, one.diameter) for one in recipe.classes] == list(CLASSES.items())
     done(f"milopyp-export {last} -o trained.onnx")
     assert_picks("trained.onnx")
+
+
+@pytest.mark.filterwarnings("ignore:.*:UserWarning:torch.*")
+def test_a_validation_list_of_the_only_class_needs_no_column() -> None:
+    classes = read_classes("both_train_coords.txt")
+    write_classes("of_a.txt", {"a": classes["a"]})
+    write_classes("plain.txt", {"": classes["a"]})
+    lists = "--train-img-txt both_train_imgs.txt --train-coord-txt of_a.txt --bbox a=8"
+    validation = "--val-img-txt both_train_imgs.txt --val-coord-txt plain.txt"
+    options = f"--preset scratch --quick --batch-size 2 --num-epochs 1 {HERE}"
+    done(f"milopyp-train {lists} {validation} --exp-id of_a {options}")
+    recipe = Recipe.from_json(
+        torch.load("exp/semi/of_a/model_last_contrastive.pth", weights_only=True)["recipe"], Path("of_a")
+    )
+    assert recipe.particle == "a"

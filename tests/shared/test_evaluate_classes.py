@@ -119,7 +119,7 @@ def test_another_name_of_the_class() -> None:
 
 def test_the_radius_of_a_class_that_nothing_was_picked_of() -> None:
     own = read_classes(TRUTH)
-    far = {name: xyz + [0, 0, 3.0] for name, xyz in own["ribosome"].items()}
+    far = {name: xyz + np.array([0, 0, 3.0]) for name, xyz in own["ribosome"].items()}
     write_classes(TRUTH, {"gold": far, "proteasome": own["proteasome"]})
     assert judge()[0]["confusion"]["picks"]["ribosome"]["on"]["gold"] == 5  # within the 5 voxels of a ribosome
     assert judge(more="--radius gold=2")[0]["confusion"]["picks"]["ribosome"]["on"]["gold"] == 0
@@ -162,7 +162,7 @@ def test_a_tomogram_without_particles_of_a_class_is_said() -> None:
     write_classes(TRUTH, own)
     found, outcome = judge()
     assert found["classes"]["proteasome"]["n_truth"] == 2
-    assert outcome.err.count("no proteasome is known of b: all its picks there count as false") == 1
+    assert outcome.err.count("no proteasome is known of b: all picks of proteasome there count as false") == 1
     del own["ribosome"]["b"]
     write_classes(TRUTH, own)
     _, outcome = judge()

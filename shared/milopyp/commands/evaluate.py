@@ -158,7 +158,7 @@ def _of_one_class(
     from .evaluate_inputs import read_known
 
     lengths.refuse_others(kinds)
-    asked = lengths.of(judged.sources, judged.contexts, "".join(kinds))
+    asked = lengths.of(judged.sources, judged.contexts, next(iter(kinds), ""))
     known = read_known(truth, given, judged.contexts)
     compared = [
         compare(source, known, own.radius, own.distance, truth)

@@ -8,11 +8,8 @@ const LINES = [[], [9, 4], [2, 3], [10, 3, 2, 3]]; // dashes and gaps in pixels:
 const lookOf = (number, colour) => ({
   colour: `color-mix(in srgb, ${colour} 70%, white)`,
   dashes: LINES[number % LINES.length],
-  width: 2.5,
   tag: String(number + 1),
 });
-
-const THIN = 1.5; // width of the lines of the classes that are not looked at
 
 const SWATCH = 22; // CSS pixels of a side
 

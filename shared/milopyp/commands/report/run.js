@@ -7,7 +7,7 @@ class Run {
     this.tomograms = facts.tomograms.map((own, index) => new Tomogram(own, index, this));
     this.store = new Store(`milopyp report ${facts.identity}`);
     this.edits = new Edits(this.tomograms, this.store);
-    const own = facts.name ? lookOf(number, facts.colour) : null;
+    const own = facts.name ? { ...lookOf(number, facts.colour), width: 2.5 } : null;
     this.looks = { ...LOOKS, ...(own && { pick: own, hand: { ...own, mark: "dot" } }) };
   }
 
@@ -25,6 +25,8 @@ const LOOKS = {
   truth: { colour: "#ffd84d", dashed: true, mark: "plus", passive: true },
   ring: { colour: "#ffffff", passive: true }, // around what is looked at
 };
+
+const THIN = 1.5; // lines of the classes that are not looked at
 
 const pictures = []; // by tomogram: {grey, heats by class}, parsed when it is first looked at
 
