@@ -1,10 +1,12 @@
 """How long does a person wait on the page of `milopyp label`? From the start to a slice, from a click to suggestions.
 
 The command runs as it does for people, and is asked what its page asks for. The tomogram is that of bench_learn.py, as
-32-bit numbers; clicks are its particles, a little off.
+32-bit numbers; clicks are its particles, a little off. With several classes, clicks are of one after the other, and
+answered is what the class that was clicked has to wait for.
 
     python benchmarks/bench_label.py
     python benchmarks/bench_label.py --size 512,512,256
+    python benchmarks/bench_label.py --classes 3
     python benchmarks/bench_label.py --size 1024,1024,512 --clicks 0
 """
 
@@ -37,12 +39,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", default="256,256,96", help="x,y,z")
     parser.add_argument("--clicks", type=int, default=10, help="0: slices only")
+    parser.add_argument("--classes", type=int, default=1)
     options = parser.parse_args()
     x, y, z = map(int, options.size.split(","))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path, xyz = write_large(folder, (z, y, x))
-        rows = measured(folder, path, xyz, options.clicks)
+        rows = measured(folder, path, xyz, options)
     print(f"{describe_machine()}\n\n| {x} x {y} x {z} voxels, 32 bits | |\n|---|---|")
     for what, value in rows.items():
         print(f"| {what} | {value} |")
@@ -73,11 +76,11 @@ class Page:
         return self.get(f"slice?tomogram=0&axis={axis}&at={at}&thick={thick}")[0]
 
 
-def measured(folder: Path, path: Path, xyz: np.ndarray, clicks: int) -> dict[str, str]:
+def measured(folder: Path, path: Path, xyz: np.ndarray, options: argparse.Namespace) -> dict[str, str]:
     """What to say of each step."""
     rows: dict[str, str] = {}
-    begun = time.perf_counter()
-    with running(folder, path) as (process, page):
+    clicks, begun = options.clicks, time.perf_counter()
+    with running(folder, path, options.classes) as (process, page):
         rows["from the start to an address, s"] = seconds_since(begun)
         middle = np.array(xyz.max(axis=0) / 2, int)
         page.slice("z", int(middle[2]), 1)
@@ -95,21 +98,25 @@ def measured(folder: Path, path: Path, xyz: np.ndarray, clicks: int) -> dict[str
                     f"{1000 * statistics.median(times):.0f}, {1000 * max(times):.0f}"
                 )
         if clicks:
-            rows |= clicked(page, xyz[np.random.default_rng(0).permutation(len(xyz))[:clicks]])
+            rows |= clicked(page, xyz[np.random.default_rng(0).permutation(len(xyz))[:clicks]], options.classes)
         rows["memory at most, MiB (with mapped files)"] = f"{peak(process.pid)} ({peak(process.pid, 'VmHWM')})"
     return rows
 
 
-def clicked(page: Page, xyz: np.ndarray) -> dict[str, str]:
+def clicked(page: Page, xyz: np.ndarray, classes: int) -> dict[str, str]:
     """From clicks to suggestions, and a run of picking beside them."""
-    rng, answers, suggestions = np.random.default_rng(1), [], []
-    for place in xyz:
+    rng, answers, suggestions, everything = np.random.default_rng(1), [], [], []
+    for number, place in enumerate(xyz):
+        species = number * classes // len(xyz)
+        page.get("view", {"tomogram": 0, "species": species})
         before, begun = page.state()["suggestions"], time.perf_counter()
-        body = {"do": "add", "tomogram": 0, "xyz": np.clip(place + rng.normal(0, 1.5, 3), 0, None).tolist()}
-        assert page.get("edit", body)[0] == 200
+        place = np.clip(place + rng.normal(0, 1.5, 3), 0, None).tolist()
+        assert page.get("edit", {"do": "add", "tomogram": 0, "xyz": place, "species": species})[0] == 200
         answers.append(time.perf_counter() - begun)
         wait(lambda before=before: page.state()["suggestions"] > before)
         suggestions.append(time.perf_counter() - begun)
+        wait(lambda: page.state()["current"])
+        everything.append(time.perf_counter() - begun)
     assert page.get("train", {"method": "learn"})[0] == 200
     begun = time.perf_counter()
     wait(lambda: page.state()["jobs"][-1]["state"] != "running")
@@ -118,14 +125,16 @@ def clicked(page: Page, xyz: np.ndarray) -> dict[str, str]:
         f"{1000 * max(answers):.0f}",
         "from a click to suggestions, first, median and longest of the others, s": f"{suggestions[0]:.2f}, "
         f"{statistics.median(suggestions[1:]):.2f}, {max(suggestions[1:]):.2f}",
+        "to those of all classes, median and longest, s": f"{statistics.median(everything):.2f}, {max(everything):.2f}",
         "milopyp learn and a run of picking, s": seconds_since(begun),
     }
 
 
 @contextmanager
-def running(folder: Path, path: Path) -> Iterator[tuple[subprocess.Popen[str], Page]]:
+def running(folder: Path, path: Path, classes: int) -> Iterator[tuple[subprocess.Popen[str], Page]]:
     """The command, and its page."""
-    words = [sys.executable, "-P", "-m", "milopyp.cli", "label", str(path), "--bbox", f"{DIAMETER:g}", "--no-browser"]
+    bbox = ",".join(f"c{number}={DIAMETER:g}" for number in range(classes)) if classes > 1 else f"{DIAMETER:g}"
+    words = [sys.executable, "-P", "-m", "milopyp.cli", "label", str(path), "--bbox", bbox, "--no-browser"]
     with subprocess.Popen([*words, "-o", str(folder / "labels")], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         addresses = (re.search(r"127.0.0.1:(\d+)/#token=(\S+)", line) for line in process.stdout)

@@ -12,10 +12,15 @@ from filelock import FileLock
 from bad_input.builders import COORDINATES, Build, Case, both, edited, text, volume
 from bad_input.expected import INSIDE, SAME_NAMES, TOMOGRAM, WHOLE_IMOD, WRITABLE
 from milopyp_shared.errors import ContradictionError, InputError, UsageError
+from milopyp_shared.particles import WORDS
 
 LABEL = "milopyp label a.mrc --bbox 10 --no-browser"
 BEGIN = '{"do": "begin", "diameter": 10.0, "schema": 1}\n{"do": "open", "name": "a", "path": "/data/a.mrc"}\n'
 OURS = "a new folder, or one of its own"
+TWO, BOTH = "milopyp label a.mrc --bbox {} --no-browser", "big=10,small=8"
+CLASS = '{"do": "class", "name": "big", "diameter": 10.0}\n'
+OF_CLASSES = text("coords.txt", COORDINATES.strip() + " class\na 5 5 5 big\na 9 9 9 tiny\n")
+NAMES = f"names of {WORDS}, which differ by more than case"
 
 _taken = socket.create_server(("127.0.0.1", 0))  # as long as the tests run
 atexit.register(_taken.close)
@@ -88,6 +93,37 @@ CASES = [
          both(volume("a.mrc"), text("a.mod", b"IMODV1.2" + bytes(20)))),
     Case("labels to begin with that can be of several formats", f"{LABEL} --labels a.star", UsageError, "a.star",
          "milopyp convert --from with one of relion4, relion5, warp", both(volume("a.mrc"), text("a.star", "1 2 3\n"))),
+    *(
+        Case(f"a page of classes, {what}", f"{TWO.format(bbox)}", InputError, "--bbox", NAMES, volume("a.mrc"),
+             facts=facts)
+        for what, bbox, facts in (
+            ("two that differ in case", "big=10,BIG=9", ("'big' and 'BIG'",)),
+            ("one that cannot be a name", "../big=10,small=9", ("'../big'",)),
+        )
+    ),
+    Case("a page of more classes than keys", TWO.format(",".join(f"c{number}=10" for number in range(10))), UsageError,
+         "--bbox", "at most 9: each has a key", volume("a.mrc"), facts=("10 classes",)),
+    Case("a page of classes, one without a diameter", TWO.format("big=10,small"), BadParameter, "--bbox",
+         build=volume("a.mrc")),
+    Case("a page of classes that no network sees at once", TWO.format("big=16,small=4"), UsageError, "--bbox",
+         "sizes that a network sees at once: the largest at most 2.8 times the smallest", volume("a.mrc")),
+    Case("labels of classes to begin with, on a page of one", f"{LABEL} --labels coords.txt", UsageError, "--bbox",
+         "a diameter for each class of the labels: --bbox big=VOXELS,tiny=VOXELS",
+         both(volume("a.mrc"), OF_CLASSES), facts=("big, tiny",)),
+    Case("labels to begin with of a class without a diameter", f"{TWO.format(BOTH)} --labels coords.txt", UsageError,
+         "--bbox", "a diameter for each class of the labels: --bbox big=VOXELS,tiny=VOXELS",
+         both(volume("a.mrc"), OF_CLASSES), facts=("tiny",)),
+    Case("labels to begin with of nobody knows which class", f"{TWO.format(BOTH)} --labels coords.txt", UsageError,
+         "coords.txt", "a column 'class' with big, small", labels("a 5 5 5\n"),
+         facts=("--labels big=coords.txt",)),
+    Case("labels to begin with of a class that is not there", f"{TWO.format(BOTH)} --labels tiny=coords.txt",
+         InputError, "--labels", "those of the labels: big, small", labels("a 5 5 5\n"), facts=("'tiny'",)),
+    Case("labels without a class, and several classes", TWO.format(BOTH), UsageError, "labels", "labels of classes",
+         journal(BEGIN + clicked(5)), facts=("1 label", "--bbox big=10", "--out")),
+    Case("labels of classes, and one more that differs in case", TWO.format("BIG=10,small=8"), InputError, "--bbox",
+         NAMES, journal(BEGIN + CLASS), facts=("'big' and 'BIG'",)),
+    Case("labels of a class that was not named", LABEL, InputError, "labels/journal.jsonl, line 3",
+         "one of a class named before", journal(BEGIN + clicked(5).replace('"kind": 1', '"kind": 1, "species": 1'))),
     Case("a page with a contrast of its own", f"{LABEL} --contrast grey", BadParameter, "--contrast",
          build=volume("a.mrc")),
 ]  # fmt: skip

@@ -236,7 +236,7 @@ def test_by_keyboard_alone(page: Page, scene: Scene) -> None:
     canvas.send_keys("d", "n")
     wait_for(lambda: [label[4] for label in page.labels()] == [1, 1, 0])
     canvas.send_keys("]")
-    wait_for(lambda: page.server.state()["diameter"] == DIAMETER + 1)
+    wait_for(lambda: page.server.state()["classes"][0]["diameter"] == DIAMETER + 1)
     page.find("labels").send_keys(Keys.ARROW_DOWN, Keys.DELETE)
     wait_for(lambda: len(page.labels()) == 2)
     canvas.send_keys("?")

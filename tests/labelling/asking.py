@@ -91,7 +91,7 @@ class Page:
     def kept(self) -> tuple[Any, Any]:
         """Labels with what can be undone and redone, and every file but the features."""
         state = self.state()
-        said = [state[name] for name in ("diameter", "undo", "redo", "problem", "jobs", "model")]
+        said = [state[name] for name in ("classes", "undo", "redo", "problem", "jobs", "model")]
         files = {name: content for name, content in tree(self.out.parent).items() if "features/" not in name}
         return [said, [one["labels"] for one in state["tomograms"]]], files
 

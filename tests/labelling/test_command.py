@@ -73,10 +73,10 @@ def test_from_clicks_to_picks(folder: Path) -> None:
         assert state["model"] == "label-1"
         assert state["models"] == ["label-1"]
         for index, name in enumerate("ab"):  # what it has found is shown
-            found = page.ask(f"suggestions?tomogram={index}").json["picks"]
+            found = page.ask(f"suggestions?tomogram={index}").json["classes"][0]
             away = np.linalg.norm(centres(index + 1)[:, None] - np.array(found)[None, :, :3], axis=2).min(axis=1)
             assert (away[6 if name == "a" else 0 :] < DIAMETER / 3).mean() > 0.9
-        picked = job(page, "pick", tomograms=[0, 1], score=0.1)
+        picked = job(page, "pick", tomograms=[0, 1], scores=[0.1])
         assert picked["state"] == "done", picked
         assert picked["made"] == "labels/picks-1"
         assert "--out-thresh 0.1" in picked["line"]
@@ -185,7 +185,7 @@ def test_a_full_disk_and_kill_9(folder: Path) -> None:
         assert page.kept()[0] == kept
         wait_for(lambda: (folder / "labels/models/b.mod").exists())
         np.testing.assert_allclose(points(folder / "labels/models/a.mod"), [[20, 20, 16]], atol=0.006)
-        assert page.edit("redo")["state"]["diameter"] == 13.5
+        assert page.edit("redo")["state"]["classes"][0]["diameter"] == 13.5
     assert not half.exists()
 
 
@@ -212,7 +212,7 @@ def test_labels_to_begin_with(folder: Path) -> None:
     (folder / "labels/models/a.mod").rename(folder / "first.mod")
     (folder / "labels").rename(folder / "before")
     with labelling("t/a.mrc --labels first.mod", folder) as page:
-        np.testing.assert_allclose(page.tomogram()["labels"], [[1, 20.5, 20, 16, 1]], atol=0.006)
+        np.testing.assert_allclose(page.tomogram()["labels"], [[1, 20.5, 20, 16, 1, 0]], atol=0.006)
         assert page.state()["undo"] == "take 1 label of first.mod"
 
 
@@ -275,7 +275,11 @@ def test_a_place_has_one_label(page: Page) -> None:
     first = page.edit("add", tomogram=0, xyz=[20, 20, 16], snap=False)["id"]
     page.edit("add", tomogram=0, xyz=[40, 20, 16], snap=False)
     page.edit("reject", tomogram=0, places=[[21, 20, 16], [60, 20, 16]])
-    assert [row[1:] for row in page.tomogram()["labels"]] == [[40, 20, 16, 1], [21, 20, 16, 0], [60, 20, 16, 0]]
+    assert [row[1:] for row in page.tomogram()["labels"]] == [
+        [40, 20, 16, 1, 0],
+        [21, 20, 16, 0, 0],
+        [60, 20, 16, 0, 0],
+    ]
     page.edit("undo")
     assert next(row[0] for row in page.tomogram()["labels"]) == first
     for _ in range(2):
@@ -289,7 +293,7 @@ def test_a_picking_that_was_stopped_does_not_stop_the_page(folder: Path) -> None
         shutil.copy(TOY, page.out / "label-1.onnx")
         (page.out / "label-1-picks/records").mkdir(parents=True)
         (page.out / "label-1-picks/run.json").write_text("{}")
-        assert page.state()["picking"] == {"model": "label-1", "score": None}
+        assert page.state()["picking"] == {"model": "label-1", "scores": []}
         page.edit("add", tomogram=0, xyz=[20, 20, 16], snap=False)
         page.end()
     with labelling("t/a.mrc --bbox 10", folder) as page:

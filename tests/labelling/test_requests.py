@@ -37,7 +37,10 @@ EDITS: list[Any] = [
     *({"do": "move", "id": word, "xyz": INSIDE} for word in (999, -1, 10**30, "1", None, 1.5)),
     {"do": "move", "id": 1, "xyz": [20, 20, 32]}, {"do": "move", "id": 1, "xyz": [20, 20, 32], "snap": True},
     {"do": "remove", "id": 999}, {"do": "remove"}, {"do": "kind", "id": 999, "kind": 0}, {"do": "kind", "id": 1},
-    {"do": "kind", "id": 1, "kind": 7},
+    {"do": "kind", "id": 1, "kind": 7}, {"do": "kind", "id": 1, "kind": 1, "species": 1},
+    *(added(species=word) for word in (1, -1, 9, "0", None)),
+    *({"do": do, "tomogram": 0, "places": [INSIDE], "species": 1} for do in ("accept", "reject")),
+    {"do": "diameter", "diameter": 12, "species": 1},
     *({"do": "diameter", "diameter": word} for word in (0, -1, 1.9, 3, 177, 1001, 1e300, "10", None)),
     b'{"do": "diameter", "diameter": NaN}',
     *({"do": do, "tomogram": 0, "places": [INSIDE, [1, 2, 33]]} for do in ("accept", "reject")),
@@ -47,7 +50,7 @@ EDITS: list[Any] = [
 ]  # fmt: skip
 OTHERS: list[tuple[str, Any]] = [
     ("view", {}), ("view", {"tomogram": 2}), ("view", {"tomogram": 0, "place": [1, 2, 3]}), ("view", {"path": "a.mrc"}),
-    ("view", {"tomogram": "a.mrc"}),
+    ("view", {"tomogram": "a.mrc"}), ("view", {"tomogram": 0, "species": 9}),
     *(
         ("closeups", {"tomogram": 0, "places": [INSIDE], "reach": 8, "pixels": 16} | changes)
         for changes in ({"tomogram": 2}, {"reach": 0}, {"reach": 1e9}, {"pixels": 7}, {"pixels": 257},
@@ -56,7 +59,7 @@ OTHERS: list[tuple[str, Any]] = [
     ("closeups", b'{"tomogram": 0, "places": [[NaN, 1, 1]], "reach": 8}'),
     ("train", {}), ("train", {"method": "rm"}), ("train", {"method": "learn", "out": "/tmp"}), ("train", b"learn"),
     ("pick", {"tomograms": []}), ("pick", {"tomograms": [2]}), ("pick", {"tomograms": ["/etc/passwd"]}),
-    ("pick", {"tomograms": [0], "score": 1.5}), ("pick", {"tomograms": [0], "score": "-x"}),
+    ("pick", {"tomograms": [0], "scores": [1.5]}), ("pick", {"tomograms": [0], "scores": ["-x"]}),
     ("pick", {"tomograms": [0]}),  # no model yet
     ("stop", {}), ("stop", {"number": "1"}),
     ("source", {"model": "label-1"}), ("source", {"model": "../labels/label-1"}), ("source", {"model": "/etc/passwd"}),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelling.asking import labelling
-from milopyp.labelling.suggestions import Shown, Suggestions, Wanted
+from milopyp.labelling.suggestions import Found, Said, Suggestions, Wanted
 from milopyp_shared.tomogram import Tomogram, open_tomogram
 from running import wait_for
 from toys import VOXEL_SIZE, ball_centres, balls, write_tomogram
@@ -34,21 +34,21 @@ def mixed(path: Path, seed: int = 1) -> tuple[NDArray[np.float64], NDArray[np.fl
 
 
 @contextmanager
-def suggesting(folder: Path, *names: str) -> Iterator[tuple[Suggestions, Callable[..., Shown]]]:
+def suggesting(folder: Path, *names: str) -> Iterator[tuple[Suggestions, Callable[..., Found]]]:
     """Suggestions for tomograms in `folder`, and what they are when they were asked with these labels."""
     tomograms: Mapping[str, Tomogram] = {name: open_tomogram(folder / f"{name}.mrc", "xyz") for name in names}
     made = Suggestions(tomograms, "dark", folder / "features", lambda: None, lambda text: None)
     revision = 0
 
     def ask(particles: Mapping[str, Any], rejected: Mapping[str, Any] | None = None, diameter: float = BIG,
-            of: str = names[0]) -> Shown:  # fmt: skip
+            of: str = names[0]) -> Found:  # fmt: skip
         nonlocal revision
         revision += 1
         full = [{name: np.asarray(some.get(name, NONE)) for name in names} for some in (particles, rejected or {})]
         before = made.shown[of]
-        made.want(Wanted(revision, diameter, *full))
+        made.want(Wanted(revision, [Said(diameter, *full)]))
         wait_for(lambda: made.shown[of].version > before.version or made.shown[of].error)
-        return made.shown[of]
+        return made.shown[of].of(0)
 
     try:
         yield made, ask
@@ -56,7 +56,7 @@ def suggesting(folder: Path, *names: str) -> Iterator[tuple[Suggestions, Callabl
         made.stop()
 
 
-def found(shown: Shown, places: NDArray[np.float64], score: float | None = None) -> NDArray[np.bool_]:
+def found(shown: Found, places: NDArray[np.float64], score: float | None = None) -> NDArray[np.bool_]:
     """Which of `places` are suggested, above the suggested score."""
     assert shown.score is not None
     picks = shown.picks[shown.picks.score > (shown.score if score is None else score)]
@@ -65,7 +65,7 @@ def found(shown: Shown, places: NDArray[np.float64], score: float | None = None)
     return near
 
 
-def score_at(shown: Shown, place: NDArray[np.float64]) -> float:
+def score_at(shown: Found, place: NDArray[np.float64]) -> float:
     """Of the best suggestion near a place."""
     near = np.linalg.norm(shown.picks.xyz - place, axis=1) < BIG / 2
     return float(shown.picks.score[near].max(initial=0.0))
@@ -76,8 +76,8 @@ def test_clicks_and_rejections(tmp_path: Path) -> None:
     with suggesting(tmp_path, "a") as (made, ask):
         clicks, others = large[:5], large[5:]
         shown = ask({"a": clicks})
-        assert shown.error is None
-        assert shown.features == 1.0
+        assert made.shown["a"].error is None
+        assert made.shown["a"].features == 1.0
         assert found(shown, others).mean() > 0.9
         assert (np.diff(shown.picks.score) <= 0).all()
         assert shown.picks.score.min() > 0.02
@@ -96,10 +96,11 @@ def test_clicks_and_rejections(tmp_path: Path) -> None:
         np.testing.assert_allclose(again.picks.xyz, shown.picks.xyz)
         np.testing.assert_allclose(again.picks.score, shown.picks.score)
         # no label at all any more: what there was stays until there is one
-        made.want(Wanted(99, BIG, {"a": NONE}, {"a": NONE}))
+        made.want(Wanted(99, [Said(BIG, {"a": NONE}, {"a": NONE})]))
         # twice the size: seen at half of it, and back
         half = ask({"a": clicks}, diameter=26.0)
-        assert half.features == 1.0
+        assert len(half.picks)
+        assert made.shown["a"].features == 1.0
         assert sorted(path.name for path in (tmp_path / "features").iterdir()) == ["0.5", "1"]
         np.testing.assert_allclose(ask({"a": clicks}).picks.xyz, shown.picks.xyz)
 
@@ -107,13 +108,13 @@ def test_clicks_and_rejections(tmp_path: Path) -> None:
 def test_one_label_of_any_place(tmp_path: Path) -> None:
     """In a corner, outside the middle of anything, or twice in one place: an answer, or one line."""
     mixed(tmp_path / "a.mrc")
-    with suggesting(tmp_path, "a") as (_, ask):
+    with suggesting(tmp_path, "a") as (made, ask):
         for places in ([[0, 0, 0]], [[-0.5, -0.5, -0.5]], [[99.4, 79.4, 31.4]], [[50, 40, 16]] * 3):
             shown = ask({"a": places})
-            assert shown.error is None
+            assert made.shown["a"].error is None
             assert np.isfinite(shown.picks.score).all()
-        shown = ask({"a": [[50, 40, 16]]}, {"a": [[50, 40, 16]]})  # both at once
-        assert shown.error is None
+        ask({"a": [[50, 40, 16]]}, {"a": [[50, 40, 16]]})  # both at once
+        assert made.shown["a"].error is None
 
 
 def test_a_tomogram_that_cannot_be_read(tmp_path: Path) -> None:
@@ -131,7 +132,7 @@ def test_a_tomogram_that_cannot_be_read(tmp_path: Path) -> None:
         assert "\n" not in str(made.shown["b"].error)
         assert made.shown["a"].error is None
         assert made.shown["b"].features is None
-        assert len(made.shown["c"].picks)
+        assert len(made.shown["c"].of(0).picks)
         assert not list((tmp_path / "features").rglob("b*"))
         assert not list((tmp_path / "features").rglob("*.part"))
         with (tmp_path / "b.mrc").open("r+b") as stream:
@@ -157,8 +158,9 @@ def test_features_of_another_tomogram_are_not_taken(tmp_path: Path) -> None:
     with suggesting(tmp_path, "a") as (_, ask):
         ask({"a": large[:3]})
     large, _ = mixed(tmp_path / "a.mrc", 2)
-    with suggesting(tmp_path, "a") as (_, ask):
-        error = ask({"a": large[:3]}).error
+    with suggesting(tmp_path, "a") as (made, ask):
+        ask({"a": large[:3]})
+        error = made.shown["a"].error
         assert error is not None
         assert "another tomogram" in error
         assert "Remove" in error
@@ -178,7 +180,7 @@ def test_the_end_in_the_middle_of_features(tmp_path: Path) -> None:
 
     made = Suggestions(tomograms, "dark", tmp_path / "features", changed, lambda text: None)
     holder.append(made)
-    made.want(Wanted(1, BIG, {"a": large[:3]}, {"a": NONE}))
+    made.want(Wanted(1, [Said(BIG, {"a": large[:3]}, {"a": NONE})]))
     assert begun.wait(60)
     made.stop()
     if made.shown["a"].version == 0:  # else it was faster

@@ -7,20 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from milopyp_shared.commandline import LengthRange, command, option
+from milopyp_shared.commandline import DiameterOfEach, command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import MissingDependency, UsageError
 from milopyp_shared.label_options import DATA, contrast_option, order_option, voxel_size_option
-from milopyp_shared.lengths import LARGEST, SMALLEST, Length
-from milopyp_shared.wording import counted
+from milopyp_shared.lengths import Length
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from milopyp.labelling.journal import Journal
+    from milopyp_shared.particles import Particle
     from milopyp_shared.tomogram import Tomogram
 
 GUESS = 20.0  # voxels, where nobody says how large particles are
@@ -29,13 +26,14 @@ GUESS = 20.0  # voxels, where nobody says how large particles are
 @command("label")
 @click.argument("tomograms", nargs=-1, required=True, metavar="TOMOGRAM...")
 @option(
-    "--bbox", type=LengthRange(min=SMALLEST, max=LARGEST),
-    help="Particle diameter in voxels, or in Angstrom with an A (210A); it can be changed on the page.  [default: 20]",
+    "--bbox", type=DiameterOfEach(),
+    help="Particle diameter in voxels, or in Angstrom with an A (210A); of several classes that of each "
+    "(ribosome=21,proteasome=200A). It can be changed on the page.  [default: 20]",
 )  # fmt: skip
 @option(
-    "--labels", type=click.Path(path_type=Path), metavar="FILE",
+    "--labels", multiple=True, metavar="[CLASS=]FILE",
     help="Labels to begin with: a coordinate list, a file of one of milopyp convert's formats, or a folder of "
-    "NAME.suffix.",
+    "NAME.suffix; of several classes a list that names them, or a file for each class. Repeatable.",
 )  # fmt: skip
 @option(
     "-o", "--out", type=click.Path(path_type=Path), default=Path("labels"),
@@ -54,8 +52,8 @@ GUESS = 20.0  # voxels, where nobody says how large particles are
 def label(
     tomograms: tuple[str, ...],
     *,
-    bbox: Length | None,
-    labels: Path | None,
+    bbox: dict[str, Length] | None,
+    labels: tuple[str, ...],
     out: Path,
     contrast: str,
     order: str,
@@ -71,16 +69,21 @@ def label(
     disk at once. The labels are in labels/coords.txt and labels/models/NAME.mod, for milopyp-train, milopyp learn and
     3dmod. Ctrl-C ends it; the same command goes on where it was left.
 
+    With several classes in --bbox, keys 1 to 9 choose the one that clicks label.
+
     On another machine, run it there with --no-browser, and follow the line that it prints.
 
     \b
     Examples:
       milopyp label tomograms/*.rec --bbox 210A
       milopyp label tomo_1.mrc --bbox 21 --labels tomo_1.mod
+      milopyp label tomograms/*.rec --bbox ribosome=21,proteasome=200A -o both
       milopyp label imgs.txt --no-browser -o second_round
     """
     try:
         from milopyp.labelling import serving
+        from milopyp.labelling.brought import read_brought, refuse_nobodys, take_brought
+        from milopyp.labelling.classes import agree
         from milopyp.labelling.journal import Journal
         from milopyp.labelling.session import Session
         from milopyp.labelling.setting import Setting
@@ -100,20 +103,19 @@ def label(
         opened[entry.name] = open_tomogram(entry.path, order, voxel_size)
         for sentence in header_warnings(opened[entry.name]):
             console.warn(f"{entry.name}: {sentence}")
-    diameter = _diameter(bbox, opened, console)
-    brought = {} if labels is None else _read_labels(labels, opened, console)
+    particles = _particles(bbox, opened, console)
+    brought = [one for text in labels for one in read_brought(text, particles, opened, console.say)]
+    for one in brought:
+        refuse_nobodys(one, particles)
     with serving.Listening(port) as listening:  # nothing is written before all of this is known to be right
-        journal = Journal(out, diameter, console.warn)
+        journal = Journal(out, particles[0], console.warn)
         try:
             _refuse_outside(journal, opened, out)
-            if bbox is not None and journal.labels.diameter != diameter:
-                console.say(
-                    f"particles are {journal.labels.diameter:g} voxels across, as on the page (not {diameter:g})"
-                )
+            agree(journal, particles if bbox else [], console.say)
             for name, tomogram in opened.items():
                 journal.open(name, tomogram.path)
-            if labels is not None:
-                _take_labels(journal, brought, labels, console)
+            for one in brought:
+                take_brought(journal, one, console.say)
             setting = Setting(opened, out, contrast, order, voxel_size)  # type: ignore[arg-type]  # click has checked
             session = Session(setting, journal, console.say, console.warn)
             serving.serve(session, listening, console, browser=browser)
@@ -121,63 +123,41 @@ def label(
             journal.close()
 
 
-def _diameter(bbox: Length | None, opened: Mapping[str, Tomogram], console: Console) -> float:
-    """Of the particle in voxels, one that the network sees and that fits into the tomograms."""
+def _particles(
+    bbox: Mapping[str, Length] | None, opened: Mapping[str, Tomogram], console: Console
+) -> tuple[Particle, ...]:
+    """The classes with their diameters in voxels, which the network sees and which fit into the tomograms."""
+    from milopyp.labelling.classes import check_classes
     from milopyp_inference.engine.features import read_feature_file
     from milopyp_shared.lengths import diameter_in_voxels, refuse_wide
-    from milopyp_shared.scale import scale_for
+    from milopyp_shared.particles import Particle
+    from milopyp_shared.scale import scale_for_all
 
     if bbox is None:
         console.say(f"no --bbox: {GUESS:g} voxels to begin with, to be changed on the page")
-        return GUESS
+        return (Particle("", GUESS),)
+    check_classes(bbox)
     size = next((tomogram.voxel_size for tomogram in opened.values() if tomogram.voxel_size), None)
-    diameter = diameter_in_voxels(bbox, size, "--voxel-size, or a tomogram whose header says it")
+    diameters = {
+        name: diameter_in_voxels(length, size, "--voxel-size, or a tomogram whose header says it")
+        for name, length in bbox.items()
+    }
     for tomogram in opened.values():
-        refuse_wide(diameter, tomogram, guess=not bbox.angstrom)
-    scale_for(diameter, read_feature_file()[1].diameters)
-    return diameter
-
-
-def _read_labels(path: Path, opened: Mapping[str, Tomogram], console: Console) -> dict[str, NDArray[np.float64]]:
-    """Labels of a file, ``(n, 3)`` by tomogram."""
-    from milopyp_shared.formats.context import FormatContext
-    from milopyp_shared.formats.positions import read_positions
-    from milopyp_shared.labels import check_labels
-    from milopyp_shared.names import listed
-
-    contexts = {name: FormatContext.of(tomogram.frame, name, coords="model2point") for name, tomogram in opened.items()}
-    found = read_positions(path, None, contexts, anonymous=True, option="milopyp convert --from")
-    if found.others:
-        console.say(f"{path}: labels of other tomograms are left out: {listed(found.others)}")
-    for name, picks in found.picks.items():
-        check_labels(picks.xyz, opened[name], path)
-    return {name: picks.xyz for name, picks in found.picks.items()}
-
-
-def _take_labels(journal: Journal, brought: Mapping[str, NDArray[np.float64]], path: Path, console: Console) -> None:
-    """Labels of the tomograms that have none yet."""
-    from milopyp.labelling.labels import Label, Step
-
-    for name, xyz in brought.items():
-        if journal.labels.of(name):
-            console.say(f"{name} has labels already: those of {path} are left out")
-            continue
-        first = journal.labels.next_number
-        labels = {first + step: Label(name, (x, y, z)) for step, (x, y, z) in enumerate(xyz.tolist())}
-        if labels:
-            journal.take(Step(f"take {counted(len(labels), 'label')} of {path.name}", labels))
+        for name, length in bbox.items():
+            refuse_wide(diameters[name], tomogram, guess=not length.angstrom)
+    scale_for_all(list(diameters.values()), read_feature_file()[1].diameters)
+    return tuple(Particle(name, diameter) for name, diameter in diameters.items())
 
 
 def _refuse_outside(journal: Journal, opened: Mapping[str, Tomogram], out: Path) -> None:
     """Refuse labels outside their tomogram: it is another one, or of another size, than when they were made."""
-    from milopyp.labelling.labels import NOTHING, PARTICLE
+    from milopyp.labelling.labels import places
     from milopyp_shared.axes import inside
 
     for name, tomogram in opened.items():
         x, y, z = tomogram.shape[::-1]
-        for kind in (PARTICLE, NOTHING):
-            if not inside(journal.labels.xyz(name, kind), tomogram.shape).all():
-                raise UsageError(
-                    f"labels outside {name}", where=out, expected=f"labels inside {x} x {y} x {z} voxels",
-                    remedy="Give the tomogram that they were made in, or another --out.",
-                )  # fmt: skip
+        if not inside(places(label.xyz for _, label in journal.labels.of(name)), tomogram.shape).all():
+            raise UsageError(
+                f"labels outside {name}", where=out, expected=f"labels inside {x} x {y} x {z} voxels",
+                remedy="Give the tomogram that they were made in, or another --out.",
+            )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ class Editing:
     edited
         Called after every step.
     meant
-        Name of a tomogram and ``(3,)`` click -> ``(3,)`` the middle of what was clicked on.
+        Name of a tomogram, ``(3,)`` click and class -> ``(3,)`` the middle of what was clicked on.
 
     Attributes
     ----------
@@ -52,56 +53,62 @@ class Editing:
         tomograms: Mapping[str, Tomogram],
         lock: AbstractContextManager[object],
         edited: Callable[[], None],
-        meant: Callable[[str, NDArray[np.float64]], NDArray[np.float64]],
+        meant: Callable[[str, NDArray[np.float64], int], NDArray[np.float64]],
     ) -> None:
         self.problem: str | None = None
         self._journal, self._tomograms, self._lock = journal, tomograms, lock
         self._edited, self._meant = edited, meant
 
-    def add(self, name: str, xyz: Place, kind: int, *, snapped: bool) -> tuple[int, Label]:
+    def add(self, name: str, xyz: Place, kind: int, species: int = 0, *, snapped: bool) -> tuple[int, Label]:
         """A new label, in the middle of what it is on if `snapped`, in place of one that was there; its number."""
-        label = Label(name, self._placed(name, xyz, snapped), kind)
+        self._refuse_unknown(species)
+        label = Label(name, self._placed(name, xyz, snapped, species), kind, species)
         with self._lock:
             number = self._journal.labels.next_number
-            self._take(Step(f"add {_WORDS[kind]} {number}", self._replaced(name, [label.xyz]) | {number: label}))
+            what = f"add {self._called(number, label)}"
+            self._take(Step(what, self._replaced([label]) | {number: label}))
         return number, label
 
-    def add_all(self, name: str, accepted: Sequence[Place], kind: int) -> None:
+    def add_all(self, name: str, accepted: Sequence[Place], kind: int, species: int = 0) -> None:
         """Labels at suggestions that a person agrees with, or not; one step."""
+        self._refuse_unknown(species)
         with self._lock:
             first = self._journal.labels.next_number
-            labels = {first + step: Label(name, self._inside(name, xyz), kind) for step, xyz in enumerate(accepted)}
-            what = "accept" if kind == PARTICLE else "reject"
-            if labels:
-                before = self._replaced(name, [label.xyz for label in labels.values()])
-                self._take(Step(f"{what} {counted(len(labels), 'suggestion')}", before | labels))
+            made = [Label(name, self._inside(name, xyz), kind, species) for xyz in accepted]
+            what = f"{'accept' if kind == PARTICLE else 'reject'} {counted(len(made), 'suggestion')}"
+            if made:
+                labels = dict(enumerate(made, first))
+                self._take(Step(f"{what}{self._of(species)}", self._replaced(made) | labels))
 
     def move(self, number: int, xyz: Place, *, snapped: bool) -> Label:
         """A label is put elsewhere."""
-        place = self._placed(self._label(number).tomogram, xyz, snapped)
+        meant = self._label(number)
+        place = self._placed(meant.tomogram, xyz, snapped, meant.species)
         with self._lock:
-            old = self._label(number)
-            label = Label(old.tomogram, place, old.kind)
-            self._take(Step(f"move {_WORDS[old.kind]} {number}", {number: label}))
+            label = replace(self._label(number), xyz=place)
+            self._take(Step(f"move {self._called(number, label)}", {number: label}))
         return label
 
-    def change_kind(self, number: int, kind: int) -> None:
-        """A label says the opposite."""
+    def change(self, number: int, kind: int, species: int | None = None) -> None:
+        """A label says the opposite, or is of another class (None: it stays)."""
         with self._lock:
             old = self._label(number)
-            self._take(Step(f"change label {number}", {number: Label(old.tomogram, old.xyz, kind)}))
+            species = old.species if species is None else species
+            self._refuse_unknown(species)
+            self._take(Step(f"change label {number}", {number: replace(old, kind=kind, species=species)}))
 
     def remove(self, number: int) -> None:
         """A label goes."""
         with self._lock:
-            self._take(Step(f"remove {_WORDS[self._label(number).kind]} {number}", {number: None}))
+            self._take(Step(f"remove {self._called(number, self._label(number))}", {number: None}))
 
-    def set_diameter(self, diameter: float) -> None:
-        """Particles have another size, voxels."""
+    def set_diameter(self, diameter: float, species: int = 0) -> None:
+        """Particles of a class have another size, voxels."""
+        self._refuse_unknown(species)
         if not SMALLEST <= diameter <= LARGEST:
             raise UsageError(f"{diameter:g} voxels", where="size", expected=f"{SMALLEST:g} to {LARGEST:g}")
         with self._lock:
-            self._take(Step("change the size", {}, float(diameter)))
+            self._take(Step(f"change the size{self._of(species)}", {}, float(diameter), species))
 
     def undo(self) -> None:
         """Take the last step back."""
@@ -113,14 +120,34 @@ class Editing:
         with self._lock:
             self._keep(self._journal.redo)
 
-    def _replaced(self, name: str, added: Sequence[Place]) -> dict[int, Label | None]:
-        """Labels that go because new ones say something of the same places."""
-        there = self._journal.labels.of(name)
-        if not there or not added:
+    def _replaced(self, added: Sequence[Label]) -> dict[int, Label | None]:
+        """Labels that go because new ones, of one tomogram, kind and class, say something of the same places.
+
+        What says nothing of the same class stays: a place can be none of two classes.
+        """
+        labels, first = self._journal.labels, added[0]
+        there = [
+            (number, label)
+            for number, label in labels.of(first.tomogram)
+            if label.speaks_of(first.species) and first.speaks_of(label.species)
+        ]
+        if not there:
             return {}
-        away, _ = cKDTree(places(added)).query(places(label.xyz for _, label in there))
-        near = np.flatnonzero(np.asarray(away) < _SAME * self._journal.labels.diameter)
+        away, _ = cKDTree(places(one.xyz for one in added)).query(places(label.xyz for _, label in there))
+        near = np.flatnonzero(np.asarray(away) < _SAME * labels.particles[first.species].diameter)
         return {there[index][0]: None for index in near.tolist()}
+
+    def _called(self, number: int, label: Label) -> str:
+        return f"{_WORDS[label.kind]} {number}{self._of(label.species)}"
+
+    def _of(self, species: int) -> str:
+        """Whose it is, where that is not clear."""
+        name = self._journal.labels.particles[species].name
+        return name and f" of {name}"
+
+    def _refuse_unknown(self, species: int) -> None:
+        if species not in range(len(self._journal.labels.particles)):
+            raise UsageError(f"no class {species + 1}", where="labels", expected="one that is there")
 
     def _take(self, step: Step) -> None:
         if len(self._journal.labels.by_number.keys() | step.labels.keys()) > MOST_LABELS:
@@ -142,12 +169,12 @@ class Editing:
             raise UsageError(f"no label {number}", where="labels", expected="one that is there")
         return found
 
-    def _placed(self, name: str, xyz: Place, snapped: bool) -> Place:
+    def _placed(self, name: str, xyz: Place, snapped: bool, species: int) -> Place:
         click = self._inside(name, xyz)
         if not snapped:
             return click
         last = np.array(self._tomograms[name].shape[::-1]) - 1
-        x, y, z = np.clip(self._meant(name, np.array(click, np.float64)), 0, last).tolist()
+        x, y, z = np.clip(self._meant(name, np.array(click, np.float64), species), 0, last).tolist()
         return self._inside(name, (x, y, z))
 
     def _inside(self, name: str, xyz: Place) -> Place:

@@ -11,6 +11,8 @@ from .labels import PARTICLE
 Number: TypeAlias = Annotated[float, Meta(ge=-1e6, le=1e6)]
 Index: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000)]
 Kind: TypeAlias = Annotated[int, Meta(ge=0, le=1)]
+Species: TypeAlias = Annotated[int, Meta(ge=0, le=8)]
+Score: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 Xyz: TypeAlias = tuple[Number, Number, Number]
 Places: TypeAlias = Annotated[list[Xyz], Meta(max_length=10_000)]
 
@@ -26,6 +28,7 @@ class Add(_Edit, tag="add"):
     xyz: Xyz
     kind: Kind = PARTICLE
     snap: bool = True
+    species: Species = 0
 
 
 class Move(_Edit, tag="move"):
@@ -43,16 +46,18 @@ class Remove(_Edit, tag="remove"):
 
 
 class ChangeKind(_Edit, tag="kind"):
-    """A label says the opposite."""
+    """A label says the opposite, or something of another class."""
 
     id: int
     kind: Kind
+    species: Species | None = None
 
 
 class Diameter(_Edit, tag="diameter"):
     """Particles have another size."""
 
     diameter: Annotated[float, Meta(gt=0, le=1e6)]
+    species: Species = 0
 
 
 class Undo(_Edit, tag="undo"):
@@ -68,6 +73,7 @@ class Accept(_Edit, tag="accept"):
 
     tomogram: Index
     places: Places
+    species: Species = 0
 
 
 class Reject(_Edit, tag="reject"):
@@ -75,15 +81,17 @@ class Reject(_Edit, tag="reject"):
 
     tomogram: Index
     places: Places
+    species: Species = 0
 
 
 Edit = Add | Move | Remove | ChangeKind | Diameter | Undo | Redo | Accept | Reject
 
 
 class View(Struct, forbid_unknown_fields=True):
-    """What is looked at."""
+    """What is looked at, and which class is being labelled."""
 
     tomogram: Index
+    species: Species = 0
 
 
 class CloseUps(Struct, forbid_unknown_fields=True):
@@ -105,7 +113,7 @@ class Pick(Struct, forbid_unknown_fields=True):
     """A wish for picks."""
 
     tomograms: Annotated[list[Index], Meta(min_length=1, max_length=100_000)]
-    score: Annotated[float, Meta(ge=0, le=1)] | None = None
+    scores: Annotated[list[Score | None], Meta(max_length=9)] = []  # by class; None: as the model suggests
 
 
 class Stop(Struct, forbid_unknown_fields=True):

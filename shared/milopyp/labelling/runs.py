@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
+from milopyp_inference.batch.class_runs import class_folders
 from milopyp_inference.batch.reader import candidates_of, read_records
+from milopyp_inference.batch.records import SUMMARY
+from milopyp_inference.engine.model_file import read_model_file
+from milopyp_shared.commandline import ByClass
+from milopyp_shared.errors import MilopypError
 from milopyp_shared.exporter import missing_package
 from milopyp_shared.lists import ImageEntry, write_image_list
+from milopyp_shared.particles import Particle
 from milopyp_shared.picks import Picks
 
 from .files import ALL, COORDINATES, IMAGES, REJECTED
@@ -52,16 +58,19 @@ def models(out: Path) -> list[str]:
     return sorted((path.stem for path in out.glob(f"{MODEL}*.onnx")), key=lambda name: (len(name), name))
 
 
-def training(setting: Setting, name: str, method: Method, diameter: float, scale: float) -> list[Line]:
+def training(setting: Setting, name: str, method: Method, particles: Sequence[Particle], scale: float) -> list[Line]:
     """Commands that make a model of all labels, and pick the open tomograms with it.
 
     Parameters
     ----------
+    particles
+        The classes that have labels.
     scale
         At which the network sees the tomograms: features that are kept are of one.
     """
     lists, model = [IMAGES, COORDINATES], f"{name}.onnx"
-    more = ["--bbox", f"{diameter:g}", *setting.options(), "--contrast", setting.contrast]
+    sizes = ByClass({one.name: f"{one.diameter:g}" for one in particles})
+    more = ["--bbox", str(sizes), *setting.options(), "--contrast", setting.contrast]
     if method == "learn":
         rejected = ["--rejected", REJECTED] if _has_lines(setting.out / REJECTED) else []
         kept = ["--keep-features", f"{FEATURES}/{scale:g}"]
@@ -76,18 +85,42 @@ def training(setting: Setting, name: str, method: Method, diameter: float, scale
     return [_line(words) for words in (*made, picking)]
 
 
-def picking(setting: Setting, name: str, model: str, chosen: Sequence[str], score: float | None) -> list[Line]:
-    """The command that picks some of the open tomograms, which a list names as they are called here."""
+def picking(
+    setting: Setting, name: str, model: str, chosen: Sequence[str], scores: Mapping[str, float | None]
+) -> list[Line]:
+    """The command that picks some of the open tomograms, which a list names as they are called here.
+
+    Parameters
+    ----------
+    scores
+        Above which picks count, by class; None, or no such class: as the model suggests.
+    """
     images = f"{name}.txt"
     entries = [ImageEntry(each, setting.tomograms[each].path) for each in chosen]
     write_image_list(setting.out / images, entries, absolute=True)
-    above = [] if score is None else ["--out-thresh", f"{score:g}"]
+    above = _above(setting.out / f"{model}.onnx", scores)
     return [_line(["milopyp-infer", images, "--model", f"{model}.onnx", "--out", name, *above, *setting.options()])]
+
+
+def _above(model: Path, scores: Mapping[str, float | None]) -> list[str]:
+    """The option that says scores, of the classes that a model has."""
+    names = _particles_of(model)
+    first = dict(zip(names, scores.values(), strict=False)) if names == [""] else {}  # older than the classes' names
+    said = {own: f"{score:g}" for own, score in (first or scores).items() if score is not None and own in names}
+    return ["--out-thresh", str(ByClass(said))] if said else []
+
+
+def _particles_of(model: Path) -> list[str]:
+    """What a model calls its classes; one without a name where nobody knows."""
+    try:
+        return [one.particle for one in read_model_file(model).recipe.classes]
+    except MilopypError:
+        return [""]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a run has found in a tomogram.
+    """What a run has found of a class in a tomogram.
 
     Attributes
     ----------
@@ -104,35 +137,48 @@ class Answer:
     count: int
 
 
+Answers: TypeAlias = dict[int, Answer]
+"""By the number of the class."""
+
+
 def sources(out: Path) -> list[str]:
     """Runs in a folder that can be looked at: of models on what was open when they were made, and others."""
-    names = [path.parent.name for pattern in ("label-*-picks", "picks-*") for path in out.glob(f"{pattern}/run.json")]
+    folders = [folder for pattern in ("label-*-picks", "picks-*") for folder in out.glob(pattern)]
+    names = [folder.name for folder in folders if any(folder.glob(SUMMARY)) or any(folder.glob(f"*/{SUMMARY}"))]
     return sorted((name.removesuffix(_OF_MODEL) for name in names), key=lambda name: (len(name), name))
 
 
-def answers(out: Path, name: str) -> dict[str, Answer]:
-    """What a source has found, by tomogram.
+def answers(out: Path, name: str, particles: Sequence[str]) -> dict[str, Answers]:
+    """What a source has found, by tomogram; `particles` are the names of the classes.
 
     Raises
     ------
     InputError
         Its run is gone, or damaged.
     """
-    run, found = _folder(out, name), {}
-    for record in read_records(run):
-        score = record.options.selection.threshold
-        candidates = candidates_of(run, record, min(LOWEST, score), max(MOST, record.picks))
-        found[record.name] = Answer(candidates, score, record.picks)
+    found: dict[str, Answers] = {}
+    for particle, run in _runs(out, name).items():
+        species = particles.index(particle) if particle in particles else 0
+        for record in read_records(run):
+            score = record.options.selection.threshold
+            candidates = candidates_of(run, record, min(LOWEST, score), max(MOST, record.picks))
+            found.setdefault(record.name, {})[species] = Answer(candidates, score, record.picks)
     return found
 
 
-def score_of(out: Path, name: str) -> float:
-    """Above which a source was picked; raises as `answers`."""
-    return read_records(_folder(out, name))[0].options.selection.threshold
+def scores_of(out: Path, name: str) -> dict[str, float]:
+    """Above which a source was picked, by class; raises as `answers`."""
+    runs = _runs(out, name).items()
+    return {particle: read_records(run)[0].options.selection.threshold for particle, run in runs}
 
 
-def _folder(out: Path, name: str) -> Path:
-    return out / (f"{name}{_OF_MODEL}" if name.startswith(MODEL) else name)
+def _runs(out: Path, name: str) -> dict[str, Path]:
+    """The run of each class."""
+    folder = out / (f"{name}{_OF_MODEL}" if name.startswith(MODEL) else name)
+    if several := class_folders(folder):
+        return several
+    [record, *_] = read_records(folder)
+    return {_particles_of(out / Path(record.model).name)[0]: folder}
 
 
 def _line(words: list[str]) -> Line:

@@ -120,9 +120,9 @@ class _Pages:
 
     def suggestions(self, request: Request) -> Response:
         """Suggestions of a tomogram."""
-        number, picks = self._session.suggested(self._index(_number(request, "tomogram")))
-        rows = np.column_stack([picks.xyz.round(2), picks.score.round(4)]).tolist()
-        return _json({"version": number, "picks": rows})
+        number, classes = self._session.suggested(self._index(_number(request, "tomogram")))
+        rows = [np.column_stack([picks.xyz.round(2), picks.score.round(4)]).tolist() for picks in classes]
+        return _json({"version": number, "classes": rows})
 
     def edit(self, body: Edit, request: Request) -> Any:
         """What a person has changed, and the state after it."""
@@ -134,7 +134,7 @@ class _Pages:
             number, label = body.id, self._session.edits.move(body.id, body.xyz, snapped=body.snap)
         else:
             name = self._name(body.tomogram)
-            number, label = self._session.edits.add(name, body.xyz, body.kind, snapped=body.snap)
+            number, label = self._session.edits.add(name, body.xyz, body.kind, body.species, snapped=body.snap)
         away = round(float(np.linalg.norm(np.subtract(body.xyz, label.xyz))), 2)
         return {"id": number, "xyz": label.xyz, "snapped": away}
 
@@ -143,13 +143,13 @@ class _Pages:
         match body:
             case Accept() | Reject():
                 kind = PARTICLE if isinstance(body, Accept) else NOTHING
-                session.edits.add_all(self._name(body.tomogram), body.places, kind)
+                session.edits.add_all(self._name(body.tomogram), body.places, kind, body.species)
             case Remove():
                 session.edits.remove(body.id)
             case ChangeKind():
-                session.edits.change_kind(body.id, body.kind)
+                session.edits.change(body.id, body.kind, body.species)
             case Diameter():
-                session.set_diameter(body.diameter)
+                session.set_diameter(body.diameter, body.species)
             case Undo():
                 session.edits.undo()
             case Redo():
@@ -162,7 +162,7 @@ class _Pages:
 
     def view(self, body: View, request: Request) -> None:
         """Another tomogram is looked at."""
-        self._session.look_at(self._index(body.tomogram))
+        self._session.look_at(self._index(body.tomogram), body.species)
 
     def close_ups(self, body: CloseUps, request: Request) -> Response:
         """Pictures one after the other."""
@@ -179,7 +179,7 @@ class _Pages:
 
     def pick(self, body: Pick, request: Request) -> Any:
         """Picking begins."""
-        return {"number": self._session.pick([self._index(index) for index in body.tomograms], body.score)}
+        return {"number": self._session.pick([self._index(index) for index in body.tomograms], body.scores)}
 
     def _name(self, index: int) -> str:
         return self._session.setting.names[self._index(index)]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milopyp_shared.atomic import remove_leftovers
+from milopyp_shared.colours import colour_of
 from milopyp_shared.errors import MilopypError, MissingDependency, UsageError
 from milopyp_shared.matching import exclude_near
 from milopyp_shared.picks import Picks
@@ -23,12 +24,12 @@ from .editing import Editing
 from .files import MODELS, Contents, write_files
 from .jobs import Jobs
 from .journal import Journal
-from .labels import NOTHING, PARTICLE
+from .labels import PARTICLE
 from .runs import Method
 from .setting import Setting
 from .slices import SliceShelf
 from .snap import snap
-from .suggestions import NO_PICKS, Shown, Suggestions, Wanted
+from .suggestions import NO_PICKS, Said, Shown, Suggestions, Wanted
 from .windows import Windows
 
 _PER_SOURCE = 1_000_000_000  # versions of suggestions
@@ -64,8 +65,8 @@ class Session:
         self._methods = runs.methods()
         self.source: str | None = None  # of the suggestions; None: the clicks
         self._switched = 0  # times
-        self._answers: dict[str, runs.Answer] = {}  # of the source, by tomogram
-        self._scores: dict[str, float] = {}  # that models suggest
+        self._answers: dict[str, runs.Answers] = {}  # of the source, by tomogram
+        self._scores: dict[str, dict[str, float]] = {}  # that models suggest, by class
         self._windows = Windows()
         self._lock = threading.RLock()
         self.edits = Editing(journal, setting.tomograms, self._lock, self._edited, self._meant)
@@ -95,18 +96,26 @@ class Session:
         picking = self._picking(models, sources)
         with self._lock:
             labels, running = self._journal.labels, self.jobs.all
+            labelled = labels.labelled(self.setting.tomograms)
             return {
                 "number": self.number,
                 "out": str(self.setting.out),
                 "revision": self.revision,
-                "diameter": labels.diameter,
+                "classes": [
+                    {
+                        "name": one.name,
+                        "diameter": one.diameter,
+                        "colour": "#{:02x}{:02x}{:02x}".format(*colour_of(number)),
+                    }
+                    for number, one in enumerate(labels.particles)
+                ],
                 "windows": count,
                 "undo": labels.can_undo,
                 "redo": labels.can_redo,
                 "problem": self.edits.problem or self._unsaved,
                 "method": self._methods[0],
                 "methods": self._methods,
-                "tomograms": [self._tomogram(index) for index in range(len(self.setting.names))],
+                "tomograms": [self._tomogram(index, labelled) for index in range(len(self.setting.names))],
                 "jobs": [
                     {**{key: value for key, value in vars(job).items() if key != "log"}, "log": "\n".join(job.log)}
                     for job in running
@@ -117,10 +126,10 @@ class Session:
                 "picking": picking,
             }
 
-    def _tomogram(self, index: int) -> dict[str, Any]:
+    def _tomogram(self, index: int, labelled: Sequence[int]) -> dict[str, Any]:
         name = self.setting.names[index]
         tomogram, shown = self.setting.tomograms[name], self.suggestions.shown[name]
-        answer = self._answers.get(name)
+        species = range(len(self._journal.labels.particles))
         z, y, x = tomogram.shape
         return {
             "index": index,
@@ -128,49 +137,68 @@ class Session:
             "size": [x, y, z],
             "voxel": tomogram.voxel_size,
             "path": str(tomogram.path),
-            "labels": [[number, *label.xyz, label.kind] for number, label in self._journal.labels.of(name)],
+            "labels": [
+                [number, *label.xyz, label.kind, label.species] for number, label in self._journal.labels.of(name)
+            ],
             "features": shown.features,
             "suggestions": self._version(shown),
-            "current": bool(self.source) or shown.revision == self.revision,
-            "score": self._score(name),
-            "count": answer.count if answer else None,
+            "current": bool(self.source) or self._is_current(shown, labelled),
+            "scores": [self._score(name, number) for number in species],
+            "count": sum(one.count for one in self._answers[name].values()) if name in self._answers else None,
             "error": shown.error,
         }
 
-    def suggested(self, index: int) -> tuple[int, Picks]:
-        """Version and suggestions of a tomogram, best first, none near a label."""
+    def _is_current(self, shown: Shown, labelled: Sequence[int]) -> bool:
+        """Whether all is suggested that the labels of these classes say; where there are none, nothing is."""
+        return bool(labelled) and all(shown.of(species).revision == self.revision for species in labelled)
+
+    def suggested(self, index: int) -> tuple[int, list[Picks]]:
+        """Version and suggestions of a tomogram by class, best first, none near a label that speaks of the class."""
         name = self.setting.names[index]
         with self._lock:
-            shown, labels, answer = self.suggestions.shown[name], self._journal.labels, self._answers.get(name)
-            picks = shown.picks if self.source is None else answer.candidates if answer else NO_PICKS
-            for kind in (PARTICLE, NOTHING):  # labels may be newer than the suggestions
-                picks = exclude_near(picks, labels.xyz(name, kind), labels.diameter / 2)
-            return self._version(shown), picks
+            shown, classes = self.suggestions.shown[name], range(len(self._journal.labels.particles))
+            return self._version(shown), [self._open(name, species) for species in classes]
+
+    def _open(self, name: str, species: int) -> Picks:
+        if self.source is None:
+            picks = self.suggestions.shown[name].of(species).picks
+        else:
+            answer = self._answers.get(name, {}).get(species)
+            picks = answer.candidates if answer else NO_PICKS
+        labels = self._journal.labels  # they may be newer than the suggestions
+        for xyz in (labels.xyz(name, PARTICLE, species), labels.against(name, species)):
+            picks = exclude_near(picks, xyz, labels.particles[species].diameter / 2)
+        return picks
 
     def _version(self, shown: Shown) -> int:
         """Of the suggestions: another number when others are shown."""
         version = 1 if self.source else shown.version
         return _PER_SOURCE * self._switched + version if version else 0
 
-    def _score(self, name: str) -> float | None:
-        """Above which suggestions are likely to be right."""
+    def _score(self, name: str, species: int) -> float | None:
+        """Above which suggestions of a class are likely to be right."""
         if self.source is None:
-            return self.suggestions.shown[name].score
-        answer = self._answers.get(name)
+            return self.suggestions.shown[name].of(species).score
+        answer = self._answers.get(name, {}).get(species)
         return answer.score if answer else None
 
-    def look_at(self, index: int) -> None:
-        """A tomogram is in view: what it lacks is made first."""
+    def look_at(self, index: int, species: int = 0) -> None:
+        """A tomogram is in view, and a class is being labelled: what they lack is made first."""
         self.slices.look_at(index)
-        self.suggestions.look_at(self.setting.names[index])
+        self.suggestions.look_at(self.setting.names[index], species)
 
-    def set_diameter(self, diameter: float) -> None:
+    def set_diameter(self, diameter: float, species: int = 0) -> None:
         """Particles have another size, voxels; a `UsageError` where the network cannot see them at any."""
+        sizes = dict(enumerate(self._diameters())) | {species: diameter}
         try:
-            self.suggestions.scale_of(diameter)
+            self.suggestions.scale_of([diameter])
+            self.suggestions.scale_of(list(sizes.values()))
         except UsageError as error:
             raise UsageError(f"{diameter:g} voxels", where="size", expected=error.expected) from error
-        self.edits.set_diameter(diameter)
+        self.edits.set_diameter(diameter, species)
+
+    def _diameters(self) -> list[float]:
+        return [one.diameter for one in self._journal.labels.particles]
 
     def _edited(self) -> None:
         self.revision += 1
@@ -180,20 +208,23 @@ class Session:
 
     def _ask(self) -> None:
         labels, names = self._journal.labels, self.setting.names
-        particles = {name: labels.xyz(name, PARTICLE) for name in names}
-        rejected = {name: labels.xyz(name, NOTHING) for name in names}
-        self.suggestions.want(Wanted(self.revision, labels.diameter, particles, rejected))
+        classes = []
+        for species, diameter in enumerate(self._diameters()):
+            particles = {name: labels.xyz(name, PARTICLE, species) for name in names}
+            classes.append(Said(diameter, particles, {name: labels.against(name, species) for name in names}))
+        self.suggestions.want(Wanted(self.revision, classes))
 
     def _changed(self) -> None:
         with self._lock:
             self.number += 1
 
-    def _meant(self, name: str, click: NDArray[np.float64]) -> NDArray[np.float64]:
-        """A suggestion that a click is on, or the middle of the blob there."""
-        diameter, tomogram = self._journal.labels.diameter, self.setting.tomograms[name]
+    def _meant(self, name: str, click: NDArray[np.float64], species: int) -> NDArray[np.float64]:
+        """A suggestion of the class that a click is on, or the middle of the blob there."""
+        diameter, tomogram = self._diameters()[species], self.setting.tomograms[name]
         index = self.setting.names.index(name)
-        _, picks = self.suggested(index)
-        likely = picks[picks.score > _LIKELY * (self._score(name) or 0.0)]
+        with self._lock:
+            picks = self._open(name, species)
+        likely = picks[picks.score > _LIKELY * (self._score(name, species) or 0.0)]
         if len(likely):
             away = np.linalg.norm(likely.xyz - click, axis=1)
             nearest = int(np.argmin(away))
@@ -221,15 +252,21 @@ class Session:
                 remedy="Run: pip install 'milopyp[export,cpu]', then milopyp label again.",
             )  # fmt: skip
         labels, out = self._journal.labels, self.setting.out
-        if not self._save().clicked:
+        if not self._save().tomograms:
             raise UsageError("no label yet", where="training", expected="a click on a particle")
         with self._lock:
-            name, scale = self._free_name("label-"), self.suggestions.scale_of(labels.diameter)
-            lines = runs.training(self.setting, name, method, labels.diameter, scale)
+            particles = [labels.particles[species] for species in labels.labelled(labels.tomograms())]
+            name, scale = self._free_name("label-"), self.suggestions.scale_of([one.diameter for one in particles])
+            lines = runs.training(self.setting, name, method, particles, scale)
             return self.jobs.start(method, name, lines, out / f"{name}.onnx", lambda: self.show(name)).number
 
-    def pick(self, indices: Sequence[int], score: float | None) -> int:
+    def pick(self, indices: Sequence[int], scores: Sequence[float | None]) -> int:
         """Pick tomograms with the model in use, or the last one that was made; the number of the job.
+
+        Parameters
+        ----------
+        scores
+            By class, above which picks count; None, or too few: those that the model suggests.
 
         Raises
         ------
@@ -242,7 +279,8 @@ class Session:
             raise UsageError("no model yet", where="picking", expected="a training before it")
         with self._lock:
             name, chosen = self._free_name("picks-"), [self.setting.names[index] for index in indices]
-            lines = runs.picking(self.setting, name, model, chosen, score)
+            said = {one.name: score for one, score in zip(self._journal.labels.particles, scores, strict=False)}
+            lines = runs.picking(self.setting, name, model, chosen, said)
             return self.jobs.start("pick", name, lines, out / name, lambda: self.show(name)).number
 
     def _free_name(self, prefix: str) -> str:
@@ -260,12 +298,13 @@ class Session:
         """
         if name is not None and name not in runs.sources(self.setting.out):
             raise UsageError(name, where="source", expected="a run that was made here")
-        answers = {} if name is None else runs.answers(self.setting.out, name)
+        particles = [one.name for one in self._journal.labels.particles]
+        answers = {} if name is None else runs.answers(self.setting.out, name, particles)
         with self._lock:
             self.source, self._answers = name, answers
             self._switched += 1
         self._changed()
-        return ", ".join(f"{counted(answer.count, 'pick')} in {own}" for own, answer in answers.items())
+        return ", ".join(f"{_counts(own, particles)} in {tomogram}" for tomogram, own in answers.items())
 
     def _model(self, models: Sequence[str]) -> str | None:
         """The one that picks: that whose answers are shown, or the last one."""
@@ -278,8 +317,9 @@ class Session:
             return None
         if model not in self._scores and model in sources:
             with suppress(MilopypError):  # its run is not ended, or was stopped
-                self._scores[model] = runs.score_of(self.setting.out, model)
-        return {"model": model, "score": self._scores.get(model)}
+                self._scores[model] = runs.scores_of(self.setting.out, model)
+        known = self._scores.get(model, {})
+        return {"model": model, "scores": [[name, score] for name, score in known.items()]}
 
     def leave(self, window: str, *, keep: bool) -> None:
         """A page goes; a job that is not to go on without a page ends when none comes back."""
@@ -324,3 +364,9 @@ class Session:
             write_files(self.setting.out, contents, self._saved, self._journal.paths, frames)
             self._saved = contents
         return contents
+
+
+def _counts(answers: runs.Answers, particles: Sequence[str]) -> str:
+    """How many picks of which class there are, in words."""
+    said = [counted(own.count, f"{particles[species]} pick".strip()) for species, own in answers.items()]
+    return ", ".join(said)

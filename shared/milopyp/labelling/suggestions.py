@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from milopyp_shared.picks import Picks, as_picks
 from milopyp_shared.preprocessing import Contrast, grey_levels
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.resample import resampled
-from milopyp_shared.scale import scale_for
+from milopyp_shared.scale import scale_for_all
 from milopyp_shared.tomogram import Tomogram
 from milopyp_training.data.dataset import LabelledVolume, TrainingSet
 from milopyp_training.data.target_map import TargetMap
@@ -40,6 +40,28 @@ LOWEST, MOST = 0.02, 5000  # suggestions that the page is told of
 
 
 @dataclass(frozen=True)
+class Said:
+    """What a person has said of a class.
+
+    Attributes
+    ----------
+    diameter
+        Voxels.
+    particles, rejected
+        Places by tomogram that hold a particle of it, and that hold none, ``(n, 3)``.
+    """
+
+    diameter: float
+    particles: Mapping[str, NDArray[np.float64]]
+    rejected: Mapping[str, NDArray[np.float64]]
+
+    @property
+    def labelled(self) -> set[str]:
+        """Tomograms with particles."""
+        return {name for name, xyz in self.particles.items() if len(xyz)}
+
+
+@dataclass(frozen=True)
 class Wanted:
     """What suggestions are to be made from.
 
@@ -47,16 +69,44 @@ class Wanted:
     ----------
     revision
         Number of the state of the labels.
-    diameter
-        Voxels.
-    particles, rejected
-        Labels of either kind by tomogram, ``(n, 3)``.
+    classes
+        What was said of each: each is learned as if it were the only one.
     """
 
     revision: int
-    diameter: float
-    particles: Mapping[str, NDArray[np.float64]]
-    rejected: Mapping[str, NDArray[np.float64]]
+    classes: Sequence[Said]
+
+    @property
+    def diameters(self) -> list[float]:
+        """Of each class, voxels."""
+        return [said.diameter for said in self.classes]
+
+    @property
+    def labelled(self) -> set[str]:
+        """Tomograms with particles of any class."""
+        return set().union(*(said.labelled for said in self.classes))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a tomogram seems to hold of one class.
+
+    Attributes
+    ----------
+    revision
+        Of the labels that were answered; 0: none.
+    picks
+        Best first, none near a label.
+    score
+        Above which picks are likely to be particles.
+    """
+
+    revision: int = 0
+    picks: Picks = NO_PICKS
+    score: float | None = None
+
+
+NOTHING_FOUND = Found()
 
 
 @dataclass(frozen=True)
@@ -69,22 +119,20 @@ class Shown:
         How much of the features is made, 0..1; None: not begun.
     version
         Grows with every new answer; 0: there is none.
-    revision
-        Of the labels that were answered last.
-    picks
-        Best first, none near a label.
-    score
-        Above which picks are likely to be particles.
+    found
+        By the number of the class.
     error
-        Why there are none.
+        Why there is nothing.
     """
 
     features: float | None = None
     version: int = 0
-    revision: int = 0
-    picks: Picks = NO_PICKS
-    score: float | None = None
+    found: Mapping[int, Found] = field(default_factory=dict)
     error: str | None = None
+
+    def of(self, species: int) -> Found:
+        """What there is of a class."""
+        return self.found.get(species, NOTHING_FOUND)
 
 
 @dataclass(frozen=True)
@@ -129,31 +177,37 @@ class Suggestions:
         self._changed, self._say = changed, say
         self._diameters = read_feature_file()[1].diameters
         self._wanted: Wanted | None = None
-        self._view = next(iter(tomograms))
+        self._view, self._species = next(iter(tomograms)), 0
         self._known: dict[str, Known] = {}
         self._scale = 0.0
-        self._learned: _Learned | None = None
+        self._learned: dict[int, _Learned] = {}  # by class
         self._wake, self._stopped = threading.Condition(), False
         self._thread = threading.Thread(target=self._run, name="milopyp-suggestions", daemon=True)
         self._thread.start()
 
-    def scale_of(self, diameter: float) -> float:
-        """At which size the network sees tomograms with particles of `diameter` voxels; a `UsageError` if at none."""
-        return scale_for(diameter, self._diameters)
+    def scale_of(self, diameters: Sequence[float]) -> float:
+        """At which size the network sees tomograms with particles of these voxels; a `UsageError` if at none."""
+        return scale_for_all(diameters, self._diameters)
 
     def want(self, wanted: Wanted) -> None:
         """The labels are others now."""
         with self._wake:
             self._wanted = wanted
-            if not any(map(len, wanted.particles.values())):  # nothing is like no label
-                for name, shown in self.shown.items():
-                    self._show(name, version=shown.version + bool(shown.version), picks=NO_PICKS, score=None)
+            for species, said in enumerate(wanted.classes):
+                if not said.labelled:  # nothing is like no label
+                    self._forget(species)
             self._wake.notify()
 
-    def look_at(self, name: str) -> None:
-        """Put a tomogram first; what has failed with it is tried again."""
+    def _forget(self, species: int) -> None:
+        for name, shown in self.shown.items():
+            if species in shown.found:
+                left = {number: found for number, found in shown.found.items() if number != species}
+                self._show(name, version=shown.version + 1, found=left)
+
+    def look_at(self, name: str, species: int = 0) -> None:
+        """Put a tomogram and a class first; what has failed with it is tried again."""
         with self._wake:
-            self._view = name
+            self._view, self._species = name, species
             self._show(name, error=None)
             self._wake.notify()
 
@@ -178,12 +232,12 @@ class Suggestions:
             self._changed()
             return
         while (job := self._next()) is not None:
-            wanted, name = job
+            wanted, name, species = job
             try:
-                if name not in self._known or self._scale != self.scale_of(wanted.diameter):
+                if species is None:
                     self._look(network, wanted, name)
                 else:
-                    self._answer(network, wanted, name)
+                    self._answer(network, wanted, name, species)
             except _Stopped:
                 return
             except MilopypError as error:
@@ -192,36 +246,43 @@ class Suggestions:
                 self._show(name, features=None, error=f"{type(error).__name__}: {error}")
             self._changed()
 
-    def _next(self) -> tuple[Wanted, str] | None:
-        """For which labels which tomogram is to be looked at, or asked about; waits for something to do."""
+    def _next(self) -> tuple[Wanted, str, int | None] | None:
+        """For which labels which tomogram is to be looked at (None), or asked about a class; waits for it."""
         with self._wake:
             while not self._stopped:
-                if self._wanted is not None and (name := self._choose(self._wanted)) is not None:
-                    return self._wanted, name
+                if self._wanted is not None and (chosen := self._choose(self._wanted)) is not None:
+                    return self._wanted, *chosen
                 self._wake.wait()
         return None
 
-    def _choose(self, wanted: Wanted) -> str | None:
-        """The tomogram in view comes first, then what a head is learned from, then the others."""
-        labelled = {name for name, xyz in wanted.particles.items() if len(xyz)}
-        fresh = set(self._known) if self._scale == self.scale_of(wanted.diameter) else set()
+    def _choose(self, wanted: Wanted) -> tuple[str, int | None] | None:
+        """The tomogram in view comes first, then what heads are learned from, then the others; so do classes."""
+        labelled = wanted.labelled
+        fresh = set(self._known) if self._scale == self.scale_of(wanted.diameters) else set()
+        classes = sorted(range(len(wanted.classes)), key=lambda species: species != self._species)
+        learned = [species for species in classes if wanted.classes[species].labelled & fresh]
         order = sorted(self.shown, key=lambda name: (name != self._view, name not in labelled))
         for name in order:
-            if self.shown[name].error is None:
-                is_learned_from = bool(labelled & fresh)
-                if name not in fresh and (name == self._view or name in labelled or is_learned_from):
-                    return name
-                if name in fresh and is_learned_from and self.shown[name].revision != wanted.revision:
-                    return name
+            shown = self.shown[name]
+            if shown.error is not None:
+                continue
+            if name not in fresh:
+                if name == self._view or name in labelled or learned:
+                    return name, None
+                continue
+            for species in learned:
+                if shown.of(species).revision != wanted.revision:
+                    return name, species
         return None
 
     def _look(self, network: FeatureNetwork, wanted: Wanted, name: str) -> None:
         """Make the features of a tomogram, or take those that are kept."""
-        scale = self.scale_of(wanted.diameter)
+        scale = self.scale_of(wanted.diameters)
         if scale != self._scale:
-            self._known, self._learned, self._scale = {}, None, scale
-            for other in self.shown:
-                self._show(other, features=None, revision=0)
+            self._known, self._learned, self._scale = {}, {}, scale
+            for other, shown in self.shown.items():
+                before = {species: replace(found, revision=0) for species, found in shown.found.items()}
+                self._show(other, features=None, found=before)
 
         def told(share: float) -> None:
             self._show(name, features=share)
@@ -237,25 +298,29 @@ class Suggestions:
         self._known[name] = Known(volume, features)
         self._show(name, features=1.0)
 
-    def _answer(self, network: FeatureNetwork, wanted: Wanted, name: str) -> None:
-        """Ask the head of the labels about a tomogram."""
+    def _answer(self, network: FeatureNetwork, wanted: Wanted, name: str, species: int) -> None:
+        """Ask the head of a class's labels about a tomogram."""
+        said = wanted.classes[species]
         known = [
-            Known(replace(one.volume, xyz=wanted.particles[own], rejected=wanted.rejected[own]), one.features)
+            Known(replace(one.volume, xyz=said.particles[own], rejected=said.rejected[own]), one.features)
             for own, one in self._known.items()
         ]
         labelled = [one for one in known if len(one.volume.xyz)]
         others = [one for one in known if not len(one.volume.xyz)]
-        data = TrainingSet([one.volume for one in labelled], [], wanted.diameter, self._contrast)
+        data = TrainingSet([one.volume for one in labelled], [], said.diameter, self._contrast)
         recipe = recipe_of(network, data)
-        if self._learned is None or self._learned.revision != wanted.revision:
-            self._learned = _learn(labelled, others, recipe, wanted.revision)
+        learned = self._learned.get(species)
+        if learned is None or learned.revision != wanted.revision:
+            learned = self._learned[species] = _learn(labelled, others, recipe, wanted.revision)
         [asked] = [one for one in known if one.volume.name == name]
-        picks = picks_of(asked.features.heat_map(self._learned.head), asked.volume, recipe)
-        picks = picks[picks.score > LOWEST][:MOST]
-        for xyz in (asked.volume.xyz, asked.volume.rejected):
-            picks = exclude_near(picks, xyz, wanted.diameter / 2)
-        found = {"picks": picks, "score": self._learned.score, "revision": wanted.revision}
-        self._show(name, version=self.shown[name].version + 1, **found)
+        picks = picks_of(asked.features.heat_map(learned.head), asked.volume, recipe)
+        picks = exclude_near(picks[picks.score > LOWEST][:MOST], asked.volume.told, said.diameter / 2)
+        with self._wake:
+            if self._wanted is None or not self._wanted.classes[species].labelled:
+                return  # the last label has gone meanwhile
+            shown = self.shown[name]
+            found = {**shown.found, species: Found(wanted.revision, picks, learned.score)}
+            self._show(name, version=shown.version + 1, found=found)
 
 
 def _learn(labelled: Sequence[Known], others: Sequence[Known], recipe: Recipe, revision: int) -> _Learned:

@@ -40,7 +40,7 @@ def of_each(
     for kind, xyz in labels.items():
         own = [other for number, other in labels.items() if number != kind]
         others = np.concatenate([np.empty((0, 3)), *own])
-        others = others[_apart(others, xyz, particles[kind].diameter / 2)]
+        others = others[apart(others, xyz, particles[kind].diameter / 2)]
         own_view = replace(volume, kind=kind, xyz=xyz)
         made.append(replace(own_view, ignored=others) if may_overlap else replace(own_view, rejected=others))
     return made
@@ -54,7 +54,7 @@ def shared_places(labels: Mapping[int, NDArray[np.float64]], particles: Sequence
     found = []
     for first, second in combinations(labels, 2):
         radius = min(particles[first].diameter, particles[second].diameter) / 2
-        near = ~_apart(labels[first], labels[second], radius)
+        near = ~apart(labels[first], labels[second], radius)
         names = f"{particles[first].name} and {particles[second].name}"
         found += [f"{names} {' '.join(f'{value:g}' for value in place)}" for place in labels[first][near]]
     if not found:
@@ -64,8 +64,8 @@ def shared_places(labels: Mapping[int, NDArray[np.float64]], particles: Sequence
     )
 
 
-def _apart(points: NDArray[np.float64], others: NDArray[np.float64], radius: float) -> NDArray[np.bool_]:
-    """Which points have none of the others within a radius."""
+def apart(points: NDArray[np.float64], others: NDArray[np.float64], radius: float) -> NDArray[np.bool_]:
+    """Which points ``(n, 3)`` have none of the others ``(m, 3)`` within a radius; ``(n,)``."""
     if not len(points) or not len(others):
         return np.ones(len(points), np.bool_)
     distance, _ = cKDTree(others).query(points)

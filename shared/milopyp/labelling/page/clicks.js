@@ -64,7 +64,8 @@ class Clicks {
   }
 
   #line(at, chosen, length) {
-    const { id, x, y, z, kind } = this.#label(at);
+    const { id, x, y, z, kind, species } = this.#label(at);
+    const { several, classes } = this.session;
     const line = document.createElement("div");
     line.id = `label-at-${at}`;
     line.className = kind ? "particle" : "none";
@@ -73,8 +74,10 @@ class Clicks {
     const facts = { role: "option", "aria-selected": chosen, "aria-setsize": length, "aria-posinset": at + 1 };
     for (const [name, value] of Object.entries(facts)) line.setAttribute(name, value);
     const place = [x, y, z].map((value) => value.toFixed(0)).join("  ");
-    line.setAttribute("aria-label", `label ${id ?? "new"}, ${kind ? "particle" : "no particle"}, at ${place}`);
-    for (const text of [kind ? "○" : "⊗", id ?? "…", place]) {
+    const what = several ? classes[species].name : "particle";
+    line.setAttribute("aria-label", `label ${id ?? "new"}, ${kind ? what : `no ${what}`}, at ${place}`);
+    if (several) line.style.setProperty("--of", classes[species].colour);
+    for (const text of [`${kind ? "○" : "⊗"}${several ? ` ${species + 1}` : ""}`, id ?? "…", place]) {
       line.append(Object.assign(document.createElement("span"), { textContent: text }));
     }
     return line;

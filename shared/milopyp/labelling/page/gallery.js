@@ -18,6 +18,7 @@ class Gallery {
     element("gallery-order").addEventListener("change", () => this.#restart());
     for (const name of ["labels", "suggestions"]) session.addEventListener(name, () => this.#mark());
     session.addEventListener("tomogram", () => this.close());
+    session.addEventListener("species", () => this.isOpen && this.#restart());
     this.whole.addEventListener("keydown", (event) => this.#key(event));
   }
 
@@ -41,6 +42,9 @@ class Gallery {
   }
 
   #restart() {
+    const { session } = this;
+    const name = session.several ? ` of ${session.classes[session.species].name}` : "";
+    this.whole.querySelector("h2").textContent = `Suggestions${name}`;
     this.#seen.clear();
     this.#page = []; // of other suggestions, or another tomogram
     this.tiles.replaceChildren();
@@ -94,14 +98,15 @@ class Gallery {
   // The labels say which ones have been answered, so that undoing is seen.
   #mark() {
     if (!this.isOpen) return;
-    const { labels, diameter, score } = this.session;
+    const { labels, diameter, score, species } = this.session;
+    const speaking = labels.filter((label) => speaksOf(label, species));
     for (const own of this.#page) {
       const { one, tile, picture } = own;
-      if (own.drawn !== diameter) drawCloseUp(tile.querySelector("canvas"), picture, diameter);
+      if (own.drawn !== diameter) drawCloseUp(tile.querySelector("canvas"), picture, this.session);
       own.drawn = diameter;
       tile.classList.toggle("below", one.score <= score);
-      const label = labels.findLast((each) => away(each, one) < diameter / 4);
-      tile.dataset.is = label ? (label.kind ? "particle" : "none") : "";
+      const label = speaking.findLast((each) => away(each, one) < diameter / 4);
+      tile.dataset.is = label ? (label.kind && label.species === species ? "particle" : "none") : "";
       const answer = { particle: "accepted", none: "no particle", "": "not answered" }[tile.dataset.is];
       tile.setAttribute("aria-label", `suggestion with score ${one.score.toFixed(2)}, ${answer}`);
     }

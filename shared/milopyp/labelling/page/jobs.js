@@ -40,7 +40,7 @@ class Jobs {
     const which = element("pick-which").value;
     const readable = session.state.tomograms.filter((own) => !own.error).map((own) => own.index);
     const tomograms = which === "all" ? readable : [session.index];
-    return this.#start("/api/pick", { tomograms, score: session.chosenScore }, "Picking has begun");
+    return this.#start("/api/pick", { tomograms, scores: session.chosenScores }, "Picking has begun");
   }
 
   async #start(path, body, said) {
@@ -79,8 +79,19 @@ class Jobs {
     const { picking } = this.session.state;
     element("picking").hidden = !picking;
     if (!picking) return;
-    const score = this.session.chosenScore ?? picking.score;
-    element("picking").textContent = `with ${picking.model}, above ${score === null ? "its own score" : score.toFixed(2)}`;
+    element("picking").textContent = `with ${picking.model}, above ${this.#scores(picking.scores) || "its own score"}`;
+  }
+
+  // What a person has chosen, or else what the model suggests: of each of its classes.
+  #scores(suggested) {
+    const { classes, chosenScores } = this.session;
+    const known = new Map(suggested);
+    classes.forEach(({ name }, species) => {
+      const key = !species && known.has("") ? "" : name; // the model may be older than the names
+      const chosen = chosenScores[species];
+      if (chosen !== null && (known.has(key) || !suggested.length)) known.set(key, chosen);
+    });
+    return [...known].map(([name, score]) => `${name && `${name} `}${score.toFixed(2)}`).join(", ");
   }
 
   // The options of a select, [value, text] each, unless it has them.

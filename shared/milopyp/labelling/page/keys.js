@@ -1,7 +1,8 @@
 "use strict";
 
 // All keys, in the groups in which the help lists them: [keys, what they do, action(event)]. Lines without an action
-// are for people only: the mouse, and what other parts of the page listen to.
+// are for people only: the mouse, and what other parts of the page listen to. A fourth word says that a line is for
+// several classes.
 const KEYS = {
   "Labels": [
     [["click"], "add a particle; on a suggestion: accept it"],
@@ -11,6 +12,9 @@ const KEYS = {
     [["Enter"], "add at the crosshair (Alt+Enter: no particle)"],
     [["Delete", "Backspace"], "remove the label that is selected", () => page.remove()],
     [["K"], "the label that is selected: particle or none", () => page.turnKind()],
+    [["1", "2", "3", "4", "5", "6", "7", "8", "9"], null, (event) => page.choose(Number(event.key) - 1)],
+    [["1 … 9"], "of several classes: the one that clicks label", null, "several"],
+    [["Shift+1 … 9"], "the label that is selected: of that class", null, "several"],
     [["k"], "what a click means: particle or none", () => page.switchKind()],
     [["m"], "snap clicks to the middle of the particle", () => element("snap").click()],
     [["[", "]"], "size, by 1 voxel ({ and }: by 5)", (event) => page.grow(event.key === "]" ? 1 : -1)],
@@ -49,7 +53,7 @@ const KEYS = {
     [["P"], "pick", () => page.jobs.pick()],
   ],
   "Page": [
-    [["?"], "these keys", () => element("help").showModal()],
+    [["?"], "these keys", () => page.help()],
     [["Escape"], "close, select nothing", () => page.escape()],
   ],
 };
@@ -88,6 +92,8 @@ function listenToKeys() {
   document.addEventListener("keydown", (event) => {
     if (!page.session.state || event.defaultPrevented) return;
     const name = nameOf(event);
+    const digit = /^Digit([1-9])$/.exec(event.code)?.[1];
+    if (digit && event.shiftKey && event.key !== digit && !isTyping(event)) return page.turnSpecies(Number(digit) - 1);
     const onCanvas = page.viewer.planes.some(({ canvas }) => canvas === event.target);
     const browsers = event.altKey && !"[]{}".includes(event.key); // Alt and a letter open menus
     const action = (onCanvas && !event.ctrlKey && ON_CANVAS[event.key]) || (!browsers && ACTIONS.get(name));
@@ -98,13 +104,13 @@ function listenToKeys() {
   });
 }
 
-function writeHelp() {
+function writeHelp(several) {
   const shown = { "Ctrl+z": "Ctrl+Z", "Ctrl+y": "Ctrl+Y", "Ctrl+Shift+z": "Ctrl+Shift+Z", K: "Shift+K", P: "Shift+P", PageUp: "Page ↑", PageDown: "Page ↓", Delete: "Del", Backspace: "⌫", Escape: "Esc", arrows: "← ↑ → ↓" };
   const groups = Object.entries(KEYS).map(([title, lines]) => {
     const group = document.createElement("section");
     const list = document.createElement("dl");
-    for (const [keys, text] of lines) {
-      if (!text) continue;
+    for (const [keys, text, , forSeveral] of lines) {
+      if (!text || (forSeveral && !several)) continue;
       const term = document.createElement("dt");
       for (const key of keys) {
         term.append(Object.assign(document.createElement("kbd"), { textContent: shown[key] ?? key }), " ");

@@ -14,6 +14,7 @@ class Page {
     this.session = new Session(this.link);
     this.viewer = new LinkedViewer({ z: element("xy"), y: element("xz"), x: element("yz") });
     const seek = ({ x, y, z }) => this.viewer.go({ x, y, z });
+    this.classes = new ClassChoice(this.session, (species) => this.choose(species));
     this.clicks = new Clicks(this.session, seek);
     this.suggestions = new Suggestions(this.session, seek);
     this.gallery = new Gallery(this.session, seek);
@@ -40,6 +41,7 @@ class Page {
     session.addEventListener("said", ({ detail }) => say(detail));
     for (const name of ["labels", "suggestions", "selected"]) session.addEventListener(name, () => viewer.paintSoon());
     for (const name of ["labels", "suggestions"]) session.addEventListener(name, () => this.#hint());
+    session.addEventListener("species", () => this.#lookAt());
   }
 
   #listenToViewer() {
@@ -100,7 +102,7 @@ class Page {
     clicked("fit", () => viewer.refit());
     clicked("undo", () => this.undo("undo"));
     clicked("redo", () => this.undo("redo"));
-    clicked("help-open", () => element("help").showModal());
+    clicked("help-open", () => this.help());
     for (const id of ["kind-particle", "kind-none"]) {
       element(id).addEventListener("change", () => (session.kind = element("kind-particle").checked ? 1 : 0));
     }
@@ -113,8 +115,8 @@ class Page {
   #clicked({ x, y, z, axis, sphere, alt }) {
     const { session, viewer } = this;
     const kind = alt ? 0 : session.kind;
-    if (sphere?.dashed) {
-      session.settle([sphere.of], kind);
+    if (sphere?.dashed) { // it becomes what clicks label, or is not what it was taken for
+      session.settle([sphere.of], kind, kind ? session.species : sphere.of.species);
       viewer.go(placeOf(sphere));
       return;
     }
@@ -160,6 +162,26 @@ class Page {
   turnKind() {
     const { selected } = this.session;
     if (selected?.id !== undefined) this.session.setKind(selected, selected.kind ? 0 : 1);
+  }
+
+  // The class of a key, which clicks label from now on.
+  choose(species) {
+    const { session } = this;
+    if (!session.several) return;
+    if (species >= session.classes.length) return say(`There are ${session.classes.length} classes`);
+    session.choose(species);
+    return say(`Clicks label ${session.classes[species].name}`);
+  }
+
+  // The label that is selected is of the class of a key.
+  turnSpecies(species) {
+    const { selected, several, classes } = this.session;
+    if (several && species < classes.length && selected?.id !== undefined) this.session.setSpecies(selected, species);
+  }
+
+  help() {
+    writeHelp(this.session.several);
+    element("help").showModal();
   }
 
   async undo(what) {
@@ -239,11 +261,17 @@ class Page {
     viewer.thick = before?.thick ?? Math.min(2 * Math.round(session.diameter / 10) + 1, 63); // a fifth of a particle
     element("thick").value = viewer.thick;
     element("z").max = size[2] - 1;
-    link.ask("/api/view", { body: { tomogram: index } }).catch(() => {}); // what it lacks is made first
+    this.#lookAt();
     const source = new Server((path, options) => link.ask(path, options), index, size);
     this.#layOut(size);
     viewer.show({ size, source, voxel, spread: !before }, before?.place);
     if (before) viewer.contrast(before.black, before.white);
+  }
+
+  // What the tomogram and the class lack is made first.
+  #lookAt() {
+    const { index, species } = this.session;
+    this.link.ask("/api/view", { body: { tomogram: index, species } }).catch(() => {});
   }
 
   // For when this tomogram is looked at again.
@@ -260,8 +288,9 @@ class Page {
   get #ghost() {
     const { pointed } = this.viewer;
     if (!this.showCircles || pointed?.axis !== "z" || pointed.sphere || pointed.ruler) return null;
-    const radius = this.session.diameter / 2;
-    return { ...placeOf(pointed), axis: "z", radius, colour: "rgb(255 255 255 / 0.75)", dashed: false, width: 1 };
+    const { diameter, species } = this.session;
+    const look = { ...this.session.look(species), colour: "rgb(255 255 255 / 0.75)" };
+    return { ...placeOf(pointed), axis: "z", radius: diameter / 2, ...look, dashed: false, width: 1 };
   }
 
   #pointed() {
@@ -335,12 +364,11 @@ class Page {
     const { features } = session.own;
     const reading = features !== null && features < 1;
     if (reading) element("reading").textContent = `reading for suggestions, ${Math.round(100 * features)} %`;
-    else element("reading").textContent = session.open.length ? "dashed: suggested; click to accept" : "";
+    else element("reading").textContent = session.open.length ? `${session.several ? "no dot" : "dashed"}: suggested; click to accept` : "";
   }
 }
 
 const page = new Page();
-writeHelp();
 listenToKeys();
 page.link.listen();
 element("xy").focus({ preventScroll: true });

@@ -5,7 +5,9 @@ const ANY_SCORE = 0.5; // until the server suggests one
 const [SMALLEST, LARGEST] = [2, 1000]; // diameters, voxels
 
 // A label as the server sends it.
-const labelOf = ([id, x, y, z, kind]) => ({ id, x, y, z, kind });
+const labelOf = ([id, x, y, z, kind, species]) => ({ id, x, y, z, kind, species });
+// Whether a label says something of a class: a particle of one is none of any other.
+const speaksOf = (label, species) => Boolean(label.kind) || label.species === species;
 const placeOf = ({ x, y, z }) => ({ x, y, z });
 const away = (one, other) => Math.hypot(one.x - other.x, one.y - other.y, one.z - other.z);
 
@@ -28,12 +30,13 @@ class Near {
     return (number(x, right) * 65536 + number(y, up)) * 65536 + number(z, back);
   }
 
-  has(place) {
+  // Whether one lies there, for which `holds` is true if it is given.
+  has(place, holds = () => true) {
     for (const right of [-1, 0, 1]) {
       for (const up of [-1, 0, 1]) {
         for (const back of [-1, 0, 1]) {
           const cube = this.#cubes.get(this.#key(place, right, up, back));
-          if (cube?.some((own) => away(own, place) < this.reach)) return true;
+          if (cube?.some((own) => away(own, place) < this.reach && holds(own))) return true;
         }
       }
     }
@@ -41,21 +44,24 @@ class Near {
   }
 }
 
-// What the page knows and what is chosen on it. Suggestions are {x, y, z, score}, labels {id, x, y, z, kind}.
+// What the page knows and what is chosen on it. Suggestions are {x, y, z, score, species}, labels {id, x, y, z, kind,
+// species: the number of their class, from 0}. There is a class that clicks label, `species`: `open`, `score` and
+// `diameter` are its.
 //
 // Events: "state" (anything the server says), "tomogram" (another one is shown), "labels", "suggestions" (those of the
 // tomogram that is shown, or the score above which they count), "selected" (a label or a suggestion, or nothing),
-// "said" (detail: a sentence for people).
+// "species" (another class), "said" (detail: a sentence for people).
 class Session extends EventTarget {
   state = null;
   index = 0; // of the tomogram that is shown
   labels = [];
-  suggestions = []; // best first
-  diameter = 0; // while it is being changed, ahead of the server's
+  suggestions = []; // best first, of one class after the other
+  diameters = []; // by class; while one is being changed, ahead of the server's
   kind = 1; // what a click means
+  species = 0; // and of which class
   memory = new Memory("milopyp-view");
   #selected = null;
-  #score = null; // where a person has put it
+  #scores = []; // where a person has put them, by class
   #shown = { revision: null, tomogram: null, version: 0 };
   #spheres = null;
   #open = null;
@@ -83,10 +89,10 @@ class Session extends EventTarget {
 
   #take(state) {
     if (!this.state) this.#remember(state);
-    else if (state.model !== this.state.model) this.#moveScore(null, state.model); // scores of another source
+    else if (state.model !== this.state.model) this.#moveScores([], state.model); // scores of another source
     this.state = state;
     this.index = Math.min(this.index, state.tomograms.length - 1);
-    if (!this.#resizing) this.diameter = state.diameter;
+    if (!this.#resizing) this.diameters = state.classes.map(({ diameter }) => diameter);
     this.tell("state");
     const { revision, tomogram, version } = this.#shown;
     if (tomogram !== this.index) return this.show(this.index);
@@ -95,12 +101,44 @@ class Session extends EventTarget {
   }
 
   // What was looked at before a reload.
-  #remember({ out, model, tomograms }) {
+  #remember({ out, model, tomograms, classes }) {
     this.memory.of(out);
     const found = tomograms.findIndex(({ name }) => name === this.memory.get("tomogram"));
     this.index = Math.max(found, 0);
-    const { value, source } = this.memory.get("score") ?? {};
-    if (source === model) this.#score = value ?? null;
+    const { values, source } = this.memory.get("scores") ?? {};
+    if (source === model) this.#scores = values ?? [];
+    this.species = Math.min(this.memory.get("species") ?? 0, classes.length - 1);
+  }
+
+  // ---- classes
+
+  get classes() {
+    return this.state.classes;
+  }
+
+  // Whether classes have to be told apart.
+  get several() {
+    return this.state.classes.length > 1;
+  }
+
+  get diameter() {
+    return this.diameters[this.species];
+  }
+
+  // How a class looks; a single one needs no line and no number of its own.
+  look(species) {
+    return this.several ? lookOf(species, this.classes[species].colour) : {};
+  }
+
+  choose(species) {
+    if (species === this.species) return;
+    if (this.#resizing) this.#resized();
+    this.species = species;
+    this.memory.set("species", species);
+    if (this.doubted) this.select(null); // it was asked about another class
+    this.tell("species");
+    this.#changed("labels");
+    this.#changed("suggestions");
   }
 
   show(index) {
@@ -127,15 +165,15 @@ class Session extends EventTarget {
     const { index } = this;
     const wanted = this.own.suggestions;
     this.#shown.version = wanted;
-    let picks = [];
+    let classes = [];
     try {
-      if (wanted) ({ picks } = await this.link.json(`/api/suggestions?tomogram=${index}`));
+      if (wanted) ({ classes } = await this.link.json(`/api/suggestions?tomogram=${index}`));
     } catch {
       this.#shown.version = -1; // asked for again with the next state
       return;
     }
     if (index !== this.index || wanted !== this.#shown.version) return;
-    this.suggestions = picks.map(([x, y, z, score]) => ({ x, y, z, score }));
+    this.suggestions = classes.flatMap((picks, species) => picks.map(([x, y, z, score]) => ({ x, y, z, score, species })));
     this.#changed("suggestions");
   }
 
@@ -148,24 +186,29 @@ class Session extends EventTarget {
   // ---- what is chosen
 
   get score() {
-    return this.#score ?? this.own.score ?? ANY_SCORE;
+    return this.scoreOf(this.species);
+  }
+
+  scoreOf(species) {
+    return this.#scores[species] ?? this.own.scores[species] ?? ANY_SCORE;
   }
 
   // Null: the one that is suggested.
   set score(value) {
-    this.#moveScore(value === null ? null : Math.min(Math.max(value, 0.02), 1), this.state.model);
-    this.#spheres = null;
-    this.tell("suggestions");
+    const scores = this.chosenScores;
+    scores[this.species] = value === null ? null : Math.min(Math.max(value, 0.02), 1);
+    this.#moveScores(scores, this.state.model);
+    this.#changed("suggestions"); // of two classes one may claim other places now
   }
 
-  #moveScore(value, source) {
-    this.#score = value;
-    this.memory.set("score", { value, source });
+  #moveScores(values, source) {
+    this.#scores = values;
+    this.memory.set("scores", { values, source });
   }
 
-  // Null unless a person has moved it.
-  get chosenScore() {
-    return this.#score;
+  // By class; null unless a person has moved it.
+  get chosenScores() {
+    return this.classes.map((_, species) => this.#scores[species] ?? null);
   }
 
   // How far a suggestion is from being decided.
@@ -188,9 +231,10 @@ class Session extends EventTarget {
     this.#changed("selected");
   }
 
-  // The label that answers for a place.
+  // The label that answers for a suggestion.
   #labelAt(place) {
-    const near = this.labels.filter((label) => away(label, place) < this.diameter / 2);
+    const reach = this.diameters[place.species] / 2;
+    const near = this.labels.filter((label) => speaksOf(label, place.species) && away(label, place) < reach);
     return near.sort((one, other) => away(one, place) - away(other, place))[0] ?? null;
   }
 
@@ -199,11 +243,35 @@ class Session extends EventTarget {
     if (this.doubted && this.#labelAt(this.doubted)) this.select(null);
   }
 
-  // Suggestions where no label is, whether the server knows of it yet or not.
+  // Suggestions of the class that is being labelled.
   get open() {
-    if (this.#open) return this.#open;
-    const settled = new Near(this.labels, this.diameter / 2);
-    return (this.#open = this.suggestions.filter((one) => !settled.has(one)));
+    return this.openOf(this.species);
+  }
+
+  // Suggestions where no label is, whether the server knows of it yet or not, and which no other class claims.
+  openOf(species) {
+    this.#open ??= this.#unclaimed(this.classes.map((_, each) => this.#unsettled(each)));
+    return this.#open[species];
+  }
+
+  #unsettled(species) {
+    const speaking = this.labels.filter((label) => speaksOf(label, species));
+    const settled = new Near(speaking, this.diameters[species] / 2);
+    return this.suggestions.filter((one) => one.species === species && !settled.has(one));
+  }
+
+  // Where two classes claim one place, nearer than half the smaller diameter, the higher score has it, as in picking.
+  #unclaimed(classes) {
+    return classes.map((own, species) => {
+      let left = own;
+      for (const [other, theirs] of classes.entries()) {
+        if (other === species) continue;
+        const reach = Math.min(this.diameters[species], this.diameters[other]) / 2;
+        const claims = new Near(theirs.filter((one) => one.score > this.scoreOf(other)), reach);
+        left = left.filter((one) => !claims.has(one, ({ score }) => score > one.score));
+      }
+      return left;
+    });
   }
 
   // ---- changes
@@ -216,17 +284,18 @@ class Session extends EventTarget {
       return answer;
     } catch (error) {
       this.say(`Not done: ${error.message}`);
-      this.diameter = this.state.diameter; // all is as it was
+      this.diameters = this.classes.map(({ diameter }) => diameter); // all is as it was
       this.#takeLabels();
       return null;
     }
   }
 
   async add({ x, y, z }, kind, snap) {
-    const [made] = this.#made([{ x, y, z }], kind);
-    const what = kind ? "label" : "“no particle”";
+    const { species } = this;
+    const [made] = this.#made([{ x, y, z }], kind, species);
+    const what = `${this.#called(species)}${kind ? "label" : "“no particle”"}`;
     const answer = await this.edit(
-      { do: "add", tomogram: this.index, xyz: [x, y, z], kind, snap },
+      { do: "add", tomogram: this.index, xyz: [x, y, z], kind, snap, species },
       ({ id, snapped }) => `${what} ${id} added${snapped ? `, snapped by ${snapped.toFixed(1)} voxels` : ""}`,
     );
     this.#known(made, answer && this.labels.find(({ id }) => id === answer.id));
@@ -234,8 +303,8 @@ class Session extends EventTarget {
   }
 
   // Labels that are seen at once, while the server is being told. A single one is selected.
-  #made(places, kind) {
-    const made = places.map(({ x, y, z }) => ({ id: undefined, x, y, z, kind }));
+  #made(places, kind, species) {
+    const made = places.map(({ x, y, z }) => ({ id: undefined, x, y, z, kind, species }));
     this.labels.push(...made);
     this.#changed("labels");
     if (made.length === 1) this.select(made[0]);
@@ -259,23 +328,34 @@ class Session extends EventTarget {
     return this.edit({ do: "remove", id }, () => `label ${id} removed`);
   }
 
-  // Suggestions become labels of a kind.
-  async settle(suggestions, kind) {
+  // Suggestions become labels of a kind and a class.
+  async settle(suggestions, kind, species = this.species) {
     const places = suggestions.map(({ x, y, z }) => [x, y, z]);
-    const [made] = this.#made(suggestions, kind);
-    const many = places.length === 1 ? "suggestion" : `${places.length} suggestions`;
+    const [made] = this.#made(suggestions, kind, species);
+    const many = `${this.#called(species)}${places.length === 1 ? "suggestion" : `${places.length} suggestions`}`;
     const what = kind ? "accepted" : "marked as no particle";
-    const answer = await this.edit({ do: kind ? "accept" : "reject", tomogram: this.index, places }, () => `${many} ${what}`);
+    const body = { do: kind ? "accept" : "reject", tomogram: this.index, places, species };
+    const answer = await this.edit(body, () => `${many} ${what}`);
     this.#known(made, answer && this.#labelAt(made));
   }
 
-  setKind({ id }, kind) {
-    return this.edit({ do: "kind", id, kind }, () => `label ${id} is ${kind ? "a particle" : "no particle"}`);
+  setKind({ id, species }, kind) {
+    const name = this.several ? ` ${this.classes[species].name}` : " particle";
+    return this.edit({ do: "kind", id, kind }, () => `label ${id} is ${kind ? "a" : "no"}${name}`);
+  }
+
+  setSpecies({ id, kind }, species) {
+    return this.edit({ do: "kind", id, kind, species }, () => `label ${id} is of ${this.classes[species].name}`);
+  }
+
+  // Of which class, where there are several.
+  #called(species) {
+    return this.several ? `${this.classes[species].name}: ` : "";
   }
 
   // The circles follow at once, the server when the size has not changed for a while.
   resize(diameter) {
-    this.diameter = Math.min(Math.max(Math.round(diameter * 2) / 2, SMALLEST), LARGEST);
+    this.diameters[this.species] = Math.min(Math.max(Math.round(diameter * 2) / 2, SMALLEST), LARGEST);
     this.#changed("labels");
     clearTimeout(this.#resizing);
     this.#resizing = setTimeout(() => this.#resized(), 350);
@@ -284,31 +364,36 @@ class Session extends EventTarget {
   #resized() {
     clearTimeout(this.#resizing);
     this.#resizing = 0;
-    const { diameter } = this;
-    if (diameter === this.state.diameter) return;
-    this.edit({ do: "diameter", diameter }, () => `diameter ${diameter} voxels`);
+    const { diameter, species } = this;
+    if (diameter === this.classes[species].diameter) return;
+    this.edit({ do: "diameter", diameter, species }, () => `${this.#called(species)}diameter ${diameter} voxels`);
   }
 
   // ---- what the viewer draws
 
   get spheres() {
     if (this.#spheres) return this.#spheres;
-    const radius = this.diameter / 2;
     const chosen = this.#selected;
     const made = [];
-    const { score } = this;
-    const shown = this.open.filter((one) => one.score > score);
+    const shown = this.classes.flatMap((_, species) => {
+      const score = this.scoreOf(species);
+      return this.openOf(species).filter((one) => one.score > score);
+    });
     if (this.doubted && !shown.includes(chosen)) shown.push(chosen);
     for (const one of shown) {
-      const { x, y, z } = one;
-      made.push({ x, y, z, radius, colour: COLOUR.suggested, dashed: true, wide: one === chosen, of: one });
+      const { x, y, z, species } = one;
+      const look = { colour: COLOUR.suggested, ...this.look(species) };
+      made.push({ x, y, z, radius: this.diameters[species] / 2, ...look, dashed: true, wide: one === chosen, of: one });
     }
     for (const label of this.labels) {
-      const { id, x, y, z, kind } = label;
+      const { id, x, y, z, kind, species } = label;
       const own = label === chosen;
-      const look = kind ? { colour: COLOUR.particle } : { colour: COLOUR.none, mark: "cross" };
-      const ruler = own && id !== undefined;
-      made.push({ id, x, y, z, radius, ...look, dashed: false, wide: own, ruler, of: label });
+      const plain = kind ? { colour: COLOUR.particle } : { colour: COLOUR.none };
+      // labels of several classes are told from suggestions by their middle: all lines are taken
+      const mark = kind ? (this.several ? "dot" : undefined) : "cross";
+      const ruler = own && id !== undefined && species === this.species;
+      const radius = this.diameters[species] / 2;
+      made.push({ id, x, y, z, radius, ...plain, ...this.look(species), mark, dashed: false, wide: own, ruler, of: label });
     }
     return (this.#spheres = made);
   }

@@ -10,7 +10,7 @@ class Suggestions {
     Object.assign(this, { session, seek });
     for (const name of ["suggestions", "labels"]) session.addEventListener(name, () => this.#write());
     session.addEventListener("state", () => this.#progress());
-    session.addEventListener("tomogram", () => this.#write());
+    for (const name of ["tomogram", "species"]) session.addEventListener(name, () => this.#write());
     session.addEventListener("selected", () => this.#selected());
     const click = (id, act) => element(id).addEventListener("click", act);
     element("score").addEventListener("input", (event) => (session.score = Number(event.target.value)));
@@ -34,7 +34,7 @@ class Suggestions {
     if (best) {
       session.select(best);
       this.seek(best);
-      session.say(`Is this a particle? Score ${best.score.toFixed(2)}`);
+      session.say(`Is this a ${session.several ? session.classes[best.species].name : "particle"}? Score ${best.score.toFixed(2)}`);
     } else {
       this.#skipped.clear();
       if (session.doubted) session.select(null);
@@ -64,10 +64,11 @@ class Suggestions {
     const { session } = this;
     const { features, error } = session.own;
     const none = element("suggestions-none");
-    element("suggestions").hidden = !session.suggestions.length;
-    none.hidden = session.suggestions.length > 0;
+    const there = session.suggestions.some(({ species }) => species === session.species);
+    element("suggestions").hidden = !there;
+    none.hidden = there;
     if (none.hidden) return;
-    const clicked = session.state.tomograms.some((own) => own.labels.length);
+    const clicked = session.state.tomograms.some((own) => own.labels.some((label) => label[5] === session.species));
     if (error) none.textContent = "None: the tomogram cannot be read.";
     else if (features !== null && features < 1) none.textContent = `Reading the tomogram, ${Math.round(100 * features)} %`;
     else if (!clicked) none.textContent = "They appear a moment after your first clicks.";
@@ -80,8 +81,9 @@ class Suggestions {
     const above = open.filter((one) => one.score > score).length;
     element("score").value = score;
     element("score-is").textContent = score.toFixed(2);
-    element("score-reset").hidden = session.chosenScore === null;
-    element("suggestion-count").textContent = open.length ? `${above} here` : "";
+    element("score-reset").hidden = session.chosenScores[session.species] === null;
+    const whose = session.several ? `${session.species + 1}: ` : "";
+    element("suggestion-count").textContent = open.length ? `${whose}${above} here` : "";
     this.#progress();
     this.#histogram();
     this.#selected();
@@ -115,7 +117,8 @@ class Suggestions {
   #selected() {
     const { doubted } = this.session;
     for (const id of ["doubtful-yes", "doubtful-no", "doubtful-skip"]) element(id).disabled = !doubted;
-    element("doubtful-is").textContent = doubted ? `A particle? Score ${doubted.score.toFixed(2)}` : "The nearest to the score:";
+    const name = this.session.several && doubted ? this.session.classes[doubted.species].name : "particle";
+    element("doubtful-is").textContent = doubted ? `A ${name}? Score ${doubted.score.toFixed(2)}` : "The nearest to the score:";
     element("doubtful").classList.toggle("asking", Boolean(doubted));
     this.#closeUp(doubted);
   }
@@ -126,17 +129,19 @@ class Suggestions {
     canvas.hidden = !one;
     if (!one) return;
     const [picture] = await closeUps(this.session, [one]).catch(() => []);
-    if (picture && number === this.#asked) drawCloseUp(canvas, picture, this.session.diameter);
+    if (picture && number === this.#asked) drawCloseUp(canvas, picture, this.session);
   }
 }
 
-// With a thin circle of a particle's size.
-function drawCloseUp(canvas, picture, diameter) {
+// With a thin circle of the size of the class's particles, in its colour.
+function drawCloseUp(canvas, picture, session) {
+  const { diameter } = session;
+  const { colour = COLOUR.suggested } = session.look(session.species);
   drawPicture(canvas, picture, picture.w);
   const context = canvas.getContext("2d");
   context.beginPath();
   context.arc(picture.w / 2, picture.h / 2, ((diameter / 2 / picture.reach) * picture.w) / 2, 0, 2 * Math.PI);
-  context.strokeStyle = COLOUR.suggested;
+  context.strokeStyle = colour;
   context.globalAlpha = 0.65;
   context.stroke();
 }
