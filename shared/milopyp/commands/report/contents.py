@@ -18,7 +18,7 @@ from milopyp_inference.batch.reader import candidates_of
 from milopyp_inference.batch.records import Picked, RunSummary
 from milopyp_inference.decode.published import ORDER as PUBLISHED_ORDER
 from milopyp_shared import stores
-from milopyp_shared.colours import colour_of
+from milopyp_shared.colours import hex_colour_of
 from milopyp_shared.errors import InputError
 from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.registry import FORMATS
@@ -180,7 +180,7 @@ def about(run: Shown, tomograms: Sequence[Tomogram], slicing: Sequence[int]) -> 
     facts = [_facts_of(run, *own) for own in zip(run.records, tomograms, slicing, strict=True)]
     return {
         "name": run.kind,
-        "colour": "#{:02x}{:02x}{:02x}".format(*colour_of(run.number)),
+        "colour": hex_colour_of(run.number),
         "identity": f"{_identity(run.records, facts)} {run.kind}".strip(),
         "model": Path(summary.model).name,
         "threshold": float(selection.threshold),
