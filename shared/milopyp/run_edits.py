@@ -53,9 +53,11 @@ def read_edits(path: Path, run: Path, records: Sequence[Picked]) -> dict[str, Pi
     return wanted
 
 
-def threshold_said(path: Path) -> float | None:
-    """The score that the page's picks were above, which the first line of the list says in a comment."""
-    found = next((_ABOVE.match(line) for _, line in read_lines(path) if line.strip()), None)
+def threshold_said(path: Path, kind: str | None = None) -> float | None:
+    """The score that the page's picks were above: the first line says it in a comment, of classes a line for each."""
+    lines = [line for _, line in read_lines(path) if line.strip()]
+    own = [line for line in lines if line.startswith(f"# {kind}: ")]
+    found = next((_ABOVE.match(line) for line in own or lines), None)
     return float(found[1]) if found else None
 
 
@@ -107,11 +109,15 @@ def _count_moved(table: Picks, wanted: Picks, record: Picked, file: str) -> int:
     return len(strange)
 
 
-def undone(records: Iterable[Picked]) -> dict[str, Picked]:
-    """Records, by name, without what the last command has applied; of a threshold chosen since, it stays."""
+def last_applied(records: Iterable[Picked]) -> str:
+    """When the last command has applied something; empty where none has."""
+    return max((record.applied.when for record in records if record.applied), default="")
+
+
+def undone(records: Iterable[Picked], when: str) -> dict[str, Picked]:
+    """Records, by name, without what the command of that time has applied; of a threshold chosen since, it stays."""
     applied = {record.name: (record, record.applied) for record in records if record.applied}
-    last = max((own.when for _, own in applied.values()), default="")
-    return {name: _without(record, own) for name, (record, own) in applied.items() if own.when == last}
+    return {name: _without(record, own) for name, (record, own) in applied.items() if own.when == when}
 
 
 def _without(record: Picked, applied: Applied) -> Picked:

@@ -21,3 +21,8 @@ CLASS_COLOURS = (
 def colour_of(kind: int) -> tuple[int, int, int]:
     """That of a class by its number, from 0."""
     return CLASS_COLOURS[kind % len(CLASS_COLOURS)]
+
+
+def hex_colour_of(kind: int) -> str:
+    """The same as pages write it: ``#e69f00``."""
+    return "#{:02x}{:02x}{:02x}".format(*colour_of(kind))

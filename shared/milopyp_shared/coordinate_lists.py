@@ -27,7 +27,7 @@ from .textfile import fixed, read_lines, to_number
 
 COORDINATE_COLUMNS = ("image_name", "x_coord", "y_coord", "z_coord")
 SCORE, CLASS = "score", "class"
-TOMOGRAMS = "# tomograms:"
+TOMOGRAMS, CLASSES = "# tomograms:", "# classes:"
 NONE = "none"  # in any case, instead of each coordinate
 Classes: TypeAlias = dict[str, dict[str, NDArray[np.float64]]]
 """Labels by class and image name: ``(n, 3)`` x, y, z, voxels, inside frame; n = 0: there is none."""
@@ -103,7 +103,9 @@ def read_pick_list(path: str | Path, kind: str | None = None) -> dict[str, Picks
     InputError
         As `read_scored_classes` and `milopyp_shared.particles.the_class`.
     """
-    return with_named(the_class(read_scored_classes(path), path, kind), tomograms_named(path))
+    nothing: dict[str, dict[str, Picks]] = {name: {} for name in _named(find_list(path), CLASSES)}
+    classes = nothing | read_scored_classes(path)
+    return with_named(the_class(classes, path, kind), tomograms_named(path))
 
 
 def tomograms_named(path: str | Path) -> list[str]:
@@ -112,11 +114,25 @@ def tomograms_named(path: str | Path) -> list[str]:
     Labels leave it aside, because a tomogram in which nothing was picked may hold particles.
     """
     path = find_list(path)
-    said = next((line for _, line in read_lines(path) if line.startswith(TOMOGRAMS)), TOMOGRAMS)
-    names = [name.strip() for name in said.removeprefix(TOMOGRAMS).split("\t") if name.strip()]
+    names = _named(path, TOMOGRAMS)
     for name in names:
         check_image_name(name, path)
     return names
+
+
+def classes_of_picks(path: str | Path) -> list[str]:
+    """The classes that a list has picks of, or that its head names: one without a row has none.
+
+    The head is a comment as for `tomograms_named`, ``# classes:``. A list without classes has one that is called "".
+    Raises as `read_classes`.
+    """
+    return list(dict.fromkeys((*_named(find_list(path), CLASSES), *read_classes(path))))
+
+
+def _named(path: Path, head: str) -> list[str]:
+    """The words behind the beginning of a comment."""
+    said = next((line for _, line in read_lines(path) if line.startswith(head)), head)
+    return [name.strip() for name in said.removeprefix(head).split("\t") if name.strip()]
 
 
 def with_named(found: Mapping[str, Picks], names: Iterable[str]) -> dict[str, Picks]:

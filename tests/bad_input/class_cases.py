@@ -25,7 +25,7 @@ from bad_input.builders import (
     volume,
     wide,
 )
-from bad_input.expected import FROM_INFER
+from bad_input.expected import FROM_INFER, RUN
 from milopyp_shared.errors import ContradictionError, InputError, UsageError
 from milopyp_shared.particles import WORDS
 from toys import TOY_OF_TWO
@@ -40,6 +40,7 @@ OF_EACH = "a diameter for each class of the labels: --bbox big=VOXELS,small=VOXE
 WHERE = "NAME=ENDING (_ribo.mod), NAME=FILE, NAME=FILE#CLASS, or NAME=#OBJECT of the models"
 FOUND = "one of ribosome, proteasome, as toy.onnx finds them"
 THEIRS = "one of them: picks/x, picks/y"
+OF_TRUTH = "a coordinate list with a column class: x, y"
 OF_LABELS = "those of the labels: big, small"
 OWN = f"{PREPARE} --labels b=_b.txt"
 
@@ -72,6 +73,23 @@ JUDGED_TWO = both(
     lists(), several('["ribosome", "proteasome"]'),
     *(text(f"picks/{kind}/a.candidates.csv", "x,y,z,score\n1,2,3,0.5\n") for kind in ("ribosome", "proteasome")),
 )  # fmt: skip
+
+
+def run_of_both(folder: Path) -> None:
+    """A run of the classes x and y over the tomogram ``a``."""
+    both(volume("a.mrc"), several())(folder)
+    for kind in ("x", "y"):
+        picked("a.mrc")(folder / kind)
+        shutil.move(folder / kind / "picks", folder / "picks" / kind)
+
+
+def renamed(folder: Path) -> None:
+    """Let the class y have another tomogram."""
+    record = folder / "picks/y/records/a.json"
+    record.with_name("b.json").write_text(record.read_text().replace('"a"', '"b"'))
+    record.unlink()
+
+
 FILES = both(volume("data/a.rec"), text("data/a_b.txt", "5 5 5\n"), text("data/a_s.txt", "9 9 9\n"))
 ONE = picking(volume("a.mrc"))
 
@@ -159,12 +177,32 @@ CASES = [
         for name, line in (
             ("evaluation, beside others,", EVALUATE.replace("picks", "picks other")),
             ("evaluation by one class", f"{EVALUATE} --class x"),
-            ("report", "milopyp report picks"),
             ("threshold", "milopyp threshold picks --value 0.5"),
-            ("apply", "milopyp apply picks coords.txt"),
-            ("show", "milopyp show picks"),
         )
     ),
+    Case("report of a class without a run", "milopyp report picks", InputError, "picks/x", RUN, several()),
+    Case("report of classes without a tomogram in common", "milopyp report picks", InputError, "picks",
+         "a run of milopyp-infer", both(run_of_both, renamed)),
+    Case("report of classes with a truth of none", "milopyp report picks --truth coords.txt", InputError, "coords.txt",
+         OF_TRUTH, both(run_of_both, text("coords.txt", f"{COORDINATES}a 1 2 3\n"))),
+    Case("report of classes with a truth of others", "milopyp report picks --truth coords.txt", InputError,
+         "coords.txt", OF_TRUTH, both(run_of_both, rows("coords.txt", "a 1 2 3 big")), facts=("no class big",)),
+    Case("report of classes with one of the truth", "milopyp report picks --truth coords.txt --class x", UsageError,
+         "--class", "none: each class has its own of a list", both(run_of_both, rows("coords.txt", "a 1 2 3 x"))),
+    Case("edits of other classes", "milopyp apply picks e.tsv", InputError, "e.tsv", "a column class with x, y",
+         both(run_of_both, rows("e.tsv", "a 1 2 3 x", "a 9 9 9 z")), facts=("picks of z",)),
+    Case("edits whose head names another class", "milopyp apply picks e.tsv", InputError, "e.tsv",
+         "a column class with x, y", both(run_of_both, text("e.tsv", f"# classes:\tx\tz\n{HEAD}a\t1\t2\t3\tx\n")),
+         facts=("picks of z",)),
+    Case("edits without classes, of several", "milopyp apply picks e.tsv", InputError, "e.tsv",
+         "a column class with x, y", both(run_of_both, text("e.tsv", f"{COORDINATES}a 1 2 3\n"))),
+    Case("edits of one class outside the tomogram", "milopyp apply picks e.tsv", ContradictionError, "e.tsv, a",
+         "positions inside 32 x 32 x 16 voxels (order xyz)",
+         both(run_of_both, rows("e.tsv", "a 1 2 3 x", "a 90 9 9 y"))),
+    Case("nothing to undo in any class", "milopyp apply picks --undo", InputError, "picks",
+         "a run that milopyp apply has changed", run_of_both),
+    Case("summary of a class that is damaged", "milopyp show picks", InputError, "picks/y/run.json", FROM_INFER,
+         both(run_of_both, text("picks/y/run.json", "{"))),
     Case("truth without classes for runs of several", EVALUATE, InputError, "coords.txt", OF_BOTH, JUDGED_TWO,
          facts=("Or judge one by itself: picks/ribosome",)),
     Case("truth without classes for a list of several", ALL_PICKS, InputError, "coords.txt", OF_BOTH,

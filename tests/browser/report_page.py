@@ -60,7 +60,7 @@ class Page:
         """Bring a tomogram and a place of it up."""
         self.driver.execute_async_script(
             "const [name, z, done] = arguments;"
-            "show(tomograms.findIndex((own) => own.name === name), {z}).then(() => done());", name, z,
+            "show(run.tomograms.findIndex((own) => own.name === name), {z}).then(() => done());", name, z,
         )  # fmt: skip
 
     def point(self, axis: str, u: float, v: float) -> tuple[int, int]:

@@ -66,7 +66,7 @@ def test_the_page_can_be_scrolled_and_used_by_keyboard(page: Page) -> None:
     keys.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_DOWN, Keys.PAGE_DOWN).perform()
     assert page.script("return [state.shown, window.scrollY]") == [1, 0]
     page.find("threshold").send_keys(Keys.PAGE_UP)
-    assert page.script("return state.threshold") > 0.5
+    assert page.script("return run.threshold") > 0.5
     row = page.driver.find_elements(By.CSS_SELECTOR, "#tomograms button")[2]
     row.send_keys(Keys.ENTER)
     assert page.text("name") == row.text
@@ -92,13 +92,13 @@ def test_circles_lie_on_the_particles(page: Page, run: Path) -> None:
 
 def test_keys(page: Page) -> None:
     page.show("flat", 12)
-    look = "return [Number(element('slice').value), state.shown, state.threshold]"
+    look = "return [Number(element('slice').value), state.shown, run.threshold]"
     before = page.script(look)
     page.press(Keys.ARROW_UP, Keys.ARROW_RIGHT)
     assert page.script("return state.shown") == before[1] + 1
     page.press(Keys.ARROW_LEFT, Keys.ARROW_DOWN, "]", "]", "[")
     assert page.script(look)[:2] == [6 - 1, before[1]]  # each tomogram from its middle on
-    assert page.script("return state.threshold") == pytest.approx(before[2] + 0.01)
+    assert page.script("return run.threshold") == pytest.approx(before[2] + 0.01)
     page.press("h", "c", "b", "t")
     boxes = {name: page.find(name).is_selected() for name in ("heat", "circles", "others", "truth")}
     assert boxes == {"heat": True, "circles": False, "others": True, "truth": False}
@@ -159,7 +159,7 @@ def test_names_are_only_text(page: Page) -> None:
 def test_what_a_close_up_shows_is_marked(page: Page, run: Path, box: str) -> None:
     """Below the threshold, too, and with all circles hidden: its own circle, and a white ring around it."""
     page.only()
-    page.script("for (const own of tomograms) own.voxel = undefined")  # no scale bar over it
+    page.script("for (const own of run.tomograms) own.voxel = undefined")  # no scale bar over it
     wait_for(lambda: page.driver.find_elements(By.CSS_SELECTOR, f"#{box} button"))
     button = page.driver.find_elements(By.CSS_SELECTOR, f"#{box} button")[-1]
     score = float(button.text)

@@ -39,7 +39,7 @@ def test_picks_are_taken_out_and_added_by_a_click(page: Page, run: Path) -> None
 
 def test_a_click_means_the_circle_that_is_seen(page: Page, run: Path) -> None:
     """Circles far from the middle of their spheres: inside they are taken out, outside a pick is added."""
-    thickness = page.script("return tomograms[0].thickness")
+    thickness = page.script("return run.tomograms[0].thickness")
     tried = 0
     for x, y, z in above(run, "turned", 0.5).xyz:
         for slice_ in range(-(-SIZE[2] // thickness)):
@@ -133,9 +133,9 @@ def test_edits_survive_until_they_are_forgotten(page: Page, run: Path) -> None:
     page.show("turned", z)
     page.click(x, y)
     page.script("edit({x: 30, y: 30, z: 5})")
-    before = page.script("return tomograms.map((own) => own.chosen(0.5))")
+    before = page.script("return run.tomograms.map((own) => own.chosen(0.5))")
     page.driver.refresh()
-    assert page.script("return tomograms.map((own) => own.chosen(0.5))") == before
+    assert page.script("return run.tomograms.map((own) => own.chosen(0.5))") == before
     assert page.text("status") == "Your edits of last time are here again."
     assert page.text("count-edits") == "2" and "kept in this browser" in page.text("kept")
     page.find("forget").click()
@@ -152,7 +152,7 @@ def test_edits_survive_until_they_are_forgotten(page: Page, run: Path) -> None:
     "kept", ["[[3]]", "{}", "no JSON", '[{"tomogram": 9}, {"tomogram": 0, "candidate": "x"}, null]']
 )
 def test_what_others_have_left_in_the_storage_is_left_aside(page: Page, kept: str) -> None:
-    page.script("localStorage.setItem(store.key, arguments[0])", kept)
+    page.script("localStorage.setItem(run.store.key, arguments[0])", kept)
     page.driver.refresh()
     assert page.text("count-edits") == "0" and page.text("count-here") != ""
 
@@ -176,11 +176,11 @@ def test_a_browser_that_keeps_nothing(page: Page, run: Path) -> None:
     asks = "const e = new Event('beforeunload', {cancelable: true}); return !window.dispatchEvent(e)"
     assert "keeps no edits" in page.text("kept") and not page.script(asks)
     for name in ("turned", "flat"):
-        page.script("show(tomograms.findIndex((own) => own.name === arguments[0])); edit({x: 9, y: 9, z: 9})", name)
+        page.script("show(run.tomograms.findIndex((own) => own.name === arguments[0])); edit({x: 9, y: 9, z: 9})", name)
     assert page.script(asks)
-    page.script("for (const own of tomograms) own.saved = own.name !== 'flat'")
+    page.script("for (const own of run.tomograms) own.saved = own.name !== 'flat'")
     assert page.script(asks)  # one is enough
-    page.script("for (const own of tomograms) own.saved = true")
+    page.script("for (const own of run.tomograms) own.saved = true")
     assert not page.script(asks)
     page.driver.switch_to.default_content()
 
@@ -216,7 +216,7 @@ def test_what_is_saved_goes_into_the_run_and_comes_back_on_its_page(page: Page, 
     ):
         page.script(script)
     page.script("show(2); for (let n = 0; n < current().above(0.4); n += 1) change(current().toggled(n, 0.4))")
-    picks = "return Object.fromEntries(tomograms.map((own) => [own.name, own.chosen(state.threshold)]))"
+    picks = "return Object.fromEntries(run.tomograms.map((own) => [own.name, own.chosen(run.threshold)]))"
     wanted = page.script(picks)
     assert page.text("count-here") == "0" and int(page.text("count-edits")) > 5
     saved = page.saved("download-all")
@@ -225,7 +225,7 @@ def test_what_is_saved_goes_into_the_run_and_comes_back_on_its_page(page: Page, 
         assert run_line(f"milopyp report {tmp_path}/picks").code == 0
     page.driver.get((tmp_path / "picks/report.html").as_uri())
     found = page.script(picks)
-    assert page.script("return state.threshold") == 0.4 and page.text("status") == ""
+    assert page.script("return run.threshold") == 0.4 and page.text("status") == ""
     for name in ORDERS:
         rows = [np.array(sorted(own[name])).reshape(-1, 4) for own in (found, wanted)]
         np.testing.assert_allclose(*rows, atol=0.006)

@@ -358,7 +358,7 @@ def test_the_page_begins_with_what_was_applied() -> None:
     apply()
     assert run_line("milopyp report picks").code == 0
     page = Path("picks/report.html").read_text()
-    facts = json.loads(page.partition('id="about">')[2].partition("</script>")[0])["tomograms"][0]
+    facts = json.loads(page.partition('id="runs">')[2].partition("</script>")[0])[0]["tomograms"][0]
     forced = dict(facts["forced"])
     assert sorted(forced.values()) == [False, True]
     shown = [row for index, row in enumerate(facts["picks"]) if forced.get(index, row[3] > 0.5)]

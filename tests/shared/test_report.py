@@ -90,11 +90,11 @@ def test_slices_are_the_tomogram_and_its_heat_map(truth: dict[str, np.ndarray]) 
     """Particles, which are dark, are dark in the slice that cuts them and bright in its heat map, in either order."""
     report()
     scripts = page()
-    for index, own in enumerate(scripts.data["about"]["tomograms"]):
+    for index, own in enumerate(scripts.data["runs"][0]["tomograms"]):
         assert own["size"] == [64, 80, 24] and own["voxel"] == 10.0 and own["radius"] == 5.0
         data = scripts.data[f"pictures-{index}"]
-        grey, heat = (pictures(data[kind]["pictures"]) for kind in ("grey", "heat"))
-        assert data["grey"]["covers"] == data["heat"]["covers"] == [64, 80]
+        grey, heat = (pictures(own["pictures"]) for own in (data["grey"], data["heats"][0]))
+        assert data["grey"]["covers"] == data["heats"][0]["covers"] == [64, 80]
         assert len(grey) == len(heat) == -(-24 // own["thickness"])
         assert grey[0].shape == (80, 64) and heat[0].shape == (40, 32)
         for x, y, z in truth[own["name"]]:
@@ -105,7 +105,7 @@ def test_slices_are_the_tomogram_and_its_heat_map(truth: dict[str, np.ndarray]) 
 
 def test_candidates_are_those_that_the_threshold_chooses_from(truth: dict[str, np.ndarray]) -> None:
     report("--truth truth.txt --only turned -o one.html")
-    about = page("one.html").data["about"]
+    about = page("one.html").data["runs"][0]
     [own] = about["tomograms"]
     assert (about["threshold"], about["limit"], about["expected"], about["judged"]) == (0.5, None, None, True)
     assert own["name"] == "turned" and own["found"] == [1] * 6 + [0] * (len(own["picks"]) - 6)
@@ -120,9 +120,9 @@ def test_a_published_run_shows_its_picks() -> None:
     assert run_line(line, "--threads", "1").code == 0
     assert run_line("milopyp report old").code == 0
     scripts = page("old/report.html")
-    [own] = scripts.data["about"]["tomograms"]
+    [own] = scripts.data["runs"][0]["tomograms"]
     assert len(own["picks"]) == len(imodmodel.read("old/turned.mod")) > 0
-    heat = pictures(scripts.data["pictures-0"]["heat"]["pictures"])
+    heat = pictures(scripts.data["pictures-0"]["heats"][0]["pictures"])
     x, y, z, _ = own["picks"][0]
     assert heat[int((z + 0.5) / own["thickness"])][int((y + 0.5) / 2), int((x + 0.5) / 2)] > 100
 
@@ -138,7 +138,7 @@ def test_the_page_begins_with_the_picks_of_the_run(words: str) -> None:
     """Scores of the toy lie within a thousandth of 1."""
     assert run_line(f"milopyp threshold picks {words}").code == 0
     report()
-    about = page().data["about"]
+    about = page().data["runs"][0]
     records = [json.loads(path.read_text()) for path in sorted(Path("picks/records").glob("*.json"))]
     counts = [above(own, about["threshold"], about["limit"]) for own in about["tomograms"]]
     assert counts == [record["picks"] for record in records] and sum(counts) > 0
@@ -151,7 +151,7 @@ def test_nothing_that_the_run_picked_is_left_out() -> None:
     write_candidates(path, Picks(places.astype(float), np.linspace(0.9, 0.012, len(places))))
     assert run_line("milopyp threshold picks --value 0.013 --distance 0").code == 0
     assert "page begins" not in report().err
-    own = next(own for own in page().data["about"]["tomograms"] if own["name"] == "flat")
+    own = next(own for own in page().data["runs"][0]["tomograms"] if own["name"] == "flat")
     record = json.loads(Path("picks/records/flat.json").read_text())
     assert above(own, 0.013) == record["picks"] > 4500
 
@@ -209,7 +209,7 @@ def test_edits_are_kept_for_a_run_and_not_for_one_that_was_picked_anew(truth: di
 
     def key(words: str = "") -> str:
         report(words)
-        return str(page().data["about"]["identity"])
+        return str(page().data["runs"][0]["identity"])
 
     first = key()
     assert key("--truth truth.txt --size 3") == first and len(first) == 32
@@ -227,7 +227,7 @@ def test_without_heat_maps(truth: dict[str, np.ndarray]) -> None:
     for path in Path("picks").glob("*_hm.mrc"):
         path.unlink()
     report()
-    assert page().data["pictures-0"]["heat"] is None
+    assert page().data["pictures-0"]["heats"] == [None]
 
 
 def test_the_page_has_the_size_that_was_asked_for(tmp_path: Path) -> None:
@@ -270,3 +270,13 @@ def test_without_jinja(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delattr(name, raising=False)
     outcome = run_line("milopyp report picks")
     assert outcome.code == 2 and "pip install 'milopyp[report]'" in outcome.err
+
+
+def test_a_truth_of_some_of_the_tomograms(truth: dict[str, np.ndarray]) -> None:
+    """A folder with a file for one: of the other nothing is known."""
+    line = "milopyp convert truth.txt known/flat.csv --from list --name flat"
+    Path("known").mkdir()
+    assert run_line(line).code == 0
+    report("--truth known")
+    known = {own["name"]: own.get("truth") for own in page().data["runs"][0]["tomograms"]}
+    assert known["turned"] is None and len(known["flat"]) == 6

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 def apply(run: Path, edits: Path | None, *, undo: bool, dry_run: bool) -> None:
     """Put picks that were mended by hand into a run.
 
-    RUN is a folder of milopyp-infer. EDITS is what "Save all picks" on its page (milopyp report) has saved: all picks
-    of the tomograms that it names, the others stay as they are. What was taken out stays out, and what was put in or
-    added stays in, whatever threshold is chosen later; the page, milopyp threshold, evaluate and convert go on from
-    there. NAME.txt, NAME.mod and other formats are written anew; candidates and heat maps stay.
+    RUN is a folder of milopyp-infer, of one class or of several. EDITS is what "Save all picks" on its page (milopyp
+    report) has saved: all picks of the tomograms that it names, the others stay as they are. What was taken out stays
+    out, and what was put in or added stays in, whatever threshold is chosen later; the page, milopyp threshold,
+    evaluate and convert go on from there. NAME.txt, NAME.mod and other formats are written anew; candidates and heat
+    maps stay.
 
     \b
     Examples:
@@ -37,7 +38,7 @@ def apply(run: Path, edits: Path | None, *, undo: bool, dry_run: bool) -> None:
       milopyp apply picks picks_above_0.500.tsv
       milopyp apply picks --undo
     """
-    from ..run_cutting import cut_all
+    from milopyp_inference.batch.class_runs import class_folders
 
     if undo == (edits is not None):
         raise UsageError(
@@ -45,15 +46,28 @@ def apply(run: Path, edits: Path | None, *, undo: bool, dry_run: bool) -> None:
             expected="one of them" if undo else "EDITS, a list of picks, or --undo",
         )  # fmt: skip
     console = Console()
-    records = {record.name: record for record in read_records(run)}
-    changed = _undone(run, records) if edits is None else _edited(run, records, edits, console)
+    folders = class_folders(run) or {"": run}
+    records = {kind: {own.name: own for own in read_records(folder)} for kind, folder in folders.items()}
+    # all classes are looked at before the first is written
+    changed = _undone(run, records) if edits is None else _edited(folders, records, edits, console)
+    for kind, own in changed.items():
+        _write(folders[kind], records[kind], own, kind, console, dry_run=dry_run)
+
+
+def _write(
+    run: Path, records: dict[str, Picked], changed: dict[str, Picked], kind: str, console: Console, *, dry_run: bool
+) -> None:
+    """Cut the tomograms of a class anew whose records change, and say what was changed."""
+    from ..run_cutting import cut_all
+
     if changed and not dry_run:
         before = [records[name] for name in changed]
         written = cut_all(run, None, before, list(changed.values()), named="", console=console)
-        records |= {record.name: record for record in written}
+        records = records | {record.name: record for record in written}
     for name in changed:
         counts = "" if dry_run else f": {counted(records[name].picks, 'pick')}"
-        console.say(f"{name}: {changed[name].edits.words or 'as milopyp-infer picked it'}{counts}")
+        what = f"{name}, {kind}" if kind else name
+        console.say(f"{what}: {changed[name].edits.words or 'as milopyp-infer picked it'}{counts}")
     picks = counted(sum(record.picks for record in records.values()), "pick")
     console.say(
         f"{counted(len(changed), 'tomogram')} of {len(records)} would be changed in {run}" if dry_run
@@ -61,35 +75,60 @@ def apply(run: Path, edits: Path | None, *, undo: bool, dry_run: bool) -> None:
     )  # fmt: skip
 
 
-def _undone(run: Path, records: dict[str, Picked]) -> dict[str, Picked]:
-    """The records that change when the last command is taken back.
+def _undone(run: Path, records: dict[str, dict[str, Picked]]) -> dict[str, dict[str, Picked]]:
+    """The records, by class, that change when the last command is taken back.
 
     Raises
     ------
     InputError
         Nothing was applied.
     """
-    from ..run_edits import undone
+    from ..run_edits import last_applied, undone
 
-    if not (changed := undone(records.values())):
+    if not (when := max(last_applied(own.values()) for own in records.values())):
         raise InputError("nothing was applied", where=run, expected="a run that milopyp apply has changed")
-    return changed
+    return {kind: undone(own.values(), when) for kind, own in records.items()}
 
 
-def _edited(run: Path, records: dict[str, Picked], path: Path, console: Console) -> dict[str, Picked]:
-    """The records that the list changes; raises as `read_edits` and `edited`."""
+def _edited(
+    folders: dict[str, Path], records: dict[str, dict[str, Picked]], path: Path, console: Console
+) -> dict[str, dict[str, Picked]]:
+    """The records that the list changes, by class, of those that it has; raises as `read_edits` and `edited`.
+
+    Raises
+    ------
+    InputError
+        The list has other classes than the run, or says nothing of classes.
+    """
     from datetime import UTC, datetime
 
+    from milopyp_shared.coordinate_lists import classes_of_picks
+
+    when = datetime.now(UTC).isoformat(timespec="microseconds")
+    if list(folders) == [""]:
+        return {"": _edited_class(folders[""], records[""], path, when, console)}
+    listed = classes_of_picks(path)
+    if unknown := [kind for kind in listed if kind not in folders]:
+        raise InputError(
+            f"has picks of {', '.join(unknown)}" if any(unknown) else "says nothing of classes", where=path,
+            expected=f"a column class with {', '.join(folders)}", remedy="Or name the run of one class.",
+        )  # fmt: skip
+    return {kind: _edited_class(folders[kind], records[kind], path, when, console) for kind in listed}
+
+
+def _edited_class(run: Path, records: dict[str, Picked], path: Path, when: str, console: Console) -> dict[str, Picked]:
+    """The records of one class that the list changes; raises as `read_edits` and `edited`."""
+    from milopyp_inference.batch.class_runs import class_of
     from milopyp_inference.batch.records import Applied
     from milopyp_inference.decode.edits import NO_EDITS
 
     from ..run_edits import edited, read_edits, threshold_said
 
     wanted = read_edits(path, run, list(records.values()))
-    threshold = threshold_said(path)
+    kind = class_of(run)
+    threshold = threshold_said(path, kind)
     if threshold is not None and wanted.keys() < records.keys():
         threshold = None  # what is chosen in a part of the run is no choice for all of it
-    when = datetime.now(UTC).isoformat(timespec="microseconds")
     changed = {}
     for name, picks in wanted.items():
         record = records[name]
@@ -100,5 +139,5 @@ def _edited(run: Path, records: dict[str, Picked], path: Path, console: Console)
         if new is not record:
             changed[name] = new
     if threshold is not None and any(new.options != records[name].options for name, new in changed.items()):
-        console.say(f"picks above {threshold:.6g}, as on the page")
+        console.say(f"{f'{kind}: ' if kind else ''}picks above {threshold:.6g}, as on the page")
     return changed

@@ -199,14 +199,25 @@ def _comparison(figures: dict[str, float]) -> list[str]:
 
 
 def _of_run(folder: Path, as_json: bool) -> str:
-    from milopyp_inference.batch.class_runs import refuse_several
+    """A run for people, or as it stands in its file; of several classes one after the other, or by class."""
+    from milopyp_inference.batch.class_runs import class_folders
     from milopyp_inference.batch.records import SUMMARY, read_summary
 
     from .show_run import describe_run
 
-    refuse_several(folder)
-    summary = read_summary(folder)
-    return (folder / SUMMARY).read_text(encoding="utf-8") if as_json else describe_run(summary, folder)
+    classes = class_folders(folder)
+    if not as_json:
+        runs = list(classes.values()) or [folder]
+        return "\n\n".join(describe_run(read_summary(run), run) for run in runs)
+    if not classes:
+        read_summary(folder)  # refuses what is none
+        return (folder / SUMMARY).read_text(encoding="utf-8")
+    stored = {
+        name: json.loads((run / SUMMARY).read_text(encoding="utf-8"))
+        for name, run in classes.items()
+        if read_summary(run)
+    }
+    return json.dumps(stored, indent=1)
 
 
 def _of_onnx(file: Path) -> Recipe:

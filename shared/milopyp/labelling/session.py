@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milopyp_shared.atomic import remove_leftovers
-from milopyp_shared.colours import colour_of
+from milopyp_shared.colours import hex_colour_of
 from milopyp_shared.errors import MilopypError, MissingDependency, UsageError
 from milopyp_shared.matching import exclude_near
 from milopyp_shared.picks import Picks
@@ -105,7 +105,7 @@ class Session:
                     {
                         "name": one.name,
                         "diameter": one.diameter,
-                        "colour": "#{:02x}{:02x}{:02x}".format(*colour_of(number)),
+                        "colour": hex_colour_of(number),
                     }
                     for number, one in enumerate(labels.particles)
                 ],

@@ -4,8 +4,12 @@
 
 const LINES = [[], [9, 4], [2, 3], [10, 3, 2, 3]]; // dashes and gaps in pixels: whole, dashed, dotted, both
 
-// The look (plane.js) of the class of a number, from 0.
-const lookOf = (number, colour) => ({ colour, dashes: LINES[number % LINES.length], tag: String(number + 1) });
+// The look (plane.js) of the class of a number, from 0. Colours are lighter than they are, to be seen on dark particles.
+const lookOf = (number, colour) => ({
+  colour: `color-mix(in srgb, ${colour} 70%, white)`,
+  dashes: LINES[number % LINES.length],
+  tag: String(number + 1),
+});
 
 const SWATCH = 22; // CSS pixels of a side
 

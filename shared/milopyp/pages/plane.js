@@ -104,10 +104,10 @@ class Plane {
       if (!radius) continue;
       const [left, top] = this.screen(sphere, view);
       if (left + radius < 0 || top + radius < 0 || left - radius > this.width || top - radius > this.height) continue;
-      const { colour, dashed, dashes, tag, mark, wide, thin, ruler } = sphere;
-      const key = `${colour}/${dashed}/${dashes}/${tag}/${wide}/${thin}/${mark}`;
+      const { colour, dashed, dashes, tag, mark, wide, width, ruler } = sphere;
+      const key = `${colour}/${dashed}/${dashes}/${tag}/${wide}/${width}/${mark}`;
       let look = looks.get(key);
-      if (!look) looks.set(key, (look = { key, colour, dashed, dashes, tag, wide, thin, mark, circles: [] }));
+      if (!look) looks.set(key, (look = { key, colour, dashed, dashes, tag, wide, width, mark, circles: [] }));
       look.circles.push([left, top, radius]);
       if (ruler) handles.push([left + radius, top, colour]);
       count += 1;
@@ -175,8 +175,8 @@ const CROWD = 500; // circles
 
 // The circles of one look, with a dark rim, so that they are seen on white as well. Each is a path of its own: one of
 // thousands takes longer.
-function stroke(context, { colour, dashed, dashes = dashed ? [5, 4] : [], tag, mark, wide, thin, circles }) {
-  const width = wide ? 3 : thin ? 1 : dashed ? 1.5 : 2;
+function stroke(context, { colour, dashed, dashes = dashed ? [5, 4] : [], tag, mark, wide, width, circles }) {
+  width ??= wide ? 3 : dashed ? 1.5 : 2;
   for (const [style, own, line] of [["rgb(0 0 0 / 0.45)", width + 1.5, []], [colour, width, dashes]]) {
     context.strokeStyle = style;
     context.lineWidth = own;

@@ -5,10 +5,10 @@
 //
 //   const viewer = new LinkedViewer({ z: canvas, y: canvas, x: canvas }); // or { z: canvas } alone
 //   viewer.spheres = () => [{x, y, z, radius, colour, dashed, mark: "cross" | "dot" | undefined, wide, id, ruler}];
-//     // a `mark` may be a "plus" as well; one that is `passive` is not clicked on; looks.js has `dashes` and `tag`
+//     // a `mark` may be a "plus" as well; one that is `passive` is not clicked on; looks.js has `dashes`, `width` and `tag`
 //   await viewer.show({ size: [x, y, z], source, heat: another source or null, voxel: Angstrom, null or undefined (no
 //     scale bar), spread: whether its first slice sets the contrast });
-//   viewer.ghost = () => one more sphere or null, that the plane `axis` alone shows and nobody can click on; a `thin` line
+//   viewer.ghost = () => one more sphere or null, that the plane `axis` alone shows and nobody can click on
 //   viewer.go({ z: 40 }); viewer.step("z", +1); await viewer.draw();
 //
 // Voxels; the centre of the first one at 0; y points up, as in 3dmod. Circles are drawn where spheres are cut, over a

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from milopyp_inference.batch.reader import read_records, run_files
 from milopyp_shared.atomic import write_text
 from milopyp_shared.commandline import Number, command, option
 from milopyp_shared.console import Console
-from milopyp_shared.errors import MissingDependency, UsageError
+from milopyp_shared.errors import MissingDependency
 from milopyp_shared.overwrite import MARKS, refuse_irreplaceable, refuse_others
 
 if TYPE_CHECKING:
-    from milopyp_inference.batch.records import Picked
-
-    from .contents import Known
+    from .contents import Shown
 
 REPORT = "report.html"
 
@@ -62,19 +60,18 @@ def report(
 ) -> None:
     """Write one HTML page that shows the picks of a run.
 
-    RUN is a folder of milopyp-infer. The page opens in any browser without a server or a network: slices of every
-    tomogram with the picks as circles, a slider for the threshold, scores of all tomograms, the best and the
-    borderline picks. Picks can be added and removed by a click, and what is left is saved as text.
+    RUN is a folder of milopyp-infer, of one class or of several. The page opens in any browser without a server or a
+    network: slices of every tomogram with the picks as circles, a slider for the threshold, scores of all tomograms,
+    the best and the borderline picks. Picks can be added and removed by a click, and what is left is saved as text.
 
     \b
     Examples:
       milopyp report picks
       milopyp report picks --truth coords_test.txt --only tomo_3 -o tomo_3.html
     """
-    from milopyp_inference.batch.records import read_summary
-
     try:
         from . import contents, page
+        from .shown import read_shown
     except ImportError as error:
         raise MissingDependency(
             f"the page needs {error.name}, which is not installed",
@@ -83,32 +80,27 @@ def report(
         ) from error
 
     console = Console()
-    everything = read_records(run)
-    records = _chosen(everything, only, run)
-    summary = read_summary(run)
-    known = _known(run, everything, truth, **of_the_truth)
-    known = {record.name: known[record.name] for record in records if record.name in known}
+    shown = read_shown(run, only, truth, console.warn, **of_the_truth)
+    records = shown[0].records
     target = out or run / REPORT
-    _refuse_loss(target, run, records, [path for path in (truth, of_the_truth["name_map"]) if path is not None])
+    _refuse_loss(target, run, shown, [path for path in (truth, of_the_truth["name_map"]) if path is not None])
     if hosts := contents.hosts_of(records if tomograms is None else ()):
         console.say(f"tomograms are read from {', '.join(hosts)}, as the run says")
-    opened = {record.name: contents.tomogram_of(record, tomograms) for record in records}
-    facts = [contents.facts_of(run, record, opened[record.name], known.get(record.name)) for record in records]
-    about = contents.about(run, summary, records, facts, known)
-    thresholds = sorted({own["threshold"] for own in facts})
-    if len(thresholds) > 1:
-        console.warn(
-            f"tomograms were picked above different scores, {thresholds[0]:.3g} to {thresholds[-1]:.3g}; the page "
-            f"begins with {about['threshold']:.3g} for all"
-        )
-    left = size * 1e6 - len(page.render(about, facts, []))
+    opened = [contents.tomogram_of(record, tomograms) for record in records]
+    slicing = contents.slicing_of(shown, opened)
+    about = [contents.about(own, opened, slicing) for own in shown]
+    for own in about:
+        _say_thresholds(own, console)
+    name = run.resolve().name
+    left = size * 1e6 - len(page.render(name, about, []))
     budget = int(max(left, 0.0) / page.GROWTH / len(records))
     pictures = []
     with console.progress("tomogram", len(records)) as progress:
-        for record in records:
-            pictures.append(contents.pictures_of(run, record, opened[record.name], budget))
+        for index, record in enumerate(records):
+            runs = {own.folder: own.records[index] for own in shown}
+            pictures.append(contents.pictures_of(runs, opened[index], slicing[index], budget))
             progress.step(record.name)
-    text = page.render(about, facts, pictures)
+    text = page.render(name, about, pictures)
     write_text(target, text)
     console.say(f"wrote {target} ({len(text) / 1e6:.1f} MB): open it in a browser")
     if len(text) > 1.05e6 * size:
@@ -117,61 +109,26 @@ def report(
         )
 
 
-def _refuse_loss(target: Path, run: Path, records: list[Picked], given: list[Path]) -> None:
+def _say_thresholds(about: Mapping[str, Any], console: Console) -> None:
+    """Say where tomograms were picked above different scores; `about` as of `contents.about`."""
+    thresholds = sorted({own["threshold"] for own in about["tomograms"]})
+    if len(thresholds) > 1:
+        whose = f"{about['name']}: " if about["name"] else ""
+        console.warn(
+            f"{whose}tomograms were picked above different scores, {thresholds[0]:.3g} to {thresholds[-1]:.3g}; the "
+            f"page begins with {about['threshold']:.3g} for all"
+        )
+
+
+def _refuse_loss(target: Path, run: Path, shown: Sequence[Shown], given: list[Path]) -> None:
     """Refuse to write the page over what it is made from, or over something else than such a page."""
+    from milopyp_inference.batch.reader import run_files
     from milopyp_shared.formats.positions import position_files
 
-    names = [record.name for record in records]
+    names = [record.name for record in shown[0].records]
     beside = [file for path in given for file in position_files(path, names)]
-    inputs = [*run_files(run), *(run / f"{name}.mod" for name in names), *beside]
+    own = [file for each in shown for file in (*run_files(each.folder), *(each.folder / f"{n}.mod" for n in names))]
     if target == run / REPORT:  # a name of its own
-        refuse_irreplaceable(target, inputs)
+        refuse_irreplaceable(target, [*own, *beside])
     else:
-        refuse_others(target, MARKS[".html"], inputs)
-
-
-def _chosen(records: list[Picked], names: tuple[str, ...], run: Path) -> list[Picked]:
-    """The tomograms asked for; all without a wish."""
-    if not names:
-        return records
-    if unknown := sorted(set(names) - {record.name for record in records}):
-        raise UsageError(
-            ", ".join(unknown), where="--only",
-            expected=f"tomograms of {run}, such as {', '.join(record.name for record in records[:3])}",
-        )  # fmt: skip
-    return [record for record in records if record.name in names]
-
-
-def _known(
-    run: Path,
-    records: list[Picked],
-    truth: Path | None,
-    *,
-    from_: str | None,
-    name_map: Path | None,
-    class_: str | None,
-) -> dict[str, Known]:
-    """The true positions by tomogram; nothing without `truth`.
-
-    Raises
-    ------
-    UsageError
-        Something is said of a truth that there is not.
-    """
-    from ..convert import FORMAT_WORDS
-
-    if from_ is not None and from_ not in FORMAT_WORDS:
-        raise UsageError(from_, where="--from", expected=f"one of {', '.join(FORMAT_WORDS)}")
-    if truth is None:
-        said = [name for name, own in (("--from", from_), ("--name-map", name_map), ("--class", class_)) if own]
-        if said:
-            raise UsageError("given without --truth", where=" and ".join(said), expected="--truth beside it")
-        return {}
-    from milopyp_shared.formats.positions import read_positions
-    from milopyp_shared.names import read_name_map
-
-    from ...judged import run_contexts
-
-    contexts = run_contexts(run, [record.name for record in records], class_=class_)
-    positions = read_positions(truth, from_, contexts, {} if name_map is None else read_name_map(name_map))
-    return {name: picks.xyz for name, picks in positions.with_empty.items()}
+        refuse_others(target, MARKS[".html"], [*own, *beside])

@@ -15,7 +15,7 @@ function drawMontagesSoon(threshold, choose) {
 
 async function drawMontages(threshold, choose) {
   const number = ++montages;
-  const all = tomograms.flatMap((own) => own.picks.map((pick, candidate) => ({ own, pick, candidate })));
+  const all = run.tomograms.flatMap((own) => own.picks.map((pick, candidate) => ({ own, pick, candidate })));
   all.sort((one, other) => other.pick[3] - one.pick[3]);
   const chosen = all.filter(({ own, candidate }) => own.isPick(candidate, threshold));
   const distance = ({ own, pick }) => Math.abs(pick[3] - own.cut(threshold));

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from milopyp_inference.batch.reader import candidates_of
 from milopyp_inference.batch.records import Picked, RunSummary
 from milopyp_inference.decode.published import ORDER as PUBLISHED_ORDER
 from milopyp_shared import stores
+from milopyp_shared.colours import hex_colour_of
 from milopyp_shared.errors import InputError
 from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.registry import FORMATS
@@ -32,6 +34,32 @@ LOWEST = 0.02  # score that the page knows of, or the run's threshold if that is
 DIGITS = 6  # of scores, as in the table of candidates
 
 Known = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the page shows of one class of particles.
+
+    Attributes
+    ----------
+    kind
+        Name of the class; empty where there is one.
+    number
+        Of the class, from 0.
+    folder
+        Its run.
+    summary, records
+        Of the run, and of the tomograms that are shown, which are the same in all classes.
+    known
+        ``(n, 3)`` true positions by tomogram, voxels of the inside frame; empty where nothing is known.
+    """
+
+    kind: str
+    number: int
+    folder: Path
+    summary: RunSummary
+    records: Sequence[Picked]
+    known: Mapping[str, Known]
 
 
 def hosts_of(records: Sequence[Picked]) -> list[str]:
@@ -67,22 +95,23 @@ def tomogram_of(record: Picked, folder: Path | None) -> Tomogram:
     return tomogram
 
 
-def facts_of(run: Path, record: Picked, tomogram: Tomogram, known: Known | None) -> dict[str, Any]:
-    """What the page says of one tomogram at once.
+def slicing_of(runs: Sequence[Shown], tomograms: Sequence[Tomogram]) -> list[int]:
+    """Sections per slice of each tomogram, for the smallest of its particles."""
+    smallest = [min(record.diameter for record in records) for records in zip(*(run.records for run in runs))]
+    return [thickness_of(own.shape[0], diameter) for own, diameter in zip(tomograms, smallest, strict=True)]
 
-    Parameters
-    ----------
-    known
-        ``(n, 3)`` true positions, voxels of the inside frame.
-    """
-    picks = _candidates(run, record)
+
+def _facts_of(run: Shown, record: Picked, tomogram: Tomogram, thickness: int) -> dict[str, Any]:
+    """What the page says of one tomogram at once."""
+    picks = _candidates(run.folder, record)
+    known = run.known.get(record.name)
     z, y, x = tomogram.shape
     facts = {
         "name": record.name,
         "size": [x, y, z],
         "voxel": tomogram.voxel_size,
         "radius": record.diameter / 2,
-        "thickness": thickness_of(z, record.diameter),
+        "thickness": thickness,
         "said": [text.removeprefix(f"{record.name}: ") for text in record.warnings],
         "levels": _levels(record),
         "threshold": record.options.selection.threshold,
@@ -115,20 +144,24 @@ def _levels(record: Picked) -> str:
     return f"grey levels: two thirds of the voxels from {low} to {high} z-scores, 98 % from {lowest} to {highest}"
 
 
-def pictures_of(run: Path, record: Picked, tomogram: Tomogram, budget: int) -> dict[str, Any]:
+def pictures_of(records: Mapping[Path, Picked], tomogram: Tomogram, thickness: int, budget: int) -> dict[str, Any]:
     """The pictures of one tomogram, which the page takes out when they are looked at.
 
     Parameters
     ----------
+    records
+        Of the tomogram, by run: each class has its heat map.
     budget
-        Bytes of all of them.
+        Bytes of all pictures.
     """
-    thickness = thickness_of(tomogram.shape[0], record.diameter)
-    heat = _heat_map(run, record)
-    share = HEAT_SHARE if heat is not None else 0.0
-    grey = grey_slices(tomogram, thickness, int(budget * (1 - share)))
-    hot = None if heat is None else heat_slices(heat, tomogram.shape, thickness, int(budget * share))
-    return {"grey": _encoded(grey), "heat": None if hot is None else _encoded(hot)}
+    heats = [_heat_map(run, record) for run, record in records.items()]
+    share = HEAT_SHARE / (1 - HEAT_SHARE)  # of a heat map, in that of the tomogram
+    grey = budget / (1 + share * sum(heat is not None for heat in heats))
+    hot = [heat and heat_slices(heat, tomogram.shape, thickness, int(grey * share)) for heat in heats]
+    return {
+        "grey": _encoded(grey_slices(tomogram, thickness, int(grey))),
+        "heats": [own and _encoded(own) for own in hot],
+    }
 
 
 def _candidates(run: Path, record: Picked) -> Picks:
@@ -140,18 +173,15 @@ def _candidates(run: Path, record: Picked) -> Picks:
     return FORMATS["mod"].read(OutputFiles.of(run, name).model, FormatContext.of(record.frame, name))
 
 
-def about(
-    run: Path,
-    summary: RunSummary,
-    records: Sequence[Picked],
-    facts: Sequence[Mapping[str, Any]],
-    known: Mapping[str, Known],
-) -> dict[str, Any]:
-    """What the page says of the whole run; `facts` as of `facts_of`."""
-    selection, expected, suggested = records[0].options.selection, summary.calibration, summary.suggested
+def about(run: Shown, tomograms: Sequence[Tomogram], slicing: Sequence[int]) -> dict[str, Any]:
+    """What the page says of one class; `slicing` as of `slicing_of`."""
+    summary, selection = run.summary, run.records[0].options.selection
+    expected, suggested = summary.calibration, summary.suggested
+    facts = [_facts_of(run, *own) for own in zip(run.records, tomograms, slicing, strict=True)]
     return {
-        "run": run.resolve().name,
-        "identity": _identity(records, facts),
+        "name": run.kind,
+        "colour": hex_colour_of(run.number),
+        "identity": f"{_identity(run.records, facts)} {run.kind}".strip(),
         "model": Path(summary.model).name,
         "threshold": float(selection.threshold),
         "suggested": suggested and {"score": suggested.score, "basis": suggested.basis},
@@ -159,7 +189,8 @@ def about(
         "limit": selection.limit,
         "models": [{"model": Path(model).name, "count": count} for model, count in summary.models],
         "expected": expected and {"score": expected.score, "precision": expected.precision, "recall": expected.recall},
-        "judged": bool(known),
+        "judged": bool(run.known),
+        "tomograms": facts,
     }
 
 

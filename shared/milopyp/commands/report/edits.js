@@ -1,32 +1,22 @@
 // What a person changes in a run's picks: a list of changes that are done, undone and kept in the browser.
 
-// A tomogram, its candidates (best first: [x, y, z, score]) and what the changes make of them.
+// A tomogram, its candidates of one class (best first: [x, y, z, score]) and what the changes make of them.
 class Tomogram {
-  #source = null;
-  #heat = null;
-
-  constructor(facts, index) {
+  constructor(facts, index, run) {
     Object.assign(this, facts);
-    this.index = index;
+    Object.assign(this, { index, run });
     this.saved = true;
     this.applied = { forced: facts.forced, added: facts.added }; // by `milopyp apply`: in the run already
     this.clear();
   }
 
-  // Pictures are parsed when the tomogram is first looked at.
   get source() {
-    if (!this.#source) {
-      const { grey, heat } = read(`pictures-${this.index}`);
-      const embedded = (pictures) => new Embedded(pictures, this.size, this.thickness);
-      this.#source = embedded(grey);
-      this.#heat = heat && embedded(heat);
-    }
-    return this.#source;
+    return picturesOf(this).grey;
   }
 
   // A source like the other one, or null.
   get heat() {
-    return this.source && this.#heat;
+    return picturesOf(this).heats[this.run.number];
   }
 
   // As the run has it.
@@ -43,7 +33,7 @@ class Tomogram {
       if (this.picks[middle][3] > threshold) low = middle + 1;
       else high = middle;
     }
-    return about.limit ? Math.min(low, about.limit) : low;
+    return this.run.limit ? Math.min(low, this.run.limit) : low;
   }
 
   isPick(candidate, threshold) {
@@ -53,7 +43,7 @@ class Tomogram {
   // The score that the weakest pick must exceed here: the threshold, or that of the last pick the limit allows.
   cut(threshold) {
     const above = this.above(threshold);
-    return above && above === about.limit ? Math.max(threshold, this.picks[above - 1][3]) : threshold;
+    return above && above === this.run.limit ? Math.max(threshold, this.picks[above - 1][3]) : threshold;
   }
 
   // All picks: [x, y, z, score]; those added by hand have the score 1.
@@ -61,6 +51,14 @@ class Tomogram {
     const above = this.above(threshold);
     const kept = this.picks.filter((_, candidate) => this.forced.get(candidate) ?? candidate < above);
     return kept.concat(this.added.map((place) => [...place, 1]));
+  }
+
+  // How many these are.
+  count(threshold) {
+    const above = this.above(threshold);
+    let count = above + this.added.length;
+    for (const [candidate, pick] of this.forced) count += Number(pick) - Number(candidate < above);
+    return count;
   }
 
   get edits() {

@@ -2,8 +2,8 @@
 
 const click = (id) => () => element(id).click();
 const KEYS = {
-  "]": () => setThreshold(state.threshold + 0.01),
-  "[": () => setThreshold(state.threshold - 0.01),
+  "]": () => setThreshold(run.threshold + 0.01),
+  "[": () => setThreshold(run.threshold - 0.01),
   "+": () => viewer.zoom(1.25),
   "=": () => viewer.zoom(1.25), // as printed on most keyboards
   "-": () => viewer.zoom(0.8),
@@ -20,6 +20,7 @@ const KEYS = {
   n: () => step(1),
   p: () => step(-1),
   x: toggle,
+  a: () => element("all")?.click(),
   Escape: () => show(state.shown),
 };
 
@@ -42,7 +43,7 @@ function moveCross({ sides }, [side, sign]) {
   viewer.go({ [sides[side]]: viewer.place[sides[side]] + sign * far });
 }
 
-// What a key means; undefined where it is the browser's.
+// What a key means; nothing where it is the browser's.
 function meaning(event) {
   const { key, ctrlKey, metaKey, altKey, shiftKey } = event;
   const plane = viewer.planes.find(({ canvas }) => canvas === event.target);
@@ -54,7 +55,7 @@ function meaning(event) {
   if (altKey && !(printed && "[]".includes(key))) return undefined; // AltGr makes brackets
   if (plane && shiftKey && WAYS[key]) return () => moveCross(plane, WAYS[key]);
   if (plane && SLICE_KEYS[key]) return () => SLICE_KEYS[key](plane);
-  return KEYS[key];
+  return KEYS[key] ?? (runs.length > 1 && runs[key - 1] && (() => choose(key - 1)));
 }
 
 document.addEventListener("keydown", (event) => {

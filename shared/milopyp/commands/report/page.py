@@ -13,14 +13,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 # One after the other, those of all pages before its own.
 SCRIPTS = (
-    ("sources.js", "plane.js", "viewer.js", "hand.js"),
-    ("edits.js", "scores.js", "closeups.js", "saving.js", "keys.js", "report.js"),
+    ("sources.js", "plane.js", "looks.js", "viewer.js", "hand.js"),
+    ("run.js", "edits.js", "scores.js", "closeups.js", "saving.js", "keys.js", "report.js"),
 )
 STYLES = (("common.css",), ("report.css",))
 GROWTH = 1.36  # of pictures written as text, with what stands around them
 
 
-def render(about: dict[str, Any], facts: Sequence[dict[str, Any]], pictures: Sequence[dict[str, Any]]) -> str:
+def render(run: str, runs: Sequence[dict[str, Any]], pictures: Sequence[dict[str, Any]]) -> str:
     """The page.
 
     Names and numbers reach it as JSON in which nothing can end a script, and the page's program writes them as text;
@@ -28,10 +28,12 @@ def render(about: dict[str, Any], facts: Sequence[dict[str, Any]], pictures: Seq
 
     Parameters
     ----------
-    about
-        `contents.about`.
-    facts, pictures
-        `contents.facts_of` and `contents.pictures_of` of each tomogram.
+    run
+        What the page is called.
+    runs
+        `contents.about` of each class.
+    pictures
+        `contents.pictures_of` of each tomogram.
     """
     folders = (files("milopyp").joinpath("pages"), files("milopyp.commands.report"))
     script, style = (
@@ -45,7 +47,8 @@ def render(about: dict[str, Any], facts: Sequence[dict[str, Any]], pictures: Seq
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     return environment.get_template("report.html").render(
-        about=about | {"tomograms": list(facts)},
+        run=run,
+        runs=list(runs),
         pictures=pictures,
         script=script,
         style=style,

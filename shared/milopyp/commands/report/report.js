@@ -2,32 +2,22 @@
 
 const element = (id) => document.getElementById(id);
 const read = (id) => JSON.parse(element(id).textContent);
-const about = read("about");
-const LOOKS = {
-  pick: { colour: "#27e0a3" },
-  hand: { colour: "#5eb1ff", mark: "dot" },
-  removed: { colour: "#ff7b7b", dashed: true, mark: "cross" },
-  other: { colour: "#ffffff", dashed: true },
-  truth: { colour: "#ffd84d", dashed: true, mark: "plus", passive: true },
-  ring: { colour: "#ffffff", passive: true }, // around what is looked at
-};
-const RING = 1.3; // its radius, in those of a particle
+const RING = 1.3; // radius around what is looked at, in those of a particle
 
-const tomograms = about.tomograms.map((facts, index) => new Tomogram(facts, index));
-const store = new Store(`milopyp report ${about.identity}`);
-const edits = new Edits(tomograms, store);
+const runs = read("runs").map((facts, number) => new Run(facts, number)); // one for each class
+let run = runs[0]; // the class that is looked at
 const canvases = Object.fromEntries([..."zyx"].map((axis) => [axis, element(`plane-${axis}`)]));
 const viewer = new LinkedViewer(canvases);
 // looked: what a person went to last: {candidate} or {place} of the tomogram that is shown, or null
-const state = { threshold: about.threshold, shown: null, looked: null };
-const current = () => tomograms[state.shown];
-const say = (text) => (element("status").textContent = text);
+const state = { shown: null, looked: null };
+const current = () => run.tomograms[state.shown];
+const say = (text) => (element("status").textContent = run.name && text ? `${run.name}: ${text}` : text);
 
 // ---- what is drawn
 
 // All that a click can mean, as it is shown: {x, y, z, candidate or place, ...}.
 function shownSpheres(own) {
-  const above = own.above(state.threshold);
+  const above = own.above(run.threshold);
   const spheres = [];
   own.picks.forEach((pick, candidate) => {
     const forced = own.forced.get(candidate);
@@ -43,13 +33,22 @@ function shownSpheres(own) {
   return spheres;
 }
 
-const sphere = (own, [x, y, z], look) => ({ x, y, z, radius: own.radius, ...LOOKS[look] });
+// Picks of the classes that are not looked at, which no click means.
+function otherSpheres() {
+  if (!element("circles").checked || !element("all")?.checked) return [];
+  return runs.filter((other) => other !== run).flatMap(({ tomograms, threshold }) => {
+    const own = tomograms[state.shown];
+    return own.chosen(threshold).map((place) => ({ ...sphere(own, place, "pick"), width: THIN, passive: true }));
+  });
+}
+
+const sphere = (own, [x, y, z], look) => ({ x, y, z, radius: own.radius, ...own.run.looks[look] });
 
 viewer.spheres = () => {
   const own = current();
   const truth = element("truth").checked ? (own.truth ?? []) : [];
   const ring = state.looked ? [{ ...sphere(own, placeOf(own, state.looked), "ring"), radius: RING * own.radius }] : [];
-  return [...truth.map((place) => sphere(own, place, "truth")), ...shownSpheres(own), ...ring];
+  return [...otherSpheres(), ...truth.map((place) => sphere(own, place, "truth")), ...shownSpheres(own), ...ring];
 };
 
 const placeOf = (own, { candidate, place }) => place ?? own.picks[candidate];
@@ -70,26 +69,32 @@ function arrange() {
 
 function show(index, place = {}, looked = null) {
   const before = state.shown;
-  state.shown = Math.min(Math.max(index, 0), tomograms.length - 1);
+  state.shown = Math.min(Math.max(index, 0), run.tomograms.length - 1);
   state.looked = looked;
   const own = current();
   writeLooked();
   if (before === state.shown) return viewer.go(place);
-  for (const other of tomograms) {
-    if (other === own) other.row.setAttribute("aria-current", "true");
-    else other.row.removeAttribute("aria-current");
+  for (const [number, { row }] of rows.entries()) {
+    if (number === state.shown) row.setAttribute("aria-current", "true");
+    else row.removeAttribute("aria-current");
   }
+  reveal(rows[state.shown].row);
+  element("slice").max = own.source.encoded.length - 1;
+  writeTomogram(own);
+  writeCounts(run.threshold, own);
+  writeLegend();
+  arrange();
+  return viewer.show({ size: own.size, source: own.source, heat: own.heat, voxel: own.voxel }, place);
+}
+
+// What is known of the tomogram, in this class.
+function writeTomogram(own) {
   element("name").textContent = own.name;
   element("levels").textContent = own.levels;
   const said = own.said.map((text) => Object.assign(document.createElement("li"), { textContent: text }));
   element("said").replaceChildren(...said);
-  reveal(own.row);
   for (const id of ["heat-label", "heat-key"]) element(id).hidden = !own.heat;
   for (const id of ["truth-label", "truth-key"]) element(id).hidden = !own.truth;
-  element("slice").max = own.source.encoded.length - 1;
-  writeCounts(state.threshold, own);
-  arrange();
-  return viewer.show({ size: own.size, source: own.source, heat: own.heat, voxel: own.voxel }, place);
 }
 
 // To a candidate or a place that was added, marked by a ring.
@@ -104,7 +109,7 @@ function described(own, { candidate, place }) {
   const where = `at ${placeOf(own, { candidate, place }).slice(0, 3).map((value) => value.toFixed(0)).join(", ")}`;
   if (place) return `Added by hand ${where}.`;
   const forced = own.forced.get(candidate);
-  const is = own.isPick(candidate, state.threshold);
+  const is = own.isPick(candidate, run.threshold);
   const how = forced === undefined ? (is ? "picked" : "below the threshold") : forced ? "taken in" : "taken out";
   return `Candidate ${candidate + 1} of ${own.picks.length}, score ${own.picks[candidate][3].toFixed(3)}, ${how}, ${where}.`;
 }
@@ -130,7 +135,7 @@ function reveal(row) {
 
 function writeLooked() {
   const { looked } = state;
-  const is = looked && (looked.place || current().isPick(looked.candidate, state.threshold));
+  const is = looked && (looked.place || current().isPick(looked.candidate, run.threshold));
   element("toggle").textContent = looked && !is ? "Take in" : "Take out";
   enable("toggle", looked);
 }
@@ -139,28 +144,30 @@ function writeLooked() {
 const enable = (id, can) => element(id).setAttribute("aria-disabled", !can);
 
 function setThreshold(value) {
-  state.threshold = Math.min(Math.max(value, 0), 1);
-  element("threshold").value = state.threshold;
-  element("threshold-is").textContent = state.threshold.toFixed(3);
-  drawHistogram(state.threshold);
+  run.threshold = Math.min(Math.max(value, 0), 1);
+  element("threshold").value = run.threshold;
+  element("threshold-is").textContent = run.threshold.toFixed(3);
+  drawHistogram(run.threshold);
   refresh();
 }
 
 // After edits or another threshold.
 function refresh() {
-  writeCounts(state.threshold, current());
+  writeCounts(run.threshold, current());
+  writeLegend();
   writeLooked();
   writeEdits();
   viewer.paintSoon();
-  drawMontagesSoon(state.threshold, (own, candidate) => look(own, { candidate }));
+  drawMontagesSoon(run.threshold, (own, candidate) => look(own, { candidate }));
 }
 
 function writeEdits() {
+  const { edits } = run;
   enable("undo", edits.canUndo);
   enable("redo", edits.canRedo);
   enable("forget", edits.canForget);
   const kept = edits.canForget ? "Your edits are kept in this browser." : "";
-  element("kept").textContent = store.refused ? "This browser keeps no edits: save before you leave." : kept;
+  element("kept").textContent = run.store.refused ? "This browser keeps no edits: save before you leave." : kept;
 }
 
 // ---- what a person changes
@@ -174,7 +181,7 @@ function edit({ x, y, z, sphere: meant }) {
   const own = current();
   if (!meant) change({ tomogram: own.index, place: [x, y, z], added: true });
   else if (meant.place) change({ tomogram: own.index, place: meant.place, added: false });
-  else change(own.toggled(meant.candidate, state.threshold));
+  else change(own.toggled(meant.candidate, run.threshold));
 }
 
 // What is looked at out, or in again.
@@ -185,43 +192,43 @@ function toggle() {
 }
 
 function forget() {
-  if (!edits.canForget) return say("There are no edits.");
+  if (!run.edits.canForget) return say("There are no edits.");
   return change({ forget: true });
 }
 
 function change(what) {
-  edits.do(what);
+  run.edits.do(what);
   if (what.place && state.looked?.place) state.looked = null; // it may be gone
   refresh();
-  say(`${told(what)} ${current().chosen(state.threshold).length} picks here.`);
+  say(`${told(what)} ${current().count(run.threshold)} picks here.`);
 }
 
 // In words, after it was done.
 function told({ forget, tomogram, candidate, place, added }) {
   if (forget) return "All edits are forgotten; undo brings them back.";
-  const own = tomograms[tomogram];
+  const own = run.tomograms[tomogram];
   const [x, y, z] = placeOf(own, { candidate, place }).map((value) => value.toFixed(0));
   if (place) return `${added ? "Added a pick" : "Took out the pick that was added"} at ${x}, ${y}, ${z}.`;
   const score = own.picks[candidate][3].toFixed(3);
-  return `Took ${own.isPick(candidate, state.threshold) ? "in" : "out"} the candidate at ${x}, ${y}, ${z}, score ${score}.`;
+  return `Took ${own.isPick(candidate, run.threshold) ? "in" : "out"} the candidate at ${x}, ${y}, ${z}, score ${score}.`;
 }
 
 // One step back or forth, and to where it was.
 function travel(what, word) {
   if (!what) return say(`Nothing to ${word}.`);
   if (!what.forget) {
-    const own = tomograms[what.tomogram];
+    const own = run.tomograms[what.tomogram];
     const [x, y, z] = placeOf(own, what);
     const isThere = !what.place || own.added.includes(what.place);
     show(own.index, { x, y, z }, isThere ? what : null);
   }
   refresh();
   const own = what.forget ? "Forgetting all edits" : `Edit at ${placeOf(current(), what).slice(0, 3).map(Math.round).join(", ")}`;
-  return say(`${own} ${word === "undo" ? "undone" : "done again"}. ${current().chosen(state.threshold).length} picks here.`);
+  return say(`${own} ${word === "undo" ? "undone" : "done again"}. ${current().count(run.threshold)} picks here.`);
 }
 
-const undo = () => travel(edits.undo(), "undo");
-const redo = () => travel(edits.redo(), "redo");
+const undo = () => travel(run.edits.undo(), "undo");
+const redo = () => travel(run.edits.redo(), "redo");
 
 // ---- mouse and buttons
 
@@ -268,19 +275,23 @@ on("forget", "click", forget);
 on("download-all", "click", saveAll);
 on("download-here", "click", saveThis);
 window.addEventListener("beforeunload", (event) => {
-  if (store.refused && tomograms.some((own) => !own.saved)) event.preventDefault();
+  const lost = ({ store, tomograms }) => store.refused && tomograms.some((own) => !own.saved);
+  if (runs.some(lost)) event.preventDefault();
 });
 window.addEventListener("storage", ({ key }) => {
-  if (key !== store.key) return;
-  edits.restore(); // another window with this page has changed them
+  const changed = runs.find(({ store }) => store.key === key);
+  if (!changed) return;
+  changed.edits.restore(); // another window with this page has done it
   show(state.shown);
   refresh();
 });
 
-document.body.classList.toggle("without-expected", !about.expected);
-document.body.classList.toggle("without-judged", !about.judged);
+element("all")?.addEventListener("change", () => viewer.paintSoon());
+
+makeLegend();
 makeTable((index) => show(index));
 show(0);
-setThreshold(state.threshold);
+choose(0);
+say("");
 canvases.z.focus({ preventScroll: true });
-if (edits.canUndo) say("Your edits of last time are here again.");
+if (runs.some(({ edits }) => edits.canUndo)) say("Your edits of last time are here again.");

@@ -30,27 +30,29 @@ function histogram(picks, count) {
 
 function drawHistogram(threshold) {
   const svg = element("histogram");
-  bars(svg, histogram(tomograms.flatMap((own) => own.picks), BINS), 300, 110, threshold);
+  bars(svg, histogram(run.tomograms.flatMap((own) => own.picks), BINS), 300, 110, threshold);
   const x = (300 * threshold).toFixed(2);
   svg.append(svgElement("line", { class: "limit", x1: x, x2: x, y1: 0, y2: 110 }));
 }
 
 // The table of tomograms; `choose` is told which one is clicked.
+const rows = []; // {row, cells, svg}
+
 function makeTable(choose) {
-  for (const own of tomograms) {
+  for (const { name, index } of run.tomograms) {
     const row = document.createElement("tr");
-    own.cells = ["", "", ""].map(() => document.createElement("td"));
+    const cells = ["", "", ""].map(() => document.createElement("td"));
     const button = document.createElement("button");
     button.type = "button";
-    button.textContent = own.name;
-    own.cells[0].append(button);
-    own.cells[1].className = own.cells[2].className = "number";
-    own.svg = svgElement("svg", { viewBox: "0 0 70 20", "aria-hidden": "true" });
+    button.textContent = name;
+    cells[0].append(button);
+    cells[1].className = cells[2].className = "number";
+    const svg = svgElement("svg", { viewBox: "0 0 70 20", "aria-hidden": "true" });
     const last = document.createElement("td");
-    last.append(own.svg);
-    row.append(...own.cells, last);
-    row.addEventListener("click", () => choose(own.index));
-    own.row = row;
+    last.append(svg);
+    row.append(...cells, last);
+    row.addEventListener("click", () => choose(index));
+    rows.push({ row, cells, svg });
     element("tomograms").append(row);
   }
 }
@@ -60,14 +62,15 @@ const share = (value) => (Number.isFinite(value) ? value.toFixed(2) : "-");
 
 function writeCounts(threshold, here) {
   let [all, changes, hits, judged, particles] = [0, 0, 0, 0, 0];
-  for (const own of tomograms) {
+  for (const own of run.tomograms) {
+    const { cells, svg } = rows[own.index];
     const picks = own.chosen(threshold);
     const above = own.above(threshold);
     all += picks.length;
     changes += own.edits;
-    own.cells[1].textContent = picks.length;
-    own.cells[2].textContent = share(median(own.picks.slice(0, above).map((pick) => pick[3])));
-    bars(own.svg, histogram(own.picks, 20), 70, 20, threshold);
+    cells[1].textContent = picks.length;
+    cells[2].textContent = share(median(own.picks.slice(0, above).map((pick) => pick[3])));
+    bars(svg, histogram(own.picks, 20), 70, 20, threshold);
     if (own.truth) {
       hits += own.found.slice(0, above).reduce((sum, found) => sum + found, 0);
       judged += above;
@@ -78,12 +81,12 @@ function writeCounts(threshold, here) {
   element("count-all").textContent = all;
   element("count-edits").textContent = changes;
   element("judged").textContent = `${share(hits / judged)}, ${share(hits / particles)}`;
-  if (about.expected) element("expected").textContent = expected(threshold).map(share).join(", ");
+  if (run.expected) element("expected").textContent = expected(threshold).map(share).join(", ");
 }
 
 // Expected precision and recall above a threshold, interpolated.
 function expected(threshold) {
-  const { score, precision, recall } = about.expected;
+  const { score, precision, recall } = run.expected;
   const upper = Math.min(Math.max(score.findIndex((value) => value > threshold), 1), score.length - 1);
   const last = threshold >= score[score.length - 1] ? score.length - 1 : upper;
   const part = (threshold - score[last - 1]) / (score[last] - score[last - 1]);

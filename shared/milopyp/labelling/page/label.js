@@ -290,7 +290,7 @@ class Page {
     if (!this.showCircles || pointed?.axis !== "z" || pointed.sphere || pointed.ruler) return null;
     const { diameter, species } = this.session;
     const look = { ...this.session.look(species), colour: "rgb(255 255 255 / 0.75)" };
-    return { ...placeOf(pointed), axis: "z", radius: diameter / 2, ...look, dashed: false, thin: true };
+    return { ...placeOf(pointed), axis: "z", radius: diameter / 2, ...look, dashed: false, width: 1 };
   }
 
   #pointed() {
