@@ -78,8 +78,7 @@ PUBLISHED = "As the published program picks (with --published only)"
 )  # fmt: skip
 @option(
     "--exclusive/--no-exclusive", default=True, group="Picks",
-    help="Of a model of several classes: nothing is picked where a pick of another class scores higher.  "
-    "[default: exclusive]",
+    help="Of a model of several classes: nothing is picked where a pick of another class scores higher.",
 )  # fmt: skip
 @option(
     "--K", "limit", type=OfEach(click.IntRange(min=1)), group="Picks",

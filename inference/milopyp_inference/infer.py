@@ -23,6 +23,7 @@ from milopyp_shared.zarr_writing import refuse_missing
 
 from .batch.batch import pick_all, summarise_what_there_is
 from .batch.chosen import as_chosen, written_words
+from .batch.class_runs import refuse_other_classes
 from .batch.counting import Counting
 from .batch.dry_run import what_would_be_done
 from .batch.dynamo_map import plan_numbers
@@ -190,11 +191,12 @@ def open_run(request: Request, images: Images) -> tuple[PickingRun, Images]:
         console.say(f"{model.path} is the export of {options.model}: picking with it")
     check_against_recipe(options, model.recipe, model.path)
     check_classes(options, request.decoding, model.recipe, model.path)
+    names = [one.particle for one in model.recipe.classes]
+    refuse_other_classes(request.folder, names if len(names) > 1 else [])
     if options.fiber and options.with_score:
         console.say("points of fibres have no score: --with-score changes nothing")
     images = _at_levels(request, images, model.recipe.voxel_size)
     if images.of_project is not None:
-        names = [one.particle for one in model.recipe.classes]
         images = replace(images, targets=images.of_project.targets(options, names, console.say))
     counting = Counting(len(images.own))
     status = StatusFile(_status_path(request), counting.facts, console.warn)

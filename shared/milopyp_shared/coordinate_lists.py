@@ -103,7 +103,7 @@ def read_pick_list(path: str | Path, kind: str | None = None) -> dict[str, Picks
     InputError
         As `read_scored_classes` and `milopyp_shared.particles.the_class`.
     """
-    nothing: dict[str, dict[str, Picks]] = {name: {} for name in _named(find_list(path), CLASSES)}
+    nothing: dict[str, dict[str, Picks]] = {name: {} for name in _classes_named(find_list(path))}
     classes = nothing | read_scored_classes(path)
     return with_named(the_class(classes, path, kind), tomograms_named(path))
 
@@ -126,7 +126,14 @@ def classes_of_picks(path: str | Path) -> list[str]:
     The head is a comment as for `tomograms_named`, ``# classes:``. A list without classes has one that is called "".
     Raises as `read_classes`.
     """
-    return list(dict.fromkeys((*_named(find_list(path), CLASSES), *read_classes(path))))
+    return list(dict.fromkeys((*_classes_named(find_list(path)), *read_classes(path))))
+
+
+def _classes_named(path: Path) -> list[str]:
+    """The classes that a list's head names."""
+    names = _named(path, CLASSES)
+    check_names(names, path)
+    return names
 
 
 def _named(path: Path, head: str) -> list[str]:

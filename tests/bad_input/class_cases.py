@@ -180,6 +180,11 @@ CASES = [
             ("threshold", "milopyp threshold picks --value 0.5"),
         )
     ),
+    Case("evaluation of runs of different classes", EVALUATE.replace("picks", "picks/ribosome picks/proteasome"),
+         UsageError, "PICKS", "runs of one class, or the folder of all classes alone", JUDGED_TWO,
+         facts=("ribosome, proteasome",)),
+    Case("classes in the head of a list with commas", "milopyp apply picks all.tsv", InputError, "all.tsv", NAMES,
+         both(run_of_both, text("all.tsv", f"# classes: x, y\n{HEAD}a\t1\t2\t3\tx\n")), facts=("'x, y'",)),
     Case("report of a class without a run", "milopyp report picks", InputError, "picks/x", RUN, several()),
     Case("report of classes without a tomogram in common", "milopyp report picks", InputError, "picks",
          "a run of milopyp-infer", both(run_of_both, renamed)),

@@ -15,7 +15,7 @@ from milopyp_inference.engine.model import open_model
 from milopyp_shared.recipe import SCHEMA, Recipe, Threshold
 from published_checkpoints import OPT_TXT, save_published, state_dict
 from running import run_line
-from toys import TOY
+from toys import TOY, TOY_OF_TWO
 
 
 def rows(text: str) -> dict[str, str]:
@@ -114,6 +114,17 @@ def test_other_recipes_for_people() -> None:
         "average; 98.3% of 60 picks agree, at least 90% wanted; operator set 20; weights of 7 bits; "
         "of_a_later_version 3"
     )
+
+
+def test_a_model_of_several_classes_says_all_of_each() -> None:
+    first, second = open_model(TOY_OF_TWO).recipe.classes
+    shown = run_line("milopyp show", TOY_OF_TWO).out
+    for title in ("particles", "threshold", "expected", "picking", "trained on"):
+        told = [line for line in shown.splitlines() if line.startswith(title)]
+        assert [line.removeprefix(title).split(":")[0].strip() for line in told] == [first.particle, second.particle]
+    for one in (first, second):
+        assert f"{one.particle}: {one.contrast}, {one.diameter:g} voxels across" in shown
+        assert f"{one.particle}: {one.threshold.score:.3g} ({one.threshold.basis})" in shown
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,16 @@ def test_an_option_of_a_class_cuts_that_class(words: str, most: int | None, look
     assert [record["picks"] for record in records] == after
 
 
+@pytest.mark.parametrize("more", ["", "--dry-run"])
+def test_a_folder_of_other_classes_is_refused_before_anything_is_said_of_it(more: str) -> None:
+    before = tree(Path("picks"))
+    shutil.copy(TOY, "toy.onnx")
+    outcome = run_line(f"{LINE} --overwrite {more}")
+    assert outcome.code == 2 and "holds runs of the classes ribosome, proteasome" in outcome.err
+    assert "threshold" not in outcome.out and "picked again" not in outcome.out
+    assert tree(Path("picks")) == before
+
+
 def test_a_class_without_its_record_is_picked_again(looked_at: list[str]) -> None:
     before = {kind: outputs(Path("picks", kind)) for kind in CLASSES}
     for lost in ("records/b.json", "b.txt", "b.mod"):

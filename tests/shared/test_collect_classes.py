@@ -111,6 +111,15 @@ def test_imod_gets_an_object_of_each_class() -> None:
             assert_same(points - [0.5, 0.5, 0.0], kind, name)
 
 
+def test_objects_of_several_names_are_not_mixed_silently() -> None:
+    collect("imod")
+    outcome = run_line("milopyp convert out/a.mod both.csv --order xyz")
+    assert outcome.code == 0, outcome.err
+    assert "a.mod has several objects, of which all are taken: 1 ribosome, 2 proteasome;" in outcome.err
+    outcome = run_line("milopyp convert picks/ribosome/a.mod one.csv --order xyz")
+    assert outcome.code == 0 and "several objects" not in outcome.err
+
+
 def test_the_table_names_the_classes() -> None:
     table = pandas.read_csv(collect("csv") / "particles.csv")
     for (name, kind), own in table.groupby(["tomogram", "class"]):

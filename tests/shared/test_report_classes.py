@@ -96,6 +96,9 @@ def test_each_class_has_its_own_of_the_truth() -> None:
     assert sum(ribosome["tomograms"][0]["found"]) == 2
     assert (ribosome["judged"], proteasome["judged"]) == (True, False)
     assert all("truth" not in own for own in proteasome["tomograms"])
+    said = run_line("milopyp report picks --truth truth.txt").err
+    assert f"truth.txt has no class {SECOND}: no true positions of it are shown" in said
+    assert "no class gold in the run: its true positions are not shown" in said
 
 
 def test_a_tomogram_that_not_all_classes_have_finished_is_left_out() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from milopyp_inference.batch.class_runs import class_of
 from milopyp_inference.batch.inputs import gather
 from milopyp_inference.batch.reader import run_files
 from milopyp_inference.batch.records import RECORDS
@@ -64,6 +65,8 @@ def read_judged(picks: Sequence[Path], kinds: Mapping[str, Path], console: Conso
     if len(kinds) > 1:
         judged = on_the_same([read([path], kind).sources[0] for kind, path in kinds.items()])
     else:
+        if not given["class_"]:
+            _refuse_other_classes(picks)
         judged = read(picks, given["class_"] or next(iter(kinds), None))
     for source, kind in zip(judged.sources, kinds if len(kinds) > 1 else [""] * len(picks), strict=True):
         if not source.candidates:
@@ -71,6 +74,16 @@ def read_judged(picks: Sequence[Path], kinds: Mapping[str, Path], console: Conso
             how_read = source.format or ("a coordinate list" if source.path.is_file() else "one file for each tomogram")
             console.say(f"{source.path}: {counted(count, 'pick')}{kind and f' of {kind}'}, read as {how_read}")
     return judged
+
+
+def _refuse_other_classes(picks: Sequence[Path]) -> None:
+    """Refuse runs of different classes: particles of one are none of the other."""
+    found = {path: class_of(path if path.is_dir() else path.parent) for path in picks if is_run(path)}
+    if len(named := dict.fromkeys(name for name in found.values() if name)) > 1:
+        raise UsageError(
+            f"runs of different classes, {', '.join(named)}", where="PICKS",
+            expected="runs of one class, or the folder of all classes alone",
+        )  # fmt: skip
 
 
 def _refuse_idle(paths: Sequence[Path], given: Mapping[str, Any]) -> None:

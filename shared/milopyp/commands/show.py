@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,18 +60,23 @@ def describe(recipe: Recipe, file: Path) -> str:
     rows = [
         ("file", f"{file}, {file.stat().st_size / 2**20:.1f} MiB"),
         ("network", _network(recipe)),
-        ("particles", _particles(recipe)),
+        *_of_each("particles", recipe, _particles),
         ("grey levels", _grey_levels(recipe)),
-        ("threshold", _threshold(recipe)),
-        ("expected", _expected(recipe)),
-        ("picking", _picking(recipe)),
+        *_of_each("threshold", recipe, _threshold),
+        *_of_each("expected", recipe, _expected),
+        *_of_each("picking", recipe, _picking),
         ("tiles", _tiles(recipe)),
-        ("trained on", _trained_on(recipe)),
+        *_of_each("trained on", recipe, _trained_on),
         ("made with", ", ".join(f"{name} {number}" for name, number in sorted(recipe.versions.items()))),
         ("checkpoint", _checkpoint(recipe)),
         ("comparison", "; ".join(_comparison(recipe.parity)) or "none: a checkpoint"),
     ]
     return "\n".join(f"{title:<12}{text}" for title, text in rows)
+
+
+def _of_each(title: str, recipe: Recipe, tell: Callable[[Recipe], str]) -> list[tuple[str, str]]:
+    """What is told of a class, for each of them."""
+    return [(title, f"{one.particle}: {tell(one)}" if one.particle else tell(one)) for one in recipe.classes]
 
 
 def describe_partial(partial: Partial, file: Path) -> str:

@@ -48,7 +48,7 @@ def read_shown(
     _refuse_unused(truth, from_, name_map, class_)
     folders = class_folders(run) or {"": run}
     records = _common({kind: read_records(folder) for kind, folder in folders.items()}, run, warn)
-    judged = _judged(truth, from_, class_, list(folders))
+    judged = _judged(truth, from_, class_, list(folders), warn)
     chosen = {kind: _chosen(own, only, run) for kind, own in records.items()}
     names = {} if name_map is None else read_name_map(name_map)
     known: dict[str, dict[str, Known]] = {kind: {} for kind in folders}
@@ -95,7 +95,9 @@ def _refuse_unused(truth: Path | None, from_: str | None, name_map: Path | None,
         raise UsageError("given without --truth", where=" and ".join(said), expected="--truth beside it")
 
 
-def _judged(truth: Path | None, from_: str | None, class_: str | None, kinds: list[str]) -> list[str]:
+def _judged(
+    truth: Path | None, from_: str | None, class_: str | None, kinds: list[str], warn: Callable[[str], None]
+) -> list[str]:
     """The classes of a run that the truth knows; that of a run of one is asked for when it is read."""
     if truth is None or len(kinds) == 1:
         return kinds
@@ -110,4 +112,8 @@ def _judged(truth: Path | None, from_: str | None, class_: str | None, kinds: li
             expected=f"a coordinate list with a column class: {', '.join(kinds)}",
             remedy="Or make the page of one class.",
         )  # fmt: skip
+    if unknown := [kind for kind in kinds if kind not in found]:
+        warn(f"{truth} has no class {', '.join(unknown)}: no true positions of it are shown")
+    if others := [kind for kind in found if kind not in kinds]:
+        warn(f"no class {', '.join(others)} in the run: its true positions are not shown")
     return judged
