@@ -275,8 +275,8 @@ def test_classes_and_the_same_lines_as_before_them(tmp_path: Path) -> None:
     )
     assert not [line for line in lines if "species" in line]
     with opened(tmp_path) as journal:
-        agree(journal, [Particle("big", 30.0)], print)
-        agree(journal, [Particle("small", 12.0), Particle("big", 30.0)], print)
+        agree(journal, [Particle("big", 30.0)], list, print)
+        agree(journal, [Particle("small", 12.0), Particle("big", 30.0)], list, print)
         assert journal.labels.particles == [Particle("big", 20.0), Particle("small", 12.0)]
         act(journal, "redo")  # of before it had a name
         assert journal.labels.particles[0] == Particle("big", 21.0)
@@ -284,7 +284,7 @@ def test_classes_and_the_same_lines_as_before_them(tmp_path: Path) -> None:
         before = seen(journal)
     with opened(tmp_path) as journal:
         assert seen(journal) == before
-        agree(journal, [], print)
+        agree(journal, [], list, print)
         assert seen(journal) == before
 
 

@@ -14,7 +14,7 @@ from milopyp_shared.label_options import DATA, contrast_option, order_option, vo
 from milopyp_shared.lengths import Length
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from milopyp.labelling.journal import Journal
     from milopyp_shared.particles import Particle
@@ -111,7 +111,7 @@ def label(
         journal = Journal(out, particles[0], console.warn)
         try:
             _refuse_outside(journal, opened, out)
-            agree(journal, particles if bbox else [], console.say)
+            agree(journal, particles if bbox else [], _fits, console.say)
             for name, tomogram in opened.items():
                 journal.open(name, tomogram.path)
             for one in brought:
@@ -128,10 +128,8 @@ def _particles(
 ) -> tuple[Particle, ...]:
     """The classes with their diameters in voxels, which the network sees and which fit into the tomograms."""
     from milopyp.labelling.classes import check_classes
-    from milopyp_inference.engine.features import read_feature_file
     from milopyp_shared.lengths import diameter_in_voxels, refuse_wide
     from milopyp_shared.particles import Particle
-    from milopyp_shared.scale import scale_for_all
 
     if bbox is None:
         console.say(f"no --bbox: {GUESS:g} voxels to begin with, to be changed on the page")
@@ -145,8 +143,16 @@ def _particles(
     for tomogram in opened.values():
         for name, length in bbox.items():
             refuse_wide(diameters[name], tomogram, guess=not length.angstrom)
-    scale_for_all(list(diameters.values()), read_feature_file()[1].diameters)
+    _fits(list(diameters.values()))
     return tuple(Particle(name, diameter) for name, diameter in diameters.items())
+
+
+def _fits(diameters: Sequence[float]) -> None:
+    """Refuse particles that the network does not see at any one scale."""
+    from milopyp_inference.engine.features import read_feature_file
+    from milopyp_shared.scale import scale_for_all
+
+    scale_for_all(diameters, read_feature_file()[1].diameters)
 
 
 def _refuse_outside(journal: Journal, opened: Mapping[str, Tomogram], out: Path) -> None:

@@ -31,8 +31,15 @@ def check_classes(names: Iterable[str]) -> None:
         raise UsageError(f"{len(known)} classes", where=_BBOX, expected=f"at most {MOST}: each has a key")
 
 
-def agree(journal: Journal, asked: Sequence[Particle], say: Callable[[str], None]) -> None:
+def agree(
+    journal: Journal, asked: Sequence[Particle], fits: Callable[[Sequence[float]], object], say: Callable[[str], None]
+) -> None:
     """Let a journal know the classes that are asked for; those that it knows keep their keys and their sizes.
+
+    Parameters
+    ----------
+    fits
+        Raises where particles of these diameters cannot be seen at once.
 
     Raises
     ------
@@ -42,20 +49,20 @@ def agree(journal: Journal, asked: Sequence[Particle], say: Callable[[str], None
         As `check_classes`, of all of them together.
     """
     labels, named = journal.labels, [one for one in asked if one.name]
-    if named and not labels.particles[0].name:
+    known = list(labels.particles)
+    if named and not known[0].name:
         if len(named) > 1 and labels.by_number:
             raise _unnamed(len(labels.by_number), journal, named)
-        first = Particle(named[0].name, labels.particles[0].diameter)
-        check_classes([first.name])
-        journal.know(0, first)
+        known[0] = Particle(named[0].name, known[0].diameter)
         if labels.by_number:
-            say(f"{counted(len(labels.by_number), 'label')} so far without a class: {first.name} from now on")
-    names = [one.name for one in labels.particles]
-    more = [one for one in named if one.name not in names]
-    check_classes([*names, *(one.name for one in more)])
-    for particle in more:
-        journal.know(len(labels.particles), particle)
-    _say_sizes(labels.particles, asked, say)
+            say(f"{counted(len(labels.by_number), 'label')} so far without a class: {known[0].name} from now on")
+    names = [one.name for one in known]
+    known += [one for one in named if one.name not in names]
+    check_classes(one.name for one in known)
+    fits([one.diameter for one in known])
+    for species, particle in enumerate(known):
+        journal.know(species, particle)
+    _say_sizes(known, asked, say)
 
 
 def _unnamed(count: int, journal: Journal, named: Sequence[Particle]) -> UsageError:

@@ -20,7 +20,7 @@ from milopyp_learning.heads import Known, learn_head
 from milopyp_learning.kept_features import keep_features
 from milopyp_learning.model import recipe_of
 from milopyp_learning.promises import LEARNED
-from milopyp_shared.errors import MilopypError
+from milopyp_shared.errors import MilopypError, UsageError
 from milopyp_shared.head import Head
 from milopyp_shared.matching import exclude_near
 from milopyp_shared.peaks import warm_up
@@ -258,7 +258,10 @@ class Suggestions:
     def _choose(self, wanted: Wanted) -> tuple[str, int | None] | None:
         """The tomogram in view comes first, then what heads are learned from, then the others; so do classes."""
         labelled = wanted.labelled
-        fresh = set(self._known) if self._scale == self.scale_of(wanted.diameters) else set()
+        try:
+            fresh = set(self._known) if self._scale == self.scale_of(wanted.diameters) else set()
+        except UsageError:  # sizes from before there were other classes, brought back by undoing
+            return None
         classes = sorted(range(len(wanted.classes)), key=lambda species: species != self._species)
         learned = [species for species in classes if wanted.classes[species].labelled & fresh]
         order = sorted(self.shown, key=lambda name: (name != self._view, name not in labelled))
