@@ -1,8 +1,8 @@
 """One model of several species against one for each: how good, how long. With the real command lines.
 
 The three species of dev, and those of mid, with the same labels in both ways. Models and finished runs are kept in
---work, so that an interrupted benchmark goes on where it stopped, and another --split needs no other training. F1 is that of the picks at the suggested thresholds; of the
-model of several species also with --no-exclusive.
+--work, so that an interrupted benchmark goes on where it stopped, and another --split needs no other training. F1 is
+that of the picks at the suggested thresholds; of the model of several species also with --no-exclusive.
 
     python benchmarks/bench_classes.py --labels 15 --presets learn,pretrained --extra "--threads 1"
 """
