@@ -206,6 +206,8 @@ RECORDS = [
          "the tomogram that a was picked in", recorded(input={"path": "../../../etc/passwd"}), facts=("--tomograms",)),
     Case("record that says another name", "milopyp threshold picks --value 0.5", InputError, "picks/records/a.json",
          FROM_INFER, recorded(name="../../a"), facts=("the record is one of '../../a'",)),
+    Case("picks that would be the run's own file", "milopyp threshold picks --format copick", InputError, "--format",
+         "tomograms of other names", picked("run.mrc", name="run"), facts=("run.json", "image_name")),
     Case("record without a number of picks", "milopyp report picks", InputError, "picks/records/a.json", FROM_INFER,
          recorded(picks=None), facts=("the record lacks picks",)),
     Case("record with a word for the diameter", "milopyp report picks", InputError, "picks/records/a.json", FROM_INFER,
