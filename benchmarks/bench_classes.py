@@ -1,8 +1,8 @@
 """One model of several species against one for each: how good, how long. With the real command lines.
 
-The three species of dev, and those of mid, with the same labels in both ways. Every finished run is kept in --work, so
-that an interrupted benchmark goes on where it stopped. F1 is that of the picks at the suggested thresholds; of the
-model of several species also with --no-exclusive.
+The three species of dev, and those of mid, with the same labels in both ways. Models and finished runs are kept in
+--work, so that an interrupted benchmark goes on where it stopped, and another --split needs no other training. F1 is
+that of the picks at the suggested thresholds; of the model of several species also with --no-exclusive.
 
     python benchmarks/bench_classes.py --labels 15 --presets learn,pretrained --extra "--threads 1"
 """
@@ -70,7 +70,7 @@ def run(
     folder: Path, tasks: list[Task], preset: str, draw: Draw, data: Path, options: argparse.Namespace
 ) -> dict[str, dict[str, Any]]:
     """Train on the labels of some species (once), pick, and judge each; seconds under ``training`` and ``picking``."""
-    kept = folder / f"{options.split}.json"
+    kept, trained = folder / f"{options.split}.json", folder / "training.json"
     if kept.exists():
         figures: dict[str, dict[str, Any]] = json.loads(kept.read_text())
         return figures
@@ -82,18 +82,10 @@ def run(
     bbox = ",".join(f"{task.species}={task.diameter:g}" for task in tasks)
     bbox = bbox if len(tasks) > 1 else f"{tasks[0].diameter:g}"
     common = ("--bbox", bbox, *options.extra.split())
-    start = time.perf_counter()
-    if preset == LEARN:
-        images = first / "images_train.tsv"
-        call(folder, "milopyp", "learn", images, "labels.tsv", "-o", "model.onnx", "--overwrite", *common)
-    else:
-        call(
-            folder, "milopyp-train", "--train-img-txt", first / "images_train.tsv", "--train-coord-txt", "labels.tsv",
-            "--exp-id", "run", "--no-export", "--overwrite", "--preset", preset, *common,
-        )  # fmt: skip
-    trained = time.perf_counter()
-    if preset != LEARN:
-        call(folder, "milopyp-export", "exp/semi/run/model_last_contrastive.pth", "-o", "model.onnx", "--overwrite")
+    if not trained.exists():
+        start = time.perf_counter()
+        _train(folder, first / "images_train.tsv", preset, common)
+        trained.write_text(json.dumps({"seconds": time.perf_counter() - start}))
     pick = ("milopyp-infer", first / f"images_{options.split}.tsv", "--model", "model.onnx", "--overwrite", "--out")
     call(folder, *pick, options.split)
     figures = {}
@@ -108,9 +100,21 @@ def run(
         for task in tasks:
             truth = lists[task.species] / f"coords_{options.split}.tsv"
             figures[task.species]["f1_of_both"] = at_threshold(folder / "both" / task.species, truth, task)
-    figures |= {"training": {"seconds": trained - start}, "picking": {"seconds": seconds}}
+    figures |= {"training": json.loads(trained.read_text()), "picking": {"seconds": seconds}}
     kept.write_text(json.dumps(figures))
     return figures
+
+
+def _train(folder: Path, images: Path, preset: str, common: tuple[str, ...]) -> None:
+    """``model.onnx`` of ``labels.tsv``."""
+    if preset == LEARN:
+        call(folder, "milopyp", "learn", images, "labels.tsv", "-o", "model.onnx", "--overwrite", *common)
+        return
+    call(
+        folder, "milopyp-train", "--train-img-txt", images, "--train-coord-txt", "labels.tsv", "--exp-id", "run",
+        "--no-export", "--overwrite", "--preset", preset, *common,
+    )  # fmt: skip
+    call(folder, "milopyp-export", "exp/semi/run/model_last_contrastive.pth", "-o", "model.onnx", "--overwrite")
 
 
 def at_threshold(run_folder: Path, coordinates: Path, task: Task) -> float:

@@ -219,10 +219,11 @@ def infer_command(inputs: tuple[str, ...], **given: Any) -> int:
       milopyp-infer test_imgs.txt --model ribosome.onnx --out picks --slurm --slurm-cpus 4 --dry-run
     """
     from . import infer
+    from .request import find_tomograms, parse
 
     options = InferOptions(inputs, **given)
-    request = infer.parse(options, Console())
-    images = infer.find_tomograms(request)
+    request = parse(options, Console())
+    images = find_tomograms(request)
     if not images.own:
         request.console.say(
             f"there is nothing to do for part {options.shard} of {counted(len(images.everything), 'tomogram')}"

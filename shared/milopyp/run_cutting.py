@@ -12,7 +12,7 @@ from milopyp_inference.batch.chosen import parts_of, with_parts
 from milopyp_inference.batch.cutting import cut_picks
 from milopyp_inference.batch.dynamo_map import keep_numbers, plan_numbers
 from milopyp_inference.batch.leases import Leases
-from milopyp_inference.batch.outputs import OutputFiles, format_context
+from milopyp_inference.batch.outputs import OutputFiles, format_context, refuse_own_names
 from milopyp_inference.batch.records import (
     RECORDS,
     Picked,
@@ -136,6 +136,7 @@ def _check(run: Path, folder: Path, records: Sequence[Picked], console: Console)
     foreign: list[str] = []
     for record in records:
         files = OutputFiles.of(folder, record.name, record.options.formats)
+        refuse_own_names(files, record.name)
         for path in files.picks:
             refuse_irreplaceable(path, [OutputFiles.of(run, record.name).candidates, record_path(run, record.name)])
         frame = turned_frame(record.frame, record.options.turn)

@@ -173,12 +173,12 @@ def record_of(name: str, path: str, shape: Sequence[int], order: str = "xyz") ->
     }  # fmt: skip
 
 
-def picked(path: str, columns: int = 32, summary: bool = True) -> Build:
-    """A run over the tomogram ``a`` in the file `path`, of 16 x 32 x `columns` voxels, with one candidate."""
-    record = record_of("a", path, [16, 32, columns])
+def picked(path: str, columns: int = 32, summary: bool = True, name: str = "a") -> Build:
+    """A run over the tomogram `name` in the file `path`, of 16 x 32 x `columns` voxels, with one candidate."""
+    record = record_of(name, path, [16, 32, columns])
     files = [
-        text("picks/records/a.json", json.dumps(record)),
-        text("picks/a.candidates.csv", "x,y,z,score\n10,10,8,0.9\n"),
+        text(f"picks/records/{name}.json", json.dumps(record)),
+        text(f"picks/{name}.candidates.csv", "x,y,z,score\n10,10,8,0.9\n"),
     ]
     if summary:
         files.append(run_summary(done=1, picks=1, tomograms=[record]))

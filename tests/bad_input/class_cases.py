@@ -240,7 +240,6 @@ CASES = [
              text("a.csv", "x,y,z,score\n1,2,3,0.5\n")),
             ("convert", "milopyp convert coords.txt b.csv --from list --name a", "coords.txt", nothing),
             ("prepare", f"{PREPARE} --picks coords.txt", "coords.txt", volume("data/a.rec")),
-            ("the page of labels", "milopyp label a.mrc --labels coords.txt --no-browser", "coords.txt", nothing),
             ("the page of a run", "milopyp report picks --truth coords.txt", "coords.txt", picked("a.mrc")),
             ("edits of a run", "milopyp apply picks coords.txt", "coords.txt", picked("a.mrc")),
             ("a template", "milopyp learn images.txt coords.txt --template map.mrc -o m.onnx", "coords.txt",

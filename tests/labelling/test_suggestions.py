@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelling.asking import labelling
-from milopyp.labelling.suggestions import Found, Said, Suggestions, Wanted
+from milopyp.labelling.answers import Found, Said, Wanted
+from milopyp.labelling.suggestions import Suggestions
 from milopyp_shared.tomogram import Tomogram, open_tomogram
 from running import wait_for
 from toys import VOXEL_SIZE, ball_centres, balls, write_tomogram

@@ -12,16 +12,18 @@ from numpy.typing import NDArray
 
 from milopyp_shared import axes
 from milopyp_shared.atomic import write_text
+from milopyp_shared.errors import InputError
 from milopyp_shared.formats.candidates import CANDIDATES
 from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.mod import to_model, write_mod
 from milopyp_shared.formats.registry import FORMATS, check_needs
 from milopyp_shared.formats.text import write_points
 from milopyp_shared.picks import Picks
+from milopyp_shared.status import NAME as STATUS
 from milopyp_shared.tomogram import Frame
 from milopyp_shared.turns import turned_frame, turned_picks
 
-from .records import TomogramRecord
+from .records import SUMMARY, TomogramRecord
 
 HEAT_MAPS = {"mrc": "_hm.mrc", "zarr": "_hm.zarr"}  # what follows a tomogram's name, by kind
 
@@ -73,6 +75,21 @@ class OutputFiles:
     def picks(self) -> tuple[Path, ...]:
         """The files that hold picks above the threshold, which people look at and change."""
         return (self.text, self.model, *self.more.values())
+
+
+def refuse_own_names(files: OutputFiles, name: str) -> None:
+    """Refuse picks of the tomogram called `name` that would lie where the run says what it is.
+
+    Raises
+    ------
+    InputError
+        They would.
+    """
+    if taken := {SUMMARY, STATUS} & {path.name for path in files.all}:
+        raise InputError(
+            f"the picks of {name} would be {', '.join(taken)}, which is the run's own", where="--format",
+            expected="tomograms of other names", remedy="Call it otherwise in an image list (image_name).",
+        )  # fmt: skip
 
 
 def suffixes(formats: Sequence[str]) -> dict[str, str]:

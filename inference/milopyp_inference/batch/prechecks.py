@@ -16,7 +16,6 @@ from milopyp_shared.lists import ImageEntry
 from milopyp_shared.masks import Mask, check_mask_header, open_mask
 from milopyp_shared.names import listed
 from milopyp_shared.resample import resampled_shape
-from milopyp_shared.status import NAME as STATUS
 from milopyp_shared.surface import refuse_without_surface
 from milopyp_shared.tomogram import Tomogram, TomogramHeader, open_tomogram, read_header
 from milopyp_shared.turns import turned_frame
@@ -25,9 +24,9 @@ from milopyp_shared.written_names import Naming
 
 from ..decode.membrane import voxel_size_of
 from ..pipeline import rescaling
-from .outputs import format_context
+from .outputs import format_context, refuse_own_names
 from .picking_run import PickingRun
-from .records import SUMMARY, TomogramRecord
+from .records import TomogramRecord
 
 Found = TypeVar("Found")
 
@@ -127,11 +126,7 @@ def check_names(run: PickingRun, images: Sequence[ImageEntry]) -> None:
     for word in run.options.formats:
         refuse_names(word, [image.label for image in images], "--format")
     for image in images:
-        if taken := {SUMMARY, STATUS} & {path.name for path in run.files(image).all}:
-            raise InputError(
-                f"the picks of {image.name} would be {', '.join(taken)}, which is the run's own", where="--format",
-                expected="tomograms of other names", remedy="Call it otherwise in an image list (image_name).",
-            )  # fmt: skip
+        refuse_own_names(run.files(image), image.name)
 
 
 def check_naming(run: PickingRun, images: Sequence[ImageEntry], naming: Naming) -> None:

@@ -16,10 +16,11 @@ from milopyp_shared.atomic import remove_leftovers
 from milopyp_shared.colours import hex_colour_of
 from milopyp_shared.errors import MilopypError, MissingDependency, UsageError
 from milopyp_shared.matching import exclude_near
-from milopyp_shared.picks import Picks
+from milopyp_shared.picks import Picks, as_picks
 from milopyp_shared.wording import counted
 
 from . import runs
+from .answers import Said, Shown, Wanted
 from .editing import Editing
 from .files import MODELS, Contents, write_files
 from .jobs import Jobs
@@ -29,7 +30,7 @@ from .runs import Method
 from .setting import Setting
 from .slices import SliceShelf
 from .snap import snap
-from .suggestions import NO_PICKS, Said, Shown, Suggestions, Wanted
+from .suggestions import Suggestions
 from .windows import Windows
 
 _PER_SOURCE = 1_000_000_000  # versions of suggestions
@@ -164,7 +165,7 @@ class Session:
             picks = self.suggestions.shown[name].of(species).picks
         else:
             answer = self._answers.get(name, {}).get(species)
-            picks = answer.candidates if answer else NO_PICKS
+            picks = answer.candidates if answer else as_picks([])
         labels = self._journal.labels  # they may be newer than the suggestions
         for xyz in (labels.xyz(name, PARTICLE, species), labels.against(name, species)):
             picks = exclude_near(picks, xyz, labels.particles[species].diameter / 2)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from milopyp_inference.engine.features import FeatureNetwork, open_features, read_feature_file
 from milopyp_learning.heads import Known, learn_head
@@ -24,7 +23,6 @@ from milopyp_shared.errors import MilopypError, UsageError
 from milopyp_shared.head import Head
 from milopyp_shared.matching import exclude_near
 from milopyp_shared.peaks import warm_up
-from milopyp_shared.picks import Picks, as_picks
 from milopyp_shared.preprocessing import Contrast, grey_levels
 from milopyp_shared.recipe import Recipe
 from milopyp_shared.resample import resampled
@@ -35,104 +33,9 @@ from milopyp_training.data.target_map import TargetMap
 from milopyp_training.evaluation.picking import picks_of, scores_of_labels
 from milopyp_training.evaluation.threshold import OF_HEADS, suggested_score
 
-NO_PICKS = as_picks([])
+from .answers import Found, Shown, Wanted
+
 LOWEST, MOST = 0.02, 5000  # suggestions that the page is told of
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a person has said of a class.
-
-    Attributes
-    ----------
-    diameter
-        Voxels.
-    particles, rejected
-        Places by tomogram that hold a particle of it, and that hold none, ``(n, 3)``.
-    """
-
-    diameter: float
-    particles: Mapping[str, NDArray[np.float64]]
-    rejected: Mapping[str, NDArray[np.float64]]
-
-    @property
-    def labelled(self) -> set[str]:
-        """Tomograms with particles."""
-        return {name for name, xyz in self.particles.items() if len(xyz)}
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What suggestions are to be made from.
-
-    Attributes
-    ----------
-    revision
-        Number of the state of the labels.
-    classes
-        What was said of each: each is learned as if it were the only one.
-    """
-
-    revision: int
-    classes: Sequence[Said]
-
-    @property
-    def diameters(self) -> list[float]:
-        """Of each class, voxels."""
-        return [said.diameter for said in self.classes]
-
-    @property
-    def labelled(self) -> set[str]:
-        """Tomograms with particles of any class."""
-        return set().union(*(said.labelled for said in self.classes))
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a tomogram seems to hold of one class.
-
-    Attributes
-    ----------
-    revision
-        Of the labels that were answered; 0: none.
-    picks
-        Best first, none near a label.
-    score
-        Above which picks are likely to be particles.
-    """
-
-    revision: int = 0
-    picks: Picks = NO_PICKS
-    score: float | None = None
-
-
-NOTHING_FOUND = Found()
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What there is of one tomogram.
-
-    Attributes
-    ----------
-    features
-        How much of the features is made, 0..1; None: not begun.
-    version
-        Grows with every new answer; 0: there is none.
-    found
-        By the number of the class.
-    error
-        Why there is nothing.
-    """
-
-    features: float | None = None
-    version: int = 0
-    found: Mapping[int, Found] = field(default_factory=dict)
-    error: str | None = None
-
-    def of(self, species: int) -> Found:
-        """What there is of a class."""
-        return self.found.get(species, NOTHING_FOUND)
 
 
 @dataclass(frozen=True)
