@@ -183,7 +183,7 @@ def test_runs_of_one_class_are_compared_by_its_particles() -> None:
     found, _ = judge("older picks/ribosome")
     assert [own["n_truth"] for own in found["compared"].values()] == [5, 5]
     outcome = run_line(f"milopyp evaluate picks/ribosome picks/proteasome --truth {TRUTH} --radius 5")
-    assert outcome.code == 2 and "has particles of 2 classes: ribosome, proteasome" in outcome.err
+    assert outcome.code == 2 and "runs of different classes, ribosome, proteasome" in outcome.err
     found, _ = judge("picks/ribosome listed/particles.tsv")
     assert [own["picks"]["n_picks"] for own in found["compared"].values()] == [9, 9]
 
