@@ -91,7 +91,7 @@ def read_scored_classes(path: str | Path) -> dict[str, dict[str, Picks]]:
 
 
 def read_pick_list(path: str | Path, kind: str | None = None) -> dict[str, Picks]:
-    """Picks by image name, with the tomograms that the list's head names: one without a row has no picks.
+    """Picks by image name, with the tomograms that the list names in its head or for any class: no row, no picks.
 
     Parameters
     ----------
@@ -105,7 +105,8 @@ def read_pick_list(path: str | Path, kind: str | None = None) -> dict[str, Picks
     """
     nothing: dict[str, dict[str, Picks]] = {name: {} for name in _classes_named(find_list(path))}
     classes = nothing | read_scored_classes(path)
-    return with_named(the_class(classes, path, kind), tomograms_named(path))
+    named = (*tomograms_named(path), *(name for own in classes.values() for name in own))
+    return with_named(the_class(classes, path, kind), named)
 
 
 def tomograms_named(path: str | Path) -> list[str]:

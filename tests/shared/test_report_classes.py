@@ -156,6 +156,15 @@ def test_the_head_says_the_threshold_of_each_class_and_which_have_no_picks() -> 
     assert {own["options"]["selection"]["threshold"] for own in records(SECOND).values()} == {0.99}
 
 
+def test_a_tomogram_that_one_class_names_is_named_for_all_that_the_list_has() -> None:
+    left = {kind: {name: picked(kind, name) for name in NAMES} for kind in CLASSES}
+    del left[SECOND][NAMES[1]], left[FIRST][NAMES[2]], left[SECOND][NAMES[2]]
+    applied(listed(left))
+    counts = {kind: [own["picks"] for own in records(kind).values()] for kind in CLASSES}
+    assert counts[FIRST] == [len(picked(FIRST, name)) for name in NAMES]
+    assert counts[SECOND] == [len(picked(SECOND, NAMES[0])), 0, len(picked(SECOND, NAMES[2]))]
+
+
 def test_nothing_is_written_where_one_class_is_refused() -> None:
     before = {kind: outputs(Path("picks", kind)) for kind in CLASSES}
     path = listed({FIRST: {NAMES[0]: picked(FIRST, NAMES[0])[1:]}, SECOND: {NAMES[0]: np.array([[999.0, 9, 9]])}})

@@ -16,7 +16,7 @@ from milopyp_shared.commandline import ByClass
 from milopyp_shared.errors import MilopypError
 from milopyp_shared.exporter import missing_package
 from milopyp_shared.lists import ImageEntry, write_image_list
-from milopyp_shared.particles import Particle
+from milopyp_shared.particles import Particle, refuse_unknown
 from milopyp_shared.picks import Picks
 
 from .files import ALL, COORDINATES, IMAGES, REJECTED
@@ -154,10 +154,13 @@ def answers(out: Path, name: str, particles: Sequence[str]) -> dict[str, Answers
     Raises
     ------
     InputError
-        Its run is gone, or damaged.
+        Its run is gone, or damaged, or of a class that the page has not.
     """
     found: dict[str, Answers] = {}
-    for particle, run in _runs(out, name).items():
+    runs = _runs(out, name)
+    if len(runs) > 1 or len(particles) > 1:
+        refuse_unknown(filter(None, runs), particles, out / name)
+    for particle, run in runs.items():
         species = particles.index(particle) if particle in particles else 0
         for record in read_records(run):
             score = record.options.selection.threshold
