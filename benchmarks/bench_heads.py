@@ -1,8 +1,9 @@
-"""What do more classes cost in picking? One tomogram, the shipped network with heads for 1, 3 and 6 classes.
+"""What do more classes cost in picking? The tomograms of dev, the shipped network with heads for 1, 3 and 6 classes.
 
 The heads are learned (milopyp learn) from 15 labels each of the species of dev; for six classes each species is there
-twice, with other labels. The numbers of classes take turns, each run in a process of its own; medians, and of the
-ratios to one class of the same turn. Memory is without pages of files, which the system can take back.
+twice, with other labels. The numbers of classes take turns, each run in a process of its own; medians of a tomogram and
+of the turns, and of the ratios to one class of the same turn. Memory is without pages of files, which the system can
+take back.
 
     python benchmarks/bench_heads.py
 """
@@ -42,6 +43,7 @@ def main() -> None:
     if not options.data and "MILOPYP_REFERENCE" not in os.environ:
         sys.exit("MILOPYP_REFERENCE is not set: there are no tomograms to pick")
     lists = (options.data or reference_data()) / "dev" / "lists"
+    tomograms = sorted(lists.parent.glob("*.rec"))
     seconds: dict[int, list[dict[str, float]]] = {number: [] for number in NUMBERS}
     memory: dict[int, list[float]] = {number: [] for number in NUMBERS}
     picks: dict[int, int] = {}
@@ -52,14 +54,13 @@ def main() -> None:
             for number, model in models.items():
                 out = folder / TOGETHER
                 shutil.rmtree(out, ignore_errors=True)
-                images = lists / SPECIES[0].species / "images_test.tsv"
-                line = [BIN / "milopyp-infer", images, "--model", model, "--out", out, "--threads", options.threads]
+                line = [BIN / "milopyp-infer", *tomograms, "--model", model, "--out", out, "--threads", options.threads]
                 watched = watch([str(word) for word in line], LIMIT, None)
                 if watched.problem:
                     sys.exit(f"{number} classes: {watched.problem}")
                 runs = list(class_folders(out).values()) or [out]
-                [record] = read_records(runs[0])
-                seconds[number].append(record.seconds)
+                each = [record.seconds for record in read_records(runs[0])]
+                seconds[number].append({key: statistics.median(own[key] for own in each) for key in each[0]})
                 memory[number].append(watched.memory)
                 picks[number] = sum(own.picks for run in runs for own in read_records(run))
     print(f"{describe_machine()}; {options.threads} threads, medians of {options.rounds} interleaved runs\n")

@@ -36,12 +36,11 @@ def with_rivals(
     ]
     made = []
     for kind, own in enumerate(candidates):
-        rival = np.full(len(own), np.nan)
+        rival, places = np.full(len(own), np.nan), cKDTree(own.xyz)
         for other, theirs in enumerate(picks):
-            if other == kind or not len(theirs) or not len(own):
+            if other == kind or not len(theirs):
                 continue
-            reach = NEAR * min(diameters[kind], diameters[other])
-            found = cKDTree(own.xyz).query_ball_point(theirs.xyz, reach)
+            found = places.query_ball_point(theirs.xyz, NEAR * min(diameters[kind], diameters[other]))
             for near, score in zip(found, theirs.score, strict=True):
                 rival[near] = np.fmax(rival[near], score)
         made.append(replace(own, rival=rival))

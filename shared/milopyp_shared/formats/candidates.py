@@ -103,6 +103,6 @@ def write_candidates(
         if RIVAL in columns:
             stream.write("# rival: the best score that a pick of another class has at this place\n")
         stream.write(",".join((*_ALWAYS, *columns)) + "\n")
-        for index, ((x, y, z), s) in enumerate(zip(picks.xyz, picks.score, strict=True)):
-            more = "".join(f",{cells[index]}" for cells in columns.values())
-            stream.write(f"{x:.{_PLACES}f},{y:.{_PLACES}f},{z:.{_PLACES}f},{s:.{_SCORES}f}{more}\n")
+        line = ",".join([f"%.{_PLACES}f"] * 3 + [f"%.{_SCORES}f"] + ["%s"] * len(columns)) + "\n"
+        numbers = np.column_stack([picks.xyz, picks.score]).tolist()  # as Python's own, which are written much faster
+        stream.writelines(line % (*own, *more) for own, *more in zip(numbers, *columns.values(), strict=True))
