@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from toys import clean_phantom
 from zarr_toys import write_store
 
 OBJECTS = (
@@ -34,6 +35,11 @@ def write_project(
     for run, volume in volumes.items():
         write_store(folder / root / "ExperimentRuns" / run / "VoxelSpacing10.000/wbp.zarr", volume)
     return folder / "project.json"
+
+
+def write_runs(folder: Path, runs: Sequence[str]) -> None:
+    """A project with a tomogram in each run, in which the toy models find four particles."""
+    write_project({run: clean_phantom(seed, (24, 48, 64), 4).volume for seed, run in enumerate(runs, 1)}, folder)
 
 
 def write_picks(

@@ -11,6 +11,7 @@ from milopyp_shared.errors import CheckError, FullDiskError
 from milopyp_shared.formats.registry import DYNAMO
 from milopyp_shared.masks import find_masks
 from milopyp_shared.names import listed
+from milopyp_shared.particles import of_class
 from milopyp_shared.status import NAME as STATUS
 from milopyp_shared.status import StatusFile
 from milopyp_shared.wording import counted
@@ -44,7 +45,7 @@ from .launch.launcher import pick_with
 from .launch.local import EXIT_DISK_FULL, LocalWorkers
 from .launch.slurm import SlurmArray
 from .options import InferOptions, check_against_recipe
-from .pick_options import check_classes, of_class, pick_options, threshold_note, typed_options
+from .pick_options import check_classes, pick_options, threshold_note, typed_options
 from .request import Images, Request, with_levels
 
 ONLY_THE_RECIPE = Machine("cpu", threads=1)  # of a process that leads others

@@ -10,11 +10,11 @@ from milopyp_shared.commandline import spelled
 from milopyp_shared.copick_project import Project, Volumes, read_project
 from milopyp_shared.errors import UsageError
 from milopyp_shared.names import listed
+from milopyp_shared.particles import of_class
 from milopyp_shared.wording import counted
 
 from .batch.into_project import IntoProject, whose_picks
 from .options import InferOptions
-from .pick_options import of_class
 
 BESIDE = ("tomo_type", "voxel_spacing", "object", "user", "session")
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from milopyp_shared.axes import NO_TURN
 from milopyp_shared.commandline import ANGSTROM, spelled
 from milopyp_shared.errors import UsageError
+from milopyp_shared.particles import of_class
 
 if TYPE_CHECKING:  # the help must not pay for what these modules load
     from pathlib import Path
@@ -20,7 +21,6 @@ if TYPE_CHECKING:  # the help must not pay for what these modules load
     from .decode.published import PublishedOptions
     from .options import InferOptions
 
-T = TypeVar("T")
 
 FIBRE_OPTIONS = ("distance_cutoff", "r2_cutoff", "curvature_cutoff", "distance_scale")
 TYPED = {
@@ -258,11 +258,6 @@ def check_classes(options: InferOptions, decoding: Decoding, recipe: Recipe, whe
         raise UsageError(
             "changes nothing", where="--no-exclusive", expected="a model of several classes", remedy="Leave it out."
         )
-
-
-def of_class(values: Mapping[str, T] | None, name: str, otherwise: T) -> T:
-    """What is said of a class: by its name, or of all."""
-    return (values or {}).get(name, (values or {}).get("", otherwise))
 
 
 def pick_options(options: InferOptions, decoding: Decoding, recipe: Recipe) -> PickOptions:

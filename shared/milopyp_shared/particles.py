@@ -99,6 +99,11 @@ def particles_of(diameters: Mapping[str, float], names: Sequence[str]) -> tuple[
     return tuple(Particle(name, diameters[name]) for name in names)
 
 
+def of_class(values: Mapping[str, Of] | None, name: str, otherwise: Of) -> Of:
+    """What is said of a class: by its name, or, called "", of all."""
+    return (values or {}).get(name, (values or {}).get("", otherwise))
+
+
 def refuse_unknown(names: Iterable[str], classes: Sequence[str], where: object) -> None:
     """Refuse names that are not those of classes.
 

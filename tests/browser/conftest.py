@@ -13,7 +13,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from browser.report_page import ORDERS, SIZE, WEAK, Page
+from browser.report_page import ORDERS, SIZE, WEAK, Page, opened
 from milopyp_shared.coordinate_lists import write_coordinate_list
 from milopyp_shared.formats.candidates import read_candidates, write_candidates
 from milopyp_shared.lists import ImageEntry, write_image_list
@@ -85,14 +85,5 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def page(chromium: webdriver.Chrome, run: Path, downloads: Path) -> Iterator[Page]:
-    for old in downloads.iterdir():
-        old.unlink()
-    chromium.get((run / "picks/report.html").as_uri())
-    page = Page(chromium, downloads)
-    page.drawn()
-    yield page
-    page.window(0, 0)
-    # reading pixels back, as only these tests do, is a matter of "rendering"
-    complaints = [entry for entry in chromium.get_log("browser") if entry["source"] != "rendering"]
-    page.script("localStorage.clear()")
-    assert complaints == []
+    with opened(chromium, run / "picks/report.html", downloads) as page:
+        yield page

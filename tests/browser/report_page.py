@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -150,3 +152,19 @@ def tomograms_of(run: Path) -> list[str]:
     """In the order of the page."""
     summary = json.loads((run / "picks/run.json").read_text())
     return [own["name"] if isinstance(own, dict) else own for own in summary["tomograms"]]
+
+
+@contextlib.contextmanager
+def opened(driver: webdriver.Chrome, report: Path, downloads: Path) -> Iterator[Page]:
+    """The page of a file, which must not complain; nothing of it is left in the browser."""
+    for old in downloads.iterdir():
+        old.unlink()
+    driver.get(report.as_uri())
+    page = Page(driver, downloads)
+    page.drawn()
+    yield page
+    page.window(0, 0)
+    # reading pixels back, as only these tests do, is a matter of "rendering"
+    complaints = [entry for entry in driver.get_log("browser") if entry["source"] != "rendering"]
+    page.script("localStorage.clear()")
+    assert complaints == []

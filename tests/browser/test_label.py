@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,7 +133,14 @@ class Page:
 @pytest.fixture
 def page(chromium: webdriver.Chrome, scene: Scene, tmp_path: Path) -> Iterator[Page]:
     words = f"{scene.folder}/phantom_1.mrc {scene.folder}/phantom_2.mrc --bbox {DIAMETER}"
-    with labelling(words, tmp_path) as server:
+    with opened(chromium, words, tmp_path) as page:
+        yield page
+
+
+@contextmanager
+def opened(chromium: webdriver.Chrome, words: str, folder: Path) -> Iterator[Page]:
+    """The page of ``milopyp label`` with these words, which must not complain."""
+    with labelling(words, folder) as server:
         page = Page(chromium, server)
         page.open()
         yield page

@@ -11,8 +11,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
-from browser.test_label import Page
-from labelling.asking import labelling
+from browser.test_label import Page, opened
 from labelling.test_suggestions import BIG, SMALL, mixed
 from milopyp_shared.coordinate_lists import read_classes
 from running import run_line, wait_for
@@ -28,13 +27,8 @@ def places(tmp_path: Path) -> tuple[Any, Any]:
 
 @pytest.fixture
 def page(chromium: webdriver.Chrome, places: Any, tmp_path: Path) -> Iterator[Page]:
-    with labelling(f"a.mrc {BBOX}", tmp_path) as server:
-        page = Page(chromium, server)
-        page.open()
+    with opened(chromium, f"a.mrc {BBOX}", tmp_path) as page:
         yield page
-        complaints = [entry for entry in chromium.get_log("browser") if entry["level"] == "SEVERE"]
-        chromium.get("about:blank")
-    assert complaints == []
 
 
 def key(page: Page, *keys: str) -> None:

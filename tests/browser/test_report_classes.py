@@ -13,7 +13,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from browser.report_page import Page, count
+from browser.report_page import Page, count, opened
 from milopyp_shared.coordinate_lists import read_pick_list, write_classes
 from milopyp_shared.formats.candidates import write_candidates
 from milopyp_shared.picks import Picks
@@ -51,15 +51,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def page(chromium: webdriver.Chrome, run: Path, downloads: Path) -> Iterator[Page]:
-    for old in downloads.iterdir():
-        old.unlink()
-    chromium.get((run / "picks/report.html").as_uri())
-    page = Page(chromium, downloads)
-    page.drawn()
-    yield page
-    complaints = [entry for entry in chromium.get_log("browser") if entry["source"] != "rendering"]
-    page.script("localStorage.clear()")
-    assert complaints == []
+    with opened(chromium, run / "picks/report.html", downloads) as page:
+        yield page
 
 
 def legend(page: Page) -> list[list[str]]:

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from copick_toys import OBJECTS, write_picks, write_project
+from copick_toys import OBJECTS, write_picks, write_project, write_runs
 from milopyp_shared.coordinate_lists import read_classes
 from milopyp_shared.errors import UsageError
 from milopyp_shared.formats.candidates import read_candidates
 from running import Outcome, run_line, tree
-from toys import TOY_OF_TWO, clean_phantom
+from toys import TOY_OF_TWO
 
 INFER = f"milopyp-infer --copick project.json --model {TOY_OF_TWO} --threads 1 --no-exclusive --out picks"
 RUNS = ("TS_01", "TS_02")
@@ -25,8 +25,7 @@ TWO = (*OBJECTS, {"name": "proteasome", "is_particle": True, "label": 3, "radius
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("made")
-    volumes = {name: clean_phantom(seed, (24, 48, 64), particles=4).volume for seed, name in enumerate(RUNS, 1)}
-    write_project(volumes, place)
+    write_runs(place, RUNS)
     return place
 
 

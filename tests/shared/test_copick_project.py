@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from copick_toys import write_picks, write_project
+from copick_toys import write_picks, write_project, write_runs
 from milopyp_shared.coordinate_lists import read_coordinate_list
 from milopyp_shared.formats.candidates import read_candidates
 from milopyp_shared.lists import read_image_list
 from milopyp_shared.project_labels import merge
 from running import Outcome, run_line, tree
-from toys import TOY, clean_phantom
+from toys import TOY
 
 INFER = f"milopyp-infer --copick project.json --object ribosome --model {TOY} --threads 1 --out-thresh 0.1"
 RUNS = ("TS_01", "TS_02")
@@ -26,8 +26,7 @@ PLACE = "overlay/ExperimentRuns/{}/Picks/milopyp_0_ribosome.json"
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("made")
-    volumes = {name: clean_phantom(seed, (24, 48, 64), particles=4).volume for seed, name in enumerate(RUNS, 1)}
-    write_project(volumes, place)
+    write_runs(place, RUNS)
     return place
 
 

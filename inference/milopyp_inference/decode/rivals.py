@@ -20,8 +20,8 @@ def with_rivals(
 ) -> list[Picks]:
     """The candidates of each class, with the best score that a pick of another class has at their place.
 
-    Scores are compared as they are. Calibrated expectations were tried, and scores by their distance from the suggested
-    thresholds: they are right less often (benchmarks/README.md).
+    Scores are compared as they are. Calibrated expectations were tried with one training, and were right less often
+    (docs/decisions.md, 160).
 
     Parameters
     ----------

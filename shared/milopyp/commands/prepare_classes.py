@@ -10,7 +10,7 @@ from typing import Any
 from milopyp_shared.errors import UsageError
 from milopyp_shared.label_files import How
 from milopyp_shared.lengths import Length
-from milopyp_shared.particles import Particle, check_names, one_diameter, particles_of
+from milopyp_shared.particles import Particle, check_names, of_class, one_diameter, particles_of
 
 
 def of_classes(how: How, given: Mapping[str, Any], folder: str | None) -> dict[str, How]:
@@ -35,9 +35,7 @@ def of_classes(how: How, given: Mapping[str, Any], folder: str | None) -> dict[s
     check_names(classes, "--labels")
     if bbox is None:
         return classes
-    return {
-        one.name: replace(classes[one.name], bbox=bbox.get(one.name, bbox.get(""))) for one in _sized(bbox, classes)
-    }
+    return {one.name: replace(classes[one.name], bbox=of_class(bbox, one.name, None)) for one in _sized(bbox, classes)}
 
 
 def _sized(bbox: Mapping[str, Length], classes: Mapping[str, How]) -> Sequence[Particle]:

@@ -13,7 +13,7 @@ from milopyp_shared.commandline import Number, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import UsageError
 from milopyp_shared.names import listed
-from milopyp_shared.particles import check_names, one_diameter
+from milopyp_shared.particles import check_names, of_class, one_diameter
 
 if TYPE_CHECKING:
     from milopyp_shared.copick_project import Project
@@ -113,7 +113,7 @@ def of_objects(project: Project, how: How, given: Mapping[str, Any], console: Co
     bbox = given["bbox"] or {}
     if unknown := [name for name in bbox if name and name not in classes]:
         raise UsageError(f"class {', '.join(unknown)}", where="--bbox", expected=f"some of {', '.join(classes)}")
-    return {own.object: _sized(how, own, bbox.get(own.object, bbox.get("")), console) for own in wanted}
+    return {own.object: _sized(how, own, of_class(bbox, own.object, None), console) for own in wanted}
 
 
 def _sized(how: How, wanted: Wanted, bbox: Length | None, console: Console) -> How:
