@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,7 +120,8 @@ def run_network(
     heat, seconds = make_heat_map(prepared, model, flips, progress)
     start = time.perf_counter()
     heats = by_class(heat)
-    found = [_candidates(own, prepared, model.recipe) for own in heats]
+    with ThreadPoolExecutor(model.threads) as threads:
+        found = list(threads.map(partial(_candidates, prepared=prepared, recipe=model.recipe), heats))
     seconds |= {"peaks": time.perf_counter() - start}
     return [Result(own, candidates, seconds) for own, candidates in zip(heats, found, strict=True)]
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import struct
+import tempfile
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +157,7 @@ def write_mrc(
     like
         Of a file whose rotation and direction of rows this one is to have, so that it lies on it in 3dmod.
     """
-    header = _new_header(path, data, voxel_size, origin)
+    header = _new_header(data, voxel_size, origin)
     if like is not None:
         header = _turned_like(header, like)
     total, squares, lowest, highest = 0.0, 0.0, np.inf, -np.inf
@@ -185,17 +187,12 @@ def _turned_like(header: Any, like: Placement) -> Any:
 
 
 def _new_header(
-    path: Path,
     data: NDArray[Any],
     voxel_size: float | NDArray[np.float64] | None,
     origin: NDArray[np.float64] | tuple[float, float, float],
 ) -> Any:
     """The header that mrcfile gives a file of one voxel, with the sizes of `data`."""
-    import mrcfile
-
-    with mrcfile.new(path, np.zeros((1, 1, 1), data.dtype), overwrite=True) as mrc:
-        mrc.set_volume()
-        header = mrc.header.copy()
+    header = _header_of_one_voxel(data.dtype).copy()
     header.nz, header.ny, header.nx = header.mz, header.my, header.mx = data.shape
     size = np.zeros(3) if voxel_size is None else np.broadcast_to(voxel_size, 3)
     for number, axis in enumerate("xyz"):
@@ -205,3 +202,13 @@ def _new_header(
     header.label[0] = b"milopyp"
     header.nlabl = 1
     return header
+
+
+@cache
+def _header_of_one_voxel(dtype: np.dtype[Any]) -> Any:
+    import mrcfile
+
+    one = np.zeros((1, 1, 1), dtype)
+    with tempfile.TemporaryDirectory(prefix="milopyp-") as folder, mrcfile.new(Path(folder) / "one.mrc", one) as mrc:
+        mrc.set_volume()
+        return mrc.header.copy()

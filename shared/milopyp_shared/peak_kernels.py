@@ -9,24 +9,35 @@ from numpy.typing import NDArray
 from .kernels import compiled
 
 CELLS_PER_AXIS = 128  # of the grid that finds neighbours
+REACH = 4  # of the window around a peak: smoothing over 3 voxels, one voxel to either side
+_WINDOW = 2 * REACH + 1  # known when it is compiled, so that loops over it are unrolled
 
 
 @compiled
 def lines(heat: NDArray[np.float32], index: NDArray[np.int64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``(n, 3, 2 reach + 1)`` lines through the peaks along z, y and x, smoothed across; faces are repeated."""
-    reach = len(weights) // 2
-    through = np.zeros((len(index), 3, len(weights)))
+    """``(n, 3, window)`` lines through the peaks along z, y and x, smoothed across; faces are repeated.
+
+    Sums over one axis serve two of the lines: along x those of z and y, along z that of x.
+    """
+    through = np.zeros((len(index), 3, _WINDOW))
+    along_x, along_z = np.empty((_WINDOW, _WINDOW)), np.empty((_WINDOW, _WINDOW))
     for i in range(len(index)):
-        for a in range(-reach, reach + 1):
-            z = min(max(index[i, 0] + a, 0), heat.shape[0] - 1)
-            for b in range(-reach, reach + 1):
-                y = min(max(index[i, 1] + b, 0), heat.shape[1] - 1)
-                for c in range(-reach, reach + 1):
-                    value = heat[z, y, min(max(index[i, 2] + c, 0), heat.shape[2] - 1)]
-                    wa, wb, wc = weights[a + reach], weights[b + reach], weights[c + reach]
-                    through[i, 0, a + reach] += value * wb * wc
-                    through[i, 1, b + reach] += value * wa * wc
-                    through[i, 2, c + reach] += value * wa * wb
+        along_z[:] = 0.0
+        for a in range(_WINDOW):
+            z = min(max(index[i, 0] + a - REACH, 0), heat.shape[0] - 1)
+            for b in range(_WINDOW):
+                y = min(max(index[i, 1] + b - REACH, 0), heat.shape[1] - 1)
+                total = 0.0
+                for c in range(_WINDOW):
+                    value = np.float64(heat[z, y, min(max(index[i, 2] + c - REACH, 0), heat.shape[2] - 1)])
+                    total += value * weights[c]
+                    along_z[b, c] += value * weights[a]
+                along_x[a, b] = total
+        for a in range(_WINDOW):
+            for b in range(_WINDOW):
+                through[i, 0, a] += along_x[a, b] * weights[b]
+                through[i, 1, b] += along_x[a, b] * weights[a]
+                through[i, 2, b] += along_z[a, b] * weights[a]
     return through
 
 
@@ -35,10 +46,14 @@ def local_maxima(heat: NDArray[np.float32], floor: np.float32) -> NDArray[np.int
     """``(n, 3)`` voxels z, y, x above `floor` that are local maxima, in their order in memory."""
     depth, rows, columns = heat.shape
     found = numba.typed.List.empty_list(numba.int64)
+    peak = np.empty(columns, dtype=np.bool_)
     for z in range(depth):
         for y in range(rows):
             for x in range(columns):
-                if heat[z, y, x] > floor and _is_maximum(heat, z, y, x):
+                peak[x] = heat[z, y, x] > floor
+            _drop_lower_than_faces(heat, z, y, peak)
+            for x in range(columns):
+                if peak[x] and _is_maximum(heat, z, y, x):
                     found.append((z * rows + y) * columns + x)
     index = np.empty((len(found), 3), dtype=np.int64)
     for i, flat in enumerate(found):
@@ -49,12 +64,33 @@ def local_maxima(heat: NDArray[np.float32], floor: np.float32) -> NDArray[np.int
 
 
 @compiled
+def _drop_lower_than_faces(heat: NDArray[np.float32], z: int, y: int, peak: NDArray[np.bool_]) -> None:
+    """Leave in `peak` the voxels of a row that may be maxima by their six nearest neighbours: few are left."""
+    row = heat[z, y]
+    _drop_lower(peak[1:], row[1:], row[:-1], False)
+    _drop_lower(peak[:-1], row[:-1], row[1:], True)
+    if z > 0:
+        _drop_lower(peak, row, heat[z - 1, y], False)
+    if y > 0:
+        _drop_lower(peak, row, heat[z, y - 1], False)
+    if z < len(heat) - 1:
+        _drop_lower(peak, row, heat[z + 1, y], True)
+    if y < heat.shape[1] - 1:
+        _drop_lower(peak, row, heat[z, y + 1], True)
+
+
+@compiled
+def _drop_lower(peak: NDArray[np.bool_], row: NDArray[np.float32], other: NDArray[np.float32], equal: bool) -> None:
+    """Leave in `peak` the voxels of a row that are above those of another, or `equal`: many in one instruction."""
+    for x in range(len(row)):
+        peak[x] &= (row[x] > other[x]) | (equal & (row[x] == other[x]))
+
+
+@compiled
 def _is_maximum(heat: NDArray[np.float32], z: int, y: int, x: int) -> bool:
-    """Whether no neighbour is larger, and none with a lower index equal; of most voxels their own row says it."""
+    """Whether no neighbour is larger, and none with a lower index equal."""
     depth, rows, columns = heat.shape
     value = heat[z, y, x]
-    if (x > 0 and heat[z, y, x - 1] >= value) or (x < columns - 1 and heat[z, y, x + 1] > value):
-        return False
     for k in range(max(z - 1, 0), min(z + 2, depth)):
         for j in range(max(y - 1, 0), min(y + 2, rows)):
             for i in range(max(x - 1, 0), min(x + 2, columns)):

@@ -16,9 +16,6 @@ from .scale import Factors
 CANDIDATE_FLOOR = 0.01
 _TINY = 1e-6  # keeps the logarithm of a heat-map value finite
 _PEAKS_AT_ONCE = 16384  # bounds the memory in heat maps that are all peaks
-_REACH = 4  # of the window around a peak: smoothing over 3 voxels, one voxel to either side
-# rows: weights of the window's voxels for the smoothed values one voxel below, at, and one voxel above the peak
-_SMOOTH = np.array([np.exp(-0.5 * (np.arange(-_REACH, _REACH + 1) - shift) ** 2.0) for shift in (-1, 0, 1)])
 
 
 def find_candidates(heat: NDArray[np.float32], voxel_per_output: Factors, floor: float = CANDIDATE_FLOOR) -> Picks:
@@ -82,15 +79,18 @@ def _offsets(heat: NDArray[np.float32], index: NDArray[np.int64]) -> NDArray[np.
     raggedly than the Gaussians they were trained on, and a smoothed Gaussian is still one. Nearer to a face than the
     smoothing reaches, an axis is not smoothed; on the face, a peak stays where it is.
     """
-    from .peak_kernels import lines
+    from .peak_kernels import REACH, lines
 
+    # rows: weights of the window's voxels for the smoothed values one voxel below, at, and one voxel above the peak
+    window = np.arange(-REACH, REACH + 1)
+    smooth = np.exp(-0.5 * (window - np.array([[-1], [0], [1]])) ** 2.0)
     last = np.array(heat.shape) - 1
     offsets = np.zeros(index.shape, dtype=np.float64)
     for first in range(0, len(index), _PEAKS_AT_ONCE):
         part = index[first : first + _PEAKS_AT_ONCE]
-        through = lines(heat, part, _SMOOTH[1])
+        through = lines(heat, part, smooth[1])
         to_face = np.minimum(part, last - part)
-        three = np.where(to_face[..., None] < _REACH, through[..., _REACH - 1 : _REACH + 2], through @ _SMOOTH.T)
+        three = np.where(to_face[..., None] < REACH, through[..., REACH - 1 : REACH + 2], through @ smooth.T)
         below, centre, above = np.moveaxis(np.log(np.maximum(three, _TINY)), 2, 0)
         curvature = below - 2.0 * centre + above
         flat = (curvature > -1e-9) | (to_face == 0)

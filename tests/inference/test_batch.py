@@ -14,7 +14,7 @@ import pytest
 
 from batch_toys import LINE, NAMES, pick, record, skipped, write_three
 from milopyp_inference import pipeline
-from milopyp_inference.batch import batch
+from milopyp_inference.batch import batch, one_tomogram
 from milopyp_inference.engine.machine import Machine
 from milopyp_inference.engine.model import Model
 from milopyp_inference.engine.model_file import read_model_file
@@ -116,7 +116,7 @@ def test_an_error_of_onnxruntime_stops_only_its_tomogram(monkeypatch: pytest.Mon
             *arguments,
         )
 
-    monkeypatch.setattr(batch, "run_network", full_at_b)
+    monkeypatch.setattr(one_tomogram, "run_network", full_at_b)
     outcome = run_line(LINE)
     assert outcome.code == 1
     assert outcome.err.startswith("failed: b: toy.onnx: onnxruntime stopped (Failed to allocate memory")
@@ -203,7 +203,7 @@ def test_a_summary_of_before_is_none_of_a_call_that_dies(monkeypatch: pytest.Mon
 
     run_line(LINE, "--summary", "figures.csv")
     with monkeypatch.context() as patched:
-        patched.setattr(batch, "run_network", dies)
+        patched.setattr(one_tomogram, "run_network", dies)
         assert run_line(LINE, "--summary", "figures.csv", "--overwrite").code == 130
     with Path("figures.csv").open(newline="") as stream:
         assert {row["status"] for row in csv.DictReader(stream)} == {"pending"}

@@ -13,7 +13,7 @@ import pytest
 
 from batch_toys import LINE, NAMES, pick, record, skipped, write_three, written
 from milopyp_inference import pipeline
-from milopyp_inference.batch import batch
+from milopyp_inference.batch import one_tomogram
 from running import run_line, tree
 from toys import clean_phantom, write_tomogram
 
@@ -67,7 +67,7 @@ def test_options_that_change_picks_need_no_network(more: tuple[str, ...], monkey
     pick()
     before, kept = tree(Path("picks")), ("_hm.mrc", ".csv")
     run_line(LINE.replace("picks", "wanted"), *more)
-    monkeypatch.setattr(batch, "run_network", None)
+    monkeypatch.setattr(one_tomogram, "run_network", None)
     again = pick(*more)
     assert "cut anew from the candidates: a, b, c" in again.out
     after = tree(Path("picks"))
@@ -144,7 +144,7 @@ def test_a_record_that_does_not_say_all_that_is_asked_is_done_again(change: Call
 
 def test_a_tomogram_that_is_replaced_while_it_is_picked_is_picked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the time its record is written, the file is another one."""
-    network = batch.run_network
+    network = one_tomogram.run_network
 
     def slow(prepared: pipeline.Prepared, *more: Any) -> pipeline.Result:
         if prepared.tomogram.path.stem == "b":
@@ -152,10 +152,10 @@ def test_a_tomogram_that_is_replaced_while_it_is_picked_is_picked_again(monkeypa
             Path("new.mrc").replace("tomograms/b.mrc")
         return network(prepared, *more)
 
-    monkeypatch.setattr(batch, "run_network", slow)
+    monkeypatch.setattr(one_tomogram, "run_network", slow)
     pick()
     assert record("b")["picks"] == 5
-    monkeypatch.setattr(batch, "run_network", network)
+    monkeypatch.setattr(one_tomogram, "run_network", network)
     assert skipped(pick()) == ["a", "c"]
     assert record("b")["picks"] == 7
 

@@ -9,7 +9,7 @@ import pytest
 
 from batch_toys import LINE, pick, skipped, write_three
 from milopyp_inference import pipeline
-from milopyp_inference.batch import batch, cutting, picking_run
+from milopyp_inference.batch import cutting, one_tomogram, picking_run
 from milopyp_inference.batch.leases import Leases
 from running import run_line, tree
 
@@ -32,7 +32,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(monkeypatch: pytest.MonkeyP
             raise KeyboardInterrupt
         return whole(prepared, *arguments)
 
-    monkeypatch.setattr(batch, "run_network", interrupted)
+    monkeypatch.setattr(one_tomogram, "run_network", interrupted)
     outcome = run_line(LINE)
     assert outcome.code == 130
     assert outcome.err.strip() == "interrupted; the same command goes on where it stopped"
@@ -78,7 +78,7 @@ def test_what_died_twice_is_still_known_as_ours(monkeypatch: pytest.MonkeyPatch)
         patched.setattr(picking_run, "write_record", dies)
         assert run_line(LINE).code == 130
     with monkeypatch.context() as patched:  # and the next one before it has anything to put in place
-        patched.setattr(batch, "write_all_picks", dies)
+        patched.setattr(one_tomogram, "write_all_picks", dies)
         assert run_line(LINE).code == 130
     assert pick().err == ""
     assert not list(Path("picks").glob("*_changed*"))

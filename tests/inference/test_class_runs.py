@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from batch_toys import LINE, NAMES, pick, skipped, write_three
 from milopyp_inference import pick as pick_one
-from milopyp_inference.batch import batch
+from milopyp_inference.batch import one_tomogram
 from milopyp_inference.decode.rivals import with_rivals
 from milopyp_inference.decode.select import Selection, select_picks
 from milopyp_shared.errors import UsageError
@@ -26,7 +26,7 @@ from running import outputs, run_line, tree
 from toys import TOY, TOY_OF_TWO
 
 FIRST, SECOND = CLASSES = ("ribosome", "proteasome")
-NETWORK = batch.run_network
+NETWORK = one_tomogram.run_network
 FRAME = Frame("xyz", (40, 40, 40), None)
 
 
@@ -59,7 +59,7 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(prepared.tomogram.path.stem)
         return NETWORK(prepared, *more)
 
-    monkeypatch.setattr(batch, "run_network", run)
+    monkeypatch.setattr(one_tomogram, "run_network", run)
     return names
 
 

@@ -59,7 +59,8 @@ def select_picks(candidates: Picks, selection: Selection, frame: Frame) -> Picks
         z, y, x = np.array(frame.stored_shape)[list(axes.to_zyx(frame.order))]
         apart = np.minimum(candidates.xyz, np.array([x, y, z]) - 1 - candidates.xyz)
         candidates = candidates[np.asarray((apart >= margin).all(axis=1))]
-    return above_threshold(nms(candidates, selection.distance), selection.threshold, selection.limit)
+    above = above_threshold(candidates, selection.threshold)  # no weaker one suppresses them
+    return nms(above, selection.distance)[: selection.limit]
 
 
 def margin_in_voxels(selection: Selection, frame: Frame) -> NDArray[np.float64]:

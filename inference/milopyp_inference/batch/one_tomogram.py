@@ -1,0 +1,151 @@
+"""One prepared tomogram: the network, then candidates, picks, heat map and record of each class."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from msgspec import structs
+
+from milopyp_shared.formats.candidates import as_written, write_candidates
+from milopyp_shared.lists import ImageEntry
+from milopyp_shared.system import peak_memory_mib
+
+from ..decode.membrane import Surface, doubts, near_surface
+from ..decode.published import ORDER as PUBLISHED_ORDER
+from ..decode.published import pick
+from ..decode.rivals import with_rivals
+from ..decode.select import Selection, select_picks
+from ..pipeline import Prepared, Result, run_network
+from .heat_maps import write_heat_map
+from .outputs import OutputFiles, write_all_picks, write_published_picks
+from .picking_run import PickingRun, status_line
+from .records import Picked, TomogramRecord
+from .stage import Stage, stage_of
+from .tomogram_doubts import tomogram_doubts
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A tomogram that is prepared to be picked.
+
+    Attributes
+    ----------
+    asked
+        What it was before it was opened.
+    surfaces
+        That the distances of each class are from.
+    warnings, start
+        That were said of it, and when picking it began.
+    """
+
+    prepared: Prepared
+    asked: TomogramRecord
+    surfaces: Sequence[Surface | None]
+    warnings: tuple[str, ...] = ()
+    start: float = 0.0
+
+
+def pick_tomogram(run: PickingRun, image: ImageEntry, ready: Ready, progress: Callable[[float], None]) -> str:
+    """Pick a tomogram, write outputs and record of each class; returns it in words."""
+    prepared, start = ready.prepared, time.perf_counter()
+    said = tomogram_doubts(image.name, prepared, run.model.recipe, run.options)
+    for doubt in said:
+        run.console.warn(doubt)
+    ready = replace(ready, start=start, warnings=tuple(said))
+    results = run_network(prepared, run.model, run.options.flips, progress)
+    results = [
+        result if surface is None else replace(result, candidates=near_surface(result.candidates, surface))
+        for result, surface in zip(results, ready.surfaces, strict=True)
+    ]
+    if run.others:
+        results = _with_rivals(run, results, prepared)
+    records = []
+    for one, result in reversed(list(zip(run.classes, results, strict=True))):
+        records.append(_keep(one, image, ready, result))
+    *_, record = records
+    steps = ", ".join(f"{step} {value:.2f} s" for step, value in record.seconds.items())
+    run.console.detail(f"{image.name} on {run.model.provider.runtime_name}: {steps}")
+    if not run.others:
+        return status_line(record)
+    found = zip(run.classes, reversed(records), strict=True)
+    picks = ", ".join(f"{own.picks} {one.recipe.particle}" for one, own in found)
+    return f"(order {record.frame.order}): {picks} in {record.seconds['total']:.1f} s"
+
+
+def _with_rivals(run: PickingRun, results: Sequence[Result], prepared: Prepared) -> list[Result]:
+    """The results of the classes, each with what the others have at its places."""
+    candidates = with_rivals(
+        [as_written(result.candidates) for result in results],
+        [_in_its_voxels(one.options.selection, prepared) for one in run.classes],
+        [one.recipe.diameter / prepared.rescaled for one in run.classes],
+        prepared.tomogram.frame,
+    )
+    return [replace(result, candidates=own) for result, own in zip(results, candidates, strict=True)]
+
+
+def _in_its_voxels(selection: Selection, prepared: Prepared) -> Selection:
+    return replace(selection, distance=selection.distance / prepared.rescaled)
+
+
+def _keep(run: PickingRun, image: ImageEntry, ready: Ready, result: Result) -> Picked:
+    """Write outputs and record of a class."""
+    written, prepared = time.perf_counter(), ready.prepared
+    known, before = run.given_up(image), run.recorded_outputs(image)
+    asked = structs.replace(ready.asked, options=run.options, dynamo_tomogram=run.number_of(image))
+    with Stage(run.files(image), stage_of(run.record_path(image))) as stage:
+        picks = _write(stage.new, asked, result, prepared, run)
+        outputs = stage.place(known, run.console.warn)
+        end = time.perf_counter()
+        seconds = result.seconds | {"write": end - written, "total": end - ready.start + prepared.seconds}
+        record = asked.picked(
+            shape_zyx=prepared.tomogram.shape,
+            frame=prepared.tomogram.frame,
+            diameter=run.recipe.diameter / prepared.rescaled,
+            suppression_distance=run.options.selection.distance / prepared.rescaled,
+            provider=run.model.provider.runtime_name,
+            operators=run.model.engine.operators(),
+            warnings=ready.warnings,
+            levels=prepared.grey.levels,
+            candidates=len(result.candidates),
+            picks=picks,
+            seconds={step: round(value, 4) for step, value in seconds.items()},
+            peak_memory_mib=peak_memory_mib(),
+            outputs=before | outputs,
+        )
+        run.write(record)
+    return record
+
+
+def _write(files: OutputFiles, asked: TomogramRecord, result: Result, prepared: Prepared, run: PickingRun) -> int:
+    """Write one tomogram's outputs, the heat map beside the others; returns the number of picks."""
+    frame, (z, y, x), scale = prepared.tomogram.frame, run.recipe.voxel_per_output, prepared.rescaled
+    order = PUBLISHED_ORDER if run.options.published else None
+    with ThreadPoolExecutor(1) as beside:
+        heat = beside.submit(write_heat_map, files.heat, result.heat, frame, (z / scale, y / scale, x / scale), order)
+        number = _write_tables(files, asked, result, prepared, run)
+        heat.result()
+    return number
+
+
+def _write_tables(
+    files: OutputFiles, asked: TomogramRecord, result: Result, prepared: Prepared, run: PickingRun
+) -> int:
+    """Write candidates and picks; returns the number of these."""
+    recipe, options, frame = run.recipe, run.options, prepared.tomogram.frame
+    candidates = as_written(result.candidates)  # picks are the same when they are cut anew from the table
+    write_candidates(files.candidates, candidates)
+    if options.published is None:
+        picks = select_picks(candidates, _in_its_voxels(options.selection, prepared), frame)
+        for doubt in doubts(picks):
+            run.console.say(f"{asked.name}: {doubt}")
+        write_all_picks(files, picks, frame, asked, recipe.diameter / 2 / prepared.rescaled)
+        return len(picks)
+    threshold = options.selection.threshold
+    xyz, score, left_out = pick(result.heat, options.published, threshold, recipe.voxel_per_output, prepared.mask)
+    if left_out:
+        run.console.say(f"{asked.name}: {left_out}")
+    write_published_picks(files, xyz, score, frame, recipe.diameter / 2, with_score=options.with_score)
+    return len(xyz)
