@@ -81,7 +81,10 @@ def measured_cells(picks: Picks) -> dict[str, list[str]]:
 
 
 def _cells(values: NDArray[np.float64], digits: int) -> list[str]:
-    return ["" if np.isnan(value) else fixed(value, digits) for value in values.tolist()]
+    cells = [""] * len(values)
+    for number in np.flatnonzero(~np.isnan(values)).tolist():  # of rivals few are known
+        cells[number] = fixed(float(values[number]), digits)
+    return cells
 
 
 def write_candidates(
