@@ -12,6 +12,7 @@ from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
 from browser.test_label import Page, opened
+from labelling.asking import labelling
 from labelling.test_suggestions import BIG, SMALL, mixed
 from milopyp_shared.coordinate_lists import read_classes
 from running import run_line, wait_for
@@ -154,3 +155,31 @@ def test_what_matters_is_in_sight(page: Page, width: int, height: int) -> None:
         assert 0 <= box["y"] <= height - box["height"] + 1, name
     assert page.script("return document.documentElement.scrollWidth") <= width
     page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_sizes_that_undoing_brings_back(chromium: webdriver.Chrome, places: Any, tmp_path: Path) -> None:
+    """One from before there was another class, which no network sees beside it: said, until it is put right."""
+    big, small = places
+    with labelling("a.mrc --bbox big=30", tmp_path) as server:
+        server.edit("diameter", diameter=BIG)
+        server.end()
+    apart = "sizes: diameters of 9 to 30 voxels; expected sizes that a network sees at once"
+    with opened(chromium, f"a.mrc {BBOX}", tmp_path) as page:
+        page.press("undo")
+        wait_for(lambda: page.find("problem").is_displayed())
+        assert page.find("problem").text.startswith(apart)
+        assert "Change one, or redo; nothing new is suggested until then" in page.find("problem").text
+        click_all(page, big[:1])
+        assert page.find("suggestions-none").text == "None: the sizes are too far apart."
+        page.script("page.session.resize(28)")  # on the way
+        wait_for(lambda: "9 to 28 voxels" in page.find("problem").text)
+        page.driver.get("about:blank")
+        page.server.end()
+    with opened(chromium, f"a.mrc {BBOX}", tmp_path) as page:
+        assert "9 to 28 voxels" in page.find("problem").text
+        page.script("page.session.resize(12)")
+        wait_for(lambda: not page.find("problem").is_displayed())
+        page.fresh()
+        key(page, "2")
+        click_all(page, small[:4])
+        page.fresh()

@@ -343,7 +343,7 @@ class Page {
 
   #problem() {
     const { session, link } = this;
-    problem(link.lost ? SILENT : session.state && (session.own.error ?? session.state.problem));
+    problem(link.lost ? SILENT : session.state && (session.own.error ?? session.state.problem ?? session.state.apart));
   }
 
   #writeSize() {
