@@ -11,6 +11,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
+from browser.keyboard import press
 from browser.test_label import Page, opened
 from labelling.asking import labelling
 from labelling.test_suggestions import BIG, SMALL, mixed
@@ -90,8 +91,7 @@ def test_two_classes_from_clicks_to_picks(page: Page, places: Any, tmp_path: Pat
 
     # a label of the other class, by its key and by the legend; undone by the button
     page.script("page.session.select(page.session.labels[0])")
-    shifted = {"type": "keyDown", "key": "@", "code": "Digit2", "windowsVirtualKeyCode": 50, "modifiers": 8}
-    page.driver.execute_cdp_cmd("Input.dispatchKeyEvent", shifted)
+    press(page.driver, "@", "Digit2", "shiftKey")
     wait_for(lambda: page.labels()[0][5] == 1)
     page.press("undo")
     wait_for(lambda: page.labels()[0][5] == 0)
@@ -112,6 +112,38 @@ def test_two_classes_from_clicks_to_picks(page: Page, places: Any, tmp_path: Pat
     outcome = run_line(line)
     assert outcome.code == 0, outcome.err
     assert {"big", "small"} <= {path.name for path in (tmp_path / "picks").iterdir()}
+
+
+def test_keys_of_other_keyboards(page: Page, places: Any) -> None:
+    """French ones type digits with Shift; the keypad's are digits, too; AltGr makes brackets of some elsewhere."""
+    click_all(page, places[0][:1])
+
+    def chosen() -> int:
+        found: int = page.script("return page.session.species")
+        return found
+
+    for typed, code in (
+        ("é", "Digit2"),
+        ("&", "Digit1"),
+        ("2", "Numpad2"),
+        ("1", "Numpad1"),
+        ("2", ""),
+        ("&", "Digit1"),
+    ):
+        press(page.driver, typed, code)
+        assert chosen() == int("2" in typed + code)
+        assert page.find("said").text == f"Clicks label {('big', 'small')[chosen()]}"
+    press(page.driver, "2", "Digit2", "shiftKey")
+    wait_for(lambda: page.labels()[0][5] == 1)
+    press(page.driver, "1", "Digit1", "shiftKey")
+    wait_for(lambda: page.labels()[0][5] == 0)
+    scale = page.script("return page.viewer.view.scale")
+    press(page.driver, "-", "Digit6")  # no class: the minus that it types
+    assert page.script("return page.viewer.view.scale") < scale
+    press(page.driver, "ArrowDown", "Numpad2")  # without Num Lock
+    press(page.driver, "]", "Digit2", "modifierAltGraph")
+    assert chosen() == 0
+    wait_for(lambda: float(page.find("diameter").get_property("value")) == BIG + 1)
 
 
 def test_a_suggestion_becomes_what_clicks_label(page: Page, places: Any) -> None:

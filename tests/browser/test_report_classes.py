@@ -13,6 +13,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from browser.keyboard import press
 from browser.report_page import Page, count, opened
 from milopyp_shared.coordinate_lists import read_pick_list, write_classes
 from milopyp_shared.formats.candidates import write_candidates
@@ -82,6 +83,20 @@ def test_keys_choose_the_class_that_is_looked_at(page: Page) -> None:
     assert chosen(page) == [False, True] and page.text("threshold-is") == "0.850"
     page.press(Keys.ARROW_RIGHT)
     assert page.text("name") == "b" and page.text("count-here") == "1"
+
+
+def test_keys_of_other_keyboards(page: Page) -> None:
+    """French ones type digits with Shift only; the keypad's are digits, too; Shift may make something else of one."""
+    keys = (("é", "Digit2", ""), ("&", "Digit1", ""), ("2", "Digit2", "shiftKey"), ("1", "Numpad1", ""), ("2", "", ""))
+    for typed, code, held in (*keys, ("&", "Digit1", "")):
+        press(page.driver, typed, code, held)
+        second = "2" in typed + code
+        assert chosen(page) == [not second, second]
+    scale = page.script("return viewer.view.scale")
+    press(page.driver, "+", "Digit2", "shiftKey")
+    assert chosen(page) == [True, False] and page.script("return viewer.view.scale") > scale
+    press(page.driver, "]", "Digit2", "modifierAltGraph")
+    assert chosen(page) == [True, False] and page.text("threshold-is") == "0.510"
 
 
 def test_close_ups_are_of_the_class_that_is_looked_at(page: Page) -> None:

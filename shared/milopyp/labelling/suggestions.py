@@ -93,7 +93,7 @@ class Suggestions:
         return scale_for_all(diameters, self._diameters)
 
     def why_none(self, diameters: Sequence[float]) -> str | None:
-        """Why nothing can be suggested of particles of these sizes together, as undoing may leave them; None: it can."""
+        """Why nothing is suggested of particles of these sizes together, as undoing may leave them; None: it is."""
         try:
             self.scale_of(diameters)
         except UsageError as error:

@@ -175,8 +175,8 @@ class Page {
 
   // The label that is selected is of the class of a key.
   turnSpecies(species) {
-    const { selected, several, classes } = this.session;
-    if (several && species < classes.length && selected?.id !== undefined) this.session.setSpecies(selected, species);
+    const { selected } = this.session;
+    if (selected?.id !== undefined) this.session.setSpecies(selected, species);
   }
 
   help() {
