@@ -35,7 +35,7 @@ from .heat_maps import write_heat_map
 from .leases import SUFFIX as LEASE
 from .leases import Leases
 from .outputs import OutputFiles, write_all_picks, write_published_picks
-from .picking_run import PickingRun, status_line, summarise
+from .picking_run import PickingRun, summarise
 from .prechecks import Opened, check_formats, open_input
 from .records import RECORDS, Failed, Picked, RunSummary, TomogramRecord
 from .stage import SUFFIX as STAGE
@@ -76,7 +76,7 @@ def pick_all(
     work = {image.name: file_size(image.path) for image in images}
     not_cut: dict[str, str] = {}
     warm_up = WarmUp()
-    run.count(done.values())
+    run.count(*(state.record for state in done.values()))
     with run.console.progress("tomogram", len(images), sum(work.values())) as progress, Leases(folder) as leases:
         run.counting.seconds_left = progress.seconds_left
         # looked for once: folders of thousands of files take long to list
@@ -87,7 +87,7 @@ def pick_all(
                 leases.clear(name)
             if state.moved or f"{name}{STAGE}" in left:
                 keep_up(run, leases, named[name])
-            progress.skip(f"{name} {_done_already(state.record)}", work[name])
+            progress.skip(f"{name} {_done_already(run, name)}", work[name])
         waiting = [image for image in images if image.name not in done]
         parts = [path.name for place in (run.folder, folder) for path in place.glob(f".*{SUFFIX}")]
         with_what = _Work(run, leases, overwrite, parts, {} if opened is None else opened, _threads(run), warm_up)
@@ -247,8 +247,8 @@ def _conclude(
 ) -> str:
     """Pick what is ready and write what has become of the tomogram; returns it in words."""
     if isinstance(found, Done):
-        run.count([found])
-        return _done_already(found.record)
+        run.count(found.record)
+        return _done_already(run, image.name)
     try:
         if isinstance(found, _Ready):
             return _pick_one(run, image, found, progress)
@@ -256,11 +256,11 @@ def _conclude(
     except (MilopypError, MemoryError) as error:
         failed = _failed(run, image, error)
     run.fail(image, failed.error)
-    return status_line(failed)
+    return run.in_words(failed)
 
 
-def _done_already(record: Picked) -> str:
-    return f"is already done: {counted(record.picks, 'pick')}"
+def _done_already(run: PickingRun, name: str) -> str:
+    return f"is already done: {run.picks_in_words(name)}"
 
 
 def _pick_one(run: PickingRun, image: ImageEntry, ready: _Ready, progress: Callable[[float], None]) -> str:
@@ -274,17 +274,11 @@ def _pick_one(run: PickingRun, image: ImageEntry, ready: _Ready, progress: Calla
     ]
     if run.others:
         results = _with_rivals(run, results, prepared)
-    records = []
     for one, result in reversed(list(zip(run.classes, results, strict=True))):
-        records.append(_keep(one, image, ready, result))
-    *_, record = records
+        record = _keep(one, image, ready, result)
     steps = ", ".join(f"{step} {value:.2f} s" for step, value in record.seconds.items())
     run.console.detail(f"{image.name} on {run.model.provider.runtime_name}: {steps}")
-    if not run.others:
-        return status_line(record)
-    found = zip(run.classes, reversed(records), strict=True)
-    picks = ", ".join(f"{own.picks} {one.recipe.particle}" for one, own in found)
-    return f"(order {record.frame.order}): {picks} in {record.seconds['total']:.1f} s"
+    return run.in_words(record)
 
 
 def _with_rivals(run: PickingRun, results: Sequence[Result], prepared: Prepared) -> list[Result]:
