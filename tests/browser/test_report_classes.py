@@ -156,6 +156,24 @@ def test_the_other_classes_are_hidden_and_never_changed_by_a_click(page: Page) -
     assert page.text("status") == "proteasome: Nothing to undo."
 
 
+def test_the_page_of_one_class_shows_the_same_edits(page: Page, run: Path) -> None:
+    """And the other way round, each class its own."""
+    outcome = run_line(f"milopyp report {run}/picks/{SECOND}")
+    assert outcome.code == 0, outcome.err
+    page.press("2", "n", "x")
+    assert count(page) == ["2", "1"]
+    page.driver.get((run / "picks" / SECOND / "report.html").as_uri())
+    page.drawn()
+    assert count(page) == ["2", "1"]
+    page.press("n", "n", "x")
+    assert count(page) == ["1", "2"]
+    page.driver.get((run / "picks/report.html").as_uri())
+    page.drawn()
+    assert count(page) == ["2", "0"]
+    page.press("2")
+    assert count(page) == ["1", "2"]
+
+
 def test_the_heat_map_is_of_the_class_that_is_looked_at(page: Page) -> None:
     page.press("h")
     page.drawn()
