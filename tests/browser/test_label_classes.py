@@ -11,7 +11,9 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
+from browser.keyboard import press
 from browser.test_label import Page, opened
+from labelling.asking import labelling
 from labelling.test_suggestions import BIG, SMALL, mixed
 from milopyp_shared.coordinate_lists import read_classes
 from running import run_line, wait_for
@@ -89,8 +91,7 @@ def test_two_classes_from_clicks_to_picks(page: Page, places: Any, tmp_path: Pat
 
     # a label of the other class, by its key and by the legend; undone by the button
     page.script("page.session.select(page.session.labels[0])")
-    shifted = {"type": "keyDown", "key": "@", "code": "Digit2", "windowsVirtualKeyCode": 50, "modifiers": 8}
-    page.driver.execute_cdp_cmd("Input.dispatchKeyEvent", shifted)
+    press(page.driver, "@", "Digit2", "shiftKey")
     wait_for(lambda: page.labels()[0][5] == 1)
     page.press("undo")
     wait_for(lambda: page.labels()[0][5] == 0)
@@ -111,6 +112,38 @@ def test_two_classes_from_clicks_to_picks(page: Page, places: Any, tmp_path: Pat
     outcome = run_line(line)
     assert outcome.code == 0, outcome.err
     assert {"big", "small"} <= {path.name for path in (tmp_path / "picks").iterdir()}
+
+
+def test_keys_of_other_keyboards(page: Page, places: Any) -> None:
+    """French ones type digits with Shift; the keypad's are digits, too; AltGr makes brackets of some elsewhere."""
+    click_all(page, places[0][:1])
+
+    def chosen() -> int:
+        found: int = page.script("return page.session.species")
+        return found
+
+    for typed, code in (
+        ("é", "Digit2"),
+        ("&", "Digit1"),
+        ("2", "Numpad2"),
+        ("1", "Numpad1"),
+        ("2", ""),
+        ("&", "Digit1"),
+    ):
+        press(page.driver, typed, code)
+        assert chosen() == int("2" in typed + code)
+        assert page.find("said").text == f"Clicks label {('big', 'small')[chosen()]}"
+    press(page.driver, "2", "Digit2", "shiftKey")
+    wait_for(lambda: page.labels()[0][5] == 1)
+    press(page.driver, "1", "Digit1", "shiftKey")
+    wait_for(lambda: page.labels()[0][5] == 0)
+    scale = page.script("return page.viewer.view.scale")
+    press(page.driver, "-", "Digit6")  # no class: the minus that it types
+    assert page.script("return page.viewer.view.scale") < scale
+    press(page.driver, "ArrowDown", "Numpad2")  # without Num Lock
+    press(page.driver, "]", "Digit2", "modifierAltGraph")
+    assert chosen() == 0
+    wait_for(lambda: float(page.find("diameter").get_property("value")) == BIG + 1)
 
 
 def test_a_suggestion_becomes_what_clicks_label(page: Page, places: Any) -> None:
@@ -154,3 +187,31 @@ def test_what_matters_is_in_sight(page: Page, width: int, height: int) -> None:
         assert 0 <= box["y"] <= height - box["height"] + 1, name
     assert page.script("return document.documentElement.scrollWidth") <= width
     page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_sizes_that_undoing_brings_back(chromium: webdriver.Chrome, places: Any, tmp_path: Path) -> None:
+    """One from before there was another class, which no network sees beside it: said, until it is put right."""
+    big, small = places
+    with labelling("a.mrc --bbox big=30", tmp_path) as server:
+        server.edit("diameter", diameter=BIG)
+        server.end()
+    apart = "sizes: diameters of 9 to 30 voxels; expected sizes that a network sees at once"
+    with opened(chromium, f"a.mrc {BBOX}", tmp_path) as page:
+        page.press("undo")
+        wait_for(lambda: page.find("problem").is_displayed())
+        assert page.find("problem").text.startswith(apart)
+        assert "Change one, or redo; nothing new is suggested until then" in page.find("problem").text
+        click_all(page, big[:1])
+        assert page.find("suggestions-none").text == "None: the sizes are too far apart."
+        page.script("page.session.resize(28)")  # on the way
+        wait_for(lambda: "9 to 28 voxels" in page.find("problem").text)
+        page.driver.get("about:blank")
+        page.server.end()
+    with opened(chromium, f"a.mrc {BBOX}", tmp_path) as page:
+        assert "9 to 28 voxels" in page.find("problem").text
+        page.script("page.session.resize(12)")
+        wait_for(lambda: not page.find("problem").is_displayed())
+        page.fresh()
+        key(page, "2")
+        click_all(page, small[:4])
+        page.fresh()

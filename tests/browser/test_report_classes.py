@@ -13,6 +13,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from browser.keyboard import press
 from browser.report_page import Page, count, opened
 from milopyp_shared.coordinate_lists import read_pick_list, write_classes
 from milopyp_shared.formats.candidates import write_candidates
@@ -84,6 +85,20 @@ def test_keys_choose_the_class_that_is_looked_at(page: Page) -> None:
     assert page.text("name") == "b" and page.text("count-here") == "1"
 
 
+def test_keys_of_other_keyboards(page: Page) -> None:
+    """French ones type digits with Shift only; the keypad's are digits, too; Shift may make something else of one."""
+    keys = (("é", "Digit2", ""), ("&", "Digit1", ""), ("2", "Digit2", "shiftKey"), ("1", "Numpad1", ""), ("2", "", ""))
+    for typed, code, held in (*keys, ("&", "Digit1", "")):
+        press(page.driver, typed, code, held)
+        second = "2" in typed + code
+        assert chosen(page) == [not second, second]
+    scale = page.script("return viewer.view.scale")
+    press(page.driver, "+", "Digit2", "shiftKey")
+    assert chosen(page) == [True, False] and page.script("return viewer.view.scale") > scale
+    press(page.driver, "]", "Digit2", "modifierAltGraph")
+    assert chosen(page) == [True, False] and page.text("threshold-is") == "0.510"
+
+
 def test_close_ups_are_of_the_class_that_is_looked_at(page: Page) -> None:
     titles = "return [...document.querySelectorAll('#best button')].map((own) => own.title)"
     for key, places in (("2", PROTEASOMES), ("1", RIBOSOMES)):
@@ -139,6 +154,24 @@ def test_the_other_classes_are_hidden_and_never_changed_by_a_click(page: Page) -
     assert page.script(there) == "222"
     page.press("x", Keys.CONTROL, "z")
     assert page.text("status") == "proteasome: Nothing to undo."
+
+
+def test_the_page_of_one_class_shows_the_same_edits(page: Page, run: Path) -> None:
+    """And the other way round, each class its own."""
+    outcome = run_line(f"milopyp report {run}/picks/{SECOND}")
+    assert outcome.code == 0, outcome.err
+    page.press("2", "n", "x")
+    assert count(page) == ["2", "1"]
+    page.driver.get((run / "picks" / SECOND / "report.html").as_uri())
+    page.drawn()
+    assert count(page) == ["2", "1"]
+    page.press("n", "n", "x")
+    assert count(page) == ["1", "2"]
+    page.driver.get((run / "picks/report.html").as_uri())
+    page.drawn()
+    assert count(page) == ["2", "0"]
+    page.press("2")
+    assert count(page) == ["1", "2"]
 
 
 def test_the_heat_map_is_of_the_class_that_is_looked_at(page: Page) -> None:

@@ -181,6 +181,15 @@ def test_the_status_counts_the_picks_of_all_classes(words: str) -> None:
     assert (status["picks"], status["done"]) == (30, 3)
 
 
+def test_what_is_said_of_a_tomogram_counts_the_picks_of_all_classes() -> None:
+    """As it is done, whoever does it; the status file counts the same while it goes on."""
+    for more in ("", "--workers 2"):
+        outcome = run_line(f"{LINE} --no-exclusive --overwrite --out all {more}")
+        for name, count in zip(NAMES, (4, 5, 6), strict=True):
+            assert f": {name} (order xyz): {count} ribosome, {count} proteasome in " in outcome.out
+    assert "a is already done: 4 ribosome, 4 proteasome" in pick("--no-exclusive", "--out", "all").out
+
+
 def test_a_failed_tomogram_fails_in_each_class() -> None:
     whole = Path("tomograms/b.mrc").read_bytes()
     Path("tomograms/b.mrc").write_bytes(whole[:5000])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,36 @@ def test_labels_to_begin_with(kinds: Any, tmp_path: Path) -> None:
     assert outcome.code == 2
     assert "Or name the class: --labels big=more.txt" in outcome.err
     assert not Path("other").exists()
+
+
+def test_the_training_of_a_network_of_both(kinds: Any, tmp_path: Path) -> None:
+    """The button begins it; its commands, typed by hand for one epoch, leave what the page shows then.
+
+    Of one class there is a single label, of the third none: it is left out.
+    """
+    big, small = kinds
+    with labelling(f"{TWO},third=10", tmp_path) as page:
+        add(page, big[:5], 0)
+        add(page, small[:1], 1)
+        page.edit("reject", tomogram=0, places=[[50, 40, 3]], species=2)
+        number = page.ask("train", {"method": "train"}).json["number"]
+        page.ask("stop", {"number": number})
+        wait_for(lambda: page.state()["jobs"][0]["state"] == "stopped")
+        trained, *others = page.state()["jobs"][0]["line"].replace("label-1", "label-2").split(" && ")
+        assert "--bbox big=12,small=9 " in trained
+        with contextlib.chdir(page.out):
+            for line in (f"{trained} --num-epochs 1 --quick", *others):
+                outcome = run_line(line)
+                assert outcome.code == 0, outcome.err
+        page.ask("source", {"model": "label-2"})
+        scores = page.tomogram()["scores"]
+        assert scores[:2] == [score for _, score in page.state()["picking"]["scores"]]
+        of_big, of_small, of_third = page.ask("suggestions?tomogram=0").json["classes"]
+        assert near(of_big, big[5:], scores[0]).mean() > 0.5
+        assert of_small
+        assert scores[2] is None
+        assert not of_third
+        page.end()
 
 
 def test_one_class_with_a_name(kinds: Any, tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from milopyp_shared.errors import UsageError
 from running import wait_for
 
 
-def line(code: str) -> Line:
+def line(code: str, part: float = 1.0) -> Line:
     """A command of Python."""
-    return [sys.executable, "-c", code], ["milopyp", "learn", "my list.txt"]
+    return Line([sys.executable, "-c", code], ["milopyp", "learn", "my list.txt"], part)
 
 
 @pytest.fixture
@@ -53,11 +53,14 @@ def test_a_job_that_ends_well(jobs: Jobs, tmp_path: Path) -> None:
 def test_how_far_it_is(tmp_path: Path) -> None:
     """In parts of all lines; never back; nothing that is no count."""
     shares = []
-    jobs = Jobs(tmp_path, lambda: shares.append(jobs.all[0].share if jobs.all else None))
+    jobs = Jobs(tmp_path, lambda: shares.append(jobs.all[-1].share if jobs.all else None))
     run(jobs, "print('3/10', '/tmp/3/x', sep='\\n'); print('5/0'); print('12/10'); print('1/10')", "print('1/2')")
     told = [share for share in shares if share is not None]
     assert told == sorted(told)
     assert sorted(set(told)) == [0.15, 0.75, 1.0]
+    jobs.start("train", "label-2", [line("print('1/2')", 3), line("print('1/2')")], Path("m.onnx"), str)
+    wait_for(lambda: jobs.running is None)
+    assert set(shares[shares.index(1.0) :]) >= {0.375, 0.875}
 
 
 @pytest.mark.parametrize(
@@ -94,7 +97,7 @@ def test_what_comes_after_it_fails(jobs: Jobs) -> None:
 
 
 def test_a_command_that_is_not_there(jobs: Jobs) -> None:
-    jobs.start("pick", "picks-1", [(["/no/such/program"], ["milopyp"])], Path("p"), str)
+    jobs.start("pick", "picks-1", [Line(["/no/such/program"], ["milopyp"])], Path("p"), str)
     wait_for(lambda: jobs.running is None)
     assert jobs.all[0].state == "failed"
     assert "/no/such/program" in jobs.all[0].text

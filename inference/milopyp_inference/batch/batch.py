@@ -25,7 +25,7 @@ from .cutting import cut_picks
 from .leases import SUFFIX as LEASE
 from .leases import Leases
 from .one_tomogram import Ready, pick_tomogram
-from .picking_run import PickingRun, status_line, summarise
+from .picking_run import PickingRun, summarise
 from .prechecks import Opened, check_formats, open_input
 from .records import RECORDS, Failed, Picked, RunSummary
 from .stage import SUFFIX as STAGE
@@ -66,7 +66,7 @@ def pick_all(
     work = {image.name: file_size(image.path) for image in images}
     not_cut: dict[str, str] = {}
     warm_up = WarmUp()
-    run.count(done.values())
+    run.count(*(state.record for state in done.values()))
     with run.console.progress("tomogram", len(images), sum(work.values())) as progress, Leases(folder) as leases:
         run.counting.seconds_left = progress.seconds_left
         # looked for once: folders of thousands of files take long to list
@@ -77,7 +77,7 @@ def pick_all(
                 leases.clear(name)
             if state.moved or f"{name}{STAGE}" in left:
                 keep_up(run, leases, named[name])
-            progress.skip(f"{name} {_done_already(state.record)}", work[name])
+            progress.skip(f"{name} {_done_already(run, name)}", work[name])
         waiting = [image for image in images if image.name not in done]
         parts = [path.name for place in (run.folder, folder) for path in place.glob(f".*{SUFFIX}")]
         with_what = _Work(run, leases, overwrite, parts, {} if opened is None else opened, _threads(run), warm_up)
@@ -216,8 +216,8 @@ def _conclude(
 ) -> str:
     """Pick what is ready and write what has become of the tomogram; returns it in words."""
     if isinstance(found, Done):
-        run.count([found])
-        return _done_already(found.record)
+        run.count(found.record)
+        return _done_already(run, image.name)
     try:
         if isinstance(found, Ready):
             return pick_tomogram(run, image, found, progress)
@@ -225,11 +225,11 @@ def _conclude(
     except (MilopypError, MemoryError) as error:
         failed = _failed(run, image, error)
     run.fail(image, failed.error)
-    return status_line(failed)
+    return run.in_words(failed)
 
 
-def _done_already(record: Picked) -> str:
-    return f"is already done: {counted(record.picks, 'pick')}"
+def _done_already(run: PickingRun, name: str) -> str:
+    return f"is already done: {run.picks_in_words(name)}"
 
 
 def _failed(run: PickingRun, image: ImageEntry, error: MilopypError | MemoryError) -> Failed:

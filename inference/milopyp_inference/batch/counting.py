@@ -32,6 +32,11 @@ class Counting:
         """Count tomograms as their newest records say; `kind` is the number of the class, whose picks are added."""
         self._seen.update({(kind, record.name): record for record in records})
 
+    def picks(self, name: str, *, kind: int) -> int:
+        """Of a class in a tomogram, as far as records say."""
+        record = self._seen.get((kind, name))
+        return record.picks if isinstance(record, Picked) else 0
+
     def end(self, summary: RunSummary, names: Collection[str], *, kind: int = 0) -> None:
         """Count the tomograms called `names` as the whole run of a class says in the end."""
         self.saw(*(record for record in summary.tomograms if record.name in names), kind=kind)

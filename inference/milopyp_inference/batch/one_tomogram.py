@@ -21,7 +21,7 @@ from ..decode.select import Selection, select_picks
 from ..pipeline import Prepared, Result, run_network
 from .heat_maps import write_heat_map
 from .outputs import OutputFiles, write_all_picks, write_published_picks
-from .picking_run import PickingRun, status_line
+from .picking_run import PickingRun
 from .records import Picked, TomogramRecord
 from .stage import Stage, stage_of
 from .tomogram_doubts import tomogram_doubts
@@ -62,17 +62,11 @@ def pick_tomogram(run: PickingRun, image: ImageEntry, ready: Ready, progress: Ca
     ]
     if run.others:
         results = _with_rivals(run, results, prepared)
-    records = []
     for one, result in reversed(list(zip(run.classes, results, strict=True))):
-        records.append(_keep(one, image, ready, result))
-    *_, record = records
+        record = _keep(one, image, ready, result)
     steps = ", ".join(f"{step} {value:.2f} s" for step, value in record.seconds.items())
     run.console.detail(f"{image.name} on {run.model.provider.runtime_name}: {steps}")
-    if not run.others:
-        return status_line(record)
-    found = zip(run.classes, reversed(records), strict=True)
-    picks = ", ".join(f"{own.picks} {one.recipe.particle}" for one, own in found)
-    return f"(order {record.frame.order}): {picks} in {record.seconds['total']:.1f} s"
+    return run.in_words(record)
 
 
 def _with_rivals(run: PickingRun, results: Sequence[Result], prepared: Prepared) -> list[Result]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -114,13 +114,25 @@ class PickingRun:
         write_record(self.folder, record)
         self.counting.saw(record, kind=self.kind)
 
-    def count(self, done: Iterable[Done]) -> None:
-        """Count tomograms that are done: those of the first class, and what the others' records say of them."""
-        records = [state.record for state in done]
+    def count(self, *records: Picked | Failed) -> None:
+        """Count tomograms by records of the first class, and by what those of the others say of them."""
         self.counting.saw(*records)
         for one in self.others:
             found = [own for record in records if (own := read_record(record_path(one.folder, record.name)))]
             self.counting.saw(*found, kind=one.kind)
+
+    def picks_in_words(self, name: str) -> str:
+        """Of a tomogram that was counted: ``7 picks``, or of several classes ``7 ribosome, 2 proteasome``."""
+        found = {one.recipe.particle: self.counting.picks(name, kind=one.kind) for one in self.classes}
+        if not self.others:
+            return counted(sum(found.values()), "pick")
+        return ", ".join(f"{picks} {particle}" for particle, picks in found.items())
+
+    def in_words(self, record: Picked | Failed) -> str:
+        """What became of a tomogram that was counted, by its record of the first class."""
+        if isinstance(record, Failed):
+            return f"FAILED: {record.error}"
+        return f"(order {record.frame.order}): {self.picks_in_words(record.name)} in {record.seconds['total']:.1f} s"
 
     def record_path(self, image: ImageEntry) -> Path:
         """Where the record of a tomogram lies."""
@@ -269,10 +281,3 @@ def _nothing_yet(run: PickingRun) -> RunSummary:
         picks=0,
         tomograms=(),
     )
-
-
-def status_line(record: Picked | Failed) -> str:
-    """What became of a tomogram, for people."""
-    if isinstance(record, Failed):
-        return f"FAILED: {record.error}"
-    return f"(order {record.frame.order}): {counted(record.picks, 'pick')} in {record.seconds['total']:.1f} s"

@@ -21,7 +21,7 @@ from milopyp_shared.wording import counted
 
 from ..batch.batch import keep_up
 from ..batch.leases import Leases
-from ..batch.picking_run import PickingRun, stamps, status_line, summarise
+from ..batch.picking_run import PickingRun, stamps, summarise
 from ..batch.records import RECORDS, Failed, Picked, RunSummary, read_record
 from ..batch.stage import keep_changed, remember, stage_of
 from ..batch.states import Cut, Done, State
@@ -72,7 +72,7 @@ def pick_with(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry],
         _forget(launcher, run, images)
     states = {image.name: run.state(image) for image in images}
     waiting = [image for image in images if not isinstance(states[image.name], Done)]
-    run.count(state for state in states.values() if isinstance(state, Done))
+    run.count(*(state.record for state in states.values() if isinstance(state, Done)))
     if done := len(images) - len(waiting):
         run.console.say(f"done already: {done} of {counted(len(images), 'tomogram')}")
     there = []
@@ -153,10 +153,10 @@ def _watch(launcher: Launcher, run: PickingRun, images: Sequence[ImageEntry], le
             for name, image in list(unfinished.items()):
                 if now.get(name) not in (None, seen.get(name)) and (record := read_record(run.record_path(image))):
                     seen[name] = now[name]
-                    run.counting.saw(record)
+                    run.count(record)
                     if isinstance(record, Picked):
                         del unfinished[name]
-                    progress.step(f"{name} {status_line(record)}", work[name])
+                    progress.step(f"{name} {run.in_words(record)}", work[name])
             if at_work:
                 time.sleep(launcher.interval)
     return started

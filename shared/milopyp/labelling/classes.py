@@ -39,7 +39,8 @@ def agree(
     Parameters
     ----------
     fits
-        Raises where particles of these diameters cannot be seen at once.
+        Raises where particles of these diameters cannot be seen at once. Asked where there is another class: of those
+        that are known undoing may have left such sizes, which are put right on the page.
 
     Raises
     ------
@@ -59,7 +60,8 @@ def agree(
     names = [one.name for one in known]
     known += [one for one in named if one.name not in names]
     check_classes(one.name for one in known)
-    fits([one.diameter for one in known])
+    if len(known) > len(labels.particles):
+        fits([one.diameter for one in known])
     for species, particle in enumerate(known):
         journal.know(species, particle)
     _say_sizes(known, asked, say)

@@ -18,12 +18,26 @@ from milopyp_shared.errors import UsageError
 Kind = Literal["train", "learn", "pick"]
 State = Literal["running", "done", "failed", "stopped"]
 
-Line = tuple[Sequence[str], Sequence[str]]
-"""A command: its words as they are run, and as a person would type them."""
-
 _LAST = 30  # lines that are kept of a job
 _COUNTED = re.compile(r"\b(\d+)/(\d+)\b")  # how commands say how far they are
 _GRACE = 20.0  # seconds that a command has to end by itself
+
+
+@dataclass(frozen=True)
+class Line:
+    """A command.
+
+    Attributes
+    ----------
+    words, typed
+        As it is run, and as a person would type it.
+    part
+        Of a job's work, beside those of its other commands.
+    """
+
+    words: Sequence[str]
+    typed: Sequence[str]
+    part: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -104,7 +118,7 @@ class Jobs:
                     f"{self.running.name} is at work", where="page", expected="one thing at a time",
                     remedy="Wait for it, or stop it.",
                 )  # fmt: skip
-            job = Job(len(self._jobs) + 1, kind, name, line=" && ".join(shlex.join(words) for _, words in lines))
+            job = Job(len(self._jobs) + 1, kind, name, line=" && ".join(shlex.join(line.typed) for line in lines))
             self._jobs[job.number], self._stopping = job, False
             self._thread = threading.Thread(
                 target=self._run, args=(job.number, lines, made, done), name="milopyp-job", daemon=True
@@ -134,9 +148,11 @@ class Jobs:
 
     def _run(self, number: int, lines: Sequence[Line], made: Path, done: Callable[[], str]) -> None:
         last: deque[str] = deque(maxlen=_LAST)
+        before, whole = 0.0, sum(line.part for line in lines)
         try:
-            for step, (words, _) in enumerate(lines):
-                code = self._run_line(number, words, (step, len(lines)), last)
+            for line in lines:
+                code = self._run_line(number, line.words, (before / whole, line.part / whole), last)
+                before += line.part
                 if self._stopping:
                     return self._set(number, state="stopped", text="stopped")
                 if code:
@@ -151,7 +167,7 @@ class Jobs:
         errors = [line for line in last if line.startswith(("error: ", "internal error: "))]
         self._set(number, state="failed", text=(errors or list(last) or ["ended without a word"])[-1], log=tuple(last))
 
-    def _run_line(self, number: int, words: Sequence[str], step: tuple[int, int], last: deque[str]) -> int:
+    def _run_line(self, number: int, words: Sequence[str], part: tuple[float, float], last: deque[str]) -> int:
         with self._lock:
             if self._stopping:
                 return 1
@@ -165,7 +181,7 @@ class Jobs:
                 text = line.strip()
                 if text:
                     last.append(text)
-                    self._set(number, text=text, share=_share(text, step, self._jobs[number].share))
+                    self._set(number, text=text, share=_share(text, part, self._jobs[number].share))
         return process.returncode
 
     def _set(self, number: int, **new: object) -> None:
@@ -173,10 +189,10 @@ class Jobs:
         self._changed()
 
 
-def _share(text: str, step: tuple[int, int], before: float | None) -> float | None:
-    """How much of a job is done, where a line says it of its command, e.g. ``epoch 3/10``."""
+def _share(text: str, part: tuple[float, float], before: float | None) -> float | None:
+    """How much of a job is done, where a line says it of its command (after what, how much), e.g. ``epoch 3/10``."""
     found = _COUNTED.search(text)
     if found is None or not 0 < int(found[1]) <= int(found[2]):
         return before
-    number, count = step
-    return max(before or 0.0, (number + int(found[1]) / int(found[2])) / count)
+    start, own = part
+    return max(before or 0.0, start + own * int(found[1]) / int(found[2]))

@@ -28,6 +28,7 @@ Method = Literal["train", "learn"]
 FEATURES = "features"
 MODEL, PICKS = "label-", "picks-"  # beginnings of names
 _OF_MODEL = "-picks"
+_LONG = 10.0  # times what other commands take, to train a network
 _MODULES = {
     "milopyp": "milopyp.cli",
     "milopyp-train": "milopyp_training.cli",
@@ -185,7 +186,8 @@ def _runs(out: Path, name: str) -> dict[str, Path]:
 
 
 def _line(words: list[str]) -> Line:
-    return [sys.executable, "-P", "-m", _MODULES[words[0]], *words[1:]], words
+    part = _LONG if words[0] == "milopyp-train" else 1.0
+    return Line([sys.executable, "-P", "-m", _MODULES[words[0]], *words[1:]], words, part)
 
 
 def _has_lines(path: Path) -> bool:

@@ -114,6 +114,7 @@ class Session:
                 "undo": labels.can_undo,
                 "redo": labels.can_redo,
                 "problem": self.edits.problem or self._unsaved,
+                "apart": self.suggestions.why_none(self._diameters()),
                 "method": self._methods[0],
                 "methods": self._methods,
                 "tomograms": [self._tomogram(index, labelled) for index in range(len(self.setting.names))],
@@ -190,10 +191,12 @@ class Session:
 
     def set_diameter(self, diameter: float, species: int = 0) -> None:
         """Particles have another size, voxels; a `UsageError` where the network cannot see them at any."""
-        sizes = dict(enumerate(self._diameters())) | {species: diameter}
+        before = self._diameters()
+        sizes = dict(enumerate(before)) | {species: diameter}
         try:
             self.suggestions.scale_of([diameter])
-            self.suggestions.scale_of(list(sizes.values()))
+            if self.suggestions.why_none(before) is None:  # else it may take several steps
+                self.suggestions.scale_of(list(sizes.values()))
         except UsageError as error:
             raise UsageError(f"{diameter:g} voxels", where="size", expected=error.expected) from error
         self.edits.set_diameter(diameter, species)

@@ -92,6 +92,15 @@ class Suggestions:
         """At which size the network sees tomograms with particles of these voxels; a `UsageError` if at none."""
         return scale_for_all(diameters, self._diameters)
 
+    def why_none(self, diameters: Sequence[float]) -> str | None:
+        """Why nothing is suggested of particles of these sizes together, as undoing may leave them; None: it is."""
+        try:
+            self.scale_of(diameters)
+        except UsageError as error:
+            remedy = "Change one, or redo; nothing new is suggested until then."
+            return str(UsageError(error.found, where="sizes", expected=error.expected, remedy=remedy))
+        return None
+
     def want(self, wanted: Wanted) -> None:
         """The labels are others now."""
         with self._wake:
@@ -163,7 +172,7 @@ class Suggestions:
         labelled = wanted.labelled
         try:
             fresh = set(self._known) if self._scale == self.scale_of(wanted.diameters) else set()
-        except UsageError:  # sizes from before there were other classes, brought back by undoing
+        except UsageError:  # see `why_none`
             return None
         classes = sorted(range(len(wanted.classes)), key=lambda species: species != self._species)
         learned = [species for species in classes if wanted.classes[species].labelled & fresh]

@@ -1,6 +1,6 @@
 "use strict";
 
-// How classes of particles are told apart, without colours as well: by their lines and by their numbers, which are keys.
+// How classes of particles are told apart, without colours as well: by their lines, and by their numbers, which are keys.
 
 const LINES = [[], [9, 4], [2, 3], [10, 3, 2, 3]]; // dashes and gaps in pixels: whole, dashed, dotted, both
 
@@ -10,6 +10,14 @@ const lookOf = (number, colour) => ({
   dashes: LINES[number % LINES.length],
   tag: String(number + 1),
 });
+
+// Of so many classes the one whose key is pressed, from 0; nothing where there is none. The key itself counts, not what
+// it types: on some keyboards digits take Shift. AltGr and a digit type brackets on others.
+function classOf(event, count) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.getModifierState("AltGraph")) return undefined;
+  const digit = /^Digit([1-9])$/.exec(event.code)?.[1] ?? /^[1-9]$/.exec(event.key)?.[0]; // keypad, keyboards on screens
+  return count > 1 && digit <= count ? digit - 1 : undefined;
+}
 
 const SWATCH = 22; // CSS pixels of a side
 

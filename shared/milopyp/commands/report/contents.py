@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from milopyp_inference.batch.class_runs import class_of
 from milopyp_inference.batch.outputs import OutputFiles
 from milopyp_inference.batch.reader import candidates_of
 from milopyp_inference.batch.records import Picked, RunSummary
@@ -181,7 +182,7 @@ def about(run: Shown, tomograms: Sequence[Tomogram], slicing: Sequence[int]) -> 
     return {
         "name": run.kind,
         "colour": hex_colour_of(run.number),
-        "identity": f"{_identity(run.records, facts)} {run.kind}".strip(),
+        "identity": f"{_identity(run.records, facts)} {class_of(run.folder) or ''}".strip(),  # on all its pages
         "model": Path(summary.model).name,
         "threshold": float(selection.threshold),
         "suggested": suggested and {"score": suggested.score, "basis": suggested.basis},

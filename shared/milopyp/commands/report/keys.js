@@ -55,7 +55,9 @@ function meaning(event) {
   if (altKey && !(printed && "[]".includes(key))) return undefined; // AltGr makes brackets
   if (plane && shiftKey && WAYS[key]) return () => moveCross(plane, WAYS[key]);
   if (plane && SLICE_KEYS[key]) return () => SLICE_KEYS[key](plane);
-  return KEYS[key] ?? (runs.length > 1 && runs[key - 1] && (() => choose(key - 1)));
+  const number = classOf(event, runs.length);
+  if (number !== undefined && !(shiftKey && KEYS[key])) return () => choose(number);
+  return KEYS[key];
 }
 
 document.addEventListener("keydown", (event) => {

@@ -92,8 +92,8 @@ function listenToKeys() {
   document.addEventListener("keydown", (event) => {
     if (!page.session.state || event.defaultPrevented) return;
     const name = nameOf(event);
-    const digit = /^Digit([1-9])$/.exec(event.code)?.[1];
-    if (digit && event.shiftKey && event.key !== digit && !isTyping(event)) return page.turnSpecies(Number(digit) - 1);
+    const species = classOf(event, page.session.classes.length);
+    if (species !== undefined && !isTyping(event)) return event.shiftKey ? page.turnSpecies(species) : page.choose(species);
     const onCanvas = page.viewer.planes.some(({ canvas }) => canvas === event.target);
     const browsers = event.altKey && !"[]{}".includes(event.key); // Alt and a letter open menus
     const action = (onCanvas && !event.ctrlKey && ON_CANVAS[event.key]) || (!browsers && ACTIONS.get(name));

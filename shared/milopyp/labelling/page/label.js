@@ -1,12 +1,8 @@
 "use strict";
 
-const SILENT =
-  "milopyp label does not answer. If it was ended: start the same command and open the address it prints.";
-
 // The page of `milopyp label`: what its parts tell each other.
 class Page {
   #told = 0; // a timer, until the view is kept
-  #typed = null; // the field in which a size is being typed
   showCircles = true;
 
   constructor() {
@@ -15,6 +11,7 @@ class Page {
     this.viewer = new LinkedViewer({ z: element("xy"), y: element("xz"), x: element("yz") });
     const seek = ({ x, y, z }) => this.viewer.go({ x, y, z });
     this.classes = new ClassChoice(this.session, (species) => this.choose(species));
+    this.above = new Above(this.session);
     this.clicks = new Clicks(this.session, seek);
     this.suggestions = new Suggestions(this.session, seek);
     this.gallery = new Gallery(this.session, seek);
@@ -33,14 +30,9 @@ class Page {
 
   #listenToSession() {
     const { session, viewer } = this;
-    session.addEventListener("state", () => this.#write());
-    session.addEventListener("tomogram", () => {
-      this.#look();
-      this.#write();
-    });
+    session.addEventListener("tomogram", () => this.#look());
     session.addEventListener("said", ({ detail }) => say(detail));
     for (const name of ["labels", "suggestions", "selected"]) session.addEventListener(name, () => viewer.paintSoon());
-    for (const name of ["labels", "suggestions"]) session.addEventListener(name, () => this.#hint());
     session.addEventListener("species", () => this.#lookAt());
   }
 
@@ -65,12 +57,7 @@ class Page {
 
   #listenToLink() {
     const { link } = this;
-    link.addEventListener("lost", () => this.#problem());
-    link.addEventListener("back", () => {
-      this.viewer.draw();
-      if (element("problem").textContent === SILENT) say("milopyp label answers again");
-      this.#write();
-    });
+    link.addEventListener("back", () => this.viewer.draw());
     link.addEventListener("refused", () => {
       const dialog = element("token");
       if (!dialog.open) dialog.showModal();
@@ -88,17 +75,12 @@ class Page {
 
   #listenToControls() {
     const { session, viewer } = this;
-    const changed = (id, act, name = "input") => element(id).addEventListener(name, () => act(Number(element(id).value)));
+    const changed = (id, act) => element(id).addEventListener("input", () => act(Number(element(id).value)));
     const clicked = (id, act) => element(id).addEventListener("click", act);
     changed("z", (z) => viewer.go({ z }));
     changed("thick", (thick) => this.average(thick - viewer.thick));
     changed("black", (black) => viewer.contrast(black, Math.max(viewer.white, black + 5)));
     changed("white", (white) => viewer.contrast(Math.min(viewer.black, white - 5), white));
-    for (const id of ["diameter", "angstrom"]) {
-      changed(id, () => (this.#typed = id));
-      changed(id, (value) => this.#sized(id, value), "change");
-      changed(id, () => this.#sized(id), "blur"); // what is no number at all changes nothing
-    }
     clicked("fit", () => viewer.refit());
     clicked("undo", () => this.undo("undo"));
     clicked("redo", () => this.undo("redo"));
@@ -106,7 +88,6 @@ class Page {
     for (const id of ["kind-particle", "kind-none"]) {
       element(id).addEventListener("change", () => (session.kind = element("kind-particle").checked ? 1 : 0));
     }
-    session.addEventListener("labels", () => this.#writeSize());
   }
 
   // ---- what a person does
@@ -123,19 +104,6 @@ class Page {
     viewer.go(axis === "z" ? { x, y } : { x, y, z });
     if (sphere?.id !== undefined) session.select(sphere.of);
     else if (axis === "z") this.#follow(session.add({ x, y, z }, kind, element("snap").checked));
-  }
-
-  // A size has been typed; what cannot be one goes back to what it was.
-  #sized(id, value) {
-    const { session } = this;
-    const unit = id === "angstrom" ? session.own.voxel : 1;
-    this.#typed = null;
-    if (value / unit >= SMALLEST && value / unit <= LARGEST) return session.resize(value / unit);
-    if (value !== undefined) {
-      const range = [SMALLEST, LARGEST].map((length) => Math.round(length * unit)).join(" to ");
-      say(`The size stays as it was: ${range} ${id === "angstrom" ? "Å" : "voxels"} are possible`);
-    }
-    return this.#writeSize();
   }
 
   addHere({ altKey }) {
@@ -175,8 +143,8 @@ class Page {
 
   // The label that is selected is of the class of a key.
   turnSpecies(species) {
-    const { selected, several, classes } = this.session;
-    if (several && species < classes.length && selected?.id !== undefined) this.session.setSpecies(selected, species);
+    const { selected } = this.session;
+    if (selected?.id !== undefined) this.session.setSpecies(selected, species);
   }
 
   help() {
@@ -321,50 +289,6 @@ class Page {
     element("place").textContent = numbersOf(place);
     clearTimeout(this.#told);
     this.#told = setTimeout(() => this.#keepView(), 300);
-  }
-
-  #write() {
-    const { state, own } = this.session;
-    element("name").textContent = own.name;
-    document.title = `${own.name} - milopyp label`;
-    const size = `${own.size.join(" × ")} voxels${own.voxel ? ` of ${Number(own.voxel.toPrecision(4))} Å` : ""}`;
-    element("about").textContent = `${size} · saved in ${state.out}`;
-    element("about").title = own.path;
-    for (const what of ["undo", "redo"]) {
-      element(what).disabled = !state[what];
-      element(what).title = `${state[what] ? `${what} “${state[what]}”` : `nothing to ${what}`} (Ctrl+${what === "undo" ? "Z" : "Shift+Z"})`;
-    }
-    element("windows").hidden = state.windows < 2;
-    element("windows").textContent = `open in ${state.windows} windows`;
-    this.#problem();
-    this.#writeSize();
-    this.#hint();
-  }
-
-  #problem() {
-    const { session, link } = this;
-    problem(link.lost ? SILENT : session.state && (session.own.error ?? session.state.problem));
-  }
-
-  #writeSize() {
-    const { diameter, own } = this.session;
-    const write = (id, value) => {
-      if (this.#typed !== id) element(id).value = value;
-    };
-    write("diameter", diameter);
-    element("angstrom-label").hidden = !own.voxel;
-    if (own.voxel) write("angstrom", Math.round(diameter * own.voxel));
-  }
-
-  // What to do first.
-  #hint() {
-    const { session } = this;
-    const first = session.state.tomograms.every((own) => !own.labels.length) && !session.labels.length;
-    element("hint").hidden = !first || Boolean(session.own.error);
-    const { features } = session.own;
-    const reading = features !== null && features < 1;
-    if (reading) element("reading").textContent = `reading for suggestions, ${Math.round(100 * features)} %`;
-    else element("reading").textContent = session.open.length ? `${session.several ? "no dot" : "dashed"}: suggested; click to accept` : "";
   }
 }
 

@@ -1,48 +1,10 @@
 "use strict";
 
-const COLOUR = { particle: "#2fe0c0", none: "#ff9a62", suggested: "#ffe14d" };
 const ANY_SCORE = 0.5; // until the server suggests one
 const [SMALLEST, LARGEST] = [2, 1000]; // diameters, voxels
 
 // A label as the server sends it.
 const labelOf = ([id, x, y, z, kind, species]) => ({ id, x, y, z, kind, species });
-// Whether a label says something of a class: a particle of one is none of any other.
-const speaksOf = (label, species) => Boolean(label.kind) || label.species === species;
-const placeOf = ({ x, y, z }) => ({ x, y, z });
-const away = (one, other) => Math.hypot(one.x - other.x, one.y - other.y, one.z - other.z);
-
-// Whether a place is near one of many: they lie in cubes as wide as `reach`.
-class Near {
-  #cubes = new Map();
-
-  constructor(places, reach) {
-    this.reach = reach;
-    for (const place of places) {
-      const key = this.#key(place, 0, 0, 0);
-      const cube = this.#cubes.get(key);
-      if (cube) cube.push(place);
-      else this.#cubes.set(key, [place]);
-    }
-  }
-
-  #key({ x, y, z }, right, up, back) {
-    const number = (value, more) => Math.floor(value / this.reach) + more + 1;
-    return (number(x, right) * 65536 + number(y, up)) * 65536 + number(z, back);
-  }
-
-  // Whether one lies there, for which `holds` is true if it is given.
-  has(place, holds = () => true) {
-    for (const right of [-1, 0, 1]) {
-      for (const up of [-1, 0, 1]) {
-        for (const back of [-1, 0, 1]) {
-          const cube = this.#cubes.get(this.#key(place, right, up, back));
-          if (cube?.some((own) => away(own, place) < this.reach && holds(own))) return true;
-        }
-      }
-    }
-    return false;
-  }
-}
 
 // What the page knows and what is chosen on it. Suggestions are {x, y, z, score, species}, labels {id, x, y, z, kind,
 // species: the number of their class, from 0}. There is a class that clicks label, `species`: `open`, `score` and
@@ -250,28 +212,14 @@ class Session extends EventTarget {
 
   // Suggestions where no label is, whether the server knows of it yet or not, and which no other class claims.
   openOf(species) {
-    this.#open ??= this.#unclaimed(this.classes.map((_, each) => this.#unsettled(each)));
+    this.#open ??= this.#unclaimed();
     return this.#open[species];
   }
 
-  #unsettled(species) {
-    const speaking = this.labels.filter((label) => speaksOf(label, species));
-    const settled = new Near(speaking, this.diameters[species] / 2);
-    return this.suggestions.filter((one) => one.species === species && !settled.has(one));
-  }
-
-  // Where two classes claim one place, nearer than half the smaller diameter, the higher score has it, as in picking.
-  #unclaimed(classes) {
-    return classes.map((own, species) => {
-      let left = own;
-      for (const [other, theirs] of classes.entries()) {
-        if (other === species) continue;
-        const reach = Math.min(this.diameters[species], this.diameters[other]) / 2;
-        const claims = new Near(theirs.filter((one) => one.score > this.scoreOf(other)), reach);
-        left = left.filter((one) => !claims.has(one, ({ score }) => score > one.score));
-      }
-      return left;
-    });
+  #unclaimed() {
+    const { suggestions, labels, diameters } = this;
+    const unsettled = diameters.map((diameter, each) => unsettledOf(suggestions, labels, each, diameter / 2));
+    return unclaimedOf(unsettled, diameters, diameters.map((_, each) => this.scoreOf(each)));
   }
 
   // ---- changes
@@ -369,32 +317,8 @@ class Session extends EventTarget {
     this.edit({ do: "diameter", diameter, species }, () => `${this.#called(species)}diameter ${diameter} voxels`);
   }
 
-  // ---- what the viewer draws
-
+  // What the viewer draws.
   get spheres() {
-    if (this.#spheres) return this.#spheres;
-    const chosen = this.#selected;
-    const made = [];
-    const shown = this.classes.flatMap((_, species) => {
-      const score = this.scoreOf(species);
-      return this.openOf(species).filter((one) => one.score > score);
-    });
-    if (this.doubted && !shown.includes(chosen)) shown.push(chosen);
-    for (const one of shown) {
-      const { x, y, z, species } = one;
-      const look = { colour: COLOUR.suggested, ...this.look(species) };
-      made.push({ x, y, z, radius: this.diameters[species] / 2, ...look, dashed: true, wide: one === chosen, of: one });
-    }
-    for (const label of this.labels) {
-      const { id, x, y, z, kind, species } = label;
-      const own = label === chosen;
-      const plain = kind ? { colour: COLOUR.particle } : { colour: COLOUR.none };
-      // labels of several classes are told from suggestions by their middle: all lines are taken
-      const mark = kind ? (this.several ? "dot" : undefined) : "cross";
-      const ruler = own && id !== undefined && species === this.species;
-      const radius = this.diameters[species] / 2;
-      made.push({ id, x, y, z, radius, ...plain, ...this.look(species), mark, dashed: false, wide: own, ruler, of: label });
-    }
-    return (this.#spheres = made);
+    return (this.#spheres ??= spheresOf(this));
   }
 }

@@ -71,6 +71,7 @@ class Suggestions {
     const clicked = session.state.tomograms.some((own) => own.labels.some((label) => label[5] === session.species));
     if (error) none.textContent = "None: the tomogram cannot be read.";
     else if (features !== null && features < 1) none.textContent = `Reading the tomogram, ${Math.round(100 * features)} %`;
+    else if (session.state.apart) none.textContent = "None: the sizes are too far apart.";
     else if (!clicked) none.textContent = "They appear a moment after your first clicks.";
     else none.textContent = session.own.current ? "None." : "They are on their way.";
   }
