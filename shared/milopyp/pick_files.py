@@ -67,7 +67,8 @@ class ReadOptions(TypedDict, total=False):
     dynamo_zero, dynamo_tomogram
         Number of the first voxel, and of the tomogram, in a Dynamo table.
     class_
-        The class to take: its number in a STAR file, its name in a coordinate list or CSV, either in an EMAN2 file.
+        The class to take: its number in a STAR file or a Dynamo table, its name in a coordinate list or CSV, either in
+        an EMAN2 file.
     """
 
     order: str | None

@@ -146,8 +146,13 @@ SEVERAL = [
 ]  # fmt: skip
 
 CONTRADICTIONS = [
-    Case("class of a format without", line("a.tbl b.csv --class 1"), UsageError, "--class", WITH_CLASSES,
-         text("a.tbl", "0 " * 35 + "\n"), facts=("a.tbl",)),
+    Case("class of a format without", line("a.txt b.csv --class 1 --coords voxel --order xyz"), UsageError, "--class",
+         WITH_CLASSES, text("a.txt", "1 2 3\n"), facts=("a.txt",)),
+    Case("class that a Dynamo table has not", line("a.tbl b.csv --class 1"), InputError, "a.tbl", "one of 0 (1)",
+         text("a.tbl", "0 " * 35 + "\n"), facts=("no class 1",)),
+    Case("class of a Dynamo table without numbers of classes", line("a.tbl b.csv --class 1"), InputError, "a.tbl",
+         "the class of each particle, to take those of one", text("a.tbl", "0 " * 21 + "NaN " + "0 " * 13 + "\n"),
+         facts=("has no number in column 22",)),
     Case("binning of a format without", line("a.csv b.txt --binning 2"), UsageError, "--binning",
          "one of relion4, warp, tbl, ndjson", csv()),
     Case("shape of another tomogram", line("a.csv b.mod --tomogram a.mrc --shape 32 32 17"), ContradictionError,

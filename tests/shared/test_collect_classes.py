@@ -86,6 +86,32 @@ def test_dynamo_gets_class_numbers() -> None:
     assert table["tag"].is_unique
 
 
+def test_classes_of_dynamo_are_read_back_and_said() -> None:
+    collect("dynamo")
+    outcome = run_line("milopyp convert out/particles.tbl all.tsv --tomogram picks/ribosome")
+    said = "particles.tbl has several classes, of which all are taken: 1 (9), 2 (4); --class of milopyp convert or of"
+    assert outcome.code == 0 and outcome.err.count(said) == 1
+    assert sum(map(len, read_classes("all.tsv")[""].values())) == 13
+    outcome = run_line("milopyp convert out/particles.tbl two.tsv --class 2 --tomogram picks/ribosome")
+    assert outcome.code == 0 and "classes" not in outcome.err
+    for name in NAMES:
+        assert_same(read_classes("two.tsv")[""][name], "proteasome", name)
+
+
+@pytest.mark.parametrize(("to", "path"), [("dynamo", "particles.tbl"), ("relion4", "particles.star")])
+def test_numbers_of_classes_are_labels(to: str, path: str, made: Path) -> None:
+    collect(to)
+    labels = " ".join(f"--labels {kind}=out/{path}#{number}" for number, kind in enumerate(CLASSES, 1))
+    line = f"milopyp prepare -d {made} -e .mrc --no-pictures"
+    outcome = run_line(f"{line} -o new/all {labels}")
+    assert outcome.code == 0 and "several classes" not in outcome.err
+    classes = read_classes("new/all_train_coords.txt")
+    for kind, name in product(CLASSES, NAMES):
+        assert_same(classes[kind][name], kind, name)
+    outcome = run_line(f"{line} -o new/one --picks out/{path}")
+    assert outcome.code == 0 and f"{path} has several classes, of which all are taken: 1 (9), 2 (4);" in outcome.err
+
+
 def test_copick_gets_a_file_of_each_object() -> None:
     out = collect("copick")
     config = json.loads((out / "copick_config.json").read_text())

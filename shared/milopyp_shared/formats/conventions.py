@@ -298,7 +298,12 @@ def _from_centre(picks: Picks, context: FormatContext, path: Path) -> Floats:
 
 def read_tbl(path: Path, context: FormatContext) -> NamedPicks:
     """Voxels from `dynamo_zero`, shifts added."""
-    return place_table(dynamo.read_table(path, context.dynamo_tomogram, context.name), context, path)
+    return place_table(only(read_tables(path, context), context.name, path), context, path)
+
+
+def read_tables(path: Path, context: FormatContext) -> Mapping[str | None, dynamo.DynamoTable]:
+    """Particles of all tomograms for `place_table`, those of a class where one is asked for."""
+    return of_class(dynamo.read_tables(path, context.dynamo_tomogram), context.class_, path, _warn, dynamo.CLASS)
 
 
 def place_table(table: dynamo.DynamoTable, context: FormatContext, path: Path) -> NamedPicks:

@@ -14,7 +14,7 @@ from ..errors import InputError, UsageError
 from ..names import listed
 from ..picks import Picks
 from ..wording import counted
-from . import conventions, copick, dynamo, spreadsheet, star
+from . import conventions, copick, spreadsheet, star
 from ._json import read_json
 from .context import FormatContext
 
@@ -52,7 +52,7 @@ RELION4 = ManyTomograms(conventions.read_voxels, conventions.place_voxels, conve
 WARP = replace(RELION4, write=conventions.write_warp)
 RELION5 = ManyTomograms(conventions.read_centred, conventions.place_centred, conventions.write_relion5)
 COPICK = ManyTomograms(lambda path, _: copick.read_by_run(path), conventions.place_copick)
-TABLE = ManyTomograms(lambda path, how: dynamo.read_tables(path, how.dynamo_tomogram), conventions.place_table)
+TABLE = ManyTomograms(conventions.read_tables, conventions.place_table)
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,9 @@ FORMATS: dict[str, Format] = {
         can_name=star.can_name,
         angles=True,
     ),
-    DYNAMO: Format((".tbl",), conventions.read_tbl, conventions.write_tbl, binned=True, names=TABLE, angles=True),
+    DYNAMO: Format(
+        (".tbl",), conventions.read_tbl, conventions.write_tbl, binned=True, names=TABLE, classes=True, angles=True
+    ),
     "copick": Format(
         (".json",),
         conventions.read_copick,
