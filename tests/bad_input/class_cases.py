@@ -133,7 +133,7 @@ CASES = [
          both(lists(), rows("r.txt", "a 10 12 8 other")), facts=("'other'",)),
     *(
         Case(f"labels {name}", f"{PREPARE} --labels {word}", UsageError, "--labels", WHERE, FILES, facts=(f"'{word}'",))
-        for name, word in (("without a place", "big"), ("at an empty place", "big="), ("of no object", "big=#x"))
+        for name, word in (("without a place", "big"), ("at an empty place", "big="), ("of no object", "big=#"))
     ),
     Case("labels of one class twice", f"{OWN} --labels b=_s.txt --bbox 10", UsageError, "--labels", "each once", FILES),
     Case("labels of classes beside picks", f"{OWN} --labels s=_s.txt --picks x.star", UsageError, "--labels",

@@ -113,10 +113,8 @@ def write_txt(path: Path, picks: Picks, context: FormatContext) -> None:
 def read_mod(path: Path, context: FormatContext) -> Picks:
     """All points of a model, placed as 3dmod does; scores of contours are kept. Objects of several names are said."""
     model = mod.read_mod(path)
-    filled = {number: item for number, item in enumerate(model.objects, 1) if item.contours}
-    if len({item.name for item in filled.values()}) > 1:  # as of several classes
-        said = ", ".join(f"{number} {item.name}".rstrip() for number, item in filled.items())
-        _warn(f"{path.name} has several objects, of which all are taken: {said}; --object of milopyp prepare takes one")
+    if doubt := mod.objects_warning(model, path.name):
+        _warn(doubt)
     placement = None if context.frame is None else context.frame.placement
     columns = mod.to_voxel_index(mod.model_points(model), model, placement, context.size)
     return _inside(columns, mod.model_scores(model), context)
