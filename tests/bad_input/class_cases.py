@@ -218,6 +218,22 @@ CASES = [
     Case("truth of other classes than the picks", ALL_PICKS, InputError, "coords.txt",
          "those of a class that was picked: ribosome, proteasome", both(labelled(), LISTED),
          facts=("particles of big, small",)),
+    Case("truth whose classes have other letters than the picks", ALL_PICKS, InputError, "coords.txt",
+         "those of a class that was picked: ribosome, proteasome", both(labelled("a 1 2 3 Ribosome"), LISTED),
+         facts=("Only the case differs: 'Ribosome' and 'ribosome'. Rename",)),
+    *(
+        Case(f"class but for its letters, for {name}", line, error, where, expected, both(files, labelled()),
+             facts=("Only the case differs: 'Big' and 'big'.",))
+        for name, line, error, where, expected, files in (
+            ("convert", "milopyp convert coords.txt b.csv --from list --name a --class Big", InputError, "coords.txt",
+             "one of big, small", nothing),
+            ("labels of one class", f"{PREPARE} --labels Big=coords.txt", InputError, "coords.txt", "one of big, small",
+             volume("data/a.rec")),
+            ("diameters", f"{LEARN} Big=10,small=8", UsageError, "--bbox", OF_EACH, nothing),
+            ("rejected places", f"{TWO} --rejected r.txt", InputError, "r.txt", OF_LABELS,
+             rows("r.txt", "a 10 12 8 Big")),
+        )
+    ),
     Case("truth that is not there, for classes", ALL_PICKS, InputError, "coords.txt", "positions of particles", LISTED),
     *(
         Case(f"{option[2:]} of a class that there is not", f"{ALL_PICKS} {option} other=5", UsageError, option,

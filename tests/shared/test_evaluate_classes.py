@@ -203,6 +203,18 @@ def test_runs_of_one_class_are_compared_by_its_particles() -> None:
     assert [own["picks"]["n_picks"] for own in found["compared"].values()] == [9, 9]
 
 
+def test_a_truth_whose_class_differs_in_case_is_said_to() -> None:
+    own = read_classes(TRUTH)
+    write_classes(TRUTH, {"Ribosome": own["ribosome"], "proteasome": own["proteasome"]})
+    hint = "Only the case differs: 'ribosome' and 'Ribosome'."
+    _, outcome = judge()
+    assert f"{TRUTH} has no class ribosome: its picks stand in the confusion table only. {hint}\n" in outcome.err
+    assert f"no true positions of it are shown. {hint}\n" in done(f"milopyp report picks --truth {TRUTH}").err
+    write_classes(TRUTH, {"Ribosome": own["ribosome"]})
+    outcome = run_line(f"milopyp report picks --truth {TRUTH}")
+    assert outcome.code == 2 and "Only the case differs: 'Ribosome' and 'ribosome'. Or make" in outcome.err
+
+
 def test_candidates_without_records_have_no_confusion() -> None:
     for kind in CLASSES:
         shutil.rmtree(f"picks/{kind}/records")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..particles import CHOOSE
+from ..particles import CHOOSE, case_hint
 from .star import CLASS
 
 _SOME = 8  # classes that a message lists
@@ -61,7 +61,8 @@ class Classes:
             number for number, name in self.names.items() if name == word
         ]
         if known and not wanted:
-            raise InputError(f"no class {word}", where=where, expected=f"one of {self}")
+            hint = case_hint([word], self.names.values())
+            raise InputError(f"no class {word}", where=where, expected=f"one of {self}", remedy=hint)
         return [float(number) for number in wanted]
 
     def __str__(self) -> str:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..names import listed
+from ..particles import case_hint
 from ._mod_frame import CENTRE, from_model, to_model, to_voxel_index
 from ._mod_read import ImodContour, ImodModel, ImodObject, Minx, read_mod
 from ._mod_write import PointObject, write_mod, write_objects
@@ -80,7 +81,8 @@ def of_object(model: ImodModel, word: str, where: object) -> ImodModel:
         item for _, item in numbered if item.name == word
     ]
     if not wanted:
-        remedy = "Where there is none of it, an empty object of this name says so." if not word.isdecimal() else ""
+        empty = "" if word.isdecimal() else "Where there is none of it, an empty object of this name says so."
+        remedy = case_hint([word], (item.name for item in model.objects)) or empty
         raise InputError(
             f"the model has no object {word}", where=where, expected=f"one of {_described(numbered)}", remedy=remedy
         )
