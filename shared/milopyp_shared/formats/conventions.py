@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from .. import axes, orientations
 from ..colours import colour_of
-from ..coordinate_lists import SCORE, read_scored_classes, tomograms_named, with_named, write_coordinate_list
+from ..coordinate_lists import SCORE, read_picks, with_named, write_coordinate_list
 from ..names import bare, only
 from ..particles import the_class
 from ..picks import NO_SCORE, Picks
@@ -182,11 +182,11 @@ def read_list(path: Path, context: FormatContext) -> NamedPicks:
 
 def read_lists(path: Path, context: FormatContext) -> Mapping[str | None, NamedPicks]:
     """As `read_list`, of all tomograms; of a list with classes those of the one that is asked for, or known."""
-    classes = read_scored_classes(path)
-    found = _of_one_class(classes, path, context)
-    named = [] if context.as_labels else tomograms_named(path)
+    listed = read_picks(path)
+    found = _of_one_class(listed.classes, path, context)
+    named = [] if context.as_labels else [*listed.tomograms]
     if context.all_listed:
-        named += [name for own in classes.values() for name in own]
+        named += [name for own in listed.classes.values() for name in own]
     return {name: _named(picks, name) for name, picks in with_named(found, named).items()}
 
 
