@@ -129,13 +129,13 @@ def read_all_positions(path: Path, word: str | None, context: FormatContext, opt
     return read_positions(path, word, {name: replace(context, label=name) for name in names}, option=option)
 
 
-def list_classes(path: Path, word: str | None) -> list[str]:
+def list_classes(path: Path, word: str | None, option: str = "--from") -> list[str]:
     """The classes that a file has by name; none of other files; parameters and errors as `read_positions`."""
     path = _in_data(path)
     if _is_of_several_files(path):
         return []
     _refuse_missing(path)
-    many = FORMATS[_format_of(path, word, "--from")].names
+    many = FORMATS[_format_of(path, word, option)].names
     return [] if many is None or many.classes is None else [name for name in many.classes(path) if name]
 
 
