@@ -15,6 +15,7 @@ from typing import Any
 from milopyp_shared.errors import InputError
 from milopyp_shared.formats.positions import Positions
 from milopyp_shared.names import listed
+from milopyp_shared.particles import case_hint
 
 from .comparison import Comparison, compare, doubts
 from .confusion import Confusion, confuse
@@ -65,8 +66,10 @@ class ClassComparison:
         """
         said = []
         if self.only_picked:
+            hint = case_hint(self.only_picked, self.only_known)
             said.append(
                 f"{where} has no class {', '.join(self.only_picked)}: its picks stand in the confusion table only"
+                f"{hint and f'. {hint}'}"
             )
         if self.only_known:
             said.append(
@@ -113,7 +116,7 @@ def compare_classes(
     if not both:
         raise InputError(
             f"has particles of {listed(known)}", where=where, expected=f"those of a class that was picked: "
-            f"{', '.join(sources)}", remedy="Rename the classes there.",
+            f"{', '.join(sources)}", remedy=f"{case_hint(known, sources)} Rename the classes there.".strip(),
         )  # fmt: skip
     named = {
         name: compare(sources[name], known[name], asked[name].radius, asked[name].distance, where) for name in both

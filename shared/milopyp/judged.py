@@ -181,7 +181,7 @@ def read_sources(
 
 
 def classes_of(path: Path, word: str | None) -> dict[str, Path]:
-    """Where the picks of each class are, of the folder of a run of several, or of a list that names them; else none.
+    """Where the picks of each class are: of the folder of a run of several, or of a file that names them; else none.
 
     Parameters
     ----------
@@ -195,9 +195,9 @@ def classes_of(path: Path, word: str | None) -> dict[str, Path]:
     """
     if path.is_dir():
         return class_folders(path)
-    if not path.is_file() or path.name.endswith(CANDIDATES) or (word or _format_of(path) or LIST) != LIST:
+    if not path.is_file() or path.name.endswith(CANDIDATES):
         return {}
-    return dict.fromkeys(list_classes(path, LIST), path)
+    return dict.fromkeys(list_classes(path, word or _format_of(path) or LIST), path)
 
 
 def _kind_of(sources: Iterable[Source]) -> str | None:

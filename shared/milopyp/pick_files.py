@@ -19,7 +19,7 @@ from milopyp_shared import axes
 from milopyp_shared.arrays import TomogramLike, as_tomogram
 from milopyp_shared.errors import ContradictionError, UsageError
 from milopyp_shared.files import as_path
-from milopyp_shared.formats.candidates import CANDIDATES
+from milopyp_shared.formats.candidates import tomogram_of
 from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.dynamo import docs_of, number_of
 from milopyp_shared.formats.registry import (
@@ -67,7 +67,8 @@ class ReadOptions(TypedDict, total=False):
     dynamo_zero, dynamo_tomogram
         Number of the first voxel, and of the tomogram, in a Dynamo table.
     class_
-        The class to take: its number in a STAR file, its name in a coordinate list, either in an EMAN2 file.
+        The class to take: its number in a STAR file or a Dynamo table, its name in a coordinate list or CSV, either in
+        an EMAN2 file.
     """
 
     order: str | None
@@ -252,7 +253,7 @@ def format_context(
     if size is not None and order is not None and (doubt := axes.order_warning(order, size[::-1])):
         warn(doubt)
     own = options.get("name") or _name_of(tomogram) or None
-    label = own or (path.name.removesuffix(CANDIDATES) if path.name.endswith(CANDIDATES) else path.stem)
+    label = own or tomogram_of(path)
     class_ = options.get("class_")
     known = {"order": order, "size": size, "voxel_size": known_size, "binning": options.get("binning") or 1.0}
     known["class_"] = None if class_ is None else str(class_)

@@ -12,6 +12,7 @@ and all this is said for each class.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .atomic import write_text
 from .errors import InputError
-from .lists import check_image_name, find_list, read_rows
+from .lists import Lines, check_image_name, find_list, read_rows
 from .particles import check_names, the_class
 from .picks import Picks, as_picks
 from .textfile import fixed, read_lines, to_number
@@ -75,19 +76,59 @@ def read_classes(path: str | Path, say: Callable[[str], None] = lambda text: Non
         a file name, a coordinate that is no finite number, ``none`` beside numbers (all with the line); classes that
         differ in case only.
     """
-    return _read(find_list(path, say))
+    path = find_list(path, say)
+    return _read(read_lines(path), path)
 
 
-def read_scored_classes(path: str | Path) -> dict[str, dict[str, Picks]]:
-    """As `read_classes`, with the scores of a column ``score`` where there is one; best first.
+@dataclass(frozen=True)
+class PickList:
+    """A coordinate list of picks.
+
+    Attributes
+    ----------
+    path
+        The file.
+    classes
+        Picks by class, called "" where there is no column ``class``, and image name, best first.
+    head
+        Its comments ``# tomograms:`` and ``# classes:`` by their beginnings: words with tabs between them.
+    """
+
+    path: Path
+    classes: dict[str, dict[str, Picks]]
+    head: Mapping[str, Sequence[str]]
+
+    @property
+    def tomograms(self) -> Sequence[str]:
+        """Those that its head names; raises `InputError` for what is no name.
+
+        Labels leave it aside, because a tomogram in which nothing was picked may hold particles.
+        """
+        for name in self.head[TOMOGRAMS]:
+            check_image_name(name, self.path)
+        return self.head[TOMOGRAMS]
+
+    @property
+    def kinds(self) -> list[str]:
+        """The classes that it has picks of, or that its head names: one without a row has none; raises as above."""
+        check_names(self.head[CLASSES], self.path)
+        return list(dict.fromkeys((*self.head[CLASSES], *self.classes)))
+
+
+def read_picks(path: str | Path) -> PickList:
+    """As `read_classes`, with the scores of a column ``score`` where there is one, and what the head says.
 
     Raises
     ------
     InputError
         As `read_classes`, or a score that is no finite number.
     """
-    found = _read(find_list(path), SCORE)
-    return {kind: {name: as_picks(table) for name, table in own.items()} for kind, own in found.items()}
+    path = find_list(path)
+    lines = read_lines(path)
+    classes = {
+        kind: {name: as_picks(table) for name, table in own.items()} for kind, own in _read(lines, path, SCORE).items()
+    }
+    return PickList(path, classes, {head: _named(lines, head) for head in (TOMOGRAMS, CLASSES)})
 
 
 def read_pick_list(path: str | Path, kind: str | None = None) -> dict[str, Picks]:
@@ -101,45 +142,17 @@ def read_pick_list(path: str | Path, kind: str | None = None) -> dict[str, Picks
     Raises
     ------
     InputError
-        As `read_scored_classes` and `milopyp_shared.particles.the_class`.
+        As `read_picks` and `milopyp_shared.particles.the_class`, or a name in the head that is none.
     """
-    nothing: dict[str, dict[str, Picks]] = {name: {} for name in _classes_named(find_list(path))}
-    classes = nothing | read_scored_classes(path)
-    named = (*tomograms_named(path), *(name for own in classes.values() for name in own))
+    listed = read_picks(path)
+    classes = {name: listed.classes.get(name, {}) for name in listed.kinds}
+    named = (*listed.tomograms, *(name for own in classes.values() for name in own))
     return with_named(the_class(classes, path, kind), named)
 
 
-def tomograms_named(path: str | Path) -> list[str]:
-    """The tomograms that a list's head names: a comment, ``# tomograms:``, with tabs between the names.
-
-    Labels leave it aside, because a tomogram in which nothing was picked may hold particles.
-    """
-    path = find_list(path)
-    names = _named(path, TOMOGRAMS)
-    for name in names:
-        check_image_name(name, path)
-    return names
-
-
-def classes_of_picks(path: str | Path) -> list[str]:
-    """The classes that a list has picks of, or that its head names: one without a row has none.
-
-    The head is a comment as for `tomograms_named`, ``# classes:``. A list without classes has one that is called "".
-    Raises as `read_classes`.
-    """
-    return list(dict.fromkeys((*_classes_named(find_list(path)), *read_classes(path))))
-
-
-def _classes_named(path: Path) -> list[str]:
-    """The classes that a list's head names."""
-    names = _named(path, CLASSES)
-    check_names(names, path)
-    return names
-
-
-def _named(path: Path, head: str) -> list[str]:
+def _named(lines: Lines, head: str) -> list[str]:
     """The words behind the beginning of a comment."""
-    said = next((line for _, line in read_lines(path) if line.startswith(head)), head)
+    said = next((line for _, line in lines if line.startswith(head)), head)
     return [name.strip() for name in said.removeprefix(head).split("\t") if name.strip()]
 
 
@@ -201,10 +214,10 @@ def _words(name: str, xyz: ArrayLike, path: str | Path) -> list[list[str]]:
     return [[fixed(value, 0 if value.is_integer() else 2) for value in point] for point in points.tolist()]
 
 
-def _read(path: Path, *more: str) -> Classes:
+def _read(lines: Lines, path: Path, *more: str) -> Classes:
     """Coordinates by class and image name, and the numbers of further columns behind them where there are such."""
     rows: dict[str, list[tuple[str, list[str]]]] = {}
-    for where, (*cells, kind) in read_rows(path, COORDINATE_COLUMNS, *more, CLASS):
+    for where, (*cells, kind) in read_rows(lines, path, COORDINATE_COLUMNS, *more, CLASS):
         rows.setdefault(kind, []).append((where, [cell for cell in cells if cell]))
     if list(rows) != [""]:
         check_names(rows, path)

@@ -36,7 +36,7 @@ class How:
     coords: Literal["model2point", "voxel"] = "model2point"
     columns: str | None = None
     fourth_column: Literal["score", "contour", "object"] | None = None
-    object_: int | None = None
+    object_: str | None = None
     from_: str | None = None
     binning: float = 1.0
     bbox: Length | None = None
@@ -316,12 +316,14 @@ def _read(path: Path, header: TomogramHeader, name: str, how: How, names: Mappin
         raise UsageError(
             f"given for {path}", where="--columns", expected="a text: only that does not say what is x, y, z"
         )
+    if how.object_ is not None and suffix != ".mod":
+        raise UsageError(
+            f"object {how.object_} is wanted", where=path, expected="an IMOD model: only that has objects",
+            remedy="--from mod reads models alone.",
+        )  # fmt: skip
     if suffix in OF_FILE_AXES and how.from_ in (None, "txt", "mod"):
         refuse_class("txt", how.class_, path)
-        number = None if how.object_ is None else how.object_ - 1
-        return read_points_of(
-            path, header, how.coords, extra=how.fourth_column, object=number, order=how.columns
-        )  # fmt: skip
+        return read_points_of(path, header, how.coords, extra=how.fourth_column, object=how.object_, order=how.columns)
     xyz = read_of(path, format_of(path, how.from_, "--from"), how.context_of(header, name), name, names).xyz
     check_labels(xyz, header, path)
     return xyz

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import axes, stores
-from .errors import ContradictionError, InputError
+from .errors import ContradictionError
 from .formats import mod, text
 from .grey_statistics import ONE_SIGMA
 from .scale import Factors
@@ -22,6 +23,8 @@ CLEAR = 0.5  # standard deviations of random places that count as a difference
 ENOUGH_LABELS = 5
 RANDOM_PLACES = 400
 
+_warn = logging.getLogger("milopyp").warning
+
 
 def read_points_of(
     path: Path,
@@ -29,7 +32,7 @@ def read_points_of(
     coords: Coords = "model2point",
     *,
     extra: Literal["score", "contour", "object"] | None = None,
-    object: int | None = None,
+    object: str | None = None,
     order: str | None = None,
 ) -> NDArray[np.float64]:
     """Points of an IMOD model or a coordinate text that was made on a tomogram.
@@ -44,7 +47,7 @@ def read_points_of(
         What a text has beside the coordinates: a ``score`` behind them, the number of the ``contour`` in front, or
         those of ``object`` and contour; it is left out. None: nothing, or numbers in front that tell themselves.
     object
-        Of the model, from 0; None: all.
+        Of the model, by number from 1 or name; None: all, which is said where they have several names.
     order
         Order word of the columns of a text; None: they follow the file's axes.
 
@@ -63,13 +66,11 @@ def read_points_of(
     own = order or tomogram.order
     if is_model:
         model = mod.read_mod(path)
-        if object is not None and object >= len(model.objects):
-            raise InputError(
-                f"the model has {counted(len(model.objects), 'object')}, number {object + 1} is wanted",
-                where=path,
-                expected=f"--object 1 to {len(model.objects)}",
-            )
-        columns = mod.to_voxel_index(mod.model_points(model, object), model, frame.placement, frame.size)
+        if object is not None:
+            model = mod.of_object(model, object, path)
+        elif doubt := mod.objects_warning(model, path.name):
+            _warn(doubt)
+        columns = mod.to_voxel_index(mod.model_points(model), model, frame.placement, frame.size)
     else:
         columns = text.read_points(path, extra="ignore" if extra == "score" else extra)
         columns = axes.xyz_to_columns(axes.columns_to_xyz(columns, own), tomogram.order)

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from . import stores
 from .atomic import write_text
@@ -28,6 +29,8 @@ from .wording import counted
 
 IMAGE_COLUMNS = ("image_name", "rec_path")
 TOMO_NAME = "tomo_name"
+Lines: TypeAlias = list[tuple[int, str]]
+"""As `milopyp_shared.textfile.read_lines` gives them."""
 LONGEST_NAME = 200  # file systems take 255 bytes, of which endings and temporary names need some
 
 
@@ -115,7 +118,7 @@ def read_image_list(path: str | Path, say: Callable[[str], None] = lambda text: 
     path = find_list(path, say)
     images: dict[str, ImageEntry] = {}
     found: dict[Path, Path] = {}
-    for where, (name, rec_path, tomo_name) in read_rows(path, IMAGE_COLUMNS, TOMO_NAME):
+    for where, (name, rec_path, tomo_name) in read_rows(read_lines(path), path, IMAGE_COLUMNS, TOMO_NAME):
         for each in (name, *filter(None, [tomo_name])):
             check_image_name(each, where)
         said = _path(rec_path, where)
@@ -212,12 +215,14 @@ def _described(entry: ImageEntry) -> str:
     return f"{entry.path} ({entry.tomo_name})" if entry.tomo_name else str(entry.path)
 
 
-def read_rows(path: str | Path, columns: tuple[str, ...], *optional: str) -> Iterator[tuple[str, list[str]]]:
+def read_rows(
+    lines: Lines, path: str | Path, columns: tuple[str, ...], *optional: str
+) -> Iterator[tuple[str, list[str]]]:
     """Place ("list, line n") and the cells of `columns` for each row below the header; never none at all.
 
-    Those of the columns `optional` follow, empty where there is no such column.
+    Those of the columns `optional` follow, empty where there is no such column. `path` is where the lines are from.
     """
-    lines = [(number, line) for number, line in read_lines(path) if line.strip() and not line.lstrip().startswith("#")]
+    lines = [(number, line) for number, line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not lines:
         raise InputError("is empty", where=path, expected=f"the header {' '.join(columns)!r} and rows below it")
     number, header = lines[0]

@@ -62,6 +62,13 @@ def check_names(names: Iterable[str], where: object) -> None:
         )  # fmt: skip
 
 
+def case_hint(names: Iterable[str], others: Iterable[str]) -> str:
+    """A sentence where names are among others but for the case of their letters; else empty."""
+    known = {other.lower(): other for other in others}
+    pairs = [f"{name!r} and {known[name.lower()]!r}" for name in names if known.get(name.lower(), name) != name]
+    return f"Only the case differs: {', '.join(pairs)}." if pairs else ""
+
+
 def particles_of(diameters: Mapping[str, float], names: Sequence[str]) -> tuple[Particle, ...]:
     """The classes of labels, with the diameters of ``--bbox``.
 
@@ -95,6 +102,7 @@ def particles_of(diameters: Mapping[str, float], names: Sequence[str]) -> tuple[
         raise UsageError(
             found, where="--bbox",
             expected=f"a diameter for each class of the labels: --bbox {','.join(f'{name}=VOXELS' for name in names)}",
+            remedy=case_hint(unknown, names),
         )  # fmt: skip
     return tuple(Particle(name, diameters[name]) for name in names)
 
@@ -115,7 +123,8 @@ def refuse_unknown(names: Iterable[str], classes: Sequence[str], where: object) 
     if unknown := [name for name in names if name not in classes]:
         known = ", ".join(classes) if list(classes) != [""] else "none, since they have no column 'class'"
         found = "has no column 'class'" if unknown == [""] else f"no class {', '.join(map(repr, unknown))}"
-        raise InputError(found, where=where, expected=f"those of the labels: {known}")
+        hint = case_hint(unknown, classes)
+        raise InputError(found, where=where, expected=f"those of the labels: {known}", remedy=hint)
 
 
 def the_class(classes: Mapping[str, Of], where: object, name: str | None = None, *, asked: bool = False) -> Of:
@@ -152,7 +161,7 @@ def the_class(classes: Mapping[str, Of], where: object, name: str | None = None,
             expected="those of one", remedy=f"Choose with {CHOOSE}.",
         )  # fmt: skip
     if name not in classes:
-        remedy = "" if asked else f"Another name of it: {CHOOSE}."
+        remedy = case_hint([name], classes) or ("" if asked else f"Another name of it: {CHOOSE}.")
         raise InputError(f"no class {name!r}", where=where, expected=f"one of {', '.join(classes)}", remedy=remedy)
     return classes[name]
 

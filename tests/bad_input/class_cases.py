@@ -68,6 +68,7 @@ def two(folder: Path) -> None:
 
 ALL_PICKS = EVALUATE.replace("picks", "all.tsv")
 OF_BOTH = "a coordinate list with a column 'class': PICKS are of ribosome, proteasome"
+TABLE = text("all.csv", "tomogram,x,y,z,class\na,1,2,3,big\na,9,9,9,small\nb,5,5,5,big\n")
 LISTED = rows("all.tsv", "a 1 2 3 ribosome", "a 9 9 9 proteasome")
 JUDGED_TWO = both(
     lists(), several('["ribosome", "proteasome"]'),
@@ -132,7 +133,7 @@ CASES = [
          both(lists(), rows("r.txt", "a 10 12 8 other")), facts=("'other'",)),
     *(
         Case(f"labels {name}", f"{PREPARE} --labels {word}", UsageError, "--labels", WHERE, FILES, facts=(f"'{word}'",))
-        for name, word in (("without a place", "big"), ("at an empty place", "big="), ("of no object", "big=#x"))
+        for name, word in (("without a place", "big"), ("at an empty place", "big="), ("of no object", "big=#"))
     ),
     Case("labels of one class twice", f"{OWN} --labels b=_s.txt --bbox 10", UsageError, "--labels", "each once", FILES),
     Case("labels of classes beside picks", f"{OWN} --labels s=_s.txt --picks x.star", UsageError, "--labels",
@@ -217,6 +218,22 @@ CASES = [
     Case("truth of other classes than the picks", ALL_PICKS, InputError, "coords.txt",
          "those of a class that was picked: ribosome, proteasome", both(labelled(), LISTED),
          facts=("particles of big, small",)),
+    Case("truth whose classes have other letters than the picks", ALL_PICKS, InputError, "coords.txt",
+         "those of a class that was picked: ribosome, proteasome", both(labelled("a 1 2 3 Ribosome"), LISTED),
+         facts=("Only the case differs: 'Ribosome' and 'ribosome'. Rename",)),
+    *(
+        Case(f"class but for its letters, for {name}", line, error, where, expected, both(files, labelled()),
+             facts=("Only the case differs: 'Big' and 'big'.",))
+        for name, line, error, where, expected, files in (
+            ("convert", "milopyp convert coords.txt b.csv --from list --name a --class Big", InputError, "coords.txt",
+             "one of big, small", nothing),
+            ("labels of one class", f"{PREPARE} --labels Big=coords.txt", InputError, "coords.txt", "one of big, small",
+             volume("data/a.rec")),
+            ("diameters", f"{LEARN} Big=10,small=8", UsageError, "--bbox", OF_EACH, nothing),
+            ("rejected places", f"{TWO} --rejected r.txt", InputError, "r.txt", OF_LABELS,
+             rows("r.txt", "a 10 12 8 Big")),
+        )
+    ),
     Case("truth that is not there, for classes", ALL_PICKS, InputError, "coords.txt", "positions of particles", LISTED),
     *(
         Case(f"{option[2:]} of a class that there is not", f"{ALL_PICKS} {option} other=5", UsageError, option,
@@ -247,6 +264,27 @@ CASES = [
             ("a simulated training", f"{TRAIN} --template map.mrc --exp-id x", "coords.txt", density_map()),
         )
     ),
+    *(
+        Case(f"table of several classes for {name}", line, InputError, "all.csv", "those of one",
+             both(files, TABLE), facts=("2 classes: big, small", "--class of milopyp convert"))
+        for name, line, files in (
+            ("convert", "milopyp convert all.csv b.tsv", nothing),
+            ("prepare", f"{PREPARE} --picks all.csv", volume("data/a.rec")),
+            ("a run without a class", "milopyp evaluate picks --truth all.csv --radius 5",
+             text("picks/a.candidates.csv", "x,y,z,score\n1,2,3,0.5\n")),
+        )
+    ),
+    Case("table of several tomograms for one", "milopyp convert all.csv b.csv --class big", UsageError, "all.csv",
+         "those of one", TABLE, facts=("2 tomograms", "--name of milopyp convert", "OUT be a folder")),
+    Case("class of a table that it has not", "milopyp convert all.csv b.tsv --class other", InputError, "all.csv",
+         "one of big, small", TABLE, facts=("'other'",)),
+    Case("class of a table without classes", "milopyp convert a.csv b.tsv --class big", InputError, "a.csv",
+         "one, to take those of class 'big'", text("a.csv", "x,y,z\n1,2,3\n")),
+    Case("classes of a table that differ in case", "milopyp convert a.csv b.tsv", InputError, "a.csv", NAMES,
+         text("a.csv", "x,y,z,class\n1,2,3,big\n1,2,3,Big\n")),
+    Case("name of a tomogram in a table", "milopyp convert a.csv b.tsv", InputError, "a.csv, line 3",
+         "a name without '/', '..' and control characters, because results are named after it",
+         text("a.csv", "tomogram,x,y,z\na,1,2,3\n../b,1,2,3\n"), facts=("'../b'",)),
     *(
         Case(f"class of a list that it has not, for {name}", line, InputError, "coords.txt",
              "one of big, small", both(files, labelled()), facts=("'other'",))

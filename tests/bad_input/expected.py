@@ -36,9 +36,11 @@ TOMOGRAM = "a tomogram (.mrc, .rec)"
 VALIDATION = "--val-img-txt as well"
 WHOLE_CHECKPOINT = "a complete checkpoint"
 WHOLE_IMOD = "a complete IMOD model"
-WITH_CLASSES = "a file of list, relion4, relion5, warp, eman: others have no classes"
+WITH_CLASSES = "a file of csv, list, relion4, relion5, warp, tbl, eman: others have no classes"
 WRITABLE = "a writable folder"
 WRITTEN = "one of txt, mod, csv, list, relion4, relion5, warp, tbl, copick, ndjson"
-XYZ_NAMED = "a first line that names the columns x, y, z and perhaps score, or napari's axis-0, axis-1, axis-2"
+XYZ_NAMED = (
+    "a first line that names the columns x, y, z and perhaps score, tomogram, class; or napari's axis-0, axis-1, axis-2"
+)
 XYZ_NUMBERS = "three numbers x y z"
 SAME_SIZE = "the same size along x, y and z within 5%"

@@ -142,6 +142,9 @@ def for_convert() -> None:
     write("relion5", "particles.star", xyz, "TS_01.mrc", "TS_01")
     np.savetxt("clicks.txt", xyz, fmt="%.2f")
     write_coordinate_list("picks_above_0.500.tsv", {"TS_01": xyz})
+    rows = "".join(f"TS_01,{x},{y},{z},1,ribosome\n" for x, y, z in xyz.tolist())
+    Path("tables").mkdir()
+    Path("tables/particles.csv").write_text(f"tomogram,x,y,z,score,class\n{rows}")
 
 
 def for_evaluate() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,13 @@ def test_labels_to_begin_with(kinds: Any, tmp_path: Path) -> None:
     with labelling(f"{TWO} --labels small=more.txt --labels both.txt", tmp_path) as page:
         assert sorted(row[5] for row in page.tomogram()["labels"]) == [0, 0, 0, 1, 1]
         page.end()
+    rows = [f"a,{x},{y},{z},{kind}" for kind, own in (("small", small[:2]), ("big", big[:3])) for x, y, z in own]
+    Path("both.csv").write_text("\n".join(["tomogram,x,y,z,class", *rows]))  # as of milopyp collect
+    for words, found in (("both.csv", [0, 0, 0, 1, 1]), ("small=both.csv", [1, 1])):
+        shutil.rmtree("labels")
+        with labelling(f"{TWO} --labels {words}", tmp_path) as page:
+            assert sorted(row[5] for row in page.tomogram()["labels"]) == found
+            page.end()
     outcome = run_line(f"milopyp label {TWO} --labels more.txt -o other --no-browser")
     assert outcome.code == 2
     assert "Or name the class: --labels big=more.txt" in outcome.err

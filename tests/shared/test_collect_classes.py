@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import product
 from pathlib import Path
 
 import dynamotable
@@ -85,6 +86,32 @@ def test_dynamo_gets_class_numbers() -> None:
     assert table["tag"].is_unique
 
 
+def test_classes_of_dynamo_are_read_back_and_said() -> None:
+    collect("dynamo")
+    outcome = run_line("milopyp convert out/particles.tbl all.tsv --tomogram picks/ribosome")
+    said = "particles.tbl has several classes, of which all are taken: 1 (9), 2 (4); --class of milopyp convert or of"
+    assert outcome.code == 0 and outcome.err.count(said) == 1
+    assert sum(map(len, read_classes("all.tsv")[""].values())) == 13
+    outcome = run_line("milopyp convert out/particles.tbl two.tsv --class 2 --tomogram picks/ribosome")
+    assert outcome.code == 0 and "classes" not in outcome.err
+    for name in NAMES:
+        assert_same(read_classes("two.tsv")[""][name], "proteasome", name)
+
+
+@pytest.mark.parametrize(("to", "path"), [("dynamo", "particles.tbl"), ("relion4", "particles.star")])
+def test_numbers_of_classes_are_labels(to: str, path: str, made: Path) -> None:
+    collect(to)
+    labels = " ".join(f"--labels {kind}=out/{path}#{number}" for number, kind in enumerate(CLASSES, 1))
+    line = f"milopyp prepare -d {made} -e .mrc --no-pictures"
+    outcome = run_line(f"{line} -o new/all {labels}")
+    assert outcome.code == 0 and "several classes" not in outcome.err
+    classes = read_classes("new/all_train_coords.txt")
+    for kind, name in product(CLASSES, NAMES):
+        assert_same(classes[kind][name], kind, name)
+    outcome = run_line(f"{line} -o new/one --picks out/{path}")
+    assert outcome.code == 0 and f"{path} has several classes, of which all are taken: 1 (9), 2 (4);" in outcome.err
+
+
 def test_copick_gets_a_file_of_each_object() -> None:
     out = collect("copick")
     config = json.loads((out / "copick_config.json").read_text())
@@ -125,6 +152,36 @@ def test_the_table_names_the_classes() -> None:
     for (name, kind), own in table.groupby(["tomogram", "class"]):
         assert_same(own[XYZ].to_numpy(), kind, name)
     assert table["class"].value_counts().to_dict() == {"ribosome": 9, "proteasome": 4}
+
+
+def test_the_table_is_read_back() -> None:
+    collect("csv")
+    assert run_line("milopyp convert out/particles.csv all.star --to relion4 --class proteasome").code == 0
+    particles = starfile.read("all.star", always_dict=True)["particles"]
+    assert run_line("milopyp convert out/particles.csv lists --to list --class ribosome").code == 0
+    for name in NAMES:
+        own = particles[particles.rlnTomoName == name]
+        assert_same(own[[f"rlnCoordinate{axis}" for axis in "XYZ"]].to_numpy(), "proteasome", name)
+        assert_same(read_classes(f"lists/{name}.tsv")[""][name], "ribosome", name)
+    outcome = run_line("milopyp convert out/particles.csv one.csv --class ribosome")
+    assert outcome.code == 2 and "particles of 2 tomograms; expected those of one" in outcome.err
+
+
+def test_the_table_is_labels_of_its_classes(made: Path) -> None:
+    collect("csv")
+    labels = " ".join(f"--labels {kind}=out/particles.csv" for kind in CLASSES)
+    outcome = run_line(f"milopyp prepare -d {made} -e .mrc -o new/all --no-pictures {labels}")
+    assert outcome.code == 0, outcome.err
+    classes = read_classes("new/all_train_coords.txt")
+    for kind, name in product(CLASSES, NAMES):
+        assert_same(classes[kind][name], kind, name)
+
+
+def test_candidates_of_a_class_are_converted() -> None:
+    """They have a column more, of the other classes."""
+    outcome = run_line("milopyp convert picks/ribosome/a.candidates.csv models --to mod --shape 64 48 24 --order xyz")
+    assert outcome.code == 0, outcome.err
+    assert len(imodmodel.read("models/a.mod")) == len(pandas.read_csv("picks/ribosome/a.candidates.csv", comment="#"))
 
 
 def test_the_list_is_one_of_labels_of_classes() -> None:

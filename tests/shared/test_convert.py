@@ -191,7 +191,7 @@ def test_examples_of_the_help() -> None:
     done("picks/TS_01.candidates.csv particles.star --to relion5 --name TS_01 --tomogram TS_01.mrc")
     Path("clicks.txt").write_text("10 12 8\n")
     examples = re.findall(r"^ +milopyp convert (.*)$", convert.help or "", re.MULTILINE)
-    assert len(examples) == 6
+    assert len(examples) == 7
     for example in examples[:4]:  # the others want a run: tests/end_to_end
         done(example)
 

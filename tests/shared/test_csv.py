@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from format_toys import setting
 from milopyp import read_picks
+from milopyp_shared.coordinate_lists import read_coordinate_list
 from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.formats.registry import FORMATS
 from milopyp_shared.formats.spreadsheet import read_points
@@ -69,6 +70,21 @@ def test_columns_are_found_by_their_names(content: str) -> None:
 def test_scores_are_kept(content: str, scores: list[float]) -> None:
     Path("a.csv").write_text(content)
     assert FORMATS["csv"].read(Path("a.csv"), setting()).score.tolist() == scores
+
+
+def test_a_table_names_tomograms_and_classes() -> None:
+    """As Excel saves it in many languages: names keep their commas, numbers have decimal ones."""
+    Path("all.csv").write_text("Tomogram;X;Y;Z;Class\nTS_01,5;1,5;2;3;big\nb;4;5;6;big\nb;7;8;9;small\n")
+    assert run_line("milopyp convert all.csv big.tsv --class big").code == 0
+    found = {name: xyz.tolist() for name, xyz in read_coordinate_list("big.tsv").items()}
+    assert found == {"TS_01,5": [[1.5, 2, 3]], "b": [[4, 5, 6]]}
+    assert read_picks("all.csv", name="b", class_="small").xyz.tolist() == [[7, 8, 9]]
+    assert read_picks("all.csv", name="TS_01,5", class_="big").xyz.tolist() == [[1.5, 2, 3]]
+
+
+def test_features_of_napari_are_none_of_these() -> None:
+    Path("a.csv").write_text("index,axis-0,axis-1,axis-2,tomogram,class\n0,3,2,1,../x,\n")
+    assert read_picks("a.csv", order="xyz").xyz.tolist() == [[1, 2, 3]]
 
 
 @pytest.mark.parametrize("order", ["xyz", "xzy", "zyx", "yxz"])
@@ -137,7 +153,12 @@ def test_any_table(thousandths: list[tuple[int, ...]], separator: str, order: li
         ("a,b,c\n1,2,3\n", "columns a, b, c"),
         ("x,y\n1,2\n", "columns x, y;"),
         ("x,y,z,x\n1,2,3,4\n", "columns x, y, z, x;"),
-        ("tomogram,x,y,z\nTS_01,1,2,3\n", "columns tomogram, x, y, z"),
+        ("name,x,y,z\nTS_01,1,2,3\n", "columns name, x, y, z"),
+        ("tomogram,x,y,z,tomogram\na,1,2,3,b\n", "columns tomogram, x, y, z, tomogram"),
+        ("tomogram,x,y,z\na,1,2,3\n../b,1,2,3\n", "line 3: image name '../b'"),
+        ("tomogram,x,y,z\n,1,2,3\n", "line 2: image name ''"),
+        ("x,y,z,class\n1,2,3,big\n1,2,3,Big\n", "the classes 'big' and 'Big'"),
+        ("x,y,z,class\n1,2,3,big\n1,2,3,\n", "the class name ''"),
         ("x y z\n1 2 3\n", "columns x y z"),
         ("x (nm),y (nm),z (nm)\n1,2,3\n", "columns x"),
         ("index,axis-0,axis-1\n0,1,2\n", r"points with 2 axes \(axis-0, axis-1\); expected axis-0, axis-1 and axis-2"),

@@ -66,7 +66,7 @@ def table(name: str, rows: list[tuple[int, Any]], end: str = "") -> Path:
 )
 def test_columns_however_they_are_separated(content: str) -> None:
     Path("a.tbl").write_text(content)
-    found = dynamo.read_table("a.tbl")
+    found = dynamo.read_tables("a.tbl")[None]
     assert (found.xyz.tolist(), found.shift.tolist(), found.cc.tolist()) == ([[11, 21, 31]], [[0.5, -1, 0]], [0.25])
     assert FORMATS["tbl"].read(Path("a.tbl"), setting()).xyz.tolist() == [[10.5, 19, 30]]
 
@@ -90,7 +90,7 @@ def test_any_table(rows: list[tuple[float, ...]], count: int, separator: str) ->
     content = "".join(line(dict(zip(order, row, strict=True)), count, separator) for row in rows)
     Path("a.tbl").write_text(content)
     for number in {int(row[0]) for row in rows}:
-        found = dynamo.read_table("a.tbl", number)
+        found = dynamo.read_tables("a.tbl", number)[None]
         wanted = np.array([row[1:] for row in rows if row[0] == number])
         np.testing.assert_array_equal(np.hstack([found.shift, found.xyz]), wanted)
 
@@ -112,7 +112,16 @@ def test_any_table(rows: list[tuple[float, ...]], count: int, separator: str) ->
 def test_bad_tables(content: str, message: str) -> None:
     Path("a.tbl").write_text(content)
     with pytest.raises(InputError, match=message):
-        dynamo.read_table("a.tbl")
+        dynamo.read_tables("a.tbl")
+
+
+@pytest.mark.parametrize("words", [("NaN", "1"), ("", "1"), ("1.", "1+1e-06i"), ("0.5", "-3"), ("1e300", "1")])
+def test_what_is_no_class_is_none(words: tuple[str, str]) -> None:
+    """One class is not worth a word; nothing in the column is refused."""
+    Path("a.tbl").write_text("".join(line(LINE | {22: word}, separator=",") for word in words))
+    outcome = run_line("milopyp convert a.tbl a.csv")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert len(read_picks("a.tbl", class_=int(words[1][:2].strip("+")))) == (2 if words[0] == "1." else 1)
 
 
 def test_a_map_has_numbers_and_files() -> None:

@@ -40,6 +40,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_classes(TRUTH, truth)
         done(f"milopyp-infer a.mrc b.mrc --model {TOY_OF_TWO} --out picks --threads 1 --no-exclusive --K proteasome=2")
         done("milopyp collect picks --to list -o listed")
+        done("milopyp collect picks --to csv -o tables")
     return place
 
 
@@ -135,24 +136,38 @@ def test_lengths_of_classes() -> None:
     assert "radius 4 voxels: half the particle of the run of proteasome" in outcome.out
 
 
-def test_a_list_of_picks_of_several_classes() -> None:
+@pytest.mark.parametrize(
+    ("picks", "word"), [("listed/particles.tsv", "a coordinate list"), ("tables/particles.csv", "csv")]
+)
+def test_a_list_of_picks_of_several_classes(picks: str, word: str) -> None:
     run, _ = judge()
-    found, outcome = judge("listed/particles.tsv", "--radius ribosome=5,proteasome=4")
+    found, outcome = judge(picks, "--radius ribosome=5,proteasome=4")
     assert found["confusion"] == run["confusion"]
     for kind in CLASSES:
         ours, theirs = (each["classes"][kind]["picks"] for each in (run, found))
         assert [theirs[name] for name in ("n_picks", "n_hits")] == [ours[name] for name in ("n_picks", "n_hits")]
-    assert "listed/particles.tsv: 4 picks of proteasome, read as a coordinate list" in outcome.out
+    assert f"{picks}: 4 picks of proteasome, read as {word}" in outcome.out
 
 
-def test_a_tomogram_without_picks_of_a_class_is_judged() -> None:
-    path = Path("listed/particles.tsv")
-    rows = [row for row in path.read_text().splitlines() if not (row.startswith("b\t") and "proteasome" in row)]
+def test_a_table_is_a_truth_of_several_classes() -> None:
+    """The picks themselves are right, all of them."""
+    done("milopyp evaluate picks --truth tables/particles.csv --json f.json")
+    found = json.loads(Path("f.json").read_text())
+    assert {kind: own["picks"]["f1"] for kind, own in found["classes"].items()} == dict.fromkeys(CLASSES, 1.0)
+    done("milopyp evaluate picks/proteasome --truth tables/particles.csv --json f.json")
+    assert json.loads(Path("f.json").read_text())["n_truth"] == 4
+    done("milopyp report picks --truth tables/particles.csv")
+
+
+@pytest.mark.parametrize("picks", ["listed/particles.tsv", "tables/particles.csv"])
+def test_a_tomogram_without_picks_of_a_class_is_judged(picks: str) -> None:
+    path = Path(picks)
+    rows = [row for row in path.read_text().splitlines() if not (row.startswith("b") and "proteasome" in row)]
     path.write_text("\n".join(rows) + "\n")
-    found, outcome = judge("listed/particles.tsv", "--radius 5")
+    found, outcome = judge(picks, "--radius 5")
     assert found["tomograms"] == ["a", "b"] and found["classes"]["proteasome"]["n_truth"] == 4
     assert "left out" not in outcome.err
-    alone, outcome = judge("listed/particles.tsv", "--radius 5 --class proteasome")
+    alone, outcome = judge(picks, "--radius 5 --class proteasome")
     assert (alone["n_truth"], alone["n_picks"]) == (4, 2) and "left out" not in outcome.err
 
 
@@ -186,6 +201,18 @@ def test_runs_of_one_class_are_compared_by_its_particles() -> None:
     assert outcome.code == 2 and "runs of different classes, ribosome, proteasome" in outcome.err
     found, _ = judge("picks/ribosome listed/particles.tsv")
     assert [own["picks"]["n_picks"] for own in found["compared"].values()] == [9, 9]
+
+
+def test_a_truth_whose_class_differs_in_case_is_said_to() -> None:
+    own = read_classes(TRUTH)
+    write_classes(TRUTH, {"Ribosome": own["ribosome"], "proteasome": own["proteasome"]})
+    hint = "Only the case differs: 'ribosome' and 'Ribosome'."
+    _, outcome = judge()
+    assert f"{TRUTH} has no class ribosome: its picks stand in the confusion table only. {hint}\n" in outcome.err
+    assert f"no true positions of it are shown. {hint}\n" in done(f"milopyp report picks --truth {TRUTH}").err
+    write_classes(TRUTH, {"Ribosome": own["ribosome"]})
+    outcome = run_line(f"milopyp report picks --truth {TRUTH}")
+    assert outcome.code == 2 and "Only the case differs: 'Ribosome' and 'ribosome'. Or make" in outcome.err
 
 
 def test_candidates_without_records_have_no_confusion() -> None:

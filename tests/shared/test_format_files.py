@@ -55,9 +55,9 @@ def test_complex_numbers_of_matlab(word: str, number: float | None, tmp_path: Pa
     path = file(tmp_path / "a.tbl", " ".join(words))
     if number is None:
         with pytest.raises(InputError, match="line 1"):
-            dynamo.read_table(path)
+            dynamo.read_tables(path)
     else:
-        assert dynamo.read_table(path).cc.tolist() == [number]
+        assert dynamo.read_tables(path)[None].cc.tolist() == [number]
 
 
 @pytest.mark.parametrize(

@@ -208,7 +208,7 @@ def test_real_relion3_file_as_starfile_reads_it(reference: Path) -> None:
 
 def test_real_dynamo_table_as_dynamotable_reads_it(reference: Path) -> None:
     path = reference / "data" / "real" / "dynamo_t_complex_first12.tbl"
-    table, wanted = dynamo.read_table(path), dynamotable.read(str(path))
+    table, wanted = dynamo.read_tables(path)[None], dynamotable.read(str(path))
     assert (table.xyz == column(wanted, "x", "y", "z")).all()
     assert (table.shift == column(wanted, "dx", "dy", "dz")).all()
     assert (table.cc == column(wanted, "cc")[:, 0]).all()

@@ -15,6 +15,7 @@ from milopyp_shared.formats.mod import (
     PointObject,
     model_points,
     model_scores,
+    of_object,
     read_mod,
     to_voxel_index,
     write_mod,
@@ -92,7 +93,7 @@ def test_real_models_read_as_by_imodmodel(reference: Path, name: str) -> None:
     assert len(model.objects) == header.objsize
     for number, other in enumerate(independent.objects):
         expected = np.concatenate([np.empty((0, 3)), *(contour.points for contour in other.contours)])
-        assert np.array_equal(model_points(model, number), expected)
+        assert np.array_equal(model_points(of_object(model, str(number + 1), path)), expected)
     assert model.minx is not None
     assert model.minx.scale == pytest.approx(independent.minx.cscale)
     assert model.minx.translation == pytest.approx(independent.minx.ctrans)
@@ -321,10 +322,10 @@ def test_missing_file_and_object(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         read_mod(tmp_path / "none.mod")
     model = read_mod(patched(tmp_path, bytes))
-    assert len(model_points(model, 0)) == 2
-    for number in (1, -1):
-        with pytest.raises(InputError, match=f"no object {number}; expected 0 to 0"):
-            model_points(model, number)
+    assert len(model_points(of_object(model, "1", "a.mod"))) == 2
+    for word in ("0", "2", "-1", "ribosome"):
+        with pytest.raises(InputError, match=rf"^a\.mod: the model has no object {word}; expected one of 1"):
+            of_object(model, word, "a.mod")
 
 
 @pytest.mark.parametrize(
@@ -366,4 +367,4 @@ def test_a_model_of_several_classes_has_an_object_for_each(tmp_path: Path) -> No
     np.testing.assert_allclose(first - [0.5, 0.5, 0], ribosomes[::-1])
     again = read_mod(path)
     assert [len(item.contours) for item in again.objects] == [2, 0]
-    np.testing.assert_allclose(model_scores(again, 0), [0.9, 0.2], atol=1e-6)
+    np.testing.assert_allclose(model_scores(again), [0.9, 0.2], atol=1e-6)

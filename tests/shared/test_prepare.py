@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from milopyp_shared import axes
-from milopyp_shared.coordinate_lists import read_coordinate_list
-from milopyp_shared.formats.mod import write_mod
+from milopyp_shared.coordinate_lists import read_classes, read_coordinate_list
+from milopyp_shared.formats.mod import PointObject, write_mod, write_objects
 from milopyp_shared.lists import read_image_list
 from prepare_toys import HALF, POINTS, SHAPE, columns, labels, prepare, save_text, table
 from running import run_line, tree
@@ -176,6 +176,42 @@ def test_a_fourth_column_and_one_object_of_a_model(folder: Path) -> None:
     write_mod(folder / "a.mod", POINTS, size_xyz=SHAPE[::-1], radius=5.0)
     prepare(folder, "--object 1")
     assert labels(folder)["a"] == pytest.approx(POINTS, abs=0.006)
+
+
+def objects(path: Path, *named: tuple[str, np.ndarray]) -> None:
+    """A model with these objects, as one may click them in 3dmod."""
+    made = [PointObject(xyz, np.ones(len(xyz)), 5.0, name, (1.0, 1.0, 1.0)) for name, xyz in named]
+    write_objects(path, made, size_xyz=SHAPE[::-1])
+
+
+def test_objects_of_a_model_are_classes_by_their_names(folder: Path) -> None:
+    """Whatever their numbers; several of one name are one class, and an empty one says that there is none."""
+    for name in "ab":
+        write_tomogram(folder / f"{name}.rec", noise(SHAPE))
+    objects(folder / "a.mod", ("80S", POINTS[:1]), ("26S", POINTS[1:2]), ("80S", POINTS[2:]))
+    objects(folder / "b.mod", ("26S", POINTS), ("80S", POINTS[:0]))
+    outcome = prepare(folder, "--labels ribosome=#80S --labels 26S=#26S")
+    assert "several objects" not in outcome.err and "b.rec: b.mod holds no picks of it" in outcome.err
+    classes = read_classes(folder / "run_train_coords.txt")
+    assert classes["ribosome"]["a"] == pytest.approx(POINTS[[0, 2]], abs=0.006)
+    assert classes["26S"]["a"] == pytest.approx(POINTS[[1]], abs=0.006)
+    assert (len(classes["ribosome"]["b"]), len(classes["26S"]["b"])) == (0, 3)
+
+
+def test_objects_of_several_names_are_said(folder: Path) -> None:
+    write_tomogram(folder / "a.rec", noise(SHAPE))
+    objects(folder / "a.mod", ("80S", POINTS[:1]), ("26S", POINTS[1:]))
+    said = (
+        "warning: a.mod has several objects, of which all are taken: 1 80S, 2 26S; --object of milopyp prepare takes "
+        "one, --labels CLASS=#OBJECT one for each class\n"
+    )
+    for words in ("", f"--picks {folder}", "--labels ribosome=.mod"):
+        assert prepare(folder, words).err.count(said) == 1
+    outcome = prepare(folder, "--object 26S")
+    assert "several objects" not in outcome.err
+    assert labels(folder)["a"] == pytest.approx(POINTS[1:], abs=0.006)
+    objects(folder / "a.mod", ("80S", POINTS[:1]), ("80S", POINTS[1:]), ("26S", POINTS[:0]))
+    assert "several objects" not in prepare(folder).err
 
 
 def test_double_labels_are_counted(folder: Path) -> None:

@@ -102,12 +102,12 @@ def _edited(
     """
     from datetime import UTC, datetime
 
-    from milopyp_shared.coordinate_lists import classes_of_picks
+    from milopyp_shared.coordinate_lists import read_picks
 
     when = datetime.now(UTC).isoformat(timespec="microseconds")
     if list(folders) == [""]:
         return {"": _edited_class(folders[""], records[""], path, when, console)}
-    listed = classes_of_picks(path)
+    listed = read_picks(path).kinds
     if unknown := [kind for kind in listed if kind not in folders]:
         raise InputError(
             f"has picks of {', '.join(unknown)}" if any(unknown) else "says nothing of classes", where=path,

@@ -86,8 +86,8 @@ FORMAT_WORDS = ("txt", "mod", "csv", "list", "relion4", "relion5", "warp", "tbl"
 )  # fmt: skip
 @option(
     "--class", "class_", metavar="CLASS", group="Formats",
-    help="Take only the particles of a class of eman, list, relion4, relion5 or warp: its number, or its name in a "
-    "list or an EMAN2 file.  [default: all of a STAR file, the only one of the others]",
+    help="Take only the particles of a class of csv, eman, list, relion4, relion5, tbl or warp: its number, or its "
+    "name in a CSV, a list or an EMAN2 file.  [default: all of a STAR file or a Dynamo table, else the only one]",
 )  # fmt: skip
 @option(
     "--turn", type=click.Choice(TURNS), default=NO_TURN, group="Formats",
@@ -104,12 +104,12 @@ def convert(
 ) -> None:
     """Convert picks from IN to OUT.
 
-    Formats: txt, mod (IMOD), csv (candidates of milopyp-infer, spreadsheets with columns x, y, z, points of napari),
-    list (what "Save all picks" of milopyp report writes, and training takes),
-    relion4, relion5, warp (STAR), tbl (Dynamo), copick, ndjson (CryoET Data Portal), eman (EMAN2 info file; read only,
+    Formats: txt, mod (IMOD), csv (candidates of milopyp-infer, tables of milopyp collect, spreadsheets with columns x,
+    y, z, points of napari), list (what "Save all picks" of milopyp report writes, and training takes), relion4,
+    relion5, warp (STAR), tbl (Dynamo), copick, ndjson (CryoET Data Portal), eman (EMAN2 info file; read only,
     experimental: check the result). Scores are kept where the format has a place for them; points without one get 1.
-    The picks of several tomograms (list, STAR, Dynamo with its .doc, copick) go into one list or STAR file, or into the
-    folder OUT, a file for each.
+    The picks of several tomograms (list, csv, STAR, Dynamo with its .doc, copick) go into one list or STAR file, or
+    into the folder OUT, a file for each.
 
     \b
     Examples:
@@ -119,6 +119,7 @@ def convert(
       milopyp convert clicks.txt clicks.mod --tomogram TS_01.mrc --coords voxel
       milopyp convert picks_above_0.500.tsv all.star --to relion5 --tomogram picks
       milopyp convert picks_above_0.500.tsv models --to mod --tomogram '*.mrc'
+      milopyp convert tables/particles.csv ribosomes.star --to warp --class ribosome
     """
     from milopyp_shared.formats.dynamo import docs_of
     from milopyp_shared.formats.registry import DYNAMO, FORMATS, check_needs, format_of

@@ -77,8 +77,8 @@ class Answer:
 )  # fmt: skip
 @option(
     "--class", "class_", metavar="CLASS", group="Truth",
-    help="Only the particles of a class (eman, list, relion4, relion5, warp): its number, or its name in a list or an "
-    "EMAN2 file; of lists among PICKS, too.  [default: of a list, the run's]",
+    help="Only the particles of a class (csv, eman, list, relion4, relion5, tbl, warp): its number, or its name in a "
+    "CSV, a list or an EMAN2 file; of CSV and lists among PICKS, too.  [default: of CSV and lists, the run's]",
 )  # fmt: skip
 @option(
     "--picks-from", type=click.Choice(FORMAT_WORDS), group="PICKS that are no run",
@@ -115,8 +115,8 @@ def evaluate(picks: tuple[Path, ...], truth: Path, json_file: Path | None, out: 
     one of milopyp convert's formats, a folder of NAME.suffix, or a pattern in quotes. What is known of a run's
     tomograms serves the other files. Several are judged on the tomograms that all have picks of.
 
-    Of a run of several classes, or a coordinate list with a column class, each class is judged by the rows of the truth
-    that are of it, and a table says which class was picked on which.
+    Of a run of several classes, or a coordinate list or CSV with a column class, each class is judged by the rows of
+    the truth that are of it, and a table says which class was picked on which.
 
     Precision, recall and F1 are those of the picks that a run has written, or that a file holds. AUPRC (the average
     precision over all particles) and best F1 look at all candidates of the run, or at the scores in the file. Matching

@@ -23,7 +23,7 @@ from milopyp_shared.urls import is_url
 from milopyp_shared.wording import counted
 
 from .convert import FORMAT_WORDS
-from .prepare_classes import object_number, of_classes
+from .prepare_classes import of_classes
 from .prepare_copick import copick_options, of_objects, project_tomograms, refuse_idle
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @option(
     "--object", "object_", metavar="NUMBER|NAME",
-    help="Object of the models, by its number; with --copick a particle, by its name, or several, which are classes "
-    "(ribosome,proteasome).  [default: all; the only one]",
+    help="Object of the models, by its number or name; with --copick a particle, by its name, or several, which are "
+    "classes (ribosome,proteasome).  [default: all; the only one]",
 )  # fmt: skip
 @option(
     "--picks", type=click.Path(path_type=Path), metavar="FILE",
@@ -98,8 +98,8 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @option(
     "--class", "class_", metavar="CLASS",
-    help="Take only the particles of a class of eman, list, relion4, relion5 or warp: its number, or its name in a "
-    "list or an EMAN2 file.  [default: all of a STAR file, the only one of the others]",
+    help="Take only the particles of a class of csv, eman, list, relion4, relion5, tbl or warp: its number, or its "
+    "name in a CSV, a list or an EMAN2 file.  [default: all of a STAR file or a Dynamo table, else the only one]",
 )  # fmt: skip
 @option(
     "--bbox", type=DiameterOfEach(),
@@ -110,7 +110,7 @@ if TYPE_CHECKING:
     "--labels", multiple=True, metavar="CLASS=WHERE",
     help="Once for each of several classes of particles, their labels: an ending of files beside the tomograms "
     "(ribosome=_ribo.mod), a file as for --picks, one of the classes in it (ribosome=particles.star#2), or an object "
-    "of the models (ribosome=#1).",
+    "of the models, by its number or name (ribosome=#1).",
 )  # fmt: skip
 @option("--pictures/--no-pictures", default=None, help="NAME_labels.png.  [default: where matplotlib is installed]")
 @option("--img-only", is_flag=True, help="Only list the tomograms, for training.")
@@ -160,7 +160,7 @@ def prepare(folder: str | None, out: str, order: str, **given: Any) -> None:
     if not (given["inference"] or given["img_only"]):
         how = replace(How(**{name: given[name] for name in HOW}), bbox=None)
         if project is None:
-            hows = of_classes(replace(how, object_=object_number(given["object_"])), given, folder)
+            hows = of_classes(how, given, folder)
         else:
             hows = of_objects(project, replace(how, object_=None), given, console)
         _list_labels((images, coordinates), entries, order, hows, pictures=given["pictures"], console=console)

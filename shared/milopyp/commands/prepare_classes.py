@@ -47,22 +47,13 @@ def _class_labels(text: str, how: How, folder: str | None) -> tuple[str, How]:
     """A class, and where its labels are: ``ribosome=_ribo.mod``, ``ribosome=particles.star#2``, ``ribosome=#1``."""
     name, equals, place = text.partition("=")
     path, _, part = place.partition("#")
-    if not equals or not (path or part.isdecimal()):
+    if not equals or not (path or part):
         raise UsageError(
             f"{text!r}", where="--labels",
             expected="NAME=ENDING (_ribo.mod), NAME=FILE, NAME=FILE#CLASS, or NAME=#OBJECT of the models",
         )  # fmt: skip
     if not path:
-        return name, replace(how, object_=object_number(part), kind=name)
+        return name, replace(how, object_=part, kind=name)
     beside = folder is not None and "/" not in path and path[0] in "_.-"
     picks = Path(folder or ".", f"*{path}") if beside else Path(path)
     return name, replace(how, picks=picks, class_=part or None, kind=name)
-
-
-def object_number(object_: str | None) -> int | None:
-    """The object of a model that is asked for."""
-    if object_ is None:
-        return None
-    if not object_.isdecimal() or int(object_) < 1:
-        raise UsageError(f"{object_!r}", where="--object", expected="a whole number from 1, or a name beside --copick")
-    return int(object_)

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from milopyp_shared.coordinate_lists import read_classes
 from milopyp_shared.errors import UsageError
 from milopyp_shared.formats.context import FormatContext
-from milopyp_shared.formats.positions import LISTS, by_names, read_positions
+from milopyp_shared.formats.positions import list_classes, read_positions
 from milopyp_shared.labels import check_labels
 from milopyp_shared.names import listed
 from milopyp_shared.particles import Particle, particles_of, refuse_unknown
-from milopyp_shared.picks import Picks, as_picks
 from milopyp_shared.tomogram import Tomogram
 from milopyp_shared.wording import counted
 
 from .journal import Journal
 from .labels import Label, Step
+
+OPTION = "milopyp convert --from"  # that says a format which no file here says itself
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,13 @@ def read_brought(
     path = Path(rest)
     if equals:
         refuse_unknown([name], [one.name for one in particles], "--labels")
-    contexts = {own: FormatContext.of(volume.frame, own, coords="model2point") for own, volume in opened.items()}
-    classes = {} if equals else _classes_of(path, particles)
-    if len(classes) > 1:
-        found = {called: by_names(path, own, contexts) for called, own in classes.items()}
-    else:
-        positions = read_positions(path, None, contexts, anonymous=True, option="milopyp convert --from")
-        found = {next(iter(classes), name): positions}
+    contexts = {
+        own: FormatContext.of(volume.frame, own, coords="model2point", as_labels=True) for own, volume in opened.items()
+    }
+    kinds, found = [name] if equals else _classes_of(path, particles) or [""], {}
+    for kind in kinds:
+        of_kind = {own: replace(context, known_class=kind or None) for own, context in contexts.items()}
+        found[kind] = read_positions(path, None, of_kind, anonymous=len(kinds) == 1, option=OPTION)
     if others := dict.fromkeys(other for own in found.values() for other in own.others):
         say(f"{path}: labels of other tomograms are left out: {listed(others)}")
     made = [
@@ -77,16 +77,12 @@ def read_brought(
     return made
 
 
-def _classes_of(path: Path, particles: Sequence[Particle]) -> dict[str, dict[str, Picks]]:
-    """What a coordinate list with classes names, by class and tomogram; nothing of other files."""
-    if path.suffix.lower() not in LISTS or not path.is_file():
-        return {}
-    classes = read_classes(path)
-    if list(classes) == [""]:
-        return {}
-    diameters = {one.name: one.diameter for one in particles}
-    particles_of({name: size for name, size in diameters.items() if name in classes} or diameters, list(classes))
-    return {name: {own: as_picks(xyz) for own, xyz in each.items()} for name, each in classes.items()}
+def _classes_of(path: Path, particles: Sequence[Particle]) -> list[str]:
+    """The classes that a coordinate list or a table names, each of which has a diameter; none of other files."""
+    if classes := list_classes(path, None, OPTION):
+        diameters = {one.name: one.diameter for one in particles}
+        particles_of({name: size for name, size in diameters.items() if name in classes} or diameters, classes)
+    return classes
 
 
 def take_brought(journal: Journal, brought: Brought, say: Callable[[str], None]) -> None:

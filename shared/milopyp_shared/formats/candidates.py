@@ -25,6 +25,11 @@ _ALWAYS = ("x", "y", "z", "score")
 _PLACES, _SCORES, _DISTANCES, _ANGLES = 3, 6, 2, 3  # digits
 
 
+def tomogram_of(path: Path) -> str:
+    """The tomogram that a file of picks is called after, such a table or another one."""
+    return path.name.removesuffix(CANDIDATES) if path.name.endswith(CANDIDATES) else path.stem
+
+
 def read_candidates(path: Path) -> Picks:
     """Read a table of ``milopyp-infer``: x, y, z, score in the inside frame, and what was measured beside them.
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..particles import CHOOSE
-from .star import CLASS, Particles
+from ..particles import CHOOSE, case_hint
+from .star import CLASS
 
 _SOME = 8  # classes that a message lists
 
@@ -36,6 +37,10 @@ class Classes:
         """Whether particles of more than one class are there."""
         return len(self._counts()) > 1
 
+    def __bool__(self) -> bool:
+        """Whether the class of any particle is known."""
+        return bool(np.isfinite(self.numbers).any())
+
     def numbers_of(self, word: str, where: object) -> list[float]:
         """The numbers of a class; none where nothing is known of classes.
 
@@ -56,7 +61,8 @@ class Classes:
             number for number, name in self.names.items() if name == word
         ]
         if known and not wanted:
-            raise InputError(f"no class {word}", where=where, expected=f"one of {self}")
+            hint = case_hint([word], self.names.values())
+            raise InputError(f"no class {word}", where=where, expected=f"one of {self}", remedy=hint)
         return [float(number) for number in wanted]
 
     def __str__(self) -> str:
@@ -71,21 +77,41 @@ class Classes:
         return {int(number): count for number, count in zip(numbers.tolist(), counts.tolist(), strict=True)}
 
 
+class Numbered(Protocol):
+    """Particles of one tomogram: their places ``(n, 3)`` and the numbers of their classes ``(n,)``, NaN for none."""
+
+    @property
+    def xyz(self) -> NDArray[np.float64]:
+        """Where they are."""
+
+    @property
+    def class_number(self) -> NDArray[np.float64] | None:
+        """None where the file says nothing of classes."""
+
+    def __getitem__(self, chosen: NDArray[np.bool_], /) -> Self:
+        """Some of them."""
+
+
+Of = TypeVar("Of", bound=Numbered)
+
+
 def of_class(
-    particles: Mapping[str | None, Particles], word: str | None, path: Path, warn: Callable[[str], None]
-) -> Mapping[str | None, Particles]:
-    """Particles of a STAR file that are of one class; a tomogram that has none of it stays, without particles.
+    particles: Mapping[str | None, Of], word: str | None, path: Path, warn: Callable[[str], None], column: str = CLASS
+) -> Mapping[str | None, Of]:
+    """Particles of a file that are of one class; a tomogram that has none of it stays, without particles.
 
     Parameters
     ----------
     particles
         All of the file, by tomogram.
     word
-        Number of the class (rlnClassNumber); None: all particles are meant, whatever their class.
+        Number of the class; None: all particles are meant, whatever their class.
     path
         The file, for messages.
     warn
         Called with one sentence when particles of several classes are taken.
+    column
+        What the file calls the number, for the message.
 
     Raises
     ------
@@ -98,7 +124,7 @@ def of_class(
         if classes.several:
             warn(f"{path.name} has several classes, of which all are taken: {classes}; {CHOOSE} takes one")
         return particles
-    if not numbers and any(len(own.xyz) for own in particles.values()):
-        raise InputError(f"has no {CLASS}", where=path, expected="the class of each particle, to take those of one")
+    if not classes and any(len(own.xyz) for own in particles.values()):
+        raise InputError(f"has no {column}", where=path, expected="the class of each particle, to take those of one")
     wanted = classes.numbers_of(word, path)
     return {name: own[np.isin(numbers[name], wanted)] if numbers else own for name, own in particles.items()}

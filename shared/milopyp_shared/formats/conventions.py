@@ -13,14 +13,14 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import axes, orientations
 from ..colours import colour_of
-from ..coordinate_lists import SCORE, read_scored_classes, tomograms_named, with_named, write_coordinate_list
+from ..coordinate_lists import SCORE, read_picks, with_named, write_coordinate_list
 from ..names import bare, only
 from ..particles import the_class
 from ..picks import NO_SCORE, Picks
@@ -32,6 +32,8 @@ from .context import FormatContext
 
 Floats = NDArray[np.float64]
 Tomograms: TypeAlias = Sequence[tuple[Picks, FormatContext]]  # of files that hold several
+
+Of = TypeVar("Of")
 
 SCORE_DIGITS = 6
 
@@ -46,7 +48,7 @@ class NamedPicks(Picks):
 
 
 def _named(picks: Picks, name: str | None) -> NamedPicks:
-    return NamedPicks(picks.xyz, picks.score, name=name)
+    return NamedPicks(picks.xyz, picks.score, picks.distance, picks.angles, picks.rival, name)
 
 
 def _inside(columns: Floats, score: Floats | None, context: FormatContext, **measured: Floats | None) -> Picks:
@@ -111,10 +113,8 @@ def write_txt(path: Path, picks: Picks, context: FormatContext) -> None:
 def read_mod(path: Path, context: FormatContext) -> Picks:
     """All points of a model, placed as 3dmod does; scores of contours are kept. Objects of several names are said."""
     model = mod.read_mod(path)
-    filled = {number: item for number, item in enumerate(model.objects, 1) if item.contours}
-    if len({item.name for item in filled.values()}) > 1:  # as of several classes
-        said = ", ".join(f"{number} {item.name}".rstrip() for number, item in filled.items())
-        _warn(f"{path.name} has several objects, of which all are taken: {said}; --object of milopyp prepare takes one")
+    if doubt := mod.objects_warning(model, path.name):
+        _warn(doubt)
     placement = None if context.frame is None else context.frame.placement
     columns = mod.to_voxel_index(mod.model_points(model), model, placement, context.size)
     return _inside(columns, mod.model_scores(model), context)
@@ -143,14 +143,28 @@ def write_models(path: Path, tomograms: Tomograms) -> None:
     mod.write_objects(path, objects, size_xyz=first.require("size", path), placement=first.placement)
 
 
-def read_csv(path: Path, context: FormatContext) -> Picks:
+def read_csv(path: Path, context: FormatContext) -> NamedPicks:
     """Candidates of a run and other tables of x, y, z; points of napari, which are indices of the file's array."""
-    points = spreadsheet.read_points(path)
+    return place_sheet(only(read_sheets(path, context), context.name, path), context, path)
+
+
+def read_sheets(path: Path, context: FormatContext) -> Mapping[str | None, spreadsheet.SheetPoints]:
+    """Points of all tomograms for `place_sheet`; of several classes those of the one that is asked for, or known."""
+    classes = spreadsheet.read_classes(path)
+    found = _of_one_class(classes, path, context)
+    every = {name: points[:0] for own in classes.values() for name, points in own.items() if context.all_listed}
+    return every | found
+
+
+def place_sheet(points: spreadsheet.SheetPoints, context: FormatContext, path: Path) -> NamedPicks:
+    """As `read_csv`, of points that are read."""
     if points.of_array:
         context.require("order", path)
     else:
         context = replace(context, order="xyz")
-    return _inside(points.columns, points.score, context, distance=points.distance, angles=points.angles)
+    measured = {"distance": points.distance, "angles": points.angles, "rival": points.rival}
+    name = None if points.tomogram is None or not len(points.tomogram) else str(points.tomogram[0])
+    return _named(_inside(points.columns, points.score, context, **measured), name)
 
 
 def write_csv(path: Path, picks: Picks, context: FormatContext) -> None:
@@ -168,13 +182,18 @@ def read_list(path: Path, context: FormatContext) -> NamedPicks:
 
 def read_lists(path: Path, context: FormatContext) -> Mapping[str | None, NamedPicks]:
     """As `read_list`, of all tomograms; of a list with classes those of the one that is asked for, or known."""
-    classes = read_scored_classes(path)
-    asked = context.class_ is not None
-    found = the_class(classes, path, context.class_ if asked else context.known_class, asked=asked)
-    named = [] if context.as_labels else tomograms_named(path)
+    listed = read_picks(path)
+    found = _of_one_class(listed.classes, path, context)
+    named = [] if context.as_labels else [*listed.tomograms]
     if context.all_listed:
-        named += [name for own in classes.values() for name in own]
+        named += [name for own in listed.classes.values() for name in own]
     return {name: _named(picks, name) for name, picks in with_named(found, named).items()}
+
+
+def _of_one_class(classes: Mapping[str, Of], path: Path, context: FormatContext) -> Of:
+    """Of what a file has by class, that of the one that is asked for, or known."""
+    asked = context.class_ is not None
+    return the_class(classes, path, context.class_ if asked else context.known_class, asked=asked)
 
 
 def place_listed(picks: NamedPicks, context: FormatContext, path: Path) -> NamedPicks:
@@ -277,7 +296,12 @@ def _from_centre(picks: Picks, context: FormatContext, path: Path) -> Floats:
 
 def read_tbl(path: Path, context: FormatContext) -> NamedPicks:
     """Voxels from `dynamo_zero`, shifts added."""
-    return place_table(dynamo.read_table(path, context.dynamo_tomogram, context.name), context, path)
+    return place_table(only(read_tables(path, context), context.name, path), context, path)
+
+
+def read_tables(path: Path, context: FormatContext) -> Mapping[str | None, dynamo.DynamoTable]:
+    """Particles of all tomograms for `place_table`, those of a class where one is asked for."""
+    return of_class(dynamo.read_tables(path, context.dynamo_tomogram), context.class_, path, _warn, dynamo.CLASS)
 
 
 def place_table(table: dynamo.DynamoTable, context: FormatContext, path: Path) -> NamedPicks:

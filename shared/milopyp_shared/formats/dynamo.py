@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..atomic import write_text
 from ..errors import InputError, UsageError
-from ..names import ENDINGS, assign_some, only
+from ..names import ENDINGS, assign_some
 from ..textfile import fixed, read_lines, to_numbers
 from ..wording import counted
 
@@ -27,12 +27,14 @@ COLUMNS = 35  # written
 DOC, DOC_OF_FOLDER = ".doc", "indices_column20.doc"
 _NEEDED = 26
 _SHIFT, _ANGLES, _CC, _TOMOGRAM, _CLASS, _POSITION = (3, 4, 5), (6, 7, 8), 9, 19, 21, (23, 24, 25)
-_USED = (*_SHIFT, _CC, _TOMOGRAM, *_POSITION)
+_USED = (*_SHIFT, _CC, _TOMOGRAM, *_POSITION, _CLASS)
+CLASS = f"number in column {_CLASS + 1}"
 _NEGLIGIBLE = 1e-3  # imaginary parts that MATLAB's rounding leaves
 _SOME = 8  # numbers that a message lists
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _COMPLEX = re.compile(rf"({_NUMBER})([+-](?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)i")
+_WHOLE = re.compile(r"[+-]?\d{1,9}(?:\.0*)?", re.ASCII)
 _MAP_LINE = re.compile(r"(\d{1,9})\s+(\S.*)", re.ASCII)
 
 _TOMOGRAMS = (*ENDINGS, ".em")  # ends of lines that a map may begin with which nobody has named
@@ -52,6 +54,8 @@ class DynamoTable:
         ``(n, 3)`` voxels; the position is their sum.
     cc
         ``(n,)``; NaN where that stands.
+    class_number
+        ``(n,)``; NaN where no number stands.
     name
         What the map calls the tomogram, a file's name as a rule; None without a map.
     """
@@ -59,25 +63,11 @@ class DynamoTable:
     xyz: Floats
     shift: Floats
     cc: Floats
+    class_number: Floats
     name: str | None = None
 
-
-def read_table(path: str | Path, tomogram: int | None = None, name: str | None = None) -> DynamoTable:
-    """Read the particles of one tomogram; only the columns named above are looked at.
-
-    Parameters
-    ----------
-    tomogram
-        Number of the tomogram (column 20). None: there is only one, or `name` says which.
-    name
-        See `milopyp_shared.names.only`.
-
-    Raises
-    ------
-    InputError, UsageError
-        As `read_tables`; no such tomogram, or several and nothing that says which.
-    """
-    return only(read_tables(path, tomogram), name, path)
+    def __getitem__(self, chosen: NDArray[np.bool_]) -> DynamoTable:
+        return DynamoTable(self.xyz[chosen], self.shift[chosen], self.cc[chosen], self.class_number[chosen], self.name)
 
 
 def read_tables(path: str | Path, tomogram: int | None = None) -> dict[str | None, DynamoTable]:
@@ -251,11 +241,11 @@ def _names_of(path: str | Path, known: Sequence[int]) -> dict[int, str] | None:
 
 
 def _table_of(rows: Floats, name: str | None = None) -> DynamoTable:
-    return DynamoTable(rows[:, 5:8].copy(), rows[:, :3].copy(), rows[:, 3].copy(), name)
+    return DynamoTable(rows[:, 5:8].copy(), rows[:, :3].copy(), rows[:, 3].copy(), rows[:, 8].copy(), name)
 
 
 def _read_used_columns(path: str | Path) -> Floats:
-    """Columns `_USED` of all lines, ``(n, 8)``."""
+    """Columns `_USED` of all lines, ``(n, 9)``."""
     lines, rows = [], []
     for number, line in read_lines(path):
         if _is_empty(line):
@@ -275,8 +265,11 @@ def _read_used_columns(path: str | Path) -> Floats:
 
 
 def _numbers(words: Sequence[str], index: int, lines: Sequence[int], path: str | Path) -> list[float]:
-    """One column; of the cross-correlation NaN may be unknown, a tomogram's number is whole."""
-    unknown = [index == _CC and word.lower() == "nan" for word in words]
+    """One column; a cross-correlation of NaN and a class that is no whole number are unknown, others are refused."""
+    unknown = [
+        (index == _CC and word.lower() == "nan") or (index == _CLASS and not _WHOLE.fullmatch(_real(word)))
+        for word in words
+    ]
 
     def place(row: int) -> str:
         return f"{path}, line {lines[row]}, column {index + 1}"

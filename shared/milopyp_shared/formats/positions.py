@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..coordinate_lists import read_classes
 from ..errors import InputError
 from ..lists import list_places
 from ..names import assign, listed, reduced
 from ..picks import Picks, as_picks
+from .candidates import tomogram_of
 from .context import FormatContext
 from .dynamo import docs_of
 from .registry import DYNAMO, FORMATS, LIST, check_needs, format_of
@@ -114,7 +114,7 @@ def read_all_positions(path: Path, word: str | None, context: FormatContext, opt
     context
         What is known of every one of them.
     """
-    names = [path.stem]
+    names = [tomogram_of(path)]
     if _is_of_several_files(path):
         names = list(_files_by_name(path, word, "NAME"))
     else:
@@ -123,17 +123,20 @@ def read_all_positions(path: Path, word: str | None, context: FormatContext, opt
         if (many := FORMATS[word].names) is not None:
             check_needs(word, context, path)
             inside = many.read(path, context)
-            return Positions({name or path.stem: many.place(own, context, path) for name, own in inside.items()})
+            return Positions(
+                {name or tomogram_of(path): many.place(own, context, path) for name, own in inside.items()}
+            )
     return read_positions(path, word, {name: replace(context, label=name) for name in names}, option=option)
 
 
-def list_classes(path: Path, word: str | None) -> list[str]:
-    """The classes that a coordinate list names; none of other files; parameters and errors as `read_positions`."""
+def list_classes(path: Path, word: str | None, option: str = "--from") -> list[str]:
+    """The classes that a file has by name; none of other files; parameters and errors as `read_positions`."""
     path = _in_data(path)
-    if _is_of_several_files(path) or (word or (LIST if path.suffix.lower() in LISTS else None)) != LIST:
+    if _is_of_several_files(path):
         return []
     _refuse_missing(path)
-    return [name for name in read_classes(path) if name]
+    many = FORMATS[_format_of(path, word, option)].names
+    return [] if many is None or many.classes is None else [name for name in many.classes(path) if name]
 
 
 def by_names(

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from ..coordinate_lists import read_classes
 from ..errors import InputError, UsageError
 from ..names import listed
 from ..picks import Picks
 from ..wording import counted
-from . import conventions, copick, dynamo, star
+from . import conventions, copick, spreadsheet, star
 from ._json import read_json
 from .context import FormatContext
 
@@ -35,19 +36,23 @@ class ManyTomograms:
         What `read` gives of one tomogram, as picks of it.
     write
         Several into one file; None where a file that is written is of one.
+    classes
+        The classes in a file by their names; None where it has no names of classes.
     """
 
     read: Callable[[Path, FormatContext], Mapping[str | None, Any]]
     place: Callable[[Any, FormatContext, Path], Picks]
     write: ManyWriter | None = None
+    classes: Callable[[Path], Iterable[str]] | None = None
 
 
-LISTED = ManyTomograms(conventions.read_lists, conventions.place_listed, conventions.write_list)
+LISTED = ManyTomograms(conventions.read_lists, conventions.place_listed, conventions.write_list, read_classes)
+SHEETS = ManyTomograms(conventions.read_sheets, conventions.place_sheet, classes=spreadsheet.read_classes)
 RELION4 = ManyTomograms(conventions.read_voxels, conventions.place_voxels, conventions.write_relion4)
 WARP = replace(RELION4, write=conventions.write_warp)
 RELION5 = ManyTomograms(conventions.read_centred, conventions.place_centred, conventions.write_relion5)
 COPICK = ManyTomograms(lambda path, _: copick.read_by_run(path), conventions.place_copick)
-TABLE = ManyTomograms(lambda path, how: dynamo.read_tables(path, how.dynamo_tomogram), conventions.place_table)
+TABLE = ManyTomograms(conventions.read_tables, conventions.place_table)
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ LIST = "list"  # coordinates of tomograms by their names, as training takes them
 FORMATS: dict[str, Format] = {
     "txt": Format((".txt", ".coords"), conventions.read_txt, conventions.write_txt, ("order", "coords")),
     "mod": Format((".mod",), conventions.read_mod, conventions.write_mod, ("order",), ("size",)),
-    "csv": Format((".csv",), conventions.read_csv, conventions.write_csv),
+    "csv": Format((".csv",), conventions.read_csv, conventions.write_csv, names=SHEETS, classes=True),
     LIST: Format((".tsv",), conventions.read_list, _of_one(LISTED), names=LISTED, classes=True, can_name=bool),
     "relion4": Format(
         (".star",),
@@ -137,7 +142,9 @@ FORMATS: dict[str, Format] = {
         can_name=star.can_name,
         angles=True,
     ),
-    DYNAMO: Format((".tbl",), conventions.read_tbl, conventions.write_tbl, binned=True, names=TABLE, angles=True),
+    DYNAMO: Format(
+        (".tbl",), conventions.read_tbl, conventions.write_tbl, binned=True, names=TABLE, classes=True, angles=True
+    ),
     "copick": Format(
         (".json",),
         conventions.read_copick,

@@ -11,6 +11,7 @@ from milopyp_inference.batch.records import Picked, read_summary
 from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.formats.positions import list_classes, read_positions
 from milopyp_shared.names import listed, read_name_map
+from milopyp_shared.particles import case_hint
 
 from ...judged import run_contexts
 from ..convert import FORMAT_WORDS
@@ -110,10 +111,11 @@ def _judged(
         raise InputError(
             f"no class {', '.join(found)} in the run" if found else "says nothing of classes", where=truth,
             expected=f"a coordinate list with a column class: {', '.join(kinds)}",
-            remedy="Or make the page of one class.",
+            remedy=f"{case_hint(found, kinds)} Or make the page of one class.".strip(),
         )  # fmt: skip
     if unknown := [kind for kind in kinds if kind not in found]:
-        warn(f"{truth} has no class {', '.join(unknown)}: no true positions of it are shown")
+        hint = case_hint(unknown, found)
+        warn(f"{truth} has no class {', '.join(unknown)}: no true positions of it are shown{hint and f'. {hint}'}")
     if others := [kind for kind in found if kind not in kinds]:
         warn(f"no class {', '.join(others)} in the run: its true positions are not shown")
     return judged
