@@ -18,14 +18,8 @@ import numpy as np
 from machine import describe_machine
 
 from milopyp_inference.batch.class_runs import class_folders, write_class_names
-from milopyp_inference.batch.records import (
-    FileIdentity,
-    PickOptions,
-    RunSummary,
-    TomogramRecord,
-    write_record,
-    write_summary,
-)
+from milopyp_inference.batch.record_files import write_record, write_summary
+from milopyp_inference.batch.records import FileIdentity, PickOptions, RunSummary, TomogramRecord
 from milopyp_inference.decode.select import Selection
 from milopyp_shared.formats.candidates import write_candidates
 from milopyp_shared.mrc import write_mrc

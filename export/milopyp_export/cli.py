@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 from milopyp_shared.axes import ORDER_WORDS
-from milopyp_shared.commandline import LengthRange, Number, command, option, run
+from milopyp_shared.commandline import command, option, run
 from milopyp_shared.console import Console
 from milopyp_shared.errors import MissingDependency
 from milopyp_shared.lengths import LARGEST, SMALLEST, diameter_in_voxels
+from milopyp_shared.option_types import LengthRange, Number
 from milopyp_shared.overwrite import refuse_existing
 
 TRAINED = "How it was trained (for published checkpoints without opt.txt beside them; our own know it)"

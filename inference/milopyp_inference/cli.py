@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from milopyp_shared.axes import NO_TURN, ORDER_WORDS, TURNS
-from milopyp_shared.commandline import Angstrom, Number, OfEach, command, option, run
+from milopyp_shared.commandline import command, option, run
 from milopyp_shared.console import Console
 from milopyp_shared.names import NAME_FROM, NAMES
+from milopyp_shared.option_types import Angstrom, Number, OfEach
 from milopyp_shared.wording import counted
 
 from .engine.machine import AUTO

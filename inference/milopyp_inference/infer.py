@@ -34,7 +34,8 @@ from .batch.prechecks import (
     open_first,
     refuse_foreign_picks,
 )
-from .batch.records import Picked, RunSummary, find_summary, read_summary
+from .batch.record_files import find_summary, read_summary
+from .batch.records import Picked, RunSummary
 from .batch.states import Pick, State, why_again
 from .batch.table import write_table
 from .engine.machine import Machine

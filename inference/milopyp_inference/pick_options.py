@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from milopyp_shared.axes import NO_TURN
-from milopyp_shared.commandline import ANGSTROM, spelled
+from milopyp_shared.commandline import spelled
 from milopyp_shared.errors import UsageError
+from milopyp_shared.option_types import ANGSTROM
 from milopyp_shared.particles import of_class
 
 if TYPE_CHECKING:  # the help must not pay for what these modules load

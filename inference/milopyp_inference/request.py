@@ -16,7 +16,8 @@ from milopyp_shared.zarr_writing import refuse_missing
 from .batch.inputs import gather
 from .batch.into_project import IntoProject
 from .batch.prechecks import refuse_beside_tomograms
-from .batch.records import RunSummary, find_summary
+from .batch.record_files import find_summary
+from .batch.records import RunSummary
 from .batch.table import COLUMNS
 from .engine.machine import Machine
 from .launch.local import LocalWorkers

@@ -14,7 +14,8 @@ from milopyp_inference.batch.folder_doubts import folder_doubts
 from milopyp_inference.batch.leases import Leases
 from milopyp_inference.batch.outputs import OutputFiles
 from milopyp_inference.batch.reader import picks_of, read_records
-from milopyp_inference.batch.records import RECORDS, Picked, find_summary
+from milopyp_inference.batch.record_files import RECORDS, find_summary
+from milopyp_inference.batch.records import Picked
 from milopyp_inference.batch.stage import digests
 from milopyp_shared.axes import NO_TURN
 from milopyp_shared.errors import ContradictionError, InputError, UsageError

@@ -13,7 +13,8 @@ from typing import Any
 
 from milopyp_inference.batch.class_runs import class_folders, class_of, refuse_several
 from milopyp_inference.batch.reader import picks_of, read_run
-from milopyp_inference.batch.records import RECORDS, SUMMARY, Picked, load_record, record_path
+from milopyp_inference.batch.record_files import RECORDS, SUMMARY, load_record, record_path
+from milopyp_inference.batch.records import Picked
 from milopyp_inference.decode.select import Selection
 from milopyp_shared.errors import InputError
 from milopyp_shared.formats.candidates import CANDIDATES

@@ -13,16 +13,15 @@ from milopyp_inference.batch.cutting import cut_picks
 from milopyp_inference.batch.dynamo_map import keep_numbers, plan_numbers
 from milopyp_inference.batch.leases import Leases
 from milopyp_inference.batch.outputs import OutputFiles, format_context, refuse_own_names
-from milopyp_inference.batch.records import (
+from milopyp_inference.batch.record_files import (
     RECORDS,
-    Picked,
-    RunSummary,
     load_record,
     read_record,
     read_summary,
     record_path,
     write_summary,
 )
+from milopyp_inference.batch.records import Picked, RunSummary
 from milopyp_inference.batch.stage import written_digests
 from milopyp_inference.decode.select import margin_in_voxels
 from milopyp_shared.atomic import make_folder

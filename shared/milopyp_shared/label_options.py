@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from .axes import ORDER_WORDS
-from .commandline import Number, option
+from .commandline import option
+from .option_types import Number
 
 DATA, PARTICLE = "Data", "Particle"
 

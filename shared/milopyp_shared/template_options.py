@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from .commandline import Number, option, spelled
+from .commandline import option, spelled
 from .errors import UsageError
+from .option_types import Number
 
 TEMPLATE = "From a density map, without labels"
 OF_TEMPLATE = ("map_voxel_size", "mass", "membrane_z", "tilt_axis", "tilt_range")

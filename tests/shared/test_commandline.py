@@ -14,7 +14,7 @@ from typing import Any
 import click
 import pytest
 
-from milopyp_shared.commandline import Number, command, option, run
+from milopyp_shared.commandline import command, option, run
 from milopyp_shared.errors import (
     CheckError,
     ContradictionError,
@@ -23,6 +23,7 @@ from milopyp_shared.errors import (
     MissingDependency,
     UsageError,
 )
+from milopyp_shared.option_types import Number
 from milopyp_training import train
 from running import run_line
 from toys import TOY, clean_phantom, write_tomogram

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 import pytest
 
-from milopyp_shared.commandline import Angstrom, LengthRange
 from milopyp_shared.errors import ContradictionError, UsageError
 from milopyp_shared.lengths import Length, common, diameter_in_voxels, refuse_larger, wide_warning
+from milopyp_shared.option_types import Angstrom, LengthRange
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from milopyp_shared.commandline import DiameterOfEach, LengthRange, Number, command, option, run
+from milopyp_shared.commandline import command, option, run
 from milopyp_shared.errors import MissingDependency
 from milopyp_shared.label_options import (
     DATA,
@@ -19,6 +19,7 @@ from milopyp_shared.label_options import (
     voxel_size_option,
 )
 from milopyp_shared.lengths import diameter_in_voxels
+from milopyp_shared.option_types import DiameterOfEach, LengthRange, Number
 from milopyp_shared.template_options import check_template, template_options
 
 from .networks.registry import NETWORKS, trained_by

@@ -27,7 +27,8 @@ from .leases import Leases
 from .one_tomogram import Ready, pick_tomogram
 from .picking_run import PickingRun, summarise
 from .prechecks import Opened, check_formats, open_input
-from .records import RECORDS, Failed, RunSummary
+from .record_files import RECORDS
+from .records import Failed, RunSummary
 from .stage import SUFFIX as STAGE
 from .stage import clear_stage, stage_of
 from .states import Cut, Done, State

@@ -12,7 +12,7 @@ from milopyp_shared.errors import ContradictionError, InputError
 from milopyp_shared.particles import check_names
 from milopyp_shared.typed_json import decode
 
-from .records import RECORDS
+from .record_files import RECORDS
 
 CLASSES = "classes.json"
 _LARGEST = 100_000  # bytes

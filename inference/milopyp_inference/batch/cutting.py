@@ -14,7 +14,8 @@ from milopyp_shared.formats.registry import orientations_warning
 
 from .outputs import OutputFiles, write_all_picks
 from .reader import chosen_picks
-from .records import Picked, record_path, write_record
+from .record_files import record_path, write_record
+from .records import Picked
 from .stage import Stage, stage_of
 
 

@@ -17,7 +17,7 @@ from milopyp_shared.formats.dynamo import read_doc, write_doc
 from milopyp_shared.names import assign_some, of_file
 
 from .leases import Leases
-from .records import RECORDS, read_record
+from .record_files import RECORDS, read_record
 
 MAP = "tomograms.doc"
 _AGAIN = 0.02  # seconds between looks at whether the map is free

@@ -23,7 +23,8 @@ from milopyp_shared.status import NAME as STATUS
 from milopyp_shared.tomogram import Frame
 from milopyp_shared.turns import turned_frame, turned_picks
 
-from .records import SUMMARY, TomogramRecord
+from .record_files import SUMMARY
+from .records import TomogramRecord
 
 HEAT_MAPS = {"mrc": "_hm.mrc", "zarr": "_hm.zarr"}  # what follows a tomogram's name, by kind
 

@@ -23,14 +23,9 @@ from .counting import Counting
 from .dynamo_map import keep_numbers
 from .identity import FileIdentity, absolute
 from .outputs import OutputFiles
-from .records import (
+from .record_files import (
     RECORDS,
     SUMMARY,
-    Failed,
-    Picked,
-    PickOptions,
-    RunSummary,
-    TomogramRecord,
     find_summary,
     load_record,
     read_record,
@@ -38,6 +33,7 @@ from .records import (
     write_record,
     write_summary,
 )
+from .records import Failed, Picked, PickOptions, RunSummary, TomogramRecord
 from .stage import written_digests
 from .states import Cut, Done, Pick, State, state_of
 

@@ -46,7 +46,7 @@ def run_files(path: Path) -> list[Path]:
     """What is read of a run: its summary, records and candidates; of a lone table, that table."""
     from milopyp_shared.formats.candidates import CANDIDATES
 
-    from .records import RECORDS, SUMMARY
+    from .record_files import RECORDS, SUMMARY
 
     if not path.is_dir():
         return [path]
@@ -62,7 +62,8 @@ def read_records(folder: Path) -> list[Picked]:
         There are none, or one is damaged.
     """
     from .class_runs import refuse_several
-    from .records import RECORDS, Picked, load_record
+    from .record_files import RECORDS, load_record
+    from .records import Picked
 
     if not folder.is_dir():
         raise InputError("no such folder", where=folder, expected="a folder written by milopyp-infer")
@@ -137,7 +138,7 @@ def picks_of(folder: Path, record: Picked, context: FormatContext) -> Picks | No
 
 
 def _distance(folder: Path) -> float | None:
-    from .records import read_summary
+    from .record_files import read_summary
 
     try:
         return read_summary(folder).suppression_distance

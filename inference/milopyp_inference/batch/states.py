@@ -14,7 +14,8 @@ from milopyp_shared.names import listed
 from .chosen import cut_as, of_the_network
 from .identity import FileIdentity
 from .outputs import OutputFiles
-from .records import Failed, Picked, TomogramRecord, record_path
+from .record_files import record_path
+from .records import Failed, Picked, TomogramRecord
 from .stage import left_of, stage_of
 
 

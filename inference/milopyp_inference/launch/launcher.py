@@ -22,7 +22,8 @@ from milopyp_shared.wording import counted
 from ..batch.batch import keep_up
 from ..batch.leases import Leases
 from ..batch.picking_run import PickingRun, stamps, summarise
-from ..batch.records import RECORDS, Failed, Picked, RunSummary, read_record
+from ..batch.record_files import RECORDS, read_record
+from ..batch.records import Failed, Picked, RunSummary
 from ..batch.stage import keep_changed, remember, stage_of
 from ..batch.states import Cut, Done, State
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from milopyp_shared.axes import TURNS
-from milopyp_shared.commandline import Number, command, option
+from milopyp_shared.commandline import command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import UsageError
 from milopyp_shared.names import NAMES, listed
+from milopyp_shared.option_types import Number
 from milopyp_shared.wording import counted
 
 if TYPE_CHECKING:

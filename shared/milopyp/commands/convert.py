@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from milopyp_shared.axes import NO_TURN, ORDER_WORDS, TURNS
-from milopyp_shared.commandline import LengthRange, Number, command, option
+from milopyp_shared.commandline import command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import UsageError
 from milopyp_shared.lengths import Length
 from milopyp_shared.names import NAMES
+from milopyp_shared.option_types import LengthRange, Number
 from milopyp_shared.urls import to_path
 from milopyp_shared.wording import counted
 

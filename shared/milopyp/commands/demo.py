@@ -129,7 +129,7 @@ def _run(name: str, program: click.Command, arguments: str) -> None:
 def _overview(tomogram: Path) -> Path:
     """Draw the unseen tomogram, its heat map, and the picks above the suggested threshold beside the truth."""
     from milopyp_inference.batch.reader import read_run
-    from milopyp_inference.batch.records import read_summary
+    from milopyp_inference.batch.record_files import read_summary
     from milopyp_shared.coordinate_lists import read_coordinate_list
     from milopyp_shared.peaks import above_threshold, nms
     from milopyp_shared.tomogram import open_tomogram

@@ -12,9 +12,10 @@ import click
 
 from milopyp_shared.atomic import make_folder, write_text
 from milopyp_shared.axes import ORDER_WORDS
-from milopyp_shared.commandline import LengthRange, Number, OfEach, command, option
+from milopyp_shared.commandline import command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import MissingDependency
+from milopyp_shared.option_types import LengthRange, Number, OfEach
 
 from .convert import FORMAT_WORDS
 

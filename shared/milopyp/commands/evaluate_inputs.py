@@ -13,13 +13,14 @@ from typing import Any
 from milopyp_inference.batch.class_runs import class_of
 from milopyp_inference.batch.inputs import gather
 from milopyp_inference.batch.reader import run_files
-from milopyp_inference.batch.records import RECORDS
-from milopyp_shared.commandline import ByClass, spelled
+from milopyp_inference.batch.record_files import RECORDS
+from milopyp_shared.commandline import spelled
 from milopyp_shared.console import Console
 from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.positions import Positions, list_classes, position_files, read_positions
 from milopyp_shared.names import read_name_map
+from milopyp_shared.option_types import ByClass
 from milopyp_shared.overwrite import MARKS, refuse_others
 from milopyp_shared.particles import of_class
 from milopyp_shared.wording import counted

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from milopyp_shared.commandline import DiameterOfEach, command, option
+from milopyp_shared.commandline import command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import MissingDependency, UsageError
 from milopyp_shared.label_options import DATA, contrast_option, order_option, voxel_size_option
 from milopyp_shared.lengths import Length
+from milopyp_shared.option_types import DiameterOfEach
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from milopyp_shared.commandline import DiameterOfEach, command, option
+from milopyp_shared.commandline import command, option
 from milopyp_shared.console import Console
 from milopyp_shared.label_options import (
     PARTICLE,
@@ -19,6 +19,7 @@ from milopyp_shared.label_options import (
     voxel_size_option,
 )
 from milopyp_shared.lengths import Length
+from milopyp_shared.option_types import DiameterOfEach
 from milopyp_shared.overwrite import refuse_existing
 from milopyp_shared.template_options import check_template, template_options
 from milopyp_shared.wording import counted

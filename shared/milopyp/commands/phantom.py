@@ -9,9 +9,10 @@ import click
 from click.core import ParameterSource
 
 from milopyp_shared.axes import ORDERS
-from milopyp_shared.commandline import Number, command, option, spelled
+from milopyp_shared.commandline import command, option, spelled
 from milopyp_shared.console import Console
 from milopyp_shared.errors import UsageError
+from milopyp_shared.option_types import Number
 from milopyp_shared.wording import counted
 
 if TYPE_CHECKING:

@@ -12,11 +12,12 @@ import click
 
 from milopyp_shared import stores
 from milopyp_shared.axes import ORDER_WORDS, ORDERS
-from milopyp_shared.commandline import DiameterOfEach, Number, command, option, spelled
+from milopyp_shared.commandline import command, option, spelled
 from milopyp_shared.console import Console
 from milopyp_shared.errors import InputError, MissingDependency, UsageError
 from milopyp_shared.label_files import HOW, How, diameter_of, read_labels
 from milopyp_shared.names import NAME_FROM, from_folders
+from milopyp_shared.option_types import DiameterOfEach, Number
 from milopyp_shared.overwrite import MARKS, refuse_existing, refuse_irreplaceable, refuse_others
 from milopyp_shared.pick_choice import LIST_ENDINGS
 from milopyp_shared.urls import is_url

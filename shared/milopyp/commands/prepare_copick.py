@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from milopyp_shared.commandline import Number, option
+from milopyp_shared.commandline import option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import UsageError
 from milopyp_shared.names import listed
+from milopyp_shared.option_types import Number
 from milopyp_shared.particles import check_names, of_class, one_diameter
 
 if TYPE_CHECKING:

@@ -207,7 +207,7 @@ def _comparison(figures: dict[str, float]) -> list[str]:
 def _of_run(folder: Path, as_json: bool) -> str:
     """A run for people, or as it stands in its file; of several classes one after the other, or by class."""
     from milopyp_inference.batch.class_runs import class_folders
-    from milopyp_inference.batch.records import SUMMARY, read_summary
+    from milopyp_inference.batch.record_files import SUMMARY, read_summary
 
     from .show_run import describe_run
 

@@ -12,11 +12,12 @@ import click
 
 from milopyp_inference.batch.reader import read_records, run_files, scores_of
 from milopyp_shared.axes import TURNS
-from milopyp_shared.commandline import Angstrom, LengthRange, Number, command, option
+from milopyp_shared.commandline import command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import ContradictionError, InputError, MissingDependency, UsageError
 from milopyp_shared.lengths import Length
 from milopyp_shared.names import NAMES, listed
+from milopyp_shared.option_types import Angstrom, LengthRange, Number
 from milopyp_shared.overwrite import MARKS, refuse_others
 from milopyp_shared.wording import counted
 
@@ -100,7 +101,7 @@ def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | 
 
     from milopyp_inference.batch.chosen import written_words
     from milopyp_inference.batch.folder_doubts import folder_doubts
-    from milopyp_inference.batch.records import read_summary
+    from milopyp_inference.batch.record_files import read_summary
     from milopyp_inference.pick_options import parse_formats
     from milopyp_shared.written_names import Naming
 
@@ -170,7 +171,7 @@ def _without_count(records: list[Picked], run: Path, changes: Changes, console: 
     """The records; a --count of before is no part of another threshold, but what `milopyp-infer` was told is."""
     from msgspec import structs
 
-    from milopyp_inference.batch.records import read_summary
+    from milopyp_inference.batch.record_files import read_summary
 
     if changes.count is not None or {changes.value, changes.precision, changes.total} == {None}:
         return records
@@ -240,7 +241,7 @@ def _for_total(run: Path, records: Sequence[Picked], total: int) -> float:
 
 
 def _draw(path: Path, run: Path, records: Sequence[Picked]) -> None:
-    from milopyp_inference.batch.records import read_summary
+    from milopyp_inference.batch.record_files import read_summary
 
     try:
         from ..plots.threshold_plot import draw_counts
@@ -257,7 +258,7 @@ def _draw(path: Path, run: Path, records: Sequence[Picked]) -> None:
 
 def _for_precision(run: Path, precision: float) -> float:
     """The threshold that the run's model expects this precision of."""
-    from milopyp_inference.batch.records import read_summary
+    from milopyp_inference.batch.record_files import read_summary
 
     summary = read_summary(run)
     expected = summary.calibration

@@ -10,12 +10,12 @@ from typing import Literal, TypeAlias
 
 from milopyp_inference.batch.class_runs import class_folders
 from milopyp_inference.batch.reader import candidates_of, read_records
-from milopyp_inference.batch.records import SUMMARY
+from milopyp_inference.batch.record_files import SUMMARY
 from milopyp_inference.engine.model_file import read_model_file
-from milopyp_shared.commandline import ByClass
 from milopyp_shared.errors import MilopypError
 from milopyp_shared.exporter import missing_package
 from milopyp_shared.lists import ImageEntry, write_image_list
+from milopyp_shared.option_types import ByClass
 from milopyp_shared.particles import Particle, refuse_unknown
 from milopyp_shared.picks import Picks
 

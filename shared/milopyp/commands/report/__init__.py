@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from milopyp_shared.atomic import write_text
-from milopyp_shared.commandline import Number, command, option
+from milopyp_shared.commandline import command, option
 from milopyp_shared.console import Console
 from milopyp_shared.errors import MissingDependency
+from milopyp_shared.option_types import Number
 from milopyp_shared.overwrite import MARKS, refuse_irreplaceable, refuse_others
 
 if TYPE_CHECKING:

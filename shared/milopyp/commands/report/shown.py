@@ -7,7 +7,8 @@ from pathlib import Path
 
 from milopyp_inference.batch.class_runs import class_folders
 from milopyp_inference.batch.reader import read_records
-from milopyp_inference.batch.records import Picked, read_summary
+from milopyp_inference.batch.record_files import read_summary
+from milopyp_inference.batch.records import Picked
 from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.formats.positions import list_classes, read_positions
 from milopyp_shared.names import listed, read_name_map
