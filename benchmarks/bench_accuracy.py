@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 from machine import describe_machine
+from numpy.typing import NDArray
 from scipy.stats import binomtest
 from tasks import PHANTOM, TASKS, Draw, Task, draws, phantom_data, reference_data
 
@@ -47,6 +48,10 @@ def main() -> None:
     parser.add_argument("--seeds", help="numbers of the label draws; the training seed is fixed. All by default")
     parser.add_argument("--split", choices=["val", "test"], default="test")
     parser.add_argument("--extra", default="", help="more options for the training")
+    parser.add_argument(
+        "--rejected", type=int, default=0, metavar="N",
+        help="train a second time, with the best N wrong picks of the first in the labelled tomograms rejected",
+    )  # fmt: skip
     parser.add_argument("--work", type=Path, default=Path("bench_accuracy"))
     options = parser.parse_args()
     if options.data or "MILOPYP_REFERENCE" in os.environ:
@@ -60,7 +65,16 @@ def main() -> None:
             continue
         chosen = [draw for draw in draws(labels) if not options.seeds or str(draw.number) in options.seeds.split(",")]
         runs = [
-            run_one(task, preset, draw, data, work=options.work.resolve(), split=options.split, extra=options.extra)
+            run_one(
+                task,
+                preset,
+                draw,
+                data,
+                work=options.work.resolve(),
+                split=options.split,
+                extra=options.extra,
+                rejected=options.rejected,
+            )
             for draw in chosen
         ]
         rows.append((task, preset, runs))
@@ -78,11 +92,14 @@ def main() -> None:
 
 
 def run_one(
-    task: Task, preset: str, draw: Draw, data: Path, *, work: Path, split: str, extra: str = ""
+    task: Task, preset: str, draw: Draw, data: Path, *, work: Path, split: str, extra: str = "", rejected: int = 0
 ) -> dict[str, Any]:
     """Train (once), pick and evaluate; the figures of one run."""
     lists = data / task.dataset / "lists" / task.species
-    name = "_".join([task.species, preset, draw.name, *extra.replace("-", "").replace("/", "").split()])
+    first = "_".join([task.species, preset, draw.name, *extra.replace("-", "").replace("/", "").split()])
+    name = f"{first}_rejected_{rejected}" if rejected else first
+    if rejected:
+        run_one(task, preset, draw, data, work=work, split=split, extra=extra)
     folder, result = work / name, work / f"{name}_{split}.json"
     if result.exists():
         return json.loads(result.read_text())
@@ -92,7 +109,11 @@ def run_one(
         start = time.perf_counter()
         coordinates = folder / "labels.tsv"
         write_coordinate_list(coordinates, draw.coordinates(lists))
-        images, common = lists / "images_train.tsv", ("--bbox", task.diameter, *extra.split())
+        images, common = lists / "images_train.tsv", ["--bbox", task.diameter, *extra.split()]
+        if rejected:
+            wrong = wrong_picks(work / first, lists, draw, task.radius)
+            write_coordinate_list(folder / "rejected.tsv", best_of(wrong, rejected))
+            common += ["--rejected", "rejected.tsv"]
         if preset == LEARN:
             call(folder, "milopyp", "learn", images, coordinates, "-o", "model.onnx", "--overwrite", *common)
         else:
@@ -112,6 +133,25 @@ def run_one(
     figures["labels"] = sum(len(xyz) for xyz in draw.coordinates(lists).values())
     result.write_text(json.dumps(figures))
     return figures
+
+
+def wrong_picks(folder: Path, lists: Path, draw: Draw, radius: float) -> dict[str, Picks]:
+    """What the model in a folder finds in the labelled tomograms where there is no particle, best first."""
+    call(folder, "milopyp-infer", lists / "images_train.tsv", "--model", "model.onnx", "--out", "train", "--overwrite")
+    found, distance = read_run(folder / "train")
+    truth, labelled = read_coordinate_list(lists / "coords_train_all.tsv"), draw.coordinates(lists)
+    return {
+        name: matching.exclude_near(nms(picks, distance or 1.2 * radius), truth[name], radius)
+        for name, picks in found.items()
+        if name in labelled
+    }
+
+
+def best_of(picks: dict[str, Picks], number: int) -> dict[str, NDArray[np.float64]]:
+    """Places of the best so many of all tomograms, by tomogram."""
+    scores = np.sort(np.concatenate([own.score for own in picks.values()]))[::-1]
+    lowest = scores[:number].min(initial=np.inf)
+    return {name: own.xyz[own.score >= lowest] for name, own in picks.items() if (own.score >= lowest).any()}
 
 
 def judge(run: Path, coordinates: Path, radius: float) -> dict[str, Any]:

@@ -29,6 +29,10 @@ may_overlap_option = option(
     help="Of several classes: a particle of one says nothing of the others at its place. Without it, it is background "
     "for them.",
 )  # fmt: skip
+rejected_option = option(
+    "--rejected", type=click.Path(path_type=Path), metavar="FILE", group=PARTICLE,
+    help="Coordinate list of places in labelled tomograms that hold no particle, however much they look like one.",
+)  # fmt: skip
 contrast_option = option(
     "--contrast", type=click.Choice(["dark", "bright"]), default="dark", group=PARTICLE,
     help="Are particles darker or brighter than their surroundings?",

@@ -126,8 +126,11 @@ CASES = [
     Case("diameters of classes beside a template",
          "milopyp learn images.txt --template map.mrc --bbox a=10,b=8 -o m.onnx", UsageError, "--bbox", "one diameter",
          both(lists(), density_map()), facts=("2 classes",)),
-    Case("rejected places of an unknown class", f"{TWO} --rejected r.txt", InputError, "r.txt", OF_LABELS,
-         both(labelled(), rows("r.txt", "a 10 12 8 other")), facts=("'other'",)),
+    *(
+        Case(f"rejected places of an unknown class, {name}", f"{line} --rejected r.txt", InputError, "r.txt", OF_LABELS,
+             both(labelled(), rows("r.txt", "a 10 12 8 other")), facts=("'other'",))
+        for name, line in (("learned", TWO), ("trained", TRAIN_TWO))
+    ),
     Case("rejected places of a class where labels have none", f"{LEARN} 10 --rejected r.txt", InputError, "r.txt",
          "those of the labels: none, since they have no column 'class'",
          both(lists(), rows("r.txt", "a 10 12 8 other")), facts=("'other'",)),

@@ -117,8 +117,11 @@ CASES = [
     ),
     Case("mass without a template to train from", f"{TRAIN} --train-coord-txt coords.txt --bbox 10 --mass 300",
          UsageError, "--mass", "--template beside it", lists()),
-    Case("mask without labels to train from", f"{TRAINED} --mask m.mrc", UsageError, "--mask",
-         "--train-coord-txt beside it", scene()),
+    *(
+        Case(f"{option} without labels to train from", f"{TRAINED} {option} m.mrc", UsageError, option,
+             "--train-coord-txt beside it", scene())
+        for option in ("--mask", "--rejected")
+    ),
     Case("template and labels outside", TILTED.replace("images.txt", "images.txt coords.txt"), ContradictionError,
          "coords.txt", INSIDE, both(scene(), text("coords.txt", f"{COORDINATES}a 40 40 40\n"))),
     Case("model in place of its template", f"{LEARN.replace('m.onnx', 'map.mrc')} --template map.mrc --overwrite",

@@ -14,6 +14,7 @@ import torch
 
 from experiments import LAST, SMALL, trained
 from milopyp_shared.errors import InputError
+from milopyp_shared.particles import Particle
 from milopyp_shared.preprocessing import Preprocessing, published
 from milopyp_shared.recipe import Geometry, Recipe, Threshold
 from milopyp_training.data.dataset import TrainingSet
@@ -28,8 +29,14 @@ VOLUME: Any = SimpleNamespace(  # all that is asked of it
     xyz=np.array([[33.0, 35.0, 5.0], [38.5, 30.0, 6.0]]),
     grey=SimpleNamespace(shape=(8, 68, 72), centre=1.5, unit=233.25),
     mask=None,
+    rejected=np.empty((0, 3)),
+    kind=0,
 )
 RECIPE = Recipe("", "default", Preprocessing(), Geometry((0, 0, 0), (1, 1, 1), (1, 1, 1)), 10.0, Threshold(0.5, "none"))
+
+
+def other(**changes: Any) -> Any:
+    return SimpleNamespace(**vars(VOLUME) | changes)
 
 
 def identity(preset: Preset, **changes: Any) -> dict[str, str]:
@@ -52,8 +59,8 @@ def test_a_run_of_the_version_before_is_the_same_run(name: str, preset: Preset) 
     refuse_other_run(before, identity(preset), PATH)
     # its class of preprocessing had another name; the numbers count
     assert before.stored["identity"]["grey"].startswith("GreyParameters(")
-    other = replace(published(gauss=2.0), stretch=name == "default")
-    for changed in (replace(preset, grey=other), replace(preset, epochs=3)):
+    grey = replace(published(gauss=2.0), stretch=name == "default")
+    for changed in (replace(preset, grey=grey), replace(preset, epochs=3)):
         with pytest.raises(InputError, match="is a run with other options"):
             refuse_other_run(before, identity(changed), PATH)
 
@@ -68,7 +75,7 @@ def test_a_run_of_the_first_formula_of_grey_levels_is_refused_in_one_line() -> N
 
 def test_labels_diameter_and_contrast_decide() -> None:
     before = stored("default")
-    moved = SimpleNamespace(**vars(VOLUME) | {"xyz": VOLUME.xyz + 0.5})
+    moved = other(xyz=VOLUME.xyz + 0.5)
     for name, changes in (
         ("a.rec", {"volumes": [moved]}),
         ("--bbox", {"diameter": 11.0}),
@@ -77,6 +84,23 @@ def test_labels_diameter_and_contrast_decide() -> None:
     ):
         with pytest.raises(InputError, match=f"other options .{name} "):
             refuse_other_run(before, identity(BEFORE, **changes), PATH)
+
+
+def test_rejected_places_and_every_class_decide() -> None:
+    """Tomograms of several classes are there once for each: none of them may stand for the others."""
+    small = Particle("small", 7.0)
+    both: dict[str, Any] = {"volumes": [VOLUME, other(kind=1)], "particle": "big", "others": (small,)}
+    preset, rejected = DefaultPreset(), np.array([[1.0, 2.0, 3.0]])
+    run = Checkpoint({}, RECIPE, {"identity": identity(preset, **both)})
+    refuse_other_run(run, identity(preset, **both), PATH)
+    for name, changes in (
+        ("big of a.rec", {"volumes": [other(xyz=VOLUME.xyz[:1]), other(kind=1)]}),
+        ("small of a.rec", {"volumes": [VOLUME, other(kind=1, xyz=VOLUME.xyz[:1])]}),
+        ("big of a.rec", {"volumes": [other(rejected=rejected), other(kind=1)]}),
+        ("--bbox", {"others": (Particle("small", 8.0),)}),
+    ):
+        with pytest.raises(InputError, match=f"other options .{name} "):
+            refuse_other_run(run, identity(preset, **both | changes), PATH)
 
 
 @pytest.mark.usefixtures("work")

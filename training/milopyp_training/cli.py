@@ -16,6 +16,7 @@ from milopyp_shared.label_options import (
     mask_option,
     may_overlap_option,
     order_option,
+    rejected_option,
     voxel_size_option,
 )
 from milopyp_shared.lengths import diameter_in_voxels
@@ -65,7 +66,7 @@ class NetworkName(click.ParamType[str]):
 
 def options_of(context: click.Context) -> TrainOptions:
     """The options of a parsed command line."""
-    check_template(context, "train_coord_txt", required=("train_coord_txt", "bbox"), of_labels=("mask",))
+    check_template(context, "train_coord_txt", required=("train_coord_txt", "bbox"), of_labels=("mask", "rejected"))
     values = {name: context.params[name] for name in OPTIONS}
     on_line = click.core.ParameterSource.COMMANDLINE
     given = frozenset(name for name in values if context.get_parameter_source(name) == on_line)
@@ -134,6 +135,7 @@ def _diameters(values: dict[str, Any]) -> dict[str, float]:
     "that of each (ribosome=21,proteasome=200A).  [default: the template's]",
 )  # fmt: skip
 @may_overlap_option
+@rejected_option
 @contrast_option
 @option(
     "--fiber", is_flag=True, default=None, group=PARTICLE, help="Filaments: binary targets (published preset only)."

@@ -61,6 +61,7 @@ class TrainOptions:
 
     bbox: float
     may_overlap: bool
+    rejected: Path | None
     contrast: Contrast
     fiber: bool | None
     gauss: float | None

@@ -21,6 +21,7 @@ PUBLISHED_ONLY = ("contrastive", "tau", "thresh", "temp", "cr_weight", "last_k",
 # Options of the published preset that do not select it: refused beside the default one.
 CONTRASTIVE_DETAILS = ("thresh", "temp", "cr_weight", "exact_contrastive")
 PUBLISHED_DETAILS = ("lr_step", "translation_ratio", "fiber")
+DEFAULT_ONLY = ("quick", "rejected")
 QUICK_EPOCHS = {"scratch": 10, "pretrained": 4}  # where all without a label is background, more make no better picks
 TEMPLATE_EPOCHS = 12  # where all particles are labelled, more make better picks
 OLD_WORDS = {"default": "scratch"}
@@ -49,8 +50,9 @@ def choose_preset(options: TrainOptions) -> Preset:
         raise _other_method(selecting, "published")
     if belongs == "default" and (named == "published" or selecting):
         raise _other_method(["arch"], DEFAULT)
-    if options.quick and (named == "published" or selecting):
-        raise _other_method(["quick"], DEFAULT)
+    ours = [name for name in DEFAULT_ONLY if getattr(options, name)]
+    if ours and (named == "published" or selecting):
+        raise _other_method(ours, DEFAULT)
     if named == "published" or selecting:
         return _published(options, named is not None)
     if details := [name for name in PUBLISHED_DETAILS if name in options.given]:

@@ -24,6 +24,7 @@ from milopyp_shared.wording import counted
 
 from .data.dataset import LabelledVolume, TrainingSet, with_particles
 from .data.loading import check_diameter, check_listed, load_classes
+from .data.rejected import read_rejected, with_rejected
 from .evaluation.template_agreement import compare_with_labels
 from .evaluation.validation import predict
 from .export_onnx import can_export, export_model
@@ -134,17 +135,14 @@ def _load(
         # which draws no patch from a tomogram without labels, whatever is said of it
         labels = {kind: {name: xyz for name, xyz in own.items() if len(xyz)} for kind, own in labels.items()}
     validation, truth = read(options.val_img_txt, options.val_coord_txt)
-    labelled = [
-        image
-        for listed, classes in ((images, labels), (validation, truth))
-        for image in listed
-        if any(image.name in own for own in classes.values())
-    ]
+    looked_at = [*_labelled(images, labels), *_labelled(validation, truth)]
     _say_diameters(options, say)
     for diameter in options.diameters.values():
-        check_diameter(diameter, labelled, options.order, options.voxel_size, warn, guess=_in_voxels(options))
+        check_diameter(diameter, looked_at, options.order, options.voxel_size, warn, guess=_in_voxels(options))
     particles = particles_of(options.diameters, list(labels))
     load = _loader(options, preset, _scale(preset, list(options.diameters.values()), say), say, warn)
+    classes, labelled = [particle.name for particle in particles], _labelled(images, labels)
+    rejected = read_rejected(options.rejected, classes, labelled, options.order, warn)
     volumes = load(images, _of_each(labels, particles), particles=particles, where=options.train_coord_txt)
     judged: list[LabelledVolume] = []
     if options.val_coord_txt:
@@ -152,7 +150,11 @@ def _load(
             truth = dict(zip(labels, truth.values(), strict=True))
         refuse_unknown(truth, list(labels), options.val_coord_txt)
         judged = load(validation, _of_each(truth, particles), particles=particles, where=options.val_coord_txt)
-    return TrainingSet.of(volumes, judged, particles, options.contrast)
+    return TrainingSet.of(with_rejected(volumes, rejected), judged, particles, options.contrast)
+
+
+def _labelled(images: Sequence[ImageEntry], labels: Classes) -> list[ImageEntry]:
+    return [image for image in images if any(image.name in own for own in labels.values())]
 
 
 def _of_each(labels: Classes, particles: Sequence[Particle]) -> list[Mapping[str, NDArray[np.float64]]]:

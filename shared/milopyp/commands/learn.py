@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from milopyp_shared.label_options import (
     mask_option,
     may_overlap_option,
     order_option,
+    rejected_option,
     voxel_size_option,
 )
 from milopyp_shared.lengths import Length
@@ -25,9 +26,6 @@ from milopyp_shared.template_options import check_template, template_options
 from milopyp_shared.wording import counted
 
 if TYPE_CHECKING:  # the command line starts without numpy
-    import numpy as np
-    from numpy.typing import NDArray
-
     from milopyp_inference.engine.features import FeatureNetwork
     from milopyp_shared.lists import ImageEntry
     from milopyp_shared.recipe import Recipe
@@ -49,10 +47,7 @@ OF_LABELS = ("mask", "keep_features", "rejected")
 @mask_option
 @voxel_size_option
 @may_overlap_option
-@option(
-    "--rejected", type=click.Path(path_type=Path), metavar="FILE", group=PARTICLE,
-    help="Coordinate list of places in labelled tomograms that hold no particle, however much they look like one.",
-)  # fmt: skip
+@rejected_option
 @template_options
 @option("-o", "--output", type=click.Path(path_type=Path), required=True, group=OUTPUT, help="ONNX file.")
 @option("--overwrite", is_flag=True, group=OUTPUT, help="Replace an existing file.")
@@ -108,8 +103,6 @@ def learn(
 
 def _from_labels(output: Path, network: FeatureNetwork, console: Console, **given: Any) -> Recipe:
     """Learn from the labels of the lists."""
-    import numpy as np
-
     from milopyp_learning.run import Files, learn
     from milopyp_shared.coordinate_lists import read_classes
     from milopyp_shared.levels import read_images
@@ -117,6 +110,7 @@ def _from_labels(output: Path, network: FeatureNetwork, console: Console, **give
     from milopyp_shared.scale import say_scale, scale_for_all
     from milopyp_training.data.dataset import TrainingSet
     from milopyp_training.data.loading import check_diameter, load_classes
+    from milopyp_training.data.rejected import read_rejected, with_rejected
 
     listed = read_images(given["images"], console.warn, console.say)
     labels = read_classes(given["coords"], console.warn)
@@ -128,41 +122,15 @@ def _from_labels(output: Path, network: FeatureNetwork, console: Console, **give
         check_diameter(diameters[name], labelled, order, voxel_size, console.warn, guess=not length.angstrom)
     scale = scale_for_all(list(diameters.values()), network.description.diameters)
     say_scale(list(diameters.values()), scale, console.say)
-    rejected = _rejected(given["rejected"], list(labels), labelled, order, console)
+    rejected = read_rejected(given["rejected"], list(labels), labelled, order, console.warn)
     volumes = load_classes(
         listed, list(labels.values()), network.description.grey, particles=particles,
         may_overlap=given["may_overlap"], order=order, contrast=given["contrast"], masks=given["mask"],
         voxel_size=voxel_size, scale=scale, where=given["coords"], say=console.say, warn=console.warn,
     )  # fmt: skip
-    volumes = [
-        replace(one, rejected=np.concatenate([one.rejected, rejected[one.kind].get(one.name, one.rejected[:0])]))
-        for one in volumes
-    ]
     files = Files(output, given["keep_features"])
-    return learn(TrainingSet.of(volumes, [], particles, given["contrast"]), network, files, console)
-
-
-def _rejected(
-    path: Path | None, classes: list[str], labelled: list[ImageEntry], order: str, console: Console
-) -> list[dict[str, NDArray[np.float64]]]:
-    """For each class, places by labelled tomogram that a person has rejected; without a class, for all of them."""
-    from milopyp_shared.coordinate_lists import read_classes
-    from milopyp_shared.labels import check_labels
-    from milopyp_shared.names import listed
-    from milopyp_shared.particles import refuse_unknown
-    from milopyp_shared.tomogram import read_header
-
-    if path is None:
-        return [{} for _ in classes]
-    rejected = read_classes(path, console.warn)
-    if list(rejected) != [""]:
-        refuse_unknown(rejected, classes, path)
-    known = {image.name: image for image in labelled}
-    for name, xyz in ((name, xyz) for own in rejected.values() for name, xyz in own.items() if name in known):
-        check_labels(xyz, read_header(known[name].path, order), path)
-    if others := dict.fromkeys(name for own in rejected.values() for name in own if name not in known):
-        console.warn(f"{path}: tomograms without labels are left out: {listed(list(others))}")
-    return [rejected.get("", rejected.get(name, {})) for name in classes]
+    data = TrainingSet.of(with_rejected(volumes, rejected), [], particles, given["contrast"])
+    return learn(data, network, files, console)
 
 
 def _diameters(

@@ -72,10 +72,11 @@ def training(setting: Setting, name: str, method: Method, particles: Sequence[Pa
     lists, model = [IMAGES, COORDINATES], f"{name}.onnx"
     sizes = ByClass({one.name: f"{one.diameter:g}" for one in particles})
     more = ["--bbox", str(sizes), *setting.options(), "--contrast", setting.contrast]
+    if _has_lines(setting.out / REJECTED):
+        more = ["--rejected", REJECTED, *more]
     if method == "learn":
-        rejected = ["--rejected", REJECTED] if _has_lines(setting.out / REJECTED) else []
         kept = ["--keep-features", f"{FEATURES}/{scale:g}"]
-        made = [["milopyp", "learn", *lists, "-o", model, *kept, *rejected, *more]]
+        made = [["milopyp", "learn", *lists, "-o", model, *kept, *more]]
     else:
         labels = [word for pair in zip(("--train-img-txt", "--train-coord-txt"), lists, strict=True) for word in pair]
         made = [

@@ -13,8 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from milopyp_shared.errors import InputError
+from milopyp_shared.option_types import ByClass
 
 from ..data.dataset import TrainingSet
 from ..methods.base import Method
@@ -25,17 +27,24 @@ from .state import TrainingState
 def identity_of(method: Method, data: TrainingSet, seed: int) -> dict[str, str]:
     """What decides the weights that a training ends with, for people: two runs that differ in it are two runs."""
     facts = {name: str(value) for name, value in vars(method.preset).items()}
-    facts |= {"--bbox": f"{data.diameter:g}", "--contrast": data.contrast, "--seed": str(seed)}
+    sizes = ByClass({particle.name: f"{particle.diameter:g}" for particle in data.particles})
+    several = len(data.particles) > 1
+    facts |= {"--bbox": str(sizes) if several else f"{data.diameter:g}"}
+    facts |= {"--contrast": data.contrast, "--seed": str(seed)}
     if data.simulated:  # to the last bit on one machine only
         return facts | {"--template": data.simulated}
     for volume in data.volumes:
         masked = "all" if volume.mask is None else str(np.count_nonzero(volume.mask.zyx))
-        labels = hashlib.sha256(volume.xyz.tobytes()).hexdigest()[:12]
-        facts[volume.name] = (
-            f"{len(volume.xyz)} labels ({labels}) in {volume.grey.shape}, mean {volume.grey.centre:.6g}, "
-            f"deviation {volume.grey.unit:.6g}, {masked} voxels"
+        none = f", {len(volume.rejected)} rejected ({_digest(volume.rejected)})" if len(volume.rejected) else ""
+        facts[f"{data.particles[volume.kind].name} of {volume.name}" if several else volume.name] = (
+            f"{len(volume.xyz)} labels ({_digest(volume.xyz)}) in {volume.grey.shape}, mean {volume.grey.centre:.6g}, "
+            f"deviation {volume.grey.unit:.6g}, {masked} voxels{none}"
         )
     return facts
+
+
+def _digest(xyz: NDArray[np.float64]) -> str:
+    return hashlib.sha256(xyz.tobytes()).hexdigest()[:12]
 
 
 def refuse_other_run(checkpoint: Checkpoint, identity: Mapping[str, str], path: Path) -> None:
