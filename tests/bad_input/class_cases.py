@@ -274,6 +274,15 @@ CASES = [
              text("picks/a.candidates.csv", "x,y,z,score\n1,2,3,0.5\n")),
         )
     ),
+    *(
+        Case(f"table for {name}, which takes lists", line, InputError, "all.csv, line 1",
+             "the header 'image_name x_coord y_coord z_coord'", both(files, TABLE),
+             facts=("milopyp prepare makes them of labels, milopyp collect --to list of picks",))
+        for name, line, files in (
+            ("a training", LEARN.replace("coords.txt", "all.csv") + " big=10,small=8", lists()),
+            ("edits", "milopyp apply picks all.csv", both(picked("a.mrc"), lists())),
+        )
+    ),
     Case("table of several tomograms for one", "milopyp convert all.csv b.csv --class big", UsageError, "all.csv",
          "those of one", TABLE, facts=("2 tomograms", "--name of milopyp convert", "OUT be a folder")),
     Case("class of a table that it has not", "milopyp convert all.csv b.tsv --class other", InputError, "all.csv",
