@@ -11,7 +11,7 @@ from milopyp_shared.axes import NO_TURN
 from milopyp_shared.commandline import spelled
 from milopyp_shared.errors import UsageError
 from milopyp_shared.option_types import ANGSTROM
-from milopyp_shared.particles import of_class
+from milopyp_shared.particles import case_hint, of_class
 
 if TYPE_CHECKING:  # the help must not pay for what these modules load
     from pathlib import Path
@@ -248,8 +248,9 @@ def check_classes(options: InferOptions, decoding: Decoding, recipe: Recipe, whe
         if unknown := [name for name in values or () if name and name not in names]:
             found = f"one of {', '.join(names)}" if names[0] else "a value without a class"
             raise UsageError(
-                f"class {', '.join(unknown)}", where=option, expected=f"{found}, as {where.name} finds them"
-            )
+                f"class {', '.join(unknown)}", where=option, expected=f"{found}, as {where.name} finds them",
+                remedy=case_hint(unknown, names),
+            )  # fmt: skip
     if len(names) > 1 and decoding.published is not None:
         raise UsageError(
             "the published program picks one class", where="--published",

@@ -149,7 +149,8 @@ def _of_one_file(
         )
     for entry in entries:
         if entry.name not in found.picks:
-            console.warn(f"{entry.file} has no picks in {path.name}")
+            of_class = f" of {how.kind}" if how.kind else ""
+            console.warn(f"{entry.file} has no picks{of_class} in {path.name}")
             continue
         xyz, header = found.picks[entry.name].xyz, headers[entry.name]
         check_labels(xyz, header, path)
@@ -226,16 +227,18 @@ def _tell(found: _Labels, how: How, console: Console) -> None:
     from .labels import doubles
 
     name, xyz, source = found.entry.file, found.xyz, found.source.name
+    about = f"{name}: {how.kind}" if how.kind else name
     if not len(xyz):
         console.warn(
-            f"{name}: {source} holds no picks of it: it counts as a tomogram without particles, all of it background"
+            f"{about}: {source} holds no picks of it: it counts as a tomogram without particles, all of it background"
         )
         return
     if doubt := _density_warning(found, how):
-        console.warn(f"{name}: {doubt}")
+        console.warn(f"{about}: {doubt}")
     if double := doubles(xyz, diameter_of(found.header, how.bbox) / 4):
-        console.warn(f"{name}: {counted(double, 'label')} within a quarter of a particle of another one")
-    console.say(f"{name} (order {found.header.order}): {counted(len(xyz), 'label')} from {source}")
+        console.warn(f"{about}: {counted(double, 'label')} within a quarter of a particle of another one")
+    number = counted(len(xyz), f"{how.kind or ''} label".strip())
+    console.say(f"{name} (order {found.header.order}): {number} from {source}")
 
 
 def _density_warning(found: _Labels, how: How) -> str | None:

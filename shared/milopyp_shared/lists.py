@@ -31,6 +31,9 @@ IMAGE_COLUMNS = ("image_name", "rec_path")
 TOMO_NAME = "tomo_name"
 Lines: TypeAlias = list[tuple[int, str]]
 """As `milopyp_shared.textfile.read_lines` gives them."""
+_FROM_TABLES = (
+    "Lists are separated by tabs or spaces: milopyp prepare makes them of labels, milopyp collect --to list of picks."
+)
 LONGEST_NAME = 200  # file systems take 255 bytes, of which endings and temporary names need some
 
 
@@ -234,7 +237,7 @@ def read_rows(
             f"column {', '.join(wrong)} is missing or there twice in {header.strip()[:80]!r}",
             where=f"{path}, line {number}",
             expected=f"the header {' '.join(columns)!r}",
-            remedy="Add the header line, its words separated by tabs or spaces.",
+            remedy=_FROM_TABLES if "," in header else "Add the header line, its words separated by tabs or spaces.",
         )
     if len(lines) == 1:
         raise InputError("has a header and no rows", where=path, expected="at least one row")

@@ -154,6 +154,8 @@ CASES = [
              option, FOUND, two, facts=("other",))
         for option, value in (("--out-thresh", 0.5), ("--K", 5), ("--margin", 50))
     ),
+    Case("class of a model but for its letters", f"{INFER} a.mrc --K Ribosome=5", UsageError, "--K", FOUND, two,
+         facts=("Only the case differs: 'Ribosome' and 'ribosome'.",)),
     Case("threshold of a class for a model of one", f"{INFER} a.mrc --out-thresh other=0.5", UsageError, "--out-thresh",
          "a value without a class, as toy.onnx finds them", ONE, facts=("other",)),
     Case("two thresholds of one class", f"{INFER} a.mrc --out-thresh ribosome=0.5,ribosome=0.4", UsageError,
@@ -243,6 +245,9 @@ CASES = [
              "one of ribosome, proteasome, big, small", both(labelled(), LISTED), facts=("class other",))
         for option in ("--radius", "--distance")
     ),
+    Case("radius of a class but for its letters", ALL_PICKS.replace("--radius 5", "--radius Ribosome=5"),
+         UsageError, "--radius", "one of ribosome, proteasome, big, small", both(labelled(), LISTED),
+         facts=("Only the case differs: 'Ribosome' and 'ribosome'.",)),
     Case("radius of a class for picks that name none", "milopyp evaluate a.csv --truth coords.txt --radius big=5",
          UsageError, "--radius", "a length without a class: PICKS name none",
          both(text("a.csv", "x,y,z,score\n1,2,3,0.5\n"), lists())),
@@ -275,6 +280,15 @@ CASES = [
             ("prepare", f"{PREPARE} --picks all.csv", volume("data/a.rec")),
             ("a run without a class", "milopyp evaluate picks --truth all.csv --radius 5",
              text("picks/a.candidates.csv", "x,y,z,score\n1,2,3,0.5\n")),
+        )
+    ),
+    *(
+        Case(f"table for {name}, which takes lists", line, InputError, "all.csv, line 1",
+             "the header 'image_name x_coord y_coord z_coord'", both(files, TABLE),
+             facts=("milopyp prepare makes them of labels, milopyp collect --to list of picks",))
+        for name, line, files in (
+            ("a training", LEARN.replace("coords.txt", "all.csv") + " big=10,small=8", lists()),
+            ("edits", "milopyp apply picks all.csv", picked("a.mrc")),
         )
     ),
     Case("table of several tomograms for one", "milopyp convert all.csv b.csv --class big", UsageError, "all.csv",

@@ -122,6 +122,10 @@ SEVERAL = [
     Case("several tomograms of a pattern into a model", line("e.tsv c.mod --tomogram '*.mrc'"), UsageError, "c.mod",
          "a folder, or a file of list, relion4, relion5, warp",
          both(LISTED, volume("a.mrc"), volume("b.mrc", np.zeros((16, 32, 48), np.float32))), facts=("--name",)),
+    Case("a name that leads out of the folder", line("e.star out --to csv"), InputError, "e.star",
+         "a name without '/', '..' and control characters, because results are named after it",
+         text("e.star", "data_particles\n\nloop_\n_rlnTomoName\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateZ\n"
+                        "a 1 2 3\n../b 1 2 3\n"), facts=("'../b'", "--tomogram")),
     Case("a list in a folder without sizes", line("e.tsv out --to relion5"), UsageError, "out", FOR_FORMAT, LISTED,
          facts=("--tomogram FILE",)),
     Case("several tomograms of one name in the file", line("e.tsv out.tsv --names series"), InputError, "out.tsv",

@@ -98,6 +98,18 @@ def test_classes_of_dynamo_are_read_back_and_said() -> None:
         assert_same(read_classes("two.tsv")[""][name], "proteasome", name)
 
 
+def test_tomograms_of_a_dynamo_map_are_called_as_their_files() -> None:
+    """The map has paths; files named by these would lie beside the tomograms."""
+    collect("dynamo")
+    for target, word in (("all.tsv", "list"), ("lists", "list"), ("all.star", "warp")):
+        assert run_line(f"milopyp convert out/particles.tbl {target} --to {word} --class 2").code == 0
+    for name in NAMES:
+        assert_same(read_classes("all.tsv")[""][name], "proteasome", name)
+        assert_same(read_classes(f"lists/{name}.tsv")[""][name], "proteasome", name)
+    particles = starfile.read("all.star")
+    assert {*particles.rlnMicrographName} == {f"{name}.tomostar" for name in NAMES}
+
+
 @pytest.mark.parametrize(("to", "path"), [("dynamo", "particles.tbl"), ("relion4", "particles.star")])
 def test_numbers_of_classes_are_labels(to: str, path: str, made: Path) -> None:
     collect(to)

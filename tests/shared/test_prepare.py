@@ -191,11 +191,24 @@ def test_objects_of_a_model_are_classes_by_their_names(folder: Path) -> None:
     objects(folder / "a.mod", ("80S", POINTS[:1]), ("26S", POINTS[1:2]), ("80S", POINTS[2:]))
     objects(folder / "b.mod", ("26S", POINTS), ("80S", POINTS[:0]))
     outcome = prepare(folder, "--labels ribosome=#80S --labels 26S=#26S")
-    assert "several objects" not in outcome.err and "b.rec: b.mod holds no picks of it" in outcome.err
+    assert "several objects" not in outcome.err and "b.rec: ribosome: b.mod holds no picks of it" in outcome.err
+    for said in ("a.rec (order xyz): 2 ribosome labels from a.mod", "b.rec (order xyz): 3 26S labels from b.mod"):
+        assert said in outcome.out
     classes = read_classes(folder / "run_train_coords.txt")
     assert classes["ribosome"]["a"] == pytest.approx(POINTS[[0, 2]], abs=0.006)
     assert classes["26S"]["a"] == pytest.approx(POINTS[[1]], abs=0.006)
     assert (len(classes["ribosome"]["b"]), len(classes["26S"]["b"])) == (0, 3)
+
+
+def test_what_is_doubtful_in_labels_is_said_of_their_class(folder: Path) -> None:
+    """A file may lack one class of a tomogram and have another."""
+    for name in "ab":
+        write_tomogram(folder / f"{name}.rec", noise(SHAPE))
+    rows = [f"{name}\t20\t10\t8\t{kind}" for name, kind in (("a", "big"), ("a", "big"), ("a", "small"), ("b", "small"))]
+    (folder / "all.tsv").write_text("\n".join(["image_name\tx_coord\ty_coord\tz_coord\tclass", *rows]))
+    outcome = prepare(folder, f"--labels big={folder}/all.tsv --labels small={folder}/all.tsv --bbox big=8,small=6")
+    assert "b.rec has no picks of big in all.tsv" in outcome.err and "of small in" not in outcome.err
+    assert "a.rec: big: 1 label within a quarter of a particle of another one" in outcome.err
 
 
 def test_objects_of_several_names_are_said(folder: Path) -> None:

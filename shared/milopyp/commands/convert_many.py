@@ -14,9 +14,11 @@ from milopyp_shared.atomic import make_folder
 from milopyp_shared.console import Console
 from milopyp_shared.errors import UsageError
 from milopyp_shared.formats.context import FormatContext
+from milopyp_shared.formats.conventions import NamedPicks
 from milopyp_shared.formats.positions import read_all_positions, read_positions
 from milopyp_shared.formats.registry import DYNAMO, FORMATS, ManyWriter, Writer, axes_warning, check_needs
 from milopyp_shared.lengths import Length
+from milopyp_shared.lists import check_image_name
 from milopyp_shared.names import assign, listed
 from milopyp_shared.overwrite import refuse_existing
 from milopyp_shared.picks import Picks
@@ -109,7 +111,7 @@ def convert_many(
     }:
         if doubt:
             console.warn(doubt)
-    _write(ready, wanted)
+    _write(ready, wanted, source)
     if wanted.word == DYNAMO and any(context.dynamo_tomogram is None for _, context in ready):
         console.say("column 20, the number of the tomogram, is 1 where no .doc beside the table says another one")
     number = sum(len(picks) for picks, _ in ready)
@@ -127,7 +129,7 @@ def _read(
     base = format_context(source, None, said, console.warn)
     if not tomograms and name is None:
         found = read_all_positions(source, word, base)
-        return found.picks, {name: replace(base, label=name) for name in found.picks}
+        return found.picks, {name: replace(base, label=_label(picks, name)) for name, picks in found.picks.items()}
     contexts = _known(tomograms, base, said, console) if tomograms else {name: replace(base, label=name)}
     if name is not None:
         contexts = {name: contexts[assign([name], list(contexts), "--tomogram")[name]]}
@@ -135,6 +137,11 @@ def _read(
     if found.others and name is None:
         console.warn(f"{source}: picks of {listed(found.others)} are left out, which --tomogram does not name")
     return found.picks, contexts
+
+
+def _label(picks: Picks, name: str) -> str:
+    """What a tomogram is called that a file has under `name`: of a Dynamo map that is a path."""
+    return picks.name or name if isinstance(picks, NamedPicks) else name
 
 
 def _known(
@@ -152,7 +159,7 @@ def _known(
     }
 
 
-def _write(ready: Sequence[tuple[Picks, FormatContext]], wanted: Wanted) -> None:
+def _write(ready: Sequence[tuple[Picks, FormatContext]], wanted: Wanted, source: Path) -> None:
     if not wanted.in_folder and wanted.write_many is not None:
         wanted.write_many(wanted.target, ready)
         return
@@ -164,6 +171,8 @@ def _write(ready: Sequence[tuple[Picks, FormatContext]], wanted: Wanted) -> None
         )  # fmt: skip
     paths = [wanted.target]
     if wanted.in_folder:
+        for _, context in ready:  # else a file would be written elsewhere
+            check_image_name(context.label, source, "Say what the tomograms are called: --tomogram.")
         paths = [wanted.target / f"{context.label}{FORMATS[wanted.word].suffixes[0]}" for _, context in ready]
         make_folder(wanted.target)
     for path in paths:

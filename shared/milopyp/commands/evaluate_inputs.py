@@ -22,7 +22,7 @@ from milopyp_shared.formats.positions import Positions, list_classes, position_f
 from milopyp_shared.names import read_name_map
 from milopyp_shared.option_types import ByClass
 from milopyp_shared.overwrite import MARKS, refuse_others
-from milopyp_shared.particles import of_class
+from milopyp_shared.particles import case_hint, of_class
 from milopyp_shared.wording import counted
 
 from ..class_comparison import Asked
@@ -164,7 +164,8 @@ class Lengths:
         for where, values in (("--radius", self.radius), ("--distance", self.distance)):
             if unknown := [name for name in values or () if name and name not in kinds]:
                 expected = f"one of {', '.join(kinds)}" if kinds else "a length without a class: PICKS name none"
-                raise UsageError(f"class {', '.join(unknown)}", where=where, expected=expected)
+                hint = case_hint(unknown, kinds)
+                raise UsageError(f"class {', '.join(unknown)}", where=where, expected=expected, remedy=hint)
 
     def of(self, sources: Sequence[Source], contexts: Mapping[str, FormatContext], kind: str) -> list[Asked]:
         """The radius of a match and the distance of candidates of each source, voxels; all are of the class `kind`.
