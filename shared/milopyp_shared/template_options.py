@@ -14,6 +14,7 @@ from .option_types import Number
 
 TEMPLATE = "From a density map, without labels"
 OF_TEMPLATE = ("map_voxel_size", "mass", "membrane_z", "tilt_axis", "tilt_range")
+BESIDE_LABELS = ("rejected",)  # what only labels that are learned from have a use for
 
 
 def _two_angles(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[float, float] | None:
@@ -89,6 +90,7 @@ def check_template(ctx: click.Context, labels: str, required: Collection[str], o
     called = spelled(labels) if isinstance(parameters[labels], click.Option) else labels.upper()
     unused = [(name, "--template beside it") for name in OF_TEMPLATE if not template]
     unused += [(name, f"{called} beside it") for name in of_labels if not labelled]
+    unused += [(name, "no --template beside it") for name in BESIDE_LABELS if template]
     for name, expected in unused:
         if ctx.params[name] is not None:
             raise UsageError("nothing would use it", where=spelled(name), expected=expected, remedy="Leave it out.")

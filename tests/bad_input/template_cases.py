@@ -117,10 +117,15 @@ CASES = [
     ),
     Case("mass without a template to train from", f"{TRAIN} --train-coord-txt coords.txt --bbox 10 --mass 300",
          UsageError, "--mass", "--template beside it", lists()),
+    Case("mask without labels to train from", f"{TRAINED} --mask m.mrc", UsageError, "--mask",
+         "--train-coord-txt beside it", scene()),
     *(
-        Case(f"{option} without labels to train from", f"{TRAINED} {option} m.mrc", UsageError, option,
-             "--train-coord-txt beside it", scene())
-        for option in ("--mask", "--rejected")
+        Case(f"rejected places beside a template, {name}", f"{line} --rejected coords.txt", UsageError, "--rejected",
+             "no --template beside it", both(lists(), scene()))
+        for name, line in (
+            ("learned", TILTED.replace("images.txt", "images.txt coords.txt")), ("learned without labels", TILTED),
+            ("trained", f"{TRAINED} --train-coord-txt coords.txt"),
+        )
     ),
     Case("template and labels outside", TILTED.replace("images.txt", "images.txt coords.txt"), ContradictionError,
          "coords.txt", INSIDE, both(scene(), text("coords.txt", f"{COORDINATES}a 40 40 40\n"))),

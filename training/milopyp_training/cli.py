@@ -66,7 +66,7 @@ class NetworkName(click.ParamType[str]):
 
 def options_of(context: click.Context) -> TrainOptions:
     """The options of a parsed command line."""
-    check_template(context, "train_coord_txt", required=("train_coord_txt", "bbox"), of_labels=("mask", "rejected"))
+    check_template(context, "train_coord_txt", required=("train_coord_txt", "bbox"), of_labels=("mask",))
     values = {name: context.params[name] for name in OPTIONS}
     on_line = click.core.ParameterSource.COMMANDLINE
     given = frozenset(name for name in values if context.get_parameter_source(name) == on_line)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # the command line starts without numpy
     from milopyp_shared.recipe import Recipe
 
 OUTPUT, MACHINE = "Output", "Machine"
-OF_LABELS = ("mask", "keep_features", "rejected")
+OF_LABELS = ("mask", "keep_features")
 
 
 @command("learn")

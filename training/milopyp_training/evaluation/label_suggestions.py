@@ -136,10 +136,10 @@ def _markdown(suggestions: Suggestions, stem: str) -> str:
         lines += [
             "## Places worth a label",
             "",
-            f"They look most like particles and have no label. Move what is none from `{stem}.tsv` to a list of its own,",
-            "for `--rejected` of milopyp-train, and add the rest to the coordinate list. It has the columns and the frame",
-            "of the coordinate list (voxels, z along the thickness), and one more with the picture's number, which every",
-            "reader of lists leaves aside.",
+            f"They look most like particles and have no label. Move what is none from `{stem}.tsv` to a list of",
+            "its own, for `--rejected` of milopyp-train, and add the rest to the coordinate list. It has the columns",
+            "and the frame of the coordinate list (voxels, z along the thickness), and one more with the picture's",
+            "number, which every reader of lists leaves aside.",
             "",
             *_table(suggestions.candidates, "B"),
         ]
