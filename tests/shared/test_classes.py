@@ -120,7 +120,7 @@ def test_one_class_is_not_worth_a_word(rows: list[list[Any]]) -> None:
         ("all.star a.csv --from warp --name a --class 2", InputError, "no class 2; expected one of 1 (1), 3 (3)"),
         ("all.star a.csv --from warp --name a --class ribosome", InputError, "no class ribosome"),
         ("none.star a.csv --from warp --class 1", InputError, "none.star: has no rlnClassNumber"),
-        ("a.mod a.csv --class 1 --order xyz", UsageError, "--class: given for a.mod; expected a file of csv, list,"),
+        ("a.ndjson a.csv --class 1", UsageError, "--class: given for a.ndjson; expected a file of mod, csv, list,"),
         ("a.tbl a.csv --class 1", InputError, "no class 1; expected one of 0 (1)"),
     ],
 )  # fmt: skip

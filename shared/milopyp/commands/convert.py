@@ -87,8 +87,9 @@ FORMAT_WORDS = ("txt", "mod", "csv", "list", "relion4", "relion5", "warp", "tbl"
 )  # fmt: skip
 @option(
     "--class", "class_", metavar="CLASS", group="Formats",
-    help="Take only the particles of a class of csv, eman, list, relion4, relion5, tbl or warp: its number, or its "
-    "name in a CSV, a list or an EMAN2 file.  [default: all of a STAR file or a Dynamo table, else the only one]",
+    help="Take only the particles of a class of csv, eman, list, mod (an object), relion4, relion5, tbl or warp: its "
+    "number, or its name in a CSV, a list, a model or an EMAN2 file.  [default: all of models, STAR files and Dynamo "
+    "tables, else the only one]",
 )  # fmt: skip
 @option(
     "--turn", type=click.Choice(TURNS), default=NO_TURN, group="Formats",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..names import listed
-from ..particles import case_hint
+from ..particles import case_hint, choose
 from ._mod_frame import CENTRE, from_model, to_model, to_voxel_index
 from ._mod_read import ImodContour, ImodModel, ImodObject, Minx, read_mod
 from ._mod_write import PointObject, write_mod, write_objects
@@ -89,15 +89,15 @@ def of_object(model: ImodModel, word: str, where: object) -> ImodModel:
     return replace(model, objects=tuple(wanted))
 
 
-def objects_warning(model: ImodModel, name: str) -> str | None:
-    """One sentence where objects of several names are taken together, as of several classes; `name` is the file's."""
+def objects_warning(model: ImodModel, name: str, option: str = "--class") -> str | None:
+    """One sentence where objects of several names are taken together, as of several classes.
+
+    `name` is the file's, `option` that of the command which takes one.
+    """
     filled = [(number, item) for number, item in enumerate(model.objects, 1) if item.contours]
     if len({item.name for _, item in filled}) < 2:
         return None
-    return (
-        f"{name} has several objects, of which all are taken: {_described(filled)}; --object of milopyp prepare takes "
-        "one, --labels CLASS=#OBJECT one for each class"
-    )
+    return f"{name} has several objects, of which all are taken: {_described(filled)}; {choose(option)} takes one"
 
 
 def _described(numbered: Iterable[tuple[int, ImodObject]]) -> str:

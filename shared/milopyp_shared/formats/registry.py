@@ -101,12 +101,14 @@ def _of_one(many: ManyTomograms) -> Writer:
     return lambda path, picks, context: write(path, [(picks, context)])
 
 
+OBJECT = "--object"  # the option for the class of a model, and of nothing else
 DYNAMO = "tbl"  # its tables know tomograms by number
+MODEL = "mod"  # the classes of an IMOD model are its objects
 LIST = "list"  # coordinates of tomograms by their names, as training takes them
 
 FORMATS: dict[str, Format] = {
     "txt": Format((".txt", ".coords"), conventions.read_txt, conventions.write_txt, ("order", "coords")),
-    "mod": Format((".mod",), conventions.read_mod, conventions.write_mod, ("order",), ("size",)),
+    MODEL: Format((".mod",), conventions.read_mod, conventions.write_mod, ("order",), ("size",), classes=True),
     "csv": Format((".csv",), conventions.read_csv, conventions.write_csv, names=SHEETS, classes=True),
     LIST: Format((".tsv",), conventions.read_list, _of_one(LISTED), names=LISTED, classes=True, can_name=bool),
     "relion4": Format(
@@ -184,7 +186,7 @@ def check_needs(word: str, context: FormatContext, path: Path, *, writing: bool 
     for need in row.needs + (row.write_needs if writing else ()):
         context.require(need, path)
     if not writing:
-        refuse_class(word, context.class_, path)
+        refuse_class(word, context.class_, path, context.class_option)
 
 
 def check_names(word: str, labels: Iterable[str], where: object) -> None:
@@ -206,17 +208,24 @@ def check_names(word: str, labels: Iterable[str], where: object) -> None:
         )
 
 
-def refuse_class(word: str, class_: str | None, path: Path) -> None:
-    """Refuse a class that is asked for of a file in the format `word`, which has none.
+def refuse_class(word: str, class_: str | None, path: Path, option: str = "--class") -> None:
+    """Refuse a class that is asked for with `option` of a file in the format `word`, which has none.
 
     Raises
     ------
     UsageError
         With the formats that have classes.
     """
-    if class_ is not None and not (word in FORMATS and FORMATS[word].classes):
+    if class_ is None or word == MODEL:
+        return
+    if option == OBJECT:
+        raise UsageError(
+            f"given for {path}", where=option, expected="an IMOD model: only that has objects",
+            remedy="--from mod reads models alone.",
+        )  # fmt: skip
+    if not (word in FORMATS and FORMATS[word].classes):
         usable = ", ".join(name for name, row in FORMATS.items() if row.classes)
-        raise UsageError(f"given for {path}", where="--class", expected=f"a file of {usable}: others have no classes")
+        raise UsageError(f"given for {path}", where=option, expected=f"a file of {usable}: others have no classes")
 
 
 def axes_warning(words: Iterable[str], order: str | None) -> str | None:
