@@ -95,8 +95,11 @@ def read_labels(
             expected="for tomo.rec one of tomo_coord.txt, tomo.txt, tomo.mod, tomo.star and so on",
             remedy="Give --inference to list tomograms without picks.",
         )
+    of_class = f" of {how.kind}" if how.kind else ""
     raise InputError(
-        "holds no picks", where=how.picks, expected=f"those of one tomogram at least: {listed(e.name for e in entries)}"
+        f"holds no picks{of_class}",
+        where=how.picks,
+        expected=f"those of one tomogram at least: {listed(e.name for e in entries)}",
     )
 
 

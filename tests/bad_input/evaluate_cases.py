@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from click import BadParameter, MissingParameter
 
-from bad_input.builders import COORDINATES, EVALUATE, Case, both, picked, text
+from bad_input.builders import COORDINATES, EVALUATE, Case, both, model_of_one_object, picked, text
 from bad_input.expected import FOR_FORMAT, FROM_INFER, JUDGED, RUN, SAME_NAMES
 from milopyp_shared.errors import ContradictionError, InputError, UsageError
 
@@ -39,8 +39,8 @@ CASES = [
          text("a.star", IN_ANGSTROM), facts=("voxel size", "--voxel-size")),
     Case("picks from the centre of an unknown size", f"{LONE} --voxel-size 10", UsageError, "a.star", FOR_FORMAT,
          text("a.star", IN_ANGSTROM), facts=("size", "--tomogram FILE", "--shape")),
-    Case("model as picks, order unknown", LONE.replace("a.star", "a.mod"), UsageError, "a.mod", FOR_FORMAT,
-         text("a.mod", ""), facts=("order",)),
+    Case("model as picks, order unknown", LONE.replace("a.star", "data/a.mod"), UsageError, "data/a.mod", FOR_FORMAT,
+         model_of_one_object, facts=("order",)),
     Case("order to be told from nothing", f"{LONE} --order auto", UsageError, "--order",
          "--tomogram or --shape to tell the order from", text("a.star", IN_ANGSTROM)),
     Case("picks of unknown format", LONE, UsageError, "a.star", "--picks-from with one of relion4, relion5, warp",

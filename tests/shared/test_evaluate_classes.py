@@ -222,6 +222,34 @@ def test_candidates_without_records_have_no_confusion() -> None:
     assert found["confusion"] is None and "Which class was taken for which is not known" in outcome.out
 
 
+@pytest.mark.parametrize("picks", ["models", "'models/*.mod'"])
+def test_models_with_an_object_for_each_class_are_judged_as_the_run(picks: str) -> None:
+    """From the folder of `collect`, with its table of classes; also where one of the tomograms has none of a class."""
+    options = "--tomogram a.mrc --tomogram b.mrc --radius ribosome=5,proteasome=4"
+    own = read_classes("listed/particles.tsv")
+    own["proteasome"]["a"] = own["proteasome"]["a"][:0]
+    write_classes("mended.tsv", own)
+    done("milopyp apply picks/proteasome mended.tsv")
+    counts = done("milopyp collect picks --to imod -o models").out
+    assert "a: 4 ribosome, 0 proteasome" in counts, counts
+    assert [item.name for item in read_mod(Path("models/a.mod")).objects] == [*CLASSES]
+    run, _ = judge()
+    found, outcome = judge(picks, options)
+    assert found["confusion"] == run["confusion"]
+    assert "9 picks of ribosome" in outcome.out and "classes.tsv" not in outcome.err
+    for line in ("milopyp evaluate picks --truth models --json t.json", "milopyp report picks --truth models"):
+        done(line)
+    assert json.loads(Path("t.json").read_text())["classes"]["ribosome"]["picks"]["f1"] == 1.0
+    found, _ = judge("models", "--tomogram a.mrc --tomogram b.mrc --radius 5 --class ribosome")
+    assert (found["picks"]["n_picks"], found["n_truth"]) == (9, 5)
+    done("milopyp prepare -d . -e .mrc -o lists --no-pictures --labels ribosome=models --labels b=models#proteasome")
+    labels = read_classes("lists_train_coords.txt")
+    assert {kind: [len(own[name]) for name in "ab"] for kind, own in labels.items()} == {
+        "ribosome": [4, 5],
+        "b": [0, 2],
+    }
+
+
 def test_the_report_of_a_class_has_its_truth() -> None:
     done(f"milopyp report picks/proteasome --truth {TRUTH}")
     page = Path("picks/proteasome/report.html").read_text()

@@ -60,15 +60,15 @@ def read_judged(picks: Sequence[Path], kinds: Mapping[str, Path], console: Conso
     more = {"coords": given["coords"], "with_score": given["with_score"], "binning": given["picks_binning"]}
     context = format_context(picks[0], None, more if tomograms else said_of_all | more, console.warn)
 
-    def read(of: Sequence[Path], kind: str | None) -> Judged:
-        return read_sources(of, tomograms, replace(context, known_class=kind), given["picks_from"])
+    def read(of: Sequence[Path], **kind: Any) -> Judged:
+        return read_sources(of, tomograms, replace(context, **kind), given["picks_from"])
 
     if len(kinds) > 1:
-        judged = on_the_same([read([path], kind).sources[0] for kind, path in kinds.items()])
+        judged = on_the_same([read([path], class_=kind).sources[0] for kind, path in kinds.items()])
     else:
         if not given["class_"]:
             _refuse_other_classes(picks)
-        judged = read(picks, given["class_"] or next(iter(kinds), None))
+        judged = read(picks, known_class=given["class_"] or next(iter(kinds), None))
     for source, kind in zip(judged.sources, kinds if len(kinds) > 1 else [""] * len(picks), strict=True):
         if not source.candidates:
             count = sum(map(len, source.ranked.values()))
@@ -117,7 +117,7 @@ def read_known(truth: Path, given: Mapping[str, Any], contexts: Mapping[str, For
     """The known positions in tomograms of which `contexts` and `more` are known; raises as `read_positions`."""
     said = {"coords": given["coords"], "binning": given["binning"], "class_": given["class_"], "with_score": False}
     names = {} if given["name_map"] is None else read_name_map(given["name_map"])
-    known = {name: replace(context, **said, **more) for name, context in contexts.items()}
+    known = {name: replace(context, **said | more) for name, context in contexts.items()}
     return read_positions(truth, given["from_"], known, names)
 
 
@@ -142,7 +142,7 @@ def read_known_classes(truth: Path, given: Mapping[str, Any], sources: Mapping[s
             "says nothing of classes", where=truth, remedy=remedy,
             expected=f"a coordinate list with a column 'class': PICKS are of {', '.join(sources)}",
         )  # fmt: skip
-    return {kind: read_known(truth, given, first.contexts, known_class=kind, all_listed=True) for kind in kinds}
+    return {kind: read_known(truth, given, first.contexts, class_=kind, all_listed=True) for kind in kinds}
 
 
 @dataclass(frozen=True)
