@@ -34,6 +34,7 @@ SAID = (
     "binning",
     "with_score",
     "class_",
+    "class_option",
     "known_class",
     "all_listed",
 )  # of files, beside what is known of tomograms

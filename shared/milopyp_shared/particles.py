@@ -65,7 +65,7 @@ def check_names(names: Iterable[str], where: object) -> None:
 def choose(option: str) -> str:
     """How one of several classes is chosen, in a command with this option for it."""
     said = "--labels NAME=PICKS#CLASS" if option == "--labels" else option
-    return CHOOSE if option == "--class" else f"--class of milopyp convert, or {said} of this command,"
+    return CHOOSE if option == "--class" else f"--class of milopyp convert or {said} of this command"
 
 
 def case_hint(names: Iterable[str], others: Iterable[str]) -> str:

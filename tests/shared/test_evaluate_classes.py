@@ -12,7 +12,12 @@ import pytest
 from PIL import Image
 
 import milopyp
-from milopyp_shared.coordinate_lists import read_classes, read_coordinate_list, write_classes
+from milopyp_shared.coordinate_lists import (
+    read_classes,
+    read_coordinate_list,
+    write_classes,
+    write_coordinate_list,
+)
 from milopyp_shared.errors import InputError
 from milopyp_shared.formats.mod import model_points, read_mod
 from running import Outcome, run_line
@@ -248,6 +253,28 @@ def test_models_with_an_object_for_each_class_are_judged_as_the_run(picks: str) 
         "ribosome": [4, 5],
         "b": [0, 2],
     }
+
+
+@pytest.mark.parametrize(("to", "path"), [("relion4", "particles.star"), ("dynamo", "particles.tbl")])
+def test_a_class_of_numbered_picks(to: str, path: str) -> None:
+    """Whatever the truth calls it; and without the option the message names the one that chooses."""
+    done(f"milopyp collect picks --to {to} -o out")
+    written = read_classes(TRUTH)["proteasome"]
+    write_coordinate_list("one.tsv", written)
+    options = "--radius 4 --json figures.json"
+    alone, _ = judge("picks/proteasome", "--radius 4")
+    for truth in (f"{TRUTH} --class proteasome", "one.tsv"):
+        outcome = done(f"milopyp evaluate out/{path} --picks-class 2 --truth {truth} {options}")
+        assert "several classes" not in outcome.err
+        found = json.loads(Path("figures.json").read_text())["picks"]
+        assert [found[name] for name in ("n_picks", "n_hits", "f1")] == [
+            alone["picks"][name] for name in ("n_picks", "n_hits", "f1")
+        ]
+    outcome = done(f"milopyp evaluate out/{path} --truth one.tsv {options}")
+    assert f"{path} has several classes, of which all are taken: 1 (9), 2 (4); --class of milopyp convert or " in (
+        outcome.err
+    )
+    assert "--picks-class of this command takes one" in outcome.err
 
 
 def test_the_report_of_a_class_has_its_truth() -> None:

@@ -235,7 +235,7 @@ def test_objects_of_several_names_are_said(folder: Path) -> None:
     write_tomogram(folder / "a.rec", noise(SHAPE))
     objects(folder / "a.mod", ("80S", POINTS[:1]), ("26S", POINTS[1:]))
     said = "warning: a.mod has several objects, of which all are taken: 1 80S, 2 26S; --class of milopyp convert"
-    ways = {"": " or of this command", "--labels ribosome=.mod": ", or --labels NAME=PICKS#CLASS of this command,"}
+    ways = {"": " or of this command", "--labels ribosome=.mod": " or --labels NAME=PICKS#CLASS of this command"}
     for words, way in (ways | {f"--picks {folder}": ways[""]}).items():
         assert prepare(folder, words).err.count(f"{said}{way} takes one\n") == 1
     for words in ("--object 26S", f"--picks {folder} --object 26S", f"--picks {folder}/*.mod --class 2"):

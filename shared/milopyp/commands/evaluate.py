@@ -90,6 +90,11 @@ class Answer:
     "--picks-binning", type=Number(min=0, min_open=True), group="PICKS that are no run",
     help="As --binning, of theirs.  [default: 1]",
 )  # fmt: skip
+@option(
+    "--picks-class", metavar="CLASS", group="PICKS that are no run",
+    help="As --class, of theirs, which other programs may call otherwise.  [default: of CSV, lists and models as "
+    "--class, else all]",
+)  # fmt: skip
 @option("--with-score", is_flag=True, group="PICKS that are no run", help="A text has the score as fourth column.")
 @option(
     "--tomogram", multiple=True, metavar="FILE", group="Tomograms, where no run knows them",

@@ -31,12 +31,14 @@ from ..judged import Judged, Source, classes_of, is_run, on_the_same, read_sourc
 from ..pick_files import format_context
 
 OF_TOMOGRAMS = ("tomogram", "order", "size", "voxel_size")  # options that say what a run knows
-OF_FILES = ("picks_from", "picks_binning", "with_score")  # and those of files that are no run
+OF_FILES = ("picks_from", "picks_binning", "picks_class", "with_score")  # and those of files that are no run
 
 
 def kinds_of(picks: Sequence[Path], given: Mapping[str, Any]) -> dict[str, Path]:
     """The classes of PICKS, where these say of which classes they are and none is chosen; with the place of each."""
-    return {} if len(picks) > 1 or given["class_"] else classes_of(picks[0], given["picks_from"])
+    return (
+        {} if len(picks) > 1 or given["class_"] or given["picks_class"] else classes_of(picks[0], given["picks_from"])
+    )
 
 
 def read_judged(picks: Sequence[Path], kinds: Mapping[str, Path], console: Console, given: Mapping[str, Any]) -> Judged:
@@ -58,6 +60,7 @@ def read_judged(picks: Sequence[Path], kinds: Mapping[str, Path], console: Conso
             format_context(entry.path, entry.path, said_of_all, console.warn), label=entry.name
         )
     more = {"coords": given["coords"], "with_score": given["with_score"], "binning": given["picks_binning"]}
+    more |= {"class_": given["picks_class"], "class_option": "--picks-class"}
     context = format_context(picks[0], None, more if tomograms else said_of_all | more, console.warn)
 
     def read(of: Sequence[Path], **kind: Any) -> Judged:
@@ -116,6 +119,7 @@ def refuse_loss(judged: Judged, targets: Sequence[Path | None], truth: Path, giv
 def read_known(truth: Path, given: Mapping[str, Any], contexts: Mapping[str, FormatContext], **more: Any) -> Positions:
     """The known positions in tomograms of which `contexts` and `more` are known; raises as `read_positions`."""
     said = {"coords": given["coords"], "binning": given["binning"], "class_": given["class_"], "with_score": False}
+    said["class_option"] = "--class"
     names = {} if given["name_map"] is None else read_name_map(given["name_map"])
     known = {name: replace(context, **said | more) for name, context in contexts.items()}
     return read_positions(truth, given["from_"], known, names)

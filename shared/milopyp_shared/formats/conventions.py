@@ -372,7 +372,7 @@ def write_ndjson(path: Path, picks: Picks, context: FormatContext) -> None:
 
 def read_eman(path: Path, context: FormatContext) -> Picks:
     """Unbinned voxels from the voxel ``size // 2``; in old files voxels from the first one."""
-    boxes = eman.read_boxes(path, context.class_)
+    boxes = eman.read_boxes(path, context.class_, context.class_option)
     if boxes.unbinned is None:
         return _inside(boxes.xyz, boxes.score, context)
     centre = np.floor(_centre(context, path))
