@@ -131,8 +131,9 @@ def _refuse_idle(how: How) -> None:
 def _beside_tomograms(entries: Sequence[ImageEntry], order: str, how: How, console: Console) -> Iterator[_Labels]:
     """The labels in the files that lie beside the tomograms, under their names."""
     names = read_names(how)
+    about = f"{how.kind}: " if how.kind else ""
     for entry in entries:
-        picks = choose_picks(entry, how.from_, console.warn)
+        picks = choose_picks(entry, how.from_, lambda doubt: console.warn(f"{about}{doubt}"))
         if picks is None:
             continue
         header = _header(entry, order, console)

@@ -268,7 +268,8 @@ CASES = [
          UsageError, "--radius", "a length without a class: PICKS name none",
          both(text("a.csv", "x,y,z,score\n1,2,3,0.5\n"), lists())),
     Case("no radius of one class of a list", ALL_PICKS.replace("--radius 5", "--radius ribosome=5"), UsageError,
-         "--radius", "a number: all.tsv is no run with particles of one size, to take half of it",
+         "--radius", "a number, or proteasome=NUMBER and so on for each class: "
+         "all.tsv is no run with particles of one size, to take half of it",
          both(rows("coords.txt", "a 1 2 3 ribosome", "a 9 9 9 proteasome"), LISTED)),
     *(
         Case(f"coordinate list of several classes for {name}", line, InputError, where, "those of one",

@@ -159,6 +159,14 @@ def test_labels_of_a_class_beside_each_tomogram(tomograms: Path) -> None:
     assert "b.rec has no picks" in outcome.err
 
 
+@pytest.mark.parametrize("rows", [ROWS, ROWS[:2]])
+def test_several_classes_are_said_once_of_one_file(rows: list[list[Any]]) -> None:
+    star(rows)
+    outcome = convert("all.star all.tsv --from relion4")
+    assert outcome.code == 0 and outcome.err.count("several classes") == 1
+    assert "several classes" not in convert("all.star all.tsv --from relion4 --class 3").err
+
+
 def test_labels_of_files_without_classes(tomograms: Path) -> None:
     (tomograms / "a.txt").write_text("")
     outcome = run_line("milopyp prepare -d data -e .rec -o run --overwrite --no-pictures --class 1")

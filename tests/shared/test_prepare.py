@@ -229,6 +229,9 @@ def test_what_is_doubtful_in_labels_is_said_of_their_class(folder: Path) -> None
     outcome = prepare(folder, f"--labels big={folder}/all.tsv --labels small={folder}/all.tsv --bbox big=8,small=6")
     assert "b.rec has no picks of big in all.tsv" in outcome.err and "of small in" not in outcome.err
     assert "a.rec: big: 1 label within a quarter of a particle of another one" in outcome.err
+    objects(folder / "a.mod", ("big", POINTS[:1]), ("small", POINTS[1:]))
+    outcome = prepare(folder, "--labels big=#1 --labels small=#2")
+    assert "big: b.rec has no picks (" in outcome.err and "small: b.rec has no picks (" in outcome.err
 
 
 def test_objects_of_several_names_are_said(folder: Path) -> None:

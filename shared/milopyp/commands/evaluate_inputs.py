@@ -186,7 +186,7 @@ class Lengths:
         given, wanted = of_class(self.radius, kind, None), of_class(self.distance, kind, None)
         said = None if given is None else given.voxels(scale.voxel_size, "--radius", expected)
         guess = given is not None and not given.angstrom
-        radius = matching_radius(said, scale, paths, "--radius", guess=guess)
+        radius = matching_radius(said, scale, paths, "--radius", guess=guess, kind=kind)
         if given is None:
             self.console.say(f"radius {radius:g} voxels: half the particle of the run{kind and f' of {kind}'}")
         if wanted is not None:
