@@ -125,7 +125,9 @@ def scale_of(sources: Iterable[Source], contexts: Mapping[str, FormatContext]) -
     return Scale(diameters, common(context.one_voxel_size for context in contexts.values()))
 
 
-def matching_radius(given: float | None, scale: Scale, of: str, where: str, *, guess: bool = True) -> float:
+def matching_radius(
+    given: float | None, scale: Scale, of: str, where: str, *, guess: bool = True, kind: str = ""
+) -> float:
     """The radius of a match in voxels: what is given, or half the particle.
 
     Parameters
@@ -134,6 +136,8 @@ def matching_radius(given: float | None, scale: Scale, of: str, where: str, *, g
         What the picks were read from, and what the radius is called, for the message.
     guess
         Whether what is given may have been meant in Angstrom.
+    kind
+        One of the classes, where there are some.
 
     Raises
     ------
@@ -151,9 +155,11 @@ def matching_radius(given: float | None, scale: Scale, of: str, where: str, *, g
     diameter = common(diameters)
     if diameter is None:
         found = f"particles of {min(diameters):g} to {max(diameters):g} voxels" if diameters else "not given"
+        of_each = kind and f", or {kind}=NUMBER and so on for each class"
         raise UsageError(
-            found, where=where, expected=f"a number: {of} is no run with particles of one size, to take half of it"
-        )
+            found, where=where,
+            expected=f"a number{of_each}: {of} is no run with particles of one size, to take half of it",
+        )  # fmt: skip
     return diameter / 2
 
 

@@ -21,6 +21,7 @@ from milopyp_shared.formats.candidates import measured_cells
 from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.copick import Whose, can_name
 from milopyp_shared.formats.dynamo import write_doc
+from milopyp_shared.formats.positions import CLASS_TABLE, NOTHING
 from milopyp_shared.formats.registry import check_names
 from milopyp_shared.lists import check_image_name
 from milopyp_shared.names import listed
@@ -168,10 +169,18 @@ def _copick(of: FileSet) -> Plan:
 
 
 def _imod(of: FileSet) -> Plan:
-    """A model for each tomogram, with an object for each class."""
-    return {
-        f"{name}.mod": partial(conventions.write_models, tomograms=own) for name, own in of.by_name.items()
-    }  # fmt: skip
+    """A model for each tomogram, with an object for each class, which is empty where nothing was picked of it."""
+    radii = {own.class_number: own.radius for _, own in of.tomograms}
+    files: Plan = {}
+    for name, own in of.by_name.items():
+        first, found = own[0][1], {context.class_number: (picks, context) for picks, context in own}
+        for number, kind in enumerate(of.classes, start=1):
+            radius = radii.get(number, first.radius)
+            found.setdefault(number, (NOTHING, replace(first, class_number=number, particle=kind, radius=radius)))
+        files[f"{name}.mod"] = partial(
+            conventions.write_models, tomograms=[found[number] for number in sorted(found, key=lambda n: n or 0)]
+        )
+    return files
 
 
 def _csv(of: FileSet) -> Plan:
@@ -247,5 +256,5 @@ def plan(program: Program, of: FileSet) -> Plan:
         rows = ["class\tname\tpicks"]
         for number, name in enumerate(of.classes, start=1):
             rows.append(f"{number}\t{name}\t{sum(len(p) for p, own in of.tomograms if own.class_number == number)}")
-        files["classes.tsv"] = partial(write_text, text="\n".join(rows) + "\n")
+        files[CLASS_TABLE] = partial(write_text, text="\n".join(rows) + "\n")
     return files

@@ -29,7 +29,15 @@ from .pick_files import refuse_outside
 
 EXPECTED = f"a run folder, NAME{CANDIDATES}, or a file or folder of picks"
 OPTION = "--picks-from"
-SAID = ("coords", "binning", "with_score", "known_class", "all_listed")  # of files, beside what is known of tomograms
+SAID = (
+    "coords",
+    "binning",
+    "with_score",
+    "class_",
+    "class_option",
+    "known_class",
+    "all_listed",
+)  # of files, beside what is known of tomograms
 
 _warn = logging.getLogger("milopyp").warning
 
@@ -182,7 +190,7 @@ def read_sources(
 
 
 def classes_of(path: Path, word: str | None) -> dict[str, Path]:
-    """Where the picks of each class are: of the folder of a run of several, or of a file that names them; else none.
+    """Where the picks of each class are: of the folder of a run of several, or of what names them; else none.
 
     Parameters
     ----------
@@ -194,11 +202,13 @@ def classes_of(path: Path, word: str | None) -> dict[str, Path]:
     InputError
         It cannot be read.
     """
-    if path.is_dir():
-        return class_folders(path)
-    if not path.is_file() or path.name.endswith(CANDIDATES):
+    if path.is_dir() and (folders := class_folders(path)):
+        return folders
+    if is_run(path) or not (path.exists() or "*" in path.name):
         return {}
-    return dict.fromkeys(list_classes(path, word or _format_of(path) or LIST), path)
+    if path.is_file():
+        word = word or _format_of(path) or LIST
+    return dict.fromkeys(list_classes(path, word), path)
 
 
 def _kind_of(sources: Iterable[Source]) -> str | None:

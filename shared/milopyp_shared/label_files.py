@@ -36,11 +36,11 @@ class How:
     coords: Literal["model2point", "voxel"] = "model2point"
     columns: str | None = None
     fourth_column: Literal["score", "contour", "object"] | None = None
-    object_: str | None = None
     from_: str | None = None
     binning: float = 1.0
     bbox: Length | None = None
     class_: str | None = None
+    class_option: str = "--class"
     picks: Path | None = None
     name_map: Path | None = None
     double_z: bool = False
@@ -51,11 +51,12 @@ class How:
         """What is known of the picks of a tomogram."""
         from .formats.context import FormatContext
 
-        known = {"coords": self.coords, "binning": self.binning, "class_": self.class_, "known_class": self.kind}
+        known = {"coords": self.coords, "binning": self.binning, "class_": self.class_}
+        known |= {"class_option": self.class_option, "known_class": self.kind}
         return FormatContext.of(header.frame, name, as_labels=True, **known)
 
 
-HOW = tuple(name for name in How.__dataclass_fields__ if name not in ("project", "kind"))
+HOW = tuple(name for name in How.__dataclass_fields__ if name not in ("class_option", "project", "kind"))
 
 
 def read_labels(
@@ -94,8 +95,11 @@ def read_labels(
             expected="for tomo.rec one of tomo_coord.txt, tomo.txt, tomo.mod, tomo.star and so on",
             remedy="Give --inference to list tomograms without picks.",
         )
+    of_class = f" of {how.kind}" if how.kind else ""
     raise InputError(
-        "holds no picks", where=how.picks, expected=f"those of one tomogram at least: {listed(e.name for e in entries)}"
+        f"holds no picks{of_class}",
+        where=how.picks,
+        expected=f"those of one tomogram at least: {listed(e.name for e in entries)}",
     )
 
 
@@ -116,7 +120,7 @@ def _refuse_idle(how: How) -> None:
             "given without --picks", where="--double-z",
             expected="--picks FILE.parquet beside it: only those files count sections",
         )  # fmt: skip
-    alone = (("--object", how.object_), ("--fourth-column", how.fourth_column), ("--columns", how.columns))
+    alone = (("--fourth-column", how.fourth_column), ("--columns", how.columns))
     idle = [name for name, value in alone if value]
     if how.picks is not None and idle:
         raise UsageError(
@@ -127,8 +131,9 @@ def _refuse_idle(how: How) -> None:
 def _beside_tomograms(entries: Sequence[ImageEntry], order: str, how: How, console: Console) -> Iterator[_Labels]:
     """The labels in the files that lie beside the tomograms, under their names."""
     names = read_names(how)
+    about = f"{how.kind}: " if how.kind else ""
     for entry in entries:
-        picks = choose_picks(entry, how.from_, console.warn)
+        picks = choose_picks(entry, how.from_, lambda doubt: console.warn(f"{about}{doubt}"))
         if picks is None:
             continue
         header = _header(entry, order, console)
@@ -281,7 +286,7 @@ def _by_name(path: Path, headers: Mapping[str, TomogramHeader], how: How) -> Pos
     names = read_names(how)
     tables = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if path.suffix.lower() == ".parquet" or (how.from_ is None and tables and all(map(is_parquet, tables))):
-        refuse_class("parquet", how.class_, path)
+        refuse_class("parquet", how.class_, path, how.class_option)
         joined = _joined(read_parquet(table, how.double_z) for table in tables)
         return by_names(path, {name: as_picks(xyz) for name, xyz in joined.items()}, headers, names)
     if how.double_z:
@@ -319,14 +324,9 @@ def _read(path: Path, header: TomogramHeader, name: str, how: How, names: Mappin
         raise UsageError(
             f"given for {path}", where="--columns", expected="a text: only that does not say what is x, y, z"
         )
-    if how.object_ is not None and suffix != ".mod":
-        raise UsageError(
-            f"object {how.object_} is wanted", where=path, expected="an IMOD model: only that has objects",
-            remedy="--from mod reads models alone.",
-        )  # fmt: skip
     if suffix in OF_FILE_AXES and how.from_ in (None, "txt", "mod"):
-        refuse_class("txt", how.class_, path)
-        return read_points_of(path, header, how.coords, extra=how.fourth_column, object=how.object_, order=how.columns)
+        refuse_class(suffix[1:], how.class_, path, how.class_option)
+        return read_points_of(path, header, how.coords, extra=how.fourth_column, object=how.class_, order=how.columns)
     xyz = read_of(path, format_of(path, how.from_, "--from"), how.context_of(header, name), name, names).xyz
     check_labels(xyz, header, path)
     return xyz

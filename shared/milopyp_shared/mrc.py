@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import struct
-import tempfile
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mrcfile import constants, utils
 from mrcfile.dtypes import HEADER_DTYPE
 from numpy.typing import NDArray
 
@@ -18,6 +17,7 @@ from .errors import InputError
 from .imod_header import ROTATION_AT, STANDARD, UNSAID, Placement, bytes_are_signed, is_stamped, placement_of
 
 HEADER_BYTES = 1024
+_VERSION = 20141  # of MRC2014, that mrcfile writes
 _WRITTEN_AT_ONCE = 250_000  # voxels: they stay in the processor while they are summed
 
 _MODES = {0: np.int8, 1: np.int16, 2: np.float32, 6: np.uint16, 12: np.float16}
@@ -191,8 +191,12 @@ def _new_header(
     voxel_size: float | NDArray[np.float64] | None,
     origin: NDArray[np.float64] | tuple[float, float, float],
 ) -> Any:
-    """The header that mrcfile gives a file of one voxel, with the sizes of `data`."""
-    header = _header_of_one_voxel(data.dtype).copy()
+    """An MRC2014 header, as mrcfile writes it, for `data`."""
+    order = data.dtype.byteorder.replace("|", "=")  # single bytes have none
+    header: Any = np.zeros((), HEADER_DTYPE.newbyteorder(order)).view(np.recarray)
+    header.mode, header.machst = utils.mode_from_dtype(data.dtype), utils.machine_stamp_from_byte_order(order)
+    header.map, header.nversion, header.ispg = constants.MAP_ID, _VERSION, constants.VOLUME_SPACEGROUP
+    header.mapc, header.mapr, header.maps, header.cellb = 1, 2, 3, 90.0
     header.nz, header.ny, header.nx = header.mz, header.my, header.mx = data.shape
     size = np.zeros(3) if voxel_size is None else np.broadcast_to(voxel_size, 3)
     for number, axis in enumerate("xyz"):
@@ -202,13 +206,3 @@ def _new_header(
     header.label[0] = b"milopyp"
     header.nlabl = 1
     return header
-
-
-@cache
-def _header_of_one_voxel(dtype: np.dtype[Any]) -> Any:
-    import mrcfile
-
-    one = np.zeros((1, 1, 1), dtype)
-    with tempfile.TemporaryDirectory(prefix="milopyp-") as folder, mrcfile.new(Path(folder) / "one.mrc", one) as mrc:
-        mrc.set_volume()
-        return mrc.header.copy()

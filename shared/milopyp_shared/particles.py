@@ -62,6 +62,12 @@ def check_names(names: Iterable[str], where: object) -> None:
         )  # fmt: skip
 
 
+def choose(option: str) -> str:
+    """How one of several classes is chosen, in a command with this option for it."""
+    said = "--labels NAME=PICKS#CLASS" if option == "--labels" else option
+    return CHOOSE if option == "--class" else f"--class of milopyp convert or {said} of this command"
+
+
 def case_hint(names: Iterable[str], others: Iterable[str]) -> str:
     """A sentence where names are among others but for the case of their letters; else empty."""
     known = {other.lower(): other for other in others}
@@ -151,7 +157,7 @@ def the_class(classes: Mapping[str, Of], where: object, name: str | None = None,
     if list(classes) == [""]:
         raise InputError(
             "has no column 'class'", where=where, expected=f"one, to take those of class {name!r}",
-            remedy="Leave --class out if all are of it.",
+            remedy="Leave the class out if all are of it.",
         )  # fmt: skip
     if name is None and len(classes) == 1:
         return next(iter(classes.values()))

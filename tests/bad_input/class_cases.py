@@ -27,6 +27,7 @@ from bad_input.builders import (
 )
 from bad_input.expected import FROM_INFER, RUN
 from milopyp_shared.errors import ContradictionError, InputError, UsageError
+from milopyp_shared.formats.mod import PointObject, write_objects
 from milopyp_shared.particles import WORDS
 from toys import TOY_OF_TWO
 
@@ -69,6 +70,17 @@ def two(folder: Path) -> None:
 ALL_PICKS = EVALUATE.replace("picks", "all.tsv")
 OF_BOTH = "a coordinate list with a column 'class': PICKS are of ribosome, proteasome"
 TABLE = text("all.csv", "tomogram,x,y,z,class\na,1,2,3,big\na,9,9,9,small\nb,5,5,5,big\n")
+
+
+def models_of_two(folder: Path) -> None:
+    """Models of two tomograms; the second one lacks an object that the first one has."""
+    both(lists(), rows("all.tsv", "a 1 2 3 ribosome", "b 9 9 9 proteasome"))(folder)
+    (folder / "models").mkdir()
+    for name, kinds in (("a", ("ribosome", "proteasome")), ("b", ("ribosome",))):
+        objects = [PointObject([[1.0, 2.0, 3.0]], [1.0], 5.0, kind) for kind in kinds]
+        write_objects(folder / "models" / f"{name}.mod", objects, size_xyz=(32, 32, 16))
+
+
 LISTED = rows("all.tsv", "a 1 2 3 ribosome", "a 9 9 9 proteasome")
 JUDGED_TWO = both(
     lists(), several('["ribosome", "proteasome"]'),
@@ -95,6 +107,10 @@ FILES = both(volume("data/a.rec"), text("data/a_b.txt", "5 5 5\n"), text("data/a
 ONE = picking(volume("a.mrc"))
 
 CASES = [
+    Case("models of classes, one of which lacks an object",
+         "milopyp evaluate models --truth all.tsv --radius 5 --order xyz --shape 32 32 16", InputError, "models/b.mod",
+         "one of 1 ribosome", models_of_two,
+         facts=("no object proteasome", "an empty object of this name")),
     Case("classes that differ in case", f"{LEARN} big=10,Big=8", InputError, "coords.txt", NAMES,
          labelled("a 10 12 8 big", "a 20 20 8 Big"), facts=("'big'", "'Big'")),
     Case("class outside the folder", TWO, InputError, "coords.txt", NAMES,
@@ -252,7 +268,8 @@ CASES = [
          UsageError, "--radius", "a length without a class: PICKS name none",
          both(text("a.csv", "x,y,z,score\n1,2,3,0.5\n"), lists())),
     Case("no radius of one class of a list", ALL_PICKS.replace("--radius 5", "--radius ribosome=5"), UsageError,
-         "--radius", "a number: all.tsv is no run with particles of one size, to take half of it",
+         "--radius", "a number, or proteasome=NUMBER and so on for each class: "
+         "all.tsv is no run with particles of one size, to take half of it",
          both(rows("coords.txt", "a 1 2 3 ribosome", "a 9 9 9 proteasome"), LISTED)),
     *(
         Case(f"coordinate list of several classes for {name}", line, InputError, where, "those of one",

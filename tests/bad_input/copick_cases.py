@@ -144,9 +144,9 @@ CASES = [
          "one of them: the project says where what is", project()),
     Case("neither folder nor project", "milopyp prepare -o run", UsageError, "--dir",
          "a folder with tomograms, or --copick"),
-    Case("an object of a text", "milopyp prepare -d data -e .mrc -o run --object ribosome", UsageError, "data/a.txt",
+    Case("an object of a text", "milopyp prepare -d data -e .mrc -o run --object ribosome", UsageError, "--object",
          "an IMOD model: only that has objects", both(volume("data/a.mrc"), text("data/a.txt", "1 2 3\n")),
-         facts=("object ribosome", "--from mod")),
+         facts=("data/a.txt", "--from mod")),
     # picks in them
     Case("picks of somebody else of this name", f"{INFER} --user bob --session 1", UsageError, "project.json",
          "a --user and --session of whom there are none", picks([[10, 10, 10]]), facts=("bob_1_ribosome.json",)),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from click import BadParameter, MissingParameter
 
-from bad_input.builders import COORDINATES, EVALUATE, Case, both, picked, text
-from bad_input.expected import FOR_FORMAT, FROM_INFER, JUDGED, RUN, SAME_NAMES
+from bad_input.builders import COORDINATES, EVALUATE, Case, both, model_of_one_object, picked, text
+from bad_input.expected import FOR_FORMAT, FROM_INFER, JUDGED, RUN, SAME_NAMES, WITH_CLASSES
 from milopyp_shared.errors import ContradictionError, InputError, UsageError
 
 PARTICLES = "data_\nloop_\n_rlnTomoName\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateZ\n"
@@ -39,8 +39,8 @@ CASES = [
          text("a.star", IN_ANGSTROM), facts=("voxel size", "--voxel-size")),
     Case("picks from the centre of an unknown size", f"{LONE} --voxel-size 10", UsageError, "a.star", FOR_FORMAT,
          text("a.star", IN_ANGSTROM), facts=("size", "--tomogram FILE", "--shape")),
-    Case("model as picks, order unknown", LONE.replace("a.star", "a.mod"), UsageError, "a.mod", FOR_FORMAT,
-         text("a.mod", ""), facts=("order",)),
+    Case("model as picks, order unknown", LONE.replace("a.star", "data/a.mod"), UsageError, "data/a.mod", FOR_FORMAT,
+         model_of_one_object, facts=("order",)),
     Case("order to be told from nothing", f"{LONE} --order auto", UsageError, "--order",
          "--tomogram or --shape to tell the order from", text("a.star", IN_ANGSTROM)),
     Case("picks of unknown format", LONE, UsageError, "a.star", "--picks-from with one of relion4, relion5, warp",
@@ -56,6 +56,10 @@ CASES = [
          "nothing: the records of picks say all that is known of its tomograms", picked("a.mrc")),
     Case("format of picks that are all runs", f"{EVALUATE} --picks-from mod --picks-binning 2", UsageError,
          "--picks-from, --picks-binning", "nothing: all PICKS are runs", picked("a.mrc")),
+    Case("class of picks without classes", f"{LONE.replace('a.star', 'a.ndjson')} --picks-class 2", UsageError,
+         "--picks-class", WITH_CLASSES, text("a.ndjson", "{}\n"), facts=("a.ndjson",)),
+    Case("class that the picks have not", f"{LONE} --picks-class 2 --picks-from relion4", InputError, "a.star",
+         "one of 1 (1)", text("a.star", f"{PARTICLES}_rlnClassNumber\na 1 2 3 1\n"), facts=("no class 2",)),
     Case("binning that is none", f"{EVALUATE} --picks-binning 0", BadParameter, "--picks-binning",
          build=picked("a.mrc")),
     Case("radius in Angstrom of picks without a voxel size", LONE.replace("a.star", "a.csv") + " --radius 50A",

@@ -97,5 +97,7 @@ CASES = [
          "images.txt, line 2", "an existing file", both(checkpoint(), text("images.txt", IMAGES + "a gone.mrc\n"))),
     Case("showing nothing", "milopyp show gone.onnx", InputError, "gone.onnx", MODEL),
     Case("showing a text", "milopyp show a.onnx", InputError, "a.onnx", EXPORTED, text("a.onnx", "no model\n")),
+    Case("showing picks", "milopyp show particles.csv", InputError, "particles.csv",
+         "a run folder, or a file .onnx or .pth, .pt", text("particles.csv", "x,y,z\n1,2,3\n"), facts=("is no model",)),
     Case("showing code in a pickle", "milopyp show model.pth", InputError, "model.pth", TENSORS, trapped_archive),
 ]  # fmt: skip

@@ -155,15 +155,21 @@ def for_evaluate() -> None:
     for path in ("particles.star", "template_matching.star"):
         write("relion5", path, truth["TS_01"], "TS_01.mrc", "TS_01")
     shutil.copytree("picks", "picks_b")
-    line = f"milopyp-infer TS_01.mrc --model {TOY_OF_TWO} --out picks_of_classes --threads 1 --no-exclusive"
-    assert run_line(line).code == 0
+    run_of_classes()
     xyz = truth["TS_01"]
     classes = {"ribosome": {"TS_01": xyz[::2]}, "proteasome": {"TS_01": xyz[1::2]}}
     write_classes("coords_of_classes.tsv", classes)
 
 
+def run_of_classes() -> None:
+    """Of the tomogram of `run_of`."""
+    line = f"milopyp-infer TS_01.mrc --model {TOY_OF_TWO} --out picks_of_classes --threads 1 --no-exclusive"
+    assert run_line(line).code == 0
+
+
 def for_threshold() -> None:
     run_of(["TS_01", "TS_02"])
+    run_of_classes()
     path = Path("picks/TS_01.candidates.csv")
     many = np.stack(np.meshgrid(np.arange(95), np.arange(79), np.arange(2)), -1).reshape(-1, 3).astype(float)
     found = read_candidates(path)

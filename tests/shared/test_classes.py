@@ -120,7 +120,7 @@ def test_one_class_is_not_worth_a_word(rows: list[list[Any]]) -> None:
         ("all.star a.csv --from warp --name a --class 2", InputError, "no class 2; expected one of 1 (1), 3 (3)"),
         ("all.star a.csv --from warp --name a --class ribosome", InputError, "no class ribosome"),
         ("none.star a.csv --from warp --class 1", InputError, "none.star: has no rlnClassNumber"),
-        ("a.mod a.csv --class 1 --order xyz", UsageError, "--class: given for a.mod; expected a file of csv, list,"),
+        ("a.ndjson a.csv --class 1", UsageError, "--class: given for a.ndjson; expected a file of mod, csv, list,"),
         ("a.tbl a.csv --class 1", InputError, "no class 1; expected one of 0 (1)"),
     ],
 )  # fmt: skip
@@ -159,11 +159,18 @@ def test_labels_of_a_class_beside_each_tomogram(tomograms: Path) -> None:
     assert "b.rec has no picks" in outcome.err
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a.mod"])
-def test_labels_of_files_without_classes(name: str, tomograms: Path) -> None:
-    (tomograms / name).write_text("")
+@pytest.mark.parametrize("rows", [ROWS, ROWS[:2]])
+def test_several_classes_are_said_once_of_one_file(rows: list[list[Any]]) -> None:
+    star(rows)
+    outcome = convert("all.star all.tsv --from relion4")
+    assert outcome.code == 0 and outcome.err.count("several classes") == 1
+    assert "several classes" not in convert("all.star all.tsv --from relion4 --class 3").err
+
+
+def test_labels_of_files_without_classes(tomograms: Path) -> None:
+    (tomograms / "a.txt").write_text("")
     outcome = run_line("milopyp prepare -d data -e .rec -o run --overwrite --no-pictures --class 1")
-    assert isinstance(outcome.error, UsageError) and f"--class: given for data/{name}" in outcome.err
+    assert isinstance(outcome.error, UsageError) and "--class: given for data/a.txt" in outcome.err
 
 
 @pytest.mark.parametrize("name", ["list.parquet", "a.ndjson"])

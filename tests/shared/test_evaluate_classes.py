@@ -12,7 +12,12 @@ import pytest
 from PIL import Image
 
 import milopyp
-from milopyp_shared.coordinate_lists import read_classes, read_coordinate_list, write_classes
+from milopyp_shared.coordinate_lists import (
+    read_classes,
+    read_coordinate_list,
+    write_classes,
+    write_coordinate_list,
+)
 from milopyp_shared.errors import InputError
 from milopyp_shared.formats.mod import model_points, read_mod
 from running import Outcome, run_line
@@ -220,6 +225,56 @@ def test_candidates_without_records_have_no_confusion() -> None:
         shutil.rmtree(f"picks/{kind}/records")
     found, outcome = judge(more="--radius 5")
     assert found["confusion"] is None and "Which class was taken for which is not known" in outcome.out
+
+
+@pytest.mark.parametrize("picks", ["models", "'models/*.mod'"])
+def test_models_with_an_object_for_each_class_are_judged_as_the_run(picks: str) -> None:
+    """From the folder of `collect`, with its table of classes; also where one of the tomograms has none of a class."""
+    options = "--tomogram a.mrc --tomogram b.mrc --radius ribosome=5,proteasome=4"
+    own = read_classes("listed/particles.tsv")
+    own["proteasome"]["a"] = own["proteasome"]["a"][:0]
+    write_classes("mended.tsv", own)
+    done("milopyp apply picks/proteasome mended.tsv")
+    counts = done("milopyp collect picks --to imod -o models").out
+    assert "a: 4 ribosome, 0 proteasome" in counts, counts
+    assert [item.name for item in read_mod(Path("models/a.mod")).objects] == [*CLASSES]
+    run, _ = judge()
+    found, outcome = judge(picks, options)
+    assert found["confusion"] == run["confusion"]
+    assert "9 picks of ribosome" in outcome.out and "classes.tsv" not in outcome.err
+    for line in ("milopyp evaluate picks --truth models --json t.json", "milopyp report picks --truth models"):
+        done(line)
+    assert json.loads(Path("t.json").read_text())["classes"]["ribosome"]["picks"]["f1"] == 1.0
+    found, _ = judge("models", "--tomogram a.mrc --tomogram b.mrc --radius 5 --class ribosome")
+    assert (found["picks"]["n_picks"], found["n_truth"]) == (9, 5)
+    done("milopyp prepare -d . -e .mrc -o lists --no-pictures --labels ribosome=models --labels b=models#proteasome")
+    labels = read_classes("lists_train_coords.txt")
+    assert {kind: [len(own[name]) for name in "ab"] for kind, own in labels.items()} == {
+        "ribosome": [4, 5],
+        "b": [0, 2],
+    }
+
+
+@pytest.mark.parametrize(("to", "path"), [("relion4", "particles.star"), ("dynamo", "particles.tbl")])
+def test_a_class_of_numbered_picks(to: str, path: str) -> None:
+    """Whatever the truth calls it; and without the option the message names the one that chooses."""
+    done(f"milopyp collect picks --to {to} -o out")
+    written = read_classes(TRUTH)["proteasome"]
+    write_coordinate_list("one.tsv", written)
+    options = "--radius 4 --json figures.json"
+    alone, _ = judge("picks/proteasome", "--radius 4")
+    for truth in (f"{TRUTH} --class proteasome", "one.tsv"):
+        outcome = done(f"milopyp evaluate out/{path} --picks-class 2 --truth {truth} {options}")
+        assert "several classes" not in outcome.err
+        found = json.loads(Path("figures.json").read_text())["picks"]
+        assert [found[name] for name in ("n_picks", "n_hits", "f1")] == [
+            alone["picks"][name] for name in ("n_picks", "n_hits", "f1")
+        ]
+    outcome = done(f"milopyp evaluate out/{path} --truth one.tsv {options}")
+    assert f"{path} has several classes, of which all are taken: 1 (9), 2 (4); --class of milopyp convert or " in (
+        outcome.err
+    )
+    assert "--picks-class of this command takes one" in outcome.err
 
 
 def test_the_report_of_a_class_has_its_truth() -> None:

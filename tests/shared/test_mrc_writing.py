@@ -31,6 +31,21 @@ def test_written_files_by_an_independent_reader(tmp_path: Path, mode: int, capsy
     assert tomogram.mrc.placement.origin == (-120.5, 0.0, 77.25)
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("order", "<>")
+def test_headers_are_those_of_mrcfile(tmp_path: Path, mode: int, order: str) -> None:
+    """Also of numbers in the other byte order; labels and statistics apart, and the former say who wrote them."""
+    data = voxels(mode).astype(voxels(mode).dtype.newbyteorder(order))
+    write_mrc(tmp_path / "a.mrc", data, 10.0)
+    with mrcfile.new(tmp_path / "b.mrc", data) as mrc:
+        mrc.set_volume()
+        mrc.voxel_size = 10.0
+    first, second = (bytearray((tmp_path / name).read_bytes()) for name in ("a.mrc", "b.mrc"))
+    for own in (first, second):
+        own[76:88], own[216:220], own[220:1024] = bytes(12), bytes(4), bytes(804)
+    assert first == second
+
+
 def test_written_files_without_a_voxel_size(tmp_path: Path) -> None:
     for size, expected in ((None, None), (13.48, pytest.approx(13.48))):
         write_mrc(tmp_path / "a.mrc", voxels(2).transpose(1, 0, 2), size)  # not contiguous, and replaces the file

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from milopyp import read_picks
 from milopyp_shared import axes
 from milopyp_shared.coordinate_lists import read_classes, read_coordinate_list
 from milopyp_shared.formats.mod import PointObject, write_mod, write_objects
@@ -200,6 +201,25 @@ def test_objects_of_a_model_are_classes_by_their_names(folder: Path) -> None:
     assert (len(classes["ribosome"]["b"]), len(classes["26S"]["b"])) == (0, 3)
 
 
+def test_objects_of_models_in_a_folder_of_their_own(folder: Path) -> None:
+    """By name or number, or by the name of the class alone; other programs' formats get one of them, too."""
+    write_tomogram(folder / "a.rec", noise(SHAPE))
+    (folder / "models").mkdir()
+    model = folder / "models" / "a.mod"
+    objects(model, ("80S", POINTS[:1]), ("26S", POINTS[1:2]), ("80S", POINTS[2:]))
+    for ribosome, proteasome in (("models#80S", "models#2"), ("models/*.mod#80S", "models/*.mod#26S")):
+        outcome = prepare(folder, f"--labels 80S={folder}/{ribosome} --labels 26S={folder}/{proteasome}")
+        assert "several objects" not in outcome.err
+        classes = read_classes(folder / "run_train_coords.txt")
+        assert classes["80S"]["a"] == pytest.approx(POINTS[[0, 2]], abs=0.006)
+        assert classes["26S"]["a"] == pytest.approx(POINTS[[1]], abs=0.006)
+    outcome = prepare(folder, f"--labels 80S={folder}/models --labels 26S={folder}/models")
+    assert "several objects" not in outcome.err
+    assert read_classes(folder / "run_train_coords.txt")["26S"]["a"] == pytest.approx(POINTS[[1]], abs=0.006)
+    done = run_line(f"milopyp convert {model} {folder}/a.csv --class 26S --tomogram {folder}/a.rec")
+    assert (done.code, len(read_picks(folder / "a.csv"))) == (0, 1)
+
+
 def test_what_is_doubtful_in_labels_is_said_of_their_class(folder: Path) -> None:
     """A file may lack one class of a tomogram and have another."""
     for name in "ab":
@@ -209,20 +229,22 @@ def test_what_is_doubtful_in_labels_is_said_of_their_class(folder: Path) -> None
     outcome = prepare(folder, f"--labels big={folder}/all.tsv --labels small={folder}/all.tsv --bbox big=8,small=6")
     assert "b.rec has no picks of big in all.tsv" in outcome.err and "of small in" not in outcome.err
     assert "a.rec: big: 1 label within a quarter of a particle of another one" in outcome.err
+    objects(folder / "a.mod", ("big", POINTS[:1]), ("small", POINTS[1:]))
+    outcome = prepare(folder, "--labels big=#1 --labels small=#2")
+    assert "big: b.rec has no picks (" in outcome.err and "small: b.rec has no picks (" in outcome.err
 
 
 def test_objects_of_several_names_are_said(folder: Path) -> None:
     write_tomogram(folder / "a.rec", noise(SHAPE))
     objects(folder / "a.mod", ("80S", POINTS[:1]), ("26S", POINTS[1:]))
-    said = (
-        "warning: a.mod has several objects, of which all are taken: 1 80S, 2 26S; --object of milopyp prepare takes "
-        "one, --labels CLASS=#OBJECT one for each class\n"
-    )
-    for words in ("", f"--picks {folder}", "--labels ribosome=.mod"):
-        assert prepare(folder, words).err.count(said) == 1
-    outcome = prepare(folder, "--object 26S")
-    assert "several objects" not in outcome.err
-    assert labels(folder)["a"] == pytest.approx(POINTS[1:], abs=0.006)
+    said = "warning: a.mod has several objects, of which all are taken: 1 80S, 2 26S; --class of milopyp convert"
+    ways = {"": " or of this command", "--labels ribosome=.mod": " or --labels NAME=PICKS#CLASS of this command"}
+    for words, way in (ways | {f"--picks {folder}": ways[""]}).items():
+        assert prepare(folder, words).err.count(f"{said}{way} takes one\n") == 1
+    for words in ("--object 26S", f"--picks {folder} --object 26S", f"--picks {folder}/*.mod --class 2"):
+        outcome = prepare(folder, words)
+        assert "several objects" not in outcome.err
+        assert labels(folder)["a"] == pytest.approx(POINTS[1:], abs=0.006)
     objects(folder / "a.mod", ("80S", POINTS[:1]), ("80S", POINTS[1:]), ("26S", POINTS[:0]))
     assert "several objects" not in prepare(folder).err
 

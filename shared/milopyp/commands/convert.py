@@ -20,6 +20,7 @@ from milopyp_shared.wording import counted
 
 if TYPE_CHECKING:
     from milopyp_shared.formats.context import FormatContext
+    from milopyp_shared.picks import Picks
 
     from .convert_many import Wanted
 
@@ -87,8 +88,9 @@ FORMAT_WORDS = ("txt", "mod", "csv", "list", "relion4", "relion5", "warp", "tbl"
 )  # fmt: skip
 @option(
     "--class", "class_", metavar="CLASS", group="Formats",
-    help="Take only the particles of a class of csv, eman, list, relion4, relion5, tbl or warp: its number, or its "
-    "name in a CSV, a list or an EMAN2 file.  [default: all of a STAR file or a Dynamo table, else the only one]",
+    help="Take only the particles of a class of csv, eman, list, mod (an object), relion4, relion5, tbl or warp: its "
+    "number, or its name in a CSV, a list, a model or an EMAN2 file.  [default: all of models, STAR files and Dynamo "
+    "tables, else the only one]",
 )  # fmt: skip
 @option(
     "--turn", type=click.Choice(TURNS), default=NO_TURN, group="Formats",
@@ -127,7 +129,7 @@ def convert(
     from milopyp_shared.overwrite import refuse_existing
 
     from ..pick_files import format_context, naming_of
-    from .convert_many import Wanted, convert_many, is_of_several
+    from .convert_many import Wanted, convert_many, convert_read, is_of_several, read_all
 
     console = Console()
     old, new = format_of(source, given.pop("from_"), "--from"), format_of(target, given.pop("to"), "--to")
@@ -149,34 +151,31 @@ def convert(
     context = replace(context, radius=radius.voxels(size, "--radius", "--voxel-size, or --tomogram that says it"))
     check_needs(old, context, source)
     check_needs(new, context, target, writing=True)
-    if wanted.write_many is not None and _holds_several(source, old, context):
-        convert_many(source, old, tomogram, given, wanted, console=console)
-        return
-    _convert_one(source, old, context, wanted, console=console, name=given["name"])
-
-
-def _holds_several(source: Path, word: str, context: FormatContext) -> bool:
-    """Whether a file holds the picks of several tomograms, and none of them is chosen."""
-    from milopyp_shared.formats.registry import FORMATS
-
-    many = FORMATS[word].names
-    return many is not None and context.name is None and len(many.read(source, context)) > 1
+    if old == "eman":
+        console.warn("EMAN2's coordinates were not compared with the program itself: look at the result")
+    read = FORMATS[old].read
+    if wanted.write_many is not None and FORMATS[old].names is not None and context.name is None:
+        found, contexts = read_all(source, old, context)
+        if len(found) > 1:
+            convert_read(found, contexts, source, old, wanted, console=console)
+            return
+        picks = next(iter(found.values())) if found else read(source, context)
+    else:
+        picks = read(source, context)
+    _convert_one(picks, source, old, context, wanted, console=console, name=given["name"])
 
 
 def _convert_one(
-    source: Path, old: str, context: FormatContext, wanted: Wanted, *, console: Console, name: str | None
+    picks: Picks, source: Path, old: str, context: FormatContext, wanted: Wanted, *, console: Console, name: str | None
 ) -> None:
     """Convert the picks of one tomogram, which is called as the file says if there is no `name`."""
     from milopyp_shared.formats.conventions import NamedPicks
-    from milopyp_shared.formats.registry import DYNAMO, FORMATS, axes_warning, orientations_warning
+    from milopyp_shared.formats.registry import DYNAMO, axes_warning, orientations_warning
     from milopyp_shared.turns import turned
 
     from ..pick_files import called, refuse_outside
 
     target, new = wanted.target, wanted.word
-    if old == "eman":
-        console.warn("EMAN2's coordinates were not compared with the program itself: look at the result")
-    picks = FORMATS[old].read(source, context)
     if not len(picks):
         console.warn(f"{source} holds no picks")
     if isinstance(picks, NamedPicks) and picks.name and name is None:

@@ -96,6 +96,14 @@ def convert_many(
         As for one tomogram, before anything is written.
     """
     found, contexts = _read(source, word, tomograms, said, console)
+    convert_read(found, contexts, source, word, wanted, console=console)
+
+
+def convert_read(
+    found: Mapping[str, Picks], contexts: Mapping[str, FormatContext], source: Path, word: str, wanted: Wanted, *,
+    console: Console,
+) -> None:  # fmt: skip
+    """As `convert_many`, of picks that are read, by tomogram."""
     own_picks, known = {}, {}
     for name, picks in found.items():
         context = contexts[name]
@@ -128,8 +136,7 @@ def _read(
     name, said = said["name"], {**said, "name": None}
     base = format_context(source, None, said, console.warn)
     if not tomograms and name is None:
-        found = read_all_positions(source, word, base)
-        return found.picks, {name: replace(base, label=_label(picks, name)) for name, picks in found.picks.items()}
+        return read_all(source, word, base)
     contexts = _known(tomograms, base, said, console) if tomograms else {name: replace(base, label=name)}
     if name is not None:
         contexts = {name: contexts[assign([name], list(contexts), "--tomogram")[name]]}
@@ -137,6 +144,12 @@ def _read(
     if found.others and name is None:
         console.warn(f"{source}: picks of {listed(found.others)} are left out, which --tomogram does not name")
     return found.picks, contexts
+
+
+def read_all(source: Path, word: str, base: FormatContext) -> tuple[Mapping[str, Picks], Mapping[str, FormatContext]]:
+    """The picks of all tomograms that a file names, and what is known of each beside `base`."""
+    found = read_all_positions(source, word, base).picks
+    return found, {name: replace(base, label=_label(picks, name)) for name, picks in found.items()}
 
 
 def _label(picks: Picks, name: str) -> str:

@@ -78,8 +78,9 @@ class Answer:
 )  # fmt: skip
 @option(
     "--class", "class_", metavar="CLASS", group="Truth",
-    help="Only the particles of a class (csv, eman, list, relion4, relion5, tbl, warp): its number, or its name in a "
-    "CSV, a list or an EMAN2 file; of CSV and lists among PICKS, too.  [default: of CSV and lists, the run's]",
+    help="Only the particles of a class (csv, eman, list, mod, relion4, relion5, tbl, warp): its number, or its name "
+    "in a CSV, a list, a model or an EMAN2 file; of CSV, lists and models among PICKS, too.  [default: of these, the "
+    "run's]",
 )  # fmt: skip
 @option(
     "--picks-from", type=click.Choice(FORMAT_WORDS), group="PICKS that are no run",
@@ -88,6 +89,11 @@ class Answer:
 @option(
     "--picks-binning", type=Number(min=0, min_open=True), group="PICKS that are no run",
     help="As --binning, of theirs.  [default: 1]",
+)  # fmt: skip
+@option(
+    "--picks-class", metavar="CLASS", group="PICKS that are no run",
+    help="As --class, of theirs, which other programs may call otherwise.  [default: of CSV, lists and models as "
+    "--class, else all]",
 )  # fmt: skip
 @option("--with-score", is_flag=True, group="PICKS that are no run", help="A text has the score as fourth column.")
 @option(

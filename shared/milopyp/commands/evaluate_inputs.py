@@ -31,12 +31,14 @@ from ..judged import Judged, Source, classes_of, is_run, on_the_same, read_sourc
 from ..pick_files import format_context
 
 OF_TOMOGRAMS = ("tomogram", "order", "size", "voxel_size")  # options that say what a run knows
-OF_FILES = ("picks_from", "picks_binning", "with_score")  # and those of files that are no run
+OF_FILES = ("picks_from", "picks_binning", "picks_class", "with_score")  # and those of files that are no run
 
 
 def kinds_of(picks: Sequence[Path], given: Mapping[str, Any]) -> dict[str, Path]:
     """The classes of PICKS, where these say of which classes they are and none is chosen; with the place of each."""
-    return {} if len(picks) > 1 or given["class_"] else classes_of(picks[0], given["picks_from"])
+    return (
+        {} if len(picks) > 1 or given["class_"] or given["picks_class"] else classes_of(picks[0], given["picks_from"])
+    )
 
 
 def read_judged(picks: Sequence[Path], kinds: Mapping[str, Path], console: Console, given: Mapping[str, Any]) -> Judged:
@@ -58,17 +60,18 @@ def read_judged(picks: Sequence[Path], kinds: Mapping[str, Path], console: Conso
             format_context(entry.path, entry.path, said_of_all, console.warn), label=entry.name
         )
     more = {"coords": given["coords"], "with_score": given["with_score"], "binning": given["picks_binning"]}
+    more |= {"class_": given["picks_class"], "class_option": "--picks-class"}
     context = format_context(picks[0], None, more if tomograms else said_of_all | more, console.warn)
 
-    def read(of: Sequence[Path], kind: str | None) -> Judged:
-        return read_sources(of, tomograms, replace(context, known_class=kind), given["picks_from"])
+    def read(of: Sequence[Path], **kind: Any) -> Judged:
+        return read_sources(of, tomograms, replace(context, **kind), given["picks_from"])
 
     if len(kinds) > 1:
-        judged = on_the_same([read([path], kind).sources[0] for kind, path in kinds.items()])
+        judged = on_the_same([read([path], class_=kind).sources[0] for kind, path in kinds.items()])
     else:
         if not given["class_"]:
             _refuse_other_classes(picks)
-        judged = read(picks, given["class_"] or next(iter(kinds), None))
+        judged = read(picks, known_class=given["class_"] or next(iter(kinds), None))
     for source, kind in zip(judged.sources, kinds if len(kinds) > 1 else [""] * len(picks), strict=True):
         if not source.candidates:
             count = sum(map(len, source.ranked.values()))
@@ -116,8 +119,9 @@ def refuse_loss(judged: Judged, targets: Sequence[Path | None], truth: Path, giv
 def read_known(truth: Path, given: Mapping[str, Any], contexts: Mapping[str, FormatContext], **more: Any) -> Positions:
     """The known positions in tomograms of which `contexts` and `more` are known; raises as `read_positions`."""
     said = {"coords": given["coords"], "binning": given["binning"], "class_": given["class_"], "with_score": False}
+    said["class_option"] = "--class"
     names = {} if given["name_map"] is None else read_name_map(given["name_map"])
-    known = {name: replace(context, **said, **more) for name, context in contexts.items()}
+    known = {name: replace(context, **said | more) for name, context in contexts.items()}
     return read_positions(truth, given["from_"], known, names)
 
 
@@ -142,7 +146,7 @@ def read_known_classes(truth: Path, given: Mapping[str, Any], sources: Mapping[s
             "says nothing of classes", where=truth, remedy=remedy,
             expected=f"a coordinate list with a column 'class': PICKS are of {', '.join(sources)}",
         )  # fmt: skip
-    return {kind: read_known(truth, given, first.contexts, known_class=kind, all_listed=True) for kind in kinds}
+    return {kind: read_known(truth, given, first.contexts, class_=kind, all_listed=True) for kind in kinds}
 
 
 @dataclass(frozen=True)
@@ -182,7 +186,7 @@ class Lengths:
         given, wanted = of_class(self.radius, kind, None), of_class(self.distance, kind, None)
         said = None if given is None else given.voxels(scale.voxel_size, "--radius", expected)
         guess = given is not None and not given.angstrom
-        radius = matching_radius(said, scale, paths, "--radius", guess=guess)
+        radius = matching_radius(said, scale, paths, "--radius", guess=guess, kind=kind)
         if given is None:
             self.console.say(f"radius {radius:g} voxels: half the particle of the run{kind and f' of {kind}'}")
         if wanted is not None:

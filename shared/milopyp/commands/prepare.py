@@ -99,8 +99,9 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @option(
     "--class", "class_", metavar="CLASS",
-    help="Take only the particles of a class of csv, eman, list, relion4, relion5, tbl or warp: its number, or its "
-    "name in a CSV, a list or an EMAN2 file.  [default: all of a STAR file or a Dynamo table, else the only one]",
+    help="Take only the particles of a class of csv, eman, list, mod (an object), relion4, relion5, tbl or warp: its "
+    "number, or its name in a CSV, a list, a model or an EMAN2 file.  [default: all of models, STAR files and Dynamo "
+    "tables, else the only one]",
 )  # fmt: skip
 @option(
     "--bbox", type=DiameterOfEach(),
@@ -110,8 +111,8 @@ if TYPE_CHECKING:
 @option(
     "--labels", multiple=True, metavar="CLASS=WHERE",
     help="Once for each of several classes of particles, their labels: an ending of files beside the tomograms "
-    "(ribosome=_ribo.mod), a file as for --picks, one of the classes in it (ribosome=particles.star#2), or an object "
-    "of the models, by its number or name (ribosome=#1).",
+    "(ribosome=_ribo.mod), picks as for --picks, one of the classes in them (ribosome=particles.star#2, "
+    "ribosome=models#80S), or an object of the models beside the tomograms, by its number or name (ribosome=#1).",
 )  # fmt: skip
 @option("--pictures/--no-pictures", default=None, help="NAME_labels.png.  [default: where matplotlib is installed]")
 @option("--img-only", is_flag=True, help="Only list the tomograms, for training.")
@@ -163,7 +164,7 @@ def prepare(folder: str | None, out: str, order: str, **given: Any) -> None:
         if project is None:
             hows = of_classes(how, given, folder)
         else:
-            hows = of_objects(project, replace(how, object_=None), given, console)
+            hows = of_objects(project, how, given, console)
         _list_labels((images, coordinates), entries, order, hows, pictures=given["pictures"], console=console)
         return
     if given["inference"] and given["img_only"]:

@@ -23,7 +23,7 @@ def of_classes(how: How, given: Mapping[str, Any], folder: str | None) -> dict[s
     """
     bbox, said = given["bbox"], given["labels"]
     if not said:
-        return {"": replace(how, bbox=how.bbox or one_diameter(bbox))}
+        return {"": replace(_chosen(how, given["object_"]), bbox=how.bbox or one_diameter(bbox))}
     if given["picks"] is not None or given["object_"] or given["class_"]:
         raise UsageError(
             "given beside --picks, --object or --class", where="--labels", expected="it alone",
@@ -36,6 +36,19 @@ def of_classes(how: How, given: Mapping[str, Any], folder: str | None) -> dict[s
     if bbox is None:
         return classes
     return {one.name: replace(classes[one.name], bbox=of_class(bbox, one.name, None)) for one in _sized(bbox, classes)}
+
+
+def _chosen(how: How, object_: str | None) -> How:
+    """How labels are read, of the object of the models that ``--object`` says."""
+    if object_ is None:
+        return how
+    if not object_:
+        raise UsageError("is empty", where="--object", expected="the number or the name of an object")
+    if how.class_ is not None:
+        raise UsageError(
+            "given beside --class", where="--object", expected="one of them: objects are the classes of models"
+        )
+    return replace(how, class_=object_, class_option="--object")
 
 
 def _sized(bbox: Mapping[str, Length], classes: Mapping[str, How]) -> Sequence[Particle]:
@@ -52,8 +65,9 @@ def _class_labels(text: str, how: How, folder: str | None) -> tuple[str, How]:
             f"{text!r}", where="--labels",
             expected="NAME=ENDING (_ribo.mod), NAME=FILE, NAME=FILE#CLASS, or NAME=#OBJECT of the models",
         )  # fmt: skip
+    how = replace(how, class_=part or None, class_option="--labels", kind=name)
     if not path:
-        return name, replace(how, object_=part, kind=name)
+        return name, how
     beside = folder is not None and "/" not in path and path[0] in "_.-"
     picks = Path(folder or ".", f"*{path}") if beside else Path(path)
-    return name, replace(how, picks=picks, class_=part or None, kind=name)
+    return name, replace(how, picks=picks)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from milopyp_shared.commandline import command
-from milopyp_shared.errors import MissingDependency
+from milopyp_shared.errors import InputError, MissingDependency
 from milopyp_shared.scale import describe_scale
 from milopyp_shared.wording import counted
 
@@ -48,6 +48,11 @@ def show(file: Path, as_json: bool) -> None:
     if file.is_dir():
         click.echo(_of_run(file, as_json))
         return
+    if file.is_file() and file.suffix not in (*CHECKPOINTS, ".onnx"):
+        raise InputError(
+            "is no model", where=file, expected=f"a run folder, or a file .onnx or {', '.join(CHECKPOINTS)}",
+            remedy="Picks are shown by milopyp report, of a run, and by 3dmod.",
+        )  # fmt: skip
     found = _of_checkpoint(file) if file.suffix in CHECKPOINTS else _of_onnx(file)
     if isinstance(found, Recipe):
         click.echo(json.dumps(json.loads(found.to_json()), indent=1) if as_json else describe(found, file))

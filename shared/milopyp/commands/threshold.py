@@ -96,6 +96,7 @@ def threshold(run: Path, *, plot: Path | None, out: Path | None, formats: str | 
       milopyp threshold picks --precision 0.9
       milopyp threshold picks --total 5000 --format relion5
       milopyp threshold picks --count 200 --margin 150 --out picks_200
+      milopyp threshold picks_of_classes/ribosome --value 0.35
     """
     from msgspec import structs
 

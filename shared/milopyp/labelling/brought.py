@@ -65,7 +65,8 @@ def read_brought(
     }
     kinds, found = [name] if equals else _classes_of(path, particles) or [""], {}
     for kind in kinds:
-        of_kind = {own: replace(context, known_class=kind or None) for own, context in contexts.items()}
+        known, asked = (kind, None) if equals else (None, kind or None)  # what names its classes is asked for them
+        of_kind = {own: replace(context, known_class=known, class_=asked) for own, context in contexts.items()}
         found[kind] = read_positions(path, None, of_kind, anonymous=len(kinds) == 1, option=OPTION)
     if others := dict.fromkeys(other for own in found.values() for other in own.others):
         say(f"{path}: labels of other tomograms are left out: {listed(others)}")

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..particles import CHOOSE, case_hint
+from ..particles import case_hint, choose
+from .context import FormatContext
 from .star import CLASS
 
 _SOME = 8  # classes that a message lists
@@ -96,7 +97,11 @@ Of = TypeVar("Of", bound=Numbered)
 
 
 def of_class(
-    particles: Mapping[str | None, Of], word: str | None, path: Path, warn: Callable[[str], None], column: str = CLASS
+    particles: Mapping[str | None, Of],
+    context: FormatContext,
+    path: Path,
+    warn: Callable[[str], None],
+    column: str = CLASS,
 ) -> Mapping[str | None, Of]:
     """Particles of a file that are of one class; a tomogram that has none of it stays, without particles.
 
@@ -104,8 +109,8 @@ def of_class(
     ----------
     particles
         All of the file, by tomogram.
-    word
-        Number of the class; None: all particles are meant, whatever their class.
+    context
+        With the number of the class, if one is asked for; else all particles are meant, whatever their class.
     path
         The file, for messages.
     warn
@@ -118,11 +123,13 @@ def of_class(
     InputError
         No such class, or particles without one.
     """
+    word = context.class_
     numbers = {name: own.class_number for name, own in particles.items() if own.class_number is not None}
     classes = Classes(np.concatenate(list(numbers.values())) if numbers else np.empty(0))
     if word is None:
         if classes.several:
-            warn(f"{path.name} has several classes, of which all are taken: {classes}; {CHOOSE} takes one")
+            chosen = choose(context.class_option)
+            warn(f"{path.name} has several classes, of which all are taken: {classes}; {chosen} takes one")
         return particles
     if not classes and any(len(own.xyz) for own in particles.values()):
         raise InputError(f"has no {column}", where=path, expected="the class of each particle, to take those of one")

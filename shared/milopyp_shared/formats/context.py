@@ -50,9 +50,11 @@ class FormatContext:
         Number of the first voxel, number of the tomogram (None: the only one, or 1).
     class_
         Number or name of the only class to read; None: all that the file allows to be taken together.
+    class_option
+        That `class_` is given by, for messages.
     known_class
         Name of the class that is meant, where the picks beside the file are of one: a coordinate list with classes has
-        it, other files need not know it.
+        it, and so has a model with objects that are called so; other files need not know it.
     all_listed
         Of a coordinate list with classes, a tomogram that has rows of any class has been looked at for this one.
     class_number, optics_group
@@ -77,6 +79,7 @@ class FormatContext:
     dynamo_zero: int = 1
     dynamo_tomogram: int | None = None
     class_: str | None = None
+    class_option: str = "--class"
     known_class: str | None = None
     all_listed: bool = False
     class_number: int | None = None

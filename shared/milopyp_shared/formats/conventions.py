@@ -111,9 +111,16 @@ def write_txt(path: Path, picks: Picks, context: FormatContext) -> None:
 
 
 def read_mod(path: Path, context: FormatContext) -> Picks:
-    """All points of a model, placed as 3dmod does; scores of contours are kept. Objects of several names are said."""
+    """All points of a model, or those of its objects of a class, placed as 3dmod does; scores of contours are kept.
+
+    Objects of several names that are taken together are said.
+    """
     model = mod.read_mod(path)
-    if doubt := mod.objects_warning(model, path.name):
+    if context.class_ is not None:
+        model = mod.of_object(model, context.class_, path)
+    elif any(item.name == context.known_class for item in model.objects):
+        model = mod.of_object(model, str(context.known_class), path)
+    elif doubt := mod.objects_warning(model, path.name, context.class_option):
         _warn(doubt)
     placement = None if context.frame is None else context.frame.placement
     columns = mod.to_voxel_index(mod.model_points(model), model, placement, context.size)
@@ -221,7 +228,7 @@ def read_star(path: Path, context: FormatContext) -> Picks:
 
 def read_voxels(path: Path, context: FormatContext) -> Mapping[str | None, star.Particles]:
     """Particles of all tomograms for `place_voxels`, those of a class where one is asked for."""
-    return of_class(star.read_all_particles(path, star.VOXELS), context.class_, path, _warn)
+    return of_class(star.read_all_particles(path, star.VOXELS), context, path, _warn)
 
 
 def place_voxels(particles: star.Particles, context: FormatContext, path: Path) -> NamedPicks:
@@ -269,7 +276,7 @@ def read_relion5(path: Path, context: FormatContext) -> Picks:
 
 def read_centred(path: Path, context: FormatContext) -> Mapping[str | None, star.Particles]:
     """Particles of all tomograms for `place_centred`, those of a class where one is asked for."""
-    return of_class(star.read_all_particles(path, star.CENTRED), context.class_, path, _warn)
+    return of_class(star.read_all_particles(path, star.CENTRED), context, path, _warn)
 
 
 def place_centred(particles: star.Particles, context: FormatContext, path: Path) -> NamedPicks:
@@ -301,7 +308,7 @@ def read_tbl(path: Path, context: FormatContext) -> NamedPicks:
 
 def read_tables(path: Path, context: FormatContext) -> Mapping[str | None, dynamo.DynamoTable]:
     """Particles of all tomograms for `place_table`, those of a class where one is asked for."""
-    return of_class(dynamo.read_tables(path, context.dynamo_tomogram), context.class_, path, _warn, dynamo.CLASS)
+    return of_class(dynamo.read_tables(path, context.dynamo_tomogram), context, path, _warn, dynamo.CLASS)
 
 
 def place_table(table: dynamo.DynamoTable, context: FormatContext, path: Path) -> NamedPicks:
@@ -365,7 +372,7 @@ def write_ndjson(path: Path, picks: Picks, context: FormatContext) -> None:
 
 def read_eman(path: Path, context: FormatContext) -> Picks:
     """Unbinned voxels from the voxel ``size // 2``; in old files voxels from the first one."""
-    boxes = eman.read_boxes(path, context.class_)
+    boxes = eman.read_boxes(path, context.class_, context.class_option)
     if boxes.unbinned is None:
         return _inside(boxes.xyz, boxes.score, context)
     centre = np.floor(_centre(context, path))

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..particles import CHOOSE
+from ..particles import choose
 from ._json import number, read_json
 from .classes import Classes
 
@@ -40,13 +40,15 @@ class EmanBoxes:
     unbinned: float | None
 
 
-def read_boxes(path: str | Path, class_: str | None = None) -> EmanBoxes:
+def read_boxes(path: str | Path, class_: str | None = None, option: str = "--class") -> EmanBoxes:
     """Read ``boxes_3d``: x, y, z, method, score, class.
 
     Parameters
     ----------
     class_
         Number or name (in ``class_list``) of the class to read. None: there is only one.
+    option
+        That says it, for messages.
 
     Raises
     ------
@@ -72,7 +74,7 @@ def read_boxes(path: str | Path, class_: str | None = None) -> EmanBoxes:
     if class_ is None and classes.several:
         raise InputError(
             f"boxes of several classes: {classes}", where=path, expected="those of one",
-            remedy=f"Choose with {CHOOSE}.",
+            remedy=f"Choose with {choose(option)}.",
         )  # fmt: skip
     chosen = slice(None) if class_ is None else np.isin(numbers, classes.numbers_of(class_, path))
     unbinned = content.get("apix_unbin")

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..names import listed
-from ..particles import case_hint
+from ..particles import case_hint, choose, name_fault
 from ._mod_frame import CENTRE, from_model, to_model, to_voxel_index
 from ._mod_read import ImodContour, ImodModel, ImodObject, Minx, read_mod
 from ._mod_write import PointObject, write_mod, write_objects
@@ -30,6 +31,7 @@ __all__ = [
     "ImodObject",
     "Minx",
     "PointObject",
+    "class_names",
     "from_model",
     "model_points",
     "model_scores",
@@ -89,15 +91,21 @@ def of_object(model: ImodModel, word: str, where: object) -> ImodModel:
     return replace(model, objects=tuple(wanted))
 
 
-def objects_warning(model: ImodModel, name: str) -> str | None:
-    """One sentence where objects of several names are taken together, as of several classes; `name` is the file's."""
+def class_names(path: Path) -> list[str]:
+    """What the objects of a model are called, where there are several names, which classes can have; else none."""
+    names = dict.fromkeys(item.name for item in read_mod(path).objects if item.name or item.contours)
+    return [] if len(names) < 2 or name_fault(names) else list(names)
+
+
+def objects_warning(model: ImodModel, name: str, option: str = "--class") -> str | None:
+    """One sentence where objects of several names are taken together, as of several classes.
+
+    `name` is the file's, `option` that of the command which takes one.
+    """
     filled = [(number, item) for number, item in enumerate(model.objects, 1) if item.contours]
     if len({item.name for _, item in filled}) < 2:
         return None
-    return (
-        f"{name} has several objects, of which all are taken: {_described(filled)}; --object of milopyp prepare takes "
-        "one, --labels CLASS=#OBJECT one for each class"
-    )
+    return f"{name} has several objects, of which all are taken: {_described(filled)}; {choose(option)} takes one"
 
 
 def _described(numbered: Iterable[tuple[int, ImodObject]]) -> str:

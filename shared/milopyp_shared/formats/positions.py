@@ -17,9 +17,11 @@ from ..picks import Picks, as_picks
 from .candidates import tomogram_of
 from .context import FormatContext
 from .dynamo import docs_of
-from .registry import DYNAMO, FORMATS, LIST, check_needs, format_of
+from .mod import class_names
+from .registry import DYNAMO, FORMATS, LIST, MODEL, check_needs, format_of
 
 LISTS = (".txt", ".tsv")
+CLASS_TABLE = "classes.tsv"  # of milopyp collect, beside files of picks: the names of classes by number
 NOTHING = as_picks(np.empty((0, 3)))
 
 
@@ -130,13 +132,17 @@ def read_all_positions(path: Path, word: str | None, context: FormatContext, opt
 
 
 def list_classes(path: Path, word: str | None, option: str = "--from") -> list[str]:
-    """The classes that a file has by name; none of other files; parameters and errors as `read_positions`."""
+    """The classes that a file, or the models of a folder, have by name; none of other files.
+
+    Parameters and errors as `read_positions`.
+    """
     path = _in_data(path)
     if _is_of_several_files(path):
-        return []
+        models = [file for _, file in _files(path, word) if word in (None, MODEL) and file.suffix.lower() == ".mod"]
+        return list(dict.fromkeys(name for file in models for name in class_names(file)))
     _refuse_missing(path)
-    many = FORMATS[_format_of(path, word, option)].names
-    return [] if many is None or many.classes is None else [name for name in many.classes(path) if name]
+    named = FORMATS[_format_of(path, word, option)].class_names
+    return [] if named is None else [name for name in named(path) if name]
 
 
 def by_names(
@@ -169,6 +175,7 @@ def _files(path: Path, word: str | None) -> list[tuple[str, Path]]:
     suffixes = FORMATS[word].suffixes if word else tuple({s for row in FORMATS.values() for s in row.suffixes})
     if path.is_dir():
         files = [file for file in sorted(path.iterdir()) if file.suffix.lower() in suffixes and file.is_file()]
+        files = [file for file in files if file.name != CLASS_TABLE]
         return [(file.name[: -len(file.suffix)], file) for file in files]
     before, _, after = path.name.partition("*")
     files = sorted(path.parent.glob(f"{glob.escape(before)}*{glob.escape(after)}"))

@@ -14,7 +14,7 @@ from ..errors import InputError, UsageError
 from ..names import listed
 from ..picks import Picks
 from ..wording import counted
-from . import conventions, copick, spreadsheet, star
+from . import conventions, copick, mod, spreadsheet, star
 from ._json import read_json
 from .context import FormatContext
 
@@ -36,18 +36,15 @@ class ManyTomograms:
         What `read` gives of one tomogram, as picks of it.
     write
         Several into one file; None where a file that is written is of one.
-    classes
-        The classes in a file by their names; None where it has no names of classes.
     """
 
     read: Callable[[Path, FormatContext], Mapping[str | None, Any]]
     place: Callable[[Any, FormatContext, Path], Picks]
     write: ManyWriter | None = None
-    classes: Callable[[Path], Iterable[str]] | None = None
 
 
-LISTED = ManyTomograms(conventions.read_lists, conventions.place_listed, conventions.write_list, read_classes)
-SHEETS = ManyTomograms(conventions.read_sheets, conventions.place_sheet, classes=spreadsheet.read_classes)
+LISTED = ManyTomograms(conventions.read_lists, conventions.place_listed, conventions.write_list)
+SHEETS = ManyTomograms(conventions.read_sheets, conventions.place_sheet)
 RELION4 = ManyTomograms(conventions.read_voxels, conventions.place_voxels, conventions.write_relion4)
 WARP = replace(RELION4, write=conventions.write_warp)
 RELION5 = ManyTomograms(conventions.read_centred, conventions.place_centred, conventions.write_relion5)
@@ -75,6 +72,8 @@ class Format:
         Whether it belongs to programs that reconstruct tomograms themselves, with z as the thickness.
     classes
         Whether a file may say of which class each particle is.
+    class_names
+        The classes in a file by their names; None where it has no names of classes, or names that nobody gave.
     can_name
         Whether it can hold a tomogram's name; None: it has no place for names.
     angles
@@ -90,6 +89,7 @@ class Format:
     names: ManyTomograms | None = None
     thickness_is_z: bool = False
     classes: bool = False
+    class_names: Callable[[Path], Iterable[str]] | None = None
     can_name: Callable[[str], bool] | None = None
     angles: bool = False
 
@@ -101,14 +101,39 @@ def _of_one(many: ManyTomograms) -> Writer:
     return lambda path, picks, context: write(path, [(picks, context)])
 
 
+OBJECT = "--object"  # the option for the class of a model, and of nothing else
 DYNAMO = "tbl"  # its tables know tomograms by number
+MODEL = "mod"  # the classes of an IMOD model are its objects
 LIST = "list"  # coordinates of tomograms by their names, as training takes them
 
 FORMATS: dict[str, Format] = {
     "txt": Format((".txt", ".coords"), conventions.read_txt, conventions.write_txt, ("order", "coords")),
-    "mod": Format((".mod",), conventions.read_mod, conventions.write_mod, ("order",), ("size",)),
-    "csv": Format((".csv",), conventions.read_csv, conventions.write_csv, names=SHEETS, classes=True),
-    LIST: Format((".tsv",), conventions.read_list, _of_one(LISTED), names=LISTED, classes=True, can_name=bool),
+    MODEL: Format(
+        (".mod",),
+        conventions.read_mod,
+        conventions.write_mod,
+        ("order",),
+        ("size",),
+        classes=True,
+        class_names=mod.class_names,
+    ),
+    "csv": Format(
+        (".csv",),
+        conventions.read_csv,
+        conventions.write_csv,
+        names=SHEETS,
+        classes=True,
+        class_names=spreadsheet.read_classes,
+    ),
+    LIST: Format(
+        (".tsv",),
+        conventions.read_list,
+        _of_one(LISTED),
+        names=LISTED,
+        classes=True,
+        class_names=read_classes,
+        can_name=bool,
+    ),
     "relion4": Format(
         (".star",),
         conventions.read_star,
@@ -184,7 +209,7 @@ def check_needs(word: str, context: FormatContext, path: Path, *, writing: bool 
     for need in row.needs + (row.write_needs if writing else ()):
         context.require(need, path)
     if not writing:
-        refuse_class(word, context.class_, path)
+        refuse_class(word, context.class_, path, context.class_option)
 
 
 def check_names(word: str, labels: Iterable[str], where: object) -> None:
@@ -206,17 +231,24 @@ def check_names(word: str, labels: Iterable[str], where: object) -> None:
         )
 
 
-def refuse_class(word: str, class_: str | None, path: Path) -> None:
-    """Refuse a class that is asked for of a file in the format `word`, which has none.
+def refuse_class(word: str, class_: str | None, path: Path, option: str = "--class") -> None:
+    """Refuse a class that is asked for with `option` of a file in the format `word`, which has none.
 
     Raises
     ------
     UsageError
         With the formats that have classes.
     """
-    if class_ is not None and not (word in FORMATS and FORMATS[word].classes):
+    if class_ is None or word == MODEL:
+        return
+    if option == OBJECT:
+        raise UsageError(
+            f"given for {path}", where=option, expected="an IMOD model: only that has objects",
+            remedy="--from mod reads models alone.",
+        )  # fmt: skip
+    if not (word in FORMATS and FORMATS[word].classes):
         usable = ", ".join(name for name, row in FORMATS.items() if row.classes)
-        raise UsageError(f"given for {path}", where="--class", expected=f"a file of {usable}: others have no classes")
+        raise UsageError(f"given for {path}", where=option, expected=f"a file of {usable}: others have no classes")
 
 
 def axes_warning(words: Iterable[str], order: str | None) -> str | None:

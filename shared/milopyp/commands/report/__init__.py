@@ -41,8 +41,8 @@ REPORT = "report.html"
 )  # fmt: skip
 @option(
     "--class", "class_", metavar="CLASS",
-    help="Only the particles of a class of the truth (csv, eman, list, relion4, relion5, tbl, warp): its number, or "
-    "its name in a CSV, a list or an EMAN2 file.  [default: of a CSV or a list, the run's]",
+    help="Only the particles of a class of the truth (csv, eman, list, mod, relion4, relion5, tbl, warp): its number, "
+    "or its name in a CSV, a list, a model or an EMAN2 file.  [default: of a CSV, a list or a model, the run's]",
 )  # fmt: skip
 @option(
     "--size", type=Number(min=1), default=50.0, metavar="MB",

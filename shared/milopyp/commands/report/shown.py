@@ -56,7 +56,9 @@ def read_shown(
     known: dict[str, dict[str, Known]] = {kind: {} for kind in folders}
     if truth is not None:
         for kind in judged:
-            contexts = run_contexts(folders[kind], [record.name for record in records[kind]], class_=class_)
+            contexts = run_contexts(
+                folders[kind], [record.name for record in records[kind]], class_=class_ or kind or None
+            )
             positions = read_positions(truth, from_, contexts, names).with_empty
             known[kind] = {own.name: positions[own.name].xyz for own in chosen[kind] if own.name in positions}
     return [
