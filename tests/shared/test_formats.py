@@ -47,7 +47,7 @@ def test_round_trip(name: str, order: str, binning: float, tmp_path: Path) -> No
     zero=st.sampled_from([0, 1]),
 )
 def test_any_points_come_back(points: Any, name: str, order: str, voxel_size: float, zero: int, tmp_path: Path) -> None:
-    assume(points.min() < 0 or points.max() > 1)  # else a STAR file reads as normalised
+    assume(points.max() > 3)  # else a STAR file reads as normalised, or as what is not quite that
     how = setting(order, voxel_size=voxel_size, dynamo_zero=zero)
     picks = Picks(points, np.array([0.9, 0.5, 0.5]))
     back = FORMATS[name].read(write(name, tmp_path / "picks", picks, how), how)
