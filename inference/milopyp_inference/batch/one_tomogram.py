@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from msgspec import structs
@@ -37,15 +36,11 @@ class Ready:
         What it was before it was opened.
     surfaces
         That the distances of each class are from.
-    warnings, start
-        That were said of it, and when picking it began.
     """
 
     prepared: Prepared
     asked: TomogramRecord
     surfaces: Sequence[Surface | None]
-    warnings: tuple[str, ...] = ()
-    start: float = 0.0
 
 
 def pick_tomogram(run: PickingRun, image: ImageEntry, ready: Ready, progress: Callable[[float], None]) -> str:
@@ -54,7 +49,6 @@ def pick_tomogram(run: PickingRun, image: ImageEntry, ready: Ready, progress: Ca
     said = tomogram_doubts(image.name, prepared, run.model.recipe, run.options)
     for doubt in said:
         run.console.warn(doubt)
-    ready = replace(ready, start=start, warnings=tuple(said))
     results = run_network(prepared, run.model, run.options.flips, progress)
     results = [
         result if surface is None else replace(result, candidates=near_surface(result.candidates, surface))
@@ -63,7 +57,7 @@ def pick_tomogram(run: PickingRun, image: ImageEntry, ready: Ready, progress: Ca
     if run.others:
         results = _with_rivals(run, results, prepared)
     for one, result in reversed(list(zip(run.classes, results, strict=True))):
-        record = _keep(one, image, ready, result)
+        record = _keep(one, image, ready, result, since=start, said=said)
     steps = ", ".join(f"{step} {value:.2f} s" for step, value in record.seconds.items())
     run.console.detail(f"{image.name} on {run.model.provider.runtime_name}: {steps}")
     return run.in_words(record)
@@ -84,8 +78,10 @@ def _in_its_voxels(selection: Selection, prepared: Prepared) -> Selection:
     return replace(selection, distance=selection.distance / prepared.rescaled)
 
 
-def _keep(run: PickingRun, image: ImageEntry, ready: Ready, result: Result) -> Picked:
-    """Write outputs and record of a class."""
+def _keep(
+    run: PickingRun, image: ImageEntry, ready: Ready, result: Result, *, since: float, said: Sequence[str]
+) -> Picked:
+    """Write outputs and record of a class; picking began at `since`, and `said` were the doubts."""
     written, prepared = time.perf_counter(), ready.prepared
     known, before = run.given_up(image), run.recorded_outputs(image)
     asked = structs.replace(ready.asked, options=run.options, dynamo_tomogram=run.number_of(image))
@@ -93,7 +89,7 @@ def _keep(run: PickingRun, image: ImageEntry, ready: Ready, result: Result) -> P
         picks = _write(stage.new, asked, result, prepared, run)
         outputs = stage.place(known, run.console.warn)
         end = time.perf_counter()
-        seconds = result.seconds | {"write": end - written, "total": end - ready.start + prepared.seconds}
+        seconds = result.seconds | {"write": end - written, "total": end - since + prepared.seconds}
         record = asked.picked(
             shape_zyx=prepared.tomogram.shape,
             frame=prepared.tomogram.frame,
@@ -101,7 +97,7 @@ def _keep(run: PickingRun, image: ImageEntry, ready: Ready, result: Result) -> P
             suppression_distance=run.options.selection.distance / prepared.rescaled,
             provider=run.model.provider.runtime_name,
             operators=run.model.engine.operators(),
-            warnings=ready.warnings,
+            warnings=tuple(said),
             levels=prepared.grey.levels,
             candidates=len(result.candidates),
             picks=picks,
@@ -114,28 +110,18 @@ def _keep(run: PickingRun, image: ImageEntry, ready: Ready, result: Result) -> P
 
 
 def _write(files: OutputFiles, asked: TomogramRecord, result: Result, prepared: Prepared, run: PickingRun) -> int:
-    """Write one tomogram's outputs, the heat map beside the others; returns the number of picks."""
-    frame, (z, y, x), scale = prepared.tomogram.frame, run.recipe.voxel_per_output, prepared.rescaled
-    order = PUBLISHED_ORDER if run.options.published else None
-    with ThreadPoolExecutor(1) as beside:
-        heat = beside.submit(write_heat_map, files.heat, result.heat, frame, (z / scale, y / scale, x / scale), order)
-        number = _write_tables(files, asked, result, prepared, run)
-        heat.result()
-    return number
-
-
-def _write_tables(
-    files: OutputFiles, asked: TomogramRecord, result: Result, prepared: Prepared, run: PickingRun
-) -> int:
-    """Write candidates and picks; returns the number of these."""
-    recipe, options, frame = run.recipe, run.options, prepared.tomogram.frame
+    """Write one tomogram's outputs; returns the number of picks."""
+    recipe, options, frame, scale = run.recipe, run.options, prepared.tomogram.frame, prepared.rescaled
+    z, y, x = recipe.voxel_per_output
+    order = PUBLISHED_ORDER if options.published else None
+    write_heat_map(files.heat, result.heat, frame, (z / scale, y / scale, x / scale), order)
     candidates = as_written(result.candidates)  # picks are the same when they are cut anew from the table
     write_candidates(files.candidates, candidates)
     if options.published is None:
         picks = select_picks(candidates, _in_its_voxels(options.selection, prepared), frame)
         for doubt in doubts(picks):
             run.console.say(f"{asked.name}: {doubt}")
-        write_all_picks(files, picks, frame, asked, recipe.diameter / 2 / prepared.rescaled)
+        write_all_picks(files, picks, frame, asked, recipe.diameter / 2 / scale)
         return len(picks)
     threshold = options.selection.threshold
     xyz, score, left_out = pick(result.heat, options.published, threshold, recipe.voxel_per_output, prepared.mask)

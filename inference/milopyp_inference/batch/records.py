@@ -1,4 +1,4 @@
-"""What is written of every tomogram (``records/NAME.json``) and of a whole run (``run.json``), and how it is read."""
+"""What is written of every tomogram, and of a whole run; where that lies, and how it is read: `record_files`."""
 
 from __future__ import annotations
 

@@ -36,9 +36,8 @@ OF_FILES = ("picks_from", "picks_binning", "picks_class", "with_score")  # and t
 
 def kinds_of(picks: Sequence[Path], given: Mapping[str, Any]) -> dict[str, Path]:
     """The classes of PICKS, where these say of which classes they are and none is chosen; with the place of each."""
-    return (
-        {} if len(picks) > 1 or given["class_"] or given["picks_class"] else classes_of(picks[0], given["picks_from"])
-    )
+    chosen = given["class_"] or given["picks_class"]
+    return {} if len(picks) > 1 or chosen else classes_of(picks[0], given["picks_from"])
 
 
 def read_judged(picks: Sequence[Path], kinds: Mapping[str, Path], console: Console, given: Mapping[str, Any]) -> Judged:
