@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 EXTRAS := cpu,openvino,train,export,formats,report,label,remote,docs,dev
 
-.PHONY: setup demo docs test test-browser test-cluster test-copick test-pipelines test-install test-minima faults fuzz check bench clean
+.PHONY: setup demo docs test properties test-browser test-cluster test-copick test-pipelines test-install test-minima faults fuzz check bench clean
 
 setup: $(VENV)/.ready
 
@@ -20,6 +20,10 @@ demo: setup
 # A worker that dies ends the run: xdist waits for ever where it starts another one in its place.
 test: setup
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+
+# The tests of properties with examples that are drawn anew; make test takes the same ones each time.
+properties: setup
+	MILOPYP_RANDOM=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile -m hypothesis
 
 test-browser: setup
 	tests/browser/run.sh

@@ -32,6 +32,7 @@ from watched_process import Watched, watch
 from milopyp_inference.engine import tensorrt_cache
 from milopyp_inference.engine.model import read_recipe
 from milopyp_inference.engine.providers.registry import PROVIDERS, describe
+from milopyp_shared.atomic import write_text
 from milopyp_shared.matching import match_greedy
 from milopyp_shared.picks import Picks
 from milopyp_shared.system import allowed_threads
@@ -78,7 +79,7 @@ class Report:
 
     def write(self) -> None:
         if self.path:
-            self.path.write_text(self.text())
+            write_text(self.path, self.text())  # in one step: a stop leaves the last whole table
 
     def text(self) -> str:
         lines = [self.header]

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 DATA = Path(__file__).parent / "data"
 LONG = ("faults", "training", "end_to_end", "export")  # folders whose files are few and take long
@@ -32,6 +33,15 @@ def _can_be_interrupted() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# The same examples each time, so that what fails was broken by the change at hand; `make properties` draws others.
+# A busy machine, and kernels that are compiled on first use, are no reason to fail.
+settings.register_profile(
+    "milopyp",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    derandomize="MILOPYP_RANDOM" not in os.environ,
+)
+settings.load_profile("milopyp")
 _keep_to_one_core()
 _can_be_interrupted()
 

@@ -222,7 +222,7 @@ def picks_of(rows: list[tuple[int, int, int, int]]) -> Picks:
     return Picks(table[:, :3], table[:, 3] / 100)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(places, min_size=2, max_size=3), st.lists(st.integers(4, 30), min_size=3, max_size=3))
 def test_rivals_are_the_best_picks_of_others_nearby(
     rows: list[list[tuple[int, int, int, int]]], diameters: list[int]

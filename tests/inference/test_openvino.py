@@ -58,7 +58,7 @@ def heat_map(engine: OpenvinoEngine | CpuEngine, sections: NDArray[np.uint8]) ->
 sizes = st.tuples(st.integers(1, 24), st.integers(3, 90), st.integers(3, 90))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(sizes, st.integers(6, 16))
 def test_any_cut_of_any_size_gives_what_onnxruntime_gives(shape: Shape, megabytes: int) -> None:
     """Whole pooling windows and others, in one piece and in many."""

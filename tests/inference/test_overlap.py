@@ -81,7 +81,7 @@ def no_thread_is_left() -> Iterator[None]:
     assert threading.active_count() == before
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.tuples(st.integers(1, 50), st.integers(1, 90), st.integers(1, 90)), st.sampled_from([SMALL, 4 * SMALL]))
 def test_what_comes_out_is_what_one_after_the_other_gives(shape: Shape, memory: int) -> None:
     """Same places in the same order, same values to the last bit, whatever the sizes of the last tiles."""

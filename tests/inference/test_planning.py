@@ -72,7 +72,7 @@ def own(tiling: Tiling) -> int:
     return sum(math.prod(span.last - span.first for span in (tile.z, tile.y, tile.x)) for tile in tiling)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(SIZES, st.integers(400, 4000))
 def test_what_is_planned_fits_and_covers_the_volume(shape: tuple[int, int, int], megabytes: int) -> None:
     recipe, memory = recipe_like_the_default(), megabytes * 10**6
@@ -143,7 +143,7 @@ def test_a_plan_takes_little_memory() -> None:
     assert peak < 2 * 2**20
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(SIZES)
 def test_tiles_of_a_gpu_have_one_size(shape: tuple[int, int, int]) -> None:
     recipe = recipe_like_the_default()
@@ -155,7 +155,7 @@ def test_tiles_of_a_gpu_have_one_size(shape: tuple[int, int, int]) -> None:
         assert max(lengths) - min(lengths) < recipe.geometry.alignment[axis]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     st.integers(1, 40), st.integers(20, 90), st.integers(20, 90), st.sampled_from(sorted(SETS)), st.integers(20, 2000)
 )

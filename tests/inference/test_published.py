@@ -169,7 +169,7 @@ def test_the_reference_run(reference: Path) -> None:
     assert np.allclose(np.sort(score), np.sort(expected[:, 3]), rtol=0, atol=2e-4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     heat=arrays.arrays(np.float32, (5, 6, 7), elements=st.sampled_from([np.float32(v) for v in (0, 0.1, 0.5, 0.9)])),
     limit=st.integers(1, 300),

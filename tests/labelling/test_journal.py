@@ -70,7 +70,7 @@ def act(journal: Journal, do: str, *more: Any) -> None:
         journal.take(Step(f"{do} {number}", {number: new}))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(action, max_size=15))
 def test_whatever_was_done_is_read_again(actions: list[Any]) -> None:
     with tempfile.TemporaryDirectory() as name:
@@ -86,7 +86,7 @@ def test_whatever_was_done_is_read_again(actions: list[Any]) -> None:
             assert journal.paths == {name: Path(f"/data/{name}.mrc") for name in NAMES}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(action, max_size=20))
 def test_undone_as_a_whole_and_done_again(actions: list[Any]) -> None:
     """Every step back leads through the states before, and forward through the same again."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -80,7 +80,6 @@ def test_where_nothing_is_the_click_stays(value: float) -> None:
         np.testing.assert_array_equal(snapped(volume, np.array(click)), click)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.tuples(st.floats(-0.5, 69.5), st.floats(-0.5, 59.5), st.floats(-0.5, 39.5)), st.floats(2, 80))
 def test_never_far_from_the_click(click: tuple[float, float, float], diameter: float) -> None:
     """Whatever is there, and however large the particle is."""

@@ -123,7 +123,7 @@ def test_napari_needs_the_order_and_spreadsheets_do_not() -> None:
 numbers = st.lists(st.tuples(*[st.integers(-(10**7), 10**7)] * 3), min_size=1, max_size=8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     thousandths=numbers,
     separator=st.sampled_from(["; .", "; ,", "\t .", "\t ,", ", ."]),

@@ -79,7 +79,7 @@ def test_a_correlation_may_be_unknown() -> None:
 numbers = st.floats(-1e4, 1e4, allow_nan=False).map(lambda value: round(value, 4))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     rows=st.lists(st.tuples(st.integers(1, 9), *[numbers] * 6), min_size=1, max_size=12),
     count=st.integers(26, 42),

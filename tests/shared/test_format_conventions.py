@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -72,7 +72,7 @@ def test_shifts_of_turned_pseudo_subtomograms_by_hand(tmp_path: Path) -> None:
     np.testing.assert_allclose(picks.xyz, [[52, 30, 20], [50, 30, 17]], atol=1e-9)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30)
 @given(
     shift=arrays(np.float64, 3, elements=st.floats(-50, 50)),
     angles=arrays(np.float64, 3, elements=st.floats(-180, 180)),

@@ -11,7 +11,7 @@ import imodmodel
 import numpy as np
 import pytest
 import starfile
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -38,7 +38,7 @@ def test_round_trip(name: str, order: str, binning: float, tmp_path: Path) -> No
     np.testing.assert_allclose(back.score, wanted, atol=1e-6)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20)
 @given(
     points=arrays(np.float64, (3, 3), elements=st.floats(-0.5, 60, width=32)),
     name=st.sampled_from([name for name, row in FORMATS.items() if row.write]),

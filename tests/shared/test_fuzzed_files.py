@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuzzing import READERS, read_whatever
@@ -39,7 +39,7 @@ def damaged(content: bytes, edits: list[Edit]) -> bytes:
 
 
 @pytest.mark.parametrize("kind", sorted(READERS))
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120)
 @given(edits=EDITS)
 def test_damaged_files(kind: str, edits: list[Edit], tmp_path: Path) -> None:
     reader = READERS[kind]
@@ -53,7 +53,7 @@ def test_damaged_files(kind: str, edits: list[Edit], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(READERS))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(content=st.binary(max_size=300))
 def test_any_bytes(kind: str, content: bytes, tmp_path: Path) -> None:
     read_whatever(READERS[kind], tmp_path / f"a{READERS[kind].suffix}", content)

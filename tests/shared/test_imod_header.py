@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from milopyp_inference.batch.heat_maps import write_heat_map
@@ -172,7 +172,6 @@ headers = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(header=headers, clicks=st.lists(places, min_size=1, max_size=4))
 def test_clicks_come_back_whatever_the_header(
     header: Header, clicks: list[tuple[float, float, float]], tmp_path: Path

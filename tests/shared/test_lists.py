@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from milopyp_shared import coordinate_lists, lists
@@ -198,7 +198,7 @@ numbers = st.floats(-1e5, 1e5) | st.integers(-5000, 5000).map(float)
 labels = st.dictionaries(names, st.lists(st.tuples(numbers, numbers, numbers), max_size=4), max_size=4)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(labels)
 def test_coordinates_read_back_or_are_refused(tmp_path: Path, coordinates: dict[str, list[tuple[float, ...]]]) -> None:
     path = tmp_path / "coords.txt"

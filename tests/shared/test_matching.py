@@ -85,7 +85,7 @@ points = st.lists(st.tuples(*[st.integers(0, 6)] * 3), max_size=12).map(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(points, points, st.sampled_from([1.0, 2.0, 3.0, math.sqrt(2)]), st.integers(0, 2**32 - 1))
 def test_matching_equals_brute_force(xyz, truth, radius, seed) -> None:
     scores = np.random.default_rng(seed).integers(0, 4, len(xyz)) / 4

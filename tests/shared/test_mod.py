@@ -6,7 +6,7 @@ from pathlib import Path
 import imodmodel
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -110,7 +110,7 @@ def test_clicks_of_a_real_model_are_whole_voxels(reference: Path) -> None:
 points = arrays(np.float32, st.tuples(st.integers(0, 12), st.just(3)), elements=st.floats(-2000, 4000, width=32))
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80)
 @given(points, st.booleans(), st.integers(0, 2**32 - 1))
 def test_round_trip_is_exact_to_float32(tmp_path: Path, xyz: np.ndarray, scored: bool, seed: int) -> None:
     path = tmp_path / "picks.mod"
@@ -308,7 +308,7 @@ def test_damaged_models_are_refused(tmp_path: Path, edit, message: str) -> None:
     assert str(caught.value).startswith(str(path))
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200)
 @given(st.integers(8, 700), st.binary(min_size=1, max_size=4), st.booleans())
 def test_any_damage_is_an_input_error_or_readable(tmp_path: Path, at: int, patch: bytes, cut: bool) -> None:
     path = patched(tmp_path, lambda data: data[:at] + (b"" if cut else patch + data[at + len(patch) :]))

@@ -17,7 +17,7 @@ import numcodecs
 import numpy as np
 import pytest
 import zarr
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
 from zarr.storage import FsspecStore, MemoryStore
@@ -90,7 +90,7 @@ def held(data: np.ndarray, chunks: tuple[int, int, int], **array: Any) -> ZarrVo
     return ZarrVolume(Path("held"), store, lambda: None)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30)
 @given(
     chunks=st.tuples(st.integers(1, 9), st.integers(1, 10), st.integers(1, 12)),
     asked=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12), st.integers(0, 14)), min_size=1, max_size=5),

@@ -102,7 +102,7 @@ def scipy_maxima(heat: np.ndarray, floor: float) -> set[tuple[int, ...]]:
     return set(map(tuple, np.argwhere(above_earlier & not_below_later & (heat > floor)).tolist()))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.tuples(st.integers(1, 6), st.integers(1, 7), st.integers(1, 8)).flatmap(
         lambda shape: arrays(np.float32, shape, elements=st.sampled_from([0.0, 0.125, 0.25, 0.5, 0.75, 1.0]))
@@ -174,7 +174,7 @@ def tables(elements: st.SearchStrategy[float]) -> st.SearchStrategy[np.ndarray]:
     return arrays(np.float64, st.tuples(st.integers(0, 60), st.just(3)), elements=elements)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     tables(whole_numbers) | tables(coordinates),
     st.sampled_from([1.0, 2.0, 3.0, 5.0]) | st.floats(1e-6, 200),

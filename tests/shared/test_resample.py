@@ -28,7 +28,7 @@ def test_values_are_those_of_the_same_places(scale: float, tolerance: float) -> 
 
 
 @given(scale=st.floats(0.26, 3.9), cut=st.integers(1, 40))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_sections_do_not_depend_on_how_they_are_asked_for(scale: float, cut: int) -> None:
     volume = ResampledTomogram(tomogram_of(np.random.default_rng(1).normal(size=(12, 9, 10))), scale)
     depth = volume.shape[0]

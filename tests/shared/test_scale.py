@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from milopyp_inference.engine.model import read_recipe
@@ -59,7 +59,6 @@ def test_in_words() -> None:
 
 
 @given(scale=st.floats(SMALLEST, LARGEST), place=st.tuples(*[st.integers(0, 9)] * 3), paired=st.booleans())
-@settings(deadline=None)  # kernels are compiled
 def test_places_of_the_heat_map_are_those_of_the_tomogram(
     scale: float, place: tuple[int, int, int], paired: bool
 ) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -137,7 +137,7 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
 coordinates = arrays(np.float64, st.tuples(st.integers(1, 8), st.just(3)), elements=st.floats(-1e6, 1e6))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(coordinates, st.integers(0, 6))
 def test_round_trip(tmp_path: Path, xyz: np.ndarray, decimals: int) -> None:
     path = tmp_path / "points.txt"

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import uniform_filter1d
 
@@ -74,7 +74,6 @@ def test_fixed_spans_need_room_between_their_halos(length: int, halo: int, align
         cut_fixed(100, length, halo, alignment)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 70), st.integers(1, 70), st.integers(1, 60_000))
 def test_tiles_join_to_the_result_of_the_whole(depth: int, rows: int, columns: int, at_once: int) -> None:
     volume = np.random.default_rng(depth).integers(0, 256, (depth, rows, columns), np.uint8)
@@ -94,7 +93,6 @@ def test_a_smaller_halo_or_alignment_shows(halo: int, alignment: int) -> None:
     assert np.abs(joined - network(volume)).max() > 1
 
 
-@settings(deadline=None)
 @given(st.integers(1, 200), st.integers(1, 600), st.integers(1, 600), st.integers(1, 10**7))
 def test_planned_tiles_fit_or_are_the_smallest(depth: int, rows: int, columns: int, at_once: int) -> None:
     shape = (depth, rows, columns)

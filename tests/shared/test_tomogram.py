@@ -10,7 +10,7 @@ from typing import Any
 import mrcfile
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from milopyp_shared import axes
@@ -252,7 +252,7 @@ def test_order_words(tmp_path: Path) -> None:
 VALID = mrc_bytes(voxels(1), 1, cell=(17 * 13.5, 12 * 13.5, 9 * 13.5))
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120)
 @given(
     st.lists(st.tuples(st.integers(0, 1023), st.integers(0, 255)), max_size=6)
     | st.lists(st.tuples(st.integers(0, 224), st.integers(0, 255)), max_size=40),

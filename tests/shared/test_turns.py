@@ -38,7 +38,7 @@ def as_imod_turns(stored: np.ndarray, turn: str) -> np.ndarray:
     return turned
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     shape=st.tuples(*[st.integers(1, 5)] * 3),
     order=st.sampled_from(axes.ORDERS),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from milopyp_training.data.cross_validated import CrossValidated
@@ -106,7 +106,6 @@ def test_a_weak_network_promises_too_much_but_not_by_far() -> None:
     places=st.lists(st.floats(0.01, 1), max_size=300),
     tomograms=st.integers(1, 5),
 )
-@settings(deadline=None)
 def test_anything_goes_in_and_only_sense_comes_out(labels: list[float], places: list[float], tomograms: int) -> None:
     number = unlabelled_particles(np.array(labels), [np.array(places)])
     assert 0 <= number <= 2 * len(places)

@@ -102,7 +102,7 @@ def test_ties_do_not_depend_on_the_order_of_the_picks() -> None:
 unit = st.floats(0.01, 0.99)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(unit, min_size=5, max_size=5), st.lists(unit, max_size=30), unit)
 def test_false_picks_push_labels_back(true: list[float], false: list[float], one_more: float) -> None:
     def value(wrong: list[float]) -> float:

@@ -81,7 +81,7 @@ def test_background_with_the_range_fixed_covers_the_tomogram_evenly(golden: Path
     assert abs(np.histogram(inside, [18, 33, 48])[0] / len(inside) - 15 / 62).max() < 0.04
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.tuples(st.integers(6, 40), st.integers(68, 150), st.integers(68, 150)),
     st.lists(st.tuples(*[st.integers(-5, 100)] * 3), min_size=2, max_size=5),

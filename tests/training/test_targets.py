@@ -107,7 +107,7 @@ def _by_definition(centres: np.ndarray, shape: tuple[int, ...], sigma: np.ndarra
     return result
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(*[st.floats(-6.0, 16.0)] * 3), max_size=4),
     st.tuples(*[st.integers(1, 11)] * 3),

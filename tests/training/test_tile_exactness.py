@@ -73,7 +73,7 @@ def case(request: pytest.FixtureRequest) -> tuple[PickingNetwork, Geometry]:
     return trained_looking(network), network.geometry()
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.integers(1, 50), st.integers(9, 50), st.integers(9, 50), st.data())
 def test_any_tiles_give_the_heat_map_of_the_whole(
     case: tuple[PickingNetwork, Geometry], depth: int, rows: int, columns: int, data: st.DataObject
