@@ -1,9 +1,10 @@
 """What do more classes cost in picking? The tomograms of dev, the shipped network with heads for 1, 3 and 6 classes.
 
 The heads are learned (milopyp learn) from 15 labels each of the species of dev; for six classes each species is there
-twice, with other labels. The numbers of classes take turns, each run in a process of its own; medians of a tomogram and
-of the turns, and of the ratios to one class of the same turn. Memory is without pages of files, which the system can
-take back.
+twice, with other labels. The numbers of classes take turns, each run in a process of its own. *In a batch* is what
+one more tomogram costs by the clock: a run of the tomograms under several names each, less a run of them once. *Network*
+is of a tomogram, as records say. Medians of the turns, and of the ratios to one class of the same turn. Memory is without
+pages of files, which the system can take back.
 
     python benchmarks/bench_heads.py
 """
@@ -17,6 +18,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench_classes import TOGETHER
@@ -32,6 +36,7 @@ BIN = Path(sys.executable).parent
 LIMIT = 3600.0  # seconds
 SPECIES = [task for task in TASKS if task.dataset == "dev"]
 NUMBERS = (1, 3, 6)
+AGAIN = 5  # times that the tomograms are in a batch
 
 
 def main() -> None:
@@ -44,36 +49,56 @@ def main() -> None:
         sys.exit("MILOPYP_REFERENCE is not set: there are no tomograms to pick")
     lists = (options.data or reference_data()) / "dev" / "lists"
     tomograms = sorted(lists.parent.glob("*.rec"))
-    seconds: dict[int, list[dict[str, float]]] = {number: [] for number in NUMBERS}
-    memory: dict[int, list[float]] = {number: [] for number in NUMBERS}
-    picks: dict[int, int] = {}
+    turns: dict[int, list[Turn]] = {number: [] for number in NUMBERS}
     with tempfile.TemporaryDirectory(prefix="milopyp-bench-") as name:
         folder = Path(name)
+        batch = [folder / f"{again}_{path.name}" for again in range(AGAIN) for path in tomograms]
+        for link, path in zip(batch, tomograms * AGAIN, strict=True):
+            link.symlink_to(path)
         models = {number: make_model(folder, lists, number) for number in NUMBERS}
         for _ in range(options.rounds):
             for number, model in models.items():
-                out = folder / TOGETHER
-                shutil.rmtree(out, ignore_errors=True)
-                line = [BIN / "milopyp-infer", *tomograms, "--model", model, "--out", out, "--threads", options.threads]
-                watched = watch([str(word) for word in line], LIMIT, None)
-                if watched.problem:
-                    sys.exit(f"{number} classes: {watched.problem}")
-                runs = list(class_folders(out).values()) or [out]
-                each = [record.seconds for record in read_records(runs[0])]
-                seconds[number].append({key: statistics.median(own[key] for own in each) for key in each[0]})
-                memory[number].append(watched.memory)
-                picks[number] = sum(own.picks for run in runs for own in read_records(run))
+                once = pick(model, tomograms, folder / TOGETHER, options.threads)
+                more = pick(model, batch, folder / TOGETHER, options.threads)
+                each = (more.seconds - once.seconds) / (len(batch) - len(tomograms))
+                turns[number].append(replace(once, seconds=each))
     print(f"{describe_machine()}; {options.threads} threads, medians of {options.rounds} interleaved runs\n")
-    print("| classes | picks | network, s | all, s | of one class | peak MiB | of one class |")
+    print("| classes | picks | network, s | in a batch, s | of one class | peak MiB | of one class |")
     print("|---|---|---|---|---|---|---|")
-    for number in NUMBERS:
-        network, total = (statistics.median(run[key] for run in seconds[number]) for key in ("network", "total"))
-        ratio = statistics.median(
-            own["total"] / one["total"] for own, one in zip(seconds[number], seconds[1], strict=True)
+    for number, own in turns.items():
+        network, each, memory = (statistics.median(values) for values in zip(*map(Turn.figures, own), strict=True))
+        ratio, more = (
+            statistics.median(of(this) / of(one) for this, one in zip(own, turns[1], strict=True))
+            for of in (lambda turn: turn.seconds, lambda turn: turn.memory)
         )
-        held = statistics.median(memory[number])
-        more = held / statistics.median(memory[1])
-        print(f"| {number} | {picks[number]} | {network:.2f} | {total:.2f} | {ratio:.2f} | {held:.0f} | {more:.2f} |")
+        print(f"| {number} | {own[0].picks} | {network:.2f} | {each:.2f} | {ratio:.2f} | {memory:.0f} | {more:.2f} |")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A run of picking: seconds of the network per tomogram and of all, peak memory in MiB, and its picks."""
+
+    network: float
+    seconds: float
+    memory: float
+    picks: int
+
+    def figures(self) -> tuple[float, float, float]:
+        return self.network, self.seconds, self.memory
+
+
+def pick(model: Path, tomograms: Sequence[Path], out: Path, threads: str) -> Turn:
+    shutil.rmtree(out, ignore_errors=True)
+    line = [BIN / "milopyp-infer", *tomograms, "--model", model, "--out", out, "--threads", threads]
+    start = time.perf_counter()
+    watched = watch([str(word) for word in line], LIMIT, None)
+    seconds = time.perf_counter() - start
+    if watched.problem:
+        sys.exit(f"{model.name}: {watched.problem}")
+    runs = list(class_folders(out).values()) or [out]
+    network = statistics.median(record.seconds["network"] for record in read_records(runs[0]))
+    picks = sum(record.picks for run in runs for record in read_records(run))
+    return Turn(network, seconds, watched.memory, picks)
 
 
 def make_model(folder: Path, lists: Path, number: int) -> Path:

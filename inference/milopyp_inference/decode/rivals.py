@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -36,12 +37,12 @@ def with_rivals(
     ]
     made = []
     for kind, own in enumerate(candidates):
-        rival, places = np.full(len(own), np.nan), cKDTree(own.xyz)
+        rival, places = np.full(len(own), np.nan), cKDTree(own.xyz, compact_nodes=False, balanced_tree=False)
         for other, theirs in enumerate(picks):
             if other == kind or not len(theirs):
                 continue
-            found = places.query_ball_point(theirs.xyz, NEAR * min(diameters[kind], diameters[other]))
-            for near, score in zip(found, theirs.score, strict=True):
-                rival[near] = np.fmax(rival[near], score)
+            near: Any = places.query_ball_point(theirs.xyz, NEAR * min(diameters[kind], diameters[other]))
+            each = np.concatenate(near).astype(np.int64)  # as whole numbers where there are none, too
+            np.fmax.at(rival, each, np.repeat(theirs.score, [len(found) for found in near]))
         made.append(replace(own, rival=rival))
     return made

@@ -112,5 +112,5 @@ def write_candidates(
             stream.write("# rival: the best score that a pick of another class has at this place\n")
         stream.write(",".join((*_ALWAYS, *columns)) + "\n")
         line = ",".join([f"%.{_PLACES}f"] * 3 + [f"%.{_SCORES}f"] + ["%s"] * len(columns)) + "\n"
-        numbers = np.column_stack([picks.xyz, picks.score]).tolist()  # as Python's own, which are written much faster
-        stream.writelines(line % (*own, *more) for own, *more in zip(numbers, *columns.values(), strict=True))
+        numbers = (*picks.xyz.T.tolist(), picks.score.tolist())  # as Python's own, which are written much faster
+        stream.writelines(map(line.__mod__, zip(*numbers, *columns.values(), strict=True)))
