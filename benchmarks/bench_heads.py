@@ -1,9 +1,9 @@
 """What do more classes cost in picking? The tomograms of dev, the shipped network with heads for 1, 3 and 6 classes.
 
 The heads are learned (milopyp learn) from 15 labels each of the species of dev; for six classes each species is there
-twice, with other labels. The numbers of classes take turns, each run in a process of its own. *In a batch* is what
-one more tomogram costs by the clock: a run of the tomograms under several names each, less a run of them once. *Network*
-is of a tomogram, as records say. Medians of the turns, and of the ratios to one class of the same turn. Memory is without
+twice, with other labels. The numbers of classes take turns, each run in a process of its own. *In a batch* is what one
+more tomogram costs by the clock: a run of the tomograms under several names each, less a run of them once. *Network* is
+of a tomogram, as records say. Medians of the turns, and of the ratios to one class of the same turn. Memory is without
 pages of files, which the system can take back.
 
     python benchmarks/bench_heads.py

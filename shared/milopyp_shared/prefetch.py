@@ -1,4 +1,4 @@
-"""Work for the next item while the caller is busy with this one, and for several at the same time."""
+"""Work for the next item, or the last one, while the caller is busy with this one, and for several at the same time."""
 
 from __future__ import annotations
 
@@ -26,6 +26,37 @@ def prefetch(items: Iterable[_T], ahead: int = 1) -> Iterator[_T]:
         while (item := waiting.pop(0).result()) is not end:
             waiting.append(thread.submit(next, source, end))
             yield item
+
+
+class Behind:
+    """A thread that finishes an item while the caller goes on to the next: one at a time, in their order.
+
+    As a context manager it leaves nothing unfinished, even where the caller ends with an error.
+    """
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="milopyp-behind")
+        self._last: Future[Any] | None = None
+
+    def __enter__(self) -> Behind:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            if kind is None:
+                self._wait()
+        finally:
+            self._pool.shutdown()
+
+    def finish(self, work: Callable[[], object]) -> None:
+        """Begin `work` when what was begun before is finished; an error of that is raised here, and `work` not done."""
+        self._wait()
+        self._last = self._pool.submit(work)
+
+    def _wait(self) -> None:
+        last, self._last = self._last, None
+        if last is not None:
+            last.result()
 
 
 class Workers:

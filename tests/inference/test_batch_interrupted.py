@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from batch_toys import LINE, pick, skipped, write_three
 from milopyp_inference import pipeline
 from milopyp_inference.batch import cutting, one_tomogram, picking_run
 from milopyp_inference.batch.leases import Leases
+from milopyp_shared.errors import FullDiskError
 from running import run_line, tree
 
 
@@ -45,6 +47,44 @@ def test_an_interrupted_run_goes_on_where_it_stopped(monkeypatch: pytest.MonkeyP
     assert skipped(pick()) == ["a"]
     assert seen == ["a", "b", "b", "c"]
     assert not any(part.exists() for part in leftovers)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, FullDiskError("no space", where="x", expected="y", remedy="z")])
+def test_the_last_tomogram_is_written_while_the_network_is_at_the_next(
+    monkeypatch: pytest.MonkeyPatch, stop: BaseException
+) -> None:
+    """What is found is complete even where the network, on the next one, is interrupted meanwhile."""
+    network, write, at_b = pipeline.run_network, one_tomogram.write_all_picks, Event()
+
+    def interrupted(prepared: Any, *arguments: Any) -> Any:
+        if prepared.tomogram.path.stem == "b":
+            at_b.set()
+            raise stop
+        return network(prepared, *arguments)
+
+    def late(*arguments: Any) -> None:
+        assert at_b.wait(60)
+        write(*arguments)
+
+    monkeypatch.setattr(one_tomogram, "run_network", interrupted)
+    monkeypatch.setattr(one_tomogram, "write_all_picks", late)
+    assert run_line(LINE).code == (130 if stop is KeyboardInterrupt else FullDiskError.exit_code)
+    assert [path.name for path in Path("picks/records").iterdir()] == ["a.json"]
+    assert Path("picks/a.txt").exists()
+
+
+def test_a_full_disk_behind_the_network_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next tomogram, which the network is through with, is not written any more."""
+
+    def full(*_: Any) -> None:
+        raise FullDiskError("no space", where="x", expected="y", remedy="z")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(one_tomogram, "write_all_picks", full)
+        outcome = run_line(LINE)
+    assert (outcome.code, outcome.err.count("no space")) == (FullDiskError.exit_code, 1)
+    assert list(Path("picks/records").iterdir()) == []
+    assert skipped(pick()) == []
 
 
 def test_a_command_that_died_before_its_record_is_not_taken_for_done(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from milopyp_shared.errors import InputError
-from milopyp_shared.prefetch import Workers, prefetch
+from milopyp_shared.prefetch import Behind, Workers, prefetch
 
 
 def test_the_next_item_is_made_while_the_caller_has_this_one() -> None:
@@ -78,6 +78,45 @@ def test_leaving_early_stops_the_preparation() -> None:
     assert len(made) == count <= 5
 
 
+def test_an_item_is_finished_while_the_caller_has_the_next_one() -> None:
+    may, done = [threading.Event() for _ in range(3)], []
+
+    def work(item: int) -> None:
+        assert may[item].wait(20)
+        done.append(item)
+
+    with Behind() as behind:
+        behind.finish(lambda: work(0))
+        assert not done  # the caller goes on
+        may[0].set()
+        behind.finish(lambda: work(1))
+        assert done == [0]  # one at a time
+        may[1].set()
+        may[2].set()
+        behind.finish(lambda: work(2))
+    assert done == [0, 1, 2]
+    assert not running()
+
+
+def test_an_error_behind_comes_before_the_next_item_is_begun() -> None:
+    done: list[int] = []
+    with pytest.raises(ZeroDivisionError), Behind() as behind:
+        behind.finish(lambda: 1 / 0)
+        behind.finish(lambda: done.append(1))
+    with pytest.raises(ZeroDivisionError), Behind() as behind:
+        behind.finish(lambda: 1 / 0)
+    assert not done
+    assert not running()
+
+
+def test_what_was_begun_is_finished_where_the_caller_breaks() -> None:
+    done: list[int] = []
+    with pytest.raises(KeyboardInterrupt), Behind() as behind:
+        behind.finish(lambda: (time.sleep(0.05), done.append(0)))
+        raise KeyboardInterrupt
+    assert done == [0]
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3, 30])
 def test_workers_keep_the_order_and_stop(threads: int) -> None:
     taken, at_once, where = 0, 0, set()
@@ -118,4 +157,6 @@ def test_an_error_of_a_worker_comes_in_its_place(threads: int) -> None:
 
 
 def running() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("milopyp-work")]
+    return [
+        thread.name for thread in threading.enumerate() if thread.name.startswith(("milopyp-work", "milopyp-behind"))
+    ]

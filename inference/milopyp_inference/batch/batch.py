@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, repeat
+from typing import TypeAlias
 
 from msgspec import structs
 
@@ -15,7 +16,7 @@ from milopyp_shared.errors import FullDiskError, InputError, MilopypError, memor
 from milopyp_shared.files import file_size
 from milopyp_shared.formats.candidates import read_candidates
 from milopyp_shared.lists import ImageEntry
-from milopyp_shared.prefetch import prefetch
+from milopyp_shared.prefetch import Behind, prefetch
 from milopyp_shared.wording import counted
 
 from ..decode.membrane import Surface, seed_of, voxel_size_of
@@ -24,7 +25,7 @@ from ..pipeline import prepare
 from .cutting import cut_picks
 from .leases import SUFFIX as LEASE
 from .leases import Leases
-from .one_tomogram import Ready, pick_tomogram
+from .one_tomogram import Ready, Searched, keep_picks, search_tomogram
 from .picking_run import PickingRun, summarise
 from .prechecks import Opened, check_formats, open_input
 from .record_files import RECORDS
@@ -33,6 +34,8 @@ from .stage import SUFFIX as STAGE
 from .stage import clear_stage, stage_of
 from .states import Cut, Done, State
 from .warm_up import WarmUp
+
+Outcome: TypeAlias = Done | Cut | Failed | None  #: of a tomogram that is not searched; None when it is another's
 
 
 def pick_all(
@@ -56,8 +59,9 @@ def pick_all(
     opened
         Tomograms that are open already, by name; each is taken out when its turn comes, so that it does not stay open.
 
-    The next tomogram is read and prepared while the network works on this one. A tomogram that cannot be picked is
-    reported and does not stop the others; one that another process is at is left to it.
+    The next tomogram is read and prepared, and what was found in the last one is written, while the network works on
+    this one. A tomogram that cannot be picked is reported and does not stop the others; one that another process is at
+    is left to it.
     """
     folder = run.folder / RECORDS
     run.begin()
@@ -81,20 +85,17 @@ def pick_all(
             progress.skip(f"{name} {_done_already(run, name)}", work[name])
         waiting = [image for image in images if image.name not in done]
         parts = [path.name for place in (run.folder, folder) for path in place.glob(f".*{SUFFIX}")]
-        with_what = _Work(run, leases, overwrite, parts, {} if opened is None else opened, _threads(run), warm_up)
+        opened = {} if opened is None else opened
+        with_what = _Work(run, leases, overwrite, parts, opened, _threads(run), warm_up, not_cut)
         prepared = ((image, _acquire_and_prepare(with_what, image)) for image in waiting)
-        for image, found in prefetch(prepared):
-            run.counting.current = partial(tuple, [image.name])
-            if found is None:
-                progress.skip(f"{image.name} is left to the process that is at it", work[image.name])
-                continue
-            if isinstance(found, Cut):
-                said = "; ".join(_cut(one, image, not_cut) for one in reversed(run.classes))
-            else:
-                said = _conclude(run, image, found, partial(progress.part, work=work[image.name]))
-            leases.release(image.name)
-            count = progress.step if isinstance(found, Ready) else progress.skip
-            count(f"{image.name} {said}", work[image.name])
+        with Behind() as behind:
+            for image, ready in prefetch(prepared):
+                run.counting.current, size = partial(tuple, [image.name]), work[image.name]
+                if isinstance(ready, Ready):
+                    found = _search(run, image, ready, partial(progress.part, work=size))
+                    behind.finish(partial(_finish, with_what, image, found, partial(progress.step, work=size)))
+                else:
+                    behind.finish(partial(_finish, with_what, image, ready, partial(progress.skip, work=size)))
     warm_up.end()
     *_, summary = [summarise(one) for one in reversed(run.classes)]
     return structs.replace(summary, failed=summary.failed | not_cut)
@@ -152,7 +153,7 @@ def keep_up(run: PickingRun, leases: Leases, image: ImageEntry) -> None:
 
 @dataclass(frozen=True)
 class _Work:
-    """What tomograms are prepared with.
+    """What tomograms are prepared and finished with.
 
     Attributes
     ----------
@@ -164,6 +165,8 @@ class _Work:
         To prepare each of them with, one after the other.
     warm_up
         Begins when the first one is prepared.
+    not_cut
+        Why picks could not be cut anew, by name.
     """
 
     run: PickingRun
@@ -173,10 +176,11 @@ class _Work:
     opened: dict[str, Opened]
     threads: Iterator[int]
     warm_up: WarmUp
+    not_cut: dict[str, str]
 
 
-def _acquire_and_prepare(work: _Work, image: ImageEntry) -> Ready | Done | Cut | Failed | None:
-    """The prepared tomogram, or what there is instead; None when it is another's."""
+def _acquire_and_prepare(work: _Work, image: ImageEntry) -> Ready | Outcome:
+    """The prepared tomogram, or what there is instead."""
     run, leases, opened = work.run, work.leases, work.opened.pop(image.name, None)
     try:
         if not leases.acquire(image.name):
@@ -212,16 +216,35 @@ def _surface(run: PickingRun, name: str, found: Opened, rescaled: float) -> Surf
     return Surface(found.mask, nearest, farthest, size, facing, seed_of(name))
 
 
-def _conclude(
-    run: PickingRun, image: ImageEntry, found: Ready | Done | Failed, progress: Callable[[float], None]
-) -> str:
-    """Pick what is ready and write what has become of the tomogram; returns it in words."""
+def _search(run: PickingRun, image: ImageEntry, ready: Ready, progress: Callable[[float], None]) -> Searched | Failed:
+    """What the network finds in a tomogram."""
+    try:
+        return search_tomogram(run, image, ready, progress)
+    except (MilopypError, MemoryError) as error:
+        return _failed(run, image, error)
+
+
+def _finish(work: _Work, image: ImageEntry, found: Searched | Outcome, count: Callable[[str], None]) -> None:
+    """Write what has become of a tomogram, give it back, and `count` it, in words."""
+    if found is None:
+        count(f"{image.name} is left to the process that is at it")
+        return
+    if isinstance(found, Cut):
+        said = "; ".join(_cut(one, image, work.not_cut) for one in reversed(work.run.classes))
+    else:
+        said = _conclude(work.run, image, found)
+    work.leases.release(image.name)
+    count(f"{image.name} {said}")
+
+
+def _conclude(run: PickingRun, image: ImageEntry, found: Searched | Done | Failed) -> str:
+    """Write what was found, or that nothing could be; returns it in words."""
     if isinstance(found, Done):
         run.count(found.record)
         return _done_already(run, image.name)
     try:
-        if isinstance(found, Ready):
-            return pick_tomogram(run, image, found, progress)
+        if isinstance(found, Searched):
+            return keep_picks(run, image, found)
         failed = found
     except (MilopypError, MemoryError) as error:
         failed = _failed(run, image, error)

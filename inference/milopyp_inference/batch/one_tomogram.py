@@ -1,4 +1,4 @@
-"""One prepared tomogram: the network, then candidates, picks, heat map and record of each class."""
+"""One prepared tomogram: what the network finds in it, then candidates, picks, heat map and record of each class."""
 
 from __future__ import annotations
 
@@ -43,30 +43,46 @@ class Ready:
     surfaces: Sequence[Surface | None]
 
 
-def pick_tomogram(run: PickingRun, image: ImageEntry, ready: Ready, progress: Callable[[float], None]) -> str:
-    """Pick a tomogram, write outputs and record of each class; returns it in words."""
-    prepared, start = ready.prepared, time.perf_counter()
-    said = tomogram_doubts(image.name, prepared, run.model.recipe, run.options)
-    for doubt in said:
+@dataclass(frozen=True)
+class Searched:
+    """A tomogram that the network has been through: what it says of each class, and what was doubtful."""
+
+    ready: Ready
+    results: Sequence[Result]
+    doubts: Sequence[str]
+
+
+def search_tomogram(run: PickingRun, image: ImageEntry, ready: Ready, progress: Callable[[float], None]) -> Searched:
+    """Run the network; parameters and errors are those of `run_network`."""
+    doubts = tomogram_doubts(image.name, ready.prepared, run.model.recipe, run.options)
+    for doubt in doubts:
         run.console.warn(doubt)
-    results = run_network(prepared, run.model, run.options.flips, progress)
-    results = [
-        result if surface is None else replace(result, candidates=near_surface(result.candidates, surface))
-        for result, surface in zip(results, ready.surfaces, strict=True)
-    ]
+    return Searched(ready, run_network(ready.prepared, run.model, run.options.flips, progress), doubts)
+
+
+def keep_picks(run: PickingRun, image: ImageEntry, found: Searched) -> str:
+    """Write outputs and record of each class; returns them in words."""
+    ready, start = found.ready, time.perf_counter()
+    results = [_as_written(result, surface) for result, surface in zip(found.results, ready.surfaces, strict=True)]
     if run.others:
-        results = _with_rivals(run, results, prepared)
+        results = _with_rivals(run, results, ready.prepared)
     for one, result in reversed(list(zip(run.classes, results, strict=True))):
-        record = _keep(one, image, ready, result, since=start, said=said)
+        record = _keep(one, image, ready, result, since=start, said=found.doubts)
     steps = ", ".join(f"{step} {value:.2f} s" for step, value in record.seconds.items())
     run.console.detail(f"{image.name} on {run.model.provider.runtime_name}: {steps}")
     return run.in_words(record)
 
 
+def _as_written(result: Result, surface: Surface | None) -> Result:
+    """Candidates near the surface, as their table says them: picks are the same when they are cut anew from it."""
+    candidates = result.candidates if surface is None else near_surface(result.candidates, surface)
+    return replace(result, candidates=as_written(candidates))
+
+
 def _with_rivals(run: PickingRun, results: Sequence[Result], prepared: Prepared) -> list[Result]:
     """The results of the classes, each with what the others have at its places."""
     candidates = with_rivals(
-        [as_written(result.candidates) for result in results],
+        [result.candidates for result in results],
         [_in_its_voxels(one.options.selection, prepared) for one in run.classes],
         [one.recipe.diameter / prepared.rescaled for one in run.classes],
         prepared.tomogram.frame,
@@ -81,7 +97,7 @@ def _in_its_voxels(selection: Selection, prepared: Prepared) -> Selection:
 def _keep(
     run: PickingRun, image: ImageEntry, ready: Ready, result: Result, *, since: float, said: Sequence[str]
 ) -> Picked:
-    """Write outputs and record of a class; picking began at `since`, and `said` were the doubts."""
+    """Write outputs and record of a class; writing those of the tomogram began at `since`, and `said` was doubtful."""
     written, prepared = time.perf_counter(), ready.prepared
     known, before = run.given_up(image), run.recorded_outputs(image)
     asked = structs.replace(ready.asked, options=run.options, dynamo_tomogram=run.number_of(image))
@@ -89,7 +105,7 @@ def _keep(
         picks = _write(stage.new, asked, result, prepared, run)
         outputs = stage.place(known, run.console.warn)
         end = time.perf_counter()
-        seconds = result.seconds | {"write": end - written, "total": end - since + prepared.seconds}
+        seconds = result.seconds | {"write": end - written, "total": sum(result.seconds.values()) + end - since}
         record = asked.picked(
             shape_zyx=prepared.tomogram.shape,
             frame=prepared.tomogram.frame,
@@ -115,10 +131,9 @@ def _write(files: OutputFiles, asked: TomogramRecord, result: Result, prepared: 
     z, y, x = recipe.voxel_per_output
     order = PUBLISHED_ORDER if options.published else None
     write_heat_map(files.heat, result.heat, frame, (z / scale, y / scale, x / scale), order)
-    candidates = as_written(result.candidates)  # picks are the same when they are cut anew from the table
-    write_candidates(files.candidates, candidates)
+    write_candidates(files.candidates, result.candidates)
     if options.published is None:
-        picks = select_picks(candidates, _in_its_voxels(options.selection, prepared), frame)
+        picks = select_picks(result.candidates, _in_its_voxels(options.selection, prepared), frame)
         for doubt in doubts(picks):
             run.console.say(f"{asked.name}: {doubt}")
         write_all_picks(files, picks, frame, asked, recipe.diameter / 2 / scale)
