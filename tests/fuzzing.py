@@ -18,7 +18,7 @@ from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.dynamo import read_doc
 from milopyp_shared.formats.mod import model_points, read_mod, to_voxel_index
 from milopyp_shared.formats.registry import FORMATS
-from milopyp_shared.formats.star import VOXELS, read_all_particles
+from milopyp_shared.formats.relion import VOXELS, read_all_particles
 from milopyp_shared.lists import ImageEntry, read_image_list, write_image_list
 from milopyp_shared.picks import Picks
 from milopyp_shared.recipe import Recipe

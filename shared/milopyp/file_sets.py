@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from milopyp_shared.atomic import write_text
 from milopyp_shared.coordinate_lists import SCORE, write_coordinate_list
 from milopyp_shared.errors import InputError
-from milopyp_shared.formats import conventions, star
+from milopyp_shared.formats import conventions, relion, star
 from milopyp_shared.formats.candidates import measured_cells
 from milopyp_shared.formats.context import FormatContext
 from milopyp_shared.formats.copick import Whose, can_name
@@ -73,7 +73,7 @@ class FileSet:
         known = {name: self.known.get(name, KnownTomogram()) for name in self.by_name}
         if not all(own.optics and own.pixel_size for own in known.values()):
             return {}
-        labels = (star.OPTICS_GROUP, star.OPTICS_GROUP_NAME, *OPTICS, PIXEL)
+        labels = (relion.OPTICS_GROUP, relion.OPTICS_GROUP_NAME, *OPTICS, PIXEL)
         return {
             name: dict(
                 zip(labels, (str(number), name, *own.optics, fixed(own.pixel_size or 0.0, _DECIMALS)), strict=True)
@@ -108,7 +108,7 @@ class Program:
 def _relion5(of: FileSet) -> Plan:
     """All particles; and for the import, a file of each tomogram and the list of these."""
     optics = of.optics
-    groups = {name: int(own[star.OPTICS_GROUP]) for name, own in optics.items()}
+    groups = {name: int(own[relion.OPTICS_GROUP]) for name, own in optics.items()}
     grouped = [(picks, replace(own, optics_group=groups.get(own.label))) for picks, own in of.tomograms]
     files = {name: str(PurePosixPath(COORDINATES, f"{name}.star")) for name in of.by_name}
     rows = [(name, str(PurePosixPath(of.folder, path))) for name, path in files.items()]
@@ -120,7 +120,7 @@ def _relion5(of: FileSet) -> Plan:
     each: Plan = {
         files[name]: partial(conventions.write_relion5, tomograms=own) for name, own in of.by_name.items()
     }  # fmt: skip
-    table = {"coordinate_files": ([star.TOMOGRAM, star.PARTICLE_FILE], rows)}
+    table = {"coordinate_files": ([relion.TOMOGRAM, relion.PARTICLE_FILE], rows)}
     return {
         "particles.star": partial(
             conventions.write_relion5, tomograms=grouped, optics=tuple(optics.values())

@@ -15,7 +15,8 @@ from pathlib import Path
 from milopyp_shared import stores
 from milopyp_shared.atomic import make_folder, write_text
 from milopyp_shared.errors import InputError
-from milopyp_shared.formats.star import TOMOGRAM, Block, read_star, write_tables
+from milopyp_shared.formats.relion import TOMOGRAM
+from milopyp_shared.formats.star import Block, read_star, write_tables
 from milopyp_shared.lists import ImageEntry, check_image_name
 from milopyp_shared.names import listed
 

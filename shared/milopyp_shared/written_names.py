@@ -262,7 +262,8 @@ def _endings() -> str:
 
 
 def _read_star(path: Path) -> dict[str, KnownTomogram]:
-    from .formats.star import TOMOGRAM, read_star
+    from .formats.relion import TOMOGRAM
+    from .formats.star import read_star
 
     blocks = read_star(path)
     naming = [block for block in blocks.values() if TOMOGRAM in block.labels]

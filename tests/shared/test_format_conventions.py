@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from format_toys import RELION3, RELION5, file, setting
 from milopyp_shared.errors import InputError, UsageError
-from milopyp_shared.formats import star
+from milopyp_shared.formats import relion
 from milopyp_shared.formats.registry import FORMATS
 
 
@@ -66,7 +66,7 @@ def test_shifts_of_turned_pseudo_subtomograms_by_hand(tmp_path: Path) -> None:
 
     Its shift of 20 A along z is -20 A along x, subtracted: two voxels of 10 A further on.
     """
-    labels = [*star.CENTRED, "rlnOriginXAngst", "rlnOriginZAngst", *SUBTOMOGRAM]
+    labels = [*relion.CENTRED, "rlnOriginXAngst", "rlnOriginZAngst", *SUBTOMOGRAM]
     path = table_of(tmp_path / "a.star", labels, [[0, 0, 0, 0, 20, 0, 90, 0], [0, 0, 0, 30, 0, 0, 90, 0]])
     picks = FORMATS["relion5"].read(path, setting(size=(100, 60, 40), voxel_size=10.0))
     np.testing.assert_allclose(picks.xyz, [[52, 30, 20], [50, 30, 17]], atol=1e-9)
@@ -82,7 +82,7 @@ def test_shifts_of_turned_pseudo_subtomograms(shift: Any, angles: Any, voxels: b
     """As scipy turns: RELION's matrix is the inverse of its angles taken as intrinsic z, y, z."""
     from scipy.spatial.transform import Rotation
 
-    labels = [*star.VOXELS, *(f"rlnOrigin{axis}{'' if voxels else 'Angst'}" for axis in "XYZ"), *SUBTOMOGRAM]
+    labels = [*relion.VOXELS, *(f"rlnOrigin{axis}{'' if voxels else 'Angst'}" for axis in "XYZ"), *SUBTOMOGRAM]
     path = table_of(tmp_path / "a.star", labels, [[90, 80, 70, *shift, *angles]])
     picks = FORMATS["relion4"].read(path, setting(voxel_size=10.0))
     turned = Rotation.from_euler("ZYZ", angles, degrees=True).inv().apply(shift)
@@ -94,18 +94,18 @@ def test_shifts_of_turned_pseudo_subtomograms(shift: Any, angles: Any, voxels: b
 def test_normalised_coordinates_count_sizes(name: str, binning: float, tmp_path: Path) -> None:
     """WarpTools' template matching writes 0..1 (ts_export_particles --normalized_coords); the size: 200 x 100 x 50."""
     rows = [[0.25, 0.5, 0.9, "a.tomostar"], [1, 0, 0.1, "b.tomostar"]]
-    path = table_of(tmp_path / "a.star", [*star.VOXELS, star.MICROGRAPH], rows)
+    path = table_of(tmp_path / "a.star", [*relion.VOXELS, relion.MICROGRAPH], rows)
     how = setting(size=(200, 100, 50), binning=binning)
     assert FORMATS[name].read(path, replace(how, name="a")).xyz.tolist() == [[50, 50, 45]]
     assert FORMATS[name].read(path, replace(how, name="b")).xyz.tolist() == [[200, 0, 5]]
     with pytest.raises(UsageError, match="--tomogram FILE or --shape X Y Z"):
         FORMATS[name].read(path, replace(how, name="a", size=None))
     rows[1][2] = 1.5  # nobody has all particles in the first two voxels
-    table_of(path, [*star.VOXELS, star.MICROGRAPH], rows)
+    table_of(path, [*relion.VOXELS, relion.MICROGRAPH], rows)
     with pytest.raises(InputError, match=r"coordinates of 0 to 1\.5.*voxels, or all of them in 0\.\.1"):
         FORMATS[name].read(path, replace(how, name="a"))
     rows[1][2] = 2.5  # no longer all of the file
-    table_of(path, [*star.VOXELS, star.MICROGRAPH], rows)
+    table_of(path, [*relion.VOXELS, relion.MICROGRAPH], rows)
     assert FORMATS[name].read(path, replace(how, name="a", binning=1.0)).xyz.tolist() == [[0.25, 0.5, 0.9]]
 
 
@@ -114,7 +114,7 @@ def test_normalised_coordinates_count_sizes(name: str, binning: float, tmp_path:
 )
 def test_scores_that_are_none(words: list[str], scores: list[float], tmp_path: Path) -> None:
     """RELION writes -999 for a figure that it does not know; programs without one write zeros."""
-    path = table_of(tmp_path / "a.star", [*star.VOXELS, star.SCORE], [[10, 20, 30, word] for word in words])
+    path = table_of(tmp_path / "a.star", [*relion.VOXELS, relion.SCORE], [[10, 20, 30, word] for word in words])
     assert FORMATS["relion4"].read(path, setting()).score.tolist() == scores
 
 

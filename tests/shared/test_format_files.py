@@ -11,7 +11,7 @@ import pytest
 
 from format_toys import RELION3, RELION5, file, setting
 from milopyp_shared.errors import InputError
-from milopyp_shared.formats import copick, dynamo, eman, star
+from milopyp_shared.formats import copick, dynamo, eman, relion, star
 from milopyp_shared.formats.registry import FORMATS
 from milopyp_shared.picks import Picks
 
@@ -43,7 +43,7 @@ def test_star_blocks_values_and_comments(tmp_path: Path) -> None:
 def test_bad_star(content: str, message: str, tmp_path: Path) -> None:
     path = file(tmp_path / "a.star", content)
     with pytest.raises(InputError, match=message):
-        star.read_all_particles(path, star.VOXELS)
+        relion.read_all_particles(path, relion.VOXELS)
 
 
 @pytest.mark.parametrize(

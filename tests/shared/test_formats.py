@@ -19,7 +19,7 @@ from format_toys import SIZES, column, setting, some_picks, write
 from milopyp.commands.convert import FORMAT_WORDS
 from milopyp_shared import axes
 from milopyp_shared.errors import InputError, UsageError
-from milopyp_shared.formats import dynamo, star
+from milopyp_shared.formats import dynamo, relion
 from milopyp_shared.formats.registry import FORMATS, format_of
 from milopyp_shared.names import only
 from milopyp_shared.picks import Picks
@@ -61,7 +61,7 @@ def test_formats_of_one_suffix_are_told_by_what_the_file_holds(tmp_path: Path) -
         assert format_of(path, None, "--from") == word
     (tmp_path / "info.json").write_text('{"boxes_3d": []}')
     assert format_of(tmp_path / "info.json", None, "--from") == "eman"
-    both = "".join(f"_{label}\n" for label in (*star.VOXELS, *star.CENTRED))
+    both = "".join(f"_{label}\n" for label in (*relion.VOXELS, *relion.CENTRED))
     for name, content in (("both.star", f"data_\nloop_\n{both}1 2 3 4 5 6\n"), ("neither.json", "{}")):
         (tmp_path / name).write_text(content)
         with pytest.raises(UsageError, match="can be"):
@@ -153,7 +153,7 @@ def test_starfile_writes_what_is_read(tmp_path: Path) -> None:
     table["rlnMicrographName"] = "a name.mrc"
     path = tmp_path / "a.star"
     starfile.write({"optics": pd.DataFrame({"rlnOpticsGroup": [1]}), "particles": table}, path)
-    [particles] = star.read_all_particles(path, star.VOXELS).values()
+    [particles] = relion.read_all_particles(path, relion.VOXELS).values()
     assert particles.name == "a name"
     np.testing.assert_allclose(particles.xyz, xyz, atol=1e-5)
 
@@ -177,8 +177,8 @@ def test_real_relion5_file_as_starfile_reads_it(name: str, reference: Path) -> N
     blocks = starfile.read(path, always_dict=True)
     table = blocks["particles"]
     for tomogram, rows in table.groupby("rlnTomoName"):
-        particles = only(star.read_all_particles(path, star.CENTRED), str(tomogram), path)
-        assert (particles.xyz == column(rows, *star.CENTRED)).all()
+        particles = only(relion.read_all_particles(path, relion.CENTRED), str(tomogram), path)
+        assert (particles.xyz == column(rows, *relion.CENTRED)).all()
         if "rlnOriginXAngst" in table:
             assert (particles.origin_angstrom == column(rows, *(f"rlnOrigin{axis}Angst" for axis in "XYZ"))).all()
 
@@ -198,11 +198,11 @@ def test_real_relion3_file_as_starfile_reads_it(reference: Path) -> None:
     table = starfile.read(path)
     names = table["rlnMicrographName"].unique()
     with pytest.raises(UsageError, match="--name") if len(names) > 1 else pytest.raises(InputError):
-        only(star.read_all_particles(path, star.VOXELS), None if len(names) > 1 else "no such name", path)
+        only(relion.read_all_particles(path, relion.VOXELS), None if len(names) > 1 else "no such name", path)
     for name in names:
         rows = table[table["rlnMicrographName"] == name]
-        particles = only(star.read_all_particles(path, star.VOXELS), name.removesuffix(".mrc"), path)
-        assert (particles.xyz == column(rows, *star.VOXELS)).all()
+        particles = only(relion.read_all_particles(path, relion.VOXELS), name.removesuffix(".mrc"), path)
+        assert (particles.xyz == column(rows, *relion.VOXELS)).all()
         assert (particles.origin_voxels == column(rows, *(f"rlnOrigin{axis}" for axis in "XYZ"))).all()
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..particles import case_hint, choose
 from .context import FormatContext
-from .star import CLASS
+from .relion import CLASS
 
 _SOME = 8  # classes that a message lists
 

@@ -25,7 +25,7 @@ from ..names import bare, only
 from ..particles import the_class
 from ..picks import NO_SCORE, Picks
 from ..textfile import fixed
-from . import copick, dynamo, eman, mod, spreadsheet, star, text
+from . import copick, dynamo, eman, mod, relion, spreadsheet, text
 from .candidates import write_candidates
 from .classes import of_class
 from .context import FormatContext
@@ -226,12 +226,12 @@ def read_star(path: Path, context: FormatContext) -> Picks:
     return place_voxels(only(read_voxels(path, context), context.name, path), context, path)
 
 
-def read_voxels(path: Path, context: FormatContext) -> Mapping[str | None, star.Particles]:
+def read_voxels(path: Path, context: FormatContext) -> Mapping[str | None, relion.Particles]:
     """Particles of all tomograms for `place_voxels`, those of a class where one is asked for."""
-    return of_class(star.read_all_particles(path, star.VOXELS), context, path, _warn)
+    return of_class(relion.read_all_particles(path, relion.VOXELS), context, path, _warn)
 
 
-def place_voxels(particles: star.Particles, context: FormatContext, path: Path) -> NamedPicks:
+def place_voxels(particles: relion.Particles, context: FormatContext, path: Path) -> NamedPicks:
     """As `read_star`, of particles that are read."""
     xyz = particles.xyz
     if particles.normalised:
@@ -244,13 +244,13 @@ def place_voxels(particles: star.Particles, context: FormatContext, path: Path) 
 
 def write_relion4(path: Path, tomograms: Tomograms) -> None:
     """Voxels and rlnTomoName."""
-    _write_star(path, tomograms, _binned, block="particles", name_label=star.TOMOGRAM, coordinates=star.VOXELS)
+    _write_star(path, tomograms, _binned, block="particles", name_label=relion.TOMOGRAM, coordinates=relion.VOXELS)
 
 
 def write_warp(path: Path, tomograms: Tomograms) -> None:
     """Voxels and rlnMicrographName NAME.tomostar, a block without name."""
     named = [(picks, replace(own, label=own.label.removesuffix(".tomostar") + ".tomostar")) for picks, own in tomograms]
-    _write_star(path, named, _binned, block="", name_label=star.MICROGRAPH, coordinates=star.VOXELS)
+    _write_star(path, named, _binned, block="", name_label=relion.MICROGRAPH, coordinates=relion.VOXELS)
 
 
 def _binned(picks: Picks, context: FormatContext, path: Path) -> Floats:
@@ -263,10 +263,10 @@ def _write_star(
 ) -> None:
     rows = []
     for (picks, context), angles in zip(tomograms, _angles(tomograms, orientations.RELION), strict=True):
-        said = {star.CLASS: context.class_number, star.OPTICS_GROUP: context.optics_group}
+        said = {relion.CLASS: context.class_number, relion.OPTICS_GROUP: context.optics_group}
         known = {label: number for label, number in said.items() if number is not None}
-        rows.append(star.Written(context.label, numbers(picks, context, path), picks.score, known, angles))
-    star.write_particles(path, rows, **table)
+        rows.append(relion.Written(context.label, numbers(picks, context, path), picks.score, known, angles))
+    relion.write_particles(path, rows, **table)
 
 
 def read_relion5(path: Path, context: FormatContext) -> Picks:
@@ -274,12 +274,12 @@ def read_relion5(path: Path, context: FormatContext) -> Picks:
     return place_centred(only(read_centred(path, context), context.name, path), context, path)
 
 
-def read_centred(path: Path, context: FormatContext) -> Mapping[str | None, star.Particles]:
+def read_centred(path: Path, context: FormatContext) -> Mapping[str | None, relion.Particles]:
     """Particles of all tomograms for `place_centred`, those of a class where one is asked for."""
-    return of_class(star.read_all_particles(path, star.CENTRED), context, path, _warn)
+    return of_class(relion.read_all_particles(path, relion.CENTRED), context, path, _warn)
 
 
-def place_centred(particles: star.Particles, context: FormatContext, path: Path) -> NamedPicks:
+def place_centred(particles: relion.Particles, context: FormatContext, path: Path) -> NamedPicks:
     """As `read_relion5`, of particles that are read."""
     angstrom = particles.xyz - particles.origin_angstrom
     columns = angstrom / context.voxel_sizes(path) + _centre(context, path)
@@ -289,7 +289,7 @@ def place_centred(particles: star.Particles, context: FormatContext, path: Path)
 def write_relion5(path: Path, tomograms: Tomograms, optics: Sequence[Mapping[str, str]] = ()) -> None:
     """As `read_relion5`; with `optics` groups where there are some."""
     _write_star(
-        path, tomograms, _from_centre, block="particles", name_label=star.TOMOGRAM, coordinates=star.CENTRED,
+        path, tomograms, _from_centre, block="particles", name_label=relion.TOMOGRAM, coordinates=relion.CENTRED,
         optics=optics,
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ from ..errors import InputError, UsageError
 from ..names import listed
 from ..picks import Picks
 from ..wording import counted
-from . import conventions, copick, mod, spreadsheet, star
+from . import conventions, copick, mod, relion, spreadsheet, star
 from ._json import read_json
 from .context import FormatContext
 
@@ -194,7 +194,7 @@ def _kind_of_json(path: Path) -> str | None:
 
 
 # Suffixes that several formats share: which of them a file is, by what it holds.
-KINDS: dict[str, Callable[[Path], str | None]] = {".star": star.kind_of, ".json": _kind_of_json}
+KINDS: dict[str, Callable[[Path], str | None]] = {".star": relion.kind_of, ".json": _kind_of_json}
 
 
 def check_needs(word: str, context: FormatContext, path: Path, *, writing: bool = False) -> None:
