@@ -25,7 +25,8 @@ from milopyp_shared.picks import Picks, as_picks
 
 from .comparison import compare, doubts
 from .judged import Source, read_run_source
-from .pick_files import ReadOptions, check_options, format_context, read_with_context
+from .pick_context import check_options, format_context
+from .pick_files import ReadOptions, read_with_context
 
 # Options that say how known positions are written, which no run knows.
 OF_THE_TRUTH = ("coords", "binning", "with_score", "dynamo_zero", "dynamo_tomogram", "class_")

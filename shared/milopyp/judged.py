@@ -25,7 +25,7 @@ from milopyp_shared.names import WHOSE, assign_some, listed, reduced
 from milopyp_shared.pick_choice import has_points
 from milopyp_shared.picks import Picks
 
-from .pick_files import refuse_outside
+from .pick_context import refuse_outside
 
 EXPECTED = f"a run folder, NAME{CANDIDATES}, or a file or folder of picks"
 OPTION = "--picks-from"

@@ -25,7 +25,7 @@ from milopyp_shared.textfile import read_lines
 from milopyp_shared.wording import counted
 
 from .judged import context_of
-from .pick_files import refuse_outside
+from .pick_context import refuse_outside
 
 _ABOVE = re.compile(r"#.*\bpicks above (\d(?:\.\d+)?e-\d+|0(?:\.\d+)?|1(?:\.0+)?)(?![\d.e])")
 

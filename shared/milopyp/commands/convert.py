@@ -128,7 +128,7 @@ def convert(
     from milopyp_shared.formats.registry import DYNAMO, FORMATS, check_needs, format_of
     from milopyp_shared.overwrite import refuse_existing
 
-    from ..pick_files import format_context, naming_of
+    from ..pick_context import format_context, naming_of
     from .convert_many import Wanted, convert_many, convert_read, is_of_several, read_all
 
     console = Console()
@@ -173,7 +173,7 @@ def _convert_one(
     from milopyp_shared.formats.registry import DYNAMO, axes_warning, orientations_warning
     from milopyp_shared.turns import turned
 
-    from ..pick_files import called, refuse_outside
+    from ..pick_context import called, refuse_outside
 
     target, new = wanted.target, wanted.word
     if not len(picks):

@@ -27,7 +27,7 @@ from milopyp_shared.wording import counted
 from milopyp_shared.written_names import Naming
 
 from ..judged import context_of, is_run
-from ..pick_files import called, format_context, refuse_outside
+from ..pick_context import called, format_context, refuse_outside
 
 
 @dataclass(frozen=True)

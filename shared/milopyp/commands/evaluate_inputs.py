@@ -28,7 +28,7 @@ from milopyp_shared.wording import counted
 from ..class_comparison import Asked
 from ..evaluation import SEPARATION, matching_radius, scale_of
 from ..judged import Judged, Source, classes_of, is_run, on_the_same, read_sources
-from ..pick_files import format_context
+from ..pick_context import format_context
 
 OF_TOMOGRAMS = ("tomogram", "order", "size", "voxel_size")  # options that say what a run knows
 OF_FILES = ("picks_from", "picks_binning", "picks_class", "with_score")  # and those of files that are no run
