@@ -36,11 +36,12 @@ from milopyp_inference.engine.model import open_model
 from milopyp_inference.engine.openvino_runtime import import_openvino
 from milopyp_inference.engine.streaming import ChunkStream
 from milopyp_shared import preprocessing as grey_module
+from milopyp_shared.calibration import Threshold
 from milopyp_shared.mrc import write_mrc
 from milopyp_shared.peaks import find_candidates, nms, warm_up
 from milopyp_shared.preprocessing import Preprocessing
 from milopyp_shared.pretrained_weights import read_pretrained
-from milopyp_shared.recipe import Recipe, Threshold
+from milopyp_shared.recipe import Recipe
 from milopyp_training.networks.pretrained import build_pretrained
 from milopyp_training.networks.section_unet import SectionUNet
 from milopyp_training.networks.unet3d import UNet3d

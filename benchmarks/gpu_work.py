@@ -102,7 +102,7 @@ def begun(material: Path, device: str) -> tuple[Method, Any]:
     """The shipped preset before its first step, with its head fitted, on the labels of the material; and its recipe."""
     import torch
 
-    from milopyp_shared.recipe import Threshold
+    from milopyp_shared.calibration import Threshold
     from milopyp_training.data.dataset import TrainingSet
     from milopyp_training.data.loading import load_volumes
     from milopyp_training.methods.presets import pretrained

@@ -9,7 +9,8 @@ from types import ModuleType
 
 import torch
 
-from milopyp_shared.recipe import OtherParticle, Recipe, Threshold
+from milopyp_shared.calibration import Threshold
+from milopyp_shared.recipe import OtherParticle, Recipe
 from milopyp_training.networks.unet3d import UNet3d
 from toys import TOY
 

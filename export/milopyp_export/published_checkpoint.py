@@ -17,8 +17,9 @@ from typing import Any
 import torch
 
 from milopyp_shared import axes, preprocessing
+from milopyp_shared.calibration import Threshold
 from milopyp_shared.errors import InputError
-from milopyp_shared.recipe import Recipe, Threshold
+from milopyp_shared.recipe import Recipe
 from milopyp_training.networks.registry import NETWORKS, trained_by
 from milopyp_training.networks.section_unet import SectionUNet
 

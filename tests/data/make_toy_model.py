@@ -22,8 +22,9 @@ from milopyp_export.convert import build
 from milopyp_export.graph import OPSET, PickingGraph
 from milopyp_export.parity import check, check_streaming, check_volumes
 from milopyp_inference.engine.model_file import read_model_file
+from milopyp_shared.calibration import Threshold
 from milopyp_shared.preprocessing import Preprocessing
-from milopyp_shared.recipe import Recipe, Threshold
+from milopyp_shared.recipe import Recipe
 from milopyp_training.networks.unet3d import UNet3d
 
 DIAMETER = 10.0

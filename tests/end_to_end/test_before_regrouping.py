@@ -15,9 +15,10 @@ import pytest
 import torch
 
 from milopyp_inference import pick
+from milopyp_shared.calibration import Calibration, Threshold
 from milopyp_shared.formats.mod import CENTRE, write_mod
 from milopyp_shared.preprocessing import Preprocessing
-from milopyp_shared.recipe import METADATA_KEY, Calibration, Chunks, Geometry, Recipe, Threshold
+from milopyp_shared.recipe import METADATA_KEY, Chunks, Geometry, Recipe
 from milopyp_shared.tomogram import read_header
 from running import outputs, run_line
 from toys import clean_phantom, write_tomogram

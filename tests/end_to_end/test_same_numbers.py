@@ -11,10 +11,11 @@ from scipy.spatial import cKDTree
 
 from milopyp_export.convert import build
 from milopyp_export.graph import PickingGraph
+from milopyp_shared.calibration import Threshold
 from milopyp_shared.formats.candidates import read_candidates
 from milopyp_shared.picks import Picks
 from milopyp_shared.preprocessing import Preprocessing
-from milopyp_shared.recipe import Recipe, Threshold
+from milopyp_shared.recipe import Recipe
 from milopyp_training.networks.unet3d import UNet3d
 from running import run_line, tree
 from toys import noise, write_tomogram

@@ -21,11 +21,12 @@ from milopyp_export.shipped_graph import picking_graphs
 from milopyp_inference.engine.features import FeatureNetwork, open_features, read_feature_file
 from milopyp_inference.engine.machine import Machine
 from milopyp_shared import pretrained_weights
+from milopyp_shared.calibration import Threshold
 from milopyp_shared.errors import InputError, UsageError
 from milopyp_shared.graph_names import SECTION_FEATURES
 from milopyp_shared.preprocessing import Preprocessing
 from milopyp_shared.pretrained_weights import ARRAYS, DESCRIPTION, GRAPH, read_pretrained
-from milopyp_shared.recipe import Recipe, Threshold
+from milopyp_shared.recipe import Recipe
 from milopyp_shared.tiles import Piece, Tiling, box_of, cut, cut_stream, grid_shape, plan_tiles
 from milopyp_training.networks.pretrained import build_pretrained
 from milopyp_training.networks.unet3d import UNet3d

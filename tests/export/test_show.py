@@ -12,7 +12,8 @@ import pytest
 
 from milopyp.commands.show import describe
 from milopyp_inference.engine.model import open_model
-from milopyp_shared.recipe import SCHEMA, Recipe, Threshold
+from milopyp_shared.calibration import Threshold
+from milopyp_shared.recipe import SCHEMA, Recipe
 from published_checkpoints import OPT_TXT, save_published, state_dict
 from running import run_line
 from toys import TOY, TOY_OF_TWO

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from milopyp_inference.engine.features import read_feature_file
 from milopyp_inference.engine.onnx_head import HEAD_BIAS, HEAD_WEIGHT, picking_file, put_heads
 from milopyp_inference.engine.protobuf import fields
+from milopyp_shared.calibration import Threshold
 from milopyp_shared.graph_names import FEATURES, INPUTS, OUTPUT
 from milopyp_shared.head import Head
 from milopyp_shared.preprocessing import Preprocessing
-from milopyp_shared.recipe import ALIGNED_KEY, CHUNKS_KEY, METADATA_KEY, VOLUME_KEY, Recipe, Threshold
+from milopyp_shared.recipe import ALIGNED_KEY, CHUNKS_KEY, METADATA_KEY, VOLUME_KEY, Recipe
 
 FILE, DESCRIPTION = read_feature_file()
 HEADS = [

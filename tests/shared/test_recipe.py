@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from milopyp_shared.calibration import Calibration, Threshold
 from milopyp_shared.errors import InputError
 from milopyp_shared.preprocessing import Preprocessing
-from milopyp_shared.recipe import SCHEMA, Calibration, Chunks, Geometry, OtherParticle, Recipe, Threshold
+from milopyp_shared.recipe import SCHEMA, Chunks, Geometry, OtherParticle, Recipe
 from milopyp_shared.scale import LARGEST, SMALLEST
 
 RECIPE = Recipe(

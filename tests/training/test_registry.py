@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from milopyp_shared.calibration import Threshold
 from milopyp_shared.preprocessing import Preprocessing
-from milopyp_shared.recipe import Geometry, Recipe, Threshold
+from milopyp_shared.recipe import Geometry, Recipe
 from milopyp_training.networks.registry import NETWORKS, build_network, trained_by
 from running import run_line
 

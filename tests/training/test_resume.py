@@ -13,10 +13,11 @@ import pytest
 import torch
 
 from experiments import LAST, SMALL, trained
+from milopyp_shared.calibration import Threshold
 from milopyp_shared.errors import InputError
 from milopyp_shared.particles import Particle
 from milopyp_shared.preprocessing import Preprocessing, published
-from milopyp_shared.recipe import Geometry, Recipe, Threshold
+from milopyp_shared.recipe import Geometry, Recipe
 from milopyp_training.data.dataset import TrainingSet
 from milopyp_training.loop.checkpoint import Checkpoint
 from milopyp_training.loop.resume import identity_of, refuse_other_run

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
+from milopyp_shared.calibration import Threshold
 from milopyp_shared.coordinate_lists import write_coordinate_list
 from milopyp_shared.lists import ImageEntry, write_image_list
 from milopyp_shared.mrc import write_mrc
 from milopyp_shared.picks import Picks
-from milopyp_shared.recipe import Threshold
 from milopyp_simulation import among_others
 from milopyp_simulation.random_shapes import random_density
 from milopyp_training import from_template, train

@@ -16,10 +16,11 @@ from milopyp_inference.engine.model_file import read_model_file
 from milopyp_inference.engine.onnx_head import picking_file
 from milopyp_inference.engine.providers.cpu import CpuEngine
 from milopyp_shared.atomic import atomic_write
+from milopyp_shared.calibration import Threshold
 from milopyp_shared.errors import CheckError
 from milopyp_shared.head import Head
 from milopyp_shared.pretrained_weights import FEATURE_BYTES
-from milopyp_shared.recipe import Recipe, Threshold
+from milopyp_shared.recipe import Recipe
 from milopyp_shared.tiles import Shape, Tiling, box_of, by_class, cut, cut_stream, grid_shape, plan_tiles
 from milopyp_training.data.dataset import TrainingSet
 

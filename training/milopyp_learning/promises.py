@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from milopyp_shared.calibration import Calibration, Threshold
 from milopyp_shared.head import Head
 from milopyp_shared.matching import exclude_near, max_score_within
-from milopyp_shared.recipe import Calibration, Recipe, Threshold
+from milopyp_shared.recipe import Recipe
 from milopyp_training.data.target_map import TargetMap
 from milopyp_training.evaluation.calibration import calibrate
 from milopyp_training.evaluation.held_out import FEWEST_LABELS, summarise

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 from milopyp_shared.atomic import atomic_write, make_folder, remove_leftovers, write_text
+from milopyp_shared.calibration import Calibration, Threshold
 from milopyp_shared.console import Console
 from milopyp_shared.matching import exclude_near
-from milopyp_shared.recipe import Calibration, Recipe, Threshold
+from milopyp_shared.recipe import Recipe
 from milopyp_shared.status import Facts, StatusFile
 from milopyp_shared.wording import counted
 

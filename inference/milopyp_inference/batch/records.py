@@ -11,10 +11,10 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from milopyp_shared import axes
+from milopyp_shared.calibration import Calibration, Threshold
 from milopyp_shared.errors import InputError, MilopypError
 from milopyp_shared.grey_statistics import Levels
 from milopyp_shared.preprocessing import Contrast
-from milopyp_shared.recipe import Calibration, Threshold
 from milopyp_shared.tomogram import Frame, read_header
 
 from ..decode.edits import NO_EDITS, Edits

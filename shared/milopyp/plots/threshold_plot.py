@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from milopyp_shared.calibration import Calibration
 from milopyp_shared.plotting import LABEL, new_figure, save
-from milopyp_shared.recipe import Calibration
 from milopyp_shared.wording import counted
 
 STEPS = 400  # thresholds of a curve

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from milopyp_shared.calibration import Threshold
 from milopyp_shared.grey_statistics import Levels
 from milopyp_shared.masks import Mask
 from milopyp_shared.particles import Particle
 from milopyp_shared.preprocessing import Contrast, PreprocessedVolume
-from milopyp_shared.recipe import OtherParticle, Threshold
+from milopyp_shared.recipe import OtherParticle
 from milopyp_shared.scale import Factors
 
 Triple = tuple[int, int, int]

@@ -26,7 +26,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from milopyp_shared.recipe import Calibration
+from milopyp_shared.calibration import Calibration
 
 from ..data.cross_validated import CrossValidated
 

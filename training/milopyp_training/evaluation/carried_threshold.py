@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from milopyp_shared.calibration import Threshold
 from milopyp_shared.picks import Picks
-from milopyp_shared.recipe import Recipe, Threshold
+from milopyp_shared.recipe import Recipe
 from milopyp_shared.wording import counted
 
 from ..data.dataset import LabelledVolume

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from milopyp_shared.calibration import Calibration, Threshold
 from milopyp_shared.matching import max_score_within
-from milopyp_shared.recipe import Calibration, Recipe, Threshold
+from milopyp_shared.recipe import Recipe
 
 from .calibration import logit
 from .picking import scores_of_labels

@@ -6,7 +6,8 @@ from importlib.metadata import version
 
 import torch
 
-from milopyp_shared.recipe import Recipe, Threshold
+from milopyp_shared.calibration import Threshold
+from milopyp_shared.recipe import Recipe
 
 from ..data.dataset import TrainingSet
 from .base import Method
