@@ -10,22 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from milopyp_shared import stores
 from milopyp_shared.axes import ORDER_WORDS, ORDERS
 from milopyp_shared.commandline import command, option, spelled
 from milopyp_shared.console import Console
-from milopyp_shared.errors import InputError, MissingDependency, UsageError
+from milopyp_shared.errors import MissingDependency, UsageError
 from milopyp_shared.label_files import HOW, How, diameter_of, read_labels
-from milopyp_shared.names import NAME_FROM, from_folders
+from milopyp_shared.names import NAME_FROM
 from milopyp_shared.option_types import DiameterOfEach, Number
 from milopyp_shared.overwrite import MARKS, refuse_existing, refuse_irreplaceable, refuse_others
 from milopyp_shared.pick_choice import LIST_ENDINGS
-from milopyp_shared.urls import is_url
 from milopyp_shared.wording import counted
 
 from .convert import FORMAT_WORDS
 from .prepare_classes import of_classes
 from .prepare_copick import copick_options, of_objects, project_tomograms, refuse_idle
+from .prepare_folder import folder_tomograms
 
 if TYPE_CHECKING:
     import numpy as np
@@ -188,17 +187,7 @@ def _tomograms(
         return *project_tomograms(given["copick"], given, console), Path()
     if folder is None:
         raise UsageError("is missing", where="--dir", expected="a folder with tomograms, or --copick")
-    return None, *_entries(folder, given["ext"], given["name_from"], console)
-
-
-def _entries(folder: str, ext: str, name_from: str, console: Console) -> tuple[list[ImageEntry], Path]:
-    """The tomograms that ``--dir`` means, and where their lists go that are given by a name."""
-    from milopyp_inference.batch.inputs import LIST_SUFFIXES, gather
-
-    if is_url(folder) or (folder.endswith(LIST_SUFFIXES) and not Path(folder).is_dir()):
-        found = gather([folder], say=console.warn, name_from="parent" if name_from == "parent" else None)
-        return found, Path() if is_url(folder) else Path(folder).parent
-    return _named(find_tomograms(Path(folder), ext, name_from), ext, name_from), Path(folder)
+    return None, *folder_tomograms(folder, given["ext"], given["name_from"], console)
 
 
 def list_paths(folder: Path, out: str) -> tuple[Path, Path, Path]:
@@ -216,54 +205,6 @@ def list_paths(folder: Path, out: str) -> tuple[Path, Path, Path]:
     place = Path(own or "/") if slash else folder
     images, coordinates, to_pick = (place / f"{name}{ending}" for ending in LIST_ENDINGS)
     return images, coordinates, to_pick
-
-
-def find_tomograms(folder: Path, ext: str, name_from: str = "file") -> list[Path]:
-    """Tomograms of a folder, or, if they are named after folders, of those below it; by name.
-
-    Raises
-    ------
-    InputError
-        No such folder, or no file there ends in `ext`.
-    UsageError
-        `ext` is empty.
-    """
-    if not ext:
-        raise UsageError("is empty", where="--ext", expected="an ending such as .rec or .mrc")
-    if not folder.is_dir():
-        raise InputError("is no folder", where=folder, expected="a folder with tomograms")
-    here, below = ("*/*", "*") if name_from == "parent" else ("*", "*/*")
-    if tomograms := _ending(folder, here, ext):
-        return tomograms
-    remedy = "Give --ext."
-    if elsewhere := len(_ending(folder, below, ext)):
-        word = "file" if name_from == "parent" else "parent"
-        where = "the folder itself" if name_from == "parent" else "folders below it"
-        remedy = f"Give --name-from {word} for those in {where} ({elsewhere})."
-    place = " in the folders below it" if name_from == "parent" else ""
-    raise InputError(f"no file{place} ends in {ext}", where=folder, expected="tomograms", remedy=remedy)
-
-
-def _ending(folder: Path, pattern: str, ext: str) -> list[Path]:
-    return sorted(path for path in folder.glob(pattern) if path.name.endswith(ext) and stores.is_there(path))
-
-
-def _named(tomograms: Sequence[Path], ext: str, name_from: str) -> list[ImageEntry]:
-    """Tomograms under their names, without the ``.ome`` of ``TS_01.ome.zarr``.
-
-    Raises
-    ------
-    InputError
-        Two would have one.
-    """
-    from milopyp_shared.lists import ImageEntry, refuse_namesakes
-
-    names = [path.name.removesuffix(ext).rstrip(".").removesuffix(".ome") for path in tomograms]
-    if name_from == "parent":
-        names = from_folders(tomograms, names)
-    entries = list(map(ImageEntry, names, tomograms))
-    refuse_namesakes(entries, "Give one of them another name.")
-    return entries
 
 
 def _list_tomograms(target: Path, entries: Sequence[ImageEntry], console: Console) -> None:
