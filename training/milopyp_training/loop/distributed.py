@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 
 import numpy as np
 import torch
@@ -15,6 +16,10 @@ from ..data.cross_validated import CrossValidated
 from ..methods.base import ALONE, WorldInfo
 from .machine import device_of
 from .rendezvous import meet, read_invitation
+
+#: PyTorch's first step of an optimiser imports this, whose functions have the group of that moment as default: it would
+#: never end then, and its threads abort the process now and then when the interpreter ends (seen with 2.13).
+_KEEPS_GROUPS = "torch.distributed.nn.functional"
 
 
 @contextmanager
@@ -40,6 +45,7 @@ def process_group(gpus: str) -> Iterator[tuple[torch.device, WorldInfo]]:
         return
     device = device_of(invitation.local_rank if gpus == "auto" and torch.cuda.is_available() else gpus)
     store = meet(invitation, LOGGER.warning)
+    import_module(_KEEPS_GROUPS)
     torch.distributed.init_process_group(
         "nccl" if device.type == "cuda" else "gloo", store=store, rank=world.rank, world_size=world.size
     )
