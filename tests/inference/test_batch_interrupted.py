@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -13,7 +14,7 @@ from milopyp_inference import pipeline
 from milopyp_inference.batch import cutting, one_tomogram, picking_run
 from milopyp_inference.batch.leases import Leases
 from milopyp_shared.errors import FullDiskError
-from running import run_line, tree
+from running import run_line, tree, wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +72,21 @@ def test_the_last_tomogram_is_written_while_the_network_is_at_the_next(
     assert run_line(LINE).code == (130 if stop is KeyboardInterrupt else FullDiskError.exit_code)
     assert [path.name for path in Path("picks/records").iterdir()] == ["a.json"]
     assert Path("picks/a.txt").exists()
+
+
+def test_what_is_written_is_not_kept_while_the_network_is_at_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heat maps and grey levels lie on temporary files, which must have room for those that are worked on only."""
+    network, found = pipeline.run_network, list[weakref.ref[Any]]()
+
+    def looking(prepared: Any, *arguments: Any) -> Any:
+        wait_for(lambda: not any(result() for result in found))
+        results = network(prepared, *arguments)
+        found.append(weakref.ref(results[0]))
+        return results
+
+    monkeypatch.setattr(one_tomogram, "run_network", looking)
+    pick()
+    assert len(found) == 3
 
 
 def test_a_full_disk_behind_the_network_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,11 +91,11 @@ def pick_all(
         with Behind() as behind:
             for image, ready in prefetch(prepared):
                 run.counting.current, size = partial(tuple, [image.name]), work[image.name]
-                if isinstance(ready, Ready):
-                    found = _search(run, image, ready, partial(progress.part, work=size))
-                    behind.finish(partial(_finish, with_what, image, found, partial(progress.step, work=size)))
+                part, step, skip = (partial(tell, work=size) for tell in (progress.part, progress.step, progress.skip))
+                if isinstance(ready, Ready):  # what is found has no name here, which would keep it while the next runs
+                    behind.finish(partial(_finish, with_what, image, _search(run, image, ready, part), step))
                 else:
-                    behind.finish(partial(_finish, with_what, image, ready, partial(progress.skip, work=size)))
+                    behind.finish(partial(_finish, with_what, image, ready, skip))
     warm_up.end()
     *_, summary = [summarise(one) for one in reversed(run.classes)]
     return structs.replace(summary, failed=summary.failed | not_cut)
