@@ -23,7 +23,7 @@ test: setup
 
 # The tests of properties with examples that are drawn anew; make test takes the same ones each time.
 properties: setup
-	MILOPYP_RANDOM=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile -m hypothesis
+	MILOPYP_RANDOM=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --max-worker-restart 0 -m hypothesis
 
 test-browser: setup
 	tests/browser/run.sh

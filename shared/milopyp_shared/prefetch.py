@@ -31,7 +31,8 @@ def prefetch(items: Iterable[_T], ahead: int = 1) -> Iterator[_T]:
 class Behind:
     """A thread that finishes an item while the caller goes on to the next: one at a time, in their order.
 
-    As a context manager it leaves nothing unfinished, even where the caller ends with an error.
+    As a context manager it waits for what was begun, even where the caller ends with an error, which then hides one of
+    the thread's. A second Ctrl-C ends the waiting.
     """
 
     def __init__(self) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from batch_toys import LINE, pick, skipped, write_three
+from batch_toys import LINE, pick, record, skipped, write_three
 from milopyp_inference import pipeline
 from milopyp_inference.batch import cutting, one_tomogram, picking_run
 from milopyp_inference.batch.leases import Leases
 from milopyp_shared.errors import FullDiskError
 from running import run_line, tree, wait_for
+from toys import clean_phantom, write_tomogram
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +88,28 @@ def test_what_is_written_is_not_kept_while_the_network_is_at_the_next(monkeypatc
     monkeypatch.setattr(one_tomogram, "run_network", looking)
     pick()
     assert len(found) == 3
+
+
+def test_a_record_says_with_what_its_own_tomogram_was_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is written when OpenVINO has compiled the network for another size."""
+    write_tomogram(Path("tomograms/b.mrc"), clean_phantom(seed=2, shape_zyx=(25, 47, 63), particles=4).volume)
+    network, write, through_b = pipeline.run_network, one_tomogram.write_all_picks, Event()
+
+    def telling(prepared: Any, *arguments: Any) -> Any:
+        results = network(prepared, *arguments)
+        if prepared.tomogram.path.stem == "b":
+            through_b.set()
+        return results
+
+    def late(*arguments: Any) -> None:
+        assert through_b.wait(60)
+        write(*arguments)
+
+    monkeypatch.setattr(one_tomogram, "run_network", telling)
+    monkeypatch.setattr(one_tomogram, "write_all_picks", late)
+    assert run_line(LINE).code == 0
+    a, b, c = (record(name)["operators"] for name in "abc")
+    assert a == c != b
 
 
 def test_a_full_disk_behind_the_network_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,11 +45,22 @@ class Ready:
 
 @dataclass(frozen=True)
 class Searched:
-    """A tomogram that the network has been through: what it says of each class, and what was doubtful."""
+    """A tomogram that the network has been through.
+
+    Attributes
+    ----------
+    results
+        What it says of each class.
+    doubts
+        What was doubtful before.
+    operators
+        That it ran with: the engine is at the next tomogram when this one is written.
+    """
 
     ready: Ready
     results: Sequence[Result]
     doubts: Sequence[str]
+    operators: dict[str, int]
 
 
 def search_tomogram(run: PickingRun, image: ImageEntry, ready: Ready, progress: Callable[[float], None]) -> Searched:
@@ -57,7 +68,8 @@ def search_tomogram(run: PickingRun, image: ImageEntry, ready: Ready, progress: 
     doubts = tomogram_doubts(image.name, ready.prepared, run.model.recipe, run.options)
     for doubt in doubts:
         run.console.warn(doubt)
-    return Searched(ready, run_network(ready.prepared, run.model, run.options.flips, progress), doubts)
+    results = run_network(ready.prepared, run.model, run.options.flips, progress)
+    return Searched(ready, results, doubts, run.model.engine.operators())
 
 
 def keep_picks(run: PickingRun, image: ImageEntry, found: Searched) -> str:
@@ -67,7 +79,7 @@ def keep_picks(run: PickingRun, image: ImageEntry, found: Searched) -> str:
     if run.others:
         results = _with_rivals(run, results, ready.prepared)
     for one, result in reversed(list(zip(run.classes, results, strict=True))):
-        record = _keep(one, image, ready, result, since=start, said=found.doubts)
+        record = _keep(one, image, found, result, since=start)
     steps = ", ".join(f"{step} {value:.2f} s" for step, value in record.seconds.items())
     run.console.detail(f"{image.name} on {run.model.provider.runtime_name}: {steps}")
     return run.in_words(record)
@@ -94,11 +106,10 @@ def _in_its_voxels(selection: Selection, prepared: Prepared) -> Selection:
     return replace(selection, distance=selection.distance / prepared.rescaled)
 
 
-def _keep(
-    run: PickingRun, image: ImageEntry, ready: Ready, result: Result, *, since: float, said: Sequence[str]
-) -> Picked:
-    """Write outputs and record of a class; writing those of the tomogram began at `since`, and `said` was doubtful."""
-    written, prepared = time.perf_counter(), ready.prepared
+def _keep(run: PickingRun, image: ImageEntry, found: Searched, result: Result, *, since: float) -> Picked:
+    """Write outputs and record of a class; writing those of the tomogram began at `since`."""
+    ready, written = found.ready, time.perf_counter()
+    prepared = ready.prepared
     known, before = run.given_up(image), run.recorded_outputs(image)
     asked = structs.replace(ready.asked, options=run.options, dynamo_tomogram=run.number_of(image))
     with Stage(run.files(image), stage_of(run.record_path(image))) as stage:
@@ -112,8 +123,8 @@ def _keep(
             diameter=run.recipe.diameter / prepared.rescaled,
             suppression_distance=run.options.selection.distance / prepared.rescaled,
             provider=run.model.provider.runtime_name,
-            operators=run.model.engine.operators(),
-            warnings=tuple(said),
+            operators=found.operators,
+            warnings=tuple(found.doubts),
             levels=prepared.grey.levels,
             candidates=len(result.candidates),
             picks=picks,
